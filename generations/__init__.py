@@ -1,0 +1,1 @@
+"""Generations: a self-hosted record of every call to a language model."""

@@ -1,0 +1,200 @@
+"""Makes records storable: bounds, characters, numbers and dates. What has no honest stored form is refused by name."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final
+
+from generations.records import THUMBS, Alternative, InvalidRecord, Json, R
+
+MAX_ID: Final = 512
+MAX_TEXT: Final = 1_000
+MAX_ERROR: Final = 2_000
+MAX_TAGS: Final = 100
+MAX_TAG: Final = 200
+MAX_METADATA: Final = 1 << 20
+MAX_PAYLOAD: Final = 64 << 20
+MAX_DEPTH: Final = 200
+MAX_ALTERNATIVES: Final = 1_000
+MAX_INT: Final = 2**31 - 1
+MAX_NUMBER: Final = 1e15
+EARLIEST: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+LATEST_AHEAD: Final = dt.timedelta(days=2)
+
+
+def clean(record: R, *, now: dt.datetime) -> R:
+    """`record` made storable: NUL characters and lone surrogates dropped, sizes and ranges checked, dates clamped.
+
+    Raises InvalidRecord for what has no honest stored form: NaN and infinities, numbers and texts out of bounds,
+    an empty id, a rating outside 1 to 5.
+    """
+    changes: dict[str, Any] = {}
+    for name in type(record).__dataclass_fields__:
+        value = getattr(record, name)
+        if value is None or name == "cleared":
+            continue
+        tidy = _clean_field(name, value, now)
+        if tidy is not value:
+            changes[name] = tidy
+    return replace(record, **changes) if changes else record
+
+
+def _clean_field(name: str, value: Any, now: dt.datetime) -> Any:
+    if isinstance(value, str):
+        return _clean_text(name, value)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if not 0 <= value <= MAX_INT:
+            raise InvalidRecord(name, value, f"a whole number from 0 to {MAX_INT}")
+        return value
+    if isinstance(value, Decimal | float):
+        return _clean_number(name, value)
+    if isinstance(value, dt.datetime):
+        return clamp(value, now)
+    if name in ("tags", "categories"):
+        return _clean_tags(name, value)
+    if name in ("scores", "attachments"):
+        return tuple(clean(child, now=now) for child in value)
+    if name == "feedback":
+        return clean(value, now=now)
+    if name == "alternatives":
+        return _clean_alternatives(value)
+    limit = MAX_METADATA if name in ("metadata", "request_attributes", "response_attributes") else MAX_PAYLOAD
+    return clean_json(name, value, limit)
+
+
+_PAYLOAD_TEXT: Final = frozenset({"prompt", "completion", "error_detail", "comment", "input", "output"})
+
+
+def _clean_text(name: str, value: str) -> str:
+    text = clean_string(value)
+    if name in _PAYLOAD_TEXT:
+        limit = MAX_PAYLOAD
+    elif name == "error":
+        limit = MAX_PAYLOAD
+    elif name == "id" or name.endswith("_id"):
+        if name == "id" and not text:
+            raise InvalidRecord("id", value, f"a text of 1 to {MAX_ID} characters")
+        limit = MAX_ID
+    elif name in ("type", "thumbs"):
+        limit = 40
+    else:
+        limit = MAX_TEXT if name != "url" else 4_000
+    if len(text) > limit:
+        raise InvalidRecord(name, text, f"at most {limit} characters, got {len(text)}")
+    if name == "thumbs" and text not in THUMBS:
+        raise InvalidRecord(name, text, "'up' or 'down'")
+    return text
+
+
+def _clean_number(name: str, value: Decimal | float) -> Decimal | float:
+    if not math.isfinite(value):
+        raise InvalidRecord(name, value, "a finite number")
+    if name == "rating" and not 1 <= value <= 5:
+        raise InvalidRecord(name, value, "a number from 1 to 5")
+    if abs(value) > MAX_NUMBER:
+        raise InvalidRecord(name, value, f"a number between -{MAX_NUMBER:g} and {MAX_NUMBER:g}")
+    if value < 0 and name not in ("value", "score", "rating"):
+        raise InvalidRecord(name, value, "a number that is not negative")
+    return value
+
+
+def _clean_tags(name: str, value: Iterable[str]) -> tuple[str, ...]:
+    tags = tuple(dict.fromkeys(tag for tag in (clean_string(str(t)).strip() for t in value) if tag))
+    if len(tags) > MAX_TAGS:
+        raise InvalidRecord(name, len(tags), f"at most {MAX_TAGS} of them")
+    for tag in tags:
+        if len(tag) > MAX_TAG:
+            raise InvalidRecord(name, tag, f"at most {MAX_TAG} characters each")
+    return tags if tags != value else tuple(value)
+
+
+def _clean_alternatives(alternatives: Sequence[Alternative]) -> tuple[Alternative, ...]:
+    if len(alternatives) > MAX_ALTERNATIVES:
+        raise InvalidRecord("alternatives", len(alternatives), f"at most {MAX_ALTERNATIVES} of them")
+    if len({a.index for a in alternatives}) != len(alternatives):
+        raise InvalidRecord("alternatives.index", [a.index for a in alternatives], "each index once")
+    return tuple(
+        replace(
+            a,
+            content=clean_json("alternatives.content", a.content, MAX_PAYLOAD),
+            logprobs=clean_json("alternatives.logprobs", a.logprobs, MAX_PAYLOAD),
+            score=None if a.score is None else float(_clean_number("score", a.score)),
+            tokens=None if a.tokens is None else int(_clean_field("alternatives.tokens", a.tokens, EARLIEST)),
+        )
+        for a in alternatives
+    )
+
+
+def clean_string(text: str) -> str:
+    """`text` without NUL characters (PostgreSQL has no place for them) and lone surrogates."""
+    if "\0" in text:
+        text = text.replace("\0", "")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def clean_json(name: str, value: Json, limit: int) -> Json:
+    """`value` with clean strings; refuses what JSON or the store cannot hold, naming the path to it."""
+    size = 0
+
+    def walk(node: Json, path: str, depth: int) -> Json:
+        nonlocal size
+        if isinstance(node, str):
+            size += len(node) + 2
+            if size > limit:
+                raise InvalidRecord(name, "…", f"at most {limit} bytes of JSON")
+            return clean_string(node)
+        if node is None or isinstance(node, bool):
+            size += 5
+            return node
+        if isinstance(node, int):
+            size += 8
+            if abs(node) > 10**300:
+                raise InvalidRecord(path, "a huge number", "a number below 1e300")
+            return node
+        if isinstance(node, float):
+            size += 8
+            if not math.isfinite(node):
+                raise InvalidRecord(path, node, "a finite number (JSON has no NaN or Infinity)")
+            return node
+        if depth > MAX_DEPTH:
+            raise InvalidRecord(path[:200], "…", f"at most {MAX_DEPTH} levels of nesting")
+        if isinstance(node, Mapping):
+            size += 2
+            return {
+                clean_string(key if isinstance(key, str) else str(key)): walk(item, f"{path}.{key}", depth + 1)
+                for key, item in node.items()
+            }
+        if isinstance(node, list | tuple):
+            size += 2
+            return [walk(item, f"{path}[{n}]", depth + 1) for n, item in enumerate(node)]
+        if isinstance(node, dt.datetime | dt.date | uuid.UUID | Decimal):
+            return str(node)
+        raise InvalidRecord(path, type(node).__name__, "a JSON value")
+
+    result = walk(value, name, 0)
+    if size > limit:
+        raise InvalidRecord(name, f"{size} bytes", f"at most {limit} bytes of JSON")
+    return result
+
+
+def clamp(moment: dt.datetime, now: dt.datetime) -> dt.datetime:
+    """`moment` in UTC, pulled to `now` when it lies before 2000 or more than two days ahead: no clock means that."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    try:
+        moment = moment.astimezone(dt.UTC)
+    except OverflowError:
+        return now
+    return moment if EARLIEST <= moment <= now + LATEST_AHEAD else now

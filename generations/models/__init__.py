@@ -1,0 +1,62 @@
+"""All tables, in a few files by subject."""
+
+from generations.models.accounts import ApiKey, AuditEntry, Membership, Project, SavedView, User
+from generations.models.collections import (
+    Dataset,
+    DatasetItem,
+    Experiment,
+    ExperimentItem,
+    Prompt,
+    PromptVersion,
+    ScoreSchema,
+    Tag,
+)
+from generations.models.events import (
+    Alternative,
+    Attachment,
+    Feedback,
+    Generation,
+    GenerationPayload,
+    Participant,
+    Score,
+    Step,
+    StepPayload,
+    Thread,
+)
+from generations.models.numbers import GenerationSearch, RollupDay, RollupDirty, RollupHour
+from generations.models.work import IngestReject, Job, PriceOverride, ProviderCredential
+
+__all__ = [
+    "Alternative",
+    "ApiKey",
+    "Attachment",
+    "AuditEntry",
+    "Dataset",
+    "DatasetItem",
+    "Experiment",
+    "ExperimentItem",
+    "Feedback",
+    "Generation",
+    "GenerationPayload",
+    "GenerationSearch",
+    "IngestReject",
+    "Job",
+    "Membership",
+    "Participant",
+    "PriceOverride",
+    "Project",
+    "Prompt",
+    "PromptVersion",
+    "ProviderCredential",
+    "RollupDay",
+    "RollupDirty",
+    "RollupHour",
+    "SavedView",
+    "Score",
+    "ScoreSchema",
+    "Step",
+    "StepPayload",
+    "Tag",
+    "Thread",
+    "User",
+]

@@ -1,0 +1,140 @@
+"""What is done later, what was refused, and what calls cost and need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from generations.models.accounts import ApiKey, Project, User, new_uuid
+
+
+class Job(models.Model):
+    """Long work: exports, imports, bulk actions, evaluations, erasures. Held by a lease, so that a killed worker's
+    job is taken up again by another."""
+
+    class Kind(models.TextChoices):
+        EXPORT = "export"
+        IMPORT = "import"
+        BULK = "bulk"
+        REPRICE = "reprice"
+        EVALUATION = "evaluation"
+        RETENTION = "retention"
+        ERASURE = "erasure"
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+        EXPIRED = "expired"
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="jobs")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    parameters = models.JSONField(default=dict, blank=True)
+    result = models.JSONField(default=dict, blank=True)
+    error = models.TextField(blank=True, default="")
+    progress_done = models.BigIntegerField(default=0)
+    progress_total = models.BigIntegerField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    max_attempts = models.PositiveIntegerField(default=3)
+    leased_until = models.DateTimeField(null=True, blank=True)
+    leased_by = models.CharField(max_length=100, blank=True, default="")
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    created_by_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "job"
+        indexes = [
+            models.Index(fields=["project", "kind", "-created_at", "-id"], name="job_list"),
+            models.Index(fields=["leased_until"], name="job_open", condition=Q(state__in=["queued", "running"])),
+            models.Index(fields=["expires_at"], name="job_expiry", condition=Q(state="done")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+
+def price() -> Any:
+    """A price for one million tokens."""
+    return models.DecimalField(max_digits=18, decimal_places=8, null=True, blank=True)
+
+
+class PriceOverride(models.Model):
+    """What a project pays for a model in a period, per million tokens, instead of the public price."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="prices")
+    match = models.CharField(max_length=200, help_text="Model id; `*` stands for any characters.")
+    provider = models.CharField(max_length=100, blank=True, default="", help_text="Empty: any provider.")
+    currency = models.CharField(max_length=3, default="USD")
+    input_price = price()
+    cached_input_price = price()
+    cache_write_price = price()
+    output_price = price()
+    valid_from = models.DateTimeField(null=True, blank=True)
+    valid_to = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "price_override"
+        ordering = ["match", "-valid_from"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(valid_to__isnull=True) | Q(valid_from__isnull=True) | Q(valid_to__gt=models.F("valid_from")),
+                name="price_override_period",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.match
+
+
+class ProviderCredential(models.Model):
+    """A project's own key for a model provider, encrypted."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="credentials")
+    provider = models.CharField(max_length=60)
+    name = models.CharField(max_length=120)
+    endpoint = models.URLField(blank=True, default="")
+    secret = models.BinaryField(editable=False)
+    options = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "provider_credential"
+        constraints = [models.UniqueConstraint(fields=["project", "provider", "name"], name="credential_name")]
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.name}"
+
+
+class IngestReject(models.Model):
+    """Something that came in and could not be stored: why, and its raw body, kept for a day."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="rejects")
+    door = models.CharField(max_length=40)
+    reason = models.TextField()
+    index = models.IntegerField(null=True, blank=True)
+    record_id = models.TextField(null=True, blank=True)
+    body = models.BinaryField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "ingest_reject"
+        indexes = [models.Index(fields=["project", "-created_at", "-id"], name="ingest_reject_list")]
+
+    def __str__(self) -> str:
+        return f"{self.door}: {self.reason[:80]}"

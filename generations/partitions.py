@@ -1,0 +1,112 @@
+"""Event tables in the database: how they are created, and the monthly partitions that hold their rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any, Final
+
+from django.db import connection, transaction
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations import CreateModel
+from django.db.migrations.state import ProjectState
+
+PARTITIONED: Final = (
+    "step",
+    "step_payload",
+    "generation",
+    "generation_payload",
+    "alternative",
+    "generation_search",
+)
+MONTHS_AHEAD: Final = 2
+_LOCK: Final = 0x47454E31  # one maker of partitions at a time; any fixed number that nothing else locks
+
+_known: set[tuple[str, str]] = set()
+
+
+class CreateEventTable(CreateModel):
+    """Create a model's table with the key that the database needs and Django's admin would refuse.
+
+    The model declares `uid` as its primary key; the table gets `(project_id, uid)`, and in the tables that are
+    partitioned by month `(project_id, uid, started_at)`.
+    """
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
+        """Create the table and its indexes; partitions are made by `ensure`."""
+        model = to_state.apps.get_model(app_label, self.name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return
+        editor: Any = schema_editor
+        sql, params = editor.table_sql(model)
+        table = model._meta.db_table
+        partitioned = table in PARTITIONED
+        key = '"project_id", "uid"' + (', "started_at"' if partitioned else "")
+        head, found, tail = sql.partition(" PRIMARY KEY")
+        if not found:
+            raise ValueError(f"{table}: no primary key to replace in {sql}")
+        body = (head + tail).rstrip()
+        sql = f"{body[:-1]}, CONSTRAINT {table}_pkey PRIMARY KEY ({key}))"
+        if partitioned:
+            sql += ' PARTITION BY RANGE ("started_at")'
+        editor.execute(sql, params or None)
+        editor.deferred_sql.extend(editor._model_indexes_sql(model))
+
+
+def month_of(moment: dt.datetime) -> dt.date:
+    """The first day of the month, UTC, that a row started at `moment` is kept in."""
+    return moment.astimezone(dt.UTC).date().replace(day=1)
+
+
+def next_month(month: dt.date) -> dt.date:
+    """The first day of the month after."""
+    return (month + dt.timedelta(days=32)).replace(day=1)
+
+
+def ensure(months: Iterable[dt.date]) -> int:
+    """Make the partitions of these months where they are missing; returns how many tables were made.
+
+    Known ones cost nothing: each process remembers what it has seen, for each database it has talked to.
+    """
+    database = str(connection.settings_dict["NAME"])
+    wanted = {month for month in months if (database, month.isoformat()) not in _known}
+    if not wanted:
+        return 0
+    made = 0
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        for month in sorted(wanted):
+            for table in PARTITIONED:
+                made += _make(cursor, table, month)
+    _known.update((database, month.isoformat()) for month in wanted)
+    return made
+
+
+def _make(cursor: Any, table: str, month: dt.date) -> int:
+    name = f"{table}_p{month:%Y%m}"
+    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])
+    if cursor.fetchone()[0]:
+        return 0
+    # CREATE TABLE ... PARTITION OF would lock the parent against every reader; ATTACH does not.
+    cursor.execute(f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)')
+    cursor.execute(
+        f'ALTER TABLE "{table}" ATTACH PARTITION "{name}" FOR VALUES FROM (%s) TO (%s)',
+        [f"{month} 00:00+00", f"{next_month(month)} 00:00+00"],
+    )
+    return 1
+
+
+def ensure_ahead(now: dt.datetime) -> int:
+    """Make this month's partitions, last month's, and those of the months ahead."""
+    month = month_of(now)
+    months = [(month - dt.timedelta(days=1)).replace(day=1), month]
+    for _ in range(MONTHS_AHEAD):
+        months.append(next_month(months[-1]))
+    return ensure(months)
+
+
+def forget() -> None:
+    """Ask the database again which partitions there are. For whoever drops some."""
+    _known.clear()

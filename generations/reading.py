@@ -1,0 +1,89 @@
+"""What a person would read of a call: the text of contents, messages and tool calls in every provider's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+
+from generations.records import PREVIEW, GenerationRecord, Json
+
+
+def text_of(content: Json) -> str:
+    """The text a person would read in a message's content: a string, a list of parts, or an object."""
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "\n".join(text for text in map(text_of, content) if text)
+    if isinstance(content, Mapping):
+        for key in ("text", "content", "output_text", "input_text", "refusal", "parts"):
+            if key in content and isinstance(content[key], str | list):
+                return text_of(content[key])
+        kind = content.get("type")
+        if isinstance(kind, str) and kind not in ("text", "object"):
+            return f"[{kind}]"
+        return compact(content)
+    return str(content)
+
+
+def compact(value: Json) -> str:
+    """`value` as short JSON text, without white space."""
+    return orjson.dumps(value, default=str).decode("utf-8", "replace")
+
+
+def tool_calls_of(message: Json) -> list[tuple[str, str]]:
+    """(name, arguments as text) of each tool call in an assistant's message, whatever the provider's shape."""
+    if not isinstance(message, Mapping):
+        return []
+    found: list[tuple[str, str]] = []
+    for call in message.get("tool_calls") or ():
+        if isinstance(call, Mapping):
+            function = call.get("function") if isinstance(call.get("function"), Mapping) else call
+            assert isinstance(function, Mapping)
+            arguments = function.get("arguments", function.get("args", ""))
+            found.append(
+                (str(function.get("name") or ""), arguments if isinstance(arguments, str) else compact(arguments))
+            )
+    legacy = message.get("function_call")
+    if isinstance(legacy, Mapping):
+        found.append((str(legacy.get("name") or ""), str(legacy.get("arguments") or "")))
+    content = message.get("content")
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, Mapping) and part.get("type") in ("tool_use", "tool_call"):
+            arguments = part.get("input", part.get("arguments", ""))
+            found.append((str(part.get("name") or ""), arguments if isinstance(arguments, str) else compact(arguments)))
+    return found
+
+
+def message_text(message: Json) -> str:
+    """What a person would read in a message: its text, else its tool calls as `name(arguments)`."""
+    if not isinstance(message, Mapping):
+        return text_of(message)
+    content = message.get("content", message.get("parts"))
+    if isinstance(content, list):
+        content = [p for p in content if not (isinstance(p, Mapping) and p.get("type") in ("tool_use", "tool_call"))]
+    text = text_of(content)
+    calls = " ".join(f"{name}({arguments})" for name, arguments in tool_calls_of(message))
+    return f"{text}\n{calls}" if text and calls else text or calls
+
+
+def input_text(record: GenerationRecord) -> str:
+    """What was asked: the last message that is not the assistant's, the prompt, or the input as text."""
+    if record.messages:
+        asked = [m for m in record.messages if isinstance(m, Mapping) and m.get("role") not in ("assistant", "system")]
+        return message_text(asked[-1] if asked else record.messages[-1])
+    return record.prompt if record.prompt is not None else text_of(record.input)
+
+
+def output_text(record: GenerationRecord) -> str:
+    """What was answered, as text."""
+    if record.message_completion is not None:
+        return message_text(record.message_completion)
+    return record.completion if record.completion is not None else text_of(record.output)
+
+
+def preview(text: str) -> str | None:
+    """The first characters of `text` on one line, or None when there are none."""
+    return " ".join(text[: PREVIEW * 4].split())[:PREVIEW] or None
