@@ -1,0 +1,82 @@
+# The two commands are `make run` and `make test`; everything else serves them.
+# Needs Python 3.11 or newer, and the network only while something that is locked is not installed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# The first interpreter on the PATH that is new enough; `make PYTHON=...` overrides.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+BIN := .venv/bin
+
+# A stamp is named after the lock it was installed from: an unchanged lock costs nothing.
+hash = $(shell $(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(b"".join(open(f, "rb").read() for f in sys.argv[1:])).hexdigest()[:16])' $(1) 2>/dev/null)
+RUN_STAMP := .venv/.installed-run-$(call hash,requirements.txt)
+DEV_STAMP := .venv/.installed-dev-$(call hash,requirements.txt requirements-dev.txt)
+
+.PHONY: help run test check format lock install browser test-services clean
+
+help:
+	@echo "make run            start Generations on http://127.0.0.1:8000 (PORT, DATA_DIR, DEMO=1)"
+	@echo "make test           install what the tests need and run all of them (ARGS='-k ingest')"
+	@echo "make check          lint, types, layers, templates, migrations"
+	@echo "make test-services  the same tests on PostgreSQL 15 and Redis from Debian"
+	@echo "make format         let ruff and djade rewrite what they can"
+	@echo "make lock           write requirements*.txt anew from pyproject.toml"
+
+run: $(RUN_STAMP)
+	@exec $(BIN)/python manage.py up $(if $(filter-out 0,$(DEMO)),--demo)
+
+install: $(DEV_STAMP)
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Generations needs Python 3.11 or newer, and none was found on the PATH." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+$(RUN_STAMP): | .venv/bin/python
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(DEV_STAMP): | .venv/bin/python
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@ $(RUN_STAMP)
+
+# Only the tests of pages need a browser. It is Debian's own; none is downloaded.
+browser:
+	@if command -v chromium >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Debian's chromium for the browser tests"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	elif [ "$${CI:-}" = true ]; then echo "CI needs chromium for the browser tests" >&2; exit 1; \
+	else echo "!!! chromium is not installed: THE BROWSER TESTS WILL BE SKIPPED (apt-get install chromium)" >&2; fi
+
+test: $(DEV_STAMP) browser
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	git ls-files -z 'templates/*.html' | xargs -0 -r $(BIN)/djade --check --target-version 5.2
+	git ls-files -z 'templates/*.html' | xargs -0 -r $(BIN)/djlint --lint --quiet
+	DEBUG=true $(BIN)/python manage.py makemigrations --check --dry-run
+	DEBUG=true $(BIN)/python manage.py check
+
+format: $(DEV_STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	git ls-files -z 'templates/*.html' | xargs -0 -r $(BIN)/djade --target-version 5.2
+
+# uv reads neither pip's settings nor its find-links, so nothing local to a machine gets into the lock.
+LOCK := env -u UV_INDEX -u UV_DEFAULT_INDEX -u UV_FIND_LINKS $(BIN)/uv --no-config pip compile --quiet --generate-hashes \
+	--universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+lock: $(DEV_STAMP)
+	$(LOCK) pyproject.toml -o requirements.txt
+	$(LOCK) pyproject.toml --extra dev --extra s3 -c requirements.txt -o requirements-dev.txt
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage .coverage.*

@@ -1,0 +1,1 @@
+"""The Django project: composition only. What it is composed of is in `generations`."""

@@ -1,0 +1,327 @@
+"""Every setting of the product, typed, read from the environment, and Django's settings made from them.
+
+`Environment` is the whole list: the README's table is compared with it by a test. Below it nothing
+reads the environment again.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from generations.management import embedded, places
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+CommaSeparated = Annotated[list[str], NoDecode]
+
+
+class Environment(BaseSettings):
+    """The settings that an operator may set, each by an environment variable of its name."""
+
+    model_config = SettingsConfigDict(case_sensitive=True, env_ignore_empty=True, extra="ignore")
+
+    DEBUG: bool = Field(default=False, description="Shows errors in full to the browser. Never on a network.")
+    SECRET_KEY: str = Field(
+        default="",
+        description="Signs sessions and encrypts credentials. `manage.py up` makes one and keeps it in DATA_DIR.",
+    )
+    HOST: str = Field(
+        default="127.0.0.1",
+        description="Address to listen on; 0.0.0.0 for every network of the machine.",
+    )
+    PORT: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
+    PUBLIC_URL: str = Field(
+        default="",
+        description="Where people reach it, when that is not HOST and PORT: https://generations.example.com",
+    )
+    DATA_DIR: Path = Field(
+        default=Path(places.DEFAULT_DATA_DIR),
+        description="Everything that is kept: database, files, exports, secret key, queue.",
+    )
+    DATABASE_URL: str = Field(
+        default="",
+        description="postgresql://user:password@host:5432/name of an outside PostgreSQL 15 to 18; empty: embedded.",
+    )
+    DATABASE_POOL_SIZE: int = Field(
+        default=10, ge=1, le=500, description="Database connections of one process, at most."
+    )
+    CELERY_BROKER_URL: str = Field(
+        default="",
+        description="redis://host:6379/0 or amqp://user:password@host:5672//; empty: a folder in DATA_DIR.",
+    )
+    BOOTSTRAP_API_KEY: str = Field(default="", description="The first API key, when a script or container chooses it.")
+    BOOTSTRAP_PASSWORD: str = Field(
+        default="", description="The first owner's password, when a script or container chooses it."
+    )
+    ALLOWED_HOSTS: CommaSeparated = Field(
+        default=[],
+        description="Further host names to answer to, by commas; localhost and PUBLIC_URL's always are.",
+    )
+    CSRF_TRUSTED_ORIGINS: CommaSeparated = Field(
+        default=[],
+        description="Further origins whose forms are trusted, by commas; PUBLIC_URL's always is.",
+    )
+    INGEST_MAX_BYTES: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1024,
+        description="The largest request body, as sent and as unpacked.",
+    )
+    EXPORT_EXPIRY_HOURS: int = Field(default=72, ge=1, description="How long the file of an export is kept.")
+    WEB_THREADS: int = Field(default=8, ge=1, le=256, description="Requests that are answered at once.")
+    WORKER_CONCURRENCY: int = Field(default=2, ge=1, le=64, description="Tasks that are worked on at once.")
+    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least severe log line that is written."
+    )
+    STORAGE_BUCKET: str = Field(
+        default="",
+        description="S3 bucket for exports and attachments (`pip install .[s3]`); empty: DATA_DIR/media.",
+    )
+    STORAGE_ENDPOINT_URL: str = Field(default="", description="Endpoint of an S3-compatible store other than AWS.")
+
+    @field_validator("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("DATA_DIR")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("PUBLIC_URL")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in {"http", "https"}:
+            raise ValueError("it begins with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("DATABASE_URL")
+    @classmethod
+    def _postgresql(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in {"postgresql", "postgres"}:
+            raise ValueError("it begins with postgresql://; no other database is supported")
+        return value
+
+
+def _environment() -> Environment:
+    try:
+        return Environment()
+    except ValidationError as error:
+        wrong = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())
+        raise ImproperlyConfigured(f"The environment has a setting that cannot be used. {wrong}") from error
+
+
+def _secret_key(environment: Environment) -> str:
+    """The key that was set, or the one that `manage.py up` keeps in DATA_DIR."""
+    if environment.SECRET_KEY:
+        return environment.SECRET_KEY
+    kept = places.secret_key(environment.DATA_DIR)
+    if kept.is_file():
+        return kept.read_text().strip()
+    if environment.DEBUG:
+        return "only-for-debug-" + hashlib.sha256(str(environment.DATA_DIR).encode()).hexdigest()
+    raise ImproperlyConfigured(
+        "There is no secret key. Set SECRET_KEY to a long random text, or start once with "
+        f"`manage.py up`, which makes one and keeps it in {kept}. DEBUG=true does without, on your own machine."
+    )
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Django's connection settings from a URL; a query parameter becomes an option of libpq."""
+    parts = urlsplit(url)
+    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    host = options.pop("host", None) or unquote(parts.hostname or "")
+    port = options.pop("port", None) or parts.port or ""
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")) or "generations",
+        "USER": unquote(parts.username or options.pop("user", "")),
+        "PASSWORD": unquote(parts.password or options.pop("password", "")),
+        "HOST": host,
+        "PORT": str(port),
+        "OPTIONS": options,
+    }
+
+
+env = _environment()
+
+# --- The product's own settings, read as `django.conf.settings.X` ---------------------------------
+
+DATA_DIR = env.DATA_DIR
+# Written by the supervisor, read by /healthz.
+STATE_FILE = places.state(DATA_DIR)
+PUBLIC_URL = env.PUBLIC_URL or f"http://{'127.0.0.1' if env.HOST in {'0.0.0.0', '::'} else env.HOST}:{env.PORT}"
+INGEST_MAX_BYTES = env.INGEST_MAX_BYTES
+EXPORT_EXPIRY_HOURS = env.EXPORT_EXPIRY_HOURS
+BOOTSTRAP_API_KEY = env.BOOTSTRAP_API_KEY
+BOOTSTRAP_PASSWORD = env.BOOTSTRAP_PASSWORD
+HOST = env.HOST
+PORT = env.PORT
+WEB_THREADS = env.WEB_THREADS
+
+# --- Django ---------------------------------------------------------------------------------------
+
+DEBUG = env.DEBUG
+SECRET_KEY = _secret_key(env)
+
+_public = urlsplit(PUBLIC_URL)
+ALLOWED_HOSTS = sorted({"localhost", "127.0.0.1", "[::1]", _public.hostname or "localhost", *env.ALLOWED_HOSTS})
+CSRF_TRUSTED_ORIGINS = sorted({f"{_public.scheme}://{_public.netloc}", *env.CSRF_TRUSTED_ORIGINS})
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_filters",
+    "generations",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "observability.urls"
+WSGI_APPLICATION = "observability.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": _database(env.DATABASE_URL or embedded.url(env.DATA_DIR)),
+}
+DATABASES["default"]["OPTIONS"]["pool"] = {
+    "min_size": 1,
+    "max_size": env.DATABASE_POOL_SIZE,
+    # An embedded server's idle connection holds some 8 MB: give them back soon.
+    "max_idle": 60,
+    "timeout": 10,
+}
+# A connection that died with a restarted server is found when it is taken from the pool, not by a request.
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+AUTH_USER_MODEL = "generations.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/login/"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# Static files are served from where they lie, found once at the start: no collectstatic.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+MEDIA_ROOT = DATA_DIR / "media"
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(MEDIA_ROOT)},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+if env.STORAGE_BUCKET:
+    STORAGES["default"] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {"bucket_name": env.STORAGE_BUCKET, "endpoint_url": env.STORAGE_ENDPOINT_URL or None},
+    }
+
+# The wrapper in wsgi.py has bounded the body already; this bound only has to let it through.
+DATA_UPLOAD_MAX_MEMORY_SIZE = INGEST_MAX_BYTES
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+# Two copies on one machine share the host name, and browsers do not tell ports apart in cookies.
+SESSION_COOKIE_NAME = f"generations_session_{env.PORT}"
+CSRF_COOKIE_NAME = f"generations_csrf_{env.PORT}"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+if _public.scheme == "https":
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": env.LOG_LEVEL},
+    "loggers": {
+        "django": {"handlers": [], "level": env.LOG_LEVEL, "propagate": True},
+        # A 4xx is the caller's affair and is answered; only 5xx are ours.
+        "django.request": {"level": "ERROR"},
+    },
+}
+
+# --- Celery ---------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = env.CELERY_BROKER_URL or "filesystem://"
+if not env.CELERY_BROKER_URL:
+    _queue = DATA_DIR / "queue"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        # In and out are one folder: what one process sends, another receives.
+        "data_folder_in": str(_queue / "messages"),
+        "data_folder_out": str(_queue / "messages"),
+        "processed_folder": str(_queue / "processed"),
+        "control_folder": str(_queue / "control"),
+        "store_processed": False,
+        "polling_interval": 0.1,
+    }
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = env.WORKER_CONCURRENCY
+# Threads: one process, one copy of the code in memory; the work waits on the database.
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {}
