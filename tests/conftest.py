@@ -1,0 +1,51 @@
+"""A real PostgreSQL under all tests: one embedded server for each run, one database for each worker.
+
+`DATABASE_URL` and `CELERY_BROKER_URL` put outside services in its place (`make test-services`).
+Several runs may go on at once in one checkout: each has folders of its own.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from generations.management import embedded
+
+_FOLDER = pytest.StashKey[Path]()
+_SERVER = pytest.StashKey[embedded.Server]()
+
+pytest_plugins = ["tests.stack"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server and name it before Django's settings are read, which pytest-django does after this."""
+    folder = Path(tempfile.mkdtemp(prefix="generations-tests-"))
+    config.stash[_FOLDER] = folder
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="observability.settings",
+        DATA_DIR=str(folder / "data"),
+        SECRET_KEY="only-for-tests-0123456789abcdefghijklmnopqrstuvwxyz",
+        DEBUG="false",
+        LOG_LEVEL="WARNING",
+    )
+    # The workers of xdist inherit the environment of the run, and with it the one server.
+    if not os.environ.get("DATABASE_URL") and not config.getoption("collectonly", False):
+        server = embedded.Server(folder / "server", durable=False, settings={"max_connections": "200"})
+        server.start()
+        config.stash[_SERVER] = server
+        os.environ["DATABASE_URL"] = server.url
+
+    from django.conf import settings
+
+    # Tests are not about how slow a password is made.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if server := config.stash.get(_SERVER, None):
+        server.stop()
+        os.environ.pop("DATABASE_URL", None)
+    if folder := config.stash.get(_FOLDER, None):
+        shutil.rmtree(folder, ignore_errors=True)
