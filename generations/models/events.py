@@ -121,6 +121,7 @@ class Step(Event):
     metadata = models.JSONField(default=dict, blank=True)
     input_preview = models.TextField(null=True, blank=True)
     output_preview = models.TextField(null=True, blank=True)
+    start_assumed = models.BooleanField(default=False, help_text="No start was given yet: a record that brings it may.")
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -223,6 +224,7 @@ class Generation(Event):
     response_attributes = document()
     input_preview = models.TextField(null=True, blank=True)
     output_preview = models.TextField(null=True, blank=True)
+    start_assumed = models.BooleanField(default=False, help_text="No start was given yet: a record that brings it may.")
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 

@@ -1,0 +1,251 @@
+"""Tokens and prices in, cost and its arithmetic out. What is unknown stays None: no price is ever guessed.
+
+A project's own prices come before the public ones. Public prices come from the `genai-prices` package, which carries
+them by provider, model and date and works without a network.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from functools import cache, lru_cache
+from importlib.metadata import version
+from typing import Any, Final
+
+from generations.records import GenerationRecord, Json
+
+MILLION: Final = Decimal(1_000_000)
+GIVEN: Final = "given"
+WITHOUT_COMPLETION: Final = frozenset({"embedding", "rerank", "moderation"})
+"""Types of call that have no completion to count: their input alone makes the cost."""
+PROVIDERS: Final[Mapping[str, str]] = {
+    "azure.ai.openai": "azure",
+    "azure.ai.inference": "azure",
+    "azure_openai": "azure",
+    "aws.bedrock": "aws",
+    "bedrock": "aws",
+    "gcp.gemini": "google",
+    "gcp.vertex_ai": "google",
+    "gcp.gen_ai": "google",
+    "gemini": "google",
+    "vertex_ai": "google",
+    "vertexai": "google",
+    "mistral_ai": "mistral",
+    "mistralai": "mistral",
+    "x_ai": "x-ai",
+    "xai": "x-ai",
+    "openai.chat": "openai",
+    "openai.responses": "openai",
+    "togetherai": "together",
+}
+"""Names that clients send, where the price list uses another."""
+_SIMPLE: Final = {
+    "input_mtok": "input",
+    "cache_read_mtok": "cached input",
+    "cache_write_mtok": "cache write",
+    "output_mtok": "output",
+}
+_NOT_COUNTED: Final = frozenset({"web_searches_kcount", "storage_searches_kcount", "cache_write_1h_mtok"})
+"""Prices of what a record does not tell apart: one-hour cache writes are reckoned as ordinary ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What a project pays per million tokens for models that match, in a period. None: not agreed."""
+
+    id: str
+    match: str
+    provider: str = ""
+    currency: str = "USD"
+    input_price: Decimal | None = None
+    cached_input_price: Decimal | None = None
+    cache_write_price: Decimal | None = None
+    output_price: Decimal | None = None
+    valid_from: dt.datetime | None = None
+    valid_to: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a call cost, where the price is from, and how it was reckoned."""
+
+    cost: Decimal
+    input_cost: Decimal | None
+    output_cost: Decimal | None
+    currency: str
+    source: str
+    arithmetic: dict[str, Json]
+
+
+def price(record: GenerationRecord, overrides: Sequence[Override] = ()) -> Price | None:
+    """The cost of a call, or None when its tokens, its model or a price are not known.
+
+    `prompt_tokens` are gross: cached and cache-writing tokens are taken out of them and priced by themselves.
+    """
+    counts = _counts(record)
+    if counts is None or not record.model_id or record.started_at is None:
+        return None
+    chosen = applicable(overrides, record.model_id, record.provider or "", record.started_at)
+    if chosen is not None:
+        prices = {
+            "input": chosen.input_price,
+            "cached input": chosen.input_price if chosen.cached_input_price is None else chosen.cached_input_price,
+            "cache write": chosen.input_price if chosen.cache_write_price is None else chosen.cache_write_price,
+            "output": chosen.output_price,
+        }
+        return _reckon(counts, prices, chosen.currency, f"override:{chosen.id}", {"match": chosen.match})
+    return _public(record, counts)
+
+
+def applicable(
+    overrides: Sequence[Override], model: str, provider: str, moment: dt.datetime
+) -> Override | None:
+    """The override that holds: the closest match first (exact, then the longest pattern), then the latest period."""
+    fitting = [
+        o
+        for o in overrides
+        if fnmatchcase(model.lower(), o.match.lower())
+        and (not o.provider or o.provider.lower() == provider.lower())
+        and (o.valid_from is None or o.valid_from <= moment)
+        and (o.valid_to is None or moment < o.valid_to)
+    ]
+    earliest = dt.datetime.min.replace(tzinfo=dt.UTC)
+    return max(
+        fitting,
+        key=lambda o: ("*" not in o.match, len(o.match), bool(o.provider), o.valid_from or earliest),
+        default=None,
+    )
+
+
+def _counts(record: GenerationRecord) -> dict[str, int] | None:
+    """Tokens by price class, or None when they do not suffice for a price."""
+    if record.prompt_tokens is None:
+        return None
+    if record.completion_tokens is None and record.type not in WITHOUT_COMPLETION:
+        return None
+    cached, written = record.cached_tokens or 0, record.cache_write_tokens or 0
+    fresh = record.prompt_tokens - cached - written
+    if fresh < 0:
+        return None
+    answered = 0 if record.type in WITHOUT_COMPLETION else record.completion_tokens or 0
+    return {"input": fresh, "cached input": cached, "cache write": written, "output": answered}
+
+
+def _reckon(
+    counts: Mapping[str, int],
+    prices: Mapping[str, Decimal | None],
+    currency: str,
+    source: str,
+    origin: dict[str, Json],
+) -> Price | None:
+    """Tokens times prices, line by line; None when a class that has tokens has no price."""
+    lines: list[Json] = []
+    sums = {"input": Decimal(0), "output": Decimal(0)}
+    for name, tokens in counts.items():
+        if not tokens:
+            continue
+        per_million = prices.get(name)
+        if per_million is None:
+            return None
+        amount = tokens * per_million / MILLION
+        sums["output" if name == "output" else "input"] += amount
+        lines.append({"class": name, "tokens": tokens, "perMillion": str(per_million), "cost": f"{amount:f}"})
+    return Price(
+        cost=sums["input"] + sums["output"],
+        input_cost=sums["input"],
+        output_cost=sums["output"],
+        currency=currency,
+        source=source,
+        arithmetic={**origin, "currency": currency, "lines": lines},
+    )
+
+
+def _public(record: GenerationRecord, counts: dict[str, int]) -> Price | None:
+    assert record.model_id is not None and record.started_at is not None
+    found = _public_model(record.model_id, (record.provider or "").lower())
+    if found is None:
+        return None
+    provider, model = found
+    prices = model.get_prices(record.started_at)
+    origin: dict[str, Json] = {"model": model.id, "provider": provider.id}
+    source = _source()
+    has_audio = record.input_audio_tokens or record.output_audio_tokens
+    simple = None if has_audio else _simple_prices(prices, record.prompt_tokens or 0)
+    if simple is not None:
+        # A read from the cache without a price of its own is billed as any other input.
+        simple = {"cached input": simple.get("input"), "cache write": simple.get("input"), **simple}
+        return _reckon(counts, simple, "USD", source, origin)
+    from genai_prices import Usage
+
+    usage = Usage(
+        input_tokens=record.prompt_tokens,
+        cache_read_tokens=record.cached_tokens,
+        cache_write_tokens=record.cache_write_tokens,
+        output_tokens=record.completion_tokens or 0,
+        input_audio_tokens=record.input_audio_tokens,
+        output_audio_tokens=record.output_audio_tokens,
+    )
+    try:
+        reckoned = model.calc_price(usage, provider, genai_request_timestamp=record.started_at)
+    except ValueError:  # counts that contradict each other, as audio beyond the input
+        return None
+    return Price(
+        cost=reckoned.total_price,
+        input_cost=reckoned.input_price,
+        output_cost=reckoned.output_price,
+        currency="USD",
+        source=source,
+        arithmetic={**origin, "currency": "USD", "prices": str(prices)},
+    )
+
+
+@cache
+def _source() -> str:
+    return f"genai-prices {version('genai-prices')}"
+
+
+@lru_cache(maxsize=4096)
+def _public_model(model: str, provider: str) -> tuple[Any, Any] | None:
+    """The price list's provider and model for the names that a client sent; None when it does not know them."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    if len(model) > 200:
+        return None
+    known = PROVIDERS.get(provider, provider) or None
+    for candidate in (known, None) if known else (None,):
+        try:
+            return get_snapshot().find_provider_model(model, None, candidate, None)
+        except LookupError:
+            if candidate is not None and _is_provider(candidate):
+                # The price list knows who answered but not the model: another provider's price would be a guess.
+                return None
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _is_provider(name: str) -> bool:
+    from genai_prices.data_snapshot import get_snapshot
+
+    return any(provider.id == name for provider in get_snapshot().providers)
+
+
+def _simple_prices(prices: Any, input_tokens: int) -> dict[str, Decimal] | None:
+    """The prices by class; None when the call may have been billed in units that the record does not count.
+
+    Tiers are cliffs: beyond a tier's start every token costs the tier's price, decided by the whole input.
+    """
+    simple: dict[str, Decimal] = {}
+    for key, value in vars(prices).items():
+        if value is None or key.startswith("_"):
+            continue
+        if key in _SIMPLE:
+            if not isinstance(value, Decimal):
+                reached = [tier.price for tier in value.tiers if input_tokens > tier.start]
+                value = reached[-1] if reached else value.base
+            simple[_SIMPLE[key]] = value
+        elif key not in _NOT_COUNTED and not any(unit in key for unit in ("audio", "image", "video", "document")):
+            return None
+    return simple if "input" in simple else None
