@@ -1,0 +1,1 @@
+"""The HTTP doors for programs: REST, OpenTelemetry, Gantry, uploads, health."""
