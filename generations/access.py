@@ -186,7 +186,7 @@ def create_key(
 
 
 def revoke_key(grant: Grant, key_id: str) -> ApiKey | None:
-    """Revoke a key of this project; None when there is none. Needs the scope `admin`. Revoking twice changes nothing."""
+    """Revoke a key of this project; None when there is none. Needs `admin`. Revoking twice changes nothing."""
     grant.need(Scope.ADMIN)
     with transaction.atomic():
         key = ApiKey.objects.select_for_update().filter(project=grant.project, pk=key_id).first()

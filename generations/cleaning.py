@@ -74,9 +74,7 @@ _PAYLOAD_TEXT: Final = frozenset({"prompt", "completion", "error_detail", "comme
 
 def _clean_text(name: str, value: str) -> str:
     text = clean_string(value)
-    if name in _PAYLOAD_TEXT:
-        limit = MAX_PAYLOAD
-    elif name == "error":
+    if name in _PAYLOAD_TEXT or name == "error":
         limit = MAX_PAYLOAD
     elif name == "id" or name.endswith("_id"):
         if name == "id" and not text:

@@ -74,28 +74,26 @@ def ensure(months: Iterable[dt.date]) -> int:
     wanted = {month for month in months if (database, month.isoformat()) not in _known}
     if not wanted:
         return 0
-    made = 0
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        for month in sorted(wanted):
-            for table in PARTITIONED:
-                made += _make(cursor, table, month)
-    _known.update((database, month.isoformat()) for month in wanted)
-    return made
+        names = {f"{table}_p{month:%Y%m}": (table, month) for month in sorted(wanted) for table in PARTITIONED}
+        cursor.execute("SELECT name FROM unnest(%s::text[]) AS t(name) WHERE to_regclass(name) IS NULL", [list(names)])
+        missing = sorted(row[0] for row in cursor.fetchall())
+        for name in missing:
+            _make(cursor, name, *names[name])
+        # Remembered only once it is true for everybody: a rollback takes the new tables back.
+        seen = {(database, month.isoformat()) for month in wanted}
+        transaction.on_commit(lambda: _known.update(seen))
+    return len(missing)
 
 
-def _make(cursor: Any, table: str, month: dt.date) -> int:
-    name = f"{table}_p{month:%Y%m}"
-    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])
-    if cursor.fetchone()[0]:
-        return 0
+def _make(cursor: Any, name: str, table: str, month: dt.date) -> None:
     # CREATE TABLE ... PARTITION OF would lock the parent against every reader; ATTACH does not.
     cursor.execute(f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)')
     cursor.execute(
         f'ALTER TABLE "{table}" ATTACH PARTITION "{name}" FOR VALUES FROM (%s) TO (%s)',
         [f"{month} 00:00+00", f"{next_month(month)} 00:00+00"],
     )
-    return 1
 
 
 def ensure_ahead(now: dt.datetime) -> int:

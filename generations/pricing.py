@@ -100,9 +100,7 @@ def price(record: GenerationRecord, overrides: Sequence[Override] = ()) -> Price
     return _public(record, counts)
 
 
-def applicable(
-    overrides: Sequence[Override], model: str, provider: str, moment: dt.datetime
-) -> Override | None:
+def applicable(overrides: Sequence[Override], model: str, provider: str, moment: dt.datetime) -> Override | None:
     """The override that holds: the closest match first (exact, then the longest pattern), then the latest period."""
     fitting = [
         o

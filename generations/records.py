@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import reprlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -66,9 +67,13 @@ class InvalidRecord(ValueError):
         super().__init__(f"{field}: {self.value} is not valid; expected {expected}")
 
 
+_SHORT: Final = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxother, _SHORT.maxlong = 2, 80, 40
+
+
 def shown(value: object, limit: int = 80) -> str:
     """`value` as a short, printable text for an error message."""
-    text = repr(value[: limit * 2] if isinstance(value, str) else value if isinstance(value, int | float) else value)
+    text = repr(value[: limit * 2]) if isinstance(value, str) else _SHORT.repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -292,13 +297,7 @@ class GenerationRecord:
 
 
 Record = (
-    ParticipantRecord
-    | ThreadRecord
-    | StepRecord
-    | GenerationRecord
-    | ScoreRecord
-    | FeedbackRecord
-    | AttachmentRecord
+    ParticipantRecord | ThreadRecord | StepRecord | GenerationRecord | ScoreRecord | FeedbackRecord | AttachmentRecord
 )
 R = TypeVar("R", bound=Record)
 

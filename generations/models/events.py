@@ -89,7 +89,9 @@ class Thread(Event):
             models.Index(fields=["project", "-last_activity_at", "-uid"], name="thread_list"),
             models.Index(fields=["project", "-started_at", "-uid"], name="thread_by_start"),
             models.Index(
-                fields=["project", "user_id", "-last_activity_at"], name="thread_user", condition=Q(user_id__isnull=False)
+                fields=["project", "user_id", "-last_activity_at"],
+                name="thread_user",
+                condition=Q(user_id__isnull=False),
             ),
             GinIndex(fields=["tags"], name="thread_tags"),
             GinIndex(fields=["metadata"], name="thread_metadata", opclasses=["jsonb_path_ops"]),

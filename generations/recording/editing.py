@@ -1,0 +1,149 @@
+"""Changes to what is already recorded: tags, prices, deletions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from generations import cleaning, pricing, records
+from generations.models import Project
+from generations.recording import derive, store, writing
+
+_TAGGED: Final = ("generation", "step", "thread")
+
+
+def retag(
+    project: Project, kind: str, ids: Sequence[str], *, add: Iterable[str] = (), remove: Iterable[str] = ()
+) -> int:
+    """Add and remove tags of generations, steps or threads; returns how many rows changed.
+
+    Unknown ids are passed over. Raises InvalidRecord for tags that cannot be stored.
+    """
+    if kind not in _TAGGED:
+        raise records.InvalidRecord("kind", kind, " or ".join(_TAGGED))
+    added = cleaning.clean(records.ThreadRecord(id="-", tags=tuple(add)), now=timezone.now()).tags or ()
+    removed = [tag for tag in remove if tag not in added]
+    with transaction.atomic(), connection.cursor() as cursor:
+        writing._lock(cursor, project.pk)
+        writing._write_tags(cursor, project.pk, added)
+        touched = ", updated_at = %(now)s" if kind != "thread" else ""
+        cursor.execute(
+            f"UPDATE {kind} SET tags = wanted.tags{touched} FROM ("  # noqa: S608
+            "  SELECT uid, ARRAY(SELECT tag FROM unnest(tags || %(add)s::text[]) WITH ORDINALITY AS t(tag, place)"
+            "    WHERE tag <> ALL(%(remove)s::text[]) GROUP BY tag ORDER BY min(place)) AS tags"
+            f"  FROM {kind} WHERE project_id = %(project)s AND uid = ANY(%(uids)s)"
+            f") AS wanted WHERE {kind}.project_id = %(project)s AND {kind}.uid = wanted.uid"
+            f" AND {kind}.tags <> wanted.tags AND cardinality(wanted.tags) <= %(most)s",
+            {
+                "project": project.pk,
+                "uids": [records.uid(project.pk, kind, id) for id in ids],
+                "add": list(added),
+                "remove": removed,
+                "most": cleaning.MAX_TAGS,
+                "now": timezone.now(),
+            },
+        )
+        return int(cursor.rowcount)
+
+
+def reprice(project: Project, ids: Sequence[str], *, now: dt.datetime | None = None) -> int:
+    """Reckon the cost of these generations again with today's prices; returns how many changed.
+
+    Costs that the caller gave stay.
+    """
+    moment = now or timezone.now()
+    overrides = writing.overrides(project.pk)
+    with transaction.atomic(), connection.cursor() as cursor:
+        writing._lock(cursor, project.pk)
+        wanted = {id: records.GenerationRecord(id=id) for id in ids}
+        there = store.known(cursor, store.GENERATIONS, project.pk, wanted)
+        priced = {id: row for id, row in there.items() if row.record.cost_source != pricing.GIVEN}
+        store.load_payloads(cursor, store.GENERATIONS, project.pk, priced.values())
+        rows = []
+        for id in sorted(priced):
+            old = priced[id]
+            found = pricing.price(old.record, overrides)
+            record = replace(old.record, **dict.fromkeys(derive.COSTS))
+            if found is not None:
+                record = replace(
+                    record,
+                    cost=found.cost,
+                    input_cost=found.input_cost,
+                    output_cost=found.output_cost,
+                    currency=found.currency,
+                    cost_source=found.source,
+                    cost_arithmetic=found.arithmetic,
+                )
+            if record != old.record:
+                rows.append(store.Merged(record, old, {**old.extra, "updated_at": moment}))
+        store.write(cursor, store.GENERATIONS, project.pk, rows, moment)
+        return len(rows)
+
+
+_HANGING: Final = {
+    "generation": ("score", "feedback", "attachment"),
+    "step": ("score", "feedback", "attachment"),
+    "thread": ("score", "attachment"),
+}
+
+
+def delete(project: Project, kind: str, ids: Sequence[str]) -> int:
+    """Delete rows and what hangs on them; returns how many of that kind there were.
+
+    A generation takes its payload, alternatives, scores, feedback and attachments along, a step also the generations
+    made in it, a thread its steps and generations. A participant's own records stay.
+    """
+    if kind not in store.TABLES:
+        raise records.InvalidRecord("kind", kind, " or ".join(store.TABLES))
+    with transaction.atomic(), connection.cursor() as cursor:
+        writing._lock(cursor, project.pk)
+        return _delete(cursor, project.pk, kind, list(ids))
+
+
+def _delete(cursor: Any, project: int, kind: str, ids: list[str]) -> int:
+    if not ids:
+        return 0
+    uids = [records.uid(project, kind, id) for id in ids]
+    if kind == "thread":
+        for inside in ("step", "generation"):
+            _delete(cursor, project, inside, _inside(cursor, project, inside, "thread_id", ids))
+    if kind == "step":
+        _delete(cursor, project, "generation", _inside(cursor, project, "generation", "step_id", ids))
+    for table in _HANGING.get(kind, ()):
+        cursor.execute(
+            f"DELETE FROM {table} WHERE project_id = %s AND {kind}_id = ANY(%s)",  # noqa: S608
+            [project, ids],
+        )
+    if kind == "generation":
+        cursor.execute("DELETE FROM alternative WHERE project_id = %s AND generation_uid = ANY(%s)", [project, uids])
+        cursor.execute("DELETE FROM generation_search WHERE project_id = %s AND uid = ANY(%s)", [project, uids])
+    orphaned: list[str | None] = []
+    if kind == "feedback":
+        cursor.execute("SELECT generation_id FROM feedback WHERE project_id = %s AND uid = ANY(%s)", [project, uids])
+        orphaned = [row[0] for row in cursor.fetchall()]
+    payload = store.TABLES[kind].payload
+    if payload is not None:
+        cursor.execute(
+            f"DELETE FROM {payload} WHERE project_id = %s AND uid = ANY(%s)",  # noqa: S608
+            [project, uids],
+        )
+    cursor.execute(
+        f"DELETE FROM {store.TABLES[kind].facts} WHERE project_id = %s AND uid = ANY(%s)",  # noqa: S608
+        [project, uids],
+    )
+    deleted = int(cursor.rowcount)
+    writing._mark_latest(cursor, project, orphaned)
+    return deleted
+
+
+def _inside(cursor: Any, project: int, kind: str, column: str, ids: list[str]) -> list[str]:
+    cursor.execute(
+        f"SELECT public_id FROM {kind} WHERE project_id = %s AND {column} = ANY(%s)",  # noqa: S608
+        [project, ids],
+    )
+    return [row[0] for row in cursor.fetchall()]
