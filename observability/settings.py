@@ -155,7 +155,8 @@ env = _environment()
 DATA_DIR = env.DATA_DIR
 # Written by the supervisor, read by /healthz.
 STATE_FILE = places.state(DATA_DIR)
-PUBLIC_URL = env.PUBLIC_URL or f"http://{'127.0.0.1' if env.HOST in {'0.0.0.0', '::'} else env.HOST}:{env.PORT}"
+_host = "localhost" if env.HOST in {"0.0.0.0", "::"} else env.HOST  # noqa: S104 - compared, not bound
+PUBLIC_URL = env.PUBLIC_URL or f"http://{f'[{_host}]' if ':' in _host else _host}:{env.PORT}"
 INGEST_MAX_BYTES = env.INGEST_MAX_BYTES
 EXPORT_EXPIRY_HOURS = env.EXPORT_EXPIRY_HOURS
 BOOTSTRAP_API_KEY = env.BOOTSTRAP_API_KEY
@@ -186,6 +187,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "generations.web.middleware.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -241,7 +243,6 @@ USE_TZ = True
 USE_I18N = False
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 # Static files are served from where they lie, found once at the start: no collectstatic.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
@@ -297,7 +298,7 @@ LOGGING = {
 
 # --- Celery ---------------------------------------------------------------------------------------
 
-CELERY_BROKER_URL = env.CELERY_BROKER_URL or "filesystem://"
+CELERY_BROKER_URL = env.CELERY_BROKER_URL or "filesystem://localhost/"
 if not env.CELERY_BROKER_URL:
     _queue = DATA_DIR / "queue"
     CELERY_BROKER_TRANSPORT_OPTIONS = {

@@ -1,9 +1,66 @@
-"""The WSGI application."""
+"""The WSGI application, behind a bound on what a request may bring."""
 
+import json
 import os
+import tempfile
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
 
 from django.core.wsgi import get_wsgi_application
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "observability.settings")
 
-application = get_wsgi_application()
+_PIECE: Final = 64 * 1024
+_IN_MEMORY: Final = 1024 * 1024
+
+
+class BoundedBodies:
+    """Refuses bodies above `limit` bytes with 413, and gives chunked ones the length that Django asks for.
+
+    Django reads as many bytes as CONTENT_LENGTH says, and so nothing of a chunked body, which says none.
+    Such a body is taken in first, at most `limit` bytes of it, on disk when it is large.
+    """
+
+    def __init__(self, application: "WSGIApplication", limit: int) -> None:
+        self.application = application
+        self.limit = limit
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if "chunked" not in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+            if int(environ.get("CONTENT_LENGTH") or 0) > self.limit:
+                return self._refuse(start_response)
+            return self.application(environ, start_response)
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
+            length = 0
+            while piece := environ["wsgi.input"].read(_PIECE):
+                length += len(piece)
+                if length > self.limit:
+                    return self._refuse(start_response)
+                body.write(piece)
+            body.seek(0)
+            # > A server MUST NOT send both (RFC 9112, 6.2): from here on the length alone counts.
+            del environ["HTTP_TRANSFER_ENCODING"]
+            environ["CONTENT_LENGTH"] = str(length)
+            environ["wsgi.input"] = body
+            # Django has read the body when it answers: a view that streams its answer holds it already.
+            return self.application(environ, start_response)
+
+    def _refuse(self, start_response: "StartResponse") -> Iterable[bytes]:
+        sentence = f"The request body is larger than {self.limit} bytes. Send it in smaller parts."
+        answer = json.dumps({"error": {"code": "too_large", "message": sentence}}).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(answer))), ("Connection", "close")]
+        start_response("413 Content Too Large", headers)
+        return [answer]
+
+
+def _application() -> BoundedBodies:
+    django = get_wsgi_application()
+    from django.conf import settings
+
+    return BoundedBodies(django, settings.INGEST_MAX_BYTES)
+
+
+application = _application()

@@ -30,3 +30,27 @@ def sockets(data_dir: Path) -> Path:
     """
     name = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:16]
     return Path(f"/tmp/generations-{os.getuid()}-{name}")  # noqa: S108 - made 0700 and checked by `embedded`
+
+
+def lock(data_dir: Path) -> Path:
+    """The file that a running supervisor holds a lock on, with its process number in it."""
+    return data_dir / "lock"
+
+
+def mark_ready(data_dir: Path, name: str) -> None:
+    """Say that this process has got as far as doing its work."""
+    mark = _ready_mark(data_dir, name)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text(str(os.getpid()))
+
+
+def is_marked_ready(data_dir: Path, name: str, pid: int) -> bool:
+    """Whether the process with this number has said so; a mark of its predecessor does not count."""
+    try:
+        return _ready_mark(data_dir, name).read_text() == str(pid)
+    except FileNotFoundError:
+        return False
+
+
+def _ready_mark(data_dir: Path, name: str) -> Path:
+    return data_dir / "ready" / name

@@ -1,0 +1,108 @@
+"""Stores the calls of a file of JSON Lines: OpenAI and Anthropic pairs, batch results, exports of this product."""
+
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.core.management.base import BaseCommand, CommandError
+
+from generations import importing
+from generations.ingest import files
+from generations.management import projects
+from generations.management.progress import Progress
+from generations.records import InvalidRecord
+
+_REFUSALS_SHOWN = 20
+
+
+class Command(BaseCommand):
+    """`manage.py import`: exits with 1 when a line was refused; all the others are stored nevertheless."""
+
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", metavar="FILE", help="the file, also as gzip; - is the standard input")
+        parser.add_argument("--requests", metavar="FILE", help="the requests of a batch whose results are imported")
+        parser.add_argument("--preview", action="store_true", help="show what would be stored, and store nothing")
+        projects.add_argument(parser)
+
+    def handle(
+        self, *args: Any, file: str, requests: str | None, preview: bool, project: str | None, **options: Any
+    ) -> None:
+        grant = projects.grant(project)
+        with _opened(file) as stream, _requests(requests) as asked:
+            if preview:
+                self._preview(stream, asked)
+                return
+            bar = Progress(sys.stderr, _size(stream))
+            report = importing.run(
+                grant,
+                importing.lines(stream),
+                asked,
+                progress=lambda so_far: bar.show(_place(stream), f"{so_far.lines} lines, {so_far.stored} stored"),
+            )
+            bar.close(f"{report.lines} lines")
+        self._tell(report)
+        self.stdout.write(
+            f"{report.stored} stored, {report.merged} merged, {report.unchanged} unchanged, {report.refused} refused"
+            f" in project {grant.project.slug}."
+        )
+        if report.refused:
+            sys.exit(1)
+
+    def _preview(self, stream: BinaryIO, asked: importing.Requests | None) -> None:
+        shown, report = importing.preview(importing.lines(stream), asked)
+        for line in shown:
+            self.stdout.write(f"line {line.line}: {line.sentence}")
+        if sum(report.shapes.values()) > len(shown):
+            self.stdout.write("...")
+        self._tell(report)
+        self.stdout.write(f"{report.lines} lines, {report.refused} of them refused. Nothing was stored.")
+        if report.refused:
+            sys.exit(1)
+
+    def _tell(self, report: importing.Report) -> None:
+        for shape, count in report.shapes.most_common():
+            self.stdout.write(f"{count:>9} x {files.SHAPES[shape]}")
+        for refusal in report.refusals[:_REFUSALS_SHOWN]:
+            self.stderr.write(f"line {refusal.line} refused: {refusal.reason}")
+        if report.refused > _REFUSALS_SHOWN:
+            self.stderr.write(f"... and {report.refused - _REFUSALS_SHOWN} more lines refused")
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        stream = Path(name).open("rb")
+    except OSError as problem:
+        raise CommandError(f"{name} cannot be read: {problem.strerror}.") from None
+    with stream:
+        yield stream
+
+
+@contextmanager
+def _requests(name: str | None) -> Iterator[importing.Requests | None]:
+    if name is None:
+        yield None
+        return
+    with _opened(name) as stream:
+        try:
+            yield importing.Requests(stream)
+        except InvalidRecord as problem:
+            raise CommandError(f"{name}: {problem}") from None
+
+
+def _size(stream: BinaryIO) -> int | None:
+    return os.fstat(stream.fileno()).st_size if stream.seekable() else None
+
+
+def _place(stream: BinaryIO) -> int:
+    """How far the file is read, in its own bytes: also where it is compressed."""
+    return stream.tell() if stream.seekable() else 0

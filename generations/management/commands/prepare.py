@@ -1,0 +1,69 @@
+"""Brings the database up to date and makes the first project, owner and key; `up` runs it at each start."""
+
+import json
+import sys
+import time
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+# Any number, the same for all who prepare one database.
+_LOCK = 7_236_531_001
+
+
+class Command(BaseCommand):
+    """`manage.py prepare`: may run any number of times, and in several places at once."""
+
+    help = __doc__
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--for-supervisor",
+            action="store_true",
+            help="talk to the supervisor: tell the settings, wait for a line, tell what was made, in JSON",
+        )
+
+    def handle(self, *args: Any, for_supervisor: bool, **options: Any) -> None:
+        if for_supervisor:
+            # Loaded while the database starts; the supervisor says when that is done.
+            self._tell({name: getattr(settings, name) for name in ("HOST", "PORT", "PUBLIC_URL", "WEB_THREADS")})
+            if not sys.stdin.readline():
+                return
+        _migrate()
+        from generations import access
+
+        made = access.bootstrap(settings.BOOTSTRAP_API_KEY or None, settings.BOOTSTRAP_PASSWORD or None)
+        if for_supervisor:
+            self._tell({"made": asdict(made) if made else None})
+        elif made:
+            self.stdout.write(f"Project: {made.project_name}\nUser name: {made.username}\nPassword: {made.password}")
+            self.stdout.write(f"API key: {made.api_key}\nThey are shown only this once.")
+
+    def _tell(self, what: dict[str, Any]) -> None:
+        self.stdout.write(json.dumps(what))
+        self.stdout.flush()
+
+
+def _migrate() -> None:
+    """Apply what is missing. Nothing missing costs two queries."""
+    with connection.cursor() as cursor:
+        # Asked for again and again, not waited for: who waits inside PostgreSQL holds up
+        # CREATE INDEX CONCURRENTLY, and with it the migration that is waited for.
+        while True:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+            if cursor.fetchone() == (True,):
+                break
+            time.sleep(0.2)
+        try:
+            executor = MigrationExecutor(connection)
+            if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+                call_command("migrate", interactive=False, verbosity=0)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])

@@ -1,0 +1,55 @@
+"""Answers HTTP in one process, on a socket that somebody else holds.
+
+granian's own server runs a second process that binds the port and restarts the first. Here the
+supervisor does both: it keeps the socket open, so that while this process is restarted callers wait in
+the queue of the socket and are not refused; and one Python process less is 25 MB less. For that a few
+names are used which granian does not promise to keep: its version is held in pyproject.toml.
+"""
+
+import argparse
+import asyncio
+import importlib
+import signal
+import threading
+from typing import Any
+
+from granian import wsgi
+from granian._futures import _new_cbscheduler
+from granian._granian import SocketHolder, WorkerSignal, WSGIWorker
+from granian.http import HTTP1Settings
+
+# More requests than threads may be open: they wait for one, and callers see a slow answer, not an error.
+_WAITING_PER_THREAD = 16
+
+
+def serve(target: str, file_descriptor: int, threads: int) -> None:
+    """Answer requests with the WSGI application `module:name` until TERM or INT, then finish those begun."""
+    module, _, name = target.partition(":")
+    application = getattr(importlib.import_module(module), name)
+    stopping, stopped = WorkerSignal(), threading.Event()
+    stopping.add_cb(stopped.set)
+
+    def stop(number: int, frame: object) -> None:
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    no_tls = (False, None, None, None, "tls1.3", None, [], False)
+    http: Any = ("1", HTTP1Settings(header_read_timeout=30_000), None)
+    worker = WSGIWorker(
+        1, (None, SocketHolder(file_descriptor, False, 1024)), None, 1, 4, threads, 30, threads * _WAITING_PER_THREAD,
+        *http, None, *no_tls, (None, None),
+    )  # fmt: skip
+    loop = asyncio.new_event_loop()
+    callback = wsgi._callback_wrapper(application, {})
+    worker.serve_mtr(_new_cbscheduler(loop, callback), loop, stopping)
+    stopped.wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target")
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    arguments = parser.parse_args()
+    serve(arguments.target, arguments.fd, arguments.threads)

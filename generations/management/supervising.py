@@ -1,0 +1,395 @@
+"""Runs the whole of Generations on one machine and keeps it running. Knows no Django.
+
+One process starts the embedded PostgreSQL (unless DATABASE_URL names another), has the database
+prepared, then starts web, worker and beat, starts again what ends, and ends all of them with itself,
+by a signal when it is asked to and by the kernel's hand when it is killed.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import secrets
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, TextIO
+
+from generations.management import embedded, lifetimes, places
+
+_ROOT: Final = Path(__file__).resolve().parent.parent.parent
+_STOP_WITHIN: Final = 4.5  # of the 5 seconds that are promised
+_POSTGRES_SHARE: Final = 1.5
+_LONGEST_PAUSE: Final = 30.0
+_STEADY_AFTER: Final = 20.0
+
+
+class Refusal(Exception):
+    """It cannot start; the sentence says why and what to do."""
+
+
+class Stop(BaseException):
+    """TERM or INT came. Not an error, and nothing may catch it on its way out."""
+
+
+class Child:
+    """One process that is to run all the time."""
+
+    def __init__(self, name: str, command: list[str], *, marks_ready: bool = True, fds: tuple[int, ...] = ()) -> None:
+        self.name = name
+        self.command = command
+        self.marks_ready = marks_ready
+        self.fds = fds
+        self.process: subprocess.Popen[bytes] | None = None
+        self.started = 0.0
+        self.next_start = 0.0
+        self.failures = 0
+
+    def start(self) -> None:
+        self.started = time.monotonic()
+        self.process = _spawn(self.command, fds=self.fds)
+
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def is_ready(self, data_dir: Path) -> bool:
+        if not self.is_running() or self.process is None:
+            return False
+        return not self.marks_ready or places.is_marked_ready(data_dir, self.name, self.process.pid)
+
+    def keep_running(self) -> None:
+        """Start it again when it has ended: at once the first time, then after 1, 2, 4 ... seconds."""
+        if self.is_running():
+            return
+        now = time.monotonic()
+        if self.process is not None:
+            ended_with, self.process = self.process.returncode, None
+            self.failures = 1 if now - self.started > _STEADY_AFTER else self.failures + 1
+            pause = 0.0 if self.failures == 1 else min(2.0 ** (self.failures - 2), _LONGEST_PAUSE)
+            self.next_start = now + pause
+            _say(f"{self.name} ended ({_how(ended_with)}) and is started again in {pause:.0f} s.")
+        if now >= self.next_start:
+            self.start()
+
+
+class Supervisor:
+    """The state of one `manage.py up`."""
+
+    def __init__(self, data_dir: Path, *, demo: bool) -> None:
+        self.data_dir = data_dir
+        self.demo = demo
+        self.postgres: embedded.Server | None = None
+        self.preparation: subprocess.Popen[str] | None = None
+        self.seeding: subprocess.Popen[bytes] | None = None
+        self.children: list[Child] = []
+        self._told: dict[str, Any] = {}
+
+    def run(self) -> None:
+        """Start everything, say so, and watch until `Stop`."""
+        began = time.monotonic()
+        self.preparation = _spawn_preparation()
+        if not os.environ.get("DATABASE_URL"):
+            self.postgres = embedded.Server(self.data_dir)
+        settings = self._hear("The settings cannot be read; the reason is above.")
+        with _listening(settings["HOST"], settings["PORT"]) as listener:
+            if self.postgres:
+                self.postgres.start()
+            self._prepare(settings)
+            self.children = _children(listener, settings["WEB_THREADS"])
+            for child in self.children:
+                child.start()
+            address = f"http://{_reached_at(settings['HOST'])}:{settings['PORT']}/"
+            self._watch(listener, began, settings["PUBLIC_URL"] or address)
+
+    def stop(self) -> None:
+        """End every process: TERM, then KILL; the database last, so that work in hand can be put away."""
+        deadline = time.monotonic() + _STOP_WITHIN
+        children = [child.process for child in self.children if child.process is not None]
+        running = [p for p in (*children, self.seeding, self.preparation) if p is not None and p.poll() is None]
+        for process in running:
+            process.terminate()
+        # The second signal tells Celery to put back what it has not finished.
+        for sent, until in ((signal.SIGQUIT, deadline - 3), (signal.SIGKILL, deadline - _POSTGRES_SHARE)):
+            _wait(running, until)
+            for process in running:
+                if process.poll() is None:
+                    process.send_signal(sent)
+        _wait(running, deadline)
+        if self.postgres:
+            self.postgres.stop(max(deadline - time.monotonic(), 0.2))
+        places.state(self.data_dir).unlink(missing_ok=True)
+
+    def _hear(self, refusal: str) -> dict[str, Any]:
+        assert self.preparation is not None and self.preparation.stdout is not None
+        line = self.preparation.stdout.readline()
+        if not line:
+            raise Refusal(refusal)
+        heard: dict[str, Any] = json.loads(line)
+        return heard
+
+    def _prepare(self, settings: dict[str, Any]) -> None:
+        assert self.preparation is not None and self.preparation.stdin is not None
+        self.preparation.stdin.write("go\n")
+        self.preparation.stdin.flush()
+        made = self._hear("The database could not be prepared; the reason is above.")["made"]
+        self.preparation.wait()
+        self.preparation = None
+        if made:
+            _say(_first_start(made, settings["PUBLIC_URL"]))
+
+    def _watch(self, listener: socket.socket, began: float, address: str) -> None:
+        announced = False
+        wakened, waken = os.pipe()
+        for end in (wakened, waken):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(waken, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _ignore)  # any handler: it is the byte in the pipe that wakes
+        while True:
+            if self.postgres and not self.postgres.is_running():
+                _say("PostgreSQL ended and is started again.")
+                self._tell()
+                self.postgres.start()
+            for child in self.children:
+                child.keep_running()
+            ready = self._tell()
+            if ready and not announced and _answers_ready(listener):
+                announced = True
+                _say(f"Generations is ready after {time.monotonic() - began:.1f} s: {address}")
+            if announced and self.demo:
+                self._seed()
+            if select.select([wakened], [], [], 1.0 if announced and ready else 0.05)[0]:
+                os.read(wakened, 4096)
+
+    def _tell(self) -> bool:
+        """Write how each part is to the file that /healthz reads. Returns whether all are ready."""
+        parts = {child.name: self._state(child) for child in self.children}
+        if self.postgres:
+            parts["postgresql"] = "ready" if self.postgres.is_ready() else "starting"
+        told = {"supervisor": os.getpid(), "parts": parts}
+        if told != self._told:
+            self._told = told
+            file = places.state(self.data_dir)
+            unfinished = file.with_suffix(".new")
+            unfinished.write_text(json.dumps(told))
+            unfinished.replace(file)
+        return all(state == "ready" for state in parts.values())
+
+    def _state(self, child: Child) -> str:
+        if child.is_ready(self.data_dir):
+            return "ready"
+        return "starting" if child.is_running() else "restarting"
+
+    def _seed(self) -> None:
+        """Write the demonstration data once in the life of this folder."""
+        done = self.data_dir / "demo-seeded"
+        if self.seeding is None:
+            self.demo = not done.exists()
+            if self.demo:
+                self.seeding = _spawn([sys.executable, "manage.py", "seed"])
+        elif (code := self.seeding.poll()) is not None:
+            self.demo = False
+            if code == 0:
+                done.touch()
+            _say("The demonstration data is in." if code == 0 else "The demonstration data could not be written.")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `manage.py up` understands."""
+    parser.add_argument("--demo", action="store_true", help="write a week of demonstration data after the first start")
+
+
+def main(arguments: list[str]) -> int:
+    """Run until TERM or INT; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="manage.py up",
+        description="Runs everything: database, web, worker and beat. Settings come from the environment.",
+    )
+    add_arguments(parser)
+    demo: bool = parser.parse_args(arguments).demo
+    os.chdir(_ROOT)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "observability.settings")
+    # Threads in arenas of their own would hold twice the memory (mallopt(3), M_ARENA_MAX).
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
+    data_dir = places.data_dir()
+    os.environ["DATA_DIR"] = str(data_dir)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _raise_stop)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _only_one(data_dir):
+            _make_secret_key(data_dir)
+            supervisor = Supervisor(data_dir, demo=demo)
+            try:
+                supervisor.run()
+            finally:
+                for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                    signal.signal(number, _ignore)
+                supervisor.stop()
+    except (Refusal, embedded.CannotStart, OSError) as refused:
+        print(f"Generations cannot start. {refused}", file=sys.stderr)
+        return 1
+    except Stop:
+        _say("Generations has stopped.")
+    return 0
+
+
+def _children(listener: socket.socket, threads: int) -> list[Child]:
+    fd = listener.fileno()
+    serving = ["-m", "generations.management.serving", "observability.wsgi:application"]
+    celery = ["-m", "celery", "--quiet", "-A", "observability.celery"]
+    # One worker has nobody to gossip with; its heartbeats would only be written to disk.
+    alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    return [
+        Child("web", [sys.executable, *serving, "--fd", str(fd), "--threads", str(threads)], fds=(fd,), marks_ready=False),
+        Child("worker", [sys.executable, *celery, "worker", *alone]),
+        Child("beat", [sys.executable, *celery, "beat", "--pidfile="]),
+    ]
+
+
+def _spawn(command: list[str], *, fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+    """Start a process that the kernel ends with this one, out of reach of the terminal's Ctrl-C."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        pass_fds=fds,
+        preexec_fn=lifetimes.tied(signal.SIGKILL),
+        start_new_session=True,
+    )
+
+
+def _spawn_preparation() -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "prepare", "--for-supervisor"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lifetimes.tied(signal.SIGKILL),
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def _only_one(data_dir: Path) -> Iterator[None]:
+    """Hold this folder; the kernel lets go of it however this process ends."""
+    with places.lock(data_dir).open("a+") as lock:
+        for attempt in range(2):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if attempt:
+                    raise Refusal(_held(data_dir, lock)) from None
+                time.sleep(0.3)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _held(data_dir: Path, lock: TextIO) -> str:
+    lock.seek(0)
+    return (
+        f"It already runs with the folder {data_dir} (process {lock.read().strip() or 'unknown'}). "
+        "Stop it first, or set another DATA_DIR and PORT for a second copy."
+    )
+
+
+def _make_secret_key(data_dir: Path) -> None:
+    file = places.secret_key(data_dir)
+    if os.environ.get("SECRET_KEY") or file.exists():
+        return
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:  # noqa: PTH123 - for its mode
+        made.write(secrets.token_urlsafe(48))
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """The socket that callers reach, from before the first request to after the last.
+
+    After a `kill -9` the predecessor's web process is gone within moments: waited for shortly.
+    """
+    taken = (
+        f"Port {port} of {host} is in use by another program. "
+        f"Stop it, or choose another port: PORT={port + 1 if port < 65535 else port - 1} make run"
+    )
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror:
+        raise Refusal(f"HOST is {host}, which is no address of this machine.") from None
+    for attempt in range(2):
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(1024)
+            break
+        except OSError as error:
+            listener.close()
+            if attempt:
+                raise Refusal(taken if isinstance(error, OSError) and error.errno == 98 else str(error)) from error
+            time.sleep(0.5)
+    with listener:
+        yield listener
+
+
+def _answers_ready(listener: socket.socket) -> bool:
+    """Whether /healthz says 200, asked by the shortest possible client."""
+    address = listener.getsockname()
+    host = _reached_at(address[0])
+    try:
+        with socket.create_connection((host, address[1]), timeout=5) as asked:
+            asked.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return asked.recv(64).startswith(b"HTTP/1.1 200 ")
+    except OSError:
+        return False
+
+
+def _reached_at(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
+def _first_start(made: dict[str, str], address: str) -> str:
+    body = (
+        '{"model": {"id": "gpt-4o"}, "input": {"type": "text", "content": "Say hello"}, '
+        '"output": {"type": "text", "content": "Hello!"}, "usage": {"promptTokens": 9, "completionTokens": 3}}'
+    )
+    return (
+        "\nThis is the first start. What follows is shown only this once:\n\n"
+        f"  project    {made['project_name']}\n"
+        f"  user name  {made['username']}\n"
+        f"  password   {made['password']}\n"
+        f"  API key    {made['api_key']}\n\n"
+        f"Sign in at {address}/ or send a generation:\n\n"
+        f"  curl {address}/api/generations -H 'Authorization: Bearer {made['api_key']}' \\\n"
+        f"    -H 'Content-Type: application/json' -d '{body}'\n"
+    )
+
+
+def _how(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+def _wait(processes: "list[subprocess.Popen[bytes] | subprocess.Popen[str]]", until: float) -> None:
+    while time.monotonic() < until and any(p.poll() is None for p in processes):
+        time.sleep(0.02)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Let a signal do no more than wake."""
+
+
+def _raise_stop(number: int, frame: FrameType | None) -> None:
+    raise Stop
