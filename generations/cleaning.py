@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
-from generations.records import THUMBS, Alternative, InvalidRecord, Json, R
+from generations.records import THUMBS, Alternative, InvalidRecord, Json, R, revised
 
 MAX_ID: Final = 512
 MAX_TEXT: Final = 1_000
@@ -41,7 +41,7 @@ def clean(record: R, *, now: dt.datetime) -> R:
         tidy = _clean_field(name, value, now)
         if tidy is not value:
             changes[name] = tidy
-    return replace(record, **changes) if changes else record
+    return revised(record, **changes) if changes else record
 
 
 def _clean_field(name: str, value: Any, now: dt.datetime) -> Any:
@@ -49,6 +49,10 @@ def _clean_field(name: str, value: Any, now: dt.datetime) -> Any:
         return _clean_text(name, value)
     if isinstance(value, bool):
         return value
+    if isinstance(value, int) and name in _FLOATS:
+        value = float(value) if abs(value) < 10**18 else math.inf
+    if isinstance(value, int) and name in _AMOUNTS:
+        value = Decimal(value)
     if isinstance(value, int):
         if not 0 <= value <= MAX_INT:
             raise InvalidRecord(name, value, f"a whole number from 0 to {MAX_INT}")
@@ -69,6 +73,8 @@ def _clean_field(name: str, value: Any, now: dt.datetime) -> Any:
     return clean_json(name, value, limit)
 
 
+_FLOATS: Final = frozenset({"rating", "value", "latency", "time_to_first_token", "tokens_per_second"})
+_AMOUNTS: Final = frozenset({"cost", "input_cost", "output_cost"})
 _PAYLOAD_TEXT: Final = frozenset({"prompt", "completion", "error_detail", "comment", "input", "output"})
 
 

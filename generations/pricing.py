@@ -102,6 +102,8 @@ def price(record: GenerationRecord, overrides: Sequence[Override] = ()) -> Price
 
 def applicable(overrides: Sequence[Override], model: str, provider: str, moment: dt.datetime) -> Override | None:
     """The override that holds: the closest match first (exact, then the longest pattern), then the latest period."""
+    if not overrides:
+        return None
     fitting = [
         o
         for o in overrides

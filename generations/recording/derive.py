@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from generations import pricing, reading, records
-from generations.cleaning import MAX_ERROR
+from generations.cleaning import MAX_ERROR, MAX_INT
 from generations.records import (
     FeedbackRecord,
     GenerationRecord,
@@ -17,6 +16,7 @@ from generations.records import (
     ScoreRecord,
     StepRecord,
     ThreadRecord,
+    revised,
 )
 
 Pricing = Callable[[GenerationRecord], pricing.Price | None]
@@ -56,7 +56,7 @@ def without_stale(old: R, new: R) -> R:
             stale["type"] = None
     if isinstance(old, GenerationRecord) and old.cost_source != pricing.GIVEN and (said & PRICED or "cost" in said):
         stale |= dict.fromkeys(COSTS)
-    return replace(old, **stale) if stale else old  # type: ignore[return-value]
+    return revised(old, **stale) if stale else old
 
 
 def complete(
@@ -66,12 +66,11 @@ def complete(
     done: Any
     if isinstance(whole, GenerationRecord):
         assert isinstance(new, GenerationRecord)
-        done, assumed = _started(whole, old, extra, now)
-        is_priced_anew = old is None or any(
-            name in new.cleared or (getattr(new, name) is not None and getattr(new, name) != getattr(old, name))
-            for name in PRICED
-        )
-        done = _generation(done, price if is_priced_anew else _unpriced, assumed)
+        start, assumed = _start(whole, old, extra, now)
+        done = revised(whole, **_generation(whole, start, assumed))
+        if old is None or _is_said_anew(PRICED, new, old):
+            cost = _cost(done, price)
+            done = revised(done, **cost) if cost else done
         extra |= {"start_assumed": assumed, "updated_at": now}
         extra.setdefault("created_at", now)
         if old is None or _says_text(new):
@@ -79,8 +78,9 @@ def complete(
             extra["output_preview"] = reading.preview(reading.output_text(done))
     elif isinstance(whole, StepRecord):
         assert isinstance(new, StepRecord)
-        done, assumed = _started(whole, old, extra, now)
-        done = _timed(_error_bounded(replace(done, type=done.type or "undefined")), assumed)
+        start, assumed = _start(whole, old, extra, now)
+        told = {"started_at": start, "type": whole.type or "undefined"}
+        done = revised(whole, **told, **_timing(whole, start, assumed), **_bounded_error(whole))
         extra |= {"start_assumed": assumed, "updated_at": now}
         extra.setdefault("created_at", now)
         if old is None or new.input is not None or new.output is not None or new.cleared:
@@ -89,62 +89,60 @@ def complete(
     elif isinstance(whole, ThreadRecord):
         started = whole.started_at or now
         active = max(filter(None, (whole.last_activity_at, started)), default=now)
-        done = replace(whole, started_at=started, last_activity_at=active)
+        done = revised(whole, started_at=started, last_activity_at=active)
         extra.setdefault("created_at", now)
     elif isinstance(whole, ParticipantRecord):
-        done = replace(whole, identifier=whole.identifier or whole.id, seen_at=whole.seen_at or now)
+        done = revised(whole, identifier=whole.identifier or whole.id, seen_at=whole.seen_at or now)
         extra.setdefault("created_at", now)
     elif isinstance(whole, ScoreRecord):
-        done = replace(whole, type=whole.type or "CODE", created_at=whole.created_at or now)
+        done = revised(whole, type=whole.type or "CODE", created_at=whole.created_at or now)
         extra["updated_at"] = now
     elif isinstance(whole, FeedbackRecord):
-        done = replace(whole, created_at=whole.created_at or now)
+        done = revised(whole, created_at=whole.created_at or now)
         extra.setdefault("is_latest", False)
     else:
-        done = replace(whole, created_at=whole.created_at or now)
+        done = revised(whole, created_at=whole.created_at or now)
     return done, extra
 
 
-def _started(whole: Any, old: Any, extra: Mapping[str, Any], now: dt.datetime) -> tuple[Any, bool]:
-    """`whole` with a start, and whether it is only assumed. A known start stays: partitions and rollups stand on it."""
+def _start(whole: Any, old: Any, extra: Mapping[str, Any], now: dt.datetime) -> tuple[dt.datetime, bool]:
+    """When it started, and whether that is only assumed. A known start stays: partitions and rollups stand on it."""
     if old is not None and not extra.get("start_assumed") and "started_at" not in whole.cleared:
-        return replace(whole, started_at=old.started_at), False
+        return old.started_at, False
     if whole.started_at is not None and (old is None or whole.started_at != old.started_at):
-        return whole, False
+        return whole.started_at, False
     if old is not None:
-        return replace(whole, started_at=old.started_at), bool(extra.get("start_assumed"))
+        return old.started_at, bool(extra.get("start_assumed"))
     if whole.ended_at is not None:
-        return replace(whole, started_at=whole.ended_at - dt.timedelta(seconds=whole.latency or 0)), not whole.latency
-    return replace(whole, started_at=now), True
+        return whole.ended_at - dt.timedelta(seconds=min(whole.latency or 0, 1e8)), not whole.latency
+    return now, True
 
 
-def _unpriced(record: GenerationRecord) -> None:
-    """No price: nothing that a price depends on was said."""
-
-
-def _timed(record: Any, assumed: bool) -> Any:
-    """`record` with its end or its latency derived from the other. A start that is assumed tells none."""
+def _timing(record: Any, start: dt.datetime, assumed: bool) -> dict[str, Any]:
+    """The end or the latency derived from the other. A start that is assumed, or after the end, tells none."""
     if assumed:
-        return record
+        return {}
     if record.latency is None and record.ended_at is not None:
-        seconds = (record.ended_at - record.started_at).total_seconds()
-        return replace(record, latency=seconds) if seconds >= 0 else record
-    if record.ended_at is None and record.latency is not None and record.latency < 1e9:
-        return replace(record, ended_at=record.started_at + dt.timedelta(seconds=record.latency))
-    return record
+        seconds = (record.ended_at - start).total_seconds()
+        return {"latency": seconds} if seconds >= 0 else {}
+    if record.ended_at is None and record.latency is not None and record.latency < 1e8:
+        return {"ended_at": start + dt.timedelta(seconds=record.latency)}
+    return {}
 
 
-def _error_bounded(record: Any) -> Any:
-    """`record` with a long error cut in the facts and kept whole in the payload."""
+def _bounded_error(record: Any) -> dict[str, Any]:
+    """A long error, cut in the facts and kept whole in the payload."""
     if record.error is not None and len(record.error) > MAX_ERROR:
-        return replace(record, error=record.error[:MAX_ERROR], error_detail=record.error)
-    return record
+        return {"error": record.error[:MAX_ERROR], "error_detail": record.error}
+    return {}
 
 
-def _generation(record: GenerationRecord, price: Pricing, assumed: bool) -> GenerationRecord:
-    changes: dict[str, Any] = {}
-    if record.type is None:
-        changes["type"] = "completion" if record.messages is None and record.prompt is not None else "chat"
+def _generation(record: GenerationRecord, start: dt.datetime, assumed: bool) -> dict[str, Any]:
+    """What a generation leaves unsaid and what follows from the rest."""
+    changes: dict[str, Any] = {"started_at": start, **_timing(record, start, assumed), **_bounded_error(record)}
+    kind = record.type
+    if kind is None:
+        kind = changes["type"] = "completion" if record.messages is None and record.prompt is not None else "chat"
     if record.model_id is None and record.model_name is not None:
         changes["model_id"] = record.model_name
     if record.input_type is None:
@@ -153,32 +151,36 @@ def _generation(record: GenerationRecord, price: Pricing, assumed: bool) -> Gene
         changes["output_type"] = "json" if isinstance(record.output, dict | list) else "text"
     if record.total_tokens is None and record.prompt_tokens is not None:
         if record.completion_tokens is not None:
-            changes["total_tokens"] = min(record.prompt_tokens + record.completion_tokens, 2**31 - 1)
-        elif record.type in pricing.WITHOUT_COMPLETION:
+            changes["total_tokens"] = min(record.prompt_tokens + record.completion_tokens, MAX_INT)
+        elif kind in pricing.WITHOUT_COMPLETION:
             changes["total_tokens"] = record.prompt_tokens
-    timed: GenerationRecord = _timed(_error_bounded(replace(record, **changes) if changes else record), assumed)
-    if timed.tokens_per_second is None and timed.completion_tokens and timed.latency:
-        timed = replace(timed, tokens_per_second=round(timed.completion_tokens / timed.latency, 3))
-    return _priced(timed, price)
+    latency = changes.get("latency", record.latency)
+    if record.tokens_per_second is None and record.completion_tokens and latency:
+        changes["tokens_per_second"] = round(record.completion_tokens / latency, 3)
+    return changes
 
 
-def _priced(record: GenerationRecord, price: Pricing) -> GenerationRecord:
+def _cost(record: GenerationRecord, price: Pricing) -> dict[str, Any]:
+    """What the call cost: as given, else as reckoned, else nothing."""
     if record.cost is not None:
         if record.cost_source is None:
-            return replace(record, cost_source=pricing.GIVEN, currency=record.currency or "USD")
-        return record
-    found = price(record)
+            return {"cost_source": pricing.GIVEN, "currency": record.currency or "USD"}
+        return {}
+    return costs(price(record))
+
+
+def costs(found: pricing.Price | None) -> dict[str, Any]:
+    """The fields that a price fills; none when it is not known."""
     if found is None:
-        return record
-    return replace(
-        record,
-        cost=found.cost,
-        input_cost=found.input_cost,
-        output_cost=found.output_cost,
-        currency=found.currency,
-        cost_source=found.source,
-        cost_arithmetic=found.arithmetic,
-    )
+        return {}
+    return {
+        "cost": found.cost,
+        "input_cost": found.input_cost,
+        "output_cost": found.output_cost,
+        "currency": found.currency,
+        "cost_source": found.source,
+        "cost_arithmetic": found.arithmetic,
+    }
 
 
 def _input_type(record: GenerationRecord) -> str:
@@ -189,6 +191,14 @@ def _input_type(record: GenerationRecord) -> str:
             if any(modality in kind for modality in _MODALITIES):
                 return "multimodal"
     return "text"
+
+
+def _is_said_anew(names: Iterable[str], new: Any, old: Any) -> bool:
+    """Whether `new` says any of these fields differently from `old`."""
+    return any(
+        name in new.cleared or (getattr(new, name) is not None and getattr(new, name) != getattr(old, name))
+        for name in names
+    )
 
 
 def _says_text(new: GenerationRecord) -> bool:

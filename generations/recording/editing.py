@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -13,6 +12,7 @@ from django.utils import timezone
 from generations import cleaning, pricing, records
 from generations.models import Project
 from generations.recording import derive, store, writing
+from generations.records import revised
 
 _TAGGED: Final = ("generation", "step", "thread")
 
@@ -68,17 +68,7 @@ def reprice(project: Project, ids: Sequence[str], *, now: dt.datetime | None = N
         for id in sorted(priced):
             old = priced[id]
             found = pricing.price(old.record, overrides)
-            record = replace(old.record, **dict.fromkeys(derive.COSTS))
-            if found is not None:
-                record = replace(
-                    record,
-                    cost=found.cost,
-                    input_cost=found.input_cost,
-                    output_cost=found.output_cost,
-                    currency=found.currency,
-                    cost_source=found.source,
-                    cost_arithmetic=found.arithmetic,
-                )
+            record = revised(old.record, **{**dict.fromkeys(derive.COSTS), **derive.costs(found)})
             if record != old.record:
                 rows.append(store.Merged(record, old, {**old.extra, "updated_at": moment}))
         store.write(cursor, store.GENERATIONS, project.pk, rows, moment)

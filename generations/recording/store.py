@@ -10,11 +10,12 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Generic
 
 import orjson
+from django.db import connection
 
 from generations import partitions, records
 from generations.recording import derive
@@ -27,6 +28,7 @@ from generations.records import (
     ScoreRecord,
     StepRecord,
     ThreadRecord,
+    revised,
 )
 
 WINDOW: Final = dt.timedelta(days=1)
@@ -175,7 +177,7 @@ def load_payloads(cursor: Any, table: Table[R], project: int, rows: Iterable[Kno
     for uid, *values in cursor.fetchall():
         row = by_uid[uid]
         loaded = {name: _loaded(name, value) for name, value in zip(fields, values, strict=True)}
-        row.record = replace(row.record, **loaded)
+        row.record = revised(row.record, **loaded)
     for row in wanted:
         row.has_payload = True
 
@@ -331,7 +333,7 @@ def load_alternatives(cursor: Any, project: int, rows: Iterable[Known[Generation
             finish_reason=reason,
             logprobs=_loaded("logprobs", logprobs),
         )
-        row.record = replace(row.record, alternatives=(*(row.record.alternatives or ()), alternative))
+        row.record = revised(row.record, alternatives=(*(row.record.alternatives or ()), alternative))
 
 
 def alternative_uid(project: int, generation_id: str, index: int) -> uuid.UUID:
@@ -342,7 +344,8 @@ def alternative_uid(project: int, generation_id: str, index: int) -> uuid.UUID:
 def copy(cursor: Any, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """COPY rows into a table."""
     names = ", ".join(f'"{name}"' for name in columns)
-    with cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as sink:
+    # Django wraps the errors of its own calls only, and COPY is psycopg's.
+    with connection.wrap_database_errors, cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as sink:
         for row in rows:
             sink.write_row(row)
 
@@ -401,7 +404,7 @@ def merged(
         row = Merged(record_, old, extra)
         if old is not None:
             row.writes_payload = old.has_payload
-            row.is_changed = replace(record_, cleared=frozenset()) != replace(old.record, cleared=frozenset())
+            row.is_changed = revised(record_, cleared=frozenset()) != revised(old.record, cleared=frozenset())
         rows.append(row)
     return rows
 

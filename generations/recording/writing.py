@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
@@ -24,6 +24,7 @@ from generations.records import (
     ScoreRecord,
     StepRecord,
     ThreadRecord,
+    revised,
 )
 
 State = Literal["stored", "merged", "unchanged", "rejected"]
@@ -90,12 +91,12 @@ def amend(project: Project, item: Record, *, now: dt.datetime | None = None) -> 
     kind = records.KINDS[type(item)]
     assert item.id is not None
     if getattr(item, "started_at", None) is not None:
-        item = replace(item, cleared=item.cleared | {"started_at"})
+        item = revised(item, cleared=item.cleared | {"started_at"})
     item = cleaning.clean(item, now=moment)
     with transaction.atomic(), connection.cursor() as cursor:
         _lock(cursor, project.pk)
         table: store.Table[Any] = store.TABLES[kind]
-        looked_up = replace(item, started_at=None) if table.is_partitioned else item  # type: ignore[call-arg]
+        looked_up = revised(item, started_at=None) if table.is_partitioned else item  # type: ignore[call-arg]
         if not store.known(cursor, table, project.pk, {item.id: looked_up}):
             raise UnknownId(kind, item.id)
         receipt = _record(project, [item], moment)[0]
@@ -159,36 +160,36 @@ def _identified(record: Record) -> Record:
         if record.scores:
             children["scores"] = tuple(_score_of(s, generation_id=record.id) for s in record.scores)
         if record.feedback is not None:
-            children["feedback"] = _feedback_of(replace(record.feedback, generation_id=record.id))
+            children["feedback"] = _feedback_of(revised(record.feedback, generation_id=record.id))
         if record.attachments:
-            children["attachments"] = tuple(replace(a, generation_id=record.id) for a in record.attachments)
-        return replace(record, **children) if children else record
+            children["attachments"] = tuple(revised(a, generation_id=record.id) for a in record.attachments)
+        return revised(record, **children) if children else record
     if isinstance(record, StepRecord) and (record.scores or record.attachments):
-        return replace(
+        return revised(
             record,
             scores=tuple(_score_of(s, step_id=record.id) for s in record.scores),
-            attachments=tuple(replace(a, step_id=record.id) for a in record.attachments),
+            attachments=tuple(revised(a, step_id=record.id) for a in record.attachments),
         )
     if isinstance(record, FeedbackRecord):
         return _feedback_of(record)
     if isinstance(record, ScoreRecord) and record.id is None:
-        return replace(record, id=records.new_id())
+        return revised(record, id=records.new_id())
     return record
 
 
 def _score_of(score: ScoreRecord, **target: str) -> ScoreRecord:
     """A score sent inside what it judges: one of a name and an author, so that a replay does not add another."""
     id = score.id or "/".join(filter(None, (*target.values(), score.name, score.type or "CODE", score.author)))
-    return replace(score, id=id[: cleaning.MAX_ID], **target)
+    return revised(score, id=id[: cleaning.MAX_ID], **target)
 
 
 def _feedback_of(feedback: FeedbackRecord) -> FeedbackRecord:
     """Feedback with an id made of what it says and when, so that a replay does not add another."""
     if feedback.id is not None:
         return feedback
-    said = repr(replace(feedback, cleared=frozenset()))
+    said = repr(revised(feedback, cleared=frozenset()))
     digest = hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=12).hexdigest()
-    return replace(feedback, id=f"{(feedback.generation_id or feedback.step_id or '')[:400]}/{digest}")
+    return revised(feedback, id=f"{(feedback.generation_id or feedback.step_id or '')[:400]}/{digest}")
 
 
 # ---------------------------------------------------------------------------------------------------------- writing
@@ -251,9 +252,10 @@ def _collect(batch: _Batch, item: Record, now: dt.datetime) -> None:
         if isinstance(item, GenerationRecord):
             if item.feedback is not None:
                 _collect(batch, item.feedback, now)
-            batch.add(replace(item, scores=(), attachments=(), feedback=None))
+            has_children = item.scores or item.attachments or item.feedback
+            batch.add(revised(item, scores=(), attachments=(), feedback=None) if has_children else item)
         else:
-            batch.add(replace(item, scores=(), attachments=()))
+            batch.add(revised(item, scores=(), attachments=()))
         if item.thread_id:
             _imply_thread(batch, item, moment)
     else:
@@ -286,8 +288,8 @@ def _imply_participant(batch: _Batch, id: str, moment: dt.datetime) -> None:
 def _filled(told: Any, implied: Any) -> Any:
     """`told` with gaps filled and its times widened by what is implied; nothing that was said is overruled."""
     if isinstance(told, ParticipantRecord):
-        return replace(told, seen_at=max(filter(None, (told.seen_at, implied.seen_at)), default=None))
-    return replace(
+        return revised(told, seen_at=max(filter(None, (told.seen_at, implied.seen_at)), default=None))
+    return revised(
         told,
         user_id=told.user_id if told.user_id is not None or "user_id" in told.cleared else implied.user_id,
         environment=told.environment if told.environment is not None else implied.environment,
