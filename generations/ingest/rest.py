@@ -1,0 +1,31 @@
+"""The product's own JSON, in which generations and steps are sent, shown and exported: into records and back.
+
+`generation(document(record))` says what `record` says. Names are exact: an unknown one is refused with the nearest
+right one. An absent name says nothing, null empties what is stored. In `metadata`, `parameters` and the attributes any
+name is the caller's own.
+"""
+
+from generations.ingest.rest_amendments import amendment
+from generations.ingest.rest_documents import check_fields, document, needs, score_document, step_document
+from generations.ingest.rest_fields import FEEDBACK, GENERATION, PATHS, SCORE, STEP, STEP_PATHS, path_of
+from generations.ingest.rest_reading import feedback, generation, score, step
+
+__all__ = [
+    "FEEDBACK",
+    "GENERATION",
+    "PATHS",
+    "SCORE",
+    "STEP",
+    "STEP_PATHS",
+    "amendment",
+    "check_fields",
+    "document",
+    "feedback",
+    "generation",
+    "needs",
+    "path_of",
+    "score",
+    "score_document",
+    "step",
+    "step_document",
+]
