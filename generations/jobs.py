@@ -1,0 +1,244 @@
+"""Long work that survives its worker: one row a job, held by a lease that is renewed while it is worked on.
+
+Whoever holds the lease may write; whoever lost it stops and leaves nothing. A job whose lease ran out, or whose
+message was lost with a broker, is handed out again by `sweep`. All moments are the database's, so that workers on
+several machines need not agree about the time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.db import DatabaseError, connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Now
+
+from generations.access import Grant, NotAllowed, Scope, audit
+from generations.models import Job
+
+LEASE: Final = dt.timedelta(seconds=30)
+KEEP_EVERY: Final = 8.0
+"""Seconds without a sign of progress after which the lease is renewed from beside the work."""
+TELL_EVERY: Final = 0.5
+"""Seconds between two writes of the progress, at least."""
+UNSENT_AFTER: Final = dt.timedelta(seconds=10)
+RESEND_AFTER: Final = dt.timedelta(seconds=60)
+SWEPT_AT_ONCE: Final = 100
+
+log = logging.getLogger(__name__)
+
+
+class Cancelled(Exception):
+    """Someone asked for the job to stop."""
+
+
+class Lost(Exception):
+    """The lease ran out and the job is no longer this worker's."""
+
+
+class Failed(Exception):
+    """The job cannot be done, now or later; the sentence is shown to whoever started it."""
+
+
+class Lease:
+    """The right of one worker to do one job, and what it says of its progress."""
+
+    def __init__(self, job: Job, holder: str) -> None:
+        self.job = job
+        self.done = 0
+        self.total: int | None = None
+        self._holder = holder
+        self._renewed = time.monotonic()
+        self._stop = threading.Event()
+        self._taken_away: Cancelled | Lost | None = None
+
+    def advance(self, done: int, total: int | None = None) -> None:
+        """Say how far the work is. Writes at most twice a second; cheap to call for every batch.
+
+        Raises Cancelled or Lost when the work is to stop.
+        """
+        self.done = done
+        self.total = self.total if total is None else total
+        if self._taken_away is not None:
+            raise self._taken_away
+        if time.monotonic() - self._renewed >= TELL_EVERY:
+            self.renew()
+
+    def renew(self) -> None:
+        """Hold the lease for a while longer and write the progress; raises Cancelled or Lost instead."""
+        self._change(leased_until=Now() + LEASE, progress_done=self.done, progress_total=self.total)
+
+    def finish(self, result: dict[str, Any], *, expires_at: dt.datetime | None = None) -> None:
+        """The job is done and `result` is what came of it. Raises Cancelled or Lost when it is not to be."""
+        self._change(
+            state=Job.State.DONE,
+            result=result,
+            progress_done=self.done,
+            progress_total=self.done if self.total is None else self.total,
+            expires_at=expires_at,
+            **_ENDED,
+        )
+
+    def end(self, state: str, error: str = "") -> None:
+        """Leave the job in a final state other than done; nothing happens when the lease is lost."""
+        self._held().update(state=state, error=error, progress_done=self.done, **_ENDED)
+
+    def _held(self) -> Any:
+        return Job.objects.filter(pk=self.job.pk, state=Job.State.RUNNING, leased_by=self._holder)
+
+    def _change(self, **values: Any) -> None:
+        if not self._held().filter(cancel_requested_at=None).update(**values):
+            raise Cancelled if self._held().exists() else Lost
+        self._renewed = time.monotonic()
+
+    def _keep(self) -> None:
+        """Renew beside a statement that takes long. Opens a connection only when the work has been silent."""
+        try:
+            while not self._stop.wait(KEEP_EVERY / 4):
+                if time.monotonic() - self._renewed < KEEP_EVERY:
+                    continue
+                try:
+                    self.renew()
+                except (Cancelled, Lost) as reason:
+                    self._taken_away = reason
+                    return
+                except DatabaseError:
+                    # A server that restarts: the next turn finds it again, or the lease runs out.
+                    log.warning("The lease of job %s could not be renewed", self.job.pk, exc_info=True)
+                    connection.close()
+        finally:
+            connection.close()
+
+
+_ENDED: Final[dict[str, Any]] = {"finished_at": Now(), "leased_until": None, "leased_by": ""}
+
+
+def work(job_id: uuid.UUID | str, do: Callable[[Lease], None]) -> bool:
+    """Take the job's lease, `do` the work and leave the job in its final state; False when it is not free to take.
+
+    `do` calls `lease.advance` now and then and `lease.finish` at its end. Any exception other than Cancelled, Failed
+    and Lost goes on to the caller: the lease then runs out, and `sweep` hands the job to another attempt.
+    """
+    lease = take(job_id)
+    if lease is None:
+        return False
+    keeper = threading.Thread(target=lease._keep, name=f"lease of {job_id}", daemon=True)
+    keeper.start()
+    try:
+        do(lease)
+    except Cancelled:
+        lease.end(Job.State.CANCELLED)
+    except Failed as failure:
+        lease.end(Job.State.FAILED, str(failure))
+    except Lost:
+        log.warning("Job %s was taken over by another worker; this one stops", job_id)
+    finally:
+        lease._stop.set()
+        keeper.join()
+    return True
+
+
+def take(job_id: uuid.UUID | str) -> Lease | None:
+    """The lease of a job that waits, or whose worker is gone; None when it is held, ended or to be cancelled."""
+    holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(6)}"
+    free = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING, leased_until__lt=Now())
+    jobs = Job.objects.filter(free, pk=job_id, attempts__lt=F("max_attempts"), cancel_requested_at=None)
+    # One conditional statement: of two workers with the same message, one finds the row changed.
+    taken = jobs.update(
+        state=Job.State.RUNNING,
+        attempts=F("attempts") + 1,
+        leased_by=holder,
+        leased_until=Now() + LEASE,
+        started_at=Coalesce("started_at", Now()),
+        progress_done=0,
+        error="",
+    )
+    if not taken:
+        return None
+    return Lease(Job.objects.select_related("project").get(pk=job_id), holder)
+
+
+def refuse(job_id: uuid.UUID | str, reason: str) -> None:
+    """Fail a job that nobody has taken, with a sentence for whoever started it."""
+    Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(state=Job.State.FAILED, error=reason, **_ENDED)
+
+
+def create(grant: Grant, kind: Job.Kind, parameters: dict[str, Any]) -> Job:
+    """A new job that waits for a worker, with its audit entry. The door sends it to one after the commit."""
+    with transaction.atomic():
+        job = Job.objects.create(
+            project=grant.project,
+            kind=kind,
+            parameters=parameters,
+            created_by=grant.user,
+            created_by_key=grant.key,
+        )
+        audit(grant, f"{kind.value}.start", "job", str(job.pk), parameters)
+    return job
+
+
+def find(grant: Grant, job_id: uuid.UUID | str, kind: Job.Kind | None = None) -> Job | None:
+    """The project's job of this id; None when there is none, or when the text is no id at all."""
+    grant.need(Scope.READ)
+    try:
+        number = job_id if isinstance(job_id, uuid.UUID) else uuid.UUID(job_id)
+    except ValueError:
+        return None
+    jobs = Job.objects.filter(project=grant.project, pk=number)
+    return (jobs if kind is None else jobs.filter(kind=kind)).select_related("project").first()
+
+
+def cancel(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
+    """Stop a job: at once when it waits, within a second or so when it is worked on. None when there is no such job.
+
+    Whoever started a job may cancel it; anyone else needs the scope `write`. A job that has ended stays as it is.
+    """
+    job = find(grant, job_id)
+    if job is None:
+        return None
+    is_own = (grant.user is not None and job.created_by_id == grant.user.pk) or (
+        grant.key is not None and job.created_by_key_id == grant.key.pk
+    )
+    if not is_own and not grant.may(Scope.WRITE):
+        raise NotAllowed("Only who started this job, or a key or role with the scope 'write', may cancel it.")
+    with transaction.atomic():
+        waiting = Job.objects.filter(pk=job.pk, state=Job.State.QUEUED)
+        running = Job.objects.filter(pk=job.pk, state=Job.State.RUNNING, cancel_requested_at=None)
+        changed = waiting.update(state=Job.State.CANCELLED, cancel_requested_at=Now(), **_ENDED)
+        # In this order: a job that a worker takes in between is found running.
+        changed = changed or running.update(cancel_requested_at=Now())
+        if changed:
+            audit(grant, f"{job.kind}.cancel", "job", str(job.pk))
+    job.refresh_from_db()
+    return job
+
+
+def sweep() -> list[str]:
+    """Put right what killed workers and lost messages left; returns the ids of the jobs to send to a worker now.
+
+    Four statements on a partial index, however many jobs have ended. Safe to run twice and in two places.
+    """
+    with transaction.atomic():
+        abandoned = Job.objects.filter(state=Job.State.RUNNING, leased_until__lt=Now())
+        abandoned.filter(cancel_requested_at__isnull=False).update(state=Job.State.CANCELLED, **_ENDED)
+        abandoned.filter(attempts__gte=F("max_attempts")).update(
+            state=Job.State.FAILED,
+            error="Given up: the worker stopped in the middle of every attempt. Its log says why.",
+            **_ENDED,
+        )
+        abandoned.update(state=Job.State.QUEUED, leased_by="")
+        # For a job that waits, `leased_until` is the moment up to which its message may be on its way.
+        unsent = Q(leased_until__lt=Now()) | Q(leased_until=None, created_at__lt=Now() - UNSENT_AFTER)
+        due = Job.objects.select_for_update(skip_locked=True).filter(unsent, state=Job.State.QUEUED)
+        ids = list(due.order_by("created_at").values_list("pk", flat=True)[:SWEPT_AT_ONCE])
+        Job.objects.filter(pk__in=ids).update(leased_until=Now() + RESEND_AFTER)
+    return [str(job_id) for job_id in ids]

@@ -1,0 +1,345 @@
+"""Long work: one worker at a time, handed on when it dies, cancelled at any point."""
+
+import datetime as dt
+import threading
+import uuid
+
+import pytest
+from django.db import connection
+from django.db.models.functions import Now
+from django.utils import timezone
+from pytest_django.fixtures import DjangoAssertNumQueries
+
+from generations import access, jobs
+from generations.access import Grant, NotAllowed, Scope
+from generations.models import AuditEntry, Job, Project, User
+
+LONG_AGO = dt.timedelta(minutes=10)
+
+
+@pytest.fixture
+def grant(db: None) -> Grant:
+    return access.of_system(access.create_project("Jobs"))
+
+
+def a_job(grant: Grant, **values: object) -> Job:
+    job = jobs.create(grant, Job.Kind.EXPORT, {"kind": "generations"})
+    Job.objects.filter(pk=job.pk).update(**values)
+    job.refresh_from_db()
+    return job
+
+
+def finish(lease: jobs.Lease) -> None:
+    lease.finish({"rows": lease.done})
+
+
+def test_a_job_is_created_with_an_audit_entry(grant: Grant) -> None:
+    job = a_job(grant)
+
+    assert (job.state, job.attempts, job.progress_total) == (Job.State.QUEUED, 0, None)
+    entry = AuditEntry.objects.get(subject_id=str(job.pk))
+    assert (entry.action, entry.subject_kind, entry.detail) == ("export.start", "job", {"kind": "generations"})
+
+
+def test_work_takes_the_lease_tells_its_progress_and_ends_done(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "TELL_EVERY", 0.0)
+    job = a_job(grant)
+    seen: list[tuple[str, int, int | None, int]] = []
+
+    def do(lease: jobs.Lease) -> None:
+        lease.advance(3, 10)
+        now = Job.objects.get(pk=job.pk)
+        assert now.leased_until is not None and now.leased_until > timezone.now()
+        assert now.started_at is not None
+        seen.append((now.state, now.progress_done, now.progress_total, now.attempts))
+        lease.advance(10)
+        lease.finish({"rows": 10})
+
+    assert jobs.work(job.pk, do)
+
+    job.refresh_from_db()
+    assert seen == [("running", 3, 10, 1)]
+    assert (job.state, job.result, job.progress_done, job.progress_total) == ("done", {"rows": 10}, 10, 10)
+    assert job.finished_at is not None
+    assert (job.leased_by, job.leased_until) == ("", None)
+
+
+def test_progress_is_written_at_most_twice_a_second(
+    grant: Grant, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    lease = jobs.take(a_job(grant).pk)
+    assert lease is not None
+
+    with django_assert_num_queries(0):
+        for done in range(1000):
+            lease.advance(done, 1000)
+
+
+def test_a_job_that_is_held_done_or_cancelled_is_not_taken(grant: Grant) -> None:
+    held = a_job(grant)
+    assert jobs.take(held.pk) is not None
+
+    assert jobs.take(held.pk) is None
+    for state in (Job.State.DONE, Job.State.FAILED, Job.State.CANCELLED, Job.State.EXPIRED):
+        assert jobs.take(a_job(grant, state=state).pk) is None
+    assert jobs.take(a_job(grant, cancel_requested_at=timezone.now()).pk) is None
+    assert jobs.take(a_job(grant, attempts=3).pk) is None
+    assert jobs.take(uuid.uuid4()) is None
+
+
+def test_a_job_whose_lease_ran_out_is_taken_by_another_and_the_first_stops(grant: Grant) -> None:
+    job = a_job(grant)
+    first = jobs.take(job.pk)
+    assert first is not None
+    Job.objects.filter(pk=job.pk).update(leased_until=Now() - LONG_AGO)
+
+    second = jobs.take(job.pk)
+
+    assert second is not None and second.job.attempts == 2
+    with pytest.raises(jobs.Lost):
+        first.renew()
+    with pytest.raises(jobs.Lost):
+        first.finish({"rows": 1})
+    first.end(Job.State.FAILED, "too late")
+    job.refresh_from_db()
+    assert (job.state, job.error) == ("running", "")
+
+
+def test_a_failure_is_told_in_its_own_sentence(grant: Grant) -> None:
+    def do(lease: jobs.Lease) -> None:
+        raise jobs.Failed("The disk is full.")
+
+    job = a_job(grant)
+
+    jobs.work(job.pk, do)
+
+    job.refresh_from_db()
+    assert (job.state, job.error, job.result) == ("failed", "The disk is full.", {})
+
+
+def test_an_unexpected_error_goes_to_the_log_and_the_job_to_another_attempt(grant: Grant) -> None:
+    def do(lease: jobs.Lease) -> None:
+        raise ZeroDivisionError
+
+    job = a_job(grant)
+
+    with pytest.raises(ZeroDivisionError):
+        jobs.work(job.pk, do)
+
+    job.refresh_from_db()
+    assert job.state == "running"
+    Job.objects.filter(pk=job.pk).update(leased_until=Now() - LONG_AGO)
+    assert jobs.sweep() == [str(job.pk)]
+    assert jobs.work(job.pk, finish)
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("done", 2)
+
+
+def test_a_queued_job_is_cancelled_at_once(grant: Grant) -> None:
+    job = jobs.cancel(grant, a_job(grant).pk)
+
+    assert job is not None and job.state == "cancelled" and job.finished_at is not None
+    assert not jobs.work(job.pk, finish)
+    assert AuditEntry.objects.filter(action="export.cancel", subject_id=str(job.pk)).count() == 1
+
+
+def test_a_running_job_stops_at_its_next_sign_of_progress(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "TELL_EVERY", 0.0)
+    job = a_job(grant)
+    steps: list[int] = []
+
+    def do(lease: jobs.Lease) -> None:
+        for done in range(1, 10):
+            lease.advance(done, 10)
+            steps.append(done)
+            if done == 3:
+                told = jobs.cancel(grant, job.pk)
+                assert told is not None and told.state == "running" and told.cancel_requested_at is not None
+
+    jobs.work(job.pk, do)
+
+    job.refresh_from_db()
+    assert steps == [1, 2, 3]
+    assert (job.state, job.result, job.progress_done) == ("cancelled", {}, 4)
+
+
+def test_a_cancelled_job_cannot_finish(grant: Grant) -> None:
+    job = a_job(grant)
+
+    def do(lease: jobs.Lease) -> None:
+        jobs.cancel(grant, job.pk)
+        finish(lease)
+
+    jobs.work(job.pk, do)
+
+    job.refresh_from_db()
+    assert (job.state, job.result) == ("cancelled", {})
+
+
+def test_cancelling_what_has_ended_changes_nothing(grant: Grant) -> None:
+    job = a_job(grant)
+    jobs.work(job.pk, finish)
+
+    told = jobs.cancel(grant, job.pk)
+
+    assert told is not None and told.state == "done" and told.cancel_requested_at is None
+    assert not AuditEntry.objects.filter(action="export.cancel").exists()
+
+
+def test_a_key_with_read_cancels_its_own_jobs_only(grant: Grant) -> None:
+    key, token = access.create_key(grant, name="reader", scopes=[Scope.READ])
+    reader = access.by_key(token)
+    own, other = a_job(reader), a_job(grant)
+
+    cancelled = jobs.cancel(reader, own.pk)
+
+    assert cancelled is not None and cancelled.state == "cancelled"
+    with pytest.raises(NotAllowed):
+        jobs.cancel(reader, other.pk)
+    other.refresh_from_db()
+    assert other.state == "queued"
+
+
+def test_another_projects_job_is_not_found(grant: Grant) -> None:
+    job = a_job(grant)
+    stranger = access.of_system(access.create_project("Elsewhere"))
+
+    assert jobs.find(stranger, job.pk) is None
+    assert jobs.cancel(stranger, job.pk) is None
+    assert jobs.find(grant, "no id at all") is None
+    assert jobs.find(grant, job.pk, Job.Kind.IMPORT) is None
+    assert jobs.find(grant, str(job.pk)) == job
+    job.refresh_from_db()
+    assert job.state == "queued"
+
+
+def test_sweeping_hands_out_again_what_a_killed_worker_held(grant: Grant) -> None:
+    past = Now() - LONG_AGO
+    abandoned = a_job(grant, state="running", leased_by="dead", leased_until=past, attempts=1)
+    alive = a_job(grant, state="running", leased_by="alive", leased_until=Now() + LONG_AGO, attempts=1)
+
+    sent = jobs.sweep()
+
+    assert sent == [str(abandoned.pk)]
+    abandoned.refresh_from_db()
+    alive.refresh_from_db()
+    assert (abandoned.state, abandoned.leased_by) == ("queued", "")
+    assert (alive.state, alive.leased_by) == ("running", "alive")
+    assert jobs.sweep() == []  # its message is on its way
+
+
+def test_sweeping_sends_what_was_queued_and_never_picked_up(grant: Grant) -> None:
+    forgotten = a_job(grant, created_at=Now() - LONG_AGO)
+    a_job(grant)  # just now: its own message is on its way
+
+    assert jobs.sweep() == [str(forgotten.pk)]
+    assert jobs.sweep() == []
+
+    Job.objects.filter(pk=forgotten.pk).update(leased_until=Now() - LONG_AGO)
+    assert jobs.sweep() == [str(forgotten.pk)]
+
+
+def test_sweeping_gives_up_after_the_last_attempt_with_a_sentence(grant: Grant) -> None:
+    job = a_job(grant, state="running", leased_by="dead", leased_until=Now() - LONG_AGO, attempts=3)
+
+    assert jobs.sweep() == []
+
+    job.refresh_from_db()
+    assert job.state == "failed" and job.finished_at is not None
+    assert job.error == "Given up: the worker stopped in the middle of every attempt. Its log says why."
+
+
+def test_sweeping_ends_a_job_that_was_cancelled_while_its_worker_was_dead(grant: Grant) -> None:
+    job = a_job(
+        grant, state="running", leased_by="dead", leased_until=Now() - LONG_AGO, cancel_requested_at=timezone.now()
+    )
+
+    assert jobs.sweep() == []
+
+    job.refresh_from_db()
+    assert job.state == "cancelled"
+
+
+def test_sweeping_costs_the_same_for_one_job_and_for_fifty(
+    grant: Grant, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for count in (1, 50):
+        for _ in range(count):
+            a_job(grant, state="running", leased_by="dead", leased_until=Now() - LONG_AGO, attempts=1)
+        with django_assert_num_queries(7):
+            assert len(jobs.sweep()) == count
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_workers_with_the_same_message_one_does_the_job() -> None:
+    grant = access.of_system(access.create_project("Crowd"))
+    job = a_job(grant)
+    started = threading.Barrier(6)
+    done: list[bool] = []
+    runs: list[int] = []
+
+    def do(lease: jobs.Lease) -> None:
+        runs.append(lease.job.attempts)
+        finish(lease)
+
+    def worker() -> None:
+        started.wait()
+        done.append(jobs.work(job.pk, do))
+        connection.close()
+
+    threads = [threading.Thread(target=worker) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(done) == [False] * 5 + [True]
+    assert runs == [1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_lease_is_kept_while_one_statement_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "LEASE", dt.timedelta(seconds=0.6))
+    monkeypatch.setattr(jobs, "KEEP_EVERY", 0.1)
+    job = a_job(access.of_system(access.create_project("Slow")))
+
+    def do(lease: jobs.Lease) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(1.5)")
+        assert jobs.take(job.pk) is None
+        finish(lease)
+
+    assert jobs.work(job.pk, do)
+
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("done", 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_cancelled_during_a_long_statement_stops_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "KEEP_EVERY", 0.1)
+    grant = access.of_system(access.create_project("Slow"))
+    job = a_job(grant)
+
+    def do(lease: jobs.Lease) -> None:
+        Job.objects.filter(pk=job.pk).update(cancel_requested_at=Now())
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.5)")
+        lease.advance(1)
+        raise AssertionError("it went on")
+
+    jobs.work(job.pk, do)
+
+    job.refresh_from_db()
+    assert job.state == "cancelled"
+
+
+def test_a_project_member_who_is_only_viewer_may_look(grant: Grant) -> None:
+    project: Project = grant.project
+    viewer = User.objects.create_user("viewer")
+    project.memberships.create(user=viewer, role="viewer")
+    job = a_job(grant)
+
+    assert jobs.find(access.by_user(viewer, project.slug), job.pk) == job
+    with pytest.raises(NotAllowed):
+        jobs.find(access.Grant(project=project, scopes=frozenset({Scope.INGEST})), job.pk)
