@@ -1,0 +1,135 @@
+"""Tokens and prices in, cost and arithmetic out; what is unknown stays unknown."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from genai_prices import Usage, calc_price
+
+from generations import pricing
+from generations.pricing import Override
+from generations.records import GenerationRecord
+
+NOW = dt.datetime(2026, 3, 4, tzinfo=dt.UTC)
+
+
+def call(**fields: Any) -> GenerationRecord:
+    known: dict[str, Any] = {"model_id": "gpt-4", "provider": "openai", "prompt_tokens": 1000, "completion_tokens": 100}
+    return GenerationRecord(id="g", started_at=NOW, **{**known, **fields})
+
+
+def test_a_known_model_is_priced_with_its_arithmetic() -> None:
+    price = pricing.price(call())
+
+    assert price is not None
+    assert (price.cost, price.input_cost, price.output_cost, price.currency) == (
+        Decimal("0.036"),
+        Decimal("0.03"),
+        Decimal("0.006"),
+        "USD",
+    )
+    assert price.source.startswith("genai-prices ")
+    assert price.arithmetic["lines"] == [
+        {"class": "input", "tokens": 1000, "perMillion": "30", "cost": "0.03"},
+        {"class": "output", "tokens": 100, "perMillion": "60", "cost": "0.006"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model_id": None},
+        {"model_id": "nobody-knows-this"},
+        {"model_id": "llama-3", "provider": "our-own-cluster-of-nobody"},
+        {"prompt_tokens": None},
+        {"completion_tokens": None},
+        {"cached_tokens": 2000},
+        {"model_id": "x" * 10_000},
+    ],
+)
+def test_what_does_not_suffice_for_a_price_has_none(fields: dict[str, Any]) -> None:
+    assert pricing.price(call(**fields)) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "tokens"),
+    [
+        ("gpt-4o-mini", "openai", 1000),
+        ("claude-3-5-sonnet-20241022", "anthropic", 300_000),
+        ("gemini-2.0-flash", "google", 1000),
+        ("gemini-2.5-pro", "google", 199_999),
+        ("gemini-2.5-pro", "google", 200_001),
+        ("claude-sonnet-4-5", "anthropic", 250_000),
+    ],
+)
+def test_public_prices_agree_with_the_price_list(model: str, provider: str, tokens: int) -> None:
+    priced = pricing.price(call(model_id=model, provider=provider, prompt_tokens=tokens, cached_tokens=400))
+
+    usage = Usage(input_tokens=tokens, cache_read_tokens=400, output_tokens=100)
+    listed = calc_price(usage, model_ref=model, provider_id=provider, genai_request_timestamp=NOW)
+    assert priced is not None
+    assert priced.cost == listed.total_price
+
+
+def test_audio_tokens_are_priced_by_the_price_list_itself() -> None:
+    fields = {"model_id": "gpt-4o-audio-preview", "input_audio_tokens": 500, "output_audio_tokens": 50}
+
+    priced = pricing.price(call(**fields))
+
+    usage = Usage(input_tokens=1000, output_tokens=100, input_audio_tokens=500, output_audio_tokens=50)
+    listed = calc_price(usage, model_ref="gpt-4o-audio-preview", provider_id="openai", genai_request_timestamp=NOW)
+    assert priced is not None
+    assert priced.cost == listed.total_price
+
+
+def test_the_names_that_clients_send_for_providers_are_known() -> None:
+    priced = pricing.price(call(model_id="gemini-2.0-flash", provider="gcp.gemini"))
+
+    assert priced is not None
+    assert priced.arithmetic["provider"] == "google"
+
+
+def test_an_embedding_needs_no_completion() -> None:
+    priced = pricing.price(call(type="embedding", model_id="text-embedding-3-small", completion_tokens=None))
+
+    assert priced is not None
+    assert priced.cost == Decimal("0.00002")
+
+
+def test_the_price_of_the_day_is_taken() -> None:
+    early = Override("1", "m", input_price=Decimal(1), output_price=Decimal(1), valid_to=NOW)
+    late = Override("2", "m", input_price=Decimal(2), output_price=Decimal(2), valid_from=NOW)
+
+    before = pricing.applicable([early, late], "m", "", NOW - dt.timedelta(seconds=1))
+    after = pricing.applicable([early, late], "m", "", NOW)
+
+    assert (before, after) == (early, late)
+
+
+def test_the_closest_override_wins() -> None:
+    any_model = Override("1", "*")
+    family = Override("2", "gpt-*")
+    exact = Override("3", "gpt-4")
+    elsewhere = Override("4", "gpt-4", provider="azure")
+
+    assert pricing.applicable([any_model, family, exact, elsewhere], "GPT-4", "openai", NOW) == exact
+    assert pricing.applicable([any_model, family, exact, elsewhere], "gpt-4", "Azure", NOW) == elsewhere
+    assert pricing.applicable([any_model, family], "gpt-5", "", NOW) == family
+    assert pricing.applicable([family], "claude", "", NOW) is None
+
+
+def test_an_override_prices_each_class_and_falls_back_to_input() -> None:
+    override = Override(
+        "7", "gpt-4", currency="EUR", input_price=Decimal(10), cached_input_price=Decimal(1), output_price=Decimal(20)
+    )
+
+    priced = pricing.price(call(cached_tokens=400, cache_write_tokens=100), [override])
+
+    assert priced is not None
+    assert priced.cost == (500 * Decimal(10) + 400 * Decimal(1) + 100 * Decimal(10) + 100 * Decimal(20)) / 1_000_000
+    assert (priced.currency, priced.source) == ("EUR", "override:7")
+
+
+def test_an_override_without_a_price_for_a_class_in_use_gives_none() -> None:
+    assert pricing.price(call(), [Override("7", "gpt-4", input_price=Decimal(10))]) is None
