@@ -1,16 +1,15 @@
-"""The Celery application: `celery -A observability.celery worker` and `beat` start from here."""
+"""The Celery applications: `app` for the worker and for whoever sends tasks, `scheduler` for beat."""
 
 import os
 import warnings
 
 from celery import Celery, signals
 
-from generations.management import places
+from generations.management import folder_queue, places
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "observability.settings")
 # The checks load every view and with them half as much memory again; they belong to `make check`.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
-
 # Root in a container is usual, and nothing but JSON is taken from the queue.
 warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
 
@@ -18,12 +17,19 @@ app = Celery("generations")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
+# Beat sends names at times: it needs the settings, and neither Django nor the tasks, which are 30 MB.
+scheduler = Celery("generations", fixups=[], set_as_current=False)
+scheduler.config_from_object("observability.settings", namespace="CELERY")
 
-def _folders(**_: object) -> None:
-    """Make the folders of the queue that lies in DATA_DIR; the transport makes only some of them."""
-    for name, folder in app.conf.broker_transport_options.items():
-        if name.endswith(("folder", "folder_in", "folder_out")):
-            os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103 - a plain text from the settings
+
+def _make_queue(sender: Celery, **_: object) -> None:
+    if sender.conf.broker_transport_options.get("data_folder_in"):
+        folder_queue.make_folders(sender.conf.broker_transport_options)
+
+
+def _put_back(**_: object) -> None:
+    if app.conf.broker_transport_options.get("data_folder_in"):
+        folder_queue.put_back(app.conf.broker_transport_options)
 
 
 def _worker_is_ready(**_: object) -> None:
@@ -34,6 +40,8 @@ def _beat_is_ready(**_: object) -> None:
     places.mark_ready(places.data_dir(), "beat")
 
 
-app.on_after_configure.connect(_folders, weak=False)
+for either in (app, scheduler):
+    either.on_after_configure.connect(_make_queue, weak=False)
+signals.worker_init.connect(_put_back, weak=False)
 signals.worker_ready.connect(_worker_is_ready, weak=False)
 signals.beat_init.connect(_beat_is_ready, weak=False)

@@ -293,21 +293,28 @@ LOGGING = {
         "django": {"handlers": [], "level": env.LOG_LEVEL, "propagate": True},
         # A 4xx is the caller's affair and is answered; only 5xx are ours.
         "django.request": {"level": "ERROR"},
+        # What the supervisor and beat do all day, every few seconds.
+        **dict.fromkeys(
+            ("_granian", "celery.beat", "celery.worker.strategy", "celery.app.trace", "celery.worker.consumer"),
+            {"level": "DEBUG" if env.LOG_LEVEL == "DEBUG" else "WARNING"},
+        ),
     },
 }
 
 # --- Celery ---------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = env.CELERY_BROKER_URL or "filesystem://localhost/"
+# Lets `celery inspect` talk to the workers; in a folder there is one, and it can be asked with `ps`.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = bool(env.CELERY_BROKER_URL)
 if not env.CELERY_BROKER_URL:
     _queue = DATA_DIR / "queue"
+    CELERY_BROKER_TRANSPORT = "generations.management.folder_queue:Transport"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         # In and out are one folder: what one process sends, another receives.
         "data_folder_in": str(_queue / "messages"),
         "data_folder_out": str(_queue / "messages"),
-        "processed_folder": str(_queue / "processed"),
+        "processed_folder": str(_queue / "taken"),
         "control_folder": str(_queue / "control"),
-        "store_processed": False,
         "polling_interval": 0.1,
     }
 CELERY_RESULT_BACKEND = None
@@ -325,4 +332,8 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    # A message that no worker took in time is worth nothing: the next one says the same.
+    "sweep": {"task": "generations.tasks.sweep", "schedule": 15.0, "options": {"expires": 15.0}},
+    "tidy": {"task": "generations.tasks.tidy", "schedule": 600.0, "options": {"expires": 600.0}},
+}

@@ -5,6 +5,9 @@ from django.urls import path
 
 from generations.api import health
 
+# Whoever answers requests also sends tasks: this makes the application that they are sent through.
+from observability import celery  # noqa: F401
+
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.healthz),

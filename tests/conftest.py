@@ -22,6 +22,8 @@ pytest_plugins = ["tests.stack"]
 def pytest_configure(config: pytest.Config) -> None:
     """Start the server and name it before Django's settings are read, which pytest-django does after this."""
     folder = Path(tempfile.mkdtemp(prefix="generations-tests-"))
+    for name in ("PORT", "HOST", "PUBLIC_URL", "ALLOWED_HOSTS", "BOOTSTRAP_API_KEY", "BOOTSTRAP_PASSWORD"):
+        os.environ.pop(name, None)
     config.stash[_FOLDER] = folder
     os.environ.update(
         DJANGO_SETTINGS_MODULE="observability.settings",
@@ -30,6 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
         DEBUG="false",
         LOG_LEVEL="WARNING",
     )
+    # What the run was given, before the server below takes its place: tests/stack.py gives it to `manage.py up`.
+    os.environ.setdefault("OUTSIDE_DATABASE_URL", os.environ.get("DATABASE_URL", ""))
     # The workers of xdist inherit the environment of the run, and with it the one server.
     if not os.environ.get("DATABASE_URL") and not config.getoption("collectonly", False):
         server = embedded.Server(folder / "server", durable=False, settings={"max_connections": "200"})
@@ -46,6 +50,5 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if server := config.stash.get(_SERVER, None):
         server.stop()
-        os.environ.pop("DATABASE_URL", None)
     if folder := config.stash.get(_FOLDER, None):
         shutil.rmtree(folder, ignore_errors=True)

@@ -116,7 +116,7 @@ class Supervisor:
         for process in running:
             process.terminate()
         # The second signal tells Celery to put back what it has not finished.
-        for sent, until in ((signal.SIGQUIT, deadline - 3), (signal.SIGKILL, deadline - _POSTGRES_SHARE)):
+        for sent, until in ((signal.SIGQUIT, deadline - 2.7), (signal.SIGKILL, deadline - _POSTGRES_SHARE)):
             _wait(running, until)
             for process in running:
                 if process.poll() is None:
@@ -243,13 +243,15 @@ def main(arguments: list[str]) -> int:
 def _children(listener: socket.socket, threads: int) -> list[Child]:
     fd = listener.fileno()
     serving = ["-m", "generations.management.serving", "observability.wsgi:application"]
-    celery = ["-m", "celery", "--quiet", "-A", "observability.celery"]
+    celery = ["-m", "celery", "--quiet", "-A"]
     # One worker has nobody to gossip with; its heartbeats would only be written to disk.
     alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return [
-        Child("web", [sys.executable, *serving, "--fd", str(fd), "--threads", str(threads)], fds=(fd,), marks_ready=False),
-        Child("worker", [sys.executable, *celery, "worker", *alone]),
-        Child("beat", [sys.executable, *celery, "beat", "--pidfile="]),
+        Child(
+            "web", [sys.executable, *serving, "--fd", str(fd), "--threads", str(threads)], fds=(fd,), marks_ready=False
+        ),
+        Child("worker", [sys.executable, *celery, "observability.celery:app", "worker", *alone]),
+        Child("beat", [sys.executable, *celery, "observability.celery:scheduler", "beat", "--pidfile="]),
     ]
 
 
