@@ -98,13 +98,14 @@ def _clean_text(name: str, value: str) -> str:
 
 
 def _clean_number(name: str, value: Decimal | float) -> Decimal | float:
-    if not math.isfinite(value):
+    number = float(value)
+    if not math.isfinite(number):
         raise InvalidRecord(name, value, "a finite number")
-    if name == "rating" and not 1 <= value <= 5:
+    if name == "rating" and not 1 <= number <= 5:
         raise InvalidRecord(name, value, "a number from 1 to 5")
-    if abs(value) > MAX_NUMBER:
+    if abs(number) > MAX_NUMBER:
         raise InvalidRecord(name, value, f"a number between -{MAX_NUMBER:g} and {MAX_NUMBER:g}")
-    if value < 0 and name not in ("value", "score", "rating"):
+    if number < 0 and name not in ("value", "score", "rating"):
         raise InvalidRecord(name, value, "a number that is not negative")
     return value
 

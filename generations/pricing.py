@@ -176,7 +176,7 @@ def _public(record: GenerationRecord, counts: dict[str, int]) -> Price | None:
     simple = None if has_audio else _simple_prices(prices, record.prompt_tokens or 0)
     if simple is not None:
         # A read from the cache without a price of its own is billed as any other input.
-        simple = {"cached input": simple.get("input"), "cache write": simple.get("input"), **simple}
+        simple = {"cached input": simple["input"], "cache write": simple["input"], **simple}
         return _reckon(counts, simple, "USD", source, origin)
     from genai_prices import Usage
 

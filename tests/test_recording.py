@@ -74,7 +74,7 @@ def test_a_replayed_record_stores_nothing_new(project: Project) -> None:
     assert states(second) == ["unchanged"]
     assert not [q["sql"] for q in replay if q["sql"].startswith(("COPY", "DELETE", "INSERT INTO gen"))]
     for model in (Generation, GenerationPayload, Score, Feedback, Thread, Participant):
-        assert model.objects.in_project(project.pk).count() == 1  # type: ignore[attr-defined]
+        assert model.objects.in_project(project.pk).count() == 1
     assert Alternative.objects.in_project(project.pk).count() == 2
 
 
@@ -382,7 +382,7 @@ def test_deleting_a_thread_takes_all_that_is_in_it(project: Project) -> None:
 
     assert list(Generation.objects.in_project(project.pk).values_list("public_id", flat=True)) == ["other"]
     for model in (Thread, Step, Score, Feedback):
-        assert model.objects.in_project(project.pk).count() == 0  # type: ignore[attr-defined]
+        assert model.objects.in_project(project.pk).count() == 0
     assert GenerationPayload.objects.in_project(project.pk).count() == 1
 
 

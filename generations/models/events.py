@@ -67,7 +67,7 @@ class Participant(Event):
         ]
 
     def __str__(self) -> str:
-        return self.identifier
+        return str(self.identifier)
 
 
 class Thread(Event):
@@ -98,7 +98,7 @@ class Thread(Event):
         ]
 
     def __str__(self) -> str:
-        return self.name or self.public_id
+        return str(self.name or self.public_id)
 
 
 class Step(Event):
@@ -262,7 +262,7 @@ class Generation(Event):
         ]
 
     def __str__(self) -> str:
-        return self.public_id
+        return str(self.public_id)
 
 
 class GenerationPayload(Event):
@@ -417,4 +417,4 @@ class Attachment(Event):
         ]
 
     def __str__(self) -> str:
-        return self.name or self.public_id
+        return str(self.name or self.public_id)

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, Generic
+from typing import Any, Final
 
 import orjson
 from django.db import connection
@@ -24,7 +24,6 @@ from generations.records import (
     FeedbackRecord,
     GenerationRecord,
     ParticipantRecord,
-    R,
     ScoreRecord,
     StepRecord,
     ThreadRecord,
@@ -50,10 +49,10 @@ _DEFAULTS: Final[Mapping[str, Any]] = {"metadata": {}, "parameters": {}, "tags":
 
 
 @dataclass(frozen=True, slots=True)
-class Table(Generic[R]):
+class Table:
     """Where records of one type are kept."""
 
-    record: type[R]
+    record: type[Any]
     facts: str
     payload: str | None = None
     is_partitioned: bool = False
@@ -79,7 +78,7 @@ GENERATIONS: Final = Table(GenerationRecord, "generation", "generation_payload",
 SCORES: Final = Table(ScoreRecord, "score", extra=("updated_at",))
 FEEDBACK: Final = Table(FeedbackRecord, "feedback", extra=("is_latest",))
 ATTACHMENTS: Final = Table(AttachmentRecord, "attachment", extra=())
-TABLES: Final[Mapping[str, Table[Any]]] = {
+TABLES: Final[Mapping[str, Table]] = {
     "participant": PARTICIPANTS,
     "thread": THREADS,
     "step": STEPS,
@@ -93,28 +92,28 @@ _COLUMN_OF: Final = {("participant", "seen_at"): "last_seen_at"}
 
 
 @dataclass(slots=True)
-class Known(Generic[R]):
-    """A row as it stands."""
+class Known:
+    """A row as it stands, as a record of its table's type."""
 
-    record: R
+    record: Any
     extra: dict[str, Any]
     started_at: dt.datetime | None = None
     has_payload: bool = False
 
 
 @dataclass(slots=True)
-class Merged(Generic[R]):
+class Merged:
     """A record as it is to stand, beside what stood."""
 
-    record: R
-    known: Known[R] | None
+    record: Any
+    known: Known | None
     extra: dict[str, Any] = field(default_factory=dict)
     is_changed: bool = True
     writes_payload: bool = True
 
 
 # ---------------------------------------------------------------------------------------------------------- reading
-def known(cursor: Any, table: Table[R], project: int, wanted: Mapping[str, R]) -> dict[str, Known[R]]:
+def known(cursor: Any, table: Table, project: int, wanted: Mapping[str, Any]) -> dict[str, Known]:
     """The rows that there are for these ids, without payload.
 
     A partitioned table is asked in the batch's own window first, then everywhere for what may be older: records
@@ -123,7 +122,7 @@ def known(cursor: Any, table: Table[R], project: int, wanted: Mapping[str, R]) -
     if not table.is_partitioned:
         return _read(cursor, table, project, list(wanted), None)
     starts = [s for s in (getattr(r, "started_at", None) for r in wanted.values()) if s is not None]
-    found: dict[str, Known[R]] = {}
+    found: dict[str, Known] = {}
     timed = [i for i, r in wanted.items() if getattr(r, "started_at", None) is not None]
     if timed:
         found = _read(cursor, table, project, timed, (min(starts) - WINDOW, max(starts) + WINDOW))
@@ -137,8 +136,8 @@ def known(cursor: Any, table: Table[R], project: int, wanted: Mapping[str, R]) -
 
 
 def _read(
-    cursor: Any, table: Table[R], project: int, ids: list[str], window: tuple[dt.datetime, dt.datetime] | None
-) -> dict[str, Known[R]]:
+    cursor: Any, table: Table, project: int, ids: list[str], window: tuple[dt.datetime, dt.datetime] | None
+) -> dict[str, Known]:
     kind = records.KINDS[table.record]
     names = table.columns
     columns = ", ".join(f'"{_column(kind, name)}"' for name in names)
@@ -159,7 +158,7 @@ def _read(
     return found
 
 
-def load_payloads(cursor: Any, table: Table[R], project: int, rows: Iterable[Known[R]]) -> None:
+def load_payloads(cursor: Any, table: Table, project: int, rows: Iterable[Known]) -> None:
     """Complete these rows with their payload."""
     kind = records.KINDS[table.record]
     wanted = [row for row in rows if not row.has_payload]
@@ -200,14 +199,14 @@ def _parsed(text: str | bytes) -> Any:
 
 
 # ---------------------------------------------------------------------------------------------------------- writing
-def write(cursor: Any, table: Table[R], project: int, rows: Sequence[Merged[R]], now: dt.datetime) -> None:
+def write(cursor: Any, table: Table, project: int, rows: Sequence[Merged], now: dt.datetime) -> None:
     """Write what changed: facts always, payload where it did."""
     changed = [row for row in rows if row.is_changed]
     if not changed:
         return
     kind = records.KINDS[table.record]
     if table.is_partitioned:
-        starts = [row.record.started_at for row in changed]  # type: ignore[attr-defined]
+        starts = [row.record.started_at for row in changed]
         partitions.ensure(partitions.month_of(start) for start in starts)
     replaced = [row for row in changed if row.known is not None]
     if replaced:
@@ -243,7 +242,7 @@ def write(cursor: Any, table: Table[R], project: int, rows: Sequence[Merged[R]],
                 (
                     project,
                     uids[row.record.id],
-                    row.record.started_at,  # type: ignore[attr-defined]
+                    row.record.started_at,
                     *(_stored(name, getattr(row.record, name), nullable=True) for name in fields),
                 )
                 for row in changed
@@ -252,7 +251,7 @@ def write(cursor: Any, table: Table[R], project: int, rows: Sequence[Merged[R]],
         )
 
 
-def _delete(cursor: Any, table: str, project: int, kind: str, rows: Sequence[Merged[R]]) -> None:
+def _delete(cursor: Any, table: str, project: int, kind: str, rows: Sequence[Merged]) -> None:
     if not rows:
         return
     uids = [records.uid(project, kind, row.record.id or "") for row in rows]
@@ -265,7 +264,7 @@ def _delete(cursor: Any, table: str, project: int, kind: str, rows: Sequence[Mer
     cursor.execute(sql, params)
 
 
-def write_alternatives(cursor: Any, project: int, rows: Sequence[Merged[GenerationRecord]]) -> None:
+def write_alternatives(cursor: Any, project: int, rows: Sequence[Merged]) -> None:
     """Replace the alternatives of the generations whose record brings some, or that moved."""
     concerned = [row for row in rows if row.is_changed and row.record.alternatives is not None]
     if not concerned:
@@ -312,7 +311,7 @@ def write_alternatives(cursor: Any, project: int, rows: Sequence[Merged[Generati
     )
 
 
-def load_alternatives(cursor: Any, project: int, rows: Iterable[Known[GenerationRecord]]) -> None:
+def load_alternatives(cursor: Any, project: int, rows: Iterable[Known]) -> None:
     """Complete these generations with the alternatives that are stored."""
     by_uid = {records.uid(project, "generation", row.record.id): row for row in rows}
     if not by_uid:
@@ -382,8 +381,8 @@ def _plain(value: Any) -> str:
 
 # ---------------------------------------------------------------------------------------------------------- merging
 def merged(
-    cursor: Any, table: Table[R], project: int, wanted: Mapping[str, R], pricing: derive.Pricing, now: dt.datetime
-) -> list[Merged[R]]:
+    cursor: Any, table: Table, project: int, wanted: Mapping[str, Any], pricing: derive.Pricing, now: dt.datetime
+) -> list[Merged]:
     """Each wanted record merged with what is stored of it and completed, in the order of the ids."""
     there = known(cursor, table, project, wanted)
     if there and table.payload is not None:
@@ -393,9 +392,9 @@ def merged(
         load_alternatives(
             cursor,
             project,
-            [row for i, row in generations.items() if row.has_payload or wanted[i].alternatives is not None],  # type: ignore[attr-defined]
+            [row for i, row in generations.items() if row.has_payload or wanted[i].alternatives is not None],
         )
-    rows: list[Merged[R]] = []
+    rows: list[Merged] = []
     for id in sorted(wanted):
         new, old = wanted[id], there.get(id)
         whole = new if old is None else records.merge(derive.without_stale(old.record, new), new)
@@ -409,7 +408,7 @@ def merged(
     return rows
 
 
-def _needs_payload(new: Any, old: Known[Any]) -> bool:
+def _needs_payload(new: Any, old: Known) -> bool:
     """Whether merging `new` may change the stored payload, or move it."""
     touched = set(new.cleared)
     touched.update(

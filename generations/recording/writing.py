@@ -14,7 +14,7 @@ from psycopg.errors import ProgramLimitExceeded
 
 from generations import cleaning, pricing, records
 from generations.models import PriceOverride, Project
-from generations.recording import store
+from generations.recording import derive, store
 from generations.records import (
     FeedbackRecord,
     GenerationRecord,
@@ -89,19 +89,21 @@ def amend(project: Project, item: Record, *, now: dt.datetime | None = None) -> 
     """
     moment = now or timezone.now()
     kind = records.KINDS[type(item)]
-    assert item.id is not None
+    if item.id is None:
+        raise InvalidRecord("id", None, "the id of what is to be changed")
+    id = item.id
     if getattr(item, "started_at", None) is not None:
         item = revised(item, cleared=item.cleared | {"started_at"})
     item = cleaning.clean(item, now=moment)
     with transaction.atomic(), connection.cursor() as cursor:
         _lock(cursor, project.pk)
-        table: store.Table[Any] = store.TABLES[kind]
-        looked_up = revised(item, started_at=None) if table.is_partitioned else item  # type: ignore[call-arg]
-        if not store.known(cursor, table, project.pk, {item.id: looked_up}):
-            raise UnknownId(kind, item.id)
+        table: store.Table = store.TABLES[kind]
+        looked_up = revised(item, started_at=None) if table.is_partitioned else item
+        if not store.known(cursor, table, project.pk, {id: looked_up}):
+            raise UnknownId(kind, id)
         receipt = _record(project, [item], moment)[0]
     if receipt.state == "rejected":
-        raise InvalidRecord(receipt.field or kind, item.id, receipt.reason or "a record that can be stored")
+        raise InvalidRecord(receipt.field or kind, id, receipt.reason or "a record that can be stored")
     return receipt
 
 
@@ -246,7 +248,8 @@ def _collect(batch: _Batch, item: Record, now: dt.datetime) -> None:
     moment: dt.datetime = getattr(item, "started_at", None) or getattr(item, "created_at", None) or now
     batch.tags.update(getattr(item, "tags", None) or ())
     if isinstance(item, GenerationRecord | StepRecord):
-        for child in (*item.scores, *item.attachments):
+        children: tuple[Record, ...] = (*item.scores, *item.attachments)
+        for child in children:
             batch.add(child)
             batch.tags.update(getattr(child, "tags", None) or ())
         if isinstance(item, GenerationRecord):
@@ -299,7 +302,7 @@ def _filled(told: Any, implied: Any) -> Any:
 
 
 def _write_implied(
-    cursor: Any, project: int, table: store.Table[Any], implied: dict[str, Any], batch: _Batch, now: dt.datetime
+    cursor: Any, project: int, table: store.Table, implied: dict[str, Any], batch: _Batch, now: dt.datetime
 ) -> None:
     """Make what was only named, or widen its times. Told records of the same ids are written in their turn."""
     told = batch.by_kind[records.KINDS[table.record]]
@@ -315,7 +318,7 @@ def _write_implied(
         whole = wanted[id] if old is None else _filled(old.record, wanted[id])
         if old is not None and _is_recent_enough(whole, old.record):
             continue
-        done, extra = store.derive.complete(whole, whole, None, {} if old is None else dict(old.extra), _no_price, now)
+        done, extra = derive.complete(whole, whole, None, {} if old is None else dict(old.extra), _no_price, now)
         rows.append(store.Merged(done, old, extra))
     store.write(cursor, table, project, rows, now)
 
@@ -323,7 +326,7 @@ def _write_implied(
 def _is_recent_enough(new: Any, old: Any) -> bool:
     """Whether nothing changed that is worth a write; when a participant was seen is kept to the minute."""
     if isinstance(new, ParticipantRecord):
-        return new.seen_at - old.seen_at < _SEEN_GRAIN
+        return bool(new.seen_at - old.seen_at < _SEEN_GRAIN)
     return bool(new == old)
 
 
