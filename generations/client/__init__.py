@@ -1,8 +1,10 @@
 """A small client of the HTTP API: find, aggregate, update, record. Needs httpx and nothing else of this package.
 
+In short, with GENERATIONS_URL and GENERATIONS_API_KEY in the environment:
+
     from generations.client import Generations
 
-    generations = Generations()                       # GENERATIONS_URL, GENERATIONS_API_KEY
+    generations = Generations()
     generations.create(model="gpt-4", prompt="...", completion="...")
     for generation in generations.find({"model.id": "gpt-4", "feedback.rating": {"$gte": 4}}):
         print(generation["output"]["content"])

@@ -59,7 +59,7 @@ class Connection:
             try:
                 return self.once(method, path, body, content_type)
             except GenerationsError as problem:
-                arrived = isinstance(problem, Unreachable) and problem.was_sent or problem.status in (502, 504)
+                arrived = (isinstance(problem, Unreachable) and problem.was_sent) or problem.status in (502, 504)
                 is_last = attempt == self._attempts or not problem.is_temporary or (arrived and not is_repeatable)
                 if is_last or (problem.retry_after or 0) > LONGEST_ASKED_WAIT:
                     raise

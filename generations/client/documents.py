@@ -58,5 +58,6 @@ def camel(name: str) -> str:
 def new_id() -> str:
     """A fresh UUIDv7: later ones sort after earlier ones, and no two programs make the same."""
     milliseconds = time.time_ns() // 1_000_000
-    number = (milliseconds & (1 << 48) - 1) << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62)
+    high = (milliseconds << 16) | (7 << 12) | secrets.randbits(12)
+    number = (high << 64) | (2 << 62) | secrets.randbits(62)
     return str(uuid.UUID(int=number))

@@ -1,3 +1,4 @@
+# ruff: noqa: N999 - the command is called `import`, and Django finds it by its module's name.
 """Stores the calls of a file of JSON Lines: OpenAI and Anthropic pairs, batch results, exports of this product."""
 
 import os
@@ -80,7 +81,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        stream = Path(name).open("rb")
+        stream = Path(name).open("rb")  # noqa: SIM115 - closed below; errors within are not about opening
     except OSError as problem:
         raise CommandError(f"{name} cannot be read: {problem.strerror}.") from None
     with stream:
