@@ -11,9 +11,11 @@ import datetime as dt
 import hashlib
 import reprlib
 import uuid
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from itertools import repeat
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
@@ -357,11 +359,22 @@ def revised(record: R, /, **changes: Any) -> R:
     """`record` with these fields changed; five times as fast as `dataclasses.replace` on sixty fields."""
     kind = type(record)
     new = object.__new__(kind)
-    for name, value in zip(_ALL[kind], _READ[kind](record), strict=True):
-        object.__setattr__(new, name, value)
-    for name, value in changes.items():
-        object.__setattr__(new, name, value)
+    deque(map(object.__setattr__, repeat(new), _ALL[kind], _READ[kind](record)), maxlen=0)
+    fill(new, **changes)
     return new
+
+
+def fill(record: Record, /, **changes: Any) -> None:
+    """Set fields of a record that nobody else holds yet."""
+    for name, value in changes.items():
+        object.__setattr__(record, name, value)
+
+
+def said(record: Record) -> Iterator[tuple[str, Any]]:
+    """(field, value) of what a record says."""
+    for name, value in zip(_ALL[type(record)], _READ[type(record)](record), strict=True):
+        if value is not None:
+            yield name, value
 
 
 def merge(old: R, new: R) -> R:

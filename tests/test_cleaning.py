@@ -92,10 +92,10 @@ def test_what_is_out_of_bounds_is_refused_by_name(fields: dict[str, Any], messag
 
 def test_nesting_is_bounded() -> None:
     value: Any = 1
-    for _ in range(250):
+    for _ in range(300):
         value = [value]
 
-    with pytest.raises(InvalidRecord, match="200 levels"):
+    with pytest.raises(InvalidRecord, match="250 levels"):
         cleaning.clean(GenerationRecord(id="g", input=value), now=NOW)
 
 

@@ -16,6 +16,7 @@ from generations.records import (
     ScoreRecord,
     StepRecord,
     ThreadRecord,
+    fill,
     revised,
 )
 
@@ -69,8 +70,7 @@ def complete(
         start, assumed = _start(whole, old, extra, now)
         done = revised(whole, **_generation(whole, start, assumed))
         if old is None or _is_said_anew(PRICED, new, old):
-            cost = _cost(done, price)
-            done = revised(done, **cost) if cost else done
+            fill(done, **_cost(done, price))
         extra |= {"start_assumed": assumed, "updated_at": now}
         extra.setdefault("created_at", now)
         if old is None or _says_text(new):

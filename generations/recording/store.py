@@ -9,9 +9,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final
 
 import orjson
@@ -213,42 +214,34 @@ def write(cursor: Any, table: Table, project: int, rows: Sequence[Merged], now: 
         _delete(cursor, table.facts, project, kind, replaced)
         if table.payload is not None:
             _delete(cursor, table.payload, project, kind, [row for row in replaced if row.writes_payload])
-    uids = {row.record.id: records.uid(project, kind, row.record.id or "") for row in changed}
-    names = table.columns[3:]
-    copy(
-        cursor,
-        table.facts,
-        [_column(kind, name) for name in table.columns],
-        (
-            (
-                project,
-                uids[row.record.id],
-                row.record.id,
-                *(
-                    _stored(name, row.extra[name] if name in table.extra else getattr(row.record, name))
-                    for name in names
-                ),
-            )
-            for row in changed
-        ),
-    )
+    uids = [records.uid(project, kind, row.record.id) for row in changed]
+    copy(cursor, table.facts, [_column(kind, name) for name in table.columns], _facts(table, project, uids, changed))
     if table.payload is not None:
-        fields = records.payload_fields(table.record)
-        copy(
-            cursor,
-            table.payload,
-            table.payload_columns,
-            (
-                (
-                    project,
-                    uids[row.record.id],
-                    row.record.started_at,
-                    *(_stored(name, getattr(row.record, name), nullable=True) for name in fields),
-                )
-                for row in changed
-                if row.writes_payload
-            ),
-        )
+        copy(cursor, table.payload, table.payload_columns, _payloads(table, project, uids, changed))
+
+
+def _facts(table: Table, project: int, uids: Iterable[uuid.UUID], rows: Iterable[Merged]) -> Iterator[Sequence[Any]]:
+    fields = records.stored_fields(table.record)
+    read = attrgetter("id", *fields)
+    special = [(n, name) for n, name in enumerate(("id", *fields)) if name in _JSON or name in _ARRAYS]
+    for uid, row in zip(uids, rows, strict=True):
+        values = list(read(row.record))
+        for n, name in special:
+            values[n] = _stored(name, values[n])
+        yield project, uid, *values, *(row.extra[name] for name in table.extra)
+
+
+def _payloads(table: Table, project: int, uids: Iterable[uuid.UUID], rows: Iterable[Merged]) -> Iterator[Sequence[Any]]:
+    fields = records.payload_fields(table.record)
+    read = attrgetter("started_at", *fields)
+    special = [n for n, name in enumerate(("started_at", *fields)) if name in _JSON]
+    for uid, row in zip(uids, rows, strict=True):
+        if row.writes_payload:
+            values = list(read(row.record))
+            for n in special:
+                if values[n] is not None:
+                    values[n] = dumped(values[n])
+            yield project, uid, *values
 
 
 def _delete(cursor: Any, table: str, project: int, kind: str, rows: Sequence[Merged]) -> None:
