@@ -294,10 +294,10 @@ LOGGING = {
         # A 4xx is the caller's affair and is answered; only 5xx are ours.
         "django.request": {"level": "ERROR"},
         # What the supervisor and beat do all day, every few seconds.
-        **dict.fromkeys(
-            ("_granian", "celery.beat", "celery.worker.strategy", "celery.app.trace", "celery.worker.consumer"),
-            {"level": "DEBUG" if env.LOG_LEVEL == "DEBUG" else "WARNING"},
-        ),
+        **{
+            name: {"level": "DEBUG" if env.LOG_LEVEL == "DEBUG" else "WARNING"}
+            for name in ("_granian", "celery.beat", "celery.worker", "celery.app.trace")
+        },
     },
 }
 
