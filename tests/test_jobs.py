@@ -187,7 +187,7 @@ def test_cancelling_what_has_ended_changes_nothing(grant: Grant) -> None:
 
 
 def test_a_key_with_read_cancels_its_own_jobs_only(grant: Grant) -> None:
-    key, token = access.create_key(grant, name="reader", scopes=[Scope.READ])
+    _key, token = access.create_key(grant, name="reader", scopes=[Scope.READ])
     reader = access.by_key(token)
     own, other = a_job(reader), a_job(grant)
 

@@ -1,0 +1,555 @@
+"""Everything that matches, as one file: whole or absent, exact, and no larger in memory than a batch."""
+
+import csv
+import datetime as dt
+import gzip
+import hashlib
+import io
+import json
+import random
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from generations import access, bundles, exporting, filters, jobs, recording
+from generations.access import Grant, NotAllowed, Scope
+from generations.exporting import rows
+from generations.ingest import rest
+from generations.models import AuditEntry, Dataset, Generation, Job
+from generations.records import (
+    Alternative,
+    FeedbackRecord,
+    GenerationRecord,
+    ScoreRecord,
+    StepRecord,
+    ThreadRecord,
+)
+
+NOW = dt.datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=dt.UTC)
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, settings: Settings) -> Path:
+    """A DATA_DIR of this test's own."""
+    settings.DATA_DIR = tmp_path
+    location = {"location": str(tmp_path / "media")}
+    settings.STORAGES = {**settings.STORAGES, "default": {**settings.STORAGES["default"], "OPTIONS": location}}
+    return tmp_path
+
+
+@pytest.fixture
+def grant() -> Grant:
+    return access.of_system(access.create_project("Exports"))
+
+
+RICH = GenerationRecord(
+    id="rich",
+    type="chat",
+    name="answer",
+    started_at=NOW,
+    ended_at=NOW + dt.timedelta(seconds=2.5),
+    model_id="gpt-4",
+    model_version="gpt-4-0613",
+    provider="openai",
+    messages=[{"role": "user", "content": '=1+1, "quoted"\nnächste Zeile 生成'}],
+    message_completion={"role": "assistant", "content": "- two"},
+    variables={"n": 1},
+    tools=[{"type": "function", "function": {"name": "add"}}],
+    parameters={"temperature": 0.5, "maxTokens": 100},
+    prompt_tokens=10,
+    completion_tokens=5,
+    total_tokens=15,
+    cost=Decimal("0.000012345678"),
+    currency="USD",
+    latency=2.5,
+    tags=("a", "b,c"),
+    user_id="u1",
+    metadata={"plan": "pro", "deep": {"x.y": [1, None, True]}},
+    alternatives=(Alternative(index=0, content="two"), Alternative(index=1, content={"a": 1}, score=-0.25)),
+    scores=(ScoreRecord(id="s1", name="quality", type="HUMAN", value=0.5, created_at=NOW),),
+    feedback=FeedbackRecord(id="f1", rating=4, thumbs="up", comment="good", categories=("x",), created_at=NOW),
+)
+
+
+def plain(n: int, **values: Any) -> GenerationRecord:
+    given = {"messages": [{"role": "user", "content": f"question {n}"}], "completion": f"answer {n}"}
+    return GenerationRecord(id=f"g{n:05}", started_at=NOW - dt.timedelta(minutes=n + 1), **{**given, **values})
+
+
+def export(grant: Grant, **asked: Any) -> Job:
+    job = exporting.start(grant, **asked)
+    assert exporting.run(job.pk)
+    job.refresh_from_db()
+    return job
+
+
+def content(job: Job) -> bytes:
+    with exporting.open_file(job) as file:
+        return bytes(file.read())
+
+
+def lines(job: Job) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in content(job).splitlines()]
+
+
+def left_behind() -> list[str]:
+    """Every file in the folder of this test, by name."""
+    return sorted(path.name for path in Path(settings.DATA_DIR).rglob("*") if path.is_file())
+
+
+# ------------------------------------------------------------------ formats
+def test_each_line_is_the_document_that_rest_answers_newest_first(grant: Grant) -> None:
+    recording.record(grant.project, [RICH, *(plain(n) for n in range(3))])
+
+    job = export(grant, format="jsonl")
+
+    found = bundles.of_generations(grant.project, list(Generation.objects.in_project(grant.project.pk).newest_first()))
+    assert lines(job) == [json.loads(json.dumps(rest.document(bundle.record))) for bundle in found]
+    assert [line["id"] for line in lines(job)] == ["rich", "g00000", "g00001", "g00002"]
+    assert job.state == "done"
+    data = content(job)
+    assert job.result["rows"] == 4
+    assert job.result["bytes"] == len(data)
+    assert job.result["sha256"] == hashlib.sha256(data).hexdigest()
+    assert (job.progress_done, job.progress_total) == (4, 4)
+    assert job.expires_at is not None
+    assert abs(job.expires_at - timezone.now() - dt.timedelta(hours=72)) < dt.timedelta(minutes=1)
+
+
+def test_an_export_that_is_imported_elsewhere_exports_equal(grant: Grant) -> None:
+    recording.record(grant.project, [RICH, *(plain(n) for n in range(3))])
+    first = content(export(grant))
+    other = access.of_system(access.create_project("Copy"))
+
+    receipts = recording.record(other.project, [rest.generation(json.loads(line)) for line in first.splitlines()])
+
+    assert {receipt.state for receipt in receipts} == {"stored"}
+    assert content(export(other)) == first
+
+
+def test_packed_lines_are_the_same_lines(grant: Grant) -> None:
+    recording.record(grant.project, [RICH, plain(1)])
+
+    packed, bare = export(grant, format="jsonl.gz"), export(grant, format="jsonl")
+
+    assert gzip.decompress(content(packed)) == content(bare)
+    assert packed.result["bytes"] == len(content(packed))
+    assert exporting.file_name(packed).endswith(".jsonl.gz")
+    assert exporting.media_type(packed) == "application/gzip"
+
+
+def test_a_csv_has_one_column_for_each_field_and_keeps_its_texts_exact(grant: Grant) -> None:
+    recording.record(grant.project, [RICH, plain(1)])
+
+    table = list(csv.DictReader(io.StringIO(content(export(grant, format="csv")).decode(), newline="")))
+
+    rich = table[0]
+    document = rest.document(bundles.generation(grant.project, "rich").record)  # type: ignore[union-attr]
+    assert [row["id"] for row in table] == ["rich", "g00001"]
+    assert rich["timestamp"] == "2026-03-04T05:06:07.890123Z"
+    assert rich["model.id"] == "gpt-4"
+    assert rich["usage.totalTokens"] == "15"
+    assert Decimal(rich["usage.cost"]) == Decimal("0.000012345678")
+    assert rich["metadata.userId"] == "u1"
+    assert json.loads(rich["metadata.tags"]) == ["a", "b,c"]
+    assert json.loads(rich["metadata"]) == document["metadata"]
+    assert json.loads(rich["messages"]) == RICH.messages
+    assert json.loads(rich["output.alternatives"]) == document["output"]["alternatives"]
+    assert rich["feedback.comment"] == "good"
+    assert rich["error"] == ""
+    assert set(rest.PATHS) - set(rich) == {"createdAt", "updatedAt"}
+
+
+def test_a_text_that_a_spreadsheet_takes_for_a_formula_is_kept_as_it_is(grant: Grant) -> None:
+    recording.record(grant.project, [plain(1, name='=HYPERLINK("x")', completion="- a list item")])
+
+    job = export(grant, format="csv", fields=["name", "completion"])
+
+    assert content(job).decode() == 'name,completion\r\n"=HYPERLINK(""x"")",- a list item\r\n'
+
+
+def test_parquet_has_types_that_do_not_depend_on_the_rows(grant: Grant) -> None:
+    recording.record(grant.project, [plain(1)])
+    sparse = pq.read_table(io.BytesIO(content(export(grant, format="parquet"))))
+    recording.record(grant.project, [RICH])
+
+    full = pq.read_table(io.BytesIO(content(export(grant, format="parquet"))))
+
+    assert full.schema == sparse.schema
+    assert full.schema.field("timestamp").type == pa.timestamp("us", tz="UTC")
+    assert full.schema.field("usage.totalTokens").type == pa.int64()
+    assert full.schema.field("usage.cost").type == pa.decimal128(24, 12)
+    assert full.schema.field("performance.latency").type == pa.float64()
+    assert full.schema.field("usage.estimated").type == pa.bool_()
+    assert full.schema.field("messages").type == pa.string()
+    rich = full.to_pylist()[0]
+    assert rich["timestamp"] == NOW
+    assert rich["usage.cost"] == Decimal("0.000012345678")
+    assert rich["performance.latency"] == 2.5
+    assert rich["usage.totalTokens"] == 15
+    assert json.loads(rich["messages"]) == RICH.messages
+    assert rich["error"] is None
+
+
+def test_an_export_of_nothing_is_a_whole_file(grant: Grant) -> None:
+    nothing = {"model.id": "none"}
+
+    assert content(export(grant, condition_document=nothing)) == b""
+    assert content(export(grant, condition_document=nothing, format="csv", fields=["id"])) == b"id\r\n"
+    assert pq.read_table(io.BytesIO(content(export(grant, condition_document=nothing, format="parquet")))).num_rows == 0
+    assert content(export(grant, condition_document={"id": {"$in": []}})) == b""
+    job = export(grant, condition_document=nothing, format="jsonl.gz")
+    assert gzip.decompress(content(job)) == b""
+    assert (job.state, job.progress_done, job.progress_total) == ("done", 0, 0)
+
+
+# ------------------------------------------------------------------ what is in it
+def test_a_filter_fields_and_an_order_decide_what_is_in_the_file(grant: Grant) -> None:
+    recording.record(grant.project, [plain(n, model_id="a" if n % 2 else "b", total_tokens=n) for n in range(6)])
+
+    job = export(
+        grant,
+        condition_document={"model.id": "a"},
+        fields=["id", "usage.totalTokens", "output"],
+        order="-usage.totalTokens",
+    )
+
+    assert lines(job) == [
+        {"id": f"g{n:05}", "usage": {"totalTokens": n}, "output": {"type": "text", "content": f"answer {n}"}}
+        for n in (5, 3, 1)
+    ]
+
+
+def test_unknown_values_come_last_in_either_order(grant: Grant) -> None:
+    recording.record(grant.project, [plain(0, total_tokens=1), plain(1), plain(2, total_tokens=2)])
+
+    up = [line["id"] for line in lines(export(grant, order="usage.totalTokens", fields=["id"]))]
+    down = [line["id"] for line in lines(export(grant, order="-usage.totalTokens", fields=["id"]))]
+    oldest_first = [line["id"] for line in lines(export(grant, order="timestamp", fields=["id"]))]
+
+    assert up == ["g00000", "g00002", "g00001"]
+    assert down == ["g00002", "g00000", "g00001"]
+    assert oldest_first == ["g00002", "g00001", "g00000"]
+
+
+def test_fields_may_name_groups_keys_of_metadata_other_names_and_stamps(grant: Grant) -> None:
+    recording.record(grant.project, [RICH])
+
+    job = export(grant, fields=["feedback", "metadata.plan", 'metadata.deep."x.y"', "tags", "createdAt"])
+    [line] = lines(job)
+
+    assert line.pop("createdAt").startswith(f"{timezone.now():%Y-%m-%d}")
+    assert line == {
+        "feedback": {
+            "id": "f1",
+            "rating": 4.0,
+            "thumbs": "up",
+            "comment": "good",
+            "categories": ["x"],
+            "timestamp": "2026-03-04T05:06:07.890123Z",
+        },
+        "metadata": {"plan": "pro", "deep": {"x.y": [1, None, True]}, "tags": ["a", "b,c"]},
+    }
+    table = content(export(grant, format="csv", fields=["model", "metadata.plan", "metadata.deep"])).decode()
+    assert table.splitlines() == [
+        "model.id,model.name,model.version,model.provider,metadata.plan,metadata.deep",
+        'gpt-4,,gpt-4-0613,openai,pro,"{""x.y"":[1,null,true]}"',
+    ]
+
+
+def test_steps_threads_scores_and_dataset_items_are_exported_too(grant: Grant) -> None:
+    project = grant.project
+    recording.record(
+        project,
+        [
+            ThreadRecord(id="t1", name="Talk", user_id="u1", tags=("x",), metadata={"k": 1}, started_at=NOW),
+            StepRecord(id="st1", type="tool", name="look up", thread_id="t1", started_at=NOW, input={"q": 1}, output=2),
+            ScoreRecord(id="sc1", name="quality", type="AI", value=0.5, step_id="st1", created_at=NOW),
+        ],
+    )
+    dataset = Dataset.objects.create(project=project, name="Golden")
+    item = dataset.items.create(input={"q": 1}, expected_output={"a": 2})
+    dataset.items.create(input={"q": 0}, removed_in=2)
+    Dataset.objects.create(project=access.create_project("Other"), name="Golden").items.create(input={"q": 9})
+
+    [thread] = lines(export(grant, kind="threads"))
+    [step] = lines(export(grant, kind="steps"))
+    [score] = lines(export(grant, kind="scores"))
+    [golden] = lines(export(grant, kind="datasets"))
+
+    assert (thread["id"], thread["name"], thread["userId"], thread["tags"]) == ("t1", "Talk", "u1", ["x"])
+    assert thread["timestamp"] == "2026-03-04T05:06:07.890123Z"
+    found = bundles.step(project, "st1")
+    assert found is not None and step == json.loads(json.dumps(rest.step_document(found.record)))
+    assert step["scores"][0]["value"] == 0.5
+    assert (score["id"], score["stepId"], score["type"], score["value"]) == ("sc1", "st1", "AI", 0.5)
+    assert (golden["id"], golden["input"], golden["expectedOutput"]) == (str(item.pk), {"q": 1}, {"a": 2})
+    assert golden["datasetName"] == "Golden"
+    for kind in exporting.KINDS:
+        for format in ("csv", "parquet"):
+            assert export(grant, kind=kind, format=format).state == "done"
+
+
+def test_nothing_of_another_project_is_in_the_file(grant: Grant) -> None:
+    other = access.of_system(access.create_project("Other"))
+    recording.record(grant.project, [plain(1)])
+    recording.record(other.project, [plain(1, name="theirs"), plain(2)])
+
+    assert [line["id"] for line in lines(export(grant))] == ["g00001"]
+    assert "name" not in lines(export(grant))[0]
+
+
+def test_rows_written_meanwhile_are_not_in_it_and_rows_deleted_meanwhile_are_left_out(
+    grant: Grant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "BATCH_ROWS", 2)
+    recording.record(grant.project, [plain(n) for n in range(6)])
+    read = rows.documents
+    batches = 0
+
+    def documents(*args: Any, **kwargs: Any) -> Any:
+        nonlocal batches
+        batches += 1
+        if batches == 2:
+            recording.record(grant.project, [plain(100)])
+            recording.delete(grant.project, "generation", ["g00004"])
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(rows, "documents", documents)
+
+    job = export(grant)
+
+    assert [line["id"] for line in lines(job)] == ["g00000", "g00001", "g00002", "g00003", "g00005"]
+    assert (job.result["rows"], job.progress_done, job.progress_total) == (5, 5, 6)
+
+
+# ------------------------------------------------------------------ cost
+def test_a_batch_costs_the_same_queries_for_one_row_and_for_fifty(grant: Grant) -> None:
+    counts = []
+    for number in (1, 50):
+        recording.record(
+            grant.project,
+            [
+                plain(
+                    n,
+                    scores=(ScoreRecord(id=f"s{n}", name="q", value=1),),
+                    feedback=FeedbackRecord(id=f"f{n}", rating=5),
+                    alternatives=(Alternative(index=0, content="x"),),
+                )
+                for n in range(number)
+            ],
+        )
+        job = exporting.start(grant)
+        with CaptureQueriesContext(connection) as queries:
+            exporting.run(job.pk)
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1]
+    assert all('"project_id" = ' in q["sql"] for q in queries if 'FROM "generation' in q["sql"])
+
+
+def test_large_payloads_are_read_a_few_at_a_time(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Random text: the store cannot make it much smaller.
+    noise = [random.Random(n).randbytes(10_000 if n < 8 else 10).hex() for n in range(12)]
+    recording.record(grant.project, [plain(n, completion=noise[n]) for n in range(12)])
+    monkeypatch.setattr(rows, "BATCH_BYTES", 50_000)
+
+    found = list(
+        rows.documents(
+            "generations",
+            grant.project,
+            list(Generation.objects.in_project(grant.project.pk).newest_first().values_list("uid", "started_at")),
+        )
+    )
+
+    batches = [len(batch) for batch in found]
+    assert max(batches[:3]) <= 4 < batches[-1]
+    assert [d["id"] for batch in found for d in batch] == [f"g{n:05}" for n in range(12)]
+
+
+# ------------------------------------------------------------------ refusals
+@pytest.mark.parametrize(
+    ("asked", "field", "says"),
+    [
+        ({"format": "xlsx"}, "format", "one of jsonl, csv, parquet, jsonl.gz, csv.gz"),
+        ({"format": "jsnol"}, "format", "did you mean jsonl?"),
+        ({"kind": "generation"}, "kind", "did you mean generations?"),
+        ({"fields": ["id", "usage.totalTokns"]}, "fields", "did you mean usage.totalTokens?"),
+        ({"fields": ["outptu"]}, "fields", "did you mean output?"),
+        ({"fields": []}, "fields", "1 to 500 names of fields"),
+        ({"fields": [7]}, "fields", "names of fields as texts"),
+        ({"order": "usage.totalTokns"}, "usage.totalTokns", "did you mean usage.totalTokens?"),
+        ({"order": "-metadata"}, "metadata", ""),
+        ({"condition_document": {"model.idd": "x"}}, "model.idd", "did you mean model.id?"),
+        ({"condition_document": {"feedback.rating": {"$gte": "many"}}}, "feedback.rating", "number"),
+        ({"condition_document": ["model.id"]}, "filter", "object"),
+    ],
+)
+def test_what_could_not_be_exported_is_refused_at_once_and_makes_no_job(
+    grant: Grant, asked: dict[str, Any], field: str, says: str
+) -> None:
+    with pytest.raises(filters.BadFilter) as refusal:
+        exporting.start(grant, **asked)
+
+    assert refusal.value.field == field
+    assert says in refusal.value.expected
+    assert not Job.objects.exists()
+    assert not AuditEntry.objects.filter(action="export.start").exists()
+
+
+def test_starting_needs_the_scope_read_and_is_audited(grant: Grant) -> None:
+    with pytest.raises(NotAllowed):
+        exporting.start(Grant(project=grant.project, scopes=frozenset({Scope.INGEST})))
+
+    job = exporting.start(grant, condition_document={"model.id": "a"})
+
+    entry = AuditEntry.objects.get(action="export.start")
+    assert entry.subject_id == str(job.pk)
+    assert entry.detail["filter"] == {"model.id": "a"}
+    assert Job.objects.count() == 1
+
+
+def test_a_filter_that_has_become_impossible_fails_the_job_with_a_sentence(grant: Grant) -> None:
+    job = exporting.start(grant)
+    Job.objects.filter(pk=job.pk).update(parameters={**job.parameters, "filter": {"gone": 1}})
+
+    exporting.run(job.pk)
+
+    job.refresh_from_db()
+    assert job.state == "failed"
+    assert job.error.startswith("The filter or the fields are no longer possible. gone")
+
+
+# ------------------------------------------------------------------ whole or absent, expiry
+def test_a_cancelled_export_leaves_no_file(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "TELL_EVERY", 0.0)
+    monkeypatch.setattr(rows, "BATCH_ROWS", 2)
+    recording.record(grant.project, [plain(n) for n in range(10)])
+    job = exporting.start(grant)
+    read = rows.documents
+    seen: list[list[str]] = []
+
+    def documents(*args: Any, **kwargs: Any) -> Any:
+        seen.append(left_behind())
+        if len(seen) == 3:
+            exporting.cancel(grant, job.pk)
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(rows, "documents", documents)
+
+    exporting.run(job.pk)
+
+    job.refresh_from_db()
+    assert job.state == "cancelled"
+    assert seen == [[f"{job.pk}-1.part"]] * 3
+    assert left_behind() == []
+    with pytest.raises(exporting.NotReady, match="was cancelled and has no file"):
+        exporting.open_file(job)
+
+
+def test_a_worker_that_lost_its_lease_leaves_no_file_and_the_other_a_whole_one(
+    grant: Grant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "BATCH_ROWS", 2)
+    recording.record(grant.project, [plain(n) for n in range(10)])
+    job = exporting.start(grant)
+    read = rows.documents
+    calls = 0
+
+    def documents(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            Job.objects.filter(pk=job.pk).update(leased_until=Now() - dt.timedelta(minutes=1))
+            assert exporting.run(job.pk)
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(rows, "documents", documents)
+
+    exporting.run(job.pk)
+
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("done", 2)
+    assert [line["id"] for line in lines(job)] == [f"g{n:05}" for n in range(10)]
+    assert left_behind() == [f"{job.pk}-2.jsonl"]
+
+
+def test_a_file_that_cannot_be_written_fails_the_job_with_a_sentence(grant: Grant) -> None:
+    (Path(settings.DATA_DIR) / "unfinished").write_text("in the way")
+
+    job = export(grant)
+
+    assert (job.state, job.error) == ("failed", "The file could not be written: File exists.")
+
+
+def test_an_expired_export_loses_its_file_and_says_so(grant: Grant) -> None:
+    job, kept = export(grant), export(grant)
+    Job.objects.filter(pk=job.pk).update(expires_at=timezone.now() - dt.timedelta(seconds=1))
+    job.refresh_from_db()
+    with pytest.raises(exporting.NotReady, match="has expired"):
+        exporting.open_file(job)
+
+    assert exporting.expire() == 1
+    assert exporting.expire() == 0
+
+    job.refresh_from_db()
+    kept.refresh_from_db()
+    assert (job.state, kept.state) == ("expired", "done")
+    assert left_behind() == [f"{kept.pk}-1.jsonl"]
+    with pytest.raises(exporting.NotReady, match="has expired") as gone:
+        exporting.open_file(job)
+    assert gone.value.is_gone
+
+
+def test_an_export_that_waits_has_no_file_yet(grant: Grant) -> None:
+    job = exporting.start(grant)
+
+    with pytest.raises(exporting.NotReady, match="This export is queued") as refusal:
+        exporting.open_file(job)
+
+    assert not refusal.value.is_gone
+
+
+# ------------------------------------------------------------------ download
+def test_a_download_path_opens_exactly_its_own_export(grant: Grant) -> None:
+    job, other = export(grant), export(grant)
+
+    path = exporting.download_path(job)
+    signature = path.partition("?signature=")[2]
+
+    assert path == f"/api/exports/{job.pk}/download?signature={signature}"
+    assert exporting.check_signature(job.pk, signature) == job
+    assert exporting.check_signature(str(job.pk), signature) == job
+    assert exporting.check_signature(other.pk, signature) is None
+    assert exporting.check_signature(job.pk, signature[:-1] + ("A" if signature[-1] != "A" else "B")) is None
+    assert exporting.check_signature(job.pk, "") is None
+    assert exporting.check_signature("no id", "no signature") is None
+
+
+def test_a_download_path_expires_with_the_export(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = export(grant)
+    signature = exporting.download_path(job).partition("?signature=")[2]
+
+    monkeypatch.setattr("django.core.signing.time.time", lambda: timezone.now().timestamp() + 73 * 3600)
+
+    assert exporting.check_signature(job.pk, signature) is None
+
+
+def test_another_project_sees_nothing_of_an_export(grant: Grant) -> None:
+    job = export(grant)
+    stranger = access.of_system(access.create_project("Stranger"))
+
+    assert exporting.find(stranger, job.pk) is None
+    assert exporting.cancel(stranger, job.pk) is None
+    assert exporting.find(grant, str(job.pk)) == job
