@@ -1,0 +1,44 @@
+"""What can be asked about threads."""
+
+from __future__ import annotations
+
+from generations.filters.declaring import event_id, keys, score_values, tags, text, time
+from generations.filters.fields import Catalogue, Relation
+from generations.models import Thread
+
+CATALOGUE = Catalogue(
+    kind="threads",
+    model=Thread,
+    time="lastActivity",
+    order="-lastActivity",
+    noun="threads",
+    fields=(
+        event_id("thread", "thread"),
+        text("name", "name", "name", "What it is about."),
+        text("metadata.userId", "user_id", "user", "The end user's id.", "userId", "user.id", "participantId"),
+        text("environment", "environment", "environment", "Where the application runs."),
+        tags("tags", "tags", "tags", "Its tags.", "metadata.tags", "tag"),
+        keys("metadata", "metadata", "metadata", "What else the application said of the thread."),
+        time("startedAt", "started_at", "start", "When it began.", "timestamp", "startTime"),
+        time("lastActivity", "last_activity_at", "last activity", "When something last happened.", "lastActivityAt"),
+        time("createdAt", "created_at", "recording", "When it was first recorded."),
+        score_values("thread_id", "thread"),
+    ),
+    relations=(
+        Relation("scores", "scores", "thread_id", "public_id", "score", "Its scores.", aliases=("score",)),
+        Relation(
+            "generations",
+            "generations",
+            "thread_id",
+            "public_id",
+            "generation",
+            "The calls to models made in it.",
+            aliases=("generation",),
+        ),
+        Relation("steps", "steps", "thread_id", "public_id", "step", "The work done in it.", aliases=("step",)),
+    ),
+    unfiltered={
+        "project": "every question is asked inside one project",
+        "uid": "computed from the id, which is asked for instead",
+    },
+)
