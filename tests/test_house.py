@@ -1,0 +1,129 @@
+"""What keeps the house in order: layers, tables, documents and doors that cannot drift apart unseen."""
+
+import re
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.db import connection
+
+from generations import filters, partitions
+from generations.models import Generation
+from observability.settings import Environment
+
+ROOT = Path(__file__).resolve().parent.parent
+EVENTS = (
+    *("participant", "thread", "step", "step_payload", "generation", "generation_payload", "alternative", "score"),
+    *("feedback", "attachment", "prompt_version", "rollup_hour", "rollup_day", "rollup_dirty", "generation_search"),
+)
+
+
+def test_imports_point_down() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.django_db
+def test_migrations_say_what_the_models_say() -> None:
+    out = StringIO()
+
+    call_command("makemigrations", "--check", "--dry-run", stdout=out)
+
+    assert "No changes detected" in out.getvalue()
+
+
+@pytest.mark.django_db
+def test_event_tables_have_the_key_that_the_database_needs_and_nothing_that_a_cluster_refuses() -> None:
+    with connection.cursor() as cursor:
+        for table in EVENTS:
+            cursor.execute(
+                "SELECT contype, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass", [table]
+            )
+            constraints = [(kind, text) for kind, text in cursor.fetchall() if kind != "n"]
+            keys = [text for kind, text in constraints if kind in ("p", "u")]
+            assert "f" not in {kind for kind, _ in constraints}, table
+            assert keys, table
+            assert all(re.match(r"(PRIMARY KEY|UNIQUE) \(project_id", text) for text in keys), (table, keys)
+            cursor.execute("SELECT pg_get_serial_sequence(%s, 'uid')", [table])
+            assert cursor.fetchone()[0] is None, table
+            cursor.execute("SELECT partstrat FROM pg_partitioned_table WHERE partrelid = %s::regclass", [table])
+            assert (cursor.fetchone() == ("r",)) is (table in partitions.PARTITIONED), table
+            cursor.execute("SELECT count(*) FROM pg_trigger WHERE tgrelid = %s::regclass", [table])
+            assert cursor.fetchone()[0] == 0, table
+
+
+@pytest.mark.django_db
+def test_every_table_has_the_columns_of_its_model() -> None:
+    with connection.cursor() as cursor:
+        for model in apps.get_app_config("generations").get_models():
+            cursor.execute(
+                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+                [model._meta.db_table],
+            )
+            stored = {row[0] for row in cursor.fetchall()}
+            assert stored == {field.column for field in model._meta.local_concrete_fields}, model.__name__
+
+
+def test_every_field_of_a_generation_has_a_filter_or_a_reason() -> None:
+    reasons = filters.unfiltered("generations")
+    covered = set(filters.columns("generations"))
+
+    # The project is not asked for: the gate has chosen it.
+    columns = {field.attname for field in Generation._meta.local_concrete_fields} - {"project_id"}
+
+    assert columns - covered - reasons.keys() == set()
+    assert reasons.keys() <= columns
+    assert all(reasons.values())
+
+
+def test_the_readme_tells_every_setting_and_no_other() -> None:
+    table = re.findall(r"^\| `([A-Z_0-9]+)` \| (.*?) \| (.*?) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+
+    assert {name: text for name, _, text in table} == {
+        name: field.description for name, field in Environment.model_fields.items()
+    }
+
+
+def test_nothing_on_a_page_comes_from_elsewhere() -> None:
+    foreign = re.compile(r"""(?:src|href|action|@import|url\()\s*=?\s*["'(]?\s*(?:https?:)?//""", re.IGNORECASE)
+    pages = [*ROOT.glob("templates/**/*.html"), *ROOT.glob("generations/static/generations/*.*")]
+
+    found = [
+        f"{page.relative_to(ROOT)}: {line.strip()[:100]}"
+        for page in pages
+        for line in page.read_text(errors="replace").splitlines()
+        if foreign.search(line) and "data-outside" not in line
+    ]
+
+    assert pages
+    assert found == []
+
+
+def test_dependencies_have_a_reason_beside_them() -> None:
+    project = (ROOT / "pyproject.toml").read_text().split("[tool.", 1)[0]
+    listed = re.findall(r'^    "([A-Za-z0-9\-]+)[^"]*",(.*)$', project, re.MULTILINE)
+
+    without = [name for name, rest in listed if "#" not in rest and not name.startswith(("types-", "celery-types"))]
+
+    assert listed
+    assert without == []
+
+
+def test_the_lock_has_hashes_and_no_address_of_an_index() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        lock = (ROOT / name).read_text()
+        pins = re.findall(r"^[A-Za-z0-9_.\-\[\]]+==", lock, re.MULTILINE)
+        assert pins
+        assert lock.count("--hash=sha256:") >= len(pins)
+        assert not re.search(r"https?://|--index-url|--find-links|file:", lock)
