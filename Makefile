@@ -54,12 +54,16 @@ browser:
 	else echo "!!! chromium is not installed: THE BROWSER TESTS WILL BE SKIPPED (apt-get install chromium)" >&2; fi
 
 test: $(DEV_STAMP) browser
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+# PostgreSQL 15 and Redis in the place of what is embedded; otherwise the same.
+test-services: $(DEV_STAMP) browser
+	.ci/with-services $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: $(DEV_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	DEBUG=true $(BIN)/mypy
 	$(BIN)/lint-imports
 	git ls-files -z 'templates/*.html' | xargs -0 -r $(BIN)/djade --check --target-version 5.2
 	git ls-files -z 'templates/*.html' | xargs -0 -r $(BIN)/djlint --lint --quiet

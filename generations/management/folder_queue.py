@@ -9,6 +9,7 @@ import logging
 import time
 import uuid
 from pathlib import Path
+from queue import Empty
 from typing import Any, Final
 
 from kombu.transport import filesystem
@@ -28,13 +29,13 @@ class Channel(filesystem.Channel):
         super().__init__(*args, **kwargs)
         self._taken: dict[str, Path] = {}
 
-    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:
+    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]
         messages = Path(self.data_folder_out)
         unfinished = messages / f".{uuid.uuid4().hex}.unfinished"
         unfinished.write_text(dumps(payload))
         unfinished.rename(messages / f"{time.time_ns():020d}_{uuid.uuid4().hex}_0.{queue}.msg")
 
-    def _get(self, queue: str) -> Any:
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
         messages, taken = Path(self.data_folder_in), Path(self.processed_folder)
         for name in sorted(file.name for file in messages.iterdir()):
             if name.partition(".")[2] != f"{queue}.msg":
@@ -46,7 +47,7 @@ class Channel(filesystem.Channel):
             payload = loads(file.read_text())
             self._taken[payload["properties"]["delivery_tag"]] = file
             return payload
-        raise filesystem.Empty
+        raise Empty
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         """Forget a message that has been worked on."""
@@ -72,7 +73,7 @@ class Transport(filesystem.Transport):
 
     Channel = Channel
 
-    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
+    def drain_events(self, connection: Any, timeout: float | None = None, **kwargs: Any) -> None:
         """Wait for a message, but never so long that a worker that is told to stop hears it late."""
         super().drain_events(connection, timeout=min(timeout or _WAKE_EVERY, _WAKE_EVERY))
 

@@ -13,10 +13,12 @@ import signal
 import threading
 from typing import Any
 
-from granian import wsgi
-from granian._futures import _new_cbscheduler
-from granian._granian import SocketHolder, WorkerSignal, WSGIWorker
+from granian import _futures, _granian, wsgi
 from granian.http import HTTP1Settings
+
+# Their type stubs describe another version.
+_compiled: Any = _granian
+_scheduling: Any = _futures
 
 # More requests than threads may be open: they wait for one, and callers see a slow answer, not an error.
 _WAITING_PER_THREAD = 16
@@ -26,7 +28,7 @@ def serve(target: str, file_descriptor: int, threads: int) -> None:
     """Answer requests with the WSGI application `module:name` until TERM or INT, then finish those begun."""
     module, _, name = target.partition(":")
     application = getattr(importlib.import_module(module), name)
-    stopping, stopped = WorkerSignal(), threading.Event()
+    stopping, stopped = _compiled.WorkerSignal(), threading.Event()
     stopping.add_cb(stopped.set)
 
     def stop(number: int, frame: object) -> None:
@@ -34,15 +36,16 @@ def serve(target: str, file_descriptor: int, threads: int) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    no_tls = (False, None, None, None, "tls1.3", None, [], False)
+    no_tls: Any = (False, None, None, None, "tls1.3", None, [], False)
     http: Any = ("1", HTTP1Settings(header_read_timeout=30_000), None)
-    worker = WSGIWorker(
-        1, (None, SocketHolder(file_descriptor, False, 1024)), None, 1, 4, threads, 30, threads * _WAITING_PER_THREAD,
-        *http, None, *no_tls, (None, None),
+    listener = (None, _compiled.SocketHolder(file_descriptor, False, 1024))
+    waiting = threads * _WAITING_PER_THREAD
+    worker = _compiled.WSGIWorker(
+        1, listener, None, 1, 4, threads, 30, waiting, *http, None, *no_tls, (None, None)
     )  # fmt: skip
     loop = asyncio.new_event_loop()
     callback = wsgi._callback_wrapper(application, {})
-    worker.serve_mtr(_new_cbscheduler(loop, callback), loop, stopping)
+    worker.serve_mtr(_scheduling._new_cbscheduler(loop, callback), loop, stopping)
     stopped.wait()
 
 

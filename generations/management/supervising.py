@@ -6,6 +6,7 @@ by a signal when it is asked to and by the kernel's hand when it is killed.
 """
 
 import argparse
+import errno
 import fcntl
 import json
 import os
@@ -335,7 +336,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         except OSError as error:
             listener.close()
             if attempt:
-                raise Refusal(taken if isinstance(error, OSError) and error.errno == 98 else str(error)) from error
+                raise Refusal(taken if error.errno == errno.EADDRINUSE else str(error)) from error
             time.sleep(0.5)
     with listener:
         yield listener
