@@ -1,0 +1,41 @@
+"""One aggregation for every door: numbers of a project's rows by field, by calendar unit in a zone, or by both.
+
+`aggregate` answers a `Query`, `pipeline` a MongoDB-style pipeline. Both take one statement, within a bounded time.
+"""
+
+from generations.metrics.answering import TIMEOUT, aggregate
+from generations.metrics.pipeline import MAX_DOCUMENTS, STAGES, pipeline
+from generations.metrics.query import (
+    FUNCTIONS,
+    MAX_LIMIT,
+    UNITS,
+    BadQuery,
+    Bucket,
+    Dimension,
+    Measure,
+    Query,
+    Result,
+    Row,
+    TooSlow,
+    Value,
+)
+
+__all__ = [
+    "FUNCTIONS",
+    "MAX_DOCUMENTS",
+    "MAX_LIMIT",
+    "STAGES",
+    "TIMEOUT",
+    "UNITS",
+    "BadQuery",
+    "Bucket",
+    "Dimension",
+    "Measure",
+    "Query",
+    "Result",
+    "Row",
+    "TooSlow",
+    "Value",
+    "aggregate",
+    "pipeline",
+]
