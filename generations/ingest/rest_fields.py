@@ -249,3 +249,10 @@ def path_of(attribute: str, table: Mapping[str, Slot] = GENERATION) -> str:
         if slot.attribute == attribute:
             return path
     return next((f"metadata.{name}" for name, slot in own.items() if slot.attribute == attribute), attribute)
+
+
+ATTRIBUTE_PATHS: Final[Mapping[str, str]] = {
+    attribute: path_of(attribute)
+    for attribute in (slot.attribute for slot in (*GENERATION.values(), *OWN_METADATA.values()))
+}
+"""The JSON path of each field of a generation's record."""

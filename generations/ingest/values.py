@@ -7,6 +7,7 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -132,16 +133,22 @@ def moment(value: Json, path: str) -> dt.datetime:
     raise InvalidRecord(path, _short(value), expected)
 
 
-def one_of(choices: Iterable[str]) -> Reading:
-    """A reading of one of these texts."""
-    allowed = tuple(choices)
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Reads one of these texts."""
 
-    def read(value: Json, path: str) -> str:
-        if not isinstance(value, str) or value not in allowed:
-            raise InvalidRecord(path, value, f"one of {', '.join(allowed)}")
+    choices: tuple[str, ...]
+
+    def __call__(self, value: Json, path: str) -> str:
+        """The text, if it is one of them."""
+        if not isinstance(value, str) or value not in self.choices:
+            raise InvalidRecord(path, value, f"one of {', '.join(self.choices)}")
         return value
 
-    return read
+
+def one_of(choices: Iterable[str]) -> OneOf:
+    """A reading of one of these texts."""
+    return OneOf(tuple(choices))
 
 
 def mapping(value: Json, path: str) -> dict[str, Json]:
