@@ -4,7 +4,7 @@
 """
 
 from generations.metrics.answering import TIMEOUT, aggregate
-from generations.metrics.pipeline import MAX_DOCUMENTS, STAGES, pipeline
+from generations.metrics.pipelines import MAX_DOCUMENTS, STAGES, pipeline
 from generations.metrics.query import (
     FUNCTIONS,
     MAX_LIMIT,

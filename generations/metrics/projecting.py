@@ -56,7 +56,8 @@ def read(spec: object, key: str) -> Projection:
     for target in targets:
         if any(target != other and target.startswith(f"{other}.") for other in targets):
             raise BadQuery("$project", target, "paths that do not lie within each other")
-    has_key = key not in targets and key not in dropped and not (key == "id" and "_id" in dropped)
+    is_said = any(path == key or path.startswith(f"{key}.") for path in (*targets, *dropped))
+    has_key = not is_said and "_id" not in dropped
     return Projection(tuple(made), tuple(path for path in dropped if path != "_id" or key == "_id"), has_key)
 
 
