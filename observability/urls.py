@@ -1,7 +1,7 @@
 """Which door answers at which address."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 from generations.api import health
 
@@ -12,4 +12,5 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.healthz),
     path("admin/", admin.site.urls),
+    path("", include("generations.web.urls")),
 ]

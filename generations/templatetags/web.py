@@ -1,0 +1,136 @@
+"""How values are shown on pages. What is unknown is a dash that says so, never a zero."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from functools import cache
+from typing import Final
+
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+UNKNOWN: Final = SafeString('<span class="unknown" title="Unknown">—</span>')
+_SYMBOLS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}
+_UNITS: Final = ("KB", "MB", "GB", "TB")
+
+
+@cache
+def _sprite() -> str:
+    return static("generations/icons.svg")
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """An icon of the sprite; without a `label` it is decoration."""
+    if label:
+        return format_html(
+            '<svg class="icon" role="img" aria-label="{}"><title>{}</title><use href="{}#{}"></use></svg>',
+            label,
+            label,
+            _sprite(),
+            name,
+        )
+    return format_html('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', _sprite(), name)
+
+
+@register.filter
+def known(value: object) -> object:
+    """The value, or the dash for what nobody said."""
+    return UNKNOWN if value is None or value == "" else value
+
+
+@register.filter
+def number(value: float | Decimal | None) -> str:
+    """A count with separators of thousands; a fraction with three digits at most."""
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:,.3f}".rstrip("0").rstrip(".")
+    return f"{value:,.0f}" if isinstance(value, float) else f"{value:,}"
+
+
+@register.filter
+def seconds(value: float | None) -> str:
+    """A duration: `312 ms`, `1.24 s`, `2 m 05 s`."""
+    if value is None:
+        return UNKNOWN
+    if value < 0.9995:
+        return f"{value * 1000:.0f} ms" if value >= 0.001 or value == 0 else f"{value * 1000:.2g} ms"
+    if value < 59.995:
+        return f"{value:.2f} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} m" if hours else f"{minutes} m {rest:02} s"
+
+
+@register.simple_tag
+def money(amount: Decimal | float | None, currency: str | None = "USD") -> str:
+    """An amount with its currency: two decimals from one unit on, three significant digits below it."""
+    if amount is None:
+        return UNKNOWN
+    exact = Decimal(str(amount))
+    digits = 2 if exact == 0 or abs(exact) >= 1 else 2 - exact.adjusted()
+    symbol = _SYMBOLS.get(currency or "USD")
+    shown = f"{abs(exact):,.{digits}f}"
+    if digits > 2:
+        whole, _, decimals = shown.partition(".")
+        shown = f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+    sign = "−" if exact < 0 else ""
+    return f"{sign}{symbol}{shown}" if symbol else f"{sign}{shown} {currency}"
+
+
+@register.filter
+def size(value: int | None) -> str:
+    """A number of bytes: `512 B`, `1.4 MB`."""
+    if value is None:
+        return UNKNOWN
+    if value < 1000:
+        return f"{value} B"
+    amount = float(value)
+    for unit in _UNITS:
+        amount /= 1000
+        if amount < 999.5 or unit == _UNITS[-1]:
+            break
+    return f"{amount:.1f} {unit}" if amount < 9.95 else f"{amount:.0f} {unit}"
+
+
+def _moment(value: dt.datetime | None, form: str) -> str:
+    if value is None:
+        return UNKNOWN
+    local = timezone.localtime(value)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        value.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        f"{local:%A %Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {local.tzname() or ''}".strip(),
+        f"{local:{form}}",
+    )
+
+
+@register.filter
+def moment(value: dt.datetime | None) -> str:
+    """A moment in the project's zone, to the second; to the millisecond when pointed at."""
+    return _moment(value, "%Y-%m-%d %H:%M:%S")
+
+
+@register.filter
+def short_moment(value: dt.datetime | None) -> str:
+    """A moment without its year, where the column says the zone; with it when it is another year's."""
+    if value is not None and timezone.localtime(value).year != timezone.localtime(timezone.now()).year:
+        return _moment(value, "%Y-%m-%d %H:%M")
+    return _moment(value, "%b %d %H:%M:%S")
+
+
+@register.simple_tag
+def safe_link(address: object) -> str:
+    """A link to an address on the web that someone else wrote; the bare text of any other."""
+    text = str(address)
+    shown = text if len(text) <= 100 else text[:99] + "…"
+    if text.startswith(("https://", "http://")):
+        return format_html('<a href="{}" rel="noopener noreferrer nofollow">{}</a>', text, shown)
+    return format_html('<span class="code">{}</span>', shown)

@@ -1,0 +1,174 @@
+"""What a person adds to a generation on its page: scores, tags, feedback, a place in a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from generations import datasets, recording, records
+from generations.access import Grant, Scope
+from generations.records import FeedbackRecord, InvalidRecord, Record, ScoreRecord
+from generations.web.frame import show
+from generations.web.gate import is_part, page
+from generations.web.generation import aside, found
+
+Change = Callable[[HttpRequest, Grant, str], None]
+
+PANELS: Final = {
+    "scores": "generation/_scores.html",
+    "tags": "generation/_tags.html",
+    "feedback": "generation/_feedback.html",
+    "datasets": "generation/_datasets.html",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why what was sent was not taken, and what was sent, to be put right."""
+
+    panel: str
+    text: str
+    given: QueryDict
+
+
+class Refused(ValueError):
+    """What was sent cannot be stored; the sentence says why."""
+
+
+def _changed(request: HttpRequest, grant: Grant, id: str, panel: str, change: Change) -> HttpResponse:
+    """Make a change; show its panel to htmx, lead anyone else back to the page."""
+    found(grant, id)
+    problem = None
+    try:
+        change(request, grant, id)
+    except (Refused, InvalidRecord, datasets.BadDataset, datasets.NoSuchDataset) as error:
+        problem = Problem(panel, str(error), request.POST)
+    bundle = found(grant, id)
+    if not is_part(request):
+        if problem is not None:
+            messages.error(request, problem.text)
+        response = redirect("web:generation", slug=grant.project.slug, id=id)
+        response.headers["Location"] += f"#{panel}"
+        return response
+    context = {"generation": bundle.generation, "bundle": bundle, "problem": problem, **aside(grant, bundle)}
+    status = 400 if problem is not None else 200
+    return show(request, grant, PANELS[panel], context, here="generations", part=PANELS[panel], status=status)
+
+
+def _record(grant: Grant, record: Record) -> None:
+    receipt = recording.record(grant.project, [record])[0]
+    if receipt.state == "rejected":
+        raise Refused(receipt.reason or "This could not be stored.")
+
+
+def split(text: str) -> list[str]:
+    """The words between commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+@page(Scope.WRITE)
+@require_POST
+def scores(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """Add a score (`name`, `value` a number or a label, `comment`), or delete the one that `remove` names."""
+    return _changed(request, grant, id, "scores", _score)
+
+
+def _score(request: HttpRequest, grant: Grant, id: str) -> None:
+    given = request.POST
+    if given.get("remove"):
+        recording.delete(grant.project, "score", [given["remove"]])
+        return
+    said = given.get("value", "").strip()
+    if not given.get("name", "").strip() or not said:
+        raise Refused("A score has a name, and a number or a label.")
+    try:
+        value, label = float(said.replace(",", ".")), None
+    except ValueError:
+        value, label = None, said
+    _record(
+        grant,
+        ScoreRecord(
+            id=records.new_id(),
+            name=given["name"].strip(),
+            type="HUMAN",
+            value=value,
+            label=label,
+            comment=given.get("comment", "").strip() or None,
+            author=grant.actor,
+            generation_id=id,
+        ),
+    )
+
+
+@page(Scope.WRITE)
+@require_POST
+def tags(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """Add the tags between the commas of `add`, or remove the one in `remove`."""
+    return _changed(request, grant, id, "tags", _tag)
+
+
+def _tag(request: HttpRequest, grant: Grant, id: str) -> None:
+    add, remove = split(request.POST.get("add", "")), request.POST.getlist("remove")
+    if not add and not remove:
+        raise Refused("Say which tags to add, by commas.")
+    recording.retag(grant.project, "generation", [id], add=add, remove=remove)
+
+
+@page(Scope.WRITE)
+@require_POST
+def feedback(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """Add feedback: `rating` 1 to 5, `thumbs` up or down, `categories` by commas, `comment`."""
+    return _changed(request, grant, id, "feedback", _feedback)
+
+
+def _feedback(request: HttpRequest, grant: Grant, id: str) -> None:
+    given = request.POST
+    rating = given.get("rating", "").strip()
+    try:
+        stars = float(rating) if rating else None
+    except ValueError:
+        raise Refused("The rating is a number from 1 to 5.") from None
+    said = FeedbackRecord(
+        id=records.new_id(),
+        generation_id=id,
+        rating=stars,
+        thumbs=given.get("thumbs") or None,
+        comment=given.get("comment", "").strip() or None,
+        categories=tuple(split(given.get("categories", ""))) or None,
+        user_id=grant.actor,
+    )
+    if (said.rating, said.thumbs, said.comment, said.categories) == (None, None, None, None):
+        raise Refused("Feedback is at least one of rating, thumbs, categories and comment.")
+    _record(grant, said)
+
+
+@page(Scope.WRITE)
+@require_POST
+def add_to_dataset(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """Add an item made from the generation to `dataset`, or to a new one of the name `new_dataset`."""
+    return _changed(request, grant, id, "datasets", _collect)
+
+
+def _collect(request: HttpRequest, grant: Grant, id: str) -> None:
+    collect(request, grant, [id])
+
+
+def collect(request: HttpRequest, grant: Grant, ids: list[str]) -> str:
+    """Add these generations to the dataset that the form chose or named; returns its name."""
+    name = request.POST.get("new_dataset", "").strip()
+    chosen = request.POST.get("dataset", "")
+    if name:
+        dataset = datasets.named(grant, name) or datasets.create(grant, name=name)
+    else:
+        existing = datasets.find(grant, chosen)
+        if existing is None:
+            raise Refused("Choose a dataset, or name a new one.")
+        dataset = existing
+    datasets.add_generations(grant, str(dataset.pk), ids)
+    return dataset.name

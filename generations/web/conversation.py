@@ -1,0 +1,366 @@
+"""What was said in a call, as cards to read: one a message, in every provider's shape, whatever its size. Pure.
+
+The cards of a page share one budget of bytes. The answer is served first, then the messages from the last to the
+first, because that is the order in which they matter; what does not fit is a card that says how large it is and is
+opened on request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from generations import reading
+from generations.records import Json
+from generations.web import markup
+from generations.web.markup import Budget, Shown, Variables
+
+FIRST: Final = 4
+LAST: Final = 36
+"""How many messages a page shows from the beginning and from the end of a long conversation."""
+PARTS: Final = 40
+SMALLEST: Final = 1024
+"""A block is not begun with less room than this."""
+OVERHEAD: Final = 700
+"""About the bytes of HTML around a block."""
+ROLES: Final = {
+    "system": ("System", "settings"),
+    "developer": ("Developer", "wrench"),
+    "user": ("User", "user"),
+    "assistant": ("Assistant", "bot"),
+    "model": ("Assistant", "bot"),
+    "tool": ("Tool", "terminal"),
+    "function": ("Tool", "terminal"),
+}
+PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"})
+SOUNDS: Final = frozenset({"audio/mpeg", "audio/wav", "audio/x-wav", "audio/ogg", "audio/flac", "audio/mp4"})
+
+
+@dataclass(slots=True)
+class Block:
+    """A piece of a message. `kind` is text, markdown, json, call, result, reasoning, picture, sound, link or note.
+
+    `place` is the pointer to what it shows; `shown` its HTML, or None when it is to be asked for; `size` is in bytes.
+    """
+
+    kind: str
+    place: str
+    size: int = 0
+    shown: Shown | None = None
+    label: str = ""
+    address: str = ""
+    call_id: str = ""
+    answered_by: str = ""
+
+
+@dataclass(slots=True)
+class Card:
+    """A message. `anchor` names it on the page; `blocks` is empty when it is folded, and `teaser` says what is in it."""
+
+    role: str
+    title: str
+    icon: str
+    anchor: str
+    place: str
+    number: int | None = None
+    name: str = ""
+    is_answer: bool = False
+    is_folded: bool = False
+    teaser: str = ""
+    size: int = 0
+    blocks: list[Block] = field(default_factory=list)
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Messages that are left out of the page: from `first` to before `last`, counted from 0."""
+
+    first: int
+    last: int
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return self.last - self.first
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the text is to be shown: rendered (`formatted`), or exactly as it is (`raw`), and what is known of it."""
+
+    is_raw: bool = False
+    variables: Variables = field(default_factory=Variables)
+    templates: Sequence[str] = ()
+
+
+def cards(messages: Sequence[Json], budget: Budget, how: Reading) -> list[Card | Gap]:
+    """The messages of a call, in order; the middle of a long conversation is a Gap."""
+    count = len(messages)
+    first = range(min(FIRST, count)) if count > FIRST + LAST else range(count)
+    last = range(count - LAST, count) if count > FIRST + LAST else range(0)
+    made = {index: card(messages, index, budget, how) for index in [*reversed(last), *reversed(first)]}
+    shown: list[Card | Gap] = [made[index] for index in first]
+    if last:
+        shown.append(Gap(len(first), last.start))
+    shown.extend(made[index] for index in last)
+    _join_calls([item for item in shown if isinstance(item, Card)])
+    return shown
+
+
+def window(messages: Sequence[Json], first: int, last: int, budget: Budget, how: Reading) -> list[Card]:
+    """The messages from `first` to before `last`: the inside of a Gap."""
+    shown = [card(messages, index, budget, how) for index in range(first, min(last, len(messages)))]
+    _join_calls(shown)
+    return shown
+
+
+def card(messages: Sequence[Json], index: int, budget: Budget, how: Reading) -> Card:
+    """One message of what was sent. The template that made it, if there is one, marks its variables exactly."""
+    template = how.templates[index] if index < len(how.templates) else ""
+    made = message(messages[index], markup.pointer("messages", index), budget, how, template=template)
+    made.number = index
+    return made
+
+
+def message(
+    said: Json,
+    place: str,
+    budget: Budget,
+    how: Reading,
+    *,
+    role: str = "user",
+    template: str = "",
+    is_answer: bool = False,
+) -> Card:
+    """One message, of any provider's shape, as a card; folded when the page has no room for it."""
+    given = said.get("role") or said.get("type") if isinstance(said, Mapping) else None
+    role = str(given or role)[:40]
+    title, icon = ROLES.get(role, (role.replace("_", " ").capitalize(), "message-square"))
+    text = reading.message_text(said)
+    made = Card(
+        role=role if role in ROLES else "other",
+        title=title,
+        icon=icon,
+        anchor="m" + place.replace("/", "-").replace("~", ""),
+        place=place,
+        name=str(said.get("name") or "")[:100] if isinstance(said, Mapping) else "",
+        is_answer=is_answer,
+        size=len(text.encode("utf-8", "replace")),
+        template=template,
+    )
+    if budget.left < SMALLEST + OVERHEAD:
+        made.is_folded = True
+        made.teaser = reading.preview(text[:800]) or ""
+        budget.left -= OVERHEAD // 2
+        return made
+    rendered = not how.is_raw and made.role in ("assistant", "model")
+    for block in _blocks(said, place):
+        _fill(block, budget, how, said=_at(said, place, block.place), rendered=rendered, template=template)
+        made.blocks.append(block)
+    return made
+
+
+def value_block(place: str, value: Json, budget: Budget, how: Reading, *, rendered: bool = False) -> Block:
+    """A value that may be text or anything else: an input, an output, an alternative's content."""
+    block = Block("text" if isinstance(value, str) else "json", place)
+    template = how.templates[0] if how.templates and place == "/prompt" else ""
+    _fill(block, budget, how, said=value, rendered=rendered and not how.is_raw, template=template)
+    return block
+
+
+# ------------------------------------------------------------------------------------------------------------- parts
+def _blocks(said: Json, place: str) -> Iterator[Block]:
+    """The parts of a message, in the order in which they are to be read."""
+    if not isinstance(said, Mapping):
+        yield Block("text" if isinstance(said, str) else "json", place)
+        return
+    for key in ("reasoning_content", "reasoning", "thinking"):
+        if isinstance(said.get(key), str) and said[key]:
+            yield Block("reasoning", place + markup.pointer(key), label="Reasoning")
+    kind = said.get("type")
+    if kind in ("function_call", "function_call_output", "reasoning"):
+        yield _part(said, place)
+        return
+    key = "content" if "content" in said or "parts" not in said else "parts"
+    content = said.get(key)
+    spot = place + markup.pointer(key)
+    answers = str(said.get("tool_call_id") or "")
+    if isinstance(content, list):
+        for index, part in enumerate(content[:PARTS]):
+            block = _part(part, spot + markup.pointer(index))
+            block.call_id = block.call_id or answers
+            yield block
+        if len(content) > PARTS:
+            yield Block("note", spot, label=f"{len(content) - PARTS:,} more parts: see the JSON")
+    elif content is not None and content != "":
+        kind = "result" if answers else "text"
+        yield Block(kind if isinstance(content, str) or answers else "json", spot, call_id=answers)
+    if isinstance(said.get("refusal"), str) and said["refusal"]:
+        yield Block("text", place + markup.pointer("refusal"), label="Refusal")
+    if isinstance(said.get("audio"), Mapping) and said["audio"].get("data"):
+        yield Block("sound", place + "/audio/data", label="audio/wav")
+    calls = said.get("tool_calls")
+    for index, call in enumerate(calls[:PARTS] if isinstance(calls, list) else ()):
+        yield _call(call, place + markup.pointer("tool_calls", index))
+    if isinstance(said.get("function_call"), Mapping):
+        yield _call(said["function_call"], place + "/function_call")
+
+
+def _part(part: Json, place: str) -> Block:
+    """One part of a message's content."""
+    if isinstance(part, str):
+        return Block("text", place)
+    if not isinstance(part, Mapping):
+        return Block("json", place)
+    kind = str(part.get("type") or "")
+    if kind in ("tool_use", "tool_call", "function_call") or isinstance(part.get("functionCall"), Mapping):
+        nested = "functionCall" in part
+        return _call(part["functionCall"] if nested else part, place + ("/functionCall" if nested else ""))
+    for key in ("tool_use_id", "call_id"):
+        if kind in ("tool_result", "function_call_output") and part.get(key):
+            inner = "content" if "content" in part else "output"
+            return Block("result", place + (f"/{inner}" if inner in part else ""), call_id=str(part[key]))
+    if kind == "tool_call_response":
+        inner = "result" if "result" in part else "response"
+        return Block("result", place + (f"/{inner}" if inner in part else ""), call_id=str(part.get("id") or ""))
+    if kind in ("thinking", "reasoning", "redacted_thinking"):
+        for key in ("thinking", "text", "content", "summary", "data"):
+            if part.get(key):
+                return Block("reasoning", place + markup.pointer(key), label="Reasoning")
+        return Block("reasoning", place, label="Reasoning, not shown by the provider")
+    file = _file(part, place)
+    if file is not None:
+        return file
+    for key in ("text", "content", "refusal", "input_text", "output_text"):
+        if isinstance(part.get(key), str):
+            return Block("text", place + markup.pointer(key), label="Refusal" if key == "refusal" else "")
+    return Block("json", place, label=kind[:60])
+
+
+def _file(part: Mapping[str, Any], place: str) -> Block | None:
+    """An image, a sound or a document, inline or at an address."""
+    kind = str(part.get("type") or "")
+    for key in ("image_url", "audio_url", "video_url"):
+        held = part.get(key)
+        address = held.get("url") if isinstance(held, Mapping) else held
+        if isinstance(address, str):
+            inside = place + markup.pointer(key) + ("/url" if isinstance(held, Mapping) else "")
+            return _inline(address, inside) or Block("link", inside, label=key.split("_")[0], address=address[:2000])
+    for key in ("source", "inline_data", "inlineData", "input_audio"):
+        held = part.get(key)
+        if not isinstance(held, Mapping):
+            continue
+        if isinstance(held.get("url"), str):
+            return Block("link", place + markup.pointer(key), label=kind or "file", address=held["url"][:2000])
+        if isinstance(held.get("data"), str):
+            return _binary(mime_of(held), place + markup.pointer(key, "data"), len(held["data"]) * 3 // 4)
+    return None
+
+
+def _inline(address: str, place: str) -> Block | None:
+    if not address.startswith("data:"):
+        return None
+    mime = address[5:].split(",", 1)[0].split(";", 1)[0].lower()
+    return _binary(mime, place, len(address) * 3 // 4)
+
+
+def mime_of(held: Json) -> str:
+    """The type of a file that is held as `{"data": base64, ...}`, in lower case; empty when it is not said."""
+    if not isinstance(held, Mapping):
+        return ""
+    said = held.get("media_type") or held.get("mime_type") or held.get("mimeType")
+    mime = str(said or f"audio/{held.get('format', 'wav')}").lower()
+    return "audio/mpeg" if mime == "audio/mp3" else mime
+
+
+def _binary(mime: str, place: str, size: int) -> Block:
+    kind = "picture" if mime in PICTURES else "sound" if mime in SOUNDS else "note"
+    return Block(kind, place, size, label=mime[:80] if kind != "note" else f"A file of type {mime[:80] or 'unknown'}")
+
+
+def _call(call: Json, place: str) -> Block:
+    """A call of a tool; the place is that of its arguments."""
+    if not isinstance(call, Mapping):
+        return Block("json", place)
+    inner = "/function" if isinstance(call.get("function"), Mapping) else ""
+    function = call["function"] if inner else call
+    name = str(function.get("name") or "tool")[:200]
+    id = str(call.get("id") or call.get("call_id") or "")
+    for key in ("arguments", "args", "input"):
+        if key in function:
+            return Block("call", place + inner + markup.pointer(key), label=name, call_id=id)
+    return Block("call", place, label=name, call_id=id)
+
+
+def _at(said: Json, place: str, inner: str) -> Json:
+    return markup.at(said, inner[len(place) :])
+
+
+def _fill(block: Block, budget: Budget, how: Reading, *, said: Json, rendered: bool, template: str = "") -> None:
+    """Put as much of what was said into the block as a block may hold and the page has room for."""
+    budget.left -= OVERHEAD
+    if block.kind in ("picture", "sound", "link", "note"):
+        return
+    text = said if isinstance(said, str) else markup.pretty(said)
+    block.size = len(text.encode("utf-8", "replace"))
+    room = min(markup.CHUNK, budget.left)
+    if room < SMALLEST and block.size > room:
+        return
+    block.shown = _whole(block, said, room, rendered=rendered)
+    if block.shown is None or block.shown.rest is not None:
+        # What is cut is shown exactly as it is, so that the next piece begins where this one ends.
+        spans = markup.template_spans(template, text, how.variables) if template else None
+        block.shown = markup.plain(text, room, variables=how.variables, spans=spans)
+    elif rendered and block.kind == "text":
+        block.kind = "markdown"
+    budget.spend(block.shown.html)
+
+
+def _whole(block: Block, said: Json, room: int, *, rendered: bool) -> Shown | None:
+    """What was said in a form that is easier to read, if all of it fits; None when it is best shown as it is."""
+    if block.kind in ("call", "result") and isinstance(said, str):
+        value = _parsed(said)
+        return None if isinstance(value, str) else markup.json_text(value, room)
+    if block.kind in ("result", "reasoning") and isinstance(said, list) and reading.text_of(said):
+        return markup.plain(reading.text_of(said), room)
+    if not isinstance(said, str):
+        return markup.json_text(said, room)
+    return markup.markdown(said, room) if rendered and block.kind in ("text", "reasoning") else None
+
+
+def _parsed(text: str) -> Json:
+    """Arguments and results are JSON in a string more often than not."""
+    if len(text) > markup.CHUNK or not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        return markup.parsed(text)
+    except ValueError:
+        return text
+
+
+def _join_calls(shown: Sequence[Card]) -> None:
+    """Join calls of tools to what the tools answered, by the call's id: each knows the other's card."""
+    calls: dict[str, tuple[Card, Block]] = {}
+    for made in shown:
+        for block in made.blocks:
+            if block.kind == "call" and block.call_id:
+                calls.setdefault(block.call_id, (made, block))
+    for made in shown:
+        for block in made.blocks:
+            found = calls.get(block.call_id) if block.kind == "result" else None
+            if found is not None:
+                caller, call = found
+                call.answered_by = made.anchor
+                block.answered_by = caller.anchor
+                block.label = block.label or call.label
+
+
+def templates_of(version: Any) -> list[str]:
+    """The text of each message of a prompt version's template, in order."""
+    if version is None:
+        return []
+    if isinstance(version.template_messages, list):
+        return [reading.text_of(m.get("content") if isinstance(m, Mapping) else m) for m in version.template_messages]
+    return [version.template] if isinstance(version.template, str) else []

@@ -1,0 +1,116 @@
+"""Exports: starting them, watching them and fetching their files."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from generations import exporting, filters, tasks
+from generations.access import Grant
+from generations.filters import BadFilter
+from generations.models import Job
+from generations.records import Json
+from generations.web.frame import show
+from generations.web.gate import page
+from generations.web.listing import NOT_FILTERS, listing
+
+OPEN: Final = (Job.State.QUEUED, Job.State.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An export as its list shows it. `percent` is None while the number of rows is not known."""
+
+    job: Job
+    sentence: str
+    is_open: bool
+    is_stopping: bool
+    percent: int | None
+    download: str
+
+
+def row_of(job: Job) -> Row:
+    """What the list shows of an export."""
+    asked = job.parameters
+    kind = str(asked.get("kind", "generations"))
+    try:
+        condition = filters.from_document(kind, asked.get("filter") or {})
+        sentence = filters.sentence(kind, condition) if condition else f"All {kind}"
+    except BadFilter:
+        sentence = "A filter of an earlier version"
+    total = job.progress_total
+    return Row(
+        job=job,
+        sentence=sentence,
+        is_open=job.state in OPEN,
+        is_stopping=job.state in OPEN and job.cancel_requested_at is not None,
+        percent=min(100, job.progress_done * 100 // total) if total else None,
+        download=exporting.download_path(job) if job.state == Job.State.DONE else "",
+    )
+
+
+@page()
+@require_safe
+def exports(request: HttpRequest, grant: Grant) -> HttpResponse:
+    """The list of exports, the newest first; those that are worked on tell their progress."""
+    only = filters.Leaf("kind", (), "eq", Job.Kind.EXPORT.value)
+    made = listing(request, grant, "jobs", fixed=only)
+    context = {"listing": made, "rows": [row_of(job) for job in made.rows]}
+    return show(request, grant, "exports/page.html", context, here="exports", status=made.status)
+
+
+@page()
+@require_safe
+def export(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
+    """One export: its row, which asks for itself again while it is worked on."""
+    job = exporting.find(grant, id)
+    if job is None:
+        raise Http404("There is no such export in this project.")
+    context = {"row": row_of(job), "rows": [row_of(job)], "is_one": True}
+    return show(request, grant, "exports/page.html", context, here="exports", part="exports/_row.html")
+
+
+@page()
+@require_POST
+def start(request: HttpRequest, grant: Grant) -> HttpResponse:
+    """Export all that match `query`, the filters of a list as it has them in its address."""
+    kind = request.POST.get("kind", "generations")
+    query = QueryDict(request.POST.get("query", "")[:8000])
+    try:
+        condition = filters.from_query(kind, query, ignore=NOT_FILTERS)
+    except (BadFilter, KeyError) as error:
+        messages.error(request, str(error))
+        return redirect("web:exports", slug=grant.project.slug)
+    document = filters.to_document(condition) if condition is not None else {}
+    return begin(request, grant, kind=kind, document=document, order=query.get("order"))
+
+
+def begin(request: HttpRequest, grant: Grant, *, kind: str, document: Json, order: str | None) -> HttpResponse:
+    """Start an export in the `format` of the form, and lead to where it is watched."""
+    format = request.POST.get("format", "jsonl")
+    try:
+        with transaction.atomic():
+            job = exporting.start(grant, kind=kind, format=format, condition_document=document, order=order)
+            transaction.on_commit(partial(tasks.run_job.delay, str(job.pk)))
+    except BadFilter as error:
+        messages.error(request, str(error))
+    return redirect("web:exports", slug=grant.project.slug)
+
+
+@page()
+@require_POST
+def cancel(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
+    """Stop an export."""
+    job = exporting.cancel(grant, id)
+    if job is None:
+        raise Http404("There is no such export in this project.")
+    return redirect(reverse("web:exports", args=[grant.project.slug]))

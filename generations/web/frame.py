@@ -1,0 +1,63 @@
+"""What surrounds every page of a project: its navigation, the projects to switch to, and what this person may do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from generations import access
+from generations.access import Grant, Scope
+from generations.web.gate import is_part
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An entry of the navigation: `name` is that of its address, `icon` one of the sprite."""
+
+    name: str
+    title: str
+    icon: str
+
+
+PLACES: Final = (
+    Place("generations", "Generations", "sparkles"),
+    Place("threads", "Threads", "messages-square"),
+    Place("steps", "Steps", "list-tree"),
+    Place("users", "Users", "users"),
+    Place("datasets", "Datasets", "database"),
+    Place("exports", "Exports", "download"),
+    Place("settings", "Settings", "settings"),
+)
+
+
+def show(
+    request: HttpRequest,
+    grant: Grant,
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    here: str,
+    part: str | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """A page of the project, in its frame, with the entry `here` of the navigation marked.
+
+    When htmx asks, and there is a template for that `part`, the part alone.
+    """
+    said = {**context, "grant": grant, "project": grant.project, **_permissions(grant)}
+    if part is not None and is_part(request):
+        return render(request, part, said, status=status)
+    slug = grant.project.slug
+    said["here"] = here
+    said["places"] = [(place, reverse(f"web:{place.name}", args=[slug])) for place in PLACES]
+    said["projects"] = access.projects_of(request.user)
+    return render(request, template, said, status=status)
+
+
+def _permissions(grant: Grant) -> dict[str, bool]:
+    return {"may_write": grant.may(Scope.WRITE), "may_admin": grant.may(Scope.ADMIN)}

@@ -1,0 +1,344 @@
+"""The page of one generation: all that was sent and received, and what is known of it. Bounded, whatever was said."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_safe
+
+from generations import bundles
+from generations.access import Grant
+from generations.bundles import Bundle
+from generations.models import Dataset, DatasetItem, Feedback, PromptVersion, ScoreSchema
+from generations.records import Json
+from generations.web import conversation, listing, markup
+from generations.web.conversation import Card, Reading
+from generations.web.frame import show
+from generations.web.gate import page
+from generations.web.markup import Budget, Variables
+
+ROOM: Final = 88 * 1024
+"""The bytes of a page that are for what others wrote; the rest is for the frame and the facts."""
+WINDOW: Final = 40
+VIEWS: Final = ("formatted", "raw", "json")
+MOST_LISTED: Final = 50
+SANDBOX: Final = "default-src 'none'; sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A tab among the answers."""
+
+    key: str
+    title: str
+    is_open: bool
+    is_selected: bool
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that the model could call."""
+
+    name: str
+    description: str
+    block: conversation.Block
+
+
+def found(grant: Grant, id: str) -> Bundle:
+    """The generation of this id with all that belongs to it; raises Http404."""
+    bundle = bundles.generation(grant.project, id) if "\0" not in id else None
+    if bundle is None:
+        raise Http404("There is no such generation in this project.")
+    return bundle
+
+
+def document(bundle: Bundle) -> dict[str, Json]:
+    """All that was said, by the names that pointers into it begin with."""
+    row, payload = bundle.generation, bundle.payload
+    said: dict[str, Json] = {
+        "metadata": row.metadata,
+        "parameters": row.parameters,
+        "requestAttributes": row.request_attributes,
+        "responseAttributes": row.response_attributes,
+        "error": row.error,
+        "alternatives": {str(other.index): other.content for other in bundle.alternatives},
+    }
+    if payload is not None:
+        said |= {
+            "messages": payload.messages,
+            "messageCompletion": payload.message_completion,
+            "prompt": payload.prompt,
+            "completion": payload.completion,
+            "input": payload.input,
+            "output": payload.output,
+            "variables": payload.variables,
+            "tools": payload.tools,
+            "logprobs": payload.logprobs,
+            "attributes": payload.attributes,
+            "error": payload.error_detail or row.error,
+            "arithmetic": payload.cost_arithmetic,
+        }
+    return {name: value for name, value in said.items() if value not in (None, {}, [])}
+
+
+@page()
+@require_safe
+def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """The page of a generation. `?view=` formatted, raw or json; `?answer=` which of several; `?list=` where from."""
+    bundle = found(grant, id)
+    said = document(bundle)
+    view = request.GET.get("view", "formatted")
+    how = _reading(grant, bundle, said, is_raw=view == "raw")
+    budget = Budget(ROOM)
+    context: dict[str, Any] = {
+        "generation": bundle.generation,
+        "bundle": bundle,
+        "address": request.path,
+        "view": view if view in VIEWS else "formatted",
+        "views": [(name, f"{request.path}?{_with(request, view=name)}") for name in VIEWS],
+        "neighbours": listing.neighbours(request, grant, bundle.generation),
+        "back": listing.back(request, grant, "generations"),
+        "alternatives": _alternatives(request, bundle),
+        "raw_json": f"/api/generations/{quote(id, safe='')}?{urlencode({'project': grant.project.slug})}",
+        **aside(grant, bundle),
+    }
+    if context["view"] == "json":
+        context["sections"] = [
+            (name, conversation.value_block(markup.pointer(name), said[name], budget, Reading(is_raw=True)))
+            for name in _by_importance(said)
+        ]
+    else:
+        context |= _spoken(bundle, said, budget, how, answer=request.GET.get("answer", ""))
+        context |= {"below": _below(said, budget), "tools": _tools(said, budget), "settings": _settings(said)}
+    return show(request, grant, "generation/page.html", context, here="generations")
+
+
+def _spoken(bundle: Bundle, said: Mapping[str, Json], budget: Budget, how: Reading, *, answer: str) -> dict[str, Any]:
+    """What was sent and what came back, the answer first as far as room is concerned."""
+    context: dict[str, Any] = {"error": None, "answer": None, "blocks": []}
+    if "error" in said:
+        context["error"] = conversation.value_block("/error", said["error"], budget, Reading())
+    alternatives = said.get("alternatives", {})
+    if answer in alternatives:
+        context["answer"] = _answer(alternatives[answer], markup.pointer("alternatives", answer), budget, how)
+    else:
+        for name in ("messageCompletion", "completion", "output"):
+            if name in said:
+                context["answer"] = _answer(said[name], f"/{name}", budget, how)
+                break
+    messages = said.get("messages")
+    context["variables"] = [
+        (name, conversation.value_block(markup.pointer("variables", name), value, budget, Reading()))
+        for name, value in list(how.variables.values.items())[:MOST_LISTED]
+    ]
+    if isinstance(messages, list):
+        context["cards"] = conversation.cards(messages, budget, how)
+    for name in ("prompt", "input"):
+        if name in said and not (name == "input" and messages):
+            context["blocks"].append((name.capitalize(), conversation.value_block(f"/{name}", said[name], budget, how)))
+    return context
+
+
+def _answer(value: Json, place: str, budget: Budget, how: Reading) -> Card:
+    """An answer as a card, whatever it is: a message, a text, or anything else."""
+    unmarked = Reading(is_raw=how.is_raw)
+    if isinstance(value, Mapping) and {"role", "content", "parts", "tool_calls"} & set(value):
+        return conversation.message(value, place, budget, unmarked, role="assistant", is_answer=True)
+    title, icon = conversation.ROLES["assistant"]
+    card = Card("assistant", title, icon, "answer", place, is_answer=True)
+    block = conversation.value_block(place, value, budget, unmarked, rendered=True)
+    card.blocks.append(block)
+    card.size = block.size
+    return card
+
+
+def _below(said: Mapping[str, Json], budget: Budget) -> list[tuple[str, str, conversation.Block]]:
+    """What stands below the conversation: (name, title, block)."""
+    titles = {
+        "metadata": "Metadata",
+        "requestAttributes": "Request attributes",
+        "responseAttributes": "Response attributes",
+        "attributes": "Attributes",
+        "logprobs": "Log-probabilities",
+    }
+    how = Reading(is_raw=True)
+    return [
+        (name, title, conversation.value_block(f"/{name}", said[name], budget, how))
+        for name, title in titles.items()
+        if name in said
+    ]
+
+
+def _tools(said: Mapping[str, Json], budget: Budget) -> list[Tool]:
+    """The definitions of the tools that the model could call, in any provider's shape."""
+    tools = said.get("tools")
+    made = []
+    for index, tool in enumerate(tools[:MOST_LISTED] if isinstance(tools, list) else ()):
+        inner = tool.get("function") if isinstance(tool, Mapping) else None
+        held = inner if isinstance(inner, Mapping) else tool if isinstance(tool, Mapping) else {}
+        block = conversation.value_block(markup.pointer("tools", index), tool, budget, Reading(is_raw=True))
+        name = str(held.get("name") or held.get("type") or f"tool {index + 1}")[:200]
+        made.append(Tool(name, str(held.get("description") or "")[:500], block))
+    return made
+
+
+def _settings(said: Mapping[str, Json]) -> list[tuple[str, str]]:
+    """The parameters of the call, each as a short text."""
+    given = said.get("parameters")
+    pairs = list(given.items())[:MOST_LISTED] if isinstance(given, Mapping) else []
+    return [(str(name)[:100], value if isinstance(value, str) else markup.compact(value)) for name, value in pairs]
+
+
+def _by_importance(said: Mapping[str, Json]) -> list[str]:
+    first = ["error", "messageCompletion", "completion", "output", "alternatives", "messages", "prompt", "input"]
+    return sorted(said, key=lambda name: first.index(name) if name in first else len(first))
+
+
+def _reading(grant: Grant, bundle: Bundle, said: Mapping[str, Json], *, is_raw: bool) -> Reading:
+    variables = Variables.of(said.get("variables"))
+    templates: list[str] = []
+    version_id = bundle.generation.prompt_version_id
+    if version_id and variables.values:
+        versions = PromptVersion.objects.in_project(grant.project.pk)
+        templates = conversation.templates_of(versions.filter(public_id=version_id).first())
+    return Reading(is_raw=is_raw, variables=variables, templates=templates)
+
+
+def _alternatives(request: HttpRequest, bundle: Bundle) -> list[Alternative]:
+    """The answers to choose from: none when there is only one."""
+    if not bundle.alternatives:
+        return []
+    chosen = bundle.generation.selected_choice
+    keys = ["", *(str(other.index) for other in bundle.alternatives[:MOST_LISTED])]
+    asked = request.GET.get("answer", "")
+    opened = asked if asked in keys else ""
+    selected = str(chosen) if chosen is not None and str(chosen) in keys else ""
+    titles = ["Answer", *(f"{other.kind.capitalize()} {other.index + 1}" for other in bundle.alternatives)]
+    return [
+        Alternative(key, title, key == opened, key == selected, f"{request.path}?{_with(request, answer=key)}#answers")
+        for key, title in zip(keys, titles, strict=False)
+    ]
+
+
+def _with(request: HttpRequest, **changes: str) -> str:
+    query = request.GET.copy()
+    for name, value in changes.items():
+        query[name] = value
+    return query.urlencode()
+
+
+# ------------------------------------------------------------------------------------------------- what hangs on it
+def aside(grant: Grant, bundle: Bundle) -> dict[str, Any]:
+    """What people and programs said of it: scores, tags, feedback, datasets; four queries."""
+    id = bundle.generation.public_id
+    project = grant.project
+    items = DatasetItem.objects.filter(dataset__project=project, generation_id=id, removed_in=None)
+    said = Feedback.objects.in_project(project.pk).filter(generation_id=id).order_by("-created_at", "-uid")
+    return {
+        "scores": bundle.scores[-MOST_LISTED:],
+        "schemas": list(ScoreSchema.objects.filter(project=project).order_by("name")[:MOST_LISTED]),
+        "feedback": list(said[:MOST_LISTED]),
+        "in_datasets": list(items.select_related("dataset").order_by("dataset__name")[:MOST_LISTED]),
+        "datasets": list(Dataset.objects.filter(project=project).order_by("name")[:200]),
+        "actions": actions(grant, id),
+    }
+
+
+def actions(grant: Grant, id: str) -> dict[str, str]:
+    """Where what is done to this generation is sent."""
+    slug = grant.project.slug
+    names = ("scores", "tags", "feedback", "datasets", "block", "messages")
+    return {name: reverse(f"web:generation-{name}", args=[slug, id]) for name in names}
+
+
+# ------------------------------------------------------------------------------------------------- more of what is long
+@page()
+@require_safe
+def block(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """The next piece of a long block (`?at=` pointer, `from=` character), or all of it `as=text` or `as=file`."""
+    bundle = found(grant, id)
+    place = request.GET.get("at", "")
+    said = document(bundle)
+    try:
+        value = markup.at(said, place)
+    except markup.NoSuchPart as error:
+        raise Http404("There is nothing at this place in this generation.") from error
+    how = request.GET.get("as", "")
+    if how == "file":
+        return _file(said, place, value)
+    text = value if isinstance(value, str) else markup.pretty(value)
+    if how == "text":
+        response = HttpResponse(text.encode("utf-8", "replace"), content_type="text/plain; charset=utf-8")
+        response.headers["Content-Security-Policy"] = SANDBOX
+        return response
+    start = request.GET.get("from", "0")
+    begin = min(int(start), len(text)) if start.isascii() and start.isdigit() and len(start) < 12 else 0
+    context = {
+        "place": place,
+        "shown": markup.plain(text, start=begin, variables=Variables.of(said.get("variables"))),
+        "begin": begin,
+        "length": len(text),
+        "generation": bundle.generation,
+        "actions": actions(grant, id),
+    }
+    return show(request, grant, "generation/block.html", context, here="generations", part="generation/_more.html")
+
+
+def _file(said: Mapping[str, Json], place: str, value: Json) -> HttpResponse:
+    """An image or a sound that was sent inline, as what it is; nothing else is ever given back as a file."""
+    if not isinstance(value, str):
+        raise Http404("This is no file.")
+    head, comma, data = value.partition(",")
+    if head.startswith("data:") and comma:
+        mime, is_encoded = head[5:].split(";", 1)[0].lower(), head.endswith(";base64")
+    else:
+        holder = markup.at(said, place.rpartition("/")[0])
+        mime, data, is_encoded = conversation.mime_of(holder), value, True
+    if not is_encoded or mime not in conversation.PICTURES | conversation.SOUNDS:
+        raise Http404("This is no image or sound that a browser may be shown.")
+    try:
+        content = base64.b64decode(data, validate=False)
+    except (binascii.Error, ValueError) as error:
+        raise Http404("The file was sent damaged.") from error
+    response = HttpResponse(content, content_type=mime)
+    response.headers["Content-Security-Policy"] = SANDBOX
+    response.headers["Cache-Control"] = "private, max-age=3600"
+    return response
+
+
+@page()
+@require_safe
+def messages(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """Messages `from` to before `to` of a long conversation, as cards; or one, `only`, that the page had no room for."""
+    bundle = found(grant, id)
+    said = document(bundle)
+    spoken = said.get("messages")
+    if not isinstance(spoken, list):
+        raise Http404("This generation has no messages.")
+    first = _index(request, "from", len(spoken))
+    last = min(_index(request, "to", len(spoken)), first + WINDOW)
+    how = _reading(grant, bundle, said, is_raw=request.GET.get("view") == "raw")
+    context = {
+        "cards": conversation.window(spoken, first, last, Budget(ROOM), how),
+        "first": first,
+        "last": last,
+        "rest": conversation.Gap(last, _index(request, "to", len(spoken))),
+        "count": len(spoken),
+        "generation": bundle.generation,
+        "actions": actions(grant, id),
+    }
+    return show(request, grant, "generation/messages.html", context, here="generations", part="generation/_cards.html")
+
+
+def _index(request: HttpRequest, name: str, most: int) -> int:
+    given = request.GET.get(name, "")
+    return min(int(given), most) if given.isascii() and given.isdigit() and len(given) < 10 else 0

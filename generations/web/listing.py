@@ -1,0 +1,314 @@
+"""A list as a page: its filter in words, its rows, its neighbouring pages, and the way from a row back to it.
+
+The address holds everything: each filter is a parameter of the query, as over REST, beside `order`, `limit`, `after`
+and `before`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.http import HttpRequest, QueryDict
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from generations import filters, paging
+from generations.access import Grant
+from generations.filters import BadFilter, Condition, Kind
+from generations.models import Generation
+
+NOT_FILTERS: Final = ("order", "limit", "after", "before")
+PLACES: Final = ("after", "before")
+LIMITS: Final = (25, 50, 100)
+LIMIT: Final = 50
+COUNTED: Final = 10_000
+NEW: Final = ("_field", "_key", "_op", "_value")
+"""The parameters of a filter that is being added, until the address is put in its plain form."""
+SEARCHED: Final = {
+    "generations": "text",
+    "steps": "text",
+    "threads": "name__contains",
+    "participants": "identifier__contains",
+}
+"""The filter that the search box of a list sets."""
+PRESETS: Final = (("1 h", "now-1h"), ("24 h", "now-24h"), ("7 d", "now-7d"), ("30 d", "now-30d"))
+OPERATORS: Final = {
+    "eq": "is",
+    "ne": "is not",
+    "contains": "contains",
+    "startsWith": "starts with",
+    "gt": "is more than",
+    "gte": "is at least",
+    "lt": "is less than",
+    "lte": "is at most",
+    "in": "is one of",
+    "nin": "is none of",
+    "all": "has all of",
+    "exists": "is known",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One filter of the list: its sentence, the address without it, and what is wrong with it, if anything."""
+
+    sentence: str
+    without: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several ways to see the list."""
+
+    title: str
+    address: str
+    is_chosen: bool
+    arrow: str = ""
+
+
+@dataclass(slots=True)
+class Listing:
+    """A page of a list. With a `problem` anywhere there are no rows; `status` is then 400."""
+
+    kind: str
+    path: str
+    query: QueryDict
+    condition: Condition | None = None
+    problem: str = ""
+    chips: list[Chip] = field(default_factory=list)
+    rows: Sequence[Any] = ()
+    total: int = 0
+    is_exact: bool = True
+    newer: str = ""
+    older: str = ""
+    order: str = ""
+    limit: int = LIMIT
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the page."""
+        return 400 if self.problem else 200
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether anything narrows the list."""
+        return bool(self.chips)
+
+    @property
+    def narrowed(self) -> str:
+        """The filters and the order as a query, without the place in the list: what another door is asked."""
+        return _query(self.query, drop=(*PLACES, "limit"))
+
+    @property
+    def carried(self) -> str:
+        """What a link to a row carries, so that the row's page knows the list it is from."""
+        return f"?{urlencode({'list': self.narrowed})}" if self.narrowed else ""
+
+    @property
+    def hidden(self) -> list[tuple[str, str]]:
+        """The parameters that the filter form has no field for, to be sent along."""
+        return _pairs(self.query, drop=(*PLACES, self.search))
+
+    @property
+    def search(self) -> str:
+        """The parameter that the search box sets."""
+        return SEARCHED.get(self.kind, "")
+
+    @property
+    def text(self) -> str:
+        """What the search box holds."""
+        return self.query.get(self.search, "")
+
+    @property
+    def presets(self) -> list[Choice]:
+        """The spans of time to choose from."""
+        chosen = self.query.get("from", "") if "to" not in self.query else "-"
+        made = [
+            Choice(title, self._to({"from": start}, drop=("to",)), chosen == start)
+            for title, start in (("All", ""), *PRESETS)
+        ]
+        if chosen not in ("", *(start for _, start in PRESETS)):
+            made.append(Choice("Custom", self._to({}), True))
+        return made
+
+    @property
+    def limits(self) -> list[Choice]:
+        """The lengths of a page to choose from."""
+        return [Choice(str(n), self._to({"limit": str(n)}), n == self.limit) for n in LIMITS]
+
+    @property
+    def sorts(self) -> dict[str, Choice]:
+        """For each field of the catalogue that sorts, by its name with `_` for `.`: the list ordered by it."""
+        made = {}
+        for one in filters.fields(self.kind):
+            if one.sortable:
+                is_down, is_up = self.order == f"-{one.path}", self.order == one.path
+                wanted = one.path if is_down else f"-{one.path}"
+                arrow = "↓" if is_down else "↑" if is_up else ""
+                title = "descending" if is_down else "ascending" if is_up else "none"
+                made[one.path.replace(".", "_")] = Choice(title, self._to({"order": wanted}), is_down or is_up, arrow)
+        return made
+
+    def _to(self, changes: dict[str, str], drop: Sequence[str] = ()) -> str:
+        query = self.query.copy()
+        for name in (*PLACES, *drop):
+            query.pop(name, None)
+        for name, value in changes.items():
+            query.pop(name, None)
+            if value:
+                query[name] = value
+        return f"{self.path}?{query.urlencode()}" if query else self.path
+
+
+def plain_address(request: HttpRequest, kind: str) -> str | None:
+    """The address that says the same without empty parameters and without the fields of the form; None: this one."""
+    given = request.GET
+    if not any(name in given for name in NEW) and all(value for values in given.lists() for value in values[1]):
+        return None
+    query = QueryDict(mutable=True)
+    for name, values in given.lists():
+        if name not in NEW:
+            query.setlist(name, [value for value in values if value])
+    path, op, value = given.get("_field", ""), given.get("_op", "eq"), given.get("_value", "").strip()
+    key = given.get("_key", "").strip()
+    name = f"{path}.{key}" if key and path in dynamic(kind) else path
+    if name and (value or op == "exists"):
+        query.appendlist(name if op == "eq" else f"{name}__{op}", value or "true")
+    for name in [name for name, values in query.lists() if not values]:
+        del query[name]
+    return f"{request.path}?{query.urlencode()}" if query else request.path
+
+
+def listing(request: HttpRequest, grant: Grant, kind: str, *, fixed: Condition | None = None) -> Listing:
+    """The page of the list `kind` that the address asks for, within `fixed` if that is given; two queries.
+
+    Whatever is wrong in the address is said beside the filter that it is about, and nothing is listed.
+    """
+    made = Listing(kind, request.path, request.GET)
+    made.chips = _chips(request.GET, request.path, kind)
+    made.problem = next((chip.problem for chip in made.chips if chip.problem), "")
+    given = request.GET.get("limit", "")
+    made.limit = int(given) if given in {str(n) for n in LIMITS} else LIMIT
+    made.order = request.GET.get("order", "")
+    if made.problem:
+        return made
+    try:
+        asked = filters.from_query(kind, request.GET, ignore=NOT_FILTERS)
+        made.condition = filters.both(fixed, asked)
+        found = paging.page(
+            kind,
+            grant.project.pk,
+            made.condition,
+            order=made.order or None,
+            after=request.GET.get("after"),
+            before=request.GET.get("before"),
+            limit=made.limit,
+        )
+        count = paging.count(kind, grant.project.pk, made.condition, cap=COUNTED)
+    except (BadFilter, paging.BadCursor) as error:
+        made.problem = str(error)
+        return made
+    made.rows, made.order = found.rows, found.order
+    made.total, made.is_exact = count.value, count.exact
+    made.older = made._to({"after": found.next or ""}) if found.next else ""
+    made.newer = made._to({"before": found.previous or ""}) if found.previous else ""
+    return made
+
+
+def _chips(query: QueryDict, path: str, kind: str) -> list[Chip]:
+    chips = []
+    for name, values in query.lists():
+        if name in NOT_FILTERS or name == SEARCHED.get(kind):
+            continue
+        for value in values:
+            rest = _pairs(query, drop=PLACES)
+            rest.remove((name, value))
+            without = f"{path}?{urlencode(rest)}" if rest else path
+            try:
+                condition = filters.from_query(kind, {name: [value]}, ignore=NOT_FILTERS)
+                chips.append(Chip(filters.sentence(kind, condition) if condition else f"{name}: anything", without))
+            except BadFilter as error:
+                chips.append(Chip(f"{name} {value}"[:120], without, str(error)))
+    return chips
+
+
+def _pairs(query: QueryDict, drop: Sequence[str]) -> list[tuple[str, str]]:
+    return [(name, value) for name, values in query.lists() if name not in drop for value in values]
+
+
+def _query(query: QueryDict, drop: Sequence[str]) -> str:
+    return urlencode(_pairs(query, drop))
+
+
+# ----------------------------------------------------------------------------------------------------- the filter form
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A field that can be filtered by, as the form needs to know it."""
+
+    path: str
+    title: str
+    kind: str
+    operators: str
+    choices: str
+    is_dynamic: bool
+
+
+def options(kind: str) -> list[Option]:
+    """The fields of the catalogue for the filter form, in its order."""
+    return [
+        Option(
+            one.path,
+            one.sentence.capitalize(),
+            str(one.kind),
+            " ".join(one.operators),
+            ",".join(one.choices) or ("true,false" if one.kind is Kind.BOOL else ""),
+            bool(one.dynamic),
+        )
+        for one in filters.fields(kind)
+        if one.path != "text"
+    ]
+
+
+def dynamic(kind: str) -> frozenset[str]:
+    """The fields that are asked about with a key behind them."""
+    return frozenset(one.path for one in options(kind) if one.is_dynamic)
+
+
+# ------------------------------------------------------------------------------------------------ from a row to the list
+def back(request: HttpRequest, grant: Grant, name: str) -> str:
+    """The list that the page was opened from."""
+    carried = request.GET.get("list", "")
+    address = reverse(f"web:{name}", args=[grant.project.slug])
+    return f"{address}?{carried}" if carried else address
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The addresses of what stands before and after a row in the list it was opened from."""
+
+    newer: str = ""
+    older: str = ""
+
+
+def neighbours(request: HttpRequest, grant: Grant, row: Generation) -> Neighbours:
+    """What stands before and after this generation in the list that `?list=` says; three queries."""
+    carried = request.GET.get("list", "")
+    query = QueryDict(carried[:4000])
+    order = query.get("order") or None
+    pk = grant.project.pk
+    try:
+        condition = filters.from_query("generations", query, ignore=NOT_FILTERS)
+        here = paging.page("generations", pk, condition, order=order, limit=1).cursor(row)
+        after = paging.page("generations", pk, condition, order=order, after=here, limit=1)
+        before = paging.page("generations", pk, condition, order=order, before=here, limit=1)
+    except (BadFilter, paging.BadCursor):
+        return Neighbours()
+    tail = f"?{urlencode({'list': carried})}" if carried else ""
+    older, newer = (
+        reverse("web:generation", args=[grant.project.slug, page.rows[0].public_id]) + tail if page.rows else ""
+        for page in (after, before)
+    )
+    return Neighbours(newer, older)

@@ -1,0 +1,73 @@
+"""What every answer of the site says to the browser: what it may run, load and show, and in which theme."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Final
+
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.cache import patch_vary_headers
+
+POLICY: Final = "Content-Security-Policy"
+THEME_COOKIE: Final = "theme"
+THEMES: Final = ("light", "dark")
+
+_DIRECTIVES: Final = (
+    "default-src 'none'",
+    "connect-src 'self'",
+    "font-src 'self'",
+    "img-src 'self' data:",
+    "media-src 'self'",
+    "manifest-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+)
+
+
+class Nonce:
+    """A number used once. Made when a template first asks for it; `is_used` tells whether one did."""
+
+    def __init__(self) -> None:
+        self._value = ""
+
+    def __str__(self) -> str:
+        self._value = self._value or secrets.token_urlsafe(16)
+        return self._value
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the page carries it."""
+        return bool(self._value)
+
+
+def policy(nonce: Nonce) -> str:
+    """The content security policy of a page.
+
+    A page that carries the nonce may run and be styled by what carries it too, and by nothing else; any other page
+    (Django's admin) by the site's own files, never by what is written into it.
+    """
+    source = f"'nonce-{nonce}'" if nonce.is_used else "'self'"
+    return "; ".join((*_DIRECTIVES, f"script-src {source}", f"style-src {source}"))
+
+
+class ContentSecurityPolicy:
+    """Gives each request a `csp_nonce` and a `theme`, and each answer its policy, unless the view has set its own."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        nonce = Nonce()
+        theme = request.COOKIES.get(THEME_COOKIE, "")
+        setattr(request, "csp_nonce", nonce)  # noqa: B010  HttpRequest declares no such attribute
+        setattr(request, "theme", theme if theme in THEMES else "")  # noqa: B010
+        response = self.get_response(request)
+        response.headers.setdefault(POLICY, policy(nonce))
+        response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+        if nonce.is_used:
+            # The same address answers htmx with a part of the page: neither may be taken for the other.
+            patch_vary_headers(response, ["HX-Request", "Cookie"])
+            response.headers.setdefault("Cache-Control", "private, no-cache")
+        return response

@@ -1,0 +1,134 @@
+"""A project's settings and its keys."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+import zoneinfo
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from django import forms
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from generations import access
+from generations.access import Grant, Scope
+from generations.models import ApiKey, Membership, Project
+from generations.web.frame import show
+from generations.web.gate import page
+
+SCOPES: Final = {
+    Scope.INGEST: "send what is recorded",
+    Scope.READ: "read and export",
+    Scope.WRITE: "send, read, change, score, tag, delete",
+    Scope.ADMIN: "all of that, and keys",
+}
+LIFETIMES: Final = {"": "never", "30": "in 30 days", "90": "in 90 days", "365": "in a year"}
+MOST_KEYS: Final = 200
+
+
+@cache
+def zones() -> list[str]:
+    """The names of all time zones."""
+    return sorted(zoneinfo.available_timezones())
+
+
+if TYPE_CHECKING:
+    _Form = forms.ModelForm[Project]
+else:
+    _Form = forms.ModelForm  # generic to the type checker only
+
+
+class ProjectForm(_Form):
+    """What an administrator may change of a project."""
+
+    class Meta:
+        model = Project
+        fields = ("name", "time_zone")
+
+    def clean_time_zone(self) -> str:
+        """A name that the zone database has."""
+        name = str(self.cleaned_data["time_zone"])
+        if name not in zones():
+            raise forms.ValidationError("There is no such time zone. Expected a name such as Europe/Berlin or UTC.")
+        return name
+
+
+@page()
+@require_http_methods(["GET", "HEAD", "POST"])
+def project(request: HttpRequest, grant: Grant) -> HttpResponse:
+    """The project's name and time zone, and who its members are."""
+    form = ProjectForm(request.POST if request.method == "POST" else None, instance=grant.project)
+    if request.method == "POST":
+        grant.need(Scope.ADMIN)
+        if form.is_valid():
+            with transaction.atomic():
+                form.save()
+                access.audit(grant, "project.update", "project", grant.project.slug, {"changed": form.changed_data})
+            messages.success(request, "Saved.")
+            return redirect("web:settings", slug=grant.project.slug)
+    members = Membership.objects.filter(project=grant.project).select_related("user").order_by("user__username")
+    context = {
+        "form": form,
+        "members": list(members[:MOST_KEYS]),
+        "zones": zones(),
+        "tab": "project",
+    }
+    return show(request, grant, "settings/project.html", context, here="settings", status=400 if form.errors else 200)
+
+
+@never_cache
+@page()
+@require_http_methods(["GET", "HEAD", "POST"])
+def keys(request: HttpRequest, grant: Grant) -> HttpResponse:
+    """The project's keys. A new one is made by a post, and its token is in the answer to that post and nowhere else."""
+    token, problem = "", ""
+    if request.method == "POST":
+        try:
+            token = _make(request, grant)
+        except ValueError as error:
+            problem = str(error)
+    rows = ApiKey.objects.filter(project=grant.project).select_related("created_by").order_by("-created_at")
+    context = {
+        "rows": list(rows[:MOST_KEYS]),
+        "now": timezone.now(),
+        "token": token,
+        "problem": problem,
+        "given": request.POST,
+        "scopes": SCOPES.items(),
+        "chosen": request.POST.getlist("scopes") or [Scope.WRITE],
+        "lifetimes": LIFETIMES.items(),
+        "server": f"{request.scheme}://{request.get_host()}",
+        "tab": "keys",
+    }
+    return show(request, grant, "settings/keys.html", context, here="settings", status=400 if problem else 200)
+
+
+def _make(request: HttpRequest, grant: Grant) -> str:
+    days = request.POST.get("days", "")
+    if days not in LIFETIMES:
+        raise ValueError(f"days: expected one of {', '.join(filter(None, LIFETIMES))}, or nothing")
+    _, token = access.create_key(
+        grant,
+        name=request.POST.get("name", ""),
+        scopes=request.POST.getlist("scopes"),
+        expires_at=timezone.now() + dt.timedelta(days=int(days)) if days else None,
+    )
+    return token
+
+
+@page(Scope.ADMIN)
+@require_POST
+def revoke(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
+    """Revoke a key, for good."""
+    key = access.revoke_key(grant, str(id))
+    if key is None:
+        raise Http404("There is no such key in this project.")
+    messages.success(request, f"The key {key.name} is revoked.")
+    return redirect("web:keys", slug=grant.project.slug)

@@ -1,0 +1,56 @@
+"""The addresses of the pages."""
+
+from __future__ import annotations
+
+from django.urls import path, register_converter
+
+from generations.web import (
+    annotations,
+    datasets,
+    exports,
+    generation,
+    generations,
+    participants,
+    sessions,
+    settings,
+    steps,
+    threads,
+)
+from generations.web.gate import CallersId
+
+register_converter(CallersId, "id")
+
+app_name = "web"
+_project = "projects/<slug:slug>"
+_generation = f"{_project}/generations/<id:id>"
+
+urlpatterns = [
+    path("", sessions.home, name="home"),
+    path("login/", sessions.sign_in, name="login"),
+    path("logout/", sessions.sign_out, name="logout"),
+    path("theme/", sessions.set_theme, name="theme"),
+    path(f"{_project}/", sessions.project_home, name="project"),
+    path(f"{_project}/generations/", generations.generations, name="generations"),
+    path(f"{_project}/bulk/generations/", generations.bulk, name="generations-bulk"),
+    path(f"{_generation}/", generation.generation, name="generation"),
+    path(f"{_generation}/block/", generation.block, name="generation-block"),
+    path(f"{_generation}/messages/", generation.messages, name="generation-messages"),
+    path(f"{_generation}/scores/", annotations.scores, name="generation-scores"),
+    path(f"{_generation}/tags/", annotations.tags, name="generation-tags"),
+    path(f"{_generation}/feedback/", annotations.feedback, name="generation-feedback"),
+    path(f"{_generation}/datasets/", annotations.add_to_dataset, name="generation-datasets"),
+    path(f"{_project}/threads/", threads.threads, name="threads"),
+    path(f"{_project}/threads/<id:id>/", threads.thread, name="thread"),
+    path(f"{_project}/steps/", steps.steps, name="steps"),
+    path(f"{_project}/steps/<id:id>/", steps.step, name="step"),
+    path(f"{_project}/users/", participants.participants, name="users"),
+    path(f"{_project}/datasets/", datasets.dataset_list, name="datasets"),
+    path(f"{_project}/datasets/<uuid:id>/", datasets.dataset, name="dataset"),
+    path(f"{_project}/exports/", exports.exports, name="exports"),
+    path(f"{_project}/exports/start/", exports.start, name="exports-start"),
+    path(f"{_project}/exports/<uuid:id>/", exports.export, name="export"),
+    path(f"{_project}/exports/<uuid:id>/cancel/", exports.cancel, name="export-cancel"),
+    path(f"{_project}/settings/", settings.project, name="settings"),
+    path(f"{_project}/settings/keys/", settings.keys, name="keys"),
+    path(f"{_project}/settings/keys/<uuid:id>/revoke/", settings.revoke, name="key-revoke"),
+]
