@@ -8,104 +8,31 @@ import io
 import json
 import random
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from django.conf import settings
 from django.db import connection
-from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from pytest_django.fixtures import Settings
 
-from generations import access, bundles, exporting, filters, jobs, recording
-from generations.access import Grant, NotAllowed, Scope
+from generations import access, bundles, exporting, recording
+from generations.access import Grant
 from generations.exporting import rows
 from generations.ingest import rest
-from generations.models import AuditEntry, Dataset, Generation, Job
+from generations.models import Dataset, Generation
 from generations.records import (
     Alternative,
     FeedbackRecord,
-    GenerationRecord,
     ScoreRecord,
     StepRecord,
     ThreadRecord,
 )
+from tests.exports import NOW, RICH, content, export, folder, grant, lines, plain
 
-NOW = dt.datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=dt.UTC)
+__all__ = ["folder", "grant"]
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, settings: Settings) -> Path:
-    """A DATA_DIR of this test's own."""
-    settings.DATA_DIR = tmp_path
-    location = {"location": str(tmp_path / "media")}
-    settings.STORAGES = {**settings.STORAGES, "default": {**settings.STORAGES["default"], "OPTIONS": location}}
-    return tmp_path
-
-
-@pytest.fixture
-def grant() -> Grant:
-    return access.of_system(access.create_project("Exports"))
-
-
-RICH = GenerationRecord(
-    id="rich",
-    type="chat",
-    name="answer",
-    started_at=NOW,
-    ended_at=NOW + dt.timedelta(seconds=2.5),
-    model_id="gpt-4",
-    model_version="gpt-4-0613",
-    provider="openai",
-    messages=[{"role": "user", "content": '=1+1, "quoted"\nnächste Zeile 生成'}],
-    message_completion={"role": "assistant", "content": "- two"},
-    variables={"n": 1},
-    tools=[{"type": "function", "function": {"name": "add"}}],
-    parameters={"temperature": 0.5, "maxTokens": 100},
-    prompt_tokens=10,
-    completion_tokens=5,
-    total_tokens=15,
-    cost=Decimal("0.000012345678"),
-    currency="USD",
-    latency=2.5,
-    tags=("a", "b,c"),
-    user_id="u1",
-    metadata={"plan": "pro", "deep": {"x.y": [1, None, True]}},
-    alternatives=(Alternative(index=0, content="two"), Alternative(index=1, content={"a": 1}, score=-0.25)),
-    scores=(ScoreRecord(id="s1", name="quality", type="HUMAN", value=0.5, created_at=NOW),),
-    feedback=FeedbackRecord(id="f1", rating=4, thumbs="up", comment="good", categories=("x",), created_at=NOW),
-)
-
-
-def plain(n: int, **values: Any) -> GenerationRecord:
-    given = {"messages": [{"role": "user", "content": f"question {n}"}], "completion": f"answer {n}"}
-    return GenerationRecord(id=f"g{n:05}", started_at=NOW - dt.timedelta(minutes=n + 1), **{**given, **values})
-
-
-def export(grant: Grant, **asked: Any) -> Job:
-    job = exporting.start(grant, **asked)
-    assert exporting.run(job.pk)
-    job.refresh_from_db()
-    return job
-
-
-def content(job: Job) -> bytes:
-    with exporting.open_file(job) as file:
-        return bytes(file.read())
-
-
-def lines(job: Job) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in content(job).splitlines()]
-
-
-def left_behind() -> list[str]:
-    """Every file in the folder of this test, by name."""
-    return sorted(path.name for path in Path(settings.DATA_DIR).rglob("*") if path.is_file())
 
 
 # ------------------------------------------------------------------ formats
@@ -376,180 +303,3 @@ def test_large_payloads_are_read_a_few_at_a_time(grant: Grant, monkeypatch: pyte
     batches = [len(batch) for batch in found]
     assert max(batches[:3]) <= 4 < batches[-1]
     assert [d["id"] for batch in found for d in batch] == [f"g{n:05}" for n in range(12)]
-
-
-# ------------------------------------------------------------------ refusals
-@pytest.mark.parametrize(
-    ("asked", "field", "says"),
-    [
-        ({"format": "xlsx"}, "format", "one of jsonl, csv, parquet, jsonl.gz, csv.gz"),
-        ({"format": "jsnol"}, "format", "did you mean jsonl?"),
-        ({"kind": "generation"}, "kind", "did you mean generations?"),
-        ({"fields": ["id", "usage.totalTokns"]}, "fields", "did you mean usage.totalTokens?"),
-        ({"fields": ["outptu"]}, "fields", "did you mean output?"),
-        ({"fields": []}, "fields", "1 to 500 names of fields"),
-        ({"fields": [7]}, "fields", "names of fields as texts"),
-        ({"order": "usage.totalTokns"}, "usage.totalTokns", "did you mean usage.totalTokens?"),
-        ({"order": "-metadata"}, "metadata", ""),
-        ({"condition_document": {"model.idd": "x"}}, "model.idd", "did you mean model.id?"),
-        ({"condition_document": {"feedback.rating": {"$gte": "many"}}}, "feedback.rating", "number"),
-        ({"condition_document": ["model.id"]}, "filter", "object"),
-    ],
-)
-def test_what_could_not_be_exported_is_refused_at_once_and_makes_no_job(
-    grant: Grant, asked: dict[str, Any], field: str, says: str
-) -> None:
-    with pytest.raises(filters.BadFilter) as refusal:
-        exporting.start(grant, **asked)
-
-    assert refusal.value.field == field
-    assert says in refusal.value.expected
-    assert not Job.objects.exists()
-    assert not AuditEntry.objects.filter(action="export.start").exists()
-
-
-def test_starting_needs_the_scope_read_and_is_audited(grant: Grant) -> None:
-    with pytest.raises(NotAllowed):
-        exporting.start(Grant(project=grant.project, scopes=frozenset({Scope.INGEST})))
-
-    job = exporting.start(grant, condition_document={"model.id": "a"})
-
-    entry = AuditEntry.objects.get(action="export.start")
-    assert entry.subject_id == str(job.pk)
-    assert entry.detail["filter"] == {"model.id": "a"}
-    assert Job.objects.count() == 1
-
-
-def test_a_filter_that_has_become_impossible_fails_the_job_with_a_sentence(grant: Grant) -> None:
-    job = exporting.start(grant)
-    Job.objects.filter(pk=job.pk).update(parameters={**job.parameters, "filter": {"gone": 1}})
-
-    exporting.run(job.pk)
-
-    job.refresh_from_db()
-    assert job.state == "failed"
-    assert job.error.startswith("The filter or the fields are no longer possible. gone")
-
-
-# ------------------------------------------------------------------ whole or absent, expiry
-def test_a_cancelled_export_leaves_no_file(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "TELL_EVERY", 0.0)
-    monkeypatch.setattr(rows, "BATCH_ROWS", 2)
-    recording.record(grant.project, [plain(n) for n in range(10)])
-    job = exporting.start(grant)
-    read = rows.documents
-    seen: list[list[str]] = []
-
-    def documents(*args: Any, **kwargs: Any) -> Any:
-        seen.append(left_behind())
-        if len(seen) == 3:
-            exporting.cancel(grant, job.pk)
-        return read(*args, **kwargs)
-
-    monkeypatch.setattr(rows, "documents", documents)
-
-    exporting.run(job.pk)
-
-    job.refresh_from_db()
-    assert job.state == "cancelled"
-    assert seen == [[f"{job.pk}-1.part"]] * 3
-    assert left_behind() == []
-    with pytest.raises(exporting.NotReady, match="was cancelled and has no file"):
-        exporting.open_file(job)
-
-
-def test_a_worker_that_lost_its_lease_leaves_no_file_and_the_other_a_whole_one(
-    grant: Grant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rows, "BATCH_ROWS", 2)
-    recording.record(grant.project, [plain(n) for n in range(10)])
-    job = exporting.start(grant)
-    read = rows.documents
-    calls = 0
-
-    def documents(*args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == 3:
-            Job.objects.filter(pk=job.pk).update(leased_until=Now() - dt.timedelta(minutes=1))
-            assert exporting.run(job.pk)
-        return read(*args, **kwargs)
-
-    monkeypatch.setattr(rows, "documents", documents)
-
-    exporting.run(job.pk)
-
-    job.refresh_from_db()
-    assert (job.state, job.attempts) == ("done", 2)
-    assert [line["id"] for line in lines(job)] == [f"g{n:05}" for n in range(10)]
-    assert left_behind() == [f"{job.pk}-2.jsonl"]
-
-
-def test_a_file_that_cannot_be_written_fails_the_job_with_a_sentence(grant: Grant) -> None:
-    (Path(settings.DATA_DIR) / "unfinished").write_text("in the way")
-
-    job = export(grant)
-
-    assert (job.state, job.error) == ("failed", "The file could not be written: File exists.")
-
-
-def test_an_expired_export_loses_its_file_and_says_so(grant: Grant) -> None:
-    job, kept = export(grant), export(grant)
-    Job.objects.filter(pk=job.pk).update(expires_at=timezone.now() - dt.timedelta(seconds=1))
-    job.refresh_from_db()
-    with pytest.raises(exporting.NotReady, match="has expired"):
-        exporting.open_file(job)
-
-    assert exporting.expire() == 1
-    assert exporting.expire() == 0
-
-    job.refresh_from_db()
-    kept.refresh_from_db()
-    assert (job.state, kept.state) == ("expired", "done")
-    assert left_behind() == [f"{kept.pk}-1.jsonl"]
-    with pytest.raises(exporting.NotReady, match="has expired") as gone:
-        exporting.open_file(job)
-    assert gone.value.is_gone
-
-
-def test_an_export_that_waits_has_no_file_yet(grant: Grant) -> None:
-    job = exporting.start(grant)
-
-    with pytest.raises(exporting.NotReady, match="This export is queued") as refusal:
-        exporting.open_file(job)
-
-    assert not refusal.value.is_gone
-
-
-# ------------------------------------------------------------------ download
-def test_a_download_path_opens_exactly_its_own_export(grant: Grant) -> None:
-    job, other = export(grant), export(grant)
-
-    path = exporting.download_path(job)
-    signature = path.partition("?signature=")[2]
-
-    assert path == f"/api/exports/{job.pk}/download?signature={signature}"
-    assert exporting.check_signature(job.pk, signature) == job
-    assert exporting.check_signature(str(job.pk), signature) == job
-    assert exporting.check_signature(other.pk, signature) is None
-    assert exporting.check_signature(job.pk, signature[:-1] + ("A" if signature[-1] != "A" else "B")) is None
-    assert exporting.check_signature(job.pk, "") is None
-    assert exporting.check_signature("no id", "no signature") is None
-
-
-def test_a_download_path_expires_with_the_export(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = export(grant)
-    signature = exporting.download_path(job).partition("?signature=")[2]
-
-    monkeypatch.setattr("django.core.signing.time.time", lambda: timezone.now().timestamp() + 73 * 3600)
-
-    assert exporting.check_signature(job.pk, signature) is None
-
-
-def test_another_project_sees_nothing_of_an_export(grant: Grant) -> None:
-    job = export(grant)
-    stranger = access.of_system(access.create_project("Stranger"))
-
-    assert exporting.find(stranger, job.pk) is None
-    assert exporting.cancel(stranger, job.pk) is None
-    assert exporting.find(grant, str(job.pk)) == job

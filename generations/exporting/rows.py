@@ -32,7 +32,7 @@ from generations.models import (
 from generations.records import Json
 
 BATCH_ROWS: Final = 500
-BATCH_BYTES: Final = 2 << 20
+BATCH_BYTES: Final = 1 << 20
 """Of payload as it is stored, compressed: read, it takes some ten times as much memory."""
 
 Key = tuple[Any, ...]

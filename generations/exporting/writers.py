@@ -23,7 +23,7 @@ MEDIA_TYPES: Final = {
     "jsonl.gz": "application/gzip",
     "csv.gz": "application/gzip",
 }
-ROW_GROUP_BYTES: Final = 16 << 20
+ROW_GROUP_BYTES: Final = 4 << 20
 """Of Parquet's input; its readers want groups of many rows, this process wants little memory."""
 
 Document = Mapping[str, Json]
@@ -102,6 +102,7 @@ class _Parquet:
         import pyarrow.parquet as pq
 
         self._pa = pa
+
         types = {
             Type.TEXT: pa.string(),
             Type.JSON: pa.string(),
@@ -113,7 +114,9 @@ class _Parquet:
         }
         self._columns = columns
         self._schema = pa.schema([(column.path, types[column.type]) for column in columns])
-        self._writer = pq.ParquetWriter(file, self._schema, compression="zstd")
+        # Long texts are never twice the same: a dictionary of them would only be another copy in memory.
+        repeated = [column.path for column in columns if column.type is not Type.JSON]
+        self._writer = pq.ParquetWriter(file, self._schema, compression="zstd", use_dictionary=repeated)
         self._waiting: list[Any] = []
         self._bytes = 0
 

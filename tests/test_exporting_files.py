@@ -1,0 +1,196 @@
+"""The life of an export's file: refused at the door, whole or absent, fetched by a signed link, expired."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from generations import access, exporting, filters, jobs, recording
+from generations.access import Grant, NotAllowed, Scope
+from generations.exporting import rows
+from generations.models import AuditEntry, Job
+from tests.exports import export, folder, grant, left_behind, lines, plain
+
+__all__ = ["folder", "grant"]
+pytestmark = pytest.mark.django_db
+
+
+# ------------------------------------------------------------------ refusals
+@pytest.mark.parametrize(
+    ("asked", "field", "says"),
+    [
+        ({"format": "xlsx"}, "format", "one of jsonl, csv, parquet, jsonl.gz, csv.gz"),
+        ({"format": "jsnol"}, "format", "did you mean jsonl?"),
+        ({"kind": "generation"}, "kind", "did you mean generations?"),
+        ({"fields": ["id", "usage.totalTokns"]}, "fields", "did you mean usage.totalTokens?"),
+        ({"fields": ["outptu"]}, "fields", "did you mean output?"),
+        ({"fields": []}, "fields", "1 to 500 names of fields"),
+        ({"fields": [7]}, "fields", "names of fields as texts"),
+        ({"order": "usage.totalTokns"}, "usage.totalTokns", "did you mean usage.totalTokens?"),
+        ({"order": "-metadata"}, "metadata", ""),
+        ({"condition_document": {"model.idd": "x"}}, "model.idd", "did you mean model.id?"),
+        ({"condition_document": {"feedback.rating": {"$gte": "many"}}}, "feedback.rating", "number"),
+        ({"condition_document": ["model.id"]}, "filter", "object"),
+    ],
+)
+def test_what_could_not_be_exported_is_refused_at_once_and_makes_no_job(
+    grant: Grant, asked: dict[str, Any], field: str, says: str
+) -> None:
+    with pytest.raises(filters.BadFilter) as refusal:
+        exporting.start(grant, **asked)
+
+    assert refusal.value.field == field
+    assert says in refusal.value.expected
+    assert not Job.objects.exists()
+    assert not AuditEntry.objects.filter(action="export.start").exists()
+
+
+def test_starting_needs_the_scope_read_and_is_audited(grant: Grant) -> None:
+    with pytest.raises(NotAllowed):
+        exporting.start(Grant(project=grant.project, scopes=frozenset({Scope.INGEST})))
+
+    job = exporting.start(grant, condition_document={"model.id": "a"})
+
+    entry = AuditEntry.objects.get(action="export.start")
+    assert entry.subject_id == str(job.pk)
+    assert entry.detail["filter"] == {"model.id": "a"}
+    assert Job.objects.count() == 1
+
+
+def test_a_filter_that_has_become_impossible_fails_the_job_with_a_sentence(grant: Grant) -> None:
+    job = exporting.start(grant)
+    Job.objects.filter(pk=job.pk).update(parameters={**job.parameters, "filter": {"gone": 1}})
+
+    exporting.run(job.pk)
+
+    job.refresh_from_db()
+    assert job.state == "failed"
+    assert job.error.startswith("The filter or the fields are no longer possible. gone")
+
+
+# ------------------------------------------------------------------ whole or absent, expiry
+def test_a_cancelled_export_leaves_no_file(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "TELL_EVERY", 0.0)
+    monkeypatch.setattr(rows, "BATCH_ROWS", 2)
+    recording.record(grant.project, [plain(n) for n in range(10)])
+    job = exporting.start(grant)
+    read = rows.documents
+    seen: list[list[str]] = []
+
+    def documents(*args: Any, **kwargs: Any) -> Any:
+        seen.append(left_behind())
+        if len(seen) == 3:
+            exporting.cancel(grant, job.pk)
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(rows, "documents", documents)
+
+    exporting.run(job.pk)
+
+    job.refresh_from_db()
+    assert job.state == "cancelled"
+    assert seen == [[f"{job.pk}-1.part"]] * 3
+    assert left_behind() == []
+    with pytest.raises(exporting.NotReady, match="was cancelled and has no file"):
+        exporting.open_file(job)
+
+
+def test_a_worker_that_lost_its_lease_leaves_no_file_and_the_other_a_whole_one(
+    grant: Grant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "BATCH_ROWS", 2)
+    recording.record(grant.project, [plain(n) for n in range(10)])
+    job = exporting.start(grant)
+    read = rows.documents
+    calls = 0
+
+    def documents(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            Job.objects.filter(pk=job.pk).update(leased_until=Now() - dt.timedelta(minutes=1))
+            assert exporting.run(job.pk)
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(rows, "documents", documents)
+
+    exporting.run(job.pk)
+
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("done", 2)
+    assert [line["id"] for line in lines(job)] == [f"g{n:05}" for n in range(10)]
+    assert left_behind() == [f"{job.pk}-2.jsonl"]
+
+
+def test_a_file_that_cannot_be_written_fails_the_job_with_a_sentence(grant: Grant) -> None:
+    (Path(settings.DATA_DIR) / "unfinished").write_text("in the way")
+
+    job = export(grant)
+
+    assert (job.state, job.error) == ("failed", "The file could not be written: File exists.")
+
+
+def test_an_expired_export_loses_its_file_and_says_so(grant: Grant) -> None:
+    job, kept = export(grant), export(grant)
+    Job.objects.filter(pk=job.pk).update(expires_at=timezone.now() - dt.timedelta(seconds=1))
+    job.refresh_from_db()
+    with pytest.raises(exporting.NotReady, match="has expired"):
+        exporting.open_file(job)
+
+    assert exporting.expire() == 1
+    assert exporting.expire() == 0
+
+    job.refresh_from_db()
+    kept.refresh_from_db()
+    assert (job.state, kept.state) == ("expired", "done")
+    assert left_behind() == [f"{kept.pk}-1.jsonl"]
+    with pytest.raises(exporting.NotReady, match="has expired") as gone:
+        exporting.open_file(job)
+    assert gone.value.is_gone
+
+
+def test_an_export_that_waits_has_no_file_yet(grant: Grant) -> None:
+    job = exporting.start(grant)
+
+    with pytest.raises(exporting.NotReady, match="This export is queued") as refusal:
+        exporting.open_file(job)
+
+    assert not refusal.value.is_gone
+
+
+# ------------------------------------------------------------------ download
+def test_a_download_path_opens_exactly_its_own_export(grant: Grant) -> None:
+    job, other = export(grant), export(grant)
+
+    path = exporting.download_path(job)
+    signature = path.partition("?signature=")[2]
+
+    assert path == f"/api/exports/{job.pk}/download?signature={signature}"
+    assert exporting.check_signature(job.pk, signature) == job
+    assert exporting.check_signature(str(job.pk), signature) == job
+    assert exporting.check_signature(other.pk, signature) is None
+    assert exporting.check_signature(job.pk, signature[:-1] + ("A" if signature[-1] != "A" else "B")) is None
+    assert exporting.check_signature(job.pk, "") is None
+    assert exporting.check_signature("no id", "no signature") is None
+
+
+def test_a_download_path_expires_with_the_export(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = export(grant)
+    signature = exporting.download_path(job).partition("?signature=")[2]
+
+    monkeypatch.setattr("django.core.signing.time.time", lambda: timezone.now().timestamp() + 73 * 3600)
+
+    assert exporting.check_signature(job.pk, signature) is None
+
+
+def test_another_project_sees_nothing_of_an_export(grant: Grant) -> None:
+    job = export(grant)
+    stranger = access.of_system(access.create_project("Stranger"))
+
+    assert exporting.find(stranger, job.pk) is None
+    assert exporting.cancel(stranger, job.pk) is None
+    assert exporting.find(grant, str(job.pk)) == job
