@@ -58,11 +58,13 @@ class Plan:
     keys: list[Column] = field(default_factory=list)
     measures: list[Column] = field(default_factory=list)
     inner: dict[str, Combinable] = field(default_factory=dict)
+    inputs: dict[tuple[str, bool], str] = field(default_factory=dict)
     outer: list[str] = field(default_factory=list)
     params: list[Any] = field(default_factory=list)
     unnested: list[str] = field(default_factory=list)
     money: list[str] = field(default_factory=list)
     has_currency_key: bool = False
+    is_looked_up: bool = False
 
     @property
     def mixes(self) -> bool:
@@ -157,7 +159,7 @@ def catalogued(kind: str, path: object) -> Field:
     try:
         return filters.field(kind, path)  # type: ignore[arg-type]  # says so itself when it is no text
     except filters.BadFilter as error:
-        raise BadQuery(error.field, path, error.expected) from error
+        raise BadQuery(error.field or "path", path, error.expected) from error
 
 
 # ----------------------------------------------------------------------------------------------------------- keys
@@ -185,6 +187,7 @@ def _add_dimension(plan: Plan, name: str, path: str) -> None:
     if not found.groupable and found.base != "scores":
         groupable = [f.path for f in filters.fields(plan.query.kind) if f.groupable]
         raise BadQuery(name, path, f"a field to group by: {', '.join(groupable)}")
+    plan.is_looked_up = plan.is_looked_up or not found.columns
     alias = f"k{len(plan.keys)}"
     plan.inner[alias] = found.expression(plan.project)
     if found.kind is Kind.TAGS:
@@ -209,10 +212,10 @@ def _add_measure(plan: Plan, measure: Measure) -> None:
     found = catalogued(plan.query.kind, measure.path)
     _fits(measure.name, function, found)
     numeric = found.kind in _NUMBERS and function not in ("count", "distinct")
-    plan.inner[f"i{n}"] = found.number(plan.project) if numeric else found.expression(plan.project)
+    source = _input(plan, found, numeric)
     is_money = numeric and _is_money(plan.query.kind, found)
-    if is_money:
-        plan.money.append(f"i{n}")
+    if is_money and source not in plan.money:
+        plan.money.append(source)
     sql = {
         "count": "count({i})",
         "distinct": "count(DISTINCT {i})",
@@ -221,10 +224,10 @@ def _add_measure(plan: Plan, measure: Measure) -> None:
         "min": "min({i})",
         "max": "max({i})",
         "percentile": "percentile_cont(%s) WITHIN GROUP (ORDER BY {i}::float8)",
-    }[function].format(i=f"i{n}")
+    }[function].format(i=source)
     if function == "percentile":
         plan.params.append(share(f"{measure.name}.percentile", percentile))
-    plan.outer += [f"{sql} AS v{n}", f"count(i{n}) AS c{n}"]
+    plan.outer += [f"{sql} AS v{n}", f"count({source}) AS c{n}"]
     counts = function in ("count", "distinct")
     kind = found.kind if function in ("min", "max") and not numeric else Kind.NUMBER
     plan.measures.append(
@@ -237,6 +240,14 @@ def _add_measure(plan: Plan, measure: Measure) -> None:
             known=None if counts else f"c{n}",
         )
     )
+
+
+def _input(plan: Plan, found: Field, numeric: bool) -> str:
+    """The alias of the column that a measure is taken of; measures of the same field share it."""
+    alias = plan.inputs.setdefault((found.path, numeric), f"i{len(plan.inputs)}")
+    plan.inner[alias] = found.number(plan.project) if numeric else found.expression(plan.project)
+    plan.is_looked_up = plan.is_looked_up or not found.columns
+    return alias
 
 
 def _add_of_rows(plan: Plan, measure: Measure, function: str, n: int) -> None:
@@ -291,6 +302,9 @@ def _add_currency(plan: Plan) -> None:
 # ------------------------------------------------------------------------------------------------------ statement
 def _grouped(plan: Plan) -> tuple[str, list[Any]]:
     rows, rows_params = _rows(plan)
+    if plan.is_looked_up and plan.query.first is None:
+        # Without this fence the look-up in another table is written into each measure, and made once for each.
+        rows += " OFFSET 0"
     # A row without entries has one: nothing. Otherwise it would vanish from the groups.
     unnested = "".join(
         f" CROSS JOIN LATERAL unnest(coalesce(nullif({a}, '{{}}'), ARRAY[NULL]::text[])) AS {a}_list({a}_one)"

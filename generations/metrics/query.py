@@ -33,7 +33,7 @@ class BadQuery(filters.BadFilter):
     @classmethod
     def of(cls, error: filters.BadFilter) -> BadQuery:
         """The same refusal, of a condition within an aggregation."""
-        made = cls(error.field, "", error.expected)
+        made = cls(error.field or "filter", "", error.expected)
         made.value, made.args = error.value, error.args
         return made
 
