@@ -11,6 +11,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 
 READY: Final = "ready"
+_UNREACHABLE: Final = {"database": "unreachable", "migrations": "unknown"}
 
 # Migrations are files: once this process has seen them applied, they stay so.
 _migrated = False
@@ -23,7 +24,10 @@ def healthz(request: HttpRequest) -> JsonResponse:
     Under `manage.py up` the parts include the processes that it watches; a web process alone
     knows only its database.
     """
-    parts = {"web": READY, **_database(), **_supervised()}
+    supervised = _supervised()
+    # A database that is known to be away is not waited for.
+    database = _database() if supervised.get("postgresql", READY) == READY else dict(_UNREACHABLE)
+    parts = {"web": READY, **database, **supervised}
     ready = all(state == READY for state in parts.values())
     answer = JsonResponse({"status": READY if ready else "not ready", "parts": parts}, status=200 if ready else 503)
     # Whoever asks is told; a line for each question of a start that takes its time tells nobody more.
@@ -40,7 +44,7 @@ def _database() -> dict[str, str]:
             executor = MigrationExecutor(connection)
             _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
     except Error:
-        return {"database": "unreachable", "migrations": "unknown"}
+        return dict(_UNREACHABLE)
     return {"database": READY, "migrations": READY if _migrated else "missing"}
 
 

@@ -1,0 +1,138 @@
+"""The embedded PostgreSQL: whose it is, what it knows, and that nothing of it stays behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from generations.management import embedded, lifetimes, places
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[embedded.Server]:
+    server = embedded.Server(tmp_path / "data")
+    yield server
+    server.stop()
+
+
+def one(server: embedded.Server, query: str) -> object:
+    with psycopg.connect(server.url) as connection:
+        row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def test_it_stores_every_script_and_knows_their_upper_and_lower_case(server: embedded.Server) -> None:
+    server.start()
+
+    assert one(server, "SHOW server_encoding") == "UTF8"
+    assert one(server, "SELECT lower('ÉЖΩ')") == "éжω"
+    assert one(server, "SELECT 'Z' < 'a'") is True
+    assert one(server, "SHOW jit") == "off"
+    assert one(server, "SHOW synchronous_commit") == "on"
+
+
+def test_it_listens_on_a_socket_that_only_its_user_may_enter(server: embedded.Server) -> None:
+    server.start()
+
+    assert one(server, "SHOW listen_addresses") == ""
+    assert server.sockets.stat().st_mode & 0o077 == 0
+    assert len(os.fsencode(server.sockets / ".s.PGSQL.5432")) < 100
+
+
+def test_a_deep_folder_has_a_short_socket(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["a-rather-long-name"] * 12)
+
+    assert len(os.fsencode(places.sockets(deep) / ".s.PGSQL.5432")) < 100
+    assert places.sockets(deep) != places.sockets(deep / "another")
+
+
+def test_what_was_committed_is_there_after_a_kill_9(server: embedded.Server) -> None:
+    server.start()
+    with psycopg.connect(server.url) as connection:
+        connection.execute("CREATE TABLE kept (n int)")
+        connection.execute("INSERT INTO kept VALUES (42)")
+    assert server.process is not None
+    server.process.kill()
+    server.process.wait()
+
+    server.start()
+
+    assert one(server, "SELECT n FROM kept") == 42
+
+
+def test_a_lock_file_with_the_number_of_another_process_does_not_stop_the_start(server: embedded.Server) -> None:
+    server.start()
+    server.stop()
+    (server.data / "postmaster.pid").write_text(f"{os.getppid()}\n{server.data}\n0\n5432\n{server.sockets}\n\n\n")
+
+    server.start()
+
+    assert one(server, "SELECT 1") == 1
+
+
+def test_an_interrupted_first_start_is_begun_again(server: embedded.Server) -> None:
+    half = server.data.with_suffix(".unfinished")
+    half.mkdir(parents=True)
+    (half / "PG_VERSION").write_text("18\n")
+
+    server.start()
+
+    assert one(server, "SELECT 1") == 1
+    assert not half.exists()
+
+
+def test_it_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from generations.management.embedded import Server\n"
+        "server = Server(Path(sys.argv[1])); server.start(); print(server.process.pid, flush=True); time.sleep(60)"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", code, tmp_path / "data"], cwd=ROOT, stdout=subprocess.PIPE)
+    assert starter.stdout is not None
+    pid = int(starter.stdout.readline())
+
+    starter.send_signal(signal.SIGKILL)
+    starter.wait()
+
+    deadline = time.monotonic() + 10
+    while (tmp_path / "data" / "postgres" / "postmaster.pid").exists():
+        assert time.monotonic() < deadline, f"Process {pid} is still there."
+        time.sleep(0.05)
+
+
+def test_a_folder_for_sockets_that_others_may_enter_is_refused(server: embedded.Server) -> None:
+    server.sockets.mkdir(mode=0o700)
+    server.sockets.chmod(0o777)
+
+    with pytest.raises(embedded.CannotStart, match="only this user may enter"):
+        server.start()
+
+    server.sockets.rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="Only root has to become somebody else.")
+def test_root_without_user_namespaces_runs_it_as_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifetimes, "can_become_unprivileged", lambda: False)
+    # pytest's own folders are closed to others, and nobody has to come by.
+    folder = Path(f"/tmp/generations-test-{os.getpid()}")
+    server = embedded.Server(folder / "data")
+    try:
+        server.start()
+        first = one(server, "SELECT 1")
+        server.stop()
+        server.start()
+        second = one(server, "SELECT 2")
+        owner = server.data.owner()
+    finally:
+        server.stop()
+        subprocess.run(["rm", "-rf", folder], check=True)
+
+    assert (first, second, owner) == (1, 2, "nobody")

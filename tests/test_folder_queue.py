@@ -1,0 +1,90 @@
+"""The queue in a folder: what was sent is worked on, also when a worker is killed over it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kombu import Connection, Queue
+
+from generations.management import folder_queue
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> dict[str, Any]:
+    options = {
+        "data_folder_in": str(tmp_path / "messages"),
+        "data_folder_out": str(tmp_path / "messages"),
+        "processed_folder": str(tmp_path / "taken"),
+        "control_folder": str(tmp_path / "control"),
+    }
+    folder_queue.make_folders(options)
+    return options
+
+
+def connect(options: dict[str, Any]) -> Connection:
+    return Connection(transport="generations.management.folder_queue:Transport", transport_options=options)
+
+
+def send(options: dict[str, Any], *bodies: str) -> None:
+    with connect(options) as connection, connection.Producer() as producer:
+        for body in bodies:
+            producer.publish({"body": body}, routing_key="work", declare=[Queue("work")])
+
+
+def take(connection: Connection) -> Any:
+    return Queue("work")(connection.default_channel).get()
+
+
+def test_messages_come_in_the_order_in_which_they_were_sent(options: dict[str, Any]) -> None:
+    send(options, "first", "second", "third")
+
+    with connect(options) as connection:
+        taken = []
+        while message := take(connection):
+            taken.append(message.payload["body"])
+            message.ack()
+
+    assert taken == ["first", "second", "third"]
+    assert list(Path(options["processed_folder"]).iterdir()) == []
+
+
+def test_a_message_is_not_seen_before_it_is_whole(options: dict[str, Any]) -> None:
+    (Path(options["data_folder_in"]) / ".0123.unfinished").write_text('{"bo')
+
+    with connect(options) as connection:
+        assert take(connection) is None
+
+
+def test_what_a_killed_worker_had_taken_is_given_to_the_next(options: dict[str, Any]) -> None:
+    send(options, "work")
+    killed = connect(options)
+    take(killed)
+
+    folder_queue.put_back(options)
+
+    with connect(options) as connection:
+        message = take(connection)
+        assert message.payload == {"body": "work"}
+        message.ack()
+    assert list(Path(options["data_folder_in"]).iterdir()) == []
+
+
+def test_a_worker_that_stops_puts_back_what_it_has_not_finished(options: dict[str, Any]) -> None:
+    send(options, "work")
+    with connect(options) as connection:
+        take(connection)
+    assert list(Path(options["processed_folder"]).iterdir()) == []
+
+    with connect(options) as connection:
+        assert take(connection).payload == {"body": "work"}
+
+
+def test_a_message_that_kills_three_workers_is_given_up(options: dict[str, Any]) -> None:
+    send(options, "poison")
+
+    for _ in range(3):
+        assert take(connect(options)) is not None
+        folder_queue.put_back(options)
+
+    assert take(connect(options)) is None
+    assert [file.suffix for file in Path(options["processed_folder"]).iterdir()] == [".given-up"]

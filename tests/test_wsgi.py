@@ -1,0 +1,60 @@
+"""The bound on bodies, without a server: tests/test_up.py sends them over a socket."""
+
+import io
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from observability.wsgi import BoundedBodies
+
+
+def answer_to(given: io.BytesIO, limit: int = 10, **environ: Any) -> tuple[str, bytes]:
+    """The status and body of an application that says how much it was given."""
+    statuses: list[str] = []
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        length = environ.get("CONTENT_LENGTH") or "0"
+        return [length.encode(), b":", environ["wsgi.input"].read(int(length))]
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        statuses.append(status)
+
+    body = b"".join(BoundedBodies(application, limit)({**environ, "wsgi.input": given}, start_response))
+    return statuses[0], body
+
+
+def test_a_chunked_body_gets_its_length() -> None:
+    status, body = answer_to(io.BytesIO(b"0123456789"), HTTP_TRANSFER_ENCODING="chunked")
+
+    assert (status, body) == ("200 OK", b"10:0123456789")
+
+
+@pytest.mark.parametrize("length", [11, 10_000_000])
+def test_a_chunked_body_above_the_bound_is_read_no_further(length: int) -> None:
+    given = io.BytesIO(b"x" * length)
+
+    status, body = answer_to(given, HTTP_TRANSFER_ENCODING="chunked")
+
+    assert status == "413 Content Too Large"
+    assert json.loads(body)["error"]["code"] == "too_large"
+    assert given.tell() <= 10 + 64 * 1024
+
+
+def test_a_length_above_the_bound_is_refused_without_reading() -> None:
+    given = io.BytesIO(b"x" * 11)
+
+    status, _ = answer_to(given, CONTENT_LENGTH="11")
+
+    assert status == "413 Content Too Large"
+    assert given.tell() == 0
+
+
+def test_a_length_at_the_bound_is_passed_on() -> None:
+    assert answer_to(io.BytesIO(b"0123456789"), CONTENT_LENGTH="10") == ("200 OK", b"10:0123456789")
+
+
+def test_no_body_is_passed_on() -> None:
+    assert answer_to(io.BytesIO()) == ("200 OK", b"0:")
