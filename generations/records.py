@@ -331,6 +331,15 @@ def new_id() -> str:
     return str(uuid6.uuid7())
 
 
+def is_uuid(text: str) -> bool:
+    """Whether a caller's text can be the key of a row that has a UUID of ours."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
 # ---------------------------------------------------------------------------------------------------------- shape
 _STORED: Final = {
     kind: tuple(

@@ -1,0 +1,97 @@
+"""Files beside what was recorded: where their bytes are kept, and the signed addresses under which they are had."""
+
+from __future__ import annotations
+
+import time
+from typing import IO, Any, Final
+from urllib.parse import quote, urlencode
+
+from django.core import signing
+from django.core.files import File
+from django.core.files.storage import default_storage
+from django.utils.crypto import constant_time_compare
+
+from generations import records
+from generations.models import Attachment, Project
+
+UPLOAD_SECONDS: Final = 3_600
+READ_SECONDS: Final = 24 * 3_600
+_UPLOAD: Final = "generations.upload"
+_READ: Final = "generations.file"
+INLINE: Final = frozenset(
+    {
+        *("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "application/pdf", "text/plain"),
+        *("audio/mpeg", "audio/mp4", "audio/ogg", "audio/wav", "audio/webm", "audio/flac"),
+        *("video/mp4", "video/webm", "video/ogg"),
+    }
+)
+"""Types that a browser may show on our origin: none of them can carry a script."""
+
+
+class BadSignature(ValueError):
+    """An address that was not signed by us, was changed, or has expired."""
+
+
+def new_key(project: Project) -> str:
+    """The storage key of a file to come: of its project, and not to be guessed."""
+    return f"attachments/{project.pk}/{records.new_id()}"
+
+
+def upload_token(project: Project, key: str, mime: str | None) -> str:
+    """What allows one file to be put under `key`, for an hour."""
+    return signing.dumps({"project": project.pk, "key": key, "mime": mime}, salt=_UPLOAD, compress=True)
+
+
+def upload_of(token: str) -> dict[str, Any]:
+    """The project, key and mime type that a token allows. Raises BadSignature."""
+    try:
+        read: dict[str, Any] = signing.loads(token, salt=_UPLOAD, max_age=UPLOAD_SECONDS)
+    except signing.BadSignature as error:
+        raise BadSignature("This upload address has expired or was not made here.") from error
+    return read
+
+
+def save(key: str, content: IO[bytes]) -> int:
+    """Keep a file under its key and return its size. A second upload to the same key takes the first one's place."""
+    if default_storage.exists(key):
+        default_storage.delete(key)
+    kept = default_storage.save(key, File(content))
+    return int(default_storage.size(kept))
+
+
+def open_file(key: str) -> File[bytes]:
+    """The bytes under a key. Raises FileNotFoundError."""
+    return default_storage.open(key)
+
+
+def path(key: str, mime: str | None) -> str:
+    """The address of a stored file, below our own host, for a day: whoever has it can read the file.
+
+    What changes from one signing to the next stands behind `X-Amz-Date`: that is where clients cut an address to see
+    whether two name the same file.
+    """
+    now = int(time.time())
+    signature = signing.Signer(salt=_READ).signature(f"{key}\n{mime or ''}\n{now}")
+    return f"/files/{quote(key)}?" + urlencode({"type": mime or "", "X-Amz-Date": now, "signature": signature})
+
+
+def check(key: str, mime: str, moment: str, signature: str) -> None:
+    """Raise BadSignature unless `path` made this address within the last day."""
+    expected = signing.Signer(salt=_READ).signature(f"{key}\n{mime}\n{moment}")
+    if not constant_time_compare(expected, signature):
+        raise BadSignature("This address was not made here, or was changed.")
+    if not moment.isdigit() or int(moment) + READ_SECONDS < time.time():
+        raise BadSignature("This address has expired. Open the page that it is from again.")
+
+
+def url(row: Attachment, base: str) -> str | None:
+    """An address under which an attachment can be had now: ours, or the one that was recorded with it."""
+    if row.storage_key:
+        return base.rstrip("/") + path(row.storage_key, row.mime)
+    return row.url
+
+
+def delete(row: Attachment) -> None:
+    """Delete the bytes of an attachment, where they are ours."""
+    if row.storage_key and row.storage_key.startswith(f"attachments/{row.project_id}/"):
+        default_storage.delete(row.storage_key)

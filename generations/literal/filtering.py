@@ -1,0 +1,212 @@
+"""The filters and orders of Literal AI's lists, as documents of the one filter catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from generations import filters
+from generations.filters import BadFilter, Condition
+from generations.models import Participant, Project, Thread
+
+Document = dict[str, Any]
+
+_OPERATORS: Final = {
+    "eq": "eq",
+    "neq": "ne",
+    "ilike": "contains",
+    "nilike": "contains",
+    "gt": "gt",
+    "gte": "gte",
+    "lt": "lt",
+    "lte": "lte",
+    "in": "in",
+    "nin": "nin",
+    "is": "exists",
+    "nis": "exists",
+}
+_PATHS: Final[Mapping[str, Mapping[str, str]]] = {
+    "threads": {
+        "id": "id",
+        "createdAt": "startedAt",
+        "name": "name",
+        "metadata": "metadata",
+        "tags": "tags",
+        "participantId": "metadata.userId",
+        "tokenCount": "usage.totalTokens",
+        "duration": "performance.duration",
+    },
+    "steps": {
+        "id": "id",
+        "name": "name",
+        "type": "type",
+        "input": "input.content",
+        "output": "output.content",
+        "startTime": "timestamp",
+        "createdAt": "timestamp",
+        "endTime": "endTimestamp",
+        "metadata": "metadata",
+        "parentId": "parentId",
+        "threadId": "threadId",
+        "error": "error",
+        "tags": "tags",
+    },
+    "participants": {
+        "id": "id",
+        "createdAt": "createdAt",
+        "identifier": "identifier",
+        "lastEngaged": "lastSeen",
+        "metadata": "metadata",
+        "threadCount": "threadCount",
+        "tokenCount": "usage.totalTokens",
+    },
+    "scores": {
+        "id": "id",
+        "createdAt": "timestamp",
+        "name": "name",
+        "tags": "tags",
+        "value": "value",
+        "type": "type",
+        "comment": "comment",
+    },
+    "generations": {
+        "id": "id",
+        "createdAt": "timestamp",
+        "error": "error",
+        "provider": "model.provider",
+        "model": "model.id",
+        "promptLineage": "prompt.name",
+        "promptVersion": "prompt.version",
+        "duration": "performance.latency",
+        "tokenCount": "usage.totalTokens",
+        "tags": "tags",
+    },
+}
+_USERS: Final = frozenset({"participant", "participants", "participantIdentifier", "participantIdentifiers"})
+_THREADS_OF_USERS: Final = 1_000
+_ORDERS: Final[Mapping[str, Mapping[str, str]]] = {
+    "threads": {"createdAt": "startedAt", "participant": "metadata.userId", "tokenCount": "usage.totalTokens"},
+    "steps": {"createdAt": "timestamp"},
+    "scores": {"createdAt": "timestamp"},
+    "generations": {
+        "createdAt": "timestamp",
+        "tokenCount": "usage.totalTokens",
+        "model": "model.id",
+        "provider": "model.provider",
+        "duration": "performance.latency",
+        "participant": "metadata.userId",
+    },
+}
+
+
+def condition(project: Project, kind: str, items: Iterable[Any] | None) -> Condition | None:
+    """The condition that a list of `{field, operator, value, path}` says; all of them hold. Raises BadFilter."""
+    parts = [_part(project, kind, item) for item in items or ()]
+    return filters.from_document(kind, {"and": parts}) if parts else None
+
+
+def order(kind: str, given: Any) -> str | None:
+    """The order that `{column, direction}` says, as a path; None for the list's own. Raises BadFilter."""
+    if given is None:
+        return {"threads": "-startedAt", "participants": "-createdAt"}.get(kind)
+    column = str(given.get("column")) if isinstance(given, Mapping) else ""
+    columns = _ORDERS.get(kind, {})
+    if column not in columns:
+        raise BadFilter("orderBy", column, " or ".join(columns) or "no order")
+    assert isinstance(given, Mapping)
+    return ("" if str(given.get("direction", "DESC")).upper() == "ASC" else "-") + columns[column]
+
+
+def _part(project: Project, kind: str, item: Any) -> Document:
+    if not isinstance(item, Mapping):
+        raise BadFilter("filters", item, "objects of field, operator, value and path")
+    field, said, value = str(item.get("field")), str(item.get("operator")), item.get("value")
+    path = item.get("path")
+    operator = _OPERATORS.get(said)
+    if operator is None:
+        raise BadFilter("operator", said, " or ".join(_OPERATORS))
+    if field in _USERS:
+        return _users(project, kind, said, value)
+    if (kind, field) == ("threads", "scoreValue") or (kind, field) == ("generations", "score"):
+        return _score(kind, operator, said, value, path)
+    if kind == "threads" and field in ("stepType", "stepName", "stepOutput"):
+        inner = {"stepType": "type", "stepName": "name", "stepOutput": "output.content"}[field]
+        return _negated(said, {"steps": {"some": {inner: _compared(operator, said, value)}}})
+    name = _PATHS[kind].get(field)
+    if name is None:
+        raise BadFilter("field", field, " or ".join(sorted({*_PATHS[kind], *_special(kind)})))
+    if kind == "participants" and name == "identifier" and operator == "eq" and isinstance(value, list):
+        operator = "in"
+    if name == "metadata" and path:
+        name = f"metadata.{path}"
+    if said in ("is", "nis") and name == "tags":
+        # An empty list of tags counts as none to the clients.
+        return {name: {"exists": said == "nis"}}
+    if name in ("input.content", "output.content") and operator != "contains":
+        return _content(name, said, value)
+    return _negated(said, {name: _compared(operator, said, value)})
+
+
+def _special(kind: str) -> tuple[str, ...]:
+    if kind == "threads":
+        return ("participantIdentifiers", "scoreValue", "stepName", "stepOutput", "stepType")
+    return {"generations": ("participant", "score"), "steps": ("participantIdentifiers",)}.get(kind, ("participant",))
+
+
+def _compared(operator: str, said: str, value: Any) -> Document:
+    if said in ("is", "nis"):
+        if value is None:
+            return {"exists": said == "nis"}
+        return {"eq" if said == "is" else "ne": value}
+    if operator == "contains":
+        # The callers pass plain text; only one that writes wildcards means them, and at the ends they say no more.
+        return {"contains": str(value).strip("%")}
+    return {operator: value}
+
+
+def _negated(said: str, document: Document) -> Document:
+    return {"not": document} if said == "nilike" else document
+
+
+def _content(name: str, said: str, value: Any) -> Document:
+    """A payload is searched, never compared: equality becomes containment of the text."""
+    if said in ("is", "nis") and value is None:
+        raise BadFilter(name, said, "ilike or nilike with a text")
+    found = {name: {"contains": str(value)}}
+    return {"not": found} if said in ("neq", "nin") else found
+
+
+def _score(kind: str, operator: str, said: str, value: Any, path: Any) -> Document:
+    inner: Document = {"value": _compared(operator, said, value)}
+    if path:
+        inner["name"] = str(path)
+    if said in ("is", "nis") and value is None:
+        inner.pop("value")
+        wanted = said == "nis"
+        found: Document = {"scores": {"some" if wanted else "none": inner}}
+        if kind == "generations":
+            return found
+        return {"steps": {"some": found}} if wanted else {"not": {"steps": {"some": {"scores": {"some": inner}}}}}
+    if kind == "threads":
+        return {"or": [{"steps": {"some": {"scores": {"some": inner}}}}, {"scores": {"some": inner}}]}
+    return {"scores": {"some": inner}}
+
+
+def _users(project: Project, kind: str, said: str, value: Any) -> Document:
+    """What belongs to users of these identifiers: steps, generations and scores through their threads."""
+    negated = said in ("nin", "neq", "nilike")
+    if said in ("is", "nis") and value is None:
+        name = "metadata.userId" if kind in ("threads", "generations") else "threadId"
+        return {name: {"exists": said == "nis"}}
+    wanted = [str(one) for one in (value if isinstance(value, list) else [value])]
+    known = Participant.objects.in_project(project.pk).filter(identifier__in=wanted)
+    users = sorted({*wanted, *known.values_list("public_id", flat=True)})
+    direct: Document = {"metadata.userId": {"in": users}}
+    if kind == "threads":
+        found = direct
+    else:
+        theirs = Thread.objects.in_project(project.pk).filter(user_id__in=users).order_by("-last_activity_at")
+        threads = list(theirs.values_list("public_id", flat=True)[:_THREADS_OF_USERS])
+        through: Document = {"threadId": {"in": threads}}
+        found = {"or": [direct, through]} if kind in ("steps", "generations") else through
+    return {"not": found} if negated else found

@@ -1,0 +1,221 @@
+"""`/api/graphql` and the three posts beside it, as Literal AI's clients send them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final
+
+import orjson
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
+from django.views.decorators.csrf import csrf_exempt
+from graphql import DocumentNode, ExecutionResult, GraphQLError, execute_sync
+
+from generations import access, attachments, datasets, experiments, paging, prompts, recording
+from generations.access import Scope
+from generations.filters import BadFilter
+from generations.literal import mutations, nodes, schema
+from generations.literal.loading import Context
+from generations.records import InvalidRecord, is_uuid
+
+log = logging.getLogger(__name__)
+View = Callable[..., HttpResponse]
+
+_EXPECTED: Final = (
+    BadFilter,
+    paging.BadCursor,
+    InvalidRecord,
+    access.NotAllowed,
+    recording.UnknownId,
+    datasets.BadDataset,
+    datasets.NoSuchDataset,
+    experiments.NoSuchExperiment,
+    prompts.NoSuchPrompt,
+)
+_NOTHING: Final = re.compile(r"\s*mutation\s+(?:AddStep|CreateScores)\s*\(\s*\)\s*\{\s*\}\s*")
+"""What the clients make of an empty list: a syntax error, and nothing to do."""
+
+
+class _Refused(Exception):
+    """A request that cannot be answered: the status and the sentence."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+def _door(view: View) -> View:
+    """Gate a view by its key; errors are JSON with an `errors` array, which is what the clients look for."""
+
+    @csrf_exempt
+    @wraps(view)
+    def gated(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            if request.method != "POST":
+                raise _Refused(405, "Send a POST.")
+            context = _context(request)
+            return view(request, context, *args, **kwargs)
+        except access.NotAuthenticated as error:
+            return _errors(401, str(error))
+        except access.NotAllowed as error:
+            return _errors(403, str(error))
+        except RequestDataTooBig:
+            return _errors(413, f"The request is larger than {settings.INGEST_MAX_BYTES} bytes.")
+        except _Refused as error:
+            return _errors(error.status, str(error))
+
+    return gated
+
+
+def _context(request: HttpRequest) -> Context:
+    token = request.headers.get("x-api-key") or request.headers.get("authorization", "").removeprefix("Bearer ")
+    grant = access.by_key(token)
+    environment = request.headers.get("x-env") or (grant.key.environment if grant.key else "") or "prod"
+    return Context(grant, base_of(request), environment[:40])
+
+
+def base_of(request: HttpRequest) -> str:
+    """Where we are reached: as set, or as asked."""
+    return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
+
+
+def _errors(status: int, message: str) -> JsonResponse:
+    return JsonResponse({"errors": [{"message": message}]}, status=status)
+
+
+def _body(request: HttpRequest) -> dict[str, Any]:
+    """The JSON object of a request. NaN and lone surrogates get past here and are refused step by step."""
+    try:
+        read = orjson.loads(request.body)
+    except orjson.JSONDecodeError:
+        try:
+            read = json.loads(request.body)
+        except (ValueError, RecursionError) as error:
+            raise _Refused(400, f"The body is not JSON: {error}") from error
+    if not isinstance(read, dict):
+        raise _Refused(400, "The body has to be a JSON object.")
+    return read
+
+
+# ------------------------------------------------------------------------------------------------------------ GraphQL
+@_door
+def graphql(request: HttpRequest, context: Context) -> HttpResponse:
+    """Answer one operation. A batch of steps is written in one go, each alias with a result of its own."""
+    body = _body(request)
+    text, variables = body.get("query"), body.get("variables") or {}
+    if not isinstance(text, str) or not isinstance(variables, dict) or len(text) > schema.MAX_DOCUMENT:
+        raise _Refused(400, f"Send a query (a text of at most {schema.MAX_DOCUMENT} characters) and variables.")
+    if _NOTHING.fullmatch(text):
+        return JsonResponse({"data": {}})
+    parsed = schema.document(text)
+    if not isinstance(parsed, DocumentNode):
+        return JsonResponse({"errors": [{"message": error.message} for error in parsed]}, status=400)
+    steps = schema.only_steps(parsed, variables)
+    if steps is not None:
+        results = mutations.ingest(context, [given for _, given in steps])
+        return _json({"data": {alias: result for (alias, _), result in zip(steps, results, strict=True)}})
+    result = execute_sync(
+        schema.SCHEMA,
+        parsed,
+        context_value=context,
+        variable_values=variables,
+        operation_name=body.get("operationName") if isinstance(body.get("operationName"), str) else None,
+    )
+    return _json(_answer(result))
+
+
+def _answer(result: ExecutionResult) -> dict[str, Any]:
+    answer: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        answer["errors"] = [{"message": _message(error), "path": error.path} for error in result.errors]
+    return answer
+
+
+def _message(error: GraphQLError) -> str:
+    """What the client is told: our own sentences as they are, of anything else only that it happened."""
+    original = error.original_error
+    if original is None or isinstance(original, _EXPECTED):
+        return error.message
+    log.error("A query of the Literal AI interface failed", exc_info=original)
+    return "Something went wrong here. It is in the server's log."
+
+
+def _json(answer: dict[str, Any]) -> HttpResponse:
+    try:
+        packed = orjson.dumps(answer)
+    except TypeError:  # an integer beyond 64 bits
+        packed = json.dumps(answer).encode()
+    return HttpResponse(packed, content_type="application/json")
+
+
+# ---------------------------------------------------------------------------------------------------- beside GraphQL
+@_door
+def my_project(request: HttpRequest, context: Context) -> HttpResponse:
+    """The project of the key."""
+    return JsonResponse({"projectId": str(context.project.pk)})
+
+
+@_door
+def export_dataset(request: HttpRequest, context: Context) -> HttpResponse:
+    """A dataset by id or name with all its items; null when there is none: a 404 would raise in the clients."""
+    context.grant.need(Scope.READ)
+    body = _body(request)
+    id, name = body.get("id"), body.get("name")
+    row = None
+    if isinstance(id, str) and is_uuid(id):
+        row = datasets.find(context.grant, id)
+    elif isinstance(name, str) and name:
+        row = datasets.named(context.grant, name)
+    if row is None:
+        return JsonResponse({"data": None})
+    items = [nodes.dataset_item(item) for item in reversed(datasets.items(row))]
+    return _json({"data": {**nodes.dataset(row), "items": items}})
+
+
+@_door
+def sign_upload(request: HttpRequest, context: Context) -> HttpResponse:
+    """Where and how to put a file. The address carries its own permission: the clients send no key to it."""
+    context.grant.need(Scope.INGEST)
+    body = _body(request)
+    mime = body.get("contentType")
+    mime = mime if isinstance(mime, str) and len(mime) <= 200 else None
+    key = attachments.new_key(context.project)
+    token = attachments.upload_token(context.project, key, mime)
+    return JsonResponse(
+        {
+            "post": {
+                "url": f"{context.base.rstrip('/')}/api/upload/{token}",
+                "fields": {"key": key, "Content-Type": mime or "application/octet-stream"},
+                "uploadType": "multipart",
+            },
+            "signedUrl": context.base.rstrip("/") + attachments.path(key, mime),
+        }
+    )
+
+
+@csrf_exempt
+def upload(request: HttpRequest, token: str) -> HttpResponse:
+    """Take the file that `sign_upload` allowed: a form with a part `file`, or the bytes themselves."""
+    if request.method not in ("POST", "PUT"):
+        return _errors(405, "Send a POST with the file, or a PUT.")
+    try:
+        allowed = attachments.upload_of(token)
+        if request.method == "POST" and request.content_type == "multipart/form-data":
+            part = request.FILES.get("file")
+            if part is None:
+                return _errors(400, "The form has no part 'file'.")
+            size = attachments.save(allowed["key"], part)
+        else:
+            size = attachments.save(allowed["key"], io.BytesIO(request.body))
+    except attachments.BadSignature as error:
+        return _errors(403, str(error))
+    except (RequestDataTooBig, MultiPartParserError) as error:
+        return _errors(413 if isinstance(error, RequestDataTooBig) else 400, str(error))
+    return JsonResponse({"key": allowed["key"], "size": size})

@@ -1,0 +1,210 @@
+"""Prompts and their immutable versions: got or created by content, labelled, rolled out by weight."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+from django.db import transaction
+from django.utils import timezone
+
+from generations import records
+from generations.access import Grant, Scope, audit
+from generations.cleaning import clean_json, clean_string
+from generations.models import Prompt, PromptVersion
+from generations.records import InvalidRecord, Json
+
+MAX_NAME: Final = 200
+MAX_TEMPLATE: Final = 4 << 20
+_VARIABLE: Final = re.compile(r"\{\{\{?\s*[#^&/]?\s*([\w.\-]+)\s*\}?\}\}")
+_NOT_CONTENT: Final = frozenset({"uuid", "templated"})
+
+
+class NoSuchPrompt(LookupError):
+    """The project has no such prompt or version."""
+
+
+def named(grant: Grant, name: str) -> Prompt | None:
+    """The project's prompt of this name, or None. Needs `read`."""
+    grant.need(Scope.READ)
+    return Prompt.objects.filter(project=grant.project, name=clean_string(name)).first()
+
+
+def found(grant: Grant, prompt_id: str) -> Prompt | None:
+    """The project's prompt of this id, or None. Needs `read`."""
+    grant.need(Scope.READ)
+    try:
+        key = uuid.UUID(prompt_id)
+    except ValueError:
+        return None
+    return Prompt.objects.filter(project=grant.project, pk=key).first()
+
+
+def get_or_create(grant: Grant, name: str, description: str = "") -> Prompt:
+    """The prompt of this name, made when there is none. Needs `write`. Safe to call at once from many."""
+    grant.need(Scope.WRITE)
+    clean = clean_string(name).strip()
+    if not clean or len(clean) > MAX_NAME:
+        raise InvalidRecord("name", name, f"a text of 1 to {MAX_NAME} characters")
+    with transaction.atomic():
+        prompt, made = Prompt.objects.get_or_create(
+            project=grant.project, name=clean, defaults={"description": clean_string(description)}
+        )
+        if made:
+            audit(grant, "prompt.create", "prompt", str(prompt.pk), {"name": clean})
+    return prompt
+
+
+def versions(grant: Grant, prompt: Prompt) -> list[PromptVersion]:
+    """The versions of a prompt, the newest first, without drafts. Needs `read`."""
+    grant.need(Scope.READ)
+    rows = PromptVersion.objects.in_project(grant.project.pk).filter(prompt_uid=prompt.pk, version__gte=0)
+    return list(rows.order_by("-version"))
+
+
+def version(grant: Grant, version_id: str) -> PromptVersion | None:
+    """The version of this id, or None. Needs `read`."""
+    grant.need(Scope.READ)
+    key = records.uid(grant.project.pk, "prompt_version", version_id)
+    row: PromptVersion | None = PromptVersion.objects.in_project(grant.project.pk).filter(uid=key).first()
+    return row
+
+
+def drawn(grant: Grant, prompt: Prompt, number: int | None = None) -> PromptVersion | None:
+    """The version of this number; without one, drawn by the weights of the rollout, or else the newest."""
+    grant.need(Scope.READ)
+    rows = PromptVersion.objects.in_project(grant.project.pk).filter(prompt_uid=prompt.pk, version__gte=0)
+    if number is None:
+        weights = {int(part["version"]): float(part["rollout"]) for part in prompt.rollout if part["rollout"] > 0}
+        if weights:
+            number = random.choices(list(weights), list(weights.values()))[0]  # noqa: S311  (a draw, not a secret)
+    chosen = rows if number is None else rows.filter(version=number)
+    row: PromptVersion | None = chosen.order_by("-version").first()
+    return row
+
+
+def add_version(
+    grant: Grant,
+    prompt: Prompt,
+    *,
+    template_messages: Sequence[Json] | None = None,
+    template: str | None = None,
+    settings: Mapping[str, Json] | None = None,
+    tools: Sequence[Json] | None = None,
+    input_defaults: Mapping[str, Json] | None = None,
+    description: str = "",
+    model_id: str | None = None,
+    provider: str | None = None,
+    is_draft: bool = False,
+    metadata: Mapping[str, Json] | None = None,
+) -> PromptVersion:
+    """The version of this content, or a new one with the next number, from 0. Needs `write`.
+
+    Two versions are of the same content whatever their messages' uuids and their settings' provider. Drafts have
+    numbers below 0 and are always new.
+    """
+    grant.need(Scope.WRITE)
+    messages = None if template_messages is None else clean_json("templateMessages", template_messages, MAX_TEMPLATE)
+    chosen = clean_json("settings", dict(settings or {}), MAX_TEMPLATE)
+    offered = clean_json("tools", list(tools or []), MAX_TEMPLATE)
+    text = None if template is None else clean_string(template)
+    content = _content(messages, text, chosen, offered)
+    with transaction.atomic():
+        # The prompt's row is the lock under which numbers are given out.
+        Prompt.objects.select_for_update().get(pk=prompt.pk)
+        rows = PromptVersion.objects.in_project(grant.project.pk).filter(prompt_uid=prompt.pk)
+        if not is_draft:
+            same: PromptVersion | None = rows.filter(content_hash=content, version__gte=0).order_by("-version").first()
+            if same is not None:
+                return same
+        numbers = rows.filter(version__lt=0) if is_draft else rows.filter(version__gte=0)
+        last = numbers.order_by("version" if is_draft else "-version").values_list("version", flat=True).first()
+        step = -1 if is_draft else 1
+        number = (-1 if is_draft else 0) if last is None else last + step
+        public_id = records.new_id()
+        row: PromptVersion = PromptVersion.objects.create(
+            project=grant.project,
+            uid=records.uid(grant.project.pk, "prompt_version", public_id),
+            public_id=public_id,
+            prompt_uid=prompt.pk,
+            version=number,
+            content_hash=content,
+            template_messages=None if messages is None else [_identified(m) for m in messages],
+            template=text,
+            inputs=variables_of(messages, text),
+            input_defaults=dict(input_defaults or {}),
+            model_id=model_id,
+            provider=provider or _text(chosen.get("provider")),
+            settings=chosen,
+            tools=offered,
+            description=clean_string(description),
+            metadata=dict(metadata or {}),
+            created_at=timezone.now(),
+        )
+        if number == 0:
+            Prompt.objects.filter(pk=prompt.pk).update(rollout=[{"version": 0, "rollout": 100}])
+        audit(grant, "prompt.version", "prompt", str(prompt.pk), {"version": number})
+    return row
+
+
+def roll_out(grant: Grant, prompt: Prompt, weights: Sequence[Mapping[str, Any]]) -> Prompt:
+    """Replace the weights by which versions are drawn. Needs `write`. Raises InvalidRecord, NoSuchPrompt."""
+    grant.need(Scope.WRITE)
+    clean: list[dict[str, float | int]] = []
+    for n, part in enumerate(weights):
+        number, weight = part.get("version"), part.get("rollout")
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise InvalidRecord(f"rollouts[{n}].version", number, "a version's number")
+        if not isinstance(weight, int | float) or isinstance(weight, bool) or not 0 <= weight <= 1e6:
+            raise InvalidRecord(f"rollouts[{n}].rollout", weight, "a weight, 0 or more")
+        clean.append({"version": number, "rollout": weight})
+    rows = PromptVersion.objects.in_project(grant.project.pk).filter(prompt_uid=prompt.pk)
+    there = set(rows.filter(version__in=[part["version"] for part in clean]).values_list("version", flat=True))
+    missing = [part["version"] for part in clean if part["version"] not in there]
+    if missing:
+        raise NoSuchPrompt(f"The prompt '{prompt.name}' has no version {missing[0]}.")
+    with transaction.atomic():
+        Prompt.objects.filter(pk=prompt.pk).update(rollout=clean)
+        audit(grant, "prompt.rollout", "prompt", str(prompt.pk), {"rollout": clean})
+    prompt.rollout = clean
+    return prompt
+
+
+def variables_of(messages: Sequence[Json] | None, template: str | None) -> list[str]:
+    """The names between double braces, in the order of their first appearance."""
+    texts = [template or ""]
+    for message in messages or ():
+        content = message.get("content") if isinstance(message, Mapping) else None
+        parts = content if isinstance(content, list) else [content]
+        texts += [part.get("text") or "" if isinstance(part, Mapping) else str(part or "") for part in parts]
+    return list(dict.fromkeys(name for text in texts for name in _VARIABLE.findall(text)))
+
+
+def _content(messages: Json, template: str | None, settings: Mapping[str, Json], tools: Json) -> bytes:
+    """What makes two versions the same: all but uuids, `templated` marks and the provider."""
+    plain = [
+        {key: value for key, value in message.items() if key not in _NOT_CONTENT and value is not None}
+        if isinstance(message, Mapping)
+        else message
+        for message in messages or ()
+    ]
+    chosen = {key: value for key, value in settings.items() if key != "provider"}
+    said = orjson.dumps([plain, template or "", chosen, tools or []], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(said, digest_size=16).digest()
+
+
+def _identified(message: Json) -> Json:
+    """A template message with a uuid, by which rendered messages are linked to it."""
+    if not isinstance(message, Mapping):
+        return message
+    rest = {key: value for key, value in message.items() if key != "templated"}
+    return {**rest, "uuid": message.get("uuid") or str(uuid.uuid4())}
+
+
+def _text(value: Json) -> str | None:
+    return value if isinstance(value, str) else None
