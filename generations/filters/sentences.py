@@ -53,7 +53,9 @@ def _none(kind: str, some: Some) -> str:
 def _some(how: str, kind: str, some: Some) -> str:
     relation = catalogue(kind).relation(some.relation)
     text = f"{how} {relation.sentence}"
-    return text if some.condition is None else f"{text} has {_said(relation.kind, some.condition, inside=True)}"
+    if some.condition is None:
+        return f"there is {text}"
+    return f"{text} has {_said(relation.kind, some.condition, inside=True)}"
 
 
 def _comparison(field: Field, leaf: Leaf) -> str:
