@@ -56,7 +56,7 @@ class Block:
 
 @dataclass(slots=True)
 class Card:
-    """A message. `anchor` names it on the page; `blocks` is empty when it is folded, and `teaser` says what is in it."""
+    """A message. `anchor` names it on the page. One that is folded has no blocks, and `teaser` says what is in it."""
 
     role: str
     title: str

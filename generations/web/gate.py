@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, Final, ParamSpec
+from typing import Concatenate, Final, ParamSpec, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -89,6 +89,6 @@ def page(scope: Scope = Scope.READ) -> Callable[[Callable[Concatenate[HttpReques
             except access.NotAllowed as error:
                 return render(request, "403.html", {"reason": str(error)}, status=403)
 
-        return enter
+        return cast(View[P], enter)
 
     return decorate

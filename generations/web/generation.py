@@ -318,7 +318,7 @@ def _file(said: Mapping[str, Json], place: str, value: Json) -> HttpResponse:
 @page()
 @require_safe
 def messages(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
-    """Messages `from` to before `to` of a long conversation, as cards; or one, `only`, that the page had no room for."""
+    """Messages `from` to before `to` of a long conversation, as cards: those that its page had no room for."""
     bundle = found(grant, id)
     said = document(bundle)
     spoken = said.get("messages")

@@ -8,17 +8,17 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
-from generations import bundles, datasets, exporting, recording
+from generations import bundles, datasets, recording
 from generations.access import Grant, Scope
+from generations.exporting import writers
 from generations.models import Dataset, Generation
 from generations.records import InvalidRecord
-from generations.web import annotations, exports
+from generations.web import doors, exports, judging
 from generations.web.frame import show
 from generations.web.gate import page
-from generations.web.listing import OPERATORS, Listing, listing, options, plain_address
+from generations.web.listing import OPERATORS, listing, options, plain_address
 from generations.web.sessions import safe_next
 
 MOST_AT_ONCE: Final = 200
@@ -39,8 +39,8 @@ def generations(request: HttpRequest, grant: Grant) -> HttpResponse:
         "options": options("generations"),
         "operators": OPERATORS,
         "datasets": list(Dataset.objects.filter(project=grant.project).order_by("name")[:200]),
-        "formats": exporting.FORMATS,
-        "others": others(made, grant, "generations"),
+        "formats": writers.FORMATS,
+        "others": doors.others(made, grant),
         "is_empty": not made.rows and not made.is_filtered and not made.text and not made.problem,
         "server": f"{request.scheme}://{request.get_host()}",
     }
@@ -53,15 +53,6 @@ def generations(request: HttpRequest, grant: Grant) -> HttpResponse:
         part="generations/_list.html",
         status=made.status,
     )
-
-
-def others(made: Listing, grant: Grant, kind: str) -> list[tuple[str, str]]:
-    """The same page at the other doors: (name, address)."""
-    asked = urlencode({"project": grant.project.slug})
-    query = made.query.copy()
-    query.setdefault("limit", str(made.limit))
-    tail = f"{asked}&{query.urlencode()}"
-    return [("JSON", f"/api/{kind}?{tail}")]
 
 
 @page(Scope.WRITE)
@@ -78,14 +69,14 @@ def bulk(request: HttpRequest, grant: Grant) -> HttpResponse:
             case "tag":
                 said = _tag(request, grant, ids)
             case "dataset":
-                name = annotations.collect(request, grant, ids)
+                name = judging.collect(request, grant, ids)
                 said = f"Added {_counted(len(ids))} to the dataset {name}."
             case "export":
                 document = {"id": {"$in": ids}}
                 return exports.begin(request, grant, kind="generations", document=document, order=None)
             case _:
-                raise annotations.Refused("Say what to do: tag, dataset or export.")
-    except (annotations.Refused, InvalidRecord, datasets.BadDataset, datasets.NoSuchDataset) as error:
+                raise judging.Refused("Say what to do: tag, dataset or export.")
+    except (judging.Refused, InvalidRecord, datasets.BadDataset, datasets.NoSuchDataset) as error:
         messages.error(request, str(error))
     else:
         messages.success(request, said)
@@ -93,9 +84,9 @@ def bulk(request: HttpRequest, grant: Grant) -> HttpResponse:
 
 
 def _tag(request: HttpRequest, grant: Grant, ids: list[str]) -> str:
-    tags = annotations.split(request.POST.get("tags", ""))
+    tags = judging.split(request.POST.get("tags", ""))
     if not tags:
-        raise annotations.Refused("Say which tags to add, by commas.")
+        raise judging.Refused("Say which tags to add, by commas.")
     changed = recording.retag(grant.project, "generation", ids, add=tags)
     return f"Tagged {_counted(changed)} with {', '.join(tags)}."
 

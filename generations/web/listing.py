@@ -277,7 +277,7 @@ def dynamic(kind: str) -> frozenset[str]:
     return frozenset(one.path for one in options(kind) if one.is_dynamic)
 
 
-# ------------------------------------------------------------------------------------------------ from a row to the list
+# ----------------------------------------------------------------------------------------------- from a row to the list
 def back(request: HttpRequest, grant: Grant, name: str) -> str:
     """The list that the page was opened from."""
     carried = request.GET.get("list", "")

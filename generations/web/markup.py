@@ -30,6 +30,8 @@ CHUNK: Final = 64 * 1024
 MARKDOWN_LIMIT: Final = 32 * 1024
 MOST_MARKS: Final = 200
 MOST_COLOURED: Final = 8
+SHORT: Final = 3
+"""Values of at most this many characters are marked only where they are whole words."""
 
 # How much of which language is coloured: the lexers of others take time that grows with the square of hostile text,
 # and these stay below a third of a second (measured with repetitions of every character that opens something).
@@ -133,22 +135,28 @@ def plain(
 
 
 def _found(text: str, start: int, end: int, variables: Variables) -> list[Span]:
-    """Where values stand in the text, longest value first where two would overlap."""
+    """Where values stand in the text, longest value first where two would overlap; short ones as whole words only."""
     taken: list[Span] = []
     for name, value in sorted(variables.values.items(), key=lambda pair: -len(pair[1])):
-        if len(value.strip()) < 2:
+        if not value.strip():
             continue
         at = text.find(value, start, end)
         while at != -1 and len(taken) < MOST_MARKS:
             until = at + len(value)
-            if all(until <= first or at >= last for first, last, _ in taken):
+            is_free = all(until <= first or at >= last for first, last, _ in taken)
+            if is_free and (len(value) > SHORT or _is_word(text, at, until)):
                 taken.append((at, until, name))
             at = text.find(value, until, end)
     return sorted(taken)
 
 
+def _is_word(text: str, start: int, end: int) -> bool:
+    around = text[max(0, start - 1) : start] + text[end : end + 1]
+    return not any(character.isalnum() for character in around)
+
+
 def _marked(text: str, start: int, end: int, spans: Sequence[Span]) -> str:
-    pieces = []
+    pieces: list[str] = []
     at = start
     for first, last, name in spans:
         if first >= end:
@@ -225,9 +233,10 @@ def markdown(text: str, room: int = CHUNK) -> Shown | None:
     return Shown(SafeString(html)) if weight(html) <= room else None
 
 
-_TAGS: Final = set(
-    "a blockquote br code del em h1 h2 h3 h4 h5 h6 hr li ol p pre s span strong table tbody td th thead tr ul".split()
-)
+_TAGS: Final = {
+    "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre",
+    "s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+}  # fmt: skip
 
 
 @cache

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from generations import bundles
 from generations.access import Grant
 from generations.models import Generation, Step
-from generations.web import conversation
+from generations.web import conversation, doors
 from generations.web import listing as lists
 from generations.web.conversation import Reading
 from generations.web.frame import show
@@ -53,6 +53,7 @@ def steps(request: HttpRequest, grant: Grant) -> HttpResponse:
         return redirect(plain)
     made = listing(request, grant, "steps")
     context = {"listing": made, "options": options("steps"), "operators": OPERATORS}
+    context["others"] = doors.others(made, grant)
     template, part = "steps/page.html", "steps/_list.html"
     return show(request, grant, template, context, here="steps", part=part, status=made.status)
 

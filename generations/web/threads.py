@@ -15,8 +15,8 @@ from generations.access import Grant
 from generations.bundles import Bundle
 from generations.filters import BadFilter
 from generations.models import Generation, Score, Step, Thread
+from generations.web import doors, markup
 from generations.web import listing as lists
-from generations.web import markup
 from generations.web.frame import show
 from generations.web.gate import page
 from generations.web.listing import OPERATORS, listing, options, plain_address
@@ -64,6 +64,7 @@ def threads(request: HttpRequest, grant: Grant) -> HttpResponse:
         "rows": [(row, totals.get(row.public_id, {"count": 0})) for row in rows],
         "options": options("threads"),
         "operators": OPERATORS,
+        "others": doors.others(made, grant),
     }
     template, part = "threads/page.html", "threads/_list.html"
     return show(request, grant, template, context, here="threads", part=part, status=made.status)
@@ -72,7 +73,7 @@ def threads(request: HttpRequest, grant: Grant) -> HttpResponse:
 @page()
 @require_safe
 def thread(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
-    """A thread: its calls in order, and its steps. Paged from the beginning, or from the end with `?order=-timestamp`."""
+    """A thread: its calls in order, and its steps. Paged from either end: `?order=-timestamp` begins at the last."""
     pk = grant.project.pk
     row = Thread.objects.by_ids(pk, "thread", [id]).first() if "\0" not in id else None
     if row is None:

@@ -1,0 +1,82 @@
+"""The page of a list at the other doors: as JSON over REST, as CSV, and as a query in GraphiQL."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, Final
+
+import orjson
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_safe
+
+from generations import filters
+from generations.access import Grant
+from generations.exporting import columns, rows, writers
+from generations.filters import And, Condition, Leaf, Not, Or
+from generations.filters.fields import joined
+from generations.web.gate import page
+from generations.web.listing import Listing, listing
+
+AS_CSV: Final = ("generations", "steps", "threads")
+OVER_REST: Final = ("generations",)
+IN_GRAPHQL: Final = ("generations",)
+
+
+def others(made: Listing, grant: Grant) -> list[tuple[str, str]]:
+    """(name, address) of the same filter, order and place at the other doors."""
+    slug = grant.project.slug
+    query = made.query.copy()
+    query.setdefault("limit", str(made.limit))
+    found = []
+    if made.kind in OVER_REST:
+        found.append(("JSON", f"/api/{made.kind}?{urlencode({'project': slug})}&{query.urlencode()}"))
+    if made.kind in AS_CSV:
+        found.append(("CSV", f"{reverse('web:csv', args=[slug, made.kind])}?{query.urlencode()}"))
+    if made.kind in IN_GRAPHQL:
+        variables = orjson.dumps({"where": where(made.condition)} if made.condition else {}).decode()
+        found.append(("GraphQL", f"/graphql/?{urlencode({'project': slug, 'variables': variables})}"))
+    return found
+
+
+def where(condition: Condition) -> dict[str, Any]:
+    """The condition as a `where` of GraphQL's."""
+    if isinstance(condition, Leaf):
+        ((_, said),) = filters.to_document(condition).items()
+        compared = {op.removeprefix("$"): value for op, value in (said if _is_said(said) else {"eq": said}).items()}
+        inner: Any = compared if not condition.path else [{"path": joined(condition.path), **compared}]
+        for name in reversed(condition.field.split(".")):
+            inner = {name: inner}
+        return dict(inner)
+    if isinstance(condition, And | Or):
+        return {"and" if isinstance(condition, And) else "or": [where(part) for part in condition.parts]}
+    if isinstance(condition, Not):
+        return {"not": where(condition.part)}
+    return {condition.relation: {"some": where(condition.condition) if condition.condition else {}}}
+
+
+def _is_said(said: Any) -> bool:
+    return isinstance(said, dict) and all(name.startswith("$") for name in said)
+
+
+@page()
+@require_safe
+def as_csv(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
+    """The rows of the page that a list's address asks for, as CSV with the columns of an export."""
+    if kind not in AS_CSV:
+        raise Http404("There is no such list as CSV.")
+    made = listing(request, grant, kind)
+    if made.problem:
+        return HttpResponse(f"{made.problem}\n", status=400, content_type="text/plain; charset=utf-8")
+    chosen = columns.flat(kind, columns.chosen(kind, None))
+    file = io.BytesIO()
+    writer = writers.writer("csv", file, chosen, whole=True)
+    keys: list[Any] = [tuple(getattr(row, name) for name in rows.SOURCES[kind].key) for row in made.rows]
+    if keys:
+        for documents in rows.documents(kind, grant.project, keys):
+            writer.write(documents)
+    writer.close()
+    response = HttpResponse(file.getvalue(), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{grant.project.slug}-{kind}.csv"'
+    return response
