@@ -6,8 +6,15 @@ name is the caller's own.
 """
 
 from generations.ingest.rest_amendments import amendment
-from generations.ingest.rest_documents import check_fields, document, needs, score_document, step_document
-from generations.ingest.rest_fields import FEEDBACK, GENERATION, PATHS, SCORE, STEP, STEP_PATHS, path_of
+from generations.ingest.rest_documents import (
+    check_fields,
+    document,
+    feedback_document,
+    needs,
+    score_document,
+    step_document,
+)
+from generations.ingest.rest_fields import FEEDBACK, GENERATION, PATHS, SCORE, STEP, STEP_PATHS, groups, path_of
 from generations.ingest.rest_reading import feedback, generation, score, step
 
 __all__ = [
@@ -21,7 +28,9 @@ __all__ = [
     "check_fields",
     "document",
     "feedback",
+    "feedback_document",
     "generation",
+    "groups",
     "needs",
     "path_of",
     "score",

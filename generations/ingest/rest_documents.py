@@ -24,7 +24,7 @@ from generations.ingest.rest_fields import (
 from generations.ingest.rest_parameters import normalized
 from generations.ingest.values import iso, nearest
 from generations.reading import compact
-from generations.records import GenerationRecord, InvalidRecord, Json, ScoreRecord, StepRecord
+from generations.records import FeedbackRecord, GenerationRecord, InvalidRecord, Json, ScoreRecord, StepRecord
 
 _ALWAYS: Final = ("model", "input", "output", "parameters", "usage", "metadata", "performance")
 """Objects that every generation has, empty when nothing of them is known."""
@@ -96,6 +96,12 @@ def score_document(record: ScoreRecord) -> dict[str, Json]:
     return _flat(record, SCORE)
 
 
+def feedback_document(record: FeedbackRecord) -> dict[str, Json]:
+    """The feedback as JSON, with the id of the generation it is on."""
+    on = {} if record.generation_id is None else {"generationId": record.generation_id}
+    return _flat(record, FEEDBACK) | on
+
+
 def picked(document: Mapping[str, Json], fields: Iterable[str]) -> dict[str, Json]:
     """The part of a document that `fields` name, in the document's own order."""
     wanted = set(fields)
@@ -130,16 +136,15 @@ def check_fields(fields: object, *, steps: bool = False) -> tuple[str, ...] | No
     return checked or None
 
 
-def needs(fields: Sequence[str] | None) -> frozenset[str]:
+def needs(fields: Sequence[str] | None, *, steps: bool = False) -> frozenset[str]:
     """Which parts beside the row of facts a document of these fields is made from: some of payload, alternatives,
     scores, feedback and attachments. Lists that show only facts need not read the rest."""
-    parts = frozenset({"payload", "alternatives", "scores", "feedback", "attachments"})
     if fields is None:
-        return parts
+        return frozenset({"payload", "scores", "attachments"} | (set() if steps else {"alternatives", "feedback"}))
     needed: set[str] = set()
     for name in fields:
         head = name.partition(".")[0]
-        if name == "output":
+        if name == "output" and not steps:
             needed |= {"payload", "alternatives"}
         elif name == "output.alternatives":
             needed.add("alternatives")
@@ -152,10 +157,11 @@ def needs(fields: Sequence[str] | None) -> frozenset[str]:
 
 _PAYLOAD: Final = frozenset(
     {
-        "type", "input", "messages", "messageCompletion", "prompt", "completion", "variables", "tools", "logprobs",
-        "attributes", "errorDetail",
+        "type", "input", "output", "messages", "messageCompletion", "prompt", "completion", "variables", "tools",
+        "logprobs", "attributes", "errorDetail", "events",
     }
 )  # fmt: skip
+"""Names whose documents need the payload; `type` does where it was never said."""
 
 
 # ------------------------------------------------------------------------------------------------------------ the parts

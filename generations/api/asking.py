@@ -1,0 +1,172 @@
+"""Questions with a body: the seed's `find` and `aggregate`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from generations import filters, metrics
+from generations.access import Scope
+from generations.api import lists, receive
+from generations.api.answers import answer
+from generations.api.auth import grant_of
+from generations.api.describing import OBJECT, listed, page_of, ref
+from generations.api.operations import operation
+from generations.filters import BadFilter
+from generations.ingest import rest
+from generations.ingest.values import nearest
+from generations.metrics import BadQuery
+from generations.records import Json
+
+router = Router()
+TAG: Final = "Generations"
+ASKED: Final = ("filter", "filters", "sort", "order", "fields", "limit", "after", "before", "count")
+
+_QUESTION: Final = {
+    "type": "object",
+    "properties": {
+        "filter": {**OBJECT, "description": "Paths, each with a value or operators."},
+        "sort": {
+            "description": '`{"timestamp": -1}`, or `"-timestamp"`.',
+            "anyOf": [
+                {"type": "object", "maxProperties": 1, "additionalProperties": {"enum": [1, -1]}},
+                {"type": "string"},
+            ],
+        },
+        "fields": {"type": "array", "items": {"type": "string"}},
+        "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50},
+        "after": {"type": "string"},
+    },
+}
+
+
+@router.post(
+    "/query",
+    **operation(
+        "Find generations by a document",
+        tag=TAG,
+        scope=Scope.READ,
+        sent=_QUESTION,
+        example={
+            "filter": {
+                "model.id": "gpt-4",
+                "feedback.rating": {"$gte": 4},
+                "timestamp": {"$gte": "2026-01-01", "$lte": "2026-01-31"},
+            },
+            "sort": {"timestamp": -1},
+            "limit": 20,
+        },
+        ok={200: page_of(ref("Generation"))},
+    ),
+)
+def query_generations(request: HttpRequest) -> HttpResponse:
+    """`filter` is a document: paths with a value, or with `$gt $gte $lt $lte $ne $in $nin $exists $contains`, joined by
+    `$and`, `$or` and `$not`; the `$` may be left out. A body without `filter` and its companions is itself the filter.
+    """
+    asked = receive.mapping(request, limit=receive.MAX_QUESTION)
+    if asked and not asked.keys() & set(ASKED):
+        asked = {"filter": asked}
+    for name in asked.keys() - set(ASKED):
+        raise BadFilter(name, asked[name], f"a field within 'filter', or {nearest(name, ASKED)}")
+    if "filter" in asked and "filters" in asked:
+        raise BadFilter("filters", asked["filters"], "either filter or filters")
+    fields = _fields(asked.get("fields"))
+    return lists.page(
+        grant_of(request).project,
+        "generations",
+        filters.from_document("generations", asked.get("filter", asked.get("filters"))),
+        lists.generations(fields),
+        order=_order(asked),
+        after=_text("after", asked.get("after")),
+        before=_text("before", asked.get("before")),
+        limit=_limit(asked.get("limit")),
+        count=_flag("count", asked.get("count")),
+    )
+
+
+@router.post(
+    "/aggregate",
+    **operation(
+        "Aggregate generations",
+        tag=TAG,
+        scope=Scope.READ,
+        sent={
+            "anyOf": [
+                {"type": "array", "items": OBJECT},
+                {"type": "object", "required": ["pipeline"], "additionalProperties": False,
+                 "properties": {"pipeline": {"type": "array", "items": OBJECT}}},
+            ]
+        },
+        example=[
+            {
+                "$group": {
+                    "_id": "$model.id",
+                    "totalTokens": {"$sum": "$usage.totalTokens"},
+                    "averageTokens": {"$avg": "$usage.totalTokens"},
+                    "count": {"$sum": 1},
+                }
+            },
+            {"$sort": {"totalTokens": -1}},
+        ],
+        ok={200: listed(OBJECT)},
+    ),
+)  # fmt: skip
+def aggregate_generations(request: HttpRequest) -> HttpResponse:
+    """A pipeline of `$match`, `$group`, `$sort`, `$limit`, `$project` and `$count` stages, as an array or as
+    `{"pipeline": [...]}`. `$group` knows `$sum $avg $min $max $count $percentile`, dotted and compound `_id`, and
+    `$dateTrunc`. A sum of which nothing is known is null.
+    """
+    grant = grant_of(request)
+    body = receive.document(request, limit=receive.MAX_QUESTION)
+    if isinstance(body, dict):
+        if set(body) != {"pipeline"}:
+            raise BadQuery("pipeline", sorted(body), 'an array of stages, or {"pipeline": [...]}')
+        body = body["pipeline"]
+    return answer({"data": metrics.pipeline(grant.project, body)})
+
+
+# ----------------------------------------------------------------------------------------------------------- the parts
+def _fields(value: Json) -> tuple[str, ...] | None:
+    if isinstance(value, dict):
+        # MongoDB's projection: {"input": 1, "usage.cost": true}.
+        for name, wanted in value.items():
+            if wanted not in (1, True):
+                raise BadFilter(f"fields.{name}", wanted, "1; name the fields to show")
+        value = list(value)
+    return rest.check_fields(value)
+
+
+def _order(asked: dict[str, Json]) -> str | None:
+    if asked.get("order") is not None and asked.get("sort") is not None:
+        raise BadFilter("order", asked["order"], "either sort or order")
+    sort = asked.get("sort", asked.get("order"))
+    if isinstance(sort, dict) and len(sort) == 1:
+        path, direction = next(iter(sort.items()))
+        if isinstance(direction, bool) or direction not in (1, -1):
+            raise BadFilter(f"sort.{path}", direction, "1 (smallest first) or -1 (largest first)")
+        return f"-{path}" if direction == -1 else path
+    if sort is None or isinstance(sort, str):
+        return sort or None
+    raise BadFilter("sort", sort, 'one field, such as {"timestamp": -1} or "-timestamp"')
+
+
+def _text(name: str, value: Json) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise BadFilter(name, value, "a text")
+    return value or None
+
+
+def _limit(value: Json) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if value is None:
+        return 50
+    raise BadFilter("limit", value, "a whole number")
+
+
+def _flag(name: str, value: Json) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise BadFilter(name, value, "true or false")
+    return bool(value)

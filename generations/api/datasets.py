@@ -1,0 +1,248 @@
+"""Datasets and their items: listed, made, filled."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Final
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from generations import datasets
+from generations.access import Grant, Scope
+from generations.api import lists, receive
+from generations.api.answers import answer
+from generations.api.auth import grant_of
+from generations.api.describing import closed, listed, page_of, ref
+from generations.api.errors import not_found
+from generations.api.operations import LIMIT, PROJECT, of_list, operation
+from generations.datasets import BadDataset, NewItem
+from generations.filters import BadFilter
+from generations.ingest.values import iso, nearest
+from generations.models import Dataset, DatasetItem
+from generations.paging import MAX_LIMIT, BadCursor
+from generations.records import Json
+
+router = Router()
+TAG: Final = "Datasets"
+_TEXTS: Final[dict[str, Any]] = {"type": "array", "items": {"type": "string"}}
+_ITEM: Final = {
+    "input": "input",
+    "expectedOutput": "expected_output",
+    "metadata": "metadata",
+    "intermediarySteps": "intermediary_steps",
+    "generationId": "generation_id",
+    "stepId": "step_id",
+}
+
+
+@router.get(
+    "",
+    **operation(
+        "List datasets", tag=TAG, scope=Scope.READ, ok={200: page_of(ref("Dataset"))}, query=of_list("datasets")
+    ),
+)
+def list_datasets(request: HttpRequest) -> HttpResponse:
+    """The newest first."""
+    return lists.answered(request, grant_of(request), "datasets", lists.each(document))
+
+
+@router.post(
+    "",
+    **operation(
+        "Make a dataset",
+        tag=TAG,
+        scope=Scope.WRITE,
+        sent=closed(
+            ("name",),
+            name={"type": "string", "minLength": 1, "maxLength": datasets.MAX_NAME},
+            description={"type": "string"},
+            type={"type": "string", "enum": list(datasets.TYPES)},
+            metadata={"type": "object"},
+        ),
+        example={"name": "Hard questions", "description": "Those that went wrong in March"},
+        ok={201: ref("Dataset")},
+    ),
+)
+def make_dataset(request: HttpRequest) -> HttpResponse:
+    """An empty one, of a name that no other dataset of the project has."""
+    asked = _named(receive.mapping(request), ("name", "description", "type", "metadata"))
+    for name in ("name", "description", "type"):
+        if not isinstance(asked.get(name, ""), str):
+            raise BadDataset(name, asked[name], "a text")
+    made = datasets.create(
+        grant_of(request),
+        name=asked.get("name", ""),
+        description=asked.get("description", ""),
+        type=asked.get("type", datasets.TYPES[0]),
+        metadata=asked.get("metadata"),
+    )
+    return answer(document(made), status=201, headers={"Location": f"/api/datasets/{made.pk}"})
+
+
+@router.get(
+    "/{id}",
+    **operation("Get a dataset", tag=TAG, scope=Scope.READ, ok={200: ref("Dataset")}, query=[PROJECT]),
+)
+def get_dataset(request: HttpRequest, id: str) -> HttpResponse:
+    """Without its items."""
+    return answer(document(_dataset(grant_of(request), id)))
+
+
+@router.get(
+    "/{id}/items",
+    **operation(
+        "List a dataset's items",
+        tag=TAG,
+        scope=Scope.READ,
+        ok={200: page_of(ref("DatasetItem"))},
+        query=[
+            {
+                "name": "version",
+                "in": "query",
+                "description": "Of which version; the latest one when absent.",
+                "schema": {"type": "integer", "minimum": 1},
+            },
+            {
+                "name": "after",
+                "in": "query",
+                "description": "`page.next` of the page before.",
+                "schema": {"type": "string"},
+            },
+            LIMIT,
+            PROJECT,
+        ],
+    ),
+)
+def list_items(request: HttpRequest, id: str) -> HttpResponse:
+    """The newest first."""
+    params = request.GET
+    dataset = _dataset(grant_of(request), id)
+    limit = lists.whole("limit", params.get("limit"), 50)
+    if not 1 <= limit <= MAX_LIMIT:
+        raise BadFilter("limit", limit, f"a whole number from 1 to {MAX_LIMIT}")
+    version = lists.whole("version", params.get("version"), 0) or None
+    rows = datasets.items(dataset, version)
+    if after := params.get("after"):
+        last = _item(dataset, after)
+        rows = rows.filter(Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, id__lt=last.id))
+    found = list(rows[: limit + 1])
+    page = {
+        "next": str(found[limit - 1].pk) if len(found) > limit else None,
+        "previous": None,
+        "limit": limit,
+        "order": "-createdAt",
+    }
+    return answer({"data": [item_document(row) for row in found[:limit]], "page": page})
+
+
+@router.post(
+    "/{id}/items",
+    **operation(
+        "Add items to a dataset",
+        tag=TAG,
+        scope=Scope.WRITE,
+        sent={
+            "anyOf": [
+                closed(("items",), items={"type": "array", "items": ref("DatasetItemSent")}),
+                closed(("generationIds",), generationIds=_TEXTS, metadata={"type": ["object", "null"]}),
+                closed(("stepIds",), stepIds=_TEXTS, metadata={"type": ["object", "null"]}),
+            ]
+        },
+        example={"items": [{"input": {"question": "Two and two?"}, "expectedOutput": "Four."}]},
+        ok={201: listed(ref("DatasetItem"))},
+    ),
+)
+def add_items(request: HttpRequest, id: str) -> HttpResponse:
+    """Items written here, or made from generations (what was sent and what was answered) or from steps. All or none of
+    them; they are one new version.
+    """
+    grant = grant_of(request)
+    asked = _named(receive.mapping(request), ("items", "generationIds", "stepIds", "metadata"))
+    sources = asked.keys() - {"metadata"}
+    if len(sources) != 1 or ("items" in asked and "metadata" in asked):
+        raise BadDataset("items", sorted(asked), "one of items, generationIds and stepIds; metadata with the last two")
+    if "items" in asked:
+        made = datasets.add_items(grant, id, [_new(item, n) for n, item in enumerate(_list("items", asked["items"]))])
+    else:
+        name = sources.pop()
+        ids = _list(name, asked[name])
+        if not all(isinstance(one, str) for one in ids):
+            raise BadDataset(name, ids, "a list of ids")
+        add = datasets.add_generations if name == "generationIds" else datasets.add_steps
+        made = add(grant, id, ids, asked.get("metadata"))
+    return answer({"data": [item_document(row) for row in made]}, status=201)
+
+
+def document(row: Dataset) -> Json:
+    """A dataset as JSON."""
+    return {
+        "id": str(row.pk),
+        "name": row.name,
+        "description": row.description,
+        "type": row.type,
+        "metadata": row.metadata,
+        "version": row.version,
+        "createdAt": iso(row.created_at),
+        "updatedAt": iso(row.updated_at),
+    }
+
+
+def item_document(row: DatasetItem) -> Json:
+    """An item as JSON. What is not known has no name in it."""
+    known = {
+        "expectedOutput": row.expected_output,
+        "intermediarySteps": row.intermediary_steps,
+        "generationId": row.generation_id,
+        "stepId": row.step_id,
+    }
+    return {
+        "id": str(row.pk),
+        "datasetId": str(row.dataset_id),
+        "input": row.input,
+        "metadata": row.metadata,
+        "createdAt": iso(row.created_at),
+        **{name: value for name, value in known.items() if value is not None},
+    }
+
+
+def _dataset(grant: Grant, id: str) -> Dataset:
+    found = datasets.find(grant, id)
+    if found is None:
+        raise not_found("dataset", id)
+    return found
+
+
+def _item(dataset: Dataset, id: str) -> DatasetItem:
+    try:
+        found = DatasetItem.objects.filter(dataset=dataset, pk=uuid.UUID(id)).first()
+    except ValueError:
+        found = None
+    if found is None:
+        raise BadCursor("after", id, "the `next` of a page of this dataset's items")
+    return found
+
+
+def _named(asked: dict[str, Json], known: tuple[str, ...], path: str = "") -> dict[str, Json]:
+    for name in asked:
+        if name not in known:
+            raise BadDataset(path + name, asked[name], nearest(name, known))
+    return asked
+
+
+def _list(name: str, value: Json) -> list[Json]:
+    if not isinstance(value, list):
+        raise BadDataset(name, value, "a list")
+    return value
+
+
+def _new(item: Json, place: int) -> NewItem:
+    path = f"items[{place}]"
+    if not isinstance(item, dict):
+        raise BadDataset(path, item, "an object")
+    values = {_ITEM[name]: value for name, value in _named(item, tuple(_ITEM), f"{path}.").items()}
+    for name in ("generationId", "stepId"):
+        if not isinstance(item.get(name), str | None):
+            raise BadDataset(f"{path}.{name}", item[name], "a text")
+    return NewItem(**{"input": None, **values})

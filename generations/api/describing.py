@@ -1,0 +1,154 @@
+"""What the OpenAPI page says of the documents: schemas made from the same tables by which they are read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from generations import filters
+from generations.cleaning import MAX_INT
+from generations.ingest import values
+from generations.ingest.rest_fields import (
+    GENERATION,
+    OWN_METADATA,
+    READ_ONLY,
+    Slot,
+)
+
+Schema = dict[str, Any]
+
+OBJECT: Final[Schema] = {"type": "object", "additionalProperties": True}
+TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+_KINDS: Final[dict[Any, Schema]] = {
+    values.text: {"type": "string"},
+    values.identifier: {"type": "string"},
+    values.whole: {"type": "integer", "minimum": 0, "maximum": MAX_INT},
+    values.number: {"type": "number"},
+    values.positive: {"type": "number", "minimum": 0},
+    values.rating: {"type": "number", "minimum": 1, "maximum": 5},
+    values.money: {"type": "number", "minimum": 0},
+    values.flag: {"type": "boolean"},
+    values.moment: TIME,
+    values.mapping: OBJECT,
+    values.array: {"type": "array", "items": {}},
+    values.objects: {"type": "array", "items": OBJECT},
+    values.texts: {"type": "array", "items": {"type": "string"}},
+    values.anything: {},
+}
+_PARTS: Final = {
+    "output.alternatives": "Alternative",
+    "feedback": "Feedback",
+    "scores": "NestedScore",
+    "attachments": "Attachment",
+}
+_SENTENCES: Final = {
+    "id": "The caller's own id; one that is known already is merged into. Made when absent.",
+    "timestamp": "When the call began: ISO 8601, or seconds or milliseconds since 1970. Shown in UTC.",
+    "input.content": 'A text (the prompt), `{"messages": [...]}` or a list of messages (a chat), or any other JSON.',
+    "output.content": "A text, a message with its role, or any other JSON.",
+    "parameters": "The settings of the call. topP, maxTokens, stopSequences, presencePenalty and frequencyPenalty "
+    "are also read by the names that OpenAI and Anthropic give them; any other name is kept as it is.",
+    "usage.cost": "Reckoned from the model's price when absent, null when no price is known.",
+    "usage.promptTokens": "Gross: with those read from and written to a cache.",
+    "usage.completionTokens": "Gross: with those spent on reasoning.",
+    "metadata": "requestId, userId, sessionId, functionId, workflowId, agentId and tags; any other name is yours.",
+    "feedback": "The latest feedback.",
+}
+
+
+def ref(name: str) -> Schema:
+    """A reference to a schema of the page."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def page_of(schema: Schema) -> Schema:
+    """The schema of a page of a list."""
+    return {
+        "type": "object",
+        "required": ["data", "page"],
+        "additionalProperties": False,
+        "properties": {"data": {"type": "array", "items": schema}, "page": ref("Page"), "count": ref("Count")},
+    }
+
+
+def listed(schema: Schema) -> Schema:
+    """The schema of all of a list at once."""
+    return {"type": "object", "required": ["data"], "properties": {"data": {"type": "array", "items": schema}}}
+
+
+def closed(required: Iterable[str] = (), /, **properties: Schema) -> Schema:
+    """The schema of an object with these names and no others."""
+    return {
+        "type": "object",
+        "required": list(required),
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
+# ---------------------------------------------------------------------------------------------------- from the tables
+def of_table(
+    table: Mapping[str, Slot],
+    *,
+    sent: bool,
+    required: Iterable[str] = (),
+    own_metadata: Mapping[str, Slot] | None = None,
+    sentences: Mapping[str, str] | None = None,
+    leave_out: Iterable[str] = (),
+) -> Schema:
+    """The schema of the documents of a table: as they are shown, or, where null empties a field, as they are `sent`."""
+    whole = closed(required)
+    for path, slot in table.items():
+        if path in leave_out:
+            continue
+        group, _, leaf = path.rpartition(".")
+        place = whole["properties"]
+        if group:
+            place = place.setdefault(group, _emptied(closed()) if sent else closed())["properties"]
+        place[leaf] = _of_slot(path, slot, sent, own_metadata)
+        if sentences and path in sentences:
+            place[leaf] = {**place[leaf], "description": sentences[path]}
+    for name in sorted(READ_ONLY) if own_metadata is not None else ():
+        whole["properties"][name] = {"description": "Ignored."} if sent else TIME
+    return whole
+
+
+def _of_slot(path: str, slot: Slot, sent: bool, own_metadata: Mapping[str, Slot] | None) -> Schema:
+    if own_metadata is not None and path in _PARTS:
+        part = ref(_PARTS[path] + ("Sent" if sent else ""))
+        if path == "feedback":
+            return {"anyOf": [part, {"type": "null"}]} if sent else part
+        many: Schema = {"type": "array", "items": part}
+        return _emptied(many) if sent else many
+    if own_metadata is not None and path == "metadata":
+        own = {name: _of_slot(name, slot, sent, None) for name, slot in own_metadata.items()}
+        open_: Schema = {"type": "object", "properties": own, "additionalProperties": True}
+        return _emptied(open_) if sent else open_
+    if isinstance(slot.read, values.OneOf):
+        choices: list[str | None] = list(slot.read.choices)
+        return {"type": ["string", "null"], "enum": [*choices, None]} if sent else {"type": "string", "enum": choices}
+    schema = _KINDS[slot.read]
+    return _emptied(schema) if sent else dict(schema)
+
+
+def _emptied(schema: Schema) -> Schema:
+    return {**schema, "type": [schema["type"], "null"]} if isinstance(schema.get("type"), str) else dict(schema)
+
+
+def _with_descriptions() -> dict[str, str]:
+    known = {field.path: field.description for field in filters.fields("generations")}
+    return {path: sentence for path, sentence in known.items() if path in GENERATION} | _SENTENCES
+
+
+def generation(*, sent: bool) -> Schema:
+    made = of_table(
+        GENERATION,
+        sent=sent,
+        required=() if sent else ("id", "model", "input", "output", "parameters", "usage", "metadata", "performance"),
+        own_metadata=OWN_METADATA,
+        sentences=_with_descriptions(),
+    )
+    if sent:
+        made["properties"]["id"] = {"type": "string", "minLength": 1, "maxLength": 512}
+        made["properties"]["model"] = {"anyOf": [made["properties"]["model"], {"type": "string"}]}
+    return made

@@ -1,0 +1,175 @@
+"""The one form in which REST refuses: `{"error": {"code", "message", "field", "value", "expected"}}`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg.errors
+from django.core.exceptions import SuspiciousOperation
+from django.db import DataError, InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+
+from generations import recording
+from generations.access import NoSuchProject, NotAllowed, NotAuthenticated
+from generations.api.answers import answer
+from generations.datasets import BadDataset, NoSuchDataset
+from generations.exporting import NotReady
+from generations.filters import BadFilter
+from generations.ingest import rest
+from generations.ingest.rest_fields import Slot
+from generations.metrics import BadQuery, TooSlow
+from generations.paging import BadCursor
+from generations.records import InvalidRecord
+
+RETRY_AFTER: Final = "5"
+CODES: Final[Mapping[int, str]] = {
+    400: "The request cannot be read: malformed JSON, an unknown filter, a cursor of another list.",
+    401: "No API key, or one that is unknown, revoked or expired.",
+    403: "The key has not the scope that is needed.",
+    404: "There is nothing of that id in this project.",
+    405: "The address does not know this method; `Allow` lists those it knows.",
+    409: "Not yet: the export is still being written.",
+    410: "Gone: the export has expired, failed or was cancelled.",
+    413: "The body, as sent or as unpacked, is larger than the server takes.",
+    415: "The body's type or encoding is none that is read here.",
+    416: "The file has no such range of bytes.",
+    422: "The document is well-formed and says something that cannot be stored; the error names the field.",
+    503: "The database does not answer, or not in time. `Retry-After` says when to try again.",
+}
+"""What each refusal means, as the OpenAPI page says it."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Refused(Exception):
+    """A request that is answered with an error. `field`, `value` and `expected` are given where one value is wrong."""
+
+    status: int
+    code: str
+    message: str
+    field: str | None = None
+    value: str | None = None
+    expected: str | None = None
+    headers: Mapping[str, str] | None = None
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def not_found(kind: str, id: str) -> Refused:
+    """The refusal for an id that nothing has."""
+    return Refused(404, "not_found", f"There is no {kind} '{id[:80]}' in this project.")
+
+
+def response(refusal: Refused) -> HttpResponse:
+    """The answer that says it."""
+    error: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
+    for name in ("field", "value", "expected"):
+        if (said := getattr(refusal, name)) is not None:
+            error[name] = said
+    return answer({"error": error}, status=refusal.status, headers=refusal.headers)
+
+
+def translated(name: str, sentence: str, table: Mapping[str, Slot] | None = None) -> tuple[str, str]:
+    """A record's field and the sentence about it, in the paths of the document of `table` (a generation's)."""
+    table = rest.GENERATION if table is None else table
+    head, dot, inner = name.partition(".")
+    # What an adapter refuses is a path already.
+    if head in table or head in rest.groups(table):
+        return name, sentence
+    right = rest.path_of(head, table) + dot + inner
+    return right, right + sentence.removeprefix(name) if sentence.startswith(name) else sentence
+
+
+# ---------------------------------------------------------------------------------------- what is raised, as a refusal
+def _of_value(status: int, code: str) -> Callable[[Any], Refused]:
+    return lambda error: Refused(status, code, str(error), error.field, error.value, error.expected)
+
+
+def _of_record(error: InvalidRecord) -> Refused:
+    field, sentence = translated(error.field, str(error))
+    return Refused(422, "invalid_record", sentence, field, error.value, error.expected)
+
+
+def _of_sentence(status: int, code: str, **headers: str) -> Callable[[Exception], Refused]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda error: Refused(status, code, str(error), headers=named)
+
+
+def _of_file(error: NotReady) -> Refused:
+    return Refused(410, "gone", str(error)) if error.is_gone else Refused(409, "not_ready", str(error))
+
+
+def _of_address(error: ValidationError) -> Refused:
+    first = error.errors[0]
+    name = ".".join(str(part) for part in first["loc"][1:]) or "request"
+    return Refused(422, "invalid_value", f"{name}: {first['msg']}", name)
+
+
+def _of_data(error: DataError) -> Refused:
+    # What no check before has found, the database has: its sentence is better than none.
+    reason = str(error.__cause__ or error).splitlines()[0]
+    return Refused(400, "bad_value", f"The database refuses a value of this request: {reason}")
+
+
+def _of_database(error: Exception) -> Refused:
+    headers = {"Retry-After": RETRY_AFTER}
+    if isinstance(error.__cause__, psycopg.errors.QueryCanceled):
+        sentence = "This question takes too long to answer. Narrow it by time, model or user."
+        return Refused(503, "too_slow", sentence, headers=headers)
+    log.error("The database does not answer: %s", error)
+    return Refused(503, "unavailable", "The database does not answer. Try again in a moment.", headers=headers)
+
+
+def _of_http(error: HttpError) -> Refused:
+    return Refused(error.status_code, "refused", error.message)
+
+
+REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
+    Refused: lambda error: error,
+    InvalidRecord: _of_record,
+    BadDataset: _of_value(422, "invalid_dataset"),
+    BadFilter: _of_value(400, "bad_filter"),
+    BadCursor: _of_value(400, "bad_cursor"),
+    BadQuery: _of_value(400, "bad_query"),
+    NotAuthenticated: _of_sentence(401, "not_authenticated", WWW_Authenticate='Bearer realm="generations"'),
+    NotAllowed: _of_sentence(403, "not_allowed"),
+    NoSuchProject: _of_sentence(404, "not_found"),
+    NoSuchDataset: _of_sentence(404, "not_found"),
+    recording.UnknownId: _of_sentence(404, "not_found"),
+    Http404: lambda _: Refused(404, "not_found", "There is nothing at this address."),
+    NotReady: _of_file,
+    TooSlow: _of_sentence(503, "too_slow", Retry_After=RETRY_AFTER),
+    ValidationError: _of_address,
+    HttpError: _of_http,
+    UnreadablePostError: lambda _: Refused(400, "unreadable", "The body broke off before its end."),
+    SuspiciousOperation: _of_sentence(400, "bad_request"),
+    RecursionError: lambda _: Refused(400, "too_deep", "The request is nested too deep."),
+    DataError: _of_data,
+    OperationalError: _of_database,
+    InterfaceError: _of_database,
+}
+"""Every exception that is an answer. Anything else is a fault of ours and stays one."""
+
+
+def install(api: NinjaAPI) -> None:
+    """Answer all of these in the one form."""
+    for kind, refusal in REFUSALS.items():
+        api.add_exception_handler(kind, _handler(refusal))
+
+
+def _handler(refusal: Callable[[Any], Refused]) -> Callable[[HttpRequest, Any], HttpResponse]:
+    return lambda request, error: response(refusal(error))
+
+
+def unknown_address(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+    """404 for an address below /api/ that is none."""
+    return response(
+        Refused(404, "not_found", f"There is nothing at {request.path[:200]}; /api/docs lists the addresses.")
+    )

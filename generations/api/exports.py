@@ -1,0 +1,294 @@
+"""Exports: started, watched, cancelled and fetched, whole or in ranges."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from django.core.files import File
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from kombu.exceptions import OperationalError as QueueUnreachable
+from ninja import Router
+
+from generations import exporting, tasks
+from generations.access import Grant, Scope
+from generations.api import lists, receive
+from generations.api.answers import answer
+from generations.api.auth import Gate, grant_of, key_of
+from generations.api.describing import page_of, ref
+from generations.api.errors import Refused, not_found
+from generations.api.operations import PROJECT, of_list, operation
+from generations.exporting.writers import FORMATS
+from generations.filters import BadFilter, Leaf
+from generations.ingest.values import iso, nearest
+from generations.models import Job
+from generations.records import Json
+
+router = Router()
+starting = Router()
+TAG: Final = "Exports"
+PIECE: Final = 256 * 1024
+
+log = logging.getLogger(__name__)
+
+_SENT: Final = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "format": {"type": "string", "enum": list(FORMATS), "default": "jsonl"},
+        "filters": {"type": "object", "description": "A filter document; everything when absent."},
+        "fields": {"type": ["array", "null"], "items": {"type": "string"}, "description": "All when absent."},
+        "order": {"type": ["string", "null"]},
+    },
+}
+_EXAMPLE: Final = {
+    "format": "jsonl",
+    "filters": {
+        "model.id": "gpt-4",
+        "timestamp": {"gte": "2026-01-01T00:00:00Z", "lte": "2026-01-31T23:59:59Z"},
+    },
+    "fields": ["input", "output", "feedback"],
+}
+
+
+class DownloadGate(Gate):
+    """Opens a file to whoever has the signature of its path, else to a key of its project with the scope read."""
+
+    def __call__(self, request: HttpRequest) -> Grant:
+        """The grant of the project that the export is of."""
+        signature = request.GET.get("signature")
+        if signature is None or key_of(request) is not None:
+            return super().__call__(request)
+        match = request.resolver_match
+        job = exporting.check_signature(str(match.kwargs["id"]) if match else "", signature)
+        if job is None:
+            raise Refused(403, "bad_signature", "This download path is not valid, or has expired. Ask for a new one.")
+        return Grant(project=job.project, scopes=frozenset({Scope.READ}))
+
+
+@starting.post(
+    "/generations/export",
+    **operation(
+        "Export generations",
+        tag=TAG,
+        scope=Scope.READ,
+        sent=_SENT,
+        example=_EXAMPLE,
+        ok={202: ref("Export")},
+    ),
+)
+def export_generations(request: HttpRequest) -> HttpResponse:
+    """A file of all generations that match, made in the background: the answer is the job, and `Location` where to
+    watch it. Formats: jsonl (the documents as REST shows them, which import again), csv and parquet (a column a path).
+    """
+    return _started(request, receive.mapping(request, limit=receive.MAX_QUESTION), "generations")
+
+
+@router.post(
+    "",
+    **operation(
+        "Export a list",
+        tag=TAG,
+        scope=Scope.READ,
+        sent={
+            **_SENT,
+            "properties": {**_SENT["properties"], "kind": {"type": "string", "enum": list(exporting.KINDS)}},  # type: ignore[dict-item]
+        },
+        example={"kind": "steps", "format": "csv"},
+        ok={202: ref("Export")},
+    ),
+)
+def export_list(request: HttpRequest) -> HttpResponse:
+    """The same for any list: generations, steps, threads, scores or datasets."""
+    asked = receive.mapping(request, limit=receive.MAX_QUESTION)
+    kind = asked.pop("kind", "generations")
+    if not isinstance(kind, str):
+        raise BadFilter("kind", kind, f"one of {', '.join(exporting.KINDS)}")
+    return _started(request, asked, kind)
+
+
+@router.get(
+    "",
+    **operation("List exports", tag=TAG, scope=Scope.READ, ok={200: page_of(ref("Export"))}, query=of_list("jobs")),
+)
+def list_exports(request: HttpRequest) -> HttpResponse:
+    """The newest first."""
+    only = Leaf("kind", (), "eq", Job.Kind.EXPORT.value)
+    return lists.answered(request, grant_of(request), "jobs", lists.each(document), also=only)
+
+
+@router.get(
+    "/{id}",
+    **operation("Watch an export", tag=TAG, scope=Scope.READ, ok={200: ref("Export")}, query=[PROJECT]),
+)
+def get_export(request: HttpRequest, id: str) -> HttpResponse:
+    """Its state and progress; when it is done, `download` is a path that needs no key until the export expires."""
+    return answer(document(_job(grant_of(request), id)))
+
+
+@router.post(
+    "/{id}/cancel",
+    **operation("Cancel an export", tag=TAG, scope=Scope.READ, ok={200: ref("Export")}),
+)
+def cancel_export(request: HttpRequest, id: str) -> HttpResponse:
+    """Whoever started it may cancel it, anyone else needs the scope write. One that has ended stays as it is."""
+    job = exporting.cancel(grant_of(request), id)
+    if job is None:
+        raise not_found("export", id)
+    return answer(document(job))
+
+
+def document(job: Job) -> Json:
+    """An export as JSON."""
+    asked, result = job.parameters, job.result
+    is_done = job.state == Job.State.DONE
+    return {
+        "id": str(job.pk),
+        "state": job.state,
+        "kind": asked.get("kind"),
+        "format": asked.get("format"),
+        "filter": asked.get("filter"),
+        "fields": asked.get("fields"),
+        "order": asked.get("order"),
+        "progress": {"done": job.progress_done, "total": job.progress_total},
+        "result": {name: result[name] for name in ("rows", "bytes", "sha256")} if result else None,
+        "error": job.error or None,
+        "attempts": job.attempts,
+        "createdAt": iso(job.created_at),
+        "startedAt": iso(job.started_at) if job.started_at else None,
+        "finishedAt": iso(job.finished_at) if job.finished_at else None,
+        "expiresAt": iso(job.expires_at) if job.expires_at else None,
+        "download": exporting.download_path(job) if is_done else None,
+    }
+
+
+def _started(request: HttpRequest, asked: dict[str, Json], kind: str) -> HttpResponse:
+    known = ("format", "filters", "filter", "fields", "order")
+    for name in asked.keys() - set(known):
+        raise BadFilter(name, asked[name], nearest(name, known))
+    if "filter" in asked and "filters" in asked:
+        raise BadFilter("filter", asked["filter"], "either filter or filters")
+    fields, order = asked.get("fields"), asked.get("order")
+    if fields is not None and not isinstance(fields, list):
+        raise BadFilter("fields", fields, "a list of paths")
+    if order is not None and not isinstance(order, str):
+        raise BadFilter("order", order, "a path, '-' in front for the largest first")
+    form = asked.get("format", "jsonl")
+    with transaction.atomic():
+        job = exporting.start(
+            grant_of(request),
+            kind=kind,
+            format=form if isinstance(form, str) else "",
+            condition_document=asked.get("filters", asked.get("filter")),
+            fields=fields,
+            order=order,
+        )
+        transaction.on_commit(lambda: _sent(job))
+    return answer(document(job), status=202, headers={"Location": f"/api/exports/{job.pk}"})
+
+
+def _sent(job: Job) -> None:
+    try:
+        tasks.run_job.delay(str(job.pk))
+    except QueueUnreachable as error:
+        # The sweeper finds jobs that were never sent, as soon as the queue is there again.
+        log.warning("The queue cannot be reached, export %s waits for the sweeper: %s", job.pk, error)
+
+
+def _job(grant: Grant, id: str) -> Job:
+    job = exporting.find(grant, id)
+    if job is None:
+        raise not_found("export", id)
+    return job
+
+
+# ------------------------------------------------------------------------------------------------------------ download
+_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+
+
+@router.get(
+    "/{id}/download",
+    **operation(
+        "Download an export",
+        tag=TAG,
+        scope=Scope.READ,
+        auth=DownloadGate(Scope.READ),
+        ok={200: None, 206: None, 304: None},
+        query=[
+            {
+                "name": "signature",
+                "in": "query",
+                "description": "As in the export's `download` path; stands in for a key.",
+                "schema": {"type": "string"},
+            },
+            PROJECT,
+        ],
+        refuses=(409, 410, 416),
+    ),
+)
+def download_export(request: HttpRequest, id: str) -> HttpResponseBase:
+    """The file, or with `Range: bytes=1000-` the part of it that is still missing. The `ETag` is the file's SHA-256:
+    send it as `If-Range` when going on.
+    """
+    job = _job(grant_of(request), id)
+    file = exporting.open_file(job)
+    size: int = job.result["bytes"]
+    etag = f'"{job.result["sha256"]}"'
+    headers = {
+        "Accept-Ranges": "bytes",
+        "ETag": etag,
+        "Content-Disposition": f'attachment; filename="{exporting.file_name(job)}"',
+        "Cache-Control": "private",
+    }
+    if etag in request.headers.get("If-None-Match", ""):
+        file.close()
+        return HttpResponse(status=304, headers=headers)
+    part = None
+    if request.headers.get("If-Range", etag) == etag:
+        try:
+            part = _range(request.headers.get("Range", ""), size)
+        except Refused:
+            file.close()
+            raise
+    start, end = part or (0, size)
+    response = StreamingHttpResponse(
+        _pieces(file, start, end), status=206 if part else 200, content_type=exporting.media_type(job)
+    )
+    for name, value in headers.items():
+        response[name] = value
+    response["Content-Length"] = str(end - start)
+    if part:
+        response["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    return response
+
+
+def _range(asked: str, size: int) -> tuple[int, int] | None:
+    """The start and the end, not included, of the bytes that a Range header asks for; None for the whole file.
+
+    > A server MAY ignore the Range header field (RFC 9110, 14.2): several ranges at once, and other units, are.
+    Raises Refused when the file has none of these bytes.
+    """
+    match = _RANGE.fullmatch(asked.strip())
+    if match is None or match[1] == match[2] == "":
+        return None
+    if match[1] == "":
+        start, end = max(0, size - int(match[2])), size
+    else:
+        start, end = int(match[1]), min(int(match[2]) + 1, size) if match[2] else size
+    if start < end:
+        return start, end
+    sentence = f"The file has {size} bytes; the range {asked[:60]!r} is not in it."
+    raise Refused(416, "bad_range", sentence, "Range", headers={"Content-Range": f"bytes */{size}"})
+
+
+def _pieces(file: File[bytes], start: int, end: int) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        left = end - start
+        while left > 0 and (piece := file.read(min(PIECE, left))):
+            left -= len(piece)
+            yield piece

@@ -1,0 +1,337 @@
+"""Generations: recorded, found, changed, rated, scored and tagged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeVar
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from generations import access, bundles, recording, records
+from generations.access import Grant, Scope
+from generations.api import lists, receive
+from generations.api.answers import answer
+from generations.api.auth import grant_of
+from generations.api.describing import page_of, ref
+from generations.api.errors import Refused, not_found, translated
+from generations.api.operations import PROJECT, of_list, operation
+from generations.ingest import rest
+from generations.ingest.rest_fields import Slot
+from generations.models import Generation
+from generations.records import GenerationRecord, InvalidRecord, Json, Record, StepRecord
+
+R = TypeVar("R", GenerationRecord, StepRecord)
+
+router = Router()
+TAG: Final = "Generations"
+EXAMPLE: Final = {
+    "id": "generation-123",
+    "model": {"id": "gpt-4", "provider": "openai"},
+    "input": {"type": "text", "content": "What is two and two?"},
+    "output": {"type": "text", "content": "Four."},
+    "usage": {"promptTokens": 6, "completionTokens": 2},
+    "metadata": {"userId": "user-456", "tags": ["arithmetic"]},
+    "performance": {"latency": 0.8},
+}
+FIELDS: Final = {
+    "name": "fields",
+    "in": "query",
+    "description": "Only these paths of the document: `input,usage.cost,metadata.plan`.",
+    "schema": {"type": "string"},
+}
+
+
+# -------------------------------------------------------------------------------------------------------------- record
+@router.get(
+    "",
+    **operation(
+        "Find generations",
+        tag=TAG,
+        scope=Scope.READ,
+        ok={200: page_of(ref("Generation"))},
+        query=of_list("generations", fields=True),
+        refuses=(422,),
+    ),
+)
+def find_generations(request: HttpRequest) -> HttpResponse:
+    """Filters are paths of the document, with an operator behind `__` where it is not equality:
+    `model.id=gpt-4&feedback.rating__gte=4&metadata.plan=pro&from=2026-01-01`. Newest first, fifty at a time;
+    `page.next` is the cursor for `after`. A name that is not known within a document is not in it.
+    """
+    fields = rest.check_fields(request.GET.get("fields"))
+    return lists.answered(request, grant_of(request), "generations", lists.generations(fields))
+
+
+@router.post(
+    "",
+    **operation(
+        "Record a generation",
+        tag=TAG,
+        scope=Scope.INGEST,
+        sent=ref("GenerationSent"),
+        example=EXAMPLE,
+        ok={200: ref("Generation"), 201: ref("Generation")},
+    ),
+)
+def record_generation(request: HttpRequest) -> HttpResponse:
+    """One generation. 201 when its id is new; 200 when it was merged into the one that has this id: what is absent
+    stays as it was, null empties. Answers with the generation as it is stored, its cost reckoned.
+    """
+    grant = grant_of(request)
+    record = of_key(grant, rest.generation(receive.document(request)))
+    receipt = stored(grant, record)
+    found = bundles.generation(grant.project, record.id)
+    if found is None:
+        raise not_found("generation", record.id)
+    return answer(lists.generation(found), status=201 if receipt.state == "stored" else 200)
+
+
+@router.post(
+    "/batch",
+    **operation(
+        "Record many generations",
+        tag=TAG,
+        scope=Scope.INGEST,
+        sent={
+            "anyOf": [
+                {"type": "array", "items": ref("GenerationSent")},
+                {"type": "object", "required": ["generations"], "additionalProperties": False,
+                 "properties": {"generations": {"type": "array", "items": ref("GenerationSent")}}},
+            ]
+        },
+        lines=ref("GenerationSent"),
+        example=[EXAMPLE],
+        ok={200: ref("Receipts")},
+    ),
+)  # fmt: skip
+def record_generations(request: HttpRequest) -> HttpResponse:
+    """A JSON array, `{"generations": [...]}`, or JSON Lines as `application/x-ndjson`; gzip as `Content-Encoding`; up
+    to 64 MiB as sent and as unpacked. Each item has a receipt: the bad ones are rejected with the field and the
+    reason, the good ones are stored together. Sending a batch again changes nothing.
+    """
+    return received(request, "generations", rest.generation)
+
+
+@router.get(
+    "/{anyid:id}",
+    **operation(
+        "Get a generation",
+        tag=TAG,
+        scope=Scope.READ,
+        ok={200: ref("Generation")},
+        query=[FIELDS, PROJECT],
+        refuses=(422,),
+    ),
+)
+def get_generation(request: HttpRequest, id: str) -> HttpResponse:
+    """The generation of this id, whole. A slash in an id is written `%2F`."""
+    fields = rest.check_fields(request.GET.get("fields"))
+    return answer(lists.generation(_bundle(grant_of(request), id), fields))
+
+
+@router.patch(
+    "/{anyid:id}",
+    **operation(
+        "Change a generation",
+        tag=TAG,
+        scope=Scope.WRITE,
+        sent={
+            "anyOf": [
+                ref("GenerationSent"),
+                {"type": "object", "required": ["$set"], "additionalProperties": False,
+                 "properties": {"$set": {"type": "object"}}},
+            ]
+        },
+        example={"$set": {"feedback": {"rating": 5, "thumbs": "up", "comment": "Very helpful", "userId": "user-456"}}},
+        ok={200: ref("Generation")},
+    ),
+)  # fmt: skip
+def change_generation(request: HttpRequest, id: str) -> HttpResponse:
+    """A document is merged into the stored one: absent stays, null empties, free objects (metadata, parameters,
+    attributes) are merged key by key. `{"$set": {...}}` sets each path (`usage.cost`, `metadata.plan`); a free object
+    or feedback given there takes the place of the old one. Answers with the generation as it is then.
+    """
+    grant = grant_of(request)
+    document = receive.document(request)
+    with transaction.atomic():
+        # A change that says nothing takes the project's lock: what is read next stays as it is until the commit.
+        recording.amend(grant.project, GenerationRecord(id=id))
+        recording.amend(grant.project, rest.amendment(id, document, _bundle(grant, id).record))
+        changed = _bundle(grant, id)
+    return answer(lists.generation(changed))
+
+
+@router.delete(
+    "/{anyid:id}",
+    **operation("Delete a generation", tag=TAG, scope=Scope.WRITE, ok={204: None}),
+)
+def delete_generation(request: HttpRequest, id: str) -> HttpResponse:
+    """The generation with its payload, alternatives, scores, feedback and attachments. There is no way back."""
+    grant = grant_of(request)
+    with transaction.atomic():
+        if not recording.delete(grant.project, "generation", [id]):
+            raise not_found("generation", id)
+        access.audit(grant, "generation.delete", "generation", id)
+    return HttpResponse(status=204)
+
+
+# --------------------------------------------------------------------------------------------------------------- judge
+judging = Router()
+
+
+@judging.post(
+    "/{anyid:id}/feedback",
+    **operation(
+        "Give feedback",
+        tag=TAG,
+        scope=Scope.INGEST,
+        sent=ref("FeedbackSent"),
+        example={
+            "rating": 4,
+            "thumbs": "up",
+            "comment": "Very helpful response",
+            "categories": ["accurate", "helpful"],
+        },
+        ok={201: ref("Feedback"), 200: ref("Feedback")},
+    ),
+)
+def give_feedback(request: HttpRequest, id: str) -> HttpResponse:
+    """What a user of the application said: a rating from 1 to 5, thumbs, a comment, categories. The latest is shown
+    with the generation, earlier ones are kept. The generation has to be recorded already.
+    """
+    grant = grant_of(request)
+    record = rest.feedback(id, receive.document(request))
+    _known(grant, id)
+    receipt = stored(grant, record, rest.FEEDBACK)
+    shown = rest.feedback_document(records.revised(record, id=receipt.id))
+    return answer(shown, status=201 if receipt.state == "stored" else 200)
+
+
+@judging.post(
+    "/{anyid:id}/scores",
+    **operation(
+        "Score a generation",
+        tag="Scores",
+        scope=Scope.WRITE,
+        sent=ref("ScoreSent"),
+        example={"name": "correctness", "type": "HUMAN", "value": 1, "comment": "As in the handbook"},
+        ok={201: ref("Score"), 200: ref("Score")},
+    ),
+)
+def score_generation(request: HttpRequest, id: str) -> HttpResponse:
+    """One judgement by a person, a model or code; with an id that is known already, the score of that id is changed."""
+    grant = grant_of(request)
+    record = rest.score(receive.document(request), generation_id=id)
+    _known(grant, id)
+    receipt = stored(grant, record, rest.SCORE)
+    shown = rest.score_document(records.revised(record, id=receipt.id))
+    return answer(shown, status=201 if receipt.state == "stored" else 200)
+
+
+@judging.put(
+    "/{anyid:id}/tags",
+    **operation(
+        "Tag a generation",
+        tag="Tags",
+        scope=Scope.WRITE,
+        sent={
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {name: {"type": "array", "items": {"type": "string"}} for name in ("add", "remove")},
+        },
+        example={"add": ["reviewed"], "remove": ["todo"]},
+        ok={200: {"type": "object", "required": ["tags"],
+                  "properties": {"tags": {"type": "array", "items": {"type": "string"}}}}},
+    ),
+)  # fmt: skip
+def tag_generation(request: HttpRequest, id: str) -> HttpResponse:
+    """Adds and removes tags, and answers with all it has then. Doing so again changes nothing."""
+    grant = grant_of(request)
+    asked = receive.mapping(request)
+    for name in asked.keys() - {"add", "remove"}:
+        raise InvalidRecord(name, asked[name], "add or remove, each a list of tags")
+    add, remove = (_tags(name, asked.get(name)) for name in ("add", "remove"))
+    with transaction.atomic():
+        _known(grant, id)
+        recording.retag(grant.project, "generation", [id], add=add, remove=remove)
+        tags = Generation.objects.by_ids(grant.project.pk, "generation", [id]).values_list("tags", flat=True)[0]
+        if not {tag.strip() for tag in add if tag.strip()} <= set(tags):
+            raise InvalidRecord("add", list(add), "at most 100 tags on a generation")
+    return answer({"tags": tags})
+
+
+# ---------------------------------------------------------------------------------------------- also for other records
+def received(
+    request: HttpRequest, name: str, read: Callable[[Json], R], table: Mapping[str, Slot] | None = None
+) -> HttpResponse:
+    """A batch read, stored and answered with receipts."""
+    grant = grant_of(request)
+    given = receive.items(request, name)
+    items = [_read(item, read, grant) for item in given]
+    receipts = recording.record(grant.project, items)
+    counts = dict.fromkeys(("stored", "merged", "unchanged", "rejected"), 0)
+    shown = []
+    for document, item, receipt in zip(given, items, receipts, strict=True):
+        counts[receipt.state] += 1
+        id = document.get("id") if receipt.id is None and isinstance(document, dict) else receipt.id
+        one: dict[str, Json] = {
+            "index": receipt.index,
+            "id": id if isinstance(id, str) else None,
+            "state": receipt.state,
+        }
+        if receipt.state == "rejected":
+            field, reason = receipt.field, receipt.reason or ""
+            if field is not None and not isinstance(item, InvalidRecord):
+                field, reason = translated(field, reason, table)
+            one |= {"reason": reason} if field is None else {"field": field, "reason": reason}
+        shown.append(one)
+    return answer({"counts": counts, "receipts": shown})
+
+
+def stored(grant: Grant, record: Record, table: Mapping[str, Slot] | None = None) -> recording.Receipt:
+    """The receipt of one record; raises Refused when it cannot be stored."""
+    receipt = recording.record(grant.project, [record])[0]
+    if receipt.state == "rejected":
+        field, sentence = receipt.field, receipt.reason or "The record cannot be stored."
+        if field is not None:
+            field, sentence = translated(field, sentence, table)
+        raise Refused(422, "invalid_record", sentence, field)
+    return receipt
+
+
+def of_key(grant: Grant, record: R) -> R:
+    """`record` in the environment of the key that brought it, unless it names one itself."""
+    if grant.key is not None and grant.key.environment and record.environment is None:
+        return records.revised(record, environment=grant.key.environment)
+    return record
+
+
+def _read(item: Json | InvalidRecord, read: Callable[[Json], R], grant: Grant) -> R | InvalidRecord:
+    if isinstance(item, InvalidRecord):
+        return item
+    try:
+        return of_key(grant, read(item))
+    except InvalidRecord as error:
+        return error
+
+
+def _bundle(grant: Grant, id: str) -> bundles.Bundle:
+    found = bundles.generation(grant.project, id)
+    if found is None:
+        raise not_found("generation", id)
+    return found
+
+
+def _known(grant: Grant, id: str) -> None:
+    if not Generation.objects.by_ids(grant.project.pk, "generation", [id]).exists():
+        raise not_found("generation", id)
+
+
+def _tags(name: str, value: Json) -> Sequence[str]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+        raise InvalidRecord(name, value, "a list of tags")
+    return value

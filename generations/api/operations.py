@@ -1,0 +1,117 @@
+"""How a route is declared: the scope it needs, what it takes and every answer it gives, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from generations import filters
+from generations.access import Scope
+from generations.api.auth import Gate
+from generations.api.describing import Schema, ref
+from generations.api.errors import CODES
+from generations.paging import MAX_LIMIT
+
+Parameter = dict[str, Any]
+JSON: Final = "application/json"
+LINES: Final = "application/x-ndjson"
+
+LIMIT: Final[Parameter] = {
+    "name": "limit",
+    "in": "query",
+    "description": "How many rows a page has at most.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50},
+}
+PROJECT: Final[Parameter] = {
+    "name": "project",
+    "in": "query",
+    "description": "The project's slug, for a signed-in person's session; a key knows its project.",
+    "schema": {"type": "string"},
+}
+
+
+def operation(
+    summary: str,
+    *,
+    tag: str,
+    scope: Scope,
+    ok: Mapping[int, Schema | None],
+    sent: Schema | None = None,
+    lines: Schema | None = None,
+    example: Any = None,
+    query: Sequence[Parameter] = (),
+    refuses: Collection[int] = (),
+    auth: Gate | None = None,
+) -> dict[str, Any]:
+    """The arguments of a router's `get`, `post` and so on.
+
+    `ok` are the answers by status, None for one without a body; `sent` is the body's schema, `lines` that of each of
+    its lines when it may come as JSON Lines; `refuses` are the statuses of refusals beside those every route has.
+    """
+    refused = {400, 401, 403, 404, 503, *refuses}
+    if sent is not None:
+        refused |= {413, 415, 422}
+    answers: dict[int, Any] = {
+        status: {"description": HTTPStatus(status).phrase}
+        | ({} if schema is None else {"content": {JSON: {"schema": schema}}})
+        for status, schema in ok.items()
+    }
+    answers |= {
+        status: {"description": CODES[status], "content": {JSON: {"schema": ref("Error")}}}
+        for status in sorted(refused)
+    }
+    extra: dict[str, Any] = {"responses": answers, "x-scope": str(scope)}
+    if query:
+        extra["parameters"] = [dict(one) for one in query]
+    if sent is not None:
+        content: dict[str, Any] = {JSON: {"schema": sent} | ({} if example is None else {"example": example})}
+        if lines is not None:
+            content[LINES] = {"schema": lines}
+        extra["requestBody"] = {"required": True, "content": content}
+    return {
+        "auth": auth or Gate(scope),
+        "summary": summary,
+        "tags": [tag],
+        "response": dict.fromkeys(answers, None),
+        "openapi_extra": extra,
+    }
+
+
+def of_list(kind: str, *, fields: bool = False) -> list[Parameter]:
+    """The query parameters of a list: a filter for each field of the catalogue, the window in time, and the page."""
+    about = filters.catalogue(kind)
+    dynamic = ", ".join(f"`{field.path}.<name>`" for field in about.fields if field.dynamic)
+    sortable = [field.path for field in about.fields if field.sortable]
+    found: list[Parameter] = [
+        {
+            "name": field.path,
+            "in": "query",
+            "description": f"{field.description} Operators: {', '.join(f'`__{op}`' for op in field.operators)}.",
+            "schema": {"type": "string"},
+        }
+        for field in about.fields
+        if not field.dynamic
+    ]
+    found += [
+        _text("from", "The earliest moment: ISO 8601, or counted from now as `now-24h`."),
+        _text("to", "The moment before which: ISO 8601, or counted from now."),
+        _text(
+            "filter", f'A filter as a JSON document: `{{"id": {{"$in": ["a", "b"]}}}}`. Also for {dynamic or "all"}.'
+        ),
+        _text(
+            "order", f"A field, `-` in front for the largest first; {about.order} when absent. {', '.join(sortable)}."
+        ),
+        _text("after", "The cursor `page.next` of the page before."),
+        _text("before", "The cursor `page.previous` of the page after."),
+        LIMIT,
+        _text("count", "`true` also counts the rows, up to 10,000."),
+        PROJECT,
+    ]
+    if fields:
+        found.append(_text("fields", "Only these paths of each document: `input,usage.cost,metadata.plan`."))
+    return found
+
+
+def _text(name: str, description: str) -> Parameter:
+    return {"name": name, "in": "query", "description": description, "schema": {"type": "string"}}

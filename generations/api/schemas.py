@@ -1,0 +1,183 @@
+"""Every schema that the OpenAPI page refers to."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from generations.api.describing import OBJECT, TIME, Schema, closed, generation, of_table, ref
+from generations.ingest.rest_fields import ALTERNATIVE, ATTACHMENT, FEEDBACK, OWN_STEP_METADATA, SCORE, STEP
+from generations.models import Job
+
+_ON: Final = ("generationId", "stepId", "threadId", "experimentItemId")
+_TEXT: Final[Schema] = {"type": "string"}
+_WHOLE: Final[Schema] = {"type": "integer", "minimum": 0}
+_TEXTS: Final[Schema] = {"type": "array", "items": _TEXT}
+_MAYBE: Final[Schema] = {"type": ["string", "null"]}
+_MAYBE_TIME: Final[Schema] = {**TIME, "type": ["string", "null"]}
+
+
+def components() -> dict[str, Schema]:
+    """The schemas by name."""
+    return {**_answers(), **_recorded(), **_collected(), "Export": _export()}
+
+
+def _answers() -> dict[str, Schema]:
+    states = ("stored", "merged", "unchanged", "rejected")
+    error = closed(
+        ("code", "message"),
+        code={**_TEXT, "description": "One word for programs: bad_filter, invalid_record, not_found, ..."},
+        message={**_TEXT, "description": "One sentence for people: what was wrong, where, and what would be right."},
+        field={**_TEXT, "description": "The path of the value that is wrong."},
+        value={**_TEXT, "description": "That value, shortened."},
+        expected={**_TEXT, "description": "What would be right."},
+    )
+    return {
+        "Error": {
+            **closed(("error",), error=error),
+            "examples": [
+                {
+                    "error": {
+                        "code": "invalid_record",
+                        "message": "usage.promptTokens: 'abc' is not valid; expected a whole number",
+                        "field": "usage.promptTokens",
+                        "value": "'abc'",
+                        "expected": "a whole number",
+                    }
+                }
+            ],
+        },
+        "Page": closed(
+            ("next", "previous", "limit", "order"),
+            next={**_MAYBE, "description": "Pass as `after` for the next page; null where the list ends."},
+            previous={**_MAYBE, "description": "Pass as `before` for the page before."},
+            limit=_WHOLE,
+            order=_TEXT,
+        ),
+        "Count": closed(
+            ("value", "exact"),
+            value=_WHOLE,
+            exact={"type": "boolean", "description": "False: there are more than `value`."},
+        ),
+        "Receipt": closed(
+            ("index", "id", "state"),
+            index={**_WHOLE, "description": "The place in the batch, from 0."},
+            id=_MAYBE,
+            state={"type": "string", "enum": list(states)},
+            field={**_TEXT, "description": "The path of what is wrong, when rejected."},
+            reason={**_TEXT, "description": "Why it was rejected."},
+        ),
+        "Receipts": closed(
+            ("counts", "receipts"),
+            counts=closed(states, **dict.fromkeys(states, _WHOLE)),
+            receipts={"type": "array", "items": ref("Receipt")},
+        ),
+    }
+
+
+def _recorded() -> dict[str, Schema]:
+    made = {
+        "Generation": generation(sent=False),
+        "GenerationSent": generation(sent=True),
+        "Step": of_table(STEP, sent=False, required=("id", "performance"), own_metadata=OWN_STEP_METADATA),
+        "StepSent": of_table(STEP, sent=True, own_metadata=OWN_STEP_METADATA),
+        "Score": of_table(SCORE, sent=False, required=("id", "name")),
+        "ScoreSent": of_table(SCORE, sent=True, required=("name",)),
+        "NestedScore": of_table(SCORE, sent=False, required=("name",), leave_out=_ON),
+        "NestedScoreSent": of_table(SCORE, sent=True, required=("name",), leave_out=_ON),
+        "Alternative": of_table(ALTERNATIVE, sent=False, required=("index", "kind")),
+        "AlternativeSent": of_table(ALTERNATIVE, sent=True),
+        "Feedback": of_table(FEEDBACK, sent=False),
+        "FeedbackSent": of_table(FEEDBACK, sent=True),
+        "Attachment": of_table(ATTACHMENT, sent=False, required=("id",)),
+        "AttachmentSent": of_table(ATTACHMENT, sent=True),
+        "Thread": closed(
+            ("id", "tags", "metadata", "timestamp", "lastActivityAt", "createdAt"),
+            id=_TEXT,
+            name=_TEXT,
+            userId=_TEXT,
+            environment=_TEXT,
+            tags=_TEXTS,
+            metadata=OBJECT,
+            timestamp=TIME,
+            lastActivityAt=TIME,
+            createdAt=TIME,
+        ),
+        "Participant": closed(
+            ("id", "identifier", "metadata", "createdAt", "lastSeenAt"),
+            id=_TEXT,
+            identifier=_TEXT,
+            metadata=OBJECT,
+            createdAt=TIME,
+            lastSeenAt=TIME,
+        ),
+    }
+    for name in ("Score", "Feedback"):
+        made[name]["properties"]["generationId"] = _TEXT
+    return made
+
+
+def _collected() -> dict[str, Schema]:
+    item = closed(
+        ("id", "datasetId", "input", "metadata", "createdAt"),
+        id=_TEXT,
+        datasetId=_TEXT,
+        input={},
+        expectedOutput={},
+        metadata=OBJECT,
+        intermediarySteps={"type": "array", "items": {}},
+        generationId=_TEXT,
+        stepId=_TEXT,
+        createdAt=TIME,
+    )
+    sent = closed(
+        ("input",),
+        input={"description": "Any JSON value but null."},
+        expectedOutput={},
+        metadata={**OBJECT, "type": ["object", "null"]},
+        intermediarySteps={"type": ["array", "null"], "items": {}},
+        generationId=_MAYBE,
+        stepId=_MAYBE,
+    )
+    return {
+        "Tag": closed(("name", "colour", "description", "createdAt"), name=_TEXT, colour=_TEXT, description=_TEXT,
+                      createdAt=TIME),
+        "Dataset": closed(
+            ("id", "name", "description", "type", "metadata", "version", "createdAt", "updatedAt"),
+            id=_TEXT,
+            name=_TEXT,
+            description=_TEXT,
+            type={"type": "string", "enum": ["key_value", "generation"]},
+            metadata=OBJECT,
+            version={**_WHOLE, "description": "Counts the changes of its items."},
+            createdAt=TIME,
+            updatedAt=TIME,
+        ),
+        "DatasetItem": item,
+        "DatasetItemSent": sent,
+    }  # fmt: skip
+
+
+def _export() -> Schema:
+    result = closed(("rows", "bytes", "sha256"), rows=_WHOLE, bytes=_WHOLE, sha256=_TEXT)
+    return closed(
+        (
+            "id", "state", "kind", "format", "filter", "fields", "order", "progress", "result", "error", "attempts",
+            "createdAt", "startedAt", "finishedAt", "expiresAt", "download",
+        ),
+        id=_TEXT,
+        state={"type": "string", "enum": list(Job.State.values)},
+        kind=_TEXT,
+        format=_TEXT,
+        filter={},
+        fields={"type": ["array", "null"], "items": _TEXT},
+        order=_MAYBE,
+        progress=closed(("done", "total"), done=_WHOLE, total={"type": ["integer", "null"]}),
+        result={"anyOf": [result, {"type": "null"}]},
+        error=_MAYBE,
+        attempts=_WHOLE,
+        createdAt=TIME,
+        startedAt=_MAYBE_TIME,
+        finishedAt=_MAYBE_TIME,
+        expiresAt=_MAYBE_TIME,
+        download={**_MAYBE, "description": "A path that needs no key until the export expires; null until it is done."},
+    )  # fmt: skip

@@ -1,0 +1,117 @@
+"""Scores and tags on their own: listed, changed, deleted."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from generations import access, bundles, recording, records
+from generations.access import Scope
+from generations.api import lists, receive
+from generations.api.answers import answer
+from generations.api.auth import grant_of
+from generations.api.describing import page_of, ref
+from generations.api.errors import not_found
+from generations.api.generations import stored
+from generations.api.operations import of_list, operation
+from generations.ingest import rest
+from generations.ingest.values import iso
+from generations.models import Score, Tag
+from generations.records import InvalidRecord, Json
+
+router = Router()
+tags = Router()
+SCORES: Final = "Scores"
+
+
+@router.get(
+    "",
+    **operation("Find scores", tag=SCORES, scope=Scope.READ, ok={200: page_of(ref("Score"))}, query=of_list("scores")),
+)
+def find_scores(request: HttpRequest) -> HttpResponse:
+    """The newest first: `name=correctness&value__lt=0.5&type=AI`."""
+    return lists.answered(request, grant_of(request), "scores", lists.each(_document))
+
+
+@router.post(
+    "",
+    **operation(
+        "Give a score",
+        tag=SCORES,
+        scope=Scope.WRITE,
+        sent=ref("ScoreSent"),
+        example={"name": "helpful", "type": "AI", "value": 0.8, "stepId": "step-1"},
+        ok={200: ref("Score"), 201: ref("Score")},
+    ),
+)
+def give_score(request: HttpRequest) -> HttpResponse:
+    """On a generation, a step, a thread or an experiment item, which need not be recorded yet. With an id that is
+    known already, the score of that id is changed.
+    """
+    return _stored(request, rest.score(receive.document(request)))
+
+
+@router.put(
+    "/{anyid:id}",
+    **operation(
+        "Put a score",
+        tag=SCORES,
+        scope=Scope.WRITE,
+        sent=ref("ScoreSent"),
+        example={"name": "helpful", "type": "HUMAN", "value": 1, "generationId": "generation-123"},
+        ok={200: ref("Score"), 201: ref("Score")},
+    ),
+)
+def put_score(request: HttpRequest, id: str) -> HttpResponse:
+    """Gives the score of this id, or changes it."""
+    record = rest.score(receive.document(request))
+    if record.id not in (None, id):
+        raise InvalidRecord("id", record.id, f"{id!r}, as in the address, or nothing")
+    return _stored(request, records.revised(record, id=id))
+
+
+@router.delete(
+    "/{anyid:id}",
+    **operation("Delete a score", tag=SCORES, scope=Scope.WRITE, ok={204: None}),
+)
+def delete_score(request: HttpRequest, id: str) -> HttpResponse:
+    """There is no way back."""
+    grant = grant_of(request)
+    with transaction.atomic():
+        if not recording.delete(grant.project, "score", [id]):
+            raise not_found("score", id)
+        access.audit(grant, "score.delete", "score", id)
+    return HttpResponse(status=204)
+
+
+def _stored(request: HttpRequest, record: records.ScoreRecord) -> HttpResponse:
+    grant = grant_of(request)
+    receipt = stored(grant, record, rest.SCORE)
+    row = Score.objects.by_ids(grant.project.pk, "score", [str(receipt.id)])[0]
+    return answer(_document(row), status=201 if receipt.state == "stored" else 200)
+
+
+def _document(row: Score) -> Json:
+    return rest.score_document(bundles.score_record(row))
+
+
+# ---------------------------------------------------------------------------------------------------------------- tags
+@tags.get(
+    "",
+    **operation("List tags", tag="Tags", scope=Scope.READ, ok={200: page_of(ref("Tag"))}, query=of_list("tags")),
+)
+def list_tags(request: HttpRequest) -> HttpResponse:
+    """Every tag that was given to anything. `order=name` sorts them."""
+    return lists.answered(request, grant_of(request), "tags", lists.each(_tag))
+
+
+def _tag(row: Tag) -> Json:
+    return {
+        "name": row.name,
+        "colour": row.colour,
+        "description": row.description,
+        "createdAt": iso(row.created_at),
+    }

@@ -1,0 +1,165 @@
+"""Steps, threads and participants: recorded in batches, listed, looked up."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from generations import bundles, paging
+from generations.access import Grant, Scope
+from generations.api import lists
+from generations.api.answers import answer
+from generations.api.auth import grant_of
+from generations.api.describing import OBJECT, page_of, ref
+from generations.api.errors import not_found
+from generations.api.generations import received
+from generations.api.operations import LIMIT, PROJECT, of_list, operation
+from generations.filters import Leaf
+from generations.ingest import rest
+from generations.ingest.values import iso
+from generations.models import Participant, Thread
+from generations.records import Json
+
+steps = Router()
+threads = Router()
+participants = Router()
+
+STEPS: Final = "Steps"
+THREADS: Final = "Threads"
+INSIDE: Final = 50
+"""Steps and generations that a thread is shown with when no limit is named."""
+
+
+# --------------------------------------------------------------------------------------------------------------- steps
+@steps.get(
+    "",
+    **operation(
+        "Find steps",
+        tag=STEPS,
+        scope=Scope.READ,
+        ok={200: page_of(ref("Step"))},
+        query=of_list("steps", fields=True),
+        refuses=(422,),
+    ),
+)
+def find_steps(request: HttpRequest) -> HttpResponse:
+    """Filters are paths, as for generations: `threadId=t1&type=tool&performance.latency__gt=2`."""
+    fields = rest.check_fields(request.GET.get("fields"), steps=True)
+    return lists.answered(request, grant_of(request), "steps", lists.steps(fields))
+
+
+@steps.post(
+    "/batch",
+    **operation(
+        "Record many steps",
+        tag=STEPS,
+        scope=Scope.INGEST,
+        sent={
+            "anyOf": [
+                {"type": "array", "items": ref("StepSent")},
+                {"type": "object", "required": ["steps"], "additionalProperties": False,
+                 "properties": {"steps": {"type": "array", "items": ref("StepSent")}}},
+            ]
+        },
+        lines=ref("StepSent"),
+        example=[{"id": "step-1", "type": "tool", "name": "search", "threadId": "thread-1", "input": {"q": "weather"}}],
+        ok={200: ref("Receipts")},
+    ),
+)  # fmt: skip
+def record_steps(request: HttpRequest) -> HttpResponse:
+    """As for generations. Parents may come later than their children, or never."""
+    return received(request, "steps", rest.step, rest.STEP)
+
+
+@steps.get(
+    "/{anyid:id}",
+    **operation("Get a step", tag=STEPS, scope=Scope.READ, ok={200: ref("Step")}, query=[PROJECT]),
+)
+def get_step(request: HttpRequest, id: str) -> HttpResponse:
+    """The step of this id, whole. Its children are at `/api/steps?parentId=`, its calls at
+    `/api/generations?stepId=`.
+    """
+    found = bundles.step(grant_of(request).project, id)
+    if found is None:
+        raise not_found("step", id)
+    return answer(lists.step(found))
+
+
+# ------------------------------------------------------------------------------------------------------------- threads
+@threads.get(
+    "",
+    **operation(
+        "Find threads", tag=THREADS, scope=Scope.READ, ok={200: page_of(ref("Thread"))}, query=of_list("threads")
+    ),
+)
+def find_threads(request: HttpRequest) -> HttpResponse:
+    """Those where something happened last come first."""
+    return lists.answered(request, grant_of(request), "threads", lists.each(thread_document))
+
+
+@threads.get(
+    "/{anyid:id}",
+    **operation("Get a thread", tag=THREADS, scope=Scope.READ, ok={200: OBJECT}, query=[LIMIT, PROJECT]),
+)
+def get_thread(request: HttpRequest, id: str) -> HttpResponse:
+    """The thread with its first steps and generations, the earliest first, at most `limit` of each. The `next` of
+    each goes on at `/api/steps?threadId=...&order=timestamp&after=...`, and likewise at `/api/generations`.
+    """
+    grant = grant_of(request)
+    limit = lists.whole("limit", request.GET.get("limit"), INSIDE)
+    row = Thread.objects.by_ids(grant.project.pk, "thread", [id]).first()
+    if row is None:
+        raise not_found("thread", id)
+    shown = thread_document(row)
+    for kind, show in (("steps", lists.steps()), ("generations", lists.generations())):
+        shown[kind] = _inside(grant, kind, show, id, limit)
+    return answer(shown)
+
+
+def _inside(grant: Grant, kind: str, show: lists.Show, thread_id: str, limit: int) -> Json:
+    condition = Leaf("threadId", (), "eq", thread_id)
+    page = paging.page(kind, grant.project.pk, condition, order="timestamp", limit=limit)
+    return {"data": [document for _, document in show(grant.project, page.rows)], "next": page.next}
+
+
+def thread_document(row: Thread) -> dict[str, Json]:
+    """A thread as JSON. What is not known has no name in it."""
+    known = {"name": row.name, "userId": row.user_id, "environment": row.environment}
+    return {
+        "id": row.public_id,
+        **{name: value for name, value in known.items() if value is not None},
+        "tags": row.tags,
+        "metadata": row.metadata,
+        "timestamp": iso(row.started_at),
+        "lastActivityAt": iso(row.last_activity_at),
+        "createdAt": iso(row.created_at),
+    }
+
+
+# -------------------------------------------------------------------------------------------------------- participants
+@participants.get(
+    "",
+    **operation(
+        "Find participants",
+        tag="Participants",
+        scope=Scope.READ,
+        ok={200: page_of(ref("Participant"))},
+        query=of_list("participants"),
+    ),
+)
+def find_participants(request: HttpRequest) -> HttpResponse:
+    """The end users of the application: those seen last come first."""
+    return lists.answered(request, grant_of(request), "participants", lists.each(participant_document))
+
+
+def participant_document(row: Participant) -> Json:
+    """A participant as JSON."""
+    return {
+        "id": row.public_id,
+        "identifier": row.identifier,
+        "metadata": row.metadata,
+        "createdAt": iso(row.created_at),
+        "lastSeenAt": iso(row.last_seen_at),
+    }

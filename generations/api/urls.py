@@ -1,0 +1,52 @@
+"""The addresses below /api/. Others that begin so have to stand above these: here, whatever is left is a 404."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.http import HttpRequest, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.decorators.csrf import csrf_exempt
+
+from generations.api import errors
+from generations.api.door import door
+
+
+def _polite(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """`view`, answering HEAD as GET, and a method it does not know in our form."""
+
+    @wraps(view)
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        is_head = request.method == "HEAD"
+        if is_head:
+            # The server leaves the body out.
+            request.method = "GET"
+        response = view(request, *args, **kwargs)
+        if is_head:
+            request.method = "HEAD"
+        if isinstance(response, HttpResponseNotAllowed):
+            allowed = response["Allow"]
+            sentence = f"{request.method} is not a method of this address; it knows {allowed}."
+            return errors.response(errors.Refused(405, "method_not_allowed", sentence, headers={"Allow": allowed}))
+        return response
+
+    return csrf_exempt(answered)
+
+
+def _politely(patterns: list[URLResolver | URLPattern]) -> list[URLResolver | URLPattern]:
+    for pattern in patterns:
+        if isinstance(pattern, URLPattern):
+            pattern.callback = _polite(pattern.callback)
+    return patterns
+
+
+_patterns, _app, _namespace = door.urls
+
+urlpatterns = [
+    path("api/", include((_politely(_patterns), _app), namespace=_namespace)),
+    # Whatever is in the address, line breaks too.
+    re_path(r"^api(?:/[\s\S]*)?\Z", csrf_exempt(errors.unknown_address)),
+]
