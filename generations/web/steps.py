@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -88,6 +89,7 @@ def step(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "blocks": [(name, blocks[name]) for name in shown if name in blocks],
         "tree": tree,
         "is_cut": is_cut,
+        "raw_json": f"/api/steps/{quote(id, safe='')}?{urlencode({'project': grant.project.slug})}",
         "back": lists.back(request, grant, "steps"),
     }
     return show(request, grant, "steps/step.html", context, here="steps")
