@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-
-import orjson
 
 from generations.ingest import anthropic, openai, rest, streams
 from generations.ingest.usage import Fields
@@ -279,10 +278,10 @@ def _add_failure(fields: Fields, error: Json, status: Json) -> None:
     code = status if isinstance(status, int) and not isinstance(status, bool) else None
     if isinstance(error, Mapping):
         message, kind = error.get("message"), error.get("code") or error.get("type")
-        fields["error"] = message if isinstance(message, str) and message else orjson.dumps(error).decode()
+        fields["error"] = message if isinstance(message, str) and message else json.dumps(error, ensure_ascii=False)
         fields["error_type"] = None if kind is None else str(kind)
     elif error is not None and error != "":
-        fields["error"] = error if isinstance(error, str) else orjson.dumps(error).decode()
+        fields["error"] = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
     elif code is not None and code >= 400:
         fields["error"] = f"HTTP status {code}"
     else:
@@ -295,8 +294,8 @@ def _add_failure(fields: Fields, error: Json, status: Json) -> None:
 # ---------------------------------------------------------------------------------------------------------- pieces
 def content_id(content: Any) -> str:
     """An id made of what a call says: the same content has the same id, wherever and whenever it is read."""
-    canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-    return f"import-{hashlib.blake2b(canonical, digest_size=16).hexdigest()}"
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return f"import-{hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()}"
 
 
 def _custom_id(document: Mapping[str, Json]) -> str:

@@ -39,7 +39,8 @@ def _openai(chunks: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
         for name, value in chunk.items():
             if name not in ("choices", "object") and value is not None:
                 whole[name] = value
-        for piece in chunk.get("choices") or ():
+        pieces = chunk.get("choices")
+        for piece in pieces if isinstance(pieces, list) else ():
             if not isinstance(piece, Mapping):
                 raise InvalidRecord("response.choices", piece, "an object")
             index = piece["index"] if isinstance(piece.get("index"), int) else 0
