@@ -1,0 +1,1 @@
+"""How fast it is, measured: each file says how to run it, README.md what came out."""

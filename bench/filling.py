@@ -1,0 +1,112 @@
+"""Many calls in little time: the first ones through `recording.record`, the past before them as copies in SQL."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Final
+
+from django.db import connection
+
+from bench.calls import A_DAY, calls
+from generations import partitions, recording, records
+from generations.models import Project
+
+FIRST: Final = 10_000
+_BATCH: Final = 1_000
+
+
+def record_first(project: Project) -> None:
+    """Store the newest FIRST calls as the doors would."""
+    for start in range(0, FIRST, _BATCH):
+        recording.record(project, list(calls(start, start + _BATCH)))
+    settle()
+
+
+def grow(project: Project, number: int) -> None:
+    """Put `number - FIRST` more calls before them: the same calls again, with ids of their own, further in the past."""
+    columns = {
+        table: _columns(table) for table in ("generation", "generation_payload", "alternative", "score", "feedback")
+    }
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE first AS SELECT uid, public_id, started_at FROM generation")
+        cursor.execute("CREATE TEMP TABLE copy (uid uuid, public_id text, new_uid uuid, new_id text, back interval)")
+        cursor.execute("SELECT uid, public_id, started_at FROM first")
+        first = cursor.fetchall()
+        for turn in range(1, number // FIRST):
+            back = dt.timedelta(days=turn * FIRST / A_DAY)
+            partitions.ensure({partitions.month_of(started_at - back) for _, _, started_at in first})
+            cursor.execute("TRUNCATE copy")
+            with cursor.copy("COPY copy FROM STDIN") as copy:
+                for uid, public_id, _ in first:
+                    new_id = f"call-{turn * FIRST + int(public_id.removeprefix('call-')):09}"
+                    copy.write_row((uid, public_id, records.uid(project.pk, "generation", new_id), new_id, back))
+            cursor.execute("ANALYZE copy")
+            for table, names in columns.items():
+                _copy(cursor, table, names)
+            if turn % 10 == 0:
+                print(f"  {turn * FIRST + FIRST:,}", flush=True)
+        cursor.execute("DROP TABLE first, copy")
+    settle()
+
+
+def settle() -> None:
+    """What autovacuum would have done by the time anyone asks."""
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+        cursor.execute("CHECKPOINT")
+
+
+def _columns(table: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND table_schema = 'public' "
+            "ORDER BY ordinal_position",
+            [table],
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+_CHANGED: Final[dict[str, dict[str, str]]] = {
+    "generation": {
+        "uid": "c.new_uid",
+        "public_id": "c.new_id",
+        "started_at": "t.started_at - c.back",
+        "ended_at": "t.ended_at - c.back",
+        "thread_id": "c.new_id",
+    },
+    "generation_payload": {"uid": "c.new_uid", "started_at": "t.started_at - c.back"},
+    "alternative": {
+        "uid": "gen_random_uuid()",
+        "generation_uid": "c.new_uid",
+        "started_at": "t.started_at - c.back",
+    },
+    "score": {
+        "uid": "gen_random_uuid()",
+        "public_id": "'score-' || c.new_id",
+        "generation_id": "c.new_id",
+        "created_at": "t.created_at - c.back",
+    },
+    "feedback": {
+        "uid": "gen_random_uuid()",
+        "public_id": "'said-' || c.new_id",
+        "generation_id": "c.new_id",
+        "created_at": "t.created_at - c.back",
+    },
+}
+_JOINED: Final = {
+    "generation": "t.uid = c.uid",
+    "generation_payload": "t.uid = c.uid",
+    "alternative": "t.generation_uid = c.uid",
+    "score": "t.generation_id = c.public_id",
+    "feedback": "t.generation_id = c.public_id",
+}
+
+
+def _copy(cursor: Any, table: str, names: list[str]) -> None:
+    values = ", ".join(_CHANGED[table].get(name, f't."{name}"') for name in names)
+    target = ", ".join(f'"{name}"' for name in names)
+    # Only the first ones are copied: their partitions alone are read.
+    since = "AND t.started_at >= (SELECT min(started_at) FROM first)" if "started_at" in names else ""
+    cursor.execute(
+        f"INSERT INTO {table} ({target}) SELECT {values} FROM {table} t JOIN copy c ON {_JOINED[table]} {since}"
+    )
