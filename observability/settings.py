@@ -182,6 +182,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_filters",
+    "ninja",
     "generations",
 ]
 
@@ -222,7 +223,7 @@ DATABASES["default"]["OPTIONS"]["pool"] = {
     "min_size": 1,
     "max_size": env.DATABASE_POOL_SIZE,
     # An embedded server's idle connection holds some 8 MB: give them back soon.
-    "max_idle": 60,
+    "max_idle": 15,
     "timeout": 10,
 }
 # A connection that died with a restarted server is found when it is taken from the pool, not by a request.

@@ -23,8 +23,9 @@ def dumps(value: Any) -> bytes:
 
 
 def answer(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    """`value` as an answer."""
-    return HttpResponse(dumps(value), status=status, content_type=JSON, headers=dict(headers or {}))
+    """`value` as an answer, which nobody on the way may keep."""
+    kept = {"Cache-Control": "private, no-store", **(headers or {})}
+    return HttpResponse(dumps(value), status=status, content_type=JSON, headers=kept)
 
 
 def _default(value: object) -> Any:

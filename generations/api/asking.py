@@ -15,7 +15,6 @@ from generations.api.auth import grant_of
 from generations.api.describing import OBJECT, listed, page_of, ref
 from generations.api.operations import operation
 from generations.filters import BadFilter
-from generations.ingest import rest
 from generations.ingest.values import nearest
 from generations.metrics import BadQuery
 from generations.records import Json
@@ -135,7 +134,7 @@ def _fields(value: Json) -> tuple[str, ...] | None:
             if wanted not in (1, True):
                 raise BadFilter(f"fields.{name}", wanted, "1; name the fields to show")
         value = list(value)
-    return rest.check_fields(value)
+    return lists.fields(value)
 
 
 def _order(asked: dict[str, Json]) -> str | None:

@@ -19,8 +19,8 @@ from generations.api.errors import Refused, not_found, translated
 from generations.api.operations import PROJECT, of_list, operation
 from generations.ingest import rest
 from generations.ingest.rest_fields import Slot
-from generations.models import Generation
-from generations.records import GenerationRecord, InvalidRecord, Json, Record, StepRecord
+from generations.models import Feedback, Generation, Score
+from generations.records import GenerationRecord, InvalidRecord, Json, Record, ScoreRecord, StepRecord
 
 R = TypeVar("R", GenerationRecord, StepRecord)
 
@@ -52,7 +52,6 @@ FIELDS: Final = {
         scope=Scope.READ,
         ok={200: page_of(ref("Generation"))},
         query=of_list("generations", fields=True),
-        refuses=(422,),
     ),
 )
 def find_generations(request: HttpRequest) -> HttpResponse:
@@ -60,7 +59,7 @@ def find_generations(request: HttpRequest) -> HttpResponse:
     `model.id=gpt-4&feedback.rating__gte=4&metadata.plan=pro&from=2026-01-01`. Newest first, fifty at a time;
     `page.next` is the cursor for `after`. A name that is not known within a document is not in it.
     """
-    fields = rest.check_fields(request.GET.get("fields"))
+    fields = lists.fields(request.GET.get("fields"))
     return lists.answered(request, grant_of(request), "generations", lists.generations(fields))
 
 
@@ -122,12 +121,11 @@ def record_generations(request: HttpRequest) -> HttpResponse:
         scope=Scope.READ,
         ok={200: ref("Generation")},
         query=[FIELDS, PROJECT],
-        refuses=(422,),
     ),
 )
 def get_generation(request: HttpRequest, id: str) -> HttpResponse:
     """The generation of this id, whole. A slash in an id is written `%2F`."""
-    fields = rest.check_fields(request.GET.get("fields"))
+    fields = lists.fields(request.GET.get("fields"))
     return answer(lists.generation(_bundle(grant_of(request), id), fields))
 
 
@@ -205,7 +203,8 @@ def give_feedback(request: HttpRequest, id: str) -> HttpResponse:
     record = rest.feedback(id, receive.document(request))
     _known(grant, id)
     receipt = stored(grant, record, rest.FEEDBACK)
-    shown = rest.feedback_document(records.revised(record, id=receipt.id))
+    row = Feedback.objects.by_ids(grant.project.pk, "feedback", [str(receipt.id)])[0]
+    shown = rest.feedback_document(bundles.feedback_record(row))
     return answer(shown, status=201 if receipt.state == "stored" else 200)
 
 
@@ -225,9 +224,7 @@ def score_generation(request: HttpRequest, id: str) -> HttpResponse:
     grant = grant_of(request)
     record = rest.score(receive.document(request), generation_id=id)
     _known(grant, id)
-    receipt = stored(grant, record, rest.SCORE)
-    shown = rest.score_document(records.revised(record, id=receipt.id))
-    return answer(shown, status=201 if receipt.state == "stored" else 200)
+    return score_stored(grant, record)
 
 
 @judging.put(
@@ -299,6 +296,13 @@ def stored(grant: Grant, record: Record, table: Mapping[str, Slot] | None = None
             field, sentence = translated(field, sentence, table)
         raise Refused(422, "invalid_record", sentence, field)
     return receipt
+
+
+def score_stored(grant: Grant, record: ScoreRecord) -> HttpResponse:
+    """A score, stored, as the answer."""
+    receipt = stored(grant, record, rest.SCORE)
+    row = Score.objects.by_ids(grant.project.pk, "score", [str(receipt.id)])[0]
+    return answer(rest.score_document(bundles.score_record(row)), status=201 if receipt.state == "stored" else 200)
 
 
 def of_key(grant: Grant, record: R) -> R:

@@ -16,9 +16,9 @@ from generations.api.answers import answer, dumps
 from generations.filters import BadFilter, Condition
 from generations.ingest import rest
 from generations.models import Generation, Project, Step
-from generations.records import Json
+from generations.records import InvalidRecord, Json
 
-PAGE_PARAMETERS: Final = frozenset({"limit", "after", "before", "order", "fields", "project", "count", "signature"})
+PAGE_PARAMETERS: Final = frozenset({"limit", "after", "before", "order", "fields", "project", "count"})
 PATIENCE_SECONDS: Final = 30
 ROWS_AT_ONCE: Final = 100
 MAX_BYTES: Final = 32 << 20
@@ -155,6 +155,16 @@ def whole(name: str, text: str | None, default: int) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise BadFilter(name, text, "a whole number")
     return int(text)
+
+
+def fields(asked: object, *, steps: bool = False) -> tuple[str, ...] | None:
+    """The paths to show, None for all of the document; BadFilter for one that no document has."""
+    try:
+        return rest.check_fields(asked, steps=steps)
+    except InvalidRecord as error:
+        refusal = BadFilter(error.field, "", error.expected)
+        refusal.value, refusal.args = error.value, error.args
+        raise refusal from None
 
 
 def flag(name: str, text: str | None) -> bool:

@@ -11,11 +11,10 @@ from ninja import Router
 from generations import access, bundles, recording, records
 from generations.access import Scope
 from generations.api import lists, receive
-from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import page_of, ref
 from generations.api.errors import not_found
-from generations.api.generations import stored
+from generations.api.generations import score_stored
 from generations.api.operations import of_list, operation
 from generations.ingest import rest
 from generations.ingest.values import iso
@@ -51,7 +50,7 @@ def give_score(request: HttpRequest) -> HttpResponse:
     """On a generation, a step, a thread or an experiment item, which need not be recorded yet. With an id that is
     known already, the score of that id is changed.
     """
-    return _stored(request, rest.score(receive.document(request)))
+    return score_stored(grant_of(request), rest.score(receive.document(request)))
 
 
 @router.put(
@@ -70,7 +69,7 @@ def put_score(request: HttpRequest, id: str) -> HttpResponse:
     record = rest.score(receive.document(request))
     if record.id not in (None, id):
         raise InvalidRecord("id", record.id, f"{id!r}, as in the address, or nothing")
-    return _stored(request, records.revised(record, id=id))
+    return score_stored(grant_of(request), records.revised(record, id=id))
 
 
 @router.delete(
@@ -85,13 +84,6 @@ def delete_score(request: HttpRequest, id: str) -> HttpResponse:
             raise not_found("score", id)
         access.audit(grant, "score.delete", "score", id)
     return HttpResponse(status=204)
-
-
-def _stored(request: HttpRequest, record: records.ScoreRecord) -> HttpResponse:
-    grant = grant_of(request)
-    receipt = stored(grant, record, rest.SCORE)
-    row = Score.objects.by_ids(grant.project.pk, "score", [str(receipt.id)])[0]
-    return answer(_document(row), status=201 if receipt.state == "stored" else 200)
 
 
 def _document(row: Score) -> Json:

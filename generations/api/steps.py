@@ -41,12 +41,11 @@ INSIDE: Final = 50
         scope=Scope.READ,
         ok={200: page_of(ref("Step"))},
         query=of_list("steps", fields=True),
-        refuses=(422,),
     ),
 )
 def find_steps(request: HttpRequest) -> HttpResponse:
     """Filters are paths, as for generations: `threadId=t1&type=tool&performance.latency__gt=2`."""
-    fields = rest.check_fields(request.GET.get("fields"), steps=True)
+    fields = lists.fields(request.GET.get("fields"), steps=True)
     return lists.answered(request, grant_of(request), "steps", lists.steps(fields))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.http import HttpRequest, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
@@ -22,18 +22,27 @@ def _polite(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         is_head = request.method == "HEAD"
         if is_head:
-            # The server leaves the body out.
             request.method = "GET"
-        response = view(request, *args, **kwargs)
-        if is_head:
-            request.method = "HEAD"
+        try:
+            response = view(request, *args, **kwargs)
+        except Http404:
+            return errors.unknown_address(request)
         if isinstance(response, HttpResponseNotAllowed):
             allowed = response["Allow"]
             sentence = f"{request.method} is not a method of this address; it knows {allowed}."
             return errors.response(errors.Refused(405, "method_not_allowed", sentence, headers={"Allow": allowed}))
-        return response
+        return _head(response) if is_head else response
 
     return csrf_exempt(answered)
+
+
+def _head(response: HttpResponseBase) -> HttpResponse:
+    """`response` without its body, which has the length that it would have had."""
+    head = HttpResponse(status=response.status_code, headers=response.headers)
+    if isinstance(response, HttpResponse):
+        head["Content-Length"] = str(len(response.content))
+    response.close()
+    return head
 
 
 def _politely(patterns: list[URLResolver | URLPattern]) -> list[URLResolver | URLPattern]:
