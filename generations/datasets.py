@@ -313,7 +313,8 @@ def _described(name: str, description: str, metadata: Mapping[str, Json] | None)
 def _object(name: str, value: Mapping[str, Json] | None) -> dict[str, Any]:
     if value is not None and not isinstance(value, Mapping):
         raise BadDataset(name, value, "an object")
-    return _json(name, dict(value or {}), MAX_METADATA)
+    tidy: dict[str, Any] = _json(name, dict(value or {}), MAX_METADATA)
+    return tidy
 
 
 def _json(name: str, value: Json, limit: int) -> Any:

@@ -188,7 +188,7 @@ def test_an_item_from_a_step_holds_its_children_in_order(grant: Grant, dataset: 
     [item] = datasets.add_steps(grant, str(dataset.pk), ["run"])
 
     assert (item.input, item.expected_output, item.step_id) == ({"q": "?"}, {"a": "!"}, "run")
-    assert [(s["id"], s["type"], s["name"], s["input"], s["output"]) for s in item.intermediary_steps] == [
+    assert [(s["id"], s["type"], s["name"], s["input"], s["output"]) for s in item.intermediary_steps or ()] == [
         ("a", "retrieval", None, {"k": 3}, None),
         ("b", "tool", "search", None, {"hits": 2}),
     ]

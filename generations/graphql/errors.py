@@ -1,0 +1,138 @@
+"""What went wrong, in GraphQL's form: a message and a code where it was to be expected, an excuse for the rest."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from django.db import DataError
+from graphql import GraphQLError
+
+from generations import filters, metrics, paging
+from generations.access import NoSuchProject, NotAllowed, NotAuthenticated
+from generations.datasets import BadDataset, NoSuchDataset
+from generations.graphql.connections import BadArgument
+from generations.ingest.rest_fields import ATTRIBUTE_PATHS
+from generations.recording import UnknownId
+from generations.records import InvalidRecord
+
+MAX_MESSAGE: Final = 1_000
+
+log = logging.getLogger(__name__)
+
+
+class Code(StrEnum):
+    """What kind of refusal it is. Clients may rely on these words."""
+
+    BAD_REQUEST = "BAD_REQUEST"
+    BAD_INPUT = "BAD_INPUT"
+    BAD_FILTER = "BAD_FILTER"
+    BAD_CURSOR = "BAD_CURSOR"
+    TOO_COMPLEX = "TOO_COMPLEX"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
+    NOT_FOUND = "NOT_FOUND"
+    CONFLICT = "CONFLICT"
+    INTERNAL = "INTERNAL"
+
+
+STATUS: Final = {
+    Code.UNAUTHENTICATED: 401,
+    Code.FORBIDDEN: 403,
+    Code.NOT_FOUND: 404,
+    Code.CONFLICT: 409,
+    Code.INTERNAL: 500,
+}
+"""The HTTP status of an answer that holds nothing but the error; 400 where none is named."""
+
+
+@dataclass
+class Refused(Exception):
+    """A request that cannot be done as it was put."""
+
+    code: Code
+    message: str
+    field: str | None = None
+    value: Any = None
+    expected: str | None = None
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def not_found(kind: str, id: str) -> Refused:
+    """The refusal of an id that names nothing in this project."""
+    return Refused(Code.NOT_FOUND, f"There is no {kind} '{id[:80]}' in this project.", "id", id[:80])
+
+
+def described(error: GraphQLError) -> dict[str, Any]:
+    """`error` as the answer tells it: with a code, and without what is nobody's business but the log's."""
+    cause = _cause(error)
+    if cause is None:
+        extensions = {"code": Code.BAD_REQUEST.value, **(error.extensions or {})}
+        told: dict[str, Any] = {"message": error.message[:MAX_MESSAGE], "extensions": extensions}
+    else:
+        told = of_exception(cause)
+    if error.locations:
+        told["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
+    if error.path:
+        told["path"] = error.path
+    return told
+
+
+def _cause(error: GraphQLError) -> Exception | None:
+    """The exception of ours behind `error`; None when GraphQL itself raised it, which it does before any field."""
+    cause: BaseException | None = error
+    while isinstance(cause, GraphQLError):
+        cause = cause.original_error
+    if cause is None or error.path is None:
+        return None
+    return cause if isinstance(cause, Exception) else None
+
+
+def of_exception(cause: Exception) -> dict[str, Any]:
+    """`cause` as an error of the answer. What nobody expected is logged with its traceback, and told to nobody."""
+    refused = _expected(cause)
+    if refused is None:
+        log.error("A field of a GraphQL request failed", exc_info=cause)
+        refused = Refused(Code.INTERNAL, "Something went wrong here. It has been logged.")
+    details = {"field": refused.field, "value": refused.value, "expected": refused.expected}
+    known = {name: value for name, value in details.items() if value is not None}
+    return {"message": refused.message[:MAX_MESSAGE], "extensions": {"code": refused.code.value, **known}}
+
+
+def _expected(cause: Exception) -> Refused | None:
+    for kind, code in _CODES.items():
+        if isinstance(cause, kind):
+            field = getattr(cause, "field", None)
+            if isinstance(cause, InvalidRecord):
+                field = ATTRIBUTE_PATHS.get(cause.field, cause.field)
+            return Refused(code, str(cause), field, getattr(cause, "value", None), getattr(cause, "expected", None))
+    if isinstance(cause, Refused):
+        return cause
+    if isinstance(cause, DataError):
+        return Refused(Code.BAD_INPUT, "A value is beyond what can be stored or compared.")
+    return None
+
+
+_CODES: Final[dict[type[Exception], Code]] = {
+    paging.BadCursor: Code.BAD_CURSOR,
+    metrics.BadQuery: Code.BAD_INPUT,
+    filters.BadFilter: Code.BAD_FILTER,
+    BadArgument: Code.BAD_INPUT,
+    BadDataset: Code.BAD_INPUT,
+    NoSuchDataset: Code.NOT_FOUND,
+    UnknownId: Code.NOT_FOUND,
+    InvalidRecord: Code.BAD_INPUT,
+    NotAuthenticated: Code.UNAUTHENTICATED,
+    NotAllowed: Code.FORBIDDEN,
+    NoSuchProject: Code.NOT_FOUND,
+}
+"""The first that fits: a bad cursor is a bad filter too."""
+
+
+def status_of(told: list[dict[str, Any]]) -> int:
+    """The HTTP status of an answer that holds these errors and nothing else."""
+    return STATUS.get(Code(told[0]["extensions"]["code"]), 400)

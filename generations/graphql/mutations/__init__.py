@@ -1,0 +1,23 @@
+"""What can be changed: one class of fields for each subject, put together into the Mutation type.
+
+Every field is declared by `guards.guarded` with the scope that it needs, and answers null beside its error when it is
+refused, so that the others of a request keep their answers.
+"""
+
+from __future__ import annotations
+
+import strawberry
+
+from generations.graphql.mutations.datasets import DatasetMutations
+from generations.graphql.mutations.exports import ExportMutations
+from generations.graphql.mutations.generations import GenerationMutations
+from generations.graphql.mutations.judgements import JudgementMutations
+from generations.graphql.mutations.keys import KeyMutations
+from generations.graphql.mutations.tags import TagMutations
+
+
+@strawberry.type(
+    description="What can be changed. Fields are done one after the other; each is done whole or not at all."
+)
+class Mutation(GenerationMutations, JudgementMutations, TagMutations, DatasetMutations, ExportMutations, KeyMutations):
+    """Root fields of mutations."""

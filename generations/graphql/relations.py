@@ -1,0 +1,159 @@
+"""What hangs on the rows of a batch, fetched for all of them in one query each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from django.db import connection, models
+
+from generations.graphql.connections import LARGEST_SLICE, bounded, slice_of
+from generations.graphql.nodes import Batch
+from generations.ingest.rest_content import RECEIVED, SENT, Content, settled
+from generations.ingest.rest_fields import Slot
+from generations.models import Generation, GenerationPayload, StepPayload
+
+M = TypeVar("M", bound=models.Model)
+
+Groups = dict[Hashable, list[M]]
+
+_BY_TIME: Final = ("created_at", "uid")
+_OLDEST_FIRST: Final = ("started_at", "uid")
+_NEWEST_FIRST: Final = ("-started_at", "-uid")
+
+
+def payloads(batch: Batch[Any], model: type[M]) -> dict[Hashable, M]:
+    """The payloads of a batch of generations or steps, by uid."""
+
+    def load() -> dict[Hashable, M]:
+        if not batch.rows:
+            return {}
+        moments = [row.started_at for row in batch.rows]
+        # The bounds of time keep the look-up to the months that the rows are in.
+        found = model._default_manager.filter(
+            project_id=batch.project_pk,
+            uid__in=[row.uid for row in batch.rows],
+            started_at__gte=min(moments),
+            started_at__lte=max(moments),
+        )
+        return {row.pk: row for row in found}
+
+    return batch.once(("payloads", model), load)
+
+
+def contents(batch: Batch[Generation]) -> dict[Hashable, Content]:
+    """What was said in the generations of a batch, settled as every door shows it, by uid."""
+
+    def load() -> dict[Hashable, Content]:
+        found = payloads(batch, GenerationPayload)
+        return {row.pk: _content(row, found.get(row.pk)) for row in batch.rows}
+
+    return batch.once("contents", load)
+
+
+def _content(row: Generation, payload: GenerationPayload | None) -> Content:
+    if payload is None:
+        return Content(type=row.type)
+    said = {name: getattr(payload, name) for name in (*SENT, *RECEIVED)}
+    return settled(Content(type=row.type, **said), infer_type=True)
+
+
+def named(batch: Batch[Any], attribute: str, model: Any, kind: str) -> Batch[Any]:
+    """The rows of `model` whose ids the batch's rows carry in `attribute`; what has not come yet is not in it."""
+
+    def load() -> Batch[Any]:
+        ids = {name for row in batch.rows if (name := getattr(row, attribute)) is not None}
+        rows = model.objects.by_ids(batch.project_pk, kind, ids) if ids else ()
+        return Batch(batch.grant, list(rows))
+
+    return batch.once(("named", attribute), load)
+
+
+def following(
+    batch: Batch[Any],
+    model: type[models.Model],
+    attribute: str,
+    order: Sequence[str],
+    limit: int,
+    *,
+    key: str = "public_id",
+    only: str = "",
+) -> tuple[Batch[Any], Groups[Any]]:
+    """The first `limit` rows of `model` for each row of the batch that `attribute` names, and all of them as a batch.
+
+    One statement, whose cost is `limit` index entries for each row, however many there are. `order` are columns, "-"
+    before one means descending; `only` names a column that has to be true.
+    """
+
+    def load() -> tuple[Batch[Any], Groups[Any]]:
+        parents = list(dict.fromkeys(getattr(row, key) for row in batch.rows))
+        rows = list(
+            model._default_manager.raw(
+                _first_of_each(model, attribute, order, only), [parents, batch.project_pk, limit]
+            )
+        )
+        groups: Groups[Any] = defaultdict(list)
+        for row in rows:
+            groups[getattr(row, attribute)].append(row)
+        return Batch(batch.grant, rows), groups
+
+    return batch.once(("following", model, attribute, tuple(order), limit, only), load)
+
+
+def _first_of_each(model: type[models.Model], attribute: str, order: Sequence[str], only: str) -> str:
+    quote = connection.ops.quote_name
+    column: Any = model._meta.get_field(attribute)
+    ordering = ", ".join(f"{quote(name.lstrip('-'))} DESC" if name.startswith("-") else quote(name) for name in order)
+    true = f" AND {quote(only)}" if only else ""
+    # Every name comes from the models; values are parameters.
+    return (
+        f"SELECT child.* FROM unnest(%s::{column.db_type(connection)}[]) AS parent(id) CROSS JOIN LATERAL ("  # noqa: S608
+        f"SELECT * FROM {quote(model._meta.db_table)} WHERE project_id = %s AND {quote(column.column)} = parent.id"
+        f"{true} ORDER BY {ordering} LIMIT %s) AS child"
+    )
+
+
+# ---------------------------------------------------------------------------------------------- as the types show them
+def said(view: Any, name: str) -> Any:
+    """This part of the payload of the generation or step that `view` shows; None when it is not known."""
+    model: Any = GenerationPayload if isinstance(view.row, Generation) else StepPayload
+    return getattr(payloads(view.batch, model).get(view.row.pk), name, None)
+
+
+def content(view: Any) -> Content:
+    """What was said in the generation that `view` shows, in the form that every door shows it in."""
+    return contents(view.batch)[view.row.pk]
+
+
+def metadata(view: Any, own: Mapping[str, Slot]) -> Any:
+    """The free metadata with the names that are fields of their own, as every door shows it."""
+    row = view.row
+    known = {name: value for name, slot in own.items() if (value := getattr(row, slot.attribute)) not in (None, [])}
+    return {**row.metadata, **known}
+
+
+def named_by(view: Any, model: Any, show: Any, kind: str, attribute: str) -> Any:
+    """The row of `model` that the row names in `attribute`; None when it names none, or one that has not come yet."""
+    batch = named(view.batch, attribute, model, kind)
+    row = batch.by_id.get(getattr(view.row, attribute) or "")
+    return None if row is None else show(row=row, batch=batch)
+
+
+def own(view: Any, model: Any, show: Any, attribute: str, first: int) -> Any:
+    """The first rows of `model` whose `attribute` names the row that `view` shows, the oldest first."""
+    return hanging(view, model, show, attribute, _BY_TIME, first)
+
+
+def in_time(view: Any, model: Any, show: Any, attribute: str, first: int, newest_first: bool) -> Any:
+    """The first rows of `model` whose `attribute` names the row that `view` shows, by their start."""
+    return hanging(view, model, show, attribute, _NEWEST_FIRST if newest_first else _OLDEST_FIRST, first)
+
+
+def hanging(
+    view: Any, model: Any, show: Any, attribute: str, order: Sequence[str], first: int, key: str = "public_id"
+) -> Any:
+    """The first rows of `model` whose `attribute` is the `key` of the row that `view` shows, as a slice."""
+    limit = bounded(first, LARGEST_SLICE)
+    batch, groups = following(view.batch, model, attribute, order, limit + 1, key=key)
+    return slice_of(groups.get(getattr(view.row, key), ()), limit, lambda row: show(row=row, batch=batch))

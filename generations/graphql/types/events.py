@@ -1,0 +1,391 @@
+"""Generations, steps, threads and participants: what was recorded, and how one leads to another."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any
+
+import strawberry
+from strawberry.scalars import JSON
+
+from generations import models
+from generations.graphql import relations, scalars
+from generations.graphql.connections import LARGEST_SLICE, SLICE, Slice
+from generations.graphql.nodes import Batch, column, part, resolved
+from generations.graphql.types.judgements import Alternative, Attachment, Feedback, Score
+from generations.graphql.types.values import Model, Parameters, Performance, PromptReference, StepPerformance, Usage
+from generations.ingest.rest_fields import OWN_METADATA, OWN_STEP_METADATA
+
+First = Annotated[int, strawberry.argument(description=f"How many at most, 1 to {LARGEST_SLICE}.")]
+NewestFirst = Annotated[bool, strawberry.argument(description="The newest first instead of the oldest.")]
+
+
+@strawberry.type(description="What was sent to the model.")
+class Input:
+    """The input of a generation."""
+
+    row: strawberry.Private[Any]
+    batch: strawberry.Private[Batch[Any]]
+
+    type: str = column("input_type", "text, image, audio or multimodal.")
+    tokens: int | None = column("prompt_tokens", "All input tokens, cached ones included.")
+    preview: str | None = column("input_preview", "The first 200 characters of what a person would read of it.")
+
+    @resolved("What was sent: any JSON value; `{messages}` of a chat; the text of a completion.")
+    def content(self) -> JSON | None:
+        """The input as every door shows it."""
+        return scalars.json(relations.content(self).sent)
+
+
+@strawberry.type(description="What the model answered.")
+class Output:
+    """The output of a generation."""
+
+    row: strawberry.Private[Any]
+    batch: strawberry.Private[Batch[Any]]
+
+    type: str = column("output_type", "text, image, audio, code, json or other.")
+    tokens: int | None = column("completion_tokens", "All output tokens, reasoning included.")
+    preview: str | None = column("output_preview", "The first 200 characters of what a person would read of it.")
+
+    @resolved("What came back: any JSON value; the text or message of a chat; a completion.")
+    def content(self) -> JSON | None:
+        """The output as every door shows it."""
+        return scalars.json(relations.content(self).received)
+
+    @resolved("Other answers to the same call, by their index.")
+    def alternatives(self, first: First = SLICE) -> Slice[Alternative]:
+        """Alternatives in order."""
+        found: Slice[Alternative] = relations.hanging(
+            self, models.Alternative, Alternative, "generation_uid", ("index", "uid"), first, key="uid"
+        )
+        return found
+
+
+@strawberry.type(description="One call to a model: what was sent, what came back, what it cost and how long it took.")
+class Generation:
+    """A row of generations."""
+
+    row: strawberry.Private[models.Generation]
+    batch: strawberry.Private[Batch[models.Generation]]
+
+    id: strawberry.ID = column("public_id", "The id that the caller gave, or a UUIDv7.")
+    type: str = column("type", "chat, completion, embedding, image, audio, rerank, moderation, scoring or other.")
+    name: str | None = column("name", "What the caller named it.")
+    timestamp: dt.datetime = column("started_at", "When the call began.")
+    end_timestamp: dt.datetime | None = column("ended_at", "When the answer was complete.")
+    model: Model = part(Model, "Which model answered.")
+    input: Input = part(Input, "What was sent.")
+    output: Output = part(Output, "What came back.")
+    parameters: Parameters = part(Parameters, "Settings that the model was called with.")
+    usage: Usage = part(Usage, "Tokens and cost.")
+    performance: Performance = part(Performance, "Durations.")
+    prompt_version: PromptReference = part(PromptReference, "The prompt version it was made with.")
+    tags: list[str] = column("tags", "Its tags.")
+    request_id: str | None = column("request_id", "The application's id of the request.")
+    user_id: str | None = column("user_id", "The end user it was made for.")
+    session_id: str | None = column("session_id", "The session it was made in.")
+    function_id: str | None = column("function_id", "The function that made it.")
+    workflow_id: str | None = column("workflow_id", "The workflow that made it.")
+    agent_id: str | None = column("agent_id", "The agent that made it.")
+    environment: str | None = column("environment", "production, staging, ...")
+    release: str | None = column("release", "The release of the application.")
+    thread_id: str | None = column("thread_id", "The id of its thread.")
+    step_id: str | None = column("step_id", "The id of the step that made it.")
+    trace_id: str | None = column("trace_id", "The OpenTelemetry trace.")
+    span_id: str | None = column("span_id", "The OpenTelemetry span.")
+    response_id: str | None = column("response_id", "The provider's id of the answer.")
+    finish_reason: str | None = column("finish_reason", "Why the answer ended: stop, length, tool_calls, ...")
+    selected_choice: int | None = column("selected_choice", "The index of the alternative that was used.")
+    error: str | None = column("error", "What went wrong; null when nothing did.")
+    error_type: str | None = column("error_type", "The kind of error, as the provider or the SDK names it.")
+    request_attributes: JSON | None = column("request_attributes", "Attributes of the request, as recorded.")
+    response_attributes: JSON | None = column("response_attributes", "Attributes of the response, as recorded.")
+    created_at: dt.datetime = column("created_at", "When it was first heard of.")
+    updated_at: dt.datetime = column("updated_at", "When it was last changed.")
+
+    @resolved("What the caller said of it: its own names, and userId, sessionId, tags and the like.")
+    def metadata(self) -> JSON:
+        """Metadata as every door shows it."""
+        return scalars.json(relations.metadata(self, OWN_METADATA))
+
+    @resolved("The messages of a chat as they were sent: a list of objects.")
+    def messages(self) -> JSON | None:
+        """Messages in order."""
+        return scalars.json(relations.content(self).messages)
+
+    @resolved("The message that a chat model answered.")
+    def message_completion(self) -> JSON | None:
+        """The answering message."""
+        return scalars.json(relations.content(self).message_completion)
+
+    @resolved("The text that was sent to be completed.")
+    def prompt(self) -> str | None:
+        """The prompt."""
+        return relations.content(self).prompt
+
+    @resolved("The text that a completion model answered.")
+    def completion(self) -> str | None:
+        """The completion."""
+        return relations.content(self).completion
+
+    @resolved("Values of the prompt template's variables.")
+    def variables(self) -> JSON | None:
+        """Variables by name."""
+        found: JSON | None = relations.said(self, "variables")
+        return found
+
+    @resolved("Tools that the model could call, as they were sent.")
+    def tools(self) -> JSON | None:
+        """Tool definitions."""
+        found: JSON | None = relations.said(self, "tools")
+        return found
+
+    @resolved("Log-probabilities of the answer's tokens.")
+    def logprobs(self) -> JSON | None:
+        """Log-probabilities as recorded."""
+        found: JSON | None = relations.said(self, "logprobs")
+        return found
+
+    @resolved("Attributes of the span it came in.")
+    def attributes(self) -> JSON | None:
+        """Attributes as recorded."""
+        found: JSON | None = relations.said(self, "attributes")
+        return found
+
+    @resolved("The error in full: a body, a stack trace.")
+    def error_detail(self) -> str | None:
+        """The detail of the error."""
+        found: str | None = relations.said(self, "error_detail")
+        return found
+
+    @resolved("How the cost was reckoned: token classes, prices and where they are from.")
+    def cost_arithmetic(self) -> JSON | None:
+        """The arithmetic as kept."""
+        found: JSON | None = relations.said(self, "cost_arithmetic")
+        return found
+
+    @resolved("The latest feedback of a user.")
+    def feedback(self) -> Feedback | None:
+        """The one that is shown."""
+        order = ("-created_at", "-uid")
+        batch, groups = relations.following(self.batch, models.Feedback, "generation_id", order, 1, only="is_latest")
+        found = groups.get(self.row.public_id, ())
+        return Feedback(row=found[0], batch=batch) if found else None
+
+    @resolved("All feedback, the oldest first.")
+    def feedback_history(self, first: First = SLICE) -> Slice[Feedback]:
+        """Feedback by time."""
+        found: Slice[Feedback] = relations.own(self, models.Feedback, Feedback, "generation_id", first)
+        return found
+
+    @resolved("Its scores, the oldest first.")
+    def scores(self, first: First = SLICE) -> Slice[Score]:
+        """Scores by time."""
+        found: Slice[Score] = relations.own(self, models.Score, Score, "generation_id", first)
+        return found
+
+    @resolved("Files beside it.")
+    def attachments(self, first: First = SLICE) -> Slice[Attachment]:
+        """Attachments by time."""
+        found: Slice[Attachment] = relations.own(self, models.Attachment, Attachment, "generation_id", first)
+        return found
+
+    @resolved("Its thread; null when it has none, or when nothing else is known of it yet.")
+    def thread(self) -> Thread | None:
+        """The thread by its id."""
+        found: Thread | None = relations.named_by(self, models.Thread, Thread, "thread", "thread_id")
+        return found
+
+    @resolved("The step that made it.")
+    def step(self) -> Step | None:
+        """The step by its id."""
+        found: Step | None = relations.named_by(self, models.Step, Step, "step", "step_id")
+        return found
+
+    @resolved("The end user it was made for.")
+    def participant(self) -> Participant | None:
+        """The participant by its id."""
+        found: Participant | None = relations.named_by(self, models.Participant, Participant, "participant", "user_id")
+        return found
+
+
+@strawberry.type(description="One unit of work in a tree of them.")
+class Step:
+    """A row of steps."""
+
+    row: strawberry.Private[models.Step]
+    batch: strawberry.Private[Batch[models.Step]]
+
+    id: strawberry.ID = column("public_id", "The id that the caller gave, or a UUIDv7.")
+    type: str = column("type", "run, llm, tool, embedding, retrieval, rerank, agent, chain, a message, or undefined.")
+    name: str | None = column("name", "What the caller named it.")
+    timestamp: dt.datetime = column("started_at", "When it began.")
+    end_timestamp: dt.datetime | None = column("ended_at", "When it ended.")
+    performance: StepPerformance = part(StepPerformance, "Durations.")
+    error: str | None = column("error", "What went wrong; null when nothing did.")
+    tags: list[str] = column("tags", "Its tags.")
+    user_id: str | None = column("user_id", "The end user it was done for.")
+    environment: str | None = column("environment", "production, staging, ...")
+    release: str | None = column("release", "The release of the application.")
+    thread_id: str | None = column("thread_id", "The id of its thread.")
+    parent_id: str | None = column("parent_id", "The id of the step that it is a part of.")
+    root_id: str | None = column("root_id", "The id of the step at the top of its tree.")
+    trace_id: str | None = column("trace_id", "The OpenTelemetry trace.")
+    span_id: str | None = column("span_id", "The OpenTelemetry span.")
+    input_preview: str | None = column("input_preview", "The first 200 characters of its input, as a person reads it.")
+    output_preview: str | None = column("output_preview", "The first 200 characters of its output.")
+    created_at: dt.datetime = column("created_at", "When it was first heard of.")
+    updated_at: dt.datetime = column("updated_at", "When it was last changed.")
+
+    @resolved("What the caller said of it: its own names, and userId and tags.")
+    def metadata(self) -> JSON:
+        """Metadata as every door shows it."""
+        return scalars.json(relations.metadata(self, OWN_STEP_METADATA))
+
+    @resolved("What it was given.")
+    def input(self) -> JSON | None:
+        """The input as recorded."""
+        found: JSON | None = relations.said(self, "input")
+        return found
+
+    @resolved("What it gave back.")
+    def output(self) -> JSON | None:
+        """The output as recorded."""
+        found: JSON | None = relations.said(self, "output")
+        return found
+
+    @resolved("Attributes of the span it came in.")
+    def attributes(self) -> JSON | None:
+        """Attributes as recorded."""
+        found: JSON | None = relations.said(self, "attributes")
+        return found
+
+    @resolved("Events of the span it came in.")
+    def events(self) -> JSON | None:
+        """Events as recorded."""
+        found: JSON | None = relations.said(self, "events")
+        return found
+
+    @resolved("The error in full: a body, a stack trace.")
+    def error_detail(self) -> str | None:
+        """The detail of the error."""
+        found: str | None = relations.said(self, "error_detail")
+        return found
+
+    @resolved("The step that it is a part of.")
+    def parent(self) -> Step | None:
+        """The parent by its id."""
+        found: Step | None = relations.named_by(self, models.Step, Step, "step", "parent_id")
+        return found
+
+    @resolved("The steps that are parts of it.")
+    def children(self, first: First = SLICE, newest_first: NewestFirst = False) -> Slice[Step]:
+        """Children by time."""
+        found: Slice[Step] = relations.in_time(self, models.Step, Step, "parent_id", first, newest_first)
+        return found
+
+    @resolved("The calls to models that it made.")
+    def generations(self, first: First = SLICE, newest_first: NewestFirst = False) -> Slice[Generation]:
+        """Generations by time."""
+        found: Slice[Generation] = relations.in_time(
+            self, models.Generation, Generation, "step_id", first, newest_first
+        )
+        return found
+
+    @resolved("Its thread.")
+    def thread(self) -> Thread | None:
+        """The thread by its id."""
+        found: Thread | None = relations.named_by(self, models.Thread, Thread, "thread", "thread_id")
+        return found
+
+    @resolved("The end user it was done for.")
+    def participant(self) -> Participant | None:
+        """The participant by its id."""
+        found: Participant | None = relations.named_by(self, models.Participant, Participant, "participant", "user_id")
+        return found
+
+    @resolved("Its scores, the oldest first.")
+    def scores(self, first: First = SLICE) -> Slice[Score]:
+        """Scores by time."""
+        found: Slice[Score] = relations.own(self, models.Score, Score, "step_id", first)
+        return found
+
+    @resolved("Files beside it.")
+    def attachments(self, first: First = SLICE) -> Slice[Attachment]:
+        """Attachments by time."""
+        found: Slice[Attachment] = relations.own(self, models.Attachment, Attachment, "step_id", first)
+        return found
+
+
+@strawberry.type(description="A conversation or session.")
+class Thread:
+    """A row of threads."""
+
+    row: strawberry.Private[models.Thread]
+    batch: strawberry.Private[Batch[models.Thread]]
+
+    id: strawberry.ID = column("public_id", "The id that the caller gave.")
+    name: str | None = column("name", "Its name.")
+    user_id: str | None = column("user_id", "The end user whose conversation it is.")
+    environment: str | None = column("environment", "production, staging, ...")
+    tags: list[str] = column("tags", "Its tags.")
+    metadata: JSON = column("metadata", "Anything else that was recorded with it.")
+    started_at: dt.datetime = column("started_at", "When it began.")
+    last_activity: dt.datetime = column("last_activity_at", "When something last happened in it.")
+    created_at: dt.datetime = column("created_at", "When it was first heard of.")
+
+    @resolved("The end user whose conversation it is.")
+    def participant(self) -> Participant | None:
+        """The participant by its id."""
+        found: Participant | None = relations.named_by(self, models.Participant, Participant, "participant", "user_id")
+        return found
+
+    @resolved("Its steps.")
+    def steps(self, first: First = SLICE, newest_first: NewestFirst = False) -> Slice[Step]:
+        """Steps by time."""
+        found: Slice[Step] = relations.in_time(self, models.Step, Step, "thread_id", first, newest_first)
+        return found
+
+    @resolved("Its calls to models.")
+    def generations(self, first: First = SLICE, newest_first: NewestFirst = False) -> Slice[Generation]:
+        """Generations by time."""
+        found: Slice[Generation] = relations.in_time(
+            self, models.Generation, Generation, "thread_id", first, newest_first
+        )
+        return found
+
+    @resolved("Its scores, the oldest first.")
+    def scores(self, first: First = SLICE) -> Slice[Score]:
+        """Scores by time."""
+        found: Slice[Score] = relations.own(self, models.Score, Score, "thread_id", first)
+        return found
+
+
+@strawberry.type(description="The end user of the application.")
+class Participant:
+    """A row of participants."""
+
+    row: strawberry.Private[models.Participant]
+    batch: strawberry.Private[Batch[models.Participant]]
+
+    id: strawberry.ID = column("public_id", "The id that other records name as `userId`.")
+    identifier: str = column("identifier", "What the application calls them: a name, a mail address.")
+    metadata: JSON = column("metadata", "Anything else that was recorded with it.")
+    created_at: dt.datetime = column("created_at", "When they were first seen.")
+    last_seen: dt.datetime = column("last_seen_at", "When they were last seen.")
+
+    @resolved("Their conversations, the latest active first.")
+    def threads(self, first: First = SLICE) -> Slice[Thread]:
+        """Threads by activity."""
+        order = ("-last_activity_at", "-uid")
+        found: Slice[Thread] = relations.hanging(self, models.Thread, Thread, "user_id", order, first)
+        return found
+
+    @resolved("The calls to models that were made for them.")
+    def generations(self, first: First = SLICE, newest_first: NewestFirst = False) -> Slice[Generation]:
+        """Generations by time."""
+        found: Slice[Generation] = relations.in_time(
+            self, models.Generation, Generation, "user_id", first, newest_first
+        )
+        return found

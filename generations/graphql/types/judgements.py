@@ -1,0 +1,86 @@
+"""What was said about a call: scores and feedback; and what lies beside it: alternatives and attachments."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import strawberry
+from strawberry.scalars import JSON
+
+from generations.graphql.nodes import Batch, column
+
+
+@strawberry.type(description="One judgement on a generation, a step, a thread or an experiment item.")
+class Score:
+    """A row of scores."""
+
+    row: strawberry.Private[Any]
+    batch: strawberry.Private[Batch[Any]]
+
+    id: strawberry.ID = column("public_id", "The id of the score.")
+    name: str = column("name", "What was judged: `correctness`, `tone`, ...")
+    type: str = column("type", "Who judged: `HUMAN`, `AI` or `CODE`.")
+    value: float | None = column("value", "The judgement as a number.")
+    label: str | None = column("label", "The judgement as a word, where scores of this name have categories.")
+    comment: str | None = column("comment", "Why, in words.")
+    author: str | None = column("author", "The person, model or program that judged.")
+    tags: list[str] = column("tags", "Tags of the score itself.")
+    metadata: JSON = column("metadata", "Anything else that was recorded with it.")
+    generation_id: str | None = column("generation_id", "The generation that was judged.")
+    step_id: str | None = column("step_id", "The step that was judged.")
+    thread_id: str | None = column("thread_id", "The thread that was judged.")
+    experiment_item_id: str | None = column("experiment_item_id", "The item of an experiment that was judged.")
+    timestamp: dt.datetime = column("created_at", "When it was judged.")
+    updated_at: dt.datetime = column("updated_at", "When the score was last changed.")
+
+
+@strawberry.type(description="What a user of the application said of an answer.")
+class Feedback:
+    """A row of feedback."""
+
+    row: strawberry.Private[Any]
+    batch: strawberry.Private[Batch[Any]]
+
+    id: strawberry.ID = column("public_id", "The id of this piece of feedback.")
+    rating: float | None = column("rating", "From 1 to 5.")
+    thumbs: str | None = column("thumbs", "`up` or `down`.")
+    comment: str | None = column("comment", "What they wrote.")
+    categories: list[str] = column("categories", "Labels such as `accurate` or `helpful`.")
+    timestamp: dt.datetime = column("created_at", "When it was given.")
+    user_id: str | None = column("user_id", "Who gave it.")
+    metadata: JSON = column("metadata", "Anything else that was recorded with it.")
+    is_latest: bool = column("is_latest", "Whether it is the one that is shown with the generation.")
+
+
+@strawberry.type(description="Another answer to the same call.")
+class Alternative:
+    """A row of alternatives."""
+
+    row: strawberry.Private[Any]
+    batch: strawberry.Private[Batch[Any]]
+
+    index: int = column("index", "Its place among the answers, from 0.")
+    kind: str = column("kind", "How it came to be: choice, beam, scored, retry, fallback or edit.")
+    content: JSON | None = column("content", "The answer: a text, a message or any JSON value.")
+    tokens: int | None = column("tokens", "Its tokens.")
+    score: float | None = column("score", "Its score, as the model's backend gave it.")
+    finish_reason: str | None = column("finish_reason", "Why it ended.")
+    logprobs: JSON | None = column("logprobs", "Log-probabilities of its tokens, where they were recorded.")
+
+
+@strawberry.type(description="A file beside a generation, a step or a thread.")
+class Attachment:
+    """A row of attachments."""
+
+    row: strawberry.Private[Any]
+    batch: strawberry.Private[Batch[Any]]
+
+    id: strawberry.ID = column("public_id", "The id of the attachment.")
+    name: str | None = column("name", "Its file name.")
+    mime: str | None = column("mime", "Its media type: `image/png`.")
+    size: int | None = column("size", "Its size in bytes.")
+    sha256: str | None = column("sha256", "The hash of its bytes, in hexadecimal.")
+    url: str | None = column("url", "Where it lies, when that is elsewhere.")
+    metadata: JSON = column("metadata", "Anything else that was recorded with it.")
+    timestamp: dt.datetime = column("created_at", "When it was attached.")
