@@ -12,6 +12,7 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.healthz),
     path("admin/", admin.site.urls),
+    path("graphql/", include("generations.graphql.urls")),
     path("files/<path:key>", files.file),
     path("", include("generations.literal.urls")),
     path("", include("generations.web.urls")),
