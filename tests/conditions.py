@@ -1,10 +1,12 @@
-"""What the tests of filters share: conditions drawn by hypothesis, and what each of them means, said in Python.
+"""What the tests of filters share: conditions drawn by hypothesis, what each of them means, and rows to ask about.
 
 `holds` is written from the documentation and not from the SQL: where the two disagree, one of them is wrong.
 """
 
 import datetime as dt
+import random
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 from generations import filters
 from generations.filters import And, Condition, Kind, Leaf, Not, Or, Relative, Some
 from generations.filters.values import leaf
+from generations.models import Generation, Project
+from tests import rows
 
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 RELATED = {"scores": "scores", "generations": "generations"}
@@ -197,3 +201,74 @@ def conditions(kind: str, leaves: int = 8) -> st.SearchStrategy[Condition]:
 def _grown(parts: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
     many = st.lists(parts, min_size=1, max_size=3).map(tuple)
     return st.builds(And, many) | st.builds(Or, many) | st.builds(Not, parts)
+
+
+# ------------------------------------------------------------------------------------------------------------- rows
+_KEYS = ["plan", "n", "list", "a", "a.b", 'q"', "0", "模", "$gte", "in"]
+
+
+def varied(project: Project, chance: random.Random, n: int) -> Row:
+    """A generation whose columns, feedback and scores are taken by chance, and the same as {path: value}."""
+
+    def maybe(pool: list[Any]) -> Any:
+        return chance.choice([None, *pool])
+
+    moments = [NOW, NOW - dt.timedelta(hours=24), dt.datetime(2026, 11, 20, 8, tzinfo=dt.UTC)]
+    moments += [moments[2] + dt.timedelta(microseconds=1), dt.datetime(2026, 11, 20, 23, 59, 59, 999999, dt.UTC)]
+    nested: list[Any] = [*JSONS, None, [5, "pro"], ["5"], {"b": 5}, {"b": "pro"}, {"b": ["a"]}]
+    said: dict[str, Any] = {
+        "id": f"{chance.choice(TEXTS) or 'id'}-{n}",
+        "started_at": chance.choice(moments),
+        "ended_at": maybe(moments),
+        "type": chance.choice(["chat", "completion"]),
+        "model_id": maybe(TEXTS),
+        "provider": maybe(TEXTS),
+        "error": maybe(["boom", ""]),
+        "total_tokens": maybe([0, 1, 2, 4, 2**31 - 1]),
+        "cost": maybe([Decimal(0), Decimal("0.1"), Decimal(4), Decimal("1E-9")]),
+        "tokens_estimated": maybe([True, False]),
+        "latency": maybe([0.0, 0.1, 4.5, 1e-9]),
+        "user_id": maybe(TEXTS),
+        "thread_id": maybe(TEXTS),
+        "tags": chance.sample(TAGS, chance.randrange(3)),
+        "metadata": {key: chance.choice(nested) for key in chance.sample(_KEYS, chance.randrange(len(_KEYS)))},
+        "parameters": {"plan": chance.choice(nested)},
+        "input_preview": maybe(TEXTS),
+        "output_preview": maybe(TEXTS),
+        "selected_choice": maybe([0, 1]),
+    }
+    made = rows.generation(project, **said)
+    row: Row = {
+        path: getattr(made, field.column)
+        for path, field in filters.catalogue("generations").names.items()
+        if field.column is not None
+    }
+    row |= {"metadata": said["metadata"], "parameters": said["parameters"], "tags": said["tags"]}
+    row |= {"hasError": said["error"] is not None, "status": "success" if said["error"] is None else "error"}
+    row |= {"text": [said["input_preview"], said["output_preview"]], "cost": None}
+    row["usage.cost"] = None if said["cost"] is None else float(said["cost"])
+    return row | _judged(made, chance)
+
+
+def _judged(made: Generation, chance: random.Random) -> Row:
+    row: Row = {"scores": []}
+    for _ in range(chance.randrange(4)):
+        value, label = chance.choice([None, 0.0, 0.1, 1.0, 4.5]), chance.choice([None, *TEXTS])
+        name, tags = chance.choice(NAMES), chance.sample(TAGS, chance.randrange(2))
+        kind = chance.choice(["HUMAN", "AI", "CODE"])
+        one = rows.score(made.project, made, name=name, value=value, label=label, tags=tags, type=kind, created_at=NOW)
+        row["scores"].append(
+            {"id": one.public_id, "name": name, "value": value, "label": label, "comment": None, "tags": tags}
+            | {"type": kind, "timestamp": NOW, "metadata": {}}
+        )
+    if chance.random() < 0.6:
+        said: dict[str, Any] = {
+            "rating": chance.choice([None, 1.0, 4.0, 4.5]),
+            "thumbs": chance.choice([None, "up", "down"]),
+            "comment": chance.choice([None, *TEXTS]),
+            "categories": chance.sample(TAGS, chance.randrange(3)),
+        }
+        rows.feedback(made, rating=5.0, thumbs="up", comment="gpt-4", is_latest=False)
+        rows.feedback(made, **said)
+        row |= {f"feedback.{name}": value for name, value in said.items()}
+    return row

@@ -83,7 +83,7 @@ def test_an_empty_document_narrows_nothing() -> None:
 
 @pytest.mark.parametrize("kind", ["generations", "steps", "threads", "scores"])
 def test_a_condition_written_as_a_document_is_read_as_itself(kind: str) -> None:
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=100, deadline=None)
     @given(condition=conditions(kind))
     def same(condition: filters.Condition) -> None:
         document = filters.to_document(condition)
@@ -233,7 +233,7 @@ ANYTHING = st.recursive(
 
 
 @pytest.mark.django_db
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(document=st.dictionaries(_WORDS, ANYTHING, max_size=3))
 def test_any_document_is_answered_or_refused(document: dict[str, Any]) -> None:
     try:

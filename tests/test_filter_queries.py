@@ -84,7 +84,7 @@ def test_a_parameter_that_says_nothing_right_is_refused(query: str, field: str, 
 
 @pytest.mark.parametrize("kind", ["generations", "steps", "threads", "scores"])
 def test_a_condition_written_into_a_url_is_read_as_itself(kind: str) -> None:
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=100, deadline=None)
     @given(condition=conditions(kind))
     def same(condition: filters.Condition) -> None:
         pairs = filters.to_query(condition)
@@ -125,7 +125,7 @@ def test_what_a_url_cannot_say_flat_is_none() -> None:
 
 
 @pytest.mark.django_db
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     name=st.sampled_from(["metadata.n", "usage.cost__in", "timestamp__gte", "tags__all", "from", "scores.x", "filter"])
     | st.text(max_size=5),

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 
 from generations import filters
 from generations.filters import BadFilter, Kind, Leaf, Not
-from generations.models import Generation, Project
+from generations.models import Project
 from tests import rows
-from tests.conditions import JSONS, NAMES, NOW, TAGS, TEXTS, Row, comparisons, conditions, holds
+from tests.conditions import NOW, Row, comparisons, conditions, holds, varied
 
 pytestmark = pytest.mark.django_db
-slow_fixture = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+slow_fixture = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def ids(project: Project, document: dict[str, Any], kind: str = "generations") -> list[str]:
@@ -107,75 +107,7 @@ def many() -> tuple[Project, list[Row]]:
     """A project of forty varied generations with feedback and scores, and the same as Python has them."""
     chance = random.Random(7)
     project = rows.project()
-    return project, [_varied(project, chance, n) for n in range(40)]
-
-
-def _varied(project: Project, chance: random.Random, n: int) -> Row:
-    def maybe(pool: list[Any]) -> Any:
-        return chance.choice([None, *pool])
-
-    moments = [NOW, NOW - dt.timedelta(hours=24), dt.datetime(2026, 11, 20, 8, tzinfo=dt.UTC)]
-    moments += [moments[2] + dt.timedelta(microseconds=1), dt.datetime(2026, 11, 20, 23, 59, 59, 999999, dt.UTC)]
-    nested: list[Any] = [*JSONS, None, [5, "pro"], ["5"], {"b": 5}, {"b": "pro"}, {"b": ["a"]}]
-    said: dict[str, Any] = {
-        "id": f"{chance.choice(TEXTS) or 'id'}-{n}",
-        "started_at": chance.choice(moments),
-        "ended_at": maybe(moments),
-        "type": chance.choice(["chat", "completion"]),
-        "model_id": maybe(TEXTS),
-        "provider": maybe(TEXTS),
-        "error": maybe(["boom", ""]),
-        "total_tokens": maybe([0, 1, 2, 4, 2**31 - 1]),
-        "cost": maybe([Decimal(0), Decimal("0.1"), Decimal(4), Decimal("1E-9")]),
-        "tokens_estimated": maybe([True, False]),
-        "latency": maybe([0.0, 0.1, 4.5, 1e-9]),
-        "user_id": maybe(TEXTS),
-        "thread_id": maybe(TEXTS),
-        "tags": chance.sample(TAGS, chance.randrange(3)),
-        "metadata": {key: chance.choice(nested) for key in chance.sample(_KEYS, chance.randrange(len(_KEYS)))},
-        "parameters": {"plan": chance.choice(nested)},
-        "input_preview": maybe(TEXTS),
-        "output_preview": maybe(TEXTS),
-        "selected_choice": maybe([0, 1]),
-    }
-    made = rows.generation(project, **said)
-    row: Row = {
-        path: getattr(made, field.column)
-        for path, field in filters.catalogue("generations").names.items()
-        if field.column is not None
-    }
-    row |= {"metadata": said["metadata"], "parameters": said["parameters"], "tags": said["tags"]}
-    row |= {"hasError": said["error"] is not None, "status": "success" if said["error"] is None else "error"}
-    row |= {"text": [said["input_preview"], said["output_preview"]], "cost": None}
-    row["usage.cost"] = None if said["cost"] is None else float(said["cost"])
-    return row | _judged(made, chance)
-
-
-_KEYS = ["plan", "n", "list", "a", "a.b", 'q"', "0", "模", "$gte", "in"]
-
-
-def _judged(made: Generation, chance: random.Random) -> Row:
-    row: Row = {"scores": []}
-    for _ in range(chance.randrange(4)):
-        value, label = chance.choice([None, 0.0, 0.1, 1.0, 4.5]), chance.choice([None, *TEXTS])
-        name, tags = chance.choice(NAMES), chance.sample(TAGS, chance.randrange(2))
-        kind = chance.choice(["HUMAN", "AI", "CODE"])
-        one = rows.score(made.project, made, name=name, value=value, label=label, tags=tags, type=kind, created_at=NOW)
-        row["scores"].append(
-            {"id": one.public_id, "name": name, "value": value, "label": label, "comment": None, "tags": tags}
-            | {"type": kind, "timestamp": NOW, "metadata": {}}
-        )
-    if chance.random() < 0.6:
-        said: dict[str, Any] = {
-            "rating": chance.choice([None, 1.0, 4.0, 4.5]),
-            "thumbs": chance.choice([None, "up", "down"]),
-            "comment": chance.choice([None, *TEXTS]),
-            "categories": chance.sample(TAGS, chance.randrange(3)),
-        }
-        rows.feedback(made, rating=5.0, thumbs="up", comment="gpt-4", is_latest=False)
-        rows.feedback(made, **said)
-        row |= {f"feedback.{name}": value for name, value in said.items()}
-    return row
+    return project, [varied(project, chance, n) for n in range(40)]
 
 
 @slow_fixture

@@ -15,9 +15,10 @@ from generations.filters.conditions import (
     Value,
     both,
     leaves,
+    together,
 )
 from generations.filters.documents import from_document, to_document
-from generations.filters.fields import Catalogue, Field, Relation
+from generations.filters.fields import Catalogue, Field, Relation, clean_text, joined, nearest, split
 from generations.filters.filtersets import CatalogueFilterSet, filterset, from_query
 from generations.filters.kinds import OPERATORS, Kind
 from generations.filters.queries import to_query
@@ -43,6 +44,7 @@ __all__ = [
     "Value",
     "both",
     "catalogue",
+    "clean_text",
     "columns",
     "field",
     "fields",
@@ -50,14 +52,18 @@ __all__ = [
     "from_document",
     "from_list",
     "from_query",
+    "joined",
     "kinds",
     "leaves",
     "narrow",
+    "nearest",
     "q",
     "relations",
     "rows",
     "sentence",
+    "split",
     "to_document",
     "to_query",
+    "together",
     "unfiltered",
 ]

@@ -82,8 +82,10 @@ def pattern(text: str) -> str:
 
 
 def has_text(left: Combinable, text: str) -> Q:
-    """`left` has `text` in it, A to Z in either case."""
-    return compare(left, "ILIKE", Param(f"%{pattern(text)}%"))
+    """`left` has `text` in it, in either case as far as the database's own locale tells cases apart."""
+    # Most columns compare bytes (COLLATE "C"), and there only A to Z would have two cases.
+    folded = Func(left, template='%(expressions)s COLLATE "default"', output_field=models.TextField())
+    return compare(folded, "ILIKE", Param(f"%{pattern(text)}%"))
 
 
 # ----------------------------------------------------------------------------------------------------------- JSON
