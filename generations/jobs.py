@@ -36,6 +36,13 @@ SWEPT_AT_ONCE: Final = 100
 
 log = logging.getLogger(__name__)
 
+_stopping = threading.Event()
+
+
+def stop_working() -> None:
+    """Put back whatever this process works on, at the next sign of its progress. For a worker that is to end."""
+    _stopping.set()
+
 
 class Cancelled(Exception):
     """Someone asked for the job to stop."""
@@ -43,6 +50,10 @@ class Cancelled(Exception):
 
 class Lost(Exception):
     """The lease ran out and the job is no longer this worker's."""
+
+
+class Interrupted(Exception):
+    """This worker is asked to end; another one, or its successor, begins the job anew."""
 
 
 class Failed(Exception):
@@ -64,12 +75,14 @@ class Lease:
     def advance(self, done: int, total: int | None = None) -> None:
         """Say how far the work is. Writes at most twice a second; cheap to call for every batch.
 
-        Raises Cancelled or Lost when the work is to stop.
+        Raises Cancelled, Interrupted or Lost when the work is to stop.
         """
         self.done = done
         self.total = self.total if total is None else total
         if self._taken_away is not None:
             raise self._taken_away
+        if _stopping.is_set():
+            raise Interrupted
         if time.monotonic() - self._renewed >= TELL_EVERY:
             self.renew()
 
@@ -91,6 +104,12 @@ class Lease:
     def end(self, state: str, error: str = "") -> None:
         """Leave the job in a final state other than done; nothing happens when the lease is lost."""
         self._held().update(state=state, error=error, progress_done=self.done, **_ENDED)
+
+    def put_back(self) -> None:
+        """Leave the job as if this attempt had not been: `sweep` sends it to a worker at its next turn."""
+        self._held().update(
+            state=Job.State.QUEUED, attempts=F("attempts") - 1, leased_by="", leased_until=Now(), progress_done=0
+        )
 
     def _held(self) -> Any:
         return Job.objects.filter(pk=self.job.pk, state=Job.State.RUNNING, leased_by=self._holder)
@@ -125,8 +144,8 @@ _ENDED: Final[dict[str, Any]] = {"finished_at": Now(), "leased_until": None, "le
 def work(job_id: uuid.UUID | str, do: Callable[[Lease], None]) -> bool:
     """Take the job's lease, `do` the work and leave the job in its final state; False when it is not free to take.
 
-    `do` calls `lease.advance` now and then and `lease.finish` at its end. Any exception other than Cancelled, Failed
-    and Lost goes on to the caller: the lease then runs out, and `sweep` hands the job to another attempt.
+    `do` calls `lease.advance` now and then and `lease.finish` at its end. Any exception other than those of this
+    module goes on to the caller: the lease then runs out, and `sweep` hands the job to another attempt.
     """
     lease = take(job_id)
     if lease is None:
@@ -137,6 +156,8 @@ def work(job_id: uuid.UUID | str, do: Callable[[Lease], None]) -> bool:
         do(lease)
     except Cancelled:
         lease.end(Job.State.CANCELLED)
+    except Interrupted:
+        lease.put_back()
     except Failed as failure:
         lease.end(Job.State.FAILED, str(failure))
     except Lost:

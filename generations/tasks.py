@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
-from celery import shared_task
+from celery import shared_task, signals
+from django.db import transaction
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from generations import exporting, jobs, partitions, retention
 from generations.models import Job
 
 RUNNERS: Final[dict[str, Callable[[str], object]]] = {Job.Kind.EXPORT: exporting.run}
 """Who does the jobs of a kind. A runner takes the lease itself, with `jobs.work`."""
+
+log = logging.getLogger(__name__)
+
+
+@signals.worker_shutting_down.connect
+def _put_back(**_: object) -> None:
+    # An export may take minutes, and who stops a worker waits for seconds.
+    jobs.stop_working()
+
+
+def send(job: Job) -> None:
+    """Hand a job to a worker, after the commit of the transaction that made it.
+
+    When the queue cannot be reached the job waits: `sweep` sends it again.
+    """
+    transaction.on_commit(lambda: _sent(job))
+
+
+def _sent(job: Job) -> None:
+    try:
+        run_job.delay(str(job.pk))
+    except OperationalError as error:
+        log.warning("The queue cannot be reached, job %s waits for the sweeper: %s", job.pk, error)
 
 
 @shared_task(acks_late=True, ignore_result=True)

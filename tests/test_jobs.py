@@ -135,6 +135,23 @@ def test_an_unexpected_error_goes_to_the_log_and_the_job_to_another_attempt(gran
     assert (job.state, job.attempts) == ("done", 2)
 
 
+def test_a_worker_that_is_to_end_puts_its_job_back_as_it_was(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_stopping", threading.Event())
+    job = a_job(grant)
+
+    def do(lease: jobs.Lease) -> None:
+        lease.advance(1, 10)
+        jobs.stop_working()
+        lease.advance(2)
+        raise AssertionError("it went on")
+
+    jobs.work(job.pk, do)
+
+    job.refresh_from_db()
+    assert (job.state, job.attempts, job.leased_by, job.progress_done) == ("queued", 0, "", 0)
+    assert jobs.sweep() == [str(job.pk)]
+
+
 def test_a_queued_job_is_cancelled_at_once(grant: Grant) -> None:
     job = jobs.cancel(grant, a_job(grant).pk)
 

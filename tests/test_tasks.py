@@ -18,6 +18,7 @@ from celery import Celery
 from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
+from pytest_django.fixtures import DjangoCaptureOnCommitCallbacks
 
 from generations import access, exporting, jobs, recording, tasks
 from generations.access import Grant
@@ -160,6 +161,25 @@ def test_a_worker_killed_in_the_middle_leaves_nothing_and_another_writes_the_who
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
+def test_a_worker_that_is_asked_to_stop_puts_its_export_back_and_ends_soon(workers: Workers) -> None:
+    grant = access.of_system(access.create_project("Stopped"))
+    fill(grant, 4000, 4000)
+    job = exporting.start(grant)
+    worker = workers.start()
+    workers.send(job)
+    workers.wait_for("writing", lambda: [f for f in workers.files("unfinished/*") if f.stat().st_size])
+
+    worker.terminate()
+    worker.wait(5)
+
+    job.refresh_from_db()
+    assert (job.state, job.attempts, job.result) == ("queued", 0, {})
+    assert workers.files("unfinished/*") == workers.files("media/**/*") == []
+    assert jobs.sweep() == [str(job.pk)]
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("format", "bound"), [("jsonl", 125), ("parquet", 180)])
 def test_the_worker_needs_less_memory_than_the_file_has_bytes(workers: Workers, format: str, bound: int) -> None:
     # An idle worker has some 78 MB, the Parquet library some 50 MB of code.
@@ -185,6 +205,23 @@ def test_a_job_that_nobody_knows_how_to_do_fails_with_a_sentence() -> None:
 
     job.refresh_from_db()
     assert (job.state, job.error) == ("failed", "No worker here knows how to do 'erasure'.")
+
+
+@pytest.mark.django_db
+def test_a_job_is_sent_after_the_commit_and_waits_when_the_queue_cannot_be_reached(
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = exporting.start(access.of_system(access.create_project("Sent")))
+    nobody = Celery("nobody", broker="redis://127.0.0.1:1/0", set_as_current=False)
+    nobody.conf.task_publish_retry = False
+    monkeypatch.setattr(type(tasks.run_job), "app", nobody, raising=False)
+
+    with django_capture_on_commit_callbacks(execute=True) as sent:
+        tasks.send(job)
+
+    assert len(sent) == 1
+    job.refresh_from_db()
+    assert job.state == "queued"
 
 
 @pytest.mark.django_db
