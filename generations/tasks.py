@@ -64,6 +64,7 @@ def sweep() -> None:
 
 @shared_task(ignore_result=True)
 def tidy() -> None:
-    """Every few minutes: partitions for the months ahead, refused bodies that are old enough to go."""
+    """Every few minutes: partitions for the months ahead; refused bodies and half-written files that are old go."""
     partitions.ensure_ahead(timezone.now())
     retention.forget_refused_bodies()
+    exporting.forget_unfinished()

@@ -1,6 +1,7 @@
 """The life of an export's file: refused at the door, whole or absent, fetched by a signed link, expired."""
 
 import datetime as dt
+import os
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,19 @@ def test_a_file_that_cannot_be_written_fails_the_job_with_a_sentence(grant: Gran
     job = export(grant)
 
     assert (job.state, job.error) == ("failed", "The file could not be written: File exists.")
+
+
+def test_what_killed_workers_left_is_forgotten_after_a_day(folder: Path) -> None:
+    assert exporting.forget_unfinished() == 0
+    (folder / "unfinished").mkdir()
+    for name in ("old.part", "new.part"):
+        (folder / "unfinished" / name).write_text("half")
+    two_days_ago = timezone.now().timestamp() - 2 * 86_400
+    os.utime(folder / "unfinished" / "old.part", (two_days_ago, two_days_ago))
+
+    assert exporting.forget_unfinished() == 1
+
+    assert left_behind() == ["new.part"]
 
 
 def test_an_expired_export_loses_its_file_and_says_so(grant: Grant) -> None:

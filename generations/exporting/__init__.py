@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -112,6 +113,16 @@ def expire() -> int:
         default_storage.delete(job.result["file"])
         expired += Job.objects.filter(pk=job.pk, state=Job.State.DONE).update(state=Job.State.EXPIRED)
     return expired
+
+
+def forget_unfinished() -> int:
+    """Delete what killed workers left beside the storage and no later attempt cleared; returns how many files."""
+    # A live one is written to all the time.
+    old = time.time() - dt.timedelta(days=1).total_seconds()
+    parts = [part for part in _unfinished().glob("*.part") if part.stat().st_mtime < old]
+    for part in parts:
+        part.unlink(missing_ok=True)
+    return len(parts)
 
 
 # ---------------------------------------------------------------------------------------------------------- download
@@ -229,7 +240,11 @@ def _name(job: Job, attempt: int) -> str:
 
 
 def _part(job: Job, attempt: int) -> Path:
-    return Path(settings.DATA_DIR) / "unfinished" / f"{job.pk}-{attempt}.part"
+    return _unfinished() / f"{job.pk}-{attempt}.part"
+
+
+def _unfinished() -> Path:
+    return Path(settings.DATA_DIR) / "unfinished"
 
 
 def _clear_earlier_attempts(job: Job) -> None:
