@@ -13,13 +13,14 @@ import threading
 import time
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from generations.client.connection import wait_before
+from generations.client.connection import Connection, wait_before
 from generations.client.errors import GenerationsError
 
+BATCH_PATH: Final = "/api/generations/batch"
+JSON_LINES: Final = "application/x-ndjson"
 BATCH_ITEMS: Final = 500
 BATCH_BYTES: Final = 4 << 20
 LINGER: Final = 0.5
@@ -42,10 +43,6 @@ class Rejection:
     code: str | None = None
 
 
-Send = Callable[[bytes], list[dict[str, Any]]]
-"""Sends JSON Lines at the first attempt; returns a receipt for each line, or raises GenerationsError."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Item:
     id: str
@@ -55,8 +52,8 @@ class _Item:
 class Outbox:
     """The queue of one client."""
 
-    def __init__(self, send: Send, *, max_items: int, max_bytes: int) -> None:
-        self._send = send
+    def __init__(self, connection: Connection, *, max_items: int, max_bytes: int) -> None:
+        self._connection = connection
         self._max_items, self._max_bytes = max_items, max_bytes
         self.dropped = 0
         self.rejected: deque[Rejection] = deque(maxlen=REJECTED_KEPT)
@@ -99,6 +96,17 @@ class Outbox:
         self.rejected.append(rejection)
         where = f"{rejection.field}: " if rejection.field and rejection.field not in rejection.reason else ""
         _log.warning("Generation %s was not stored. %s%s", rejection.id, where, rejection.reason)
+
+    def refusals(self, ids: list[str], receipts: list[dict[str, Any]]) -> list[Rejection]:
+        """Those of a batch of these ids that the server's receipts refuse; each is noted."""
+        refused = [
+            Rejection(ids[receipt["index"]], receipt["reason"], receipt.get("field"))
+            for receipt in receipts
+            if receipt["state"] == "rejected"
+        ]
+        for rejection in refused:
+            self.reject(rejection)
+        return refused
 
     def holds(self, id: str) -> bool:
         """Whether something of this id has not been delivered yet."""
@@ -179,7 +187,8 @@ class Outbox:
         while batch:
             attempt += 1
             try:
-                receipts = self._send(b"\n".join(item.line for item in batch))
+                body = b"\n".join(item.line for item in batch)
+                receipts = receipts_of(self._connection.once("POST", BATCH_PATH, body, JSON_LINES))
             except GenerationsError as problem:
                 if problem.status == 413 and len(batch) > 1:
                     middle = len(batch) // 2
@@ -192,7 +201,9 @@ class Outbox:
                     return batch
                 continue
             self._warned.discard("away")
-            self._received(batch, receipts)
+            for item in batch:
+                self._forget(item)
+            self.refusals([item.id for item in batch], receipts)
             return []
         return batch
 
@@ -216,16 +227,6 @@ class Outbox:
             self.rejected.append(Rejection(item.id, str(problem), problem.field, problem.code))
         _log.error("%d generations were not stored: %s", len(batch), problem)
 
-    def _received(self, batch: list[_Item], receipts: list[dict[str, Any]]) -> None:
-        for item in batch:
-            self._forget(item)
-        for receipt in receipts:
-            if receipt.get("state") == "rejected":
-                index = receipt.get("index")
-                known = isinstance(index, int) and index < len(batch)
-                id = batch[index].id if known and isinstance(index, int) else str(receipt.get("id"))
-                self.reject(Rejection(id, str(receipt.get("reason")), receipt.get("field"), receipt.get("code")))
-
     def _forget(self, item: _Item) -> None:
         with self._changed:
             self._bytes = max(self._bytes - len(item.line), 0)
@@ -241,8 +242,17 @@ class Outbox:
     def after_fork(self) -> None:
         """Begin anew in a child: what was waiting is the parent's to send, and its thread did not come along."""
         self._empty()
+        self._connection.after_fork()
         self.dropped = 0
         self.rejected.clear()
+
+
+def receipts_of(answer: Any) -> list[dict[str, Any]]:
+    """The receipts in a batch's answer; GenerationsError when it is the answer of something else than the server."""
+    receipts = answer.get("receipts") if isinstance(answer, dict) else None
+    if not isinstance(receipts, list):
+        raise GenerationsError("The answer has no receipts; is GENERATIONS_URL the address of the server?")
+    return receipts
 
 
 _outboxes: weakref.WeakSet[Outbox] = weakref.WeakSet()
