@@ -45,7 +45,8 @@ def columns(kind: str) -> frozenset[str]:
 
 
 def unfiltered(kind: str) -> dict[str, str]:
-    """The attributes of the list's model that no field reads, each with the reason."""
+    """The attributes of the list's model that no field reads, each with the reason. The project is not among them:
+    every question is asked inside one."""
     return dict(catalogue(kind).unfiltered)
 
 

@@ -24,5 +24,4 @@ CATALOGUE = Catalogue(
         time("createdAt", "created_at", "making", "When it was made.", "timestamp"),
         time("updatedAt", "updated_at", "last change", "When it was last changed."),
     ),
-    unfiltered={"project": "every question is asked inside one project"},
 )

@@ -175,7 +175,6 @@ CATALOGUE = Catalogue(
     fields=(*_WHAT, *_ERRORS, *_NUMBERS, *_WHERE, *_JUDGED),
     relations=(Relation("scores", "scores", "generation_id", "public_id", "score", "Its scores.", aliases=("score",)),),
     unfiltered={
-        "project": "every question is asked inside one project",
         "start_assumed": "the writer's memory of a start that was never said; the start itself is asked for",
         "uid": "computed from the id, which is asked for instead",
     },

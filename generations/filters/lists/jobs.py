@@ -30,7 +30,6 @@ CATALOGUE = Catalogue(
         time("expiresAt", "expires_at", "expiry", "When its file is deleted."),
     ),
     unfiltered={
-        "project": "every question is asked inside one project",
         "result": "what it made, shown with it; its shape is another for each kind of job",
         "max_attempts": "the workers' bookkeeping",
         "leased_until": "the workers' bookkeeping",

@@ -32,7 +32,6 @@ CATALOGUE = Catalogue(
         Relation("threads", "threads", "user_id", "public_id", "thread", "Their threads.", aliases=("thread",)),
     ),
     unfiltered={
-        "project": "every question is asked inside one project",
         "uid": "computed from the id, which is asked for instead",
     },
 )

@@ -37,7 +37,6 @@ CATALOGUE = Catalogue(
         time("updatedAt", "updated_at", "last change", "When it was last changed."),
     ),
     unfiltered={
-        "project": "every question is asked inside one project",
         "uid": "computed from the id, which is asked for instead",
     },
 )

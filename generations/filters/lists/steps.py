@@ -95,7 +95,6 @@ CATALOGUE = Catalogue(
         ),
     ),
     unfiltered={
-        "project": "every question is asked inside one project",
         "start_assumed": "the writer's memory of a start that was never said; the start itself is asked for",
         "uid": "computed from the id, which is asked for instead",
     },

@@ -20,7 +20,6 @@ CATALOGUE = Catalogue(
         time("createdAt", "created_at", "making", "When it was made.", "timestamp"),
     ),
     unfiltered={
-        "project": "every question is asked inside one project",
         "id": "a tag is known by its name",
     },
 )

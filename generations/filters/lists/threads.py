@@ -38,7 +38,6 @@ CATALOGUE = Catalogue(
         Relation("steps", "steps", "thread_id", "public_id", "step", "The work done in it.", aliases=("step",)),
     ),
     unfiltered={
-        "project": "every question is asked inside one project",
         "uid": "computed from the id, which is asked for instead",
     },
 )
