@@ -14,8 +14,8 @@ from generations import filters, metrics, paging
 from generations.access import NoSuchProject, NotAllowed, NotAuthenticated
 from generations.datasets import BadDataset, NoSuchDataset
 from generations.graphql.connections import BadArgument
-from generations.ingest.rest_fields import ATTRIBUTE_PATHS
-from generations.recording import UnknownId
+from generations.ingest import rest
+from generations.recording import Receipt, UnknownId
 from generations.records import InvalidRecord
 
 MAX_MESSAGE: Final = 1_000
@@ -35,6 +35,7 @@ class Code(StrEnum):
     FORBIDDEN = "FORBIDDEN"
     NOT_FOUND = "NOT_FOUND"
     CONFLICT = "CONFLICT"
+    TOO_SLOW = "TOO_SLOW"
     INTERNAL = "INTERNAL"
 
 
@@ -43,6 +44,7 @@ STATUS: Final = {
     Code.FORBIDDEN: 403,
     Code.NOT_FOUND: 404,
     Code.CONFLICT: 409,
+    Code.TOO_SLOW: 503,
     Code.INTERNAL: 500,
 }
 """The HTTP status of an answer that holds nothing but the error; 400 where none is named."""
@@ -65,6 +67,21 @@ class Refused(Exception):
 def not_found(kind: str, id: str) -> Refused:
     """The refusal of an id that names nothing in this project."""
     return Refused(Code.NOT_FOUND, f"There is no {kind} '{id[:80]}' in this project.", "id", id[:80])
+
+
+def in_paths(code: Code, message: str, field: str | None, value: Any = None, expected: str | None = None) -> Refused:
+    """A refusal of the store, which knows fields by their attributes, in the words of the input: `model.id`."""
+    if field is None:
+        return Refused(code, message, field, value, expected)
+    path = rest.path_of(field)
+    return Refused(
+        code, path + message.removeprefix(field) if message.startswith(field) else message, path, value, expected
+    )
+
+
+def rejected(receipt: Receipt) -> Refused:
+    """The refusal that a receipt tells of."""
+    return in_paths(Code.BAD_INPUT, receipt.reason or "It cannot be stored.", receipt.field)
 
 
 def described(error: GraphQLError) -> dict[str, Any]:
@@ -106,9 +123,9 @@ def of_exception(cause: Exception) -> dict[str, Any]:
 def _expected(cause: Exception) -> Refused | None:
     for kind, code in _CODES.items():
         if isinstance(cause, kind):
-            field = getattr(cause, "field", None)
             if isinstance(cause, InvalidRecord):
-                field = ATTRIBUTE_PATHS.get(cause.field, cause.field)
+                return in_paths(code, str(cause), cause.field, cause.value, cause.expected)
+            field = getattr(cause, "field", None)
             return Refused(code, str(cause), field, getattr(cause, "value", None), getattr(cause, "expected", None))
     if isinstance(cause, Refused):
         return cause
@@ -120,6 +137,7 @@ def _expected(cause: Exception) -> Refused | None:
 _CODES: Final[dict[type[Exception], Code]] = {
     paging.BadCursor: Code.BAD_CURSOR,
     metrics.BadQuery: Code.BAD_INPUT,
+    metrics.TooSlow: Code.TOO_SLOW,
     filters.BadFilter: Code.BAD_FILTER,
     BadArgument: Code.BAD_INPUT,
     BadDataset: Code.BAD_INPUT,

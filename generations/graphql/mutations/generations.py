@@ -10,7 +10,7 @@ from django.db import transaction
 from generations import access, bundles, models, recording, records
 from generations.access import Scope
 from generations.cleaning import clean_string
-from generations.graphql.errors import Code, Refused, not_found
+from generations.graphql.errors import not_found, rejected
 from generations.graphql.guards import Info, guarded
 from generations.graphql.mutations.documents import GenerationInput, document
 from generations.graphql.queries import found
@@ -56,7 +56,7 @@ class GenerationMutations:
         record = rest.generation({"id": id or records.new_id(), **document(input)})
         receipt = recording.record(info.context.grant.project, [record])[0]
         if receipt.state == "rejected":
-            raise Refused(Code.BAD_INPUT, receipt.reason or "It cannot be stored.", receipt.field)
+            raise rejected(receipt)
         return GenerationReceipt(id=strawberry.ID(receipt.id or ""), state=receipt.state)
 
     @guarded(

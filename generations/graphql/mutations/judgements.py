@@ -11,7 +11,7 @@ from django.db import transaction
 from generations import access, models, recording, records
 from generations.access import Grant, Scope
 from generations.cleaning import clean_string
-from generations.graphql.errors import Code, Refused, not_found
+from generations.graphql.errors import not_found, rejected
 from generations.graphql.guards import Info, guarded
 from generations.graphql.mutations.documents import FeedbackInput, ScoreInput, document
 from generations.graphql.mutations.generations import Deletion, Id
@@ -140,5 +140,5 @@ def _has_experiment_item(grant: Grant, id: str) -> bool:
 def _stored(grant: Grant, record: records.Record, kind: str, model: Any, show: Any) -> Any:
     receipt = recording.record(grant.project, [record])[0]
     if receipt.state == "rejected":
-        raise Refused(Code.BAD_INPUT, receipt.reason or "It cannot be stored.", receipt.field)
+        raise rejected(receipt)
     return found(grant, model, kind, show, receipt.id or "")
