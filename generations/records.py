@@ -75,7 +75,10 @@ _SHORT.maxlevel, _SHORT.maxother, _SHORT.maxlong = 2, 80, 40
 
 def shown(value: object, limit: int = 80) -> str:
     """`value` as a short, printable text for an error message."""
-    text = repr(value[: limit * 2]) if isinstance(value, str) else _SHORT.repr(value)
+    try:
+        text = repr(value[: limit * 2]) if isinstance(value, str) else _SHORT.repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, or nesting beyond Python's own limit
+        text = f"a very large {type(value).__name__}"
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

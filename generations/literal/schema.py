@@ -11,6 +11,7 @@ from graphql import (
     GraphQLError,
     GraphQLObjectType,
     GraphQLSchema,
+    Undefined,
     build_schema,
     parse,
     validate,
@@ -62,6 +63,7 @@ def only_steps(parsed: DocumentNode, variables: dict[str, Any]) -> list[tuple[st
     for node in operations[0].selection_set.selections:
         if not isinstance(node, FieldNode) or node.name.value != "ingestStep":
             return None
-        given = {one.name.value: value_from_ast_untyped(one.value, variables) for one in node.arguments or ()}
+        read = {one.name.value: value_from_ast_untyped(one.value, variables) for one in node.arguments or ()}
+        given = {name: value for name, value in read.items() if value is not Undefined}
         found.append((node.alias.value if node.alias else node.name.value, given))
     return found
