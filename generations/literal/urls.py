@@ -5,9 +5,9 @@ from django.urls import re_path
 from generations.literal import views
 
 urlpatterns = [
-    re_path(r"^/*api/graphql/?$", views.graphql),
-    re_path(r"^/*api/my-project/?$", views.my_project),
-    re_path(r"^/*api/export/dataset/?$", views.export_dataset),
-    re_path(r"^/*api/upload/file/?$", views.sign_upload),
-    re_path(r"^/*api/upload/(?P<token>[\w.:=\-]+)$", views.upload, name="upload"),
+    re_path(r"^(?:/*)api/graphql/?$", views.graphql),
+    re_path(r"^(?:/*)api/my-project/?$", views.my_project),
+    re_path(r"^(?:/*)api/export/dataset/?$", views.export_dataset),
+    re_path(r"^(?:/*)api/upload/file/?$", views.sign_upload),
+    re_path(r"^(?:/*)api/upload/(?P<token>[\w.:=\-]+)$", views.upload, name="upload"),
 ]
