@@ -175,7 +175,8 @@ ALLOWED_HOSTS = sorted({"localhost", "127.0.0.1", "[::1]", _public.hostname or "
 CSRF_TRUSTED_ORIGINS = sorted({f"{_public.scheme}://{_public.netloc}", *env.CSRF_TRUSTED_ORIGINS})
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    # Without its own search for admin modules, which the worker has no use for: urls.py starts it.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -5,8 +5,7 @@ from django.urls import include, path
 
 from generations.api import files, health
 
-# Whoever answers requests also sends tasks: this makes the application that they are sent through.
-from observability import celery  # noqa: F401
+admin.autodiscover()
 
 urlpatterns = [
     path("healthz", health.healthz),

@@ -11,6 +11,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -39,6 +40,8 @@ _SETTINGS: Final = {
     "io_method": "sync",
     "log_timezone": "UTC",
     "timezone": "UTC",
+    # One call for the file system instead of one for each of a thousand files, after a crash.
+    **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
 }
 # For databases that are thrown away.
 _FORGETFUL: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
@@ -156,7 +159,8 @@ class Server:
         # sorts by code point like it; the wheel is built without ICU.
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         initdb = ["initdb", "-D", str(unfinished), f"-U{USER}", "--auth=trust", "-EUTF8", "--no-instructions"]
-        self._run([*initdb, *locale, *([] if self._durable else ["--no-sync"])])
+        sync = ["--sync-method=syncfs"] if sys.platform == "linux" else []
+        self._run([*initdb, *locale, *(sync if self._durable else ["--no-sync"])])
         single = ["postgres", "--single", "-D", str(unfinished), "-cio_method=sync", "postgres"]
         self._run(single, f'CREATE DATABASE "{DATABASE}"\n')
         unfinished.rename(self.data)

@@ -98,7 +98,7 @@ class Supervisor:
         self.preparation = _spawn_preparation()
         if not os.environ.get("DATABASE_URL"):
             self.postgres = embedded.Server(self.data_dir)
-        settings = self._hear("The settings cannot be read; the reason is above.")
+        settings = self._hear("The settings or the code cannot be loaded; the reason is above.")
         with _listening(settings["HOST"], settings["PORT"]) as listener:
             if self.postgres:
                 self.postgres.start()
