@@ -34,6 +34,11 @@ def wait_for(condition: object, within: float = 20) -> None:
         time.sleep(0.05)
 
 
+def busy() -> float:
+    """How many times longer than alone a process takes here: what is promised is for two free cores."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def test_the_first_start_prints_credentials_that_work_and_the_next_start_none(stack: Stack) -> None:
     cold = stack.start()
     wait_for(lambda: "is ready after" in stack.output())
@@ -44,13 +49,13 @@ def test_the_first_start_prints_credentials_that_work_and_the_next_start_none(st
     for name, value in made.items():
         assert re.search(rf"^  {name} +{re.escape(value)}$", first, re.M), f"{name} is not printed"
     assert f"curl {stack.url}/api/generations" in first
-    assert cold < 15
+    assert cold < 15 * busy()
 
     assert stack.stop() < 5
     warm = stack.start()
     wait_for(lambda: "is ready after" in stack.output())
 
-    assert warm < 8
+    assert warm < 8 * busy()
     assert stack.api_key not in stack.output()
     assert stack.password not in stack.output()
     assert "first start" not in stack.output()
