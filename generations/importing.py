@@ -10,13 +10,13 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final, cast
+from typing import IO, BinaryIO, Final
 
 import orjson
 
 from generations import reading, recording
 from generations.access import Grant, Scope
-from generations.ingest import files
+from generations.ingest import files, rest
 from generations.records import GenerationRecord, InvalidRecord, Json
 
 MAX_LINE: Final = 64 << 20
@@ -81,13 +81,13 @@ class Requests:
 
     def __init__(self, file: BinaryIO) -> None:
         """Reads through the file once. Raises InvalidRecord naming the line that is no request."""
-        self._file = opened(file)
-        if isinstance(self._file, gzip.GzipFile) or not file.seekable():
+        self._file: IO[bytes] = file
+        unpacked = opened(file)
+        if isinstance(unpacked, gzip.GzipFile) or not file.seekable():
             # Places cannot be gone back to in a compressed file, nor in a pipe.
-            whole = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - lives as long as this object
-            shutil.copyfileobj(self._file, whole)
-            whole.seek(0)
-            self._file = whole
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
+            shutil.copyfileobj(unpacked, self._file)
+            self._file.seek(0)
         self._places: dict[str, tuple[int, int]] = {}
         place = 0
         for number, content in enumerate(iter(lambda: self._file.readline(MAX_LINE + 1), b""), start=1):
@@ -111,12 +111,14 @@ class Requests:
         return files.request_of_line(_decoded(self._file.read(size)))[1]
 
 
-def opened(file: BinaryIO) -> BinaryIO:
-    """`file`, decompressed on the way when it is gzip, whatever it is called."""
-    reader = file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", file))
-    if reader.peek(2)[:2] == _GZIP:
-        return cast("BinaryIO", gzip.GzipFile(fileobj=reader, mode="rb"))
-    return reader
+def opened(file: BinaryIO) -> BinaryIO | gzip.GzipFile:
+    """`file`, decompressed on the way when it is gzip, whatever it is called. A pipe has to be buffered."""
+    if isinstance(file, io.BufferedReader):
+        head = file.peek(2)[:2]
+    else:
+        head = file.read(2)
+        file.seek(-len(head), io.SEEK_CUR)
+    return gzip.GzipFile(fileobj=file, mode="rb") if head == _GZIP else file
 
 
 def lines(file: BinaryIO) -> Iterator[Line]:
@@ -171,13 +173,13 @@ def run(
     """
     grant.need(Scope.INGEST)
     report = Report()
-    batch: list[tuple[int, GenerationRecord]] = []
+    batch: list[tuple[int, files.Call]] = []
     size = 0
     for line in source:
         call = _read(line, requests, report)
         if call is None:
             continue
-        batch.append((line.number, call.record))
+        batch.append((line.number, call))
         size += len(line.content)
         if len(batch) >= BATCH_LINES or size >= BATCH_BYTES:
             _store(grant, batch, report)
@@ -208,10 +210,10 @@ def _decoded(content: bytes) -> Json:
         raise InvalidRecord("line", content[:60].decode("utf-8", "replace"), f"JSON ({problem})") from None
 
 
-def _store(grant: Grant, batch: list[tuple[int, GenerationRecord]], report: Report) -> None:
+def _store(grant: Grant, batch: list[tuple[int, files.Call]], report: Report) -> None:
     if not batch:
         return
-    for receipt in recording.record(grant.project, [record for _, record in batch]):
+    for receipt in recording.record(grant.project, [call.record for _, call in batch]):
         match receipt.state:
             case "stored":
                 report.stored += 1
@@ -220,7 +222,12 @@ def _store(grant: Grant, batch: list[tuple[int, GenerationRecord]], report: Repo
             case "unchanged":
                 report.unchanged += 1
             case "rejected":
-                report.refuse(batch[receipt.index][0], receipt.field, receipt.reason or "refused")
+                number, call = batch[receipt.index]
+                name, reason = receipt.field, receipt.reason or "It cannot be stored."
+                if name is not None and call.shape == "generation":
+                    # In the names of the line, which are those of the documents and not those of the records.
+                    name, reason = rest.path_of(name), rest.path_of(name) + reason.removeprefix(name)
+                report.refuse(number, name, reason)
 
 
 def sentence(call: files.Call) -> str:

@@ -190,7 +190,7 @@ def test_the_same_content_has_the_same_id_and_another_time_another() -> None:
 
 
 def test_a_streams_chunks_are_put_together() -> None:
-    chunks = [
+    chunks: list[dict[str, Any]] = [
         {"id": "c1", "object": "chat.completion.chunk", "model": "gpt-4o", "choices": [{"index": 0, "delta": delta}]}
         for delta in (
             {"role": "assistant", "content": "Hel"},
@@ -213,7 +213,7 @@ def test_a_streams_chunks_are_put_together() -> None:
 
 
 def test_anthropics_events_are_put_together() -> None:
-    events = [
+    events: list[dict[str, Any]] = [
         {"type": "message_start", "message": {"id": "m1", "model": "claude-x", "usage": {"input_tokens": 7}}},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi "}},

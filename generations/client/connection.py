@@ -179,6 +179,6 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 def wait_before(attempt: int, asked: float | None = None) -> float:
     """Seconds before the next attempt: twice as long each time, scattered so that many clients do not come at once."""
-    longest = min(FIRST_WAIT * 2 ** min(attempt - 1, 16), LONGEST_WAIT)
+    longest: float = min(FIRST_WAIT * 2 ** min(attempt - 1, 16), LONGEST_WAIT)
     scattered = longest * random.uniform(0.5, 1.0)  # noqa: S311 - nobody gains by guessing it
     return scattered if asked is None else max(asked, 0.0) + scattered * 0.1

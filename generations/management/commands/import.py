@@ -101,7 +101,11 @@ def _requests(name: str | None) -> Iterator[importing.Requests | None]:
 
 
 def _size(stream: BinaryIO) -> int | None:
-    return os.fstat(stream.fileno()).st_size if stream.seekable() else None
+    if not stream.seekable():
+        return None
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    return size
 
 
 def _place(stream: BinaryIO) -> int:
