@@ -172,7 +172,10 @@ def _started(request: HttpRequest, asked: dict[str, Json], kind: str) -> HttpRes
         raise BadFilter(name, asked[name], nearest(name, known))
     if "filter" in asked and "filters" in asked:
         raise BadFilter("filter", asked["filter"], "either filter or filters")
+    condition = asked.get("filters", asked.get("filter"))
     fields, order = asked.get("fields"), asked.get("order")
+    if condition is not None and not isinstance(condition, dict):
+        raise BadFilter("filter", condition, 'an object of conditions, such as {"model.id": "gpt-4"}')
     if fields is not None and not isinstance(fields, list):
         raise BadFilter("fields", fields, "a list of paths")
     if order is not None and not isinstance(order, str):
@@ -183,7 +186,7 @@ def _started(request: HttpRequest, asked: dict[str, Json], kind: str) -> HttpRes
             grant_of(request),
             kind=kind,
             format=form if isinstance(form, str) else "",
-            condition_document=asked.get("filters", asked.get("filter")),
+            condition_document=condition,
             fields=fields,
             order=order,
         )

@@ -1,0 +1,186 @@
+"""Exports over REST: started, watched, cancelled, and fetched in ranges."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from generations import exporting
+from generations.models import Job
+from tests.doors.rest import GZIP, Answer, Caller, caller, rows
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def api() -> Caller:
+    api = caller()
+    documents = [
+        {"id": f"g{n}", "timestamp": f"2026-03-0{n}T00:00:00Z", "prompt": f"Question {n}", "metadata": {"plan": "pro"}}
+        for n in range(1, 6)
+    ]
+    assert api.post("/api/generations/batch", documents).json["counts"]["stored"] == 5
+    return api
+
+
+def done(api: Caller, **asked: Any) -> dict[str, Any]:
+    started = api.post("/api/generations/export", asked)
+    assert started.status == 202, started.content
+    assert exporting.run(started.json["id"])
+    document: dict[str, Any] = api.get(f"/api/exports/{started.json['id']}").json
+    return document
+
+
+def test_an_export_is_a_job_until_it_is_a_file(api: Caller) -> None:
+    started = api.post("/api/generations/export", {"format": "jsonl", "filters": {"metadata.plan": "pro"}})
+
+    assert started.json["state"] == "queued"
+    assert started.json["download"] is None
+    early = api.get(f"/api/exports/{started.json['id']}/download")
+    assert (early.status, early.error["code"]) == (409, "not_ready")
+
+    exporting.run(started.json["id"])
+    document = api.get(f"/api/exports/{started.json['id']}").json
+
+    assert (document["state"], document["progress"], document["error"]) == ("done", {"done": 5, "total": 5}, None)
+    file = api.get(document["download"])
+    assert len(file.content) == document["result"]["bytes"]
+    assert hashlib.sha256(file.content).hexdigest() == document["result"]["sha256"]
+    assert api.get("/api/exports").data == [{**document, "download": api.get("/api/exports").data[0]["download"]}]
+
+
+def test_an_export_imported_into_another_project_exports_equal(api: Caller) -> None:
+    first = api.get(done(api)["download"]).content
+    other = caller()
+
+    packed = other.packed("/api/generations/batch", first, "application/x-ndjson")
+
+    assert packed.json["counts"]["stored"] == 5
+    assert other.get(done(other)["download"]).content == first
+
+
+@pytest.mark.parametrize(("format", "type"), [("jsonl", "application/x-ndjson"), ("csv", "text/csv")])
+def test_a_file_says_what_it_is(api: Caller, format: str, type: str) -> None:
+    document = done(api, format=format)
+
+    file = api.get(document["download"])
+
+    assert file.headers["Content-Type"].startswith(type)
+    assert file.headers["Content-Disposition"].endswith(f'.{format}"')
+    assert file.headers["Accept-Ranges"] == "bytes"
+    assert file.headers["ETag"] == f'"{document["result"]["sha256"]}"'
+
+
+def test_a_download_is_taken_up_where_it_broke_off(api: Caller) -> None:
+    path = done(api)["download"]
+    whole = api.get(path)
+    size = len(whole.content)
+
+    def part(range_: str, **headers: str) -> Answer:
+        return api.get(path, range=range_, **headers)
+
+    first = part("bytes=0-9")
+    assert (first.status, first.content) == (206, whole.content[:10])
+    assert first.headers["Content-Range"] == f"bytes 0-9/{size}"
+    assert first.headers["Content-Length"] == "10"
+    rest = part("bytes=10-", if_range=whole.headers["ETag"])
+    assert (rest.status, first.content + rest.content) == (206, whole.content)
+    assert part("bytes=-7").content == whole.content[-7:]
+    assert part(f"bytes=-{size * 2}").content == whole.content
+    assert part(f"bytes=5-{size * 2}").headers["Content-Range"] == f"bytes 5-{size - 1}/{size}"
+    assert part("bytes=0-").status == 206
+    # Another file under the same address: from the start.
+    assert part("bytes=10-", if_range='"other"').status == 200
+    # What need not be understood is passed over.
+    for ignored in ("bytes=0-1,4-5", "lines=1-2", "bytes=-", "bytes=a-b", "bytes=5-1-2"):
+        assert (part(ignored).status, part(ignored).content) == (200, whole.content)
+    for beyond in (f"bytes={size}-", "bytes=5-4", "bytes=-0", f"bytes={10**17}-"):
+        refused = part(beyond)
+        assert (refused.status, refused.error["code"]) == (416, "bad_range"), beyond
+        assert refused.headers["Content-Range"] == f"bytes */{size}"
+    assert api.get(path, if_none_match=whole.headers["ETag"]).status == 304
+    head = api.send("HEAD", path)
+    assert (head.content, head.headers["Content-Length"]) == (b"", str(size))
+
+
+def test_an_empty_export_is_a_file_too(api: Caller) -> None:
+    document = done(api, filters={"id": "nope"})
+
+    assert api.get(document["download"]).content == b""
+    assert api.get(document["download"], range="bytes=0-").status == 416
+
+
+def test_a_cancelled_or_expired_export_has_no_file(api: Caller) -> None:
+    started = api.post("/api/generations/export", {}).json
+    finished = done(api)
+
+    cancelled = api.send("POST", f"/api/exports/{started['id']}/cancel")
+    Job.objects.filter(pk=finished["id"]).update(state=Job.State.EXPIRED)
+
+    assert (cancelled.status, cancelled.json["state"]) == (200, "cancelled")
+    for id in (started["id"], finished["id"]):
+        gone = api.get(f"/api/exports/{id}/download")
+        assert (gone.status, gone.error["code"]) == (410, "gone")
+
+
+def test_other_lists_are_exported_too(api: Caller) -> None:
+    api.post("/api/steps/batch", [{"id": "s1", "type": "tool", "name": "search"}])
+
+    started = api.post("/api/exports", {"kind": "steps", "format": "jsonl", "fields": ["id", "name"]})
+    exporting.run(started.json["id"])
+
+    file = api.get(f"/api/exports/{started.json['id']}/download")
+    assert json.loads(file.content) == {"id": "s1", "name": "search"}
+
+
+def test_the_task_is_sent_after_the_commit(api: Caller, django_capture_on_commit_callbacks: Any) -> None:
+    with django_capture_on_commit_callbacks() as callbacks:
+        api.post("/api/generations/export", {})
+
+    assert len(callbacks) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "field"),
+    [
+        ("/api/generations/export", {"format": "xml"}, "format"),
+        ("/api/generations/export", {"format": 1}, "format"),
+        ("/api/generations/export", {"filters": {"modl.id": 1}}, "modl.id"),
+        ("/api/generations/export", {"filters": {"model.id": {"$like": 1}}}, "model.id"),
+        ("/api/generations/export", {"filters": []}, "filter"),
+        ("/api/generations/export", {"filters": "model.id=x"}, "filter"),
+        ("/api/generations/export", {"filter": {}, "filters": {}}, "filter"),
+        ("/api/generations/export", {"fields": ["inptu"]}, "fields"),
+        ("/api/generations/export", {"fields": "input"}, "fields"),
+        ("/api/generations/export", {"fields": [1]}, "fields"),
+        ("/api/generations/export", {"fields": []}, "fields"),
+        ("/api/generations/export", {"order": "colour"}, "colour"),
+        ("/api/generations/export", {"order": 1}, "order"),
+        ("/api/generations/export", {"kind": "steps"}, "kind"),
+        ("/api/generations/export", {"filtres": {}}, "filtres"),
+        ("/api/exports", {"kind": "colours"}, "kind"),
+        ("/api/exports", {"kind": 1}, "kind"),
+    ],
+)
+def test_an_export_that_cannot_be_made_is_refused_before_it_is_one(
+    api: Caller, path: str, asked: Any, field: str
+) -> None:
+    before = rows()
+
+    answer = api.post(path, asked)
+
+    assert (answer.status, answer.error["code"]) == (400, "bad_filter")
+    assert answer.error["field"] == field
+    assert rows() == before
+
+
+def test_a_filter_may_come_packed(api: Caller) -> None:
+    body = gzip.compress(json.dumps({"filters": {"id": "g1"}}).encode())
+
+    answer = api.send("POST", "/api/generations/export", raw=body, headers=GZIP)
+
+    assert answer.status == 202
