@@ -241,7 +241,7 @@ def test_no_other_column_is_asked_about_through_the_url(client: Client, project:
 def test_a_row_is_found_by_its_whole_key_and_is_read_only(client: Client, project: Project, model: str) -> None:
     store(project, 2)
     page = client.get(listed(model, project=project.pk))
-    there = re.findall(r'<th class="field-public_id"><a href="([^"?]*)', page.content.decode())[0]
+    there = re.findall(r'<th class="field-own_id"><a href="([^"?]*)', page.content.decode())[0]
 
     with CaptureQueriesContext(connection) as captured:
         shown = client.get(there)

@@ -319,6 +319,6 @@ class SavedViewAdmin(Audited):
 class AuditAdmin(ReadOnly, KeysetAdmin):
     """Who did what to what. Entries are written with the change and never changed themselves."""
 
-    list_display = ("created_at", "actor", "action", "subject_kind", "subject_id", "project")
+    list_display = ("when", "actor", "action", "subject_kind", "subject_id", "project")
     list_select_related = ("project",)
     list_filter = ("project",)

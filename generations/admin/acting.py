@@ -116,6 +116,9 @@ class ReadOnly(ModelAdmin):
 
     show_full_result_count = False
 
+    class Media:
+        css = {"all": ("generations/admin.css",)}
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody."""
         return False

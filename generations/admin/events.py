@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from django.contrib import admin
@@ -21,7 +22,7 @@ from generations import bundles, records
 from generations.admin.acting import ReadOnly
 from generations.admin.lists import KeysetAdmin, KeysetList
 from generations.admin.narrowing import PROJECT, SINCE, UNTIL, ByProject, Failed, Typed, chosen, typed
-from generations.admin.showing import block, line
+from generations.admin.showing import UNKNOWN, block, line
 from generations.models import Feedback, Participant, Project, Score, Step, StepPayload, Thread
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -59,7 +60,7 @@ class EventAdmin(ReadOnly, KeysetAdmin):
     search_fields = ("public_id",)
     search_help_text = "The whole id, as the application gave it."
     change_form_template = "admin/generations/event.html"
-    list_display_links = ("public_id",)
+    list_display_links = ("own_id",)
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         """The project first."""
@@ -148,6 +149,11 @@ class EventAdmin(ReadOnly, KeysetAdmin):
         except NoReverseMatch:
             return ""
 
+    @admin.display(description="id")
+    def own_id(self, row: Any) -> str:
+        """The id that the application gave it."""
+        return line(row.public_id)
+
     @admin.display(description="metadata")
     def metadata_block(self, row: Any) -> str | SafeString:
         """What else the application said."""
@@ -156,7 +162,7 @@ class EventAdmin(ReadOnly, KeysetAdmin):
     @admin.display(description="tags")
     def tag_list(self, row: Any) -> str:
         """The row's tags by commas."""
-        return ", ".join(row.tags) or "-"
+        return ", ".join(row.tags) or UNKNOWN
 
     @admin.display(description="input")
     def input_line(self, row: Any) -> str:
@@ -174,10 +180,26 @@ class EventAdmin(ReadOnly, KeysetAdmin):
         return line(row.comment)
 
 
-def every_field(model: type[models.Model], *without: str) -> list[str]:
-    """The names of a table's columns as a page shows them, but for some."""
+def every_field(model: type[models.Model], *without: str) -> list[Any]:
+    """All columns of a table as `columns` shows them, but for some."""
     hidden = {"uid", "metadata", "tags", "input_preview", "output_preview", *without}
-    return [field.name for field in model._meta.concrete_fields if field.name not in hidden]
+    return columns(model, *(field.name for field in model._meta.concrete_fields if field.name not in hidden))
+
+
+def columns(model: type[models.Model], *names: str) -> list[Any]:
+    """Columns for a row's page: by name, moments to the microsecond and not as a person would say them."""
+    are_moments = {name: isinstance(model._meta.get_field(name), models.DateTimeField) for name in names}
+    return [_moment(name) if is_moment else name for name, is_moment in are_moments.items()]
+
+
+def _moment(name: str) -> Callable[[Any], str]:
+    @admin.display(description=name.replace("_", " "))
+    def show(row: Any) -> str:
+        moment: dt.datetime | None = getattr(row, name)
+        return UNKNOWN if moment is None else f"{moment:%Y-%m-%d %H:%M:%S.%f} UTC"
+
+    show.__name__ = f"{name}_exactly"
+    return show
 
 
 @admin.register(Step)
@@ -194,8 +216,8 @@ class StepAdmin(EventAdmin):
     )
     not_listed = ("metadata", "output_preview")
     list_display = (
-        "public_id",
-        "started_at",
+        "own_id",
+        "when",
         "type",
         "name",
         "user_id",
@@ -204,8 +226,7 @@ class StepAdmin(EventAdmin):
         "error_line",
         "input_line",
     )
-    fields = [*every_field(Step), "tag_list", "metadata_block", "input_block", "output_block"]
-    readonly_fields = ("tag_list", "metadata_block", "input_block", "output_block")
+    fields = readonly_fields = (*every_field(Step), "tag_list", "metadata_block", "input_block", "output_block")
 
     def _payload(self, row: Any) -> StepPayload | None:
         if not hasattr(row, "payload_of_page"):
@@ -234,9 +255,8 @@ class ThreadAdmin(EventAdmin):
     keyset = ("last_activity_at", "uid")
     narrowed_by = (typed("user", "metadata.userId"), typed("tag", "tags", "contains"))
     not_listed = ("metadata",)
-    list_display = ("public_id", "name", "user_id", "environment", "tag_list", "started_at", "last_activity_at")
-    fields = [*every_field(Thread), "tag_list", "metadata_block"]
-    readonly_fields = ("tag_list", "metadata_block")
+    list_display = ("own_id", "name", "user_id", "environment", "tag_list", "when")
+    fields = readonly_fields = (*every_field(Thread), "tag_list", "metadata_block")
 
 
 @admin.register(Participant)
@@ -245,9 +265,8 @@ class ParticipantAdmin(EventAdmin):
 
     keyset = ("last_seen_at", "uid")
     not_listed = ("metadata",)
-    list_display = ("public_id", "identifier", "created_at", "last_seen_at")
-    fields = [*every_field(Participant), "metadata_block"]
-    readonly_fields = ("metadata_block",)
+    list_display = ("own_id", "identifier", "when")
+    fields = readonly_fields = (*every_field(Participant), "metadata_block")
 
     def _elsewhere(self, row: Any) -> str:
         return ""
@@ -260,9 +279,8 @@ class ScoreAdmin(EventAdmin):
     keyset = ("created_at", "uid")
     narrowed_by = (typed("name", "name"), typed("type", "type"), typed("generation", "generationId"))
     not_listed = ("metadata",)
-    list_display = ("public_id", "name", "type", "value", "label", "author", "generation_id", "step_id", "created_at")
-    fields = [*every_field(Score), "tag_list", "metadata_block"]
-    readonly_fields = ("tag_list", "metadata_block")
+    list_display = ("own_id", "when", "name", "type", "value", "label", "author", "generation_id", "step_id")
+    fields = readonly_fields = (*every_field(Score), "tag_list", "metadata_block")
 
     def _elsewhere(self, row: Any) -> str:
         return ""
@@ -287,17 +305,16 @@ class FeedbackAdmin(EventAdmin):
     narrowed_by = (_OnGeneration,)
     not_listed = ("metadata",)
     list_display = (
-        "public_id",
+        "own_id",
+        "when",
         "generation_id",
         "rating",
         "thumbs",
         "comment_line",
         "user_id",
         "is_latest",
-        "created_at",
     )
-    fields = [*every_field(Feedback), "metadata_block"]
-    readonly_fields = ("metadata_block",)
+    fields = readonly_fields = (*every_field(Feedback), "metadata_block")
 
     def _elsewhere(self, row: Any) -> str:
         return ""

@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 from generations import access, bundles, exporting, recording, tasks
 from generations.access import Grant
 from generations.admin.acting import grant_of
-from generations.admin.events import EventAdmin, every_field
+from generations.admin.events import EventAdmin, columns, every_field
 from generations.admin.narrowing import SINCE, UNTIL, Failed, chosen, typed
 from generations.admin.showing import UNKNOWN, block
 from generations.models import Generation
@@ -96,28 +96,51 @@ class GenerationAdmin(EventAdmin):
     )
     not_listed = ("metadata", "parameters", "request_attributes", "response_attributes", "output_preview")
     list_display = (
-        "public_id",
-        "started_at",
+        "own_id",
+        "when",
         "model_id",
-        "user_id",
+        "input_line",
+        "error_line",
         "total_tokens",
-        "price",
+        "cost_line",
         "latency",
         "tag_list",
-        "error_line",
-        "input_line",
+        "user_id",
     )
-    _blocks = ("metadata_block", "parameters_block", "scores_block", "feedback_block", *_PAYLOAD)
-    fields = [
-        *every_field(Generation, "parameters", "request_attributes", "response_attributes"),
+    _shown_first = (
+        "project",
+        "public_id",
+        "name",
+        "type",
+        "started_at",
+        "model_id",
+        "provider",
+        "user_id",
+        "thread_id",
+        "step_id",
+        "finish_reason",
+        "error",
+        "error_type",
+    )
+    _shown_apart = ("parameters", *_shown_first)
+    fieldsets = (
+        (None, {"fields": (*columns(Generation, *_shown_first), "tag_list", "scores_block", "feedback_block")}),
+        ("What was said", {"fields": _PAYLOAD}),
+        ("Settings and metadata", {"fields": ("parameters_block", "metadata_block")}),
+        ("All else that is known", {"fields": tuple(every_field(Generation, *_shown_apart))}),
+    )
+    readonly_fields = (
         "tag_list",
-        *_blocks,
-    ]
-    readonly_fields = ("tag_list", *_blocks)
+        "scores_block",
+        "feedback_block",
+        "parameters_block",
+        "metadata_block",
+        *_PAYLOAD,
+    )
 
     # ------------------------------------------------------------------------------------------------------- columns
     @admin.display(description="cost")
-    def price(self, row: Generation) -> str:
+    def cost_line(self, row: Generation) -> str:
         """The cost in its currency."""
         return UNKNOWN if row.cost is None else f"{row.cost.normalize():f} {row.currency or ''}".strip()
 

@@ -112,6 +112,13 @@ class KeysetAdmin(ModelAdmin):
     sortable_by = ()
     show_facets = admin.ShowFacets.NEVER
 
+    @admin.display(description="time (UTC)")
+    def when(self, row: Any) -> str:
+        """The moment by which the list is ordered, to the second."""
+        first = self.keyset[0]
+        moment: dt.datetime = getattr(row, first if first != "id" else "created_at")
+        return f"{moment:%Y-%m-%d %H:%M:%S}"
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """The list that pages by key."""
         return KeysetList

@@ -32,7 +32,7 @@ class JobAdmin(ReadOnly, KeysetAdmin):
     """Long work: how far it is, what came of it; stopped, or begun again."""
 
     actions = ("cancel", "retry")
-    list_display = ("id", "kind", "state", "project", "progress", "attempts", "error_line", "created_by", "created_at")
+    list_display = ("when", "kind", "state", "project", "progress", "attempts", "error_line", "created_by", "id")
     list_select_related = ("project", "created_by")
     list_filter = ("state", "kind", "project")
 
@@ -112,7 +112,7 @@ class PriceAdmin(Audited):
 class RejectAdmin(ReadOnly, KeysetAdmin):
     """What came in and could not be stored, and why. Bodies are kept for a day."""
 
-    list_display = ("created_at", "project", "door", "record_id", "reason_line")
+    list_display = ("when", "project", "door", "record_id", "reason_line")
     list_select_related = ("project",)
     list_filter = ("project",)
     fields = ("project", "door", "index", "record_id", "reason", "body_block", "created_at")
