@@ -10,7 +10,7 @@ from typing import Final
 from django import template
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 register = template.Library()
@@ -43,6 +43,18 @@ def icon(name: str, label: str = "") -> SafeString:
 def known(value: object) -> object:
     """The value, or the dash for what nobody said."""
     return UNKNOWN if value is None or value == "" else value
+
+
+@register.filter
+def excerpt(value: object, most: int = 200) -> SafeString:
+    """The beginning of a text, in at most so many bytes of HTML, whatever its characters."""
+    text = str(value)
+    cut = text[:most]
+    html = escape(cut)
+    while len(html.encode("utf-8", "replace")) > most:
+        cut = cut[: min(len(cut) - 1, int(len(cut) * most / len(html.encode("utf-8", "replace"))))]
+        html = escape(cut)
+    return SafeString(html if len(cut) == len(text) else f"{html}…")
 
 
 @register.filter

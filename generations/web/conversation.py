@@ -22,8 +22,14 @@ LAST: Final = 36
 PARTS: Final = 40
 SMALLEST: Final = 1024
 """A block is not begun with less room than this."""
-OVERHEAD: Final = 700
-"""About the bytes of HTML around a block."""
+OVERHEAD: Final = 900
+"""The bytes of HTML around a block, at most, with its label and its links."""
+CARD: Final = 1_600
+"""The bytes of HTML of a card without its blocks, or of one that is folded, at most."""
+TEMPLATE: Final = 2_000
+"""The bytes of HTML of a template that a card shows, at most."""
+SHARE: Final = 0.7
+"""No block takes more than this part of the room that is left: what follows it is to be seen too."""
 ROLES: Final = {
     "system": ("System", "settings"),
     "developer": ("Developer", "wrench"),
@@ -100,6 +106,7 @@ def cards(messages: Sequence[Json], budget: Budget, how: Reading) -> list[Card |
     count = len(messages)
     first = range(min(FIRST, count)) if count > FIRST + LAST else range(count)
     last = range(count - LAST, count) if count > FIRST + LAST else range(0)
+    budget.left -= CARD * (len(first) + len(last))
     made = {index: card(messages, index, budget, how) for index in [*reversed(last), *reversed(first)]}
     shown: list[Card | Gap] = [made[index] for index in first]
     if last:
@@ -111,7 +118,9 @@ def cards(messages: Sequence[Json], budget: Budget, how: Reading) -> list[Card |
 
 def window(messages: Sequence[Json], first: int, last: int, budget: Budget, how: Reading) -> list[Card]:
     """The messages from `first` to before `last`: the inside of a Gap."""
-    shown = [card(messages, index, budget, how) for index in range(first, min(last, len(messages)))]
+    places = range(first, min(last, len(messages)))
+    budget.left -= CARD * len(places)
+    shown = [card(messages, index, budget, how) for index in places]
     _join_calls(shown)
     return shown
 
@@ -153,10 +162,13 @@ def message(
     if budget.left < SMALLEST + OVERHEAD:
         made.is_folded = True
         made.teaser = reading.preview(text[:800]) or ""
-        budget.left -= OVERHEAD // 2
         return made
+    budget.left -= TEMPLATE if template else 0
     rendered = not how.is_raw and made.role in ("assistant", "model")
     for block in _blocks(said, place):
+        if budget.left < 0:
+            made.blocks.append(Block("note", place, label="More parts than this page has room for: see the JSON"))
+            break
         _fill(block, budget, how, said=_at(said, place, block.place), rendered=rendered, template=template)
         made.blocks.append(block)
     return made
@@ -305,7 +317,7 @@ def _fill(block: Block, budget: Budget, how: Reading, *, said: Json, rendered: b
         return
     text = said if isinstance(said, str) else markup.pretty(said)
     block.size = len(text.encode("utf-8", "replace"))
-    room = min(markup.CHUNK, budget.left)
+    room = min(markup.CHUNK, int(budget.left * SHARE))
     if room < SMALLEST and block.size > room:
         return
     block.shown = _whole(block, said, room, rendered=rendered)

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
 from generations import access
 from generations.access import Grant, Scope
@@ -57,6 +59,12 @@ def show(
     said["places"] = [(place, reverse(f"web:{place.name}", args=[slug])) for place in PLACES]
     said["projects"] = access.projects_of(request.user)
     return render(request, template, said, status=status)
+
+
+def part(request: HttpRequest, grant: Grant, template: str, context: Mapping[str, Any]) -> SafeString:
+    """A part of a page of the project, by itself: to be measured before it is put into the page."""
+    said = {**context, "grant": grant, "project": grant.project, **_permissions(grant)}
+    return render_to_string(template, said, request)
 
 
 def _permissions(grant: Grant) -> dict[str, bool]:

@@ -21,15 +21,18 @@ from generations.models import Dataset, DatasetItem, Feedback, PromptVersion, Sc
 from generations.records import Json
 from generations.web import conversation, listing, markup
 from generations.web.conversation import Card, Reading
-from generations.web.frame import show
+from generations.web.frame import part, show
 from generations.web.gate import page
 from generations.web.markup import Budget, Variables
 
-ROOM: Final = 88 * 1024
-"""The bytes of a page that are for what others wrote; the rest is for the frame and the facts."""
+ROOM: Final = 128_000
+"""The bytes that a page has beside its frame: for the facts, for what hangs on a generation, and for what was said."""
+LEAST: Final = 24_000
+"""The bytes that what was said has in any case."""
 WINDOW: Final = 40
 VIEWS: Final = ("formatted", "raw", "json")
-MOST_LISTED: Final = 50
+MOST_LISTED: Final = 20
+MOST_DATASETS: Final = 50
 SANDBOX: Final = "default-src 'none'; sandbox"
 
 
@@ -98,7 +101,6 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     said = document(bundle)
     view = request.GET.get("view", "formatted")
     how = _reading(grant, bundle, said, is_raw=view == "raw")
-    budget = Budget(ROOM)
     context: dict[str, Any] = {
         "generation": bundle.generation,
         "bundle": bundle,
@@ -111,6 +113,10 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "raw_json": f"/api/generations/{quote(id, safe='')}?{urlencode({'project': grant.project.slug})}",
         **aside(grant, bundle),
     }
+    facts = part(request, grant, "generation/_head.html", context)
+    judged = part(request, grant, "generation/_aside.html", context)
+    budget = Budget(max(LEAST, ROOM - markup.weight(facts) - markup.weight(judged)))
+    context |= {"head": facts, "aside": judged}
     if context["view"] == "json":
         context["sections"] = [
             (name, conversation.value_block(markup.pointer(name), said[name], budget, Reading(is_raw=True)))
@@ -118,7 +124,7 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         ]
     else:
         context |= _spoken(bundle, said, budget, how, answer=request.GET.get("answer", ""))
-        context |= {"below": _below(said, budget), "tools": _tools(said, budget), "settings": _settings(said)}
+        context |= {"settings": _settings(said, budget), "tools": _tools(said, budget), "below": _below(said, budget)}
     return show(request, grant, "generation/page.html", context, here="generations")
 
 
@@ -136,16 +142,23 @@ def _spoken(bundle: Bundle, said: Mapping[str, Json], budget: Budget, how: Readi
                 context["answer"] = _answer(said[name], f"/{name}", budget, how)
                 break
     messages = said.get("messages")
-    context["variables"] = [
-        (name, conversation.value_block(markup.pointer("variables", name), value, budget, Reading()))
-        for name, value in list(how.variables.values.items())[:MOST_LISTED]
-    ]
+    context["variables"] = _variables(how, budget)
     if isinstance(messages, list):
         context["cards"] = conversation.cards(messages, budget, how)
     for name in ("prompt", "input"):
         if name in said and not (name == "input" and messages):
             context["blocks"].append((name.capitalize(), conversation.value_block(f"/{name}", said[name], budget, how)))
     return context
+
+
+def _variables(how: Reading, budget: Budget) -> list[tuple[str, conversation.Block]]:
+    """The variables and their values, as far as there is room."""
+    made = []
+    for name, value in how.variables.values.items():
+        if budget.left < 0:
+            break
+        made.append((name, conversation.value_block(markup.pointer("variables", name), value, budget, Reading())))
+    return made
 
 
 def _answer(value: Json, place: str, budget: Budget, how: Reading) -> Card:
@@ -174,7 +187,7 @@ def _below(said: Mapping[str, Json], budget: Budget) -> list[tuple[str, str, con
     return [
         (name, title, conversation.value_block(f"/{name}", said[name], budget, how))
         for name, title in titles.items()
-        if name in said
+        if name in said and budget.left > 0
     ]
 
 
@@ -182,7 +195,9 @@ def _tools(said: Mapping[str, Json], budget: Budget) -> list[Tool]:
     """The definitions of the tools that the model could call, in any provider's shape."""
     tools = said.get("tools")
     made = []
-    for index, tool in enumerate(tools[:MOST_LISTED] if isinstance(tools, list) else ()):
+    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
+        if budget.left < 0:
+            break
         inner = tool.get("function") if isinstance(tool, Mapping) else None
         held = inner if isinstance(inner, Mapping) else tool if isinstance(tool, Mapping) else {}
         block = conversation.value_block(markup.pointer("tools", index), tool, budget, Reading(is_raw=True))
@@ -191,11 +206,17 @@ def _tools(said: Mapping[str, Json], budget: Budget) -> list[Tool]:
     return made
 
 
-def _settings(said: Mapping[str, Json]) -> list[tuple[str, str]]:
-    """The parameters of the call, each as a short text."""
+def _settings(said: Mapping[str, Json], budget: Budget) -> list[tuple[str, str]]:
+    """The parameters of the call, each as a short text, as far as there is room."""
     given = said.get("parameters")
-    pairs = list(given.items())[:MOST_LISTED] if isinstance(given, Mapping) else []
-    return [(str(name)[:100], value if isinstance(value, str) else markup.compact(value)) for name, value in pairs]
+    made = []
+    for name, value in given.items() if isinstance(given, Mapping) else ():
+        if budget.left < 0:
+            break
+        text = value if isinstance(value, str) else markup.compact(value)
+        budget.left -= min(800, 100 + 6 * len(text))
+        made.append((str(name), text))
+    return made
 
 
 def _by_importance(said: Mapping[str, Json]) -> list[str]:
@@ -248,7 +269,7 @@ def aside(grant: Grant, bundle: Bundle) -> dict[str, Any]:
         "schemas": list(ScoreSchema.objects.filter(project=project).order_by("name")[:MOST_LISTED]),
         "feedback": list(said[:MOST_LISTED]),
         "in_datasets": list(items.select_related("dataset").order_by("dataset__name")[:MOST_LISTED]),
-        "datasets": list(Dataset.objects.filter(project=project).order_by("name")[:200]),
+        "datasets": list(Dataset.objects.filter(project=project).order_by("name")[:MOST_DATASETS]),
         "actions": actions(grant, id),
     }
 
@@ -328,7 +349,7 @@ def messages(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     last = min(_index(request, "to", len(spoken)), first + WINDOW)
     how = _reading(grant, bundle, said, is_raw=request.GET.get("view") == "raw")
     context = {
-        "cards": conversation.window(spoken, first, last, Budget(ROOM), how),
+        "cards": conversation.window(spoken, first, last, Budget(ROOM - 20_000), how),
         "first": first,
         "last": last,
         "rest": conversation.Gap(last, _index(request, "to", len(spoken))),

@@ -18,7 +18,7 @@ from generations.records import InvalidRecord
 from generations.web import doors, exports, judging
 from generations.web.frame import show
 from generations.web.gate import page
-from generations.web.listing import OPERATORS, listing, options, plain_address
+from generations.web.listing import OPERATORS, bounded, listing, options, plain_address
 from generations.web.sessions import safe_next
 
 MOST_AT_ONCE: Final = 200
@@ -26,6 +26,7 @@ MOST_AT_ONCE: Final = 200
 
 @page()
 @require_safe
+@bounded
 def generations(request: HttpRequest, grant: Grant) -> HttpResponse:
     """The list of generations. Filters, order and place are in the address."""
     plain = plain_address(request, "generations")

@@ -6,11 +6,13 @@ and `before`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any, Final
 
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 
@@ -21,9 +23,12 @@ from generations.models import Generation
 
 NOT_FILTERS: Final = ("order", "limit", "after", "before")
 PLACES: Final = ("after", "before")
-LIMITS: Final = (25, 50, 100)
+LIMITS: Final = (10, 25, 50, 100)
 LIMIT: Final = 50
+MOST_BYTES: Final = 150_000
+"""What the HTML of a list weighs at most, unless more rows were asked for than it begins with."""
 COUNTED: Final = 10_000
+MOST_CARRIED: Final = 400
 NEW: Final = ("_field", "_key", "_op", "_value")
 """The parameters of a filter that is being added, until the address is put in its plain form."""
 SEARCHED: Final = {
@@ -104,8 +109,8 @@ class Listing:
 
     @property
     def carried(self) -> str:
-        """What a link to a row carries, so that the row's page knows the list it is from."""
-        return f"?{urlencode({'list': self.narrowed})}" if self.narrowed else ""
+        """What a link to a row carries, so that the row's page knows the list it is from; nothing if that is long."""
+        return f"?{urlencode({'list': self.narrowed})}" if 0 < len(self.narrowed) <= MOST_CARRIED else ""
 
     @property
     def hidden(self) -> list[tuple[str, str]]:
@@ -216,6 +221,21 @@ def listing(request: HttpRequest, grant: Grant, kind: str, *, fixed: Condition |
     made.older = made._to({"after": found.next or ""}) if found.next else ""
     made.newer = made._to({"before": found.previous or ""}) if found.previous else ""
     return made
+
+
+def bounded(view: Callable[[HttpRequest, Grant], HttpResponse]) -> Callable[[HttpRequest, Grant], HttpResponse]:
+    """Decorate the view of a list so that rows that are unusually heavy come ten at a time."""
+
+    @wraps(view)
+    def lighter(request: HttpRequest, grant: Grant) -> HttpResponse:
+        response = view(request, grant)
+        if len(response.content) <= MOST_BYTES or request.GET.get("limit"):
+            return response
+        query = request.GET.copy()
+        query["limit"] = str(LIMITS[0])
+        return redirect(f"{request.path}?{query.urlencode()}")
+
+    return lighter
 
 
 def _chips(query: QueryDict, path: str, kind: str) -> list[Chip]:

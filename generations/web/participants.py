@@ -9,11 +9,12 @@ from django.views.decorators.http import require_safe
 from generations.access import Grant
 from generations.web.frame import show
 from generations.web.gate import page
-from generations.web.listing import OPERATORS, listing, options, plain_address
+from generations.web.listing import OPERATORS, bounded, listing, options, plain_address
 
 
 @page()
 @require_safe
+@bounded
 def participants(request: HttpRequest, grant: Grant) -> HttpResponse:
     """The list of users, the last seen first."""
     plain = plain_address(request, "participants")

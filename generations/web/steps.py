@@ -19,12 +19,12 @@ from generations.web import listing as lists
 from generations.web.conversation import Reading
 from generations.web.frame import show
 from generations.web.gate import page
-from generations.web.listing import OPERATORS, listing, options, plain_address
+from generations.web.listing import OPERATORS, bounded, listing, options, plain_address
 from generations.web.markup import Budget
 
-ROOM: Final = 80 * 1024
+ROOM: Final = 60_000
 DEPTH: Final = 12
-MOST: Final = 200
+MOST: Final = 100
 """How deep and how many steps of a tree are shown."""
 
 
@@ -47,6 +47,7 @@ class Branch:
 
 @page()
 @require_safe
+@bounded
 def steps(request: HttpRequest, grant: Grant) -> HttpResponse:
     """The list of steps, the newest first."""
     plain = plain_address(request, "steps")

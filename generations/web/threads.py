@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,11 +20,14 @@ from generations.web import doors, markup
 from generations.web import listing as lists
 from generations.web.frame import show
 from generations.web.gate import page
-from generations.web.listing import OPERATORS, listing, options, plain_address
+from generations.web.listing import OPERATORS, bounded, listing, options, plain_address
+from generations.web.markup import Budget
 
 TURNS: Final = 20
-TURN: Final = 2_500
-"""The most characters of a question or an answer that a turn shows; the rest is on the generation's page."""
+ROOM: Final = 90_000
+"""The bytes of HTML that the turns of a page have together."""
+TURN: Final = 6_000
+"""The most bytes of HTML of a question or an answer in a turn; the rest is on the generation's page."""
 STEPS: Final = 50
 
 
@@ -32,13 +36,18 @@ class Turn:
     """One call of a thread, as its user saw it."""
 
     bundle: Bundle
-    asked: str
+    asked: markup.Shown | None
     answered: markup.Shown | None
-    is_cut: bool
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there is more of it than is shown."""
+        return any(shown is not None and shown.rest is not None for shown in (self.asked, self.answered))
 
 
 @page()
 @require_safe
+@bounded
 def threads(request: HttpRequest, grant: Grant) -> HttpResponse:
     """The list of threads, the latest active first, with the numbers of their generations."""
     plain = plain_address(request, "threads")
@@ -96,7 +105,7 @@ def thread(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     made = bundles.of_generations(grant.project, rows, alternatives=False, attachments=False)
     context: dict[str, Any] = {
         "thread": row,
-        "turns": [_turn(bundle) for bundle in made],
+        "turns": _turns(made),
         "order": order,
         "older": found.previous,
         "newer": found.next,
@@ -109,13 +118,21 @@ def thread(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     return show(request, grant, "threads/thread.html", context, here="threads")
 
 
-def _turn(bundle: Bundle) -> Turn:
-    record = bundle.record
-    asked, answered = reading.input_text(record), reading.output_text(record)
-    shown = markup.markdown(answered) if len(answered) <= TURN else markup.plain(answered[:TURN])
-    return Turn(
-        bundle=bundle,
-        asked=asked[:TURN],
-        answered=(shown or markup.plain(answered)) if answered else None,
-        is_cut=len(asked) > TURN or len(answered) > TURN,
-    )
+def _turns(made: Sequence[Bundle]) -> list[Turn]:
+    """The turns of a page: what is short leaves its room to what follows."""
+    turns, budget = [], Budget(ROOM)
+    for index, bundle in enumerate(made):
+        record = bundle.record
+        asked, answered = reading.input_text(record), reading.output_text(record)
+        room = min(TURN, max(200, budget.left // (len(made) - index) // 2))
+        rendered = markup.markdown(answered, room) if answered else None
+        turn = Turn(
+            bundle=bundle,
+            asked=markup.plain(asked, room) if asked else None,
+            answered=(rendered or markup.plain(answered, room)) if answered else None,
+        )
+        for shown in (turn.asked, turn.answered):
+            if shown is not None:
+                budget.spend(shown.html)
+        turns.append(turn)
+    return turns

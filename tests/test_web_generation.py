@@ -1,0 +1,360 @@
+"""The page of one generation: all that was said, safe and bounded whatever it is, and what people add to it."""
+
+import base64
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from generations import records
+from generations.models import (
+    Generation,
+    Project,
+    PromptVersion,
+)
+from generations.records import Alternative, FeedbackRecord, ScoreRecord
+from tests import web
+from tests.web import NOON, page, recorded
+
+pytestmark = pytest.mark.django_db
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+@pytest.fixture
+def project() -> Project:
+    return web.project()
+
+
+@pytest.fixture
+def client(project: Project) -> Client:
+    return web.signed_in(project)
+
+
+def test_everything_that_was_said_of_a_call_is_on_its_page(client: Client, project: Project) -> None:
+    recorded(
+        project,
+        name="answer-ticket",
+        provider="openai",
+        messages=[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello?"}],
+        message_completion={"role": "assistant", "content": "**Hi.**"},
+        finish_reason="stop",
+        prompt_tokens=1200,
+        cached_tokens=1000,
+        completion_tokens=34,
+        reasoning_tokens=20,
+        latency=2.0,
+        time_to_first_token=0.25,
+        environment="production",
+        release="2026.11",
+        user_id="user-7",
+        thread_id="chat",
+        tags=("vip",),
+        parameters={"temperature": 0.2, "stop": ["END"]},
+        metadata={"plan": "pro"},
+        response_id="chatcmpl-1",
+        scores=(ScoreRecord(name="quality", value=0.75, comment="Fine", author="judge", type="AI"),),
+        feedback=FeedbackRecord(rating=4, thumbs="up", comment="Thanks", categories=("kind",), user_id="user-7"),
+    )
+
+    response = page(client, project)
+
+    said = web.text(response)
+    for words in (
+        "answer-ticket",
+        "System",
+        "Be brief.",
+        "Hello?",
+        "Hi.",
+        "2026-11-20 12:00:00",
+        "2.00 s",
+        "250 ms",
+        "17.0 tokens/s",
+        "1,200 tokens (1,000 cached)",
+        "34 tokens (20 reasoning)",
+        "production",
+        "2026.11",
+        "user-7",
+        "chat",
+        "vip",
+        "temperature 0.2",
+        '["END"]',
+        "plan",
+        "chatcmpl-1",
+        "quality 0.75",
+        "Fine",
+        "judge",
+        "4 /5",
+        "Thanks",
+        "kind",
+    ):
+        assert words in said, words
+    assert "<strong>Hi.</strong>" in response.content.decode()
+
+
+def test_a_cost_comes_with_its_arithmetic_and_the_source_of_its_prices(client: Client, project: Project) -> None:
+    recorded(project, model_id="gpt-4o", provider="openai", prompt_tokens=1_000_000, completion_tokens=100_000)
+
+    said = web.text(page(client, project))
+
+    assert "$3.50" in said
+    assert "input 1,000,000 2.5 $2.50" in said
+    assert "output 100,000 10 $1.00" in said
+    assert "Price source: genai-prices" in said
+
+
+def test_what_is_unknown_is_a_dash_and_never_a_zero(client: Client, project: Project) -> None:
+    recorded(project, messages=[{"role": "user", "content": "Hello?"}])
+
+    said = web.text(page(client, project))
+
+    for name in ("Duration", "First token", "Speed", "Input", "Output", "Cost"):
+        assert f"{name} —" in said, name
+    assert "No answer was recorded" in said
+
+
+def test_an_unknown_id_and_another_projects_id_are_not_there(client: Client, project: Project) -> None:
+    other = web.project("Other")
+    recorded(other)
+
+    assert page(client, project).status_code == 404
+    assert page(client, project, "%00").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "id", ["a/b", "a b?c=d#e", "~2F", "100%", "..", "東京", "a\\b", "line\nline", "<b>", "x/scores"]
+)
+def test_any_id_has_a_page_that_its_list_leads_to(client: Client, project: Project, id: str) -> None:
+    recorded(project, id=id, prompt="Hello?")
+
+    listed = web.links(client.get(f"/projects/{project.slug}/generations/"))
+    (address,) = {a for a in listed if a.startswith(f"/projects/{project.slug}/generations/") and a.count("/") == 5}
+    response = client.get(address)
+
+    assert response.status_code == 200
+    assert Generation.objects.in_project(project.pk).get().public_id == id
+    assert client.post(f"{address}tags/", {"add": "x"}).status_code == 302
+    assert Generation.objects.in_project(project.pk).get().tags == ["x"]
+
+
+# -------------------------------------------------------------------------------------------------------- conversation
+def test_variables_are_marked_where_the_template_put_them(client: Client, project: Project) -> None:
+    PromptVersion.objects.create(
+        project=project,
+        uid=records.uid(project.pk, "prompt_version", "v1"),
+        public_id="v1",
+        prompt_uid=records.uid(project.pk, "prompt", "p"),
+        version=1,
+        content_hash=b"",
+        template_messages=[{"role": "user", "content": "Add {{a}} to {{b}}, and 1 more."}],
+        created_at=timezone.now(),
+    )
+    recorded(
+        project,
+        prompt_version_id="v1",
+        variables={"a": "1", "b": "2"},
+        messages=[{"role": "user", "content": "Add 1 to 2, and 1 more."}],
+    )
+
+    html = page(client, project).content.decode()
+
+    assert 'Add <mark class="var" title="a">1</mark> to <mark class="var" title="b">2</mark>, and 1 more.' in html
+    assert "Add {{a}} to {{b}}, and 1 more." in html
+
+
+def test_variables_of_an_unknown_template_are_marked_wherever_their_values_stand(
+    client: Client, project: Project
+) -> None:
+    recorded(
+        project, variables={"city": "Paris", "n": 5}, messages=[{"role": "user", "content": "Paris, 5 days, 15 h"}]
+    )
+
+    html = page(client, project).content.decode()
+
+    assert '<mark class="var" title="city">Paris</mark>, <mark class="var" title="n">5</mark> days, 15 h' in html
+
+
+def test_tool_calls_are_joined_to_their_definitions_and_results(client: Client, project: Project) -> None:
+    recorded(
+        project,
+        tools=[{"type": "function", "function": {"name": "get_weather", "description": "Weather of today"}}],
+        messages=[
+            {"role": "user", "content": "Weather?"},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "c1", "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'}}],
+            },
+            {"role": "tool", "tool_call_id": "c1", "content": '{"rain": true}'},
+        ],
+        message_completion={"role": "assistant", "content": "Rain."},
+    )
+
+    response = page(client, project)
+
+    links = web.links(response)
+    anchors = {found.get("id") for found in web.tags(response)}
+    assert {"#tool-get_weather", "#m-messages-2", "#m-messages-1"} <= set(links)
+    assert {"tool-get_weather", "m-messages-2", "m-messages-1"} <= anchors
+    assert "Weather of today" in web.text(response)
+    assert "Result of get_weather" in web.text(response)
+
+
+def test_anthropic_tool_calls_are_joined_too_and_thinking_is_folded(client: Client, project: Project) -> None:
+    recorded(
+        project,
+        messages=[
+            {"role": "user", "content": "Weather?"},
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "thinking", "thinking": "I look it up."},
+                    {"type": "tool_use", "id": "t1", "name": "get_weather", "input": {"city": "Paris"}},
+                ],
+            },
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "Rain"}]},
+        ],
+    )
+
+    response = page(client, project)
+
+    html = response.content.decode()
+    assert '<details class="reasoning"><summary>' in html
+    assert "I look it up." in web.text(response)
+    assert "Result of get_weather" in web.text(response)
+
+
+def test_images_that_were_sent_are_shown_from_here_and_others_are_links(client: Client, project: Project) -> None:
+    recorded(
+        project,
+        messages=[
+            {
+                "role": "user",
+                "content": [
+                    {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
+                    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
+                    {"type": "image_url", "image_url": {"url": "https://images.example/cat.jpg"}},
+                    {"type": "image_url", "image_url": {"url": "data:image/svg+xml;base64,PHN2Zz4="}},
+                    {"type": "image_url", "image_url": {"url": "javascript:alert(1)"}},
+                ],
+            }
+        ],
+    )
+
+    response = page(client, project)
+
+    images = [str(image["src"]) for image in web.tags(response, "img")]
+    assert len(images) == 2
+    for address in images:
+        picture = client.get(address)
+        assert picture["Content-Type"] == "image/png"
+        assert picture.content == base64.b64decode(PIXEL)
+        assert picture["Content-Security-Policy"] == "default-src 'none'; sandbox"
+        assert picture["X-Content-Type-Options"] == "nosniff"
+    assert "https://images.example/cat.jpg" in web.links(response)
+    assert not [address for address in web.links(response) if address.startswith("javascript:")]
+    svg = images[0].replace("%2F0%2F", "%2F3%2F")
+    assert svg != images[0]
+    assert client.get(svg).status_code == 404
+
+
+def test_alternatives_are_tabs_with_the_selected_one_marked(client: Client, project: Project) -> None:
+    recorded(
+        project,
+        message_completion={"role": "assistant", "content": "First"},
+        alternatives=(
+            Alternative(index=0, content={"role": "assistant", "content": "Second"}),
+            Alternative(index=1, content="Third"),
+        ),
+        selected_choice=1,
+    )
+
+    first, third = page(client, project), page(client, project, query="?answer=1")
+
+    assert "Answer Choice 1 Choice 2 selected" in web.text(first)
+    assert "First" in web.text(first)
+    assert "Third" not in web.text(first)
+    assert "Third" in web.text(third)
+
+
+def test_a_completion_an_error_and_a_bare_output_have_their_places(client: Client, project: Project) -> None:
+    recorded(project, id="text", type="completion", prompt="Say hello", completion="hello")
+    recorded(project, id="failed", prompt="Say hello", error="Rate limit reached", error_type="RateLimitError")
+    recorded(project, id="json", input={"rows": [1]}, output={"sum": 1})
+
+    assert "Prompt 9 B Copy Say hello" in web.text(page(client, project, "text"))
+    failed = web.text(page(client, project, "failed"))
+    assert "RateLimitError" in failed
+    assert "Rate limit reached" in failed
+    assert '"sum"' in web.text(page(client, project, "json"))
+
+
+def test_the_text_may_be_seen_raw_and_as_json(client: Client, project: Project) -> None:
+    recorded(project, messages=[{"role": "user", "content": "Hi"}], message_completion={"content": "**Hello**"})
+
+    raw, document = page(client, project, query="?view=raw"), page(client, project, query="?view=json")
+
+    assert "**Hello**" in web.text(raw)
+    assert '"content" : "**Hello**"' in web.text(document)
+
+
+def test_a_page_takes_as_many_queries_whatever_hangs_on_it(client: Client, project: Project) -> None:
+    recorded(project, id="bare", prompt="x")
+    recorded(
+        project,
+        id="rich",
+        messages=[{"role": "user", "content": "x"}] * 30,
+        alternatives=tuple(Alternative(index=n, content="x") for n in range(10)),
+        scores=tuple(ScoreRecord(name=f"s{n}", value=1) for n in range(30)),
+    )
+    counts = []
+    for id in ("bare", "rich"):
+        with CaptureQueriesContext(connection) as queries:
+            page(client, project, id)
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1]
+    assert counts[0] <= 20
+
+
+def test_its_neighbours_are_those_of_the_list_it_was_opened_from(client: Client, project: Project) -> None:
+    for n in range(5):
+        recorded(
+            project, id=f"g{n}", started_at=NOON + dt.timedelta(minutes=n), model_id="gpt-4" if n % 2 == 0 else "other"
+        )
+
+    (opened,) = [
+        address
+        for address in web.links(client.get(f"/projects/{project.slug}/generations/?model.id=gpt-4"))
+        if "/generations/g2/" in address
+    ]
+    response = client.get(opened)
+
+    links = {a.get("rel"): a["href"] for a in web.tags(response, "a") if a.get("rel") in ("prev", "next")}
+    assert "/generations/g4/" in str(links["prev"])
+    assert "/generations/g0/" in str(links["next"])
+    assert f"/projects/{project.slug}/generations/?model.id=gpt-4" in web.links(response)
+
+
+def test_a_list_that_cannot_be_asked_has_no_neighbours(client: Client, project: Project) -> None:
+    recorded(project)
+
+    response = page(client, project, query="?list=rubbish%3D1")
+
+    assert response.status_code == 200
+    assert not [a for a in web.tags(response, "a") if a.get("rel") in ("prev", "next")]
+
+
+def test_money_is_exact_to_what_matters() -> None:
+    from generations.templatetags.web import money
+
+    assert money(Decimal("0.000000150")) == "$0.00000015"
+    assert money(Decimal("0.0100")) == "$0.01"
+    assert money(Decimal("1234.5")) == "$1,234.50"
+    assert money(Decimal(0)) == "$0.00"
+    assert money(Decimal("2.5"), "CHF") == "2.50 CHF"
+    assert "Unknown" in money(None)

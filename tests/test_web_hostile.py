@@ -1,0 +1,133 @@
+"""Whatever was said of a call, its page shows it as text and stays small."""
+
+import pytest
+from django.test import Client
+
+from generations.models import Project
+from generations.records import FeedbackRecord, ScoreRecord
+from tests import web
+from tests.web import page, recorded
+
+pytestmark = pytest.mark.django_db
+
+BOUND = 150_000
+
+
+@pytest.fixture
+def project() -> Project:
+    return web.project()
+
+
+@pytest.fixture
+def client(project: Project) -> Client:
+    return web.signed_in(project)
+
+
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'><svg onload=alert(1)> [x](javascript:alert(1)) ![y](http://evil.example/p.png)"
+
+
+@pytest.mark.parametrize("view", ["formatted", "raw", "json"])
+def test_nothing_that_was_said_becomes_markup(client: Client, project: Project, view: str) -> None:
+    recorded(
+        project,
+        name=EVIL,
+        provider=EVIL,
+        error=EVIL,
+        error_type=EVIL,
+        finish_reason=EVIL,
+        user_id=EVIL,
+        messages=[{"role": EVIL, "name": EVIL, "content": EVIL}, {"role": "assistant", "content": EVIL}],
+        message_completion={"role": "assistant", "content": EVIL, "tool_calls": [{"id": EVIL, "name": EVIL}]},
+        variables={EVIL: EVIL},
+        tools=[{"name": EVIL, "description": EVIL}],
+        parameters={EVIL: EVIL},
+        metadata={EVIL: EVIL},
+        tags=(EVIL[:60],),
+        scores=(ScoreRecord(name=EVIL[:60], label=EVIL, comment=EVIL, author=EVIL),),
+        feedback=FeedbackRecord(comment=EVIL, categories=(EVIL[:60],)),
+    )
+
+    response = page(client, project, query=f"?view={view}")
+
+    assert response.status_code == 200
+    assert all("nonce" in script for script in web.tags(response, "script"))
+    assert not [image for image in web.tags(response, "img") if "evil" in str(image) or image.get("src") == "x"]
+    for attributes in web.tags(response):
+        assert not [name for name in attributes if name.startswith("on")]
+        assert not (attributes.get("href") or "").startswith("javascript:")
+
+
+@pytest.mark.parametrize("letter", ["a", "<", "'", "é", "東", "\n", "- ", "```\n"])
+@pytest.mark.parametrize("view", ["formatted", "json"])
+def test_a_page_is_bounded_whatever_was_said(client: Client, project: Project, letter: str, view: str) -> None:
+    large = letter * (2_000_000 // len(letter))
+    recorded(
+        project,
+        messages=[{"role": "user", "content": large}, {"role": "assistant", "content": large}],
+        message_completion={"role": "assistant", "content": large},
+        variables={"large": large},
+        tools=[{"name": "tool", "description": large} for _ in range(3)],
+        parameters={"large": large},
+        metadata={"large": large[:100_000]},
+        scores=tuple(ScoreRecord(name=f"s{n}", comment=large[:1000]) for n in range(60)),
+    )
+
+    response = page(client, project, query=f"?view={view}")
+
+    assert response.status_code == 200
+    assert len(response.content) < BOUND
+
+
+def test_an_output_of_twenty_megabytes_is_read_piece_by_piece(client: Client, project: Project) -> None:
+    large = "".join(f"line {n:07}\n" for n in range(20_000_000 // 13))
+    recorded(project, prompt="Count", completion=large)
+
+    response = page(client, project)
+
+    assert len(response.content) < BOUND
+    assert "line 0000000" in web.text(response)
+    (more,) = [address for address in web.links(response) if "/block/?at=%2Fcompletion&from=" in address]
+    start = int(more.rpartition("=")[2])
+    piece = client.get(more, headers={"HX-Request": "true"})
+    assert len(piece.content) < 70_000
+    assert piece.content.decode().startswith('<pre class="text">' + large[start : start + 20])
+    assert "<html" in client.get(more).content.decode()
+    whole = client.get(more.partition("&")[0] + "&as=text")
+    assert whole.content == large.encode()
+    assert whole["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_a_conversation_of_a_thousand_messages_has_a_gap_that_opens(client: Client, project: Project) -> None:
+    said = [{"role": "user", "content": f"message number {n:04} {'x' * 900}"} for n in range(1000)]
+    recorded(project, messages=said, completion="Done")
+
+    response = page(client, project)
+
+    assert len(response.content) < BOUND
+    shown = web.text(response)
+    assert "message number 0000" in shown
+    assert "message number 0999" in shown
+    assert "message number 0500" not in shown
+    (gap,) = [address for address in web.links(response) if "/messages/?from=4&to=964" in address]
+    opened = client.get(gap, headers={"HX-Request": "true"})
+    assert "message number 0004" in web.text(opened)
+    assert "message number 0043" in web.text(opened)
+    assert len(opened.content) < BOUND
+    assert any("/messages/?from=44&to=964" in address for address in web.links(opened))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?at=/nothing",
+        "?at=nothing",
+        "?at=/messages/7",
+        "?at=/messages/x",
+        "?at=/messages&as=file",
+        "?at=/prompt&as=file",
+    ],
+)
+def test_a_place_that_is_not_in_the_call_is_not_there(client: Client, project: Project, query: str) -> None:
+    recorded(project, prompt="Hello", messages=[{"role": "user", "content": "x"}])
+
+    assert client.get(f"/projects/{project.slug}/generations/one/block/{query}").status_code == 404

@@ -1,0 +1,378 @@
+"""The lists: filters in the address, keyset pages, parts for htmx, bulk actions."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from generations import recording
+from generations.models import Dataset, DatasetItem, Generation, Job, Project
+from generations.models.accounts import Role
+from generations.records import FeedbackRecord, GenerationRecord, ScoreRecord, StepRecord, ThreadRecord
+from tests import web
+
+pytestmark = pytest.mark.django_db
+
+NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
+
+
+def call(n: int, **fields: Any) -> GenerationRecord:
+    """The nth call of a test: a minute after the one before."""
+    given: dict[str, Any] = {
+        "id": f"call-{n:03}",
+        "started_at": NOON + dt.timedelta(minutes=n),
+        "model_id": "gpt-4o",
+        "prompt": f"Question {n}",
+        "completion": f"Reply {n}",
+        "cost": Decimal("0.25"),
+    }
+    return GenerationRecord(**{**given, **fields})
+
+
+def filled(project: Project, count: int) -> None:
+    """Calls with all that a list shows of them."""
+    recording.record(
+        project,
+        [
+            call(
+                n,
+                tags=("a", "b"),
+                user_id=f"user-{n}",
+                thread_id=f"thread-{n}",
+                scores=(ScoreRecord(name="quality", value=0.5), ScoreRecord(name="tone", label="kind")),
+                feedback=FeedbackRecord(rating=4, thumbs="up"),
+            )
+            for n in range(count)
+        ],
+    )
+    recording.record(project, [StepRecord(id=f"step-{n}", started_at=NOON, type="tool") for n in range(count)])
+
+
+def ids(response: Any) -> list[str]:
+    """The ids of the rows, in order."""
+    return [str(box["value"]) for box in web.tags(response, "input") if box.get("name") == "id"]
+
+
+def test_the_list_shows_what_is_known_and_a_dash_for_what_is_not() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(1, latency=1.5, prompt_tokens=1200, completion_tokens=34), call(2, cost=None)])
+
+    response = client.get(f"/projects/{project.slug}/generations/")
+
+    said = web.text(response)
+    assert ids(response) == ["call-002", "call-001"]
+    assert "Question 1" in said
+    assert "Reply 1" in said
+    assert "1.50 s" in said
+    assert "1,200 → 34" in said
+    assert "$0.25" in said
+    assert said.count("—") == 5  # of the second its latency, first token, tokens and cost; of the first its first token
+    assert "2 generations" in said
+
+
+def test_a_filter_in_the_address_narrows_the_list_and_is_said_in_words() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(1, model_id="gpt-4"), call(2), call(3, model_id="gpt-4", latency=9.0)])
+
+    response = client.get(f"/projects/{project.slug}/generations/?model.id=gpt-4&performance.latency__gte=2")
+
+    assert ids(response) == ["call-003"]
+    assert "model is gpt-4" in web.text(response)
+    assert f"/projects/{project.slug}/generations/?performance.latency__gte=2" in web.links(response)
+    assert f"/projects/{project.slug}/generations/?model.id=gpt-4" in web.links(response)
+
+
+def test_the_search_box_finds_text_in_what_was_asked_and_answered() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(1, prompt="Where is Lisbon?"), call(2, completion="In Lisbon."), call(3)])
+
+    response = client.get(f"/projects/{project.slug}/generations/?text=lisbon")
+
+    assert ids(response) == ["call-002", "call-001"]
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("model.idd=gpt-4", "did you mean model.id?"),
+        ("performance.latency__gte=soon", "expected a number"),
+        ("model.id__near=x", "operators"),
+        ("after=rubbish", "cursor"),
+        ("order=-tags", "order"),
+        ("text=%00", "NUL"),
+        ("filter={not json", "JSON"),
+    ],
+)
+def test_a_filter_that_cannot_be_asked_is_answered_in_the_page_without_rows(query: str, words: str) -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(1)])
+
+    response = client.get(f"/projects/{project.slug}/generations/?{query}")
+
+    assert response.status_code == 400
+    assert words in web.text(response)
+    assert "Reply 1" not in web.text(response)
+
+
+def test_the_filter_form_leads_to_the_plain_address() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    address = f"/projects/{project.slug}/generations/"
+
+    added = client.get(f"{address}?text=&model.id=gpt-4&_field=performance.latency&_op=gte&_value=2&_key=")
+    keyed = client.get(f"{address}?_field=metadata&_key=plan&_op=eq&_value=pro")
+    known = client.get(f"{address}?_field=error&_op=exists&_value=")
+    empty = client.get(f"{address}?text=&_field=&_op=eq&_value=&_key=")
+
+    assert added["Location"] == f"{address}?model.id=gpt-4&performance.latency__gte=2"
+    assert keyed["Location"] == f"{address}?metadata.plan=pro"
+    assert known["Location"] == f"{address}?error__exists=true"
+    assert empty["Location"] == address
+
+
+def test_pages_follow_one_another_and_lead_back_without_losing_a_row() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(n) for n in range(60)])
+    seen: list[str] = []
+    address: str | None = f"/projects/{project.slug}/generations/?limit=25&order=timestamp"
+
+    while address:
+        response = client.get(address)
+        seen += ids(response)
+        address = next((a["href"] for a in web.tags(response, "a") if a.get("rel") == "next"), None)
+    back = next(a["href"] for a in web.tags(response, "a") if a.get("rel") == "prev")
+
+    assert seen == [f"call-{n:03}" for n in range(60)]
+    assert ids(client.get(back or "")) == [f"call-{n:03}" for n in range(25, 50)]
+
+
+def test_htmx_is_given_the_list_alone_and_the_browser_the_page() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(1)])
+    address = f"/projects/{project.slug}/generations/"
+
+    part = client.get(address, headers={"HX-Request": "true"})
+    again = client.get(address, headers={"HX-Request": "true", "HX-History-Restore-Request": "true"})
+
+    assert part.content.lstrip().startswith(b'<div id="list"')
+    assert b"<html" not in part.content
+    assert b"<html" in again.content
+    assert "HX-Request" in client.get(address)["Vary"]
+
+
+@pytest.mark.parametrize("page", ["generations", "threads", "steps", "users"])
+def test_a_list_takes_as_many_queries_for_fifty_rows_as_for_one(page: str) -> None:
+    counts = []
+    for name, rows in (("few", 1), ("many", 50)):
+        project = web.project(name)
+        client = web.signed_in(project, name=name)
+        filled(project, rows)
+        with CaptureQueriesContext(connection) as queries:
+            response = client.get(f"/projects/{project.slug}/{page}/")
+        assert response.status_code == 200
+        assert len(response.content) < 150_000
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1]
+    assert counts[0] <= 12
+
+
+def test_the_first_view_of_an_empty_project_shows_how_to_fill_it() -> None:
+    project = web.project()
+
+    response = web.signed_in(project).get(f"/projects/{project.slug}/generations/")
+
+    said = web.text(response)
+    assert "curl http://testserver/api/generations" in said
+    assert 'Generations("http://testserver", "YOUR_KEY")' in said
+    assert f"import calls.jsonl --project {project.slug}" in said
+
+
+def test_another_projects_rows_are_never_listed() -> None:
+    project, other = web.project(), web.project("Other")
+    recording.record(other, [call(1)])
+
+    response = web.signed_in(project).get(f"/projects/{project.slug}/generations/")
+
+    assert "Reply 1" not in web.text(response)
+
+
+def test_times_are_told_in_the_projects_zone() -> None:
+    project = web.project()
+    Project.objects.update(time_zone="Asia/Tokyo")
+    recording.record(project, [call(0)])
+
+    response = web.signed_in(project).get(f"/projects/{project.slug}/generations/")
+
+    assert "Nov 20 21:00:00" in web.text(response)
+
+
+def test_hostile_text_in_a_list_is_text() -> None:
+    project = web.project()
+    evil = '<script>alert("x")</script>"\'><img src=x onerror=alert(1)>'
+    recording.record(
+        project, [call(1, id=evil, prompt=evil, completion=evil, model_id=evil, name=evil, tags=(evil[:60],))]
+    )
+
+    response = web.signed_in(project).get(f"/projects/{project.slug}/generations/")
+
+    assert evil in web.text(response)
+    assert not [image for image in web.tags(response, "img") if image.get("src") == "x"]
+    assert all("nonce" in script for script in web.tags(response, "script"))
+
+
+@pytest.mark.parametrize("letter", ["a", "'", "東"])
+@pytest.mark.parametrize("page", ["generations", "threads", "steps", "users"])
+def test_a_first_view_is_bounded_whatever_was_recorded(page: str, letter: str) -> None:
+    project = web.project()
+    large = letter * 190
+    recording.record(
+        project,
+        [
+            call(
+                n,
+                id=f"{large[:80]}{n}",
+                name=large,
+                model_id=large,
+                prompt=large,
+                completion=large,
+                user_id=f"{large[:80]}{n}",
+                thread_id=f"{large[:80]}{n}",
+                tags=tuple(f"{tag}{large}" for tag in range(5)),
+                scores=tuple(ScoreRecord(name=f"{s}{large}", label=large, author=large) for s in range(5)),
+            )
+            for n in range(60)
+        ],
+    )
+    recording.record(
+        project,
+        [StepRecord(id=f"{large[:80]}{n}", name=large, type="tool", input=large, output=large) for n in range(60)],
+    )
+
+    response = web.signed_in(project).get(f"/projects/{project.slug}/{page}/", follow=True)
+
+    assert response.status_code == 200
+    assert len(response.content) < 150_000
+    assert len(response.redirect_chain) <= 1
+
+
+# ----------------------------------------------------------------------------------------------------- bulk actions
+def bulk(client: Client, project: Project, **sent: Any) -> Any:
+    """Send the bulk form and follow it back to the list."""
+    return client.post(f"/projects/{project.slug}/bulk/generations/", sent, follow=True)
+
+
+def test_the_selected_are_tagged() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(1), call(2, tags=("old",)), call(3)])
+
+    response = bulk(client, project, do="tag", tags="good, for training", id=["call-001", "call-002"])
+
+    assert "Tagged 2 generations with good, for training." in web.text(response)
+    stored = dict(Generation.objects.in_project(project.pk).values_list("public_id", "tags"))
+    assert stored == {"call-001": ["good", "for training"], "call-002": ["old", "good", "for training"], "call-003": []}
+
+
+def test_the_selected_are_added_to_a_new_dataset_and_to_an_old_one() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(1), call(2)])
+
+    bulk(client, project, do="dataset", new_dataset="Hard ones", id=["call-001"])
+    dataset = Dataset.objects.get(project=project)
+    bulk(client, project, do="dataset", dataset=str(dataset.pk), id=["call-002"])
+
+    assert sorted(str(item.generation_id) for item in DatasetItem.objects.all()) == ["call-001", "call-002"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({"do": "tag", "tags": "x"}, "Select some generations first"),
+        ({"do": "tag", "tags": " , ", "id": "call-001"}, "Say which tags to add"),
+        ({"do": "dataset", "id": "call-001"}, "Choose a dataset, or name a new one"),
+        ({"do": "dataset", "dataset": "rubbish", "id": "call-001"}, "Choose a dataset"),
+        ({"do": "delete", "id": "call-001"}, "Say what to do"),
+        ({"do": "dataset", "new_dataset": "X", "id": "nothing"}, "no generation 'nothing'"),
+    ],
+)
+def test_a_bulk_action_that_cannot_be_done_says_why(sent: dict[str, Any], words: str) -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(1)])
+
+    response = bulk(client, project, **sent)
+
+    assert words in web.text(response)
+    assert DatasetItem.objects.count() == 0
+    assert Generation.objects.in_project(project.pk).get().tags == []
+
+
+def test_a_viewer_is_shown_no_bulk_actions_and_allowed_none() -> None:
+    project = web.project()
+    client = web.signed_in(project, Role.VIEWER)
+    recording.record(project, [call(1)])
+
+    page = client.get(f"/projects/{project.slug}/generations/")
+    refused = bulk(client, project, do="tag", tags="x", id=["call-001"])
+
+    assert ids(page) == []
+    assert refused.status_code == 403
+    assert "has no scope 'write'" in web.text(refused)
+    assert Generation.objects.in_project(project.pk).get().tags == []
+
+
+def test_bulk_leads_back_to_this_site_only() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+
+    response = client.post(f"/projects/{project.slug}/bulk/generations/", {"next": "https://evil.example/"})
+
+    assert response["Location"] == f"/projects/{project.slug}/generations/"
+
+
+# ------------------------------------------------------------------------------------------------------ other doors
+def test_the_page_is_offered_at_the_other_doors_with_the_same_filter() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(1), call(2, model_id="gpt-4")])
+
+    response = client.get(f"/projects/{project.slug}/generations/?model.id=gpt-4")
+
+    links = {a: client.get(a) for a in web.links(response) if a.startswith("/api/") or ".csv?" in a}
+    json_answer, csv_answer = links.values()
+    assert [found["id"] for found in json_answer.json()["data"]] == ["call-002"]
+    assert csv_answer["Content-Type"].startswith("text/csv")
+    lines = csv_answer.content.decode().splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("call-002,")
+
+
+def test_a_thread_counts_what_was_called_in_it() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(
+        project,
+        [
+            ThreadRecord(id="chat", name="A chat"),
+            call(1, thread_id="chat", prompt_tokens=10, completion_tokens=5),
+            call(2, thread_id="chat", error="Boom"),
+        ],
+    )
+
+    said = web.text(client.get(f"/projects/{project.slug}/threads/"))
+
+    assert "A chat" in said
+    assert "2 1 15 $0.50" in said
+    assert Job.objects.count() == 0
