@@ -18,12 +18,13 @@ from generations.api import generations as recorded
 from generations.api.schemas import components
 
 VERSION: Final = "1"
+TAGS: Final = ("Generations", "Exports", "Scores", "Tags", "Steps", "Threads", "Participants", "Datasets")
 DESCRIPTION: Final = """
 Every call to a language model: recorded, found, rated, exported.
 
 **Keys.** `Authorization: Bearer KEY` or `x-api-key: KEY`; a key belongs to one project. Each operation names the scope
-it needs as `x-scope`: `write` includes `ingest` and `read`, `admin` includes all. Someone who is signed in may open any
-GET address with `?project=its-slug`.
+it needs: `write` includes `ingest` and `read`, `admin` includes all. Someone who is signed in may open any GET address
+with `?project=its-slug`.
 
 **Documents** have the same shape in and out. A name that is not known is left out of what is shown, and refused, with
 the nearest right one, in what is sent. Times are ISO 8601 in UTC, durations seconds, tokens whole numbers.
@@ -70,6 +71,8 @@ class Door(NinjaAPI):
         for methods in schema["paths"].values():
             for operation in methods.values():
                 operation["security"] = [{"bearer": []}, {"key": []}]
+                operation["description"] += f"\n\nNeeds the scope `{operation['x-scope']}`."
+        schema["tags"] = [{"name": name} for name in TAGS]
         return schema
 
     def get_openapi_operation_id(self, operation: Any) -> str:
