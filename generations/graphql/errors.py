@@ -104,9 +104,9 @@ def _cause(error: GraphQLError) -> Exception | None:
     cause: BaseException | None = error
     while isinstance(cause, GraphQLError):
         cause = cause.original_error
-    if cause is None or error.path is None:
-        return None
-    return cause if isinstance(cause, Exception) else None
+    if isinstance(cause, RecursionError):
+        return Refused(Code.TOO_COMPLEX, "The variables are nested too deep to be read.", "variables")
+    return cause if isinstance(cause, Exception) and error.path is not None else None
 
 
 def of_exception(cause: Exception) -> dict[str, Any]:

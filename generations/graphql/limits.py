@@ -52,6 +52,9 @@ CACHED_LENGTH: Final = 16 * 1024
 COSTS: Final[Mapping[str, int]] = {"aggregateGenerations": 500, "totalCount": 100}
 """Fields that cost more than a row, in rows."""
 
+_WRAPPERS: Final = frozenset({"nodes", "edges", "node", "pageInfo"})
+"""Fields that only wrap the rows of a list, which are counted with the list."""
+
 _RULES: Final = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
 
@@ -66,6 +69,12 @@ class Checked:
 def too_complex(message: str, limit: int, node: Any = None) -> GraphQLError:
     """The refusal of a document that asks for too much."""
     return GraphQLError(message, nodes=node, extensions={"code": Code.TOO_COMPLEX.value, "limit": limit})
+
+
+def _unclear(operations: list[OperationDefinitionNode]) -> GraphQLError:
+    names = ", ".join(one.name.value for one in operations if one.name is not None)
+    extensions = {"code": Code.BAD_REQUEST.value, "field": "operationName", "expected": f"one of {names[:500]}"}
+    return GraphQLError("The document has several operations, and none of them is named.", extensions=extensions)
 
 
 class Limits(SchemaExtension):
@@ -85,8 +94,12 @@ class Limits(SchemaExtension):
         yield
 
     def on_validate(self) -> Iterator[None]:
-        """Tell what the validation found."""
-        self.execution_context.pre_execution_errors = self._errors
+        """Tell what the validation found, and whether it is clear which operation is meant."""
+        context = self.execution_context
+        assert context.graphql_document is not None
+        operations = [d for d in context.graphql_document.definitions if isinstance(d, OperationDefinitionNode)]
+        unclear = len(operations) > 1 and context._provided_operation_name is None
+        context.pre_execution_errors = self._errors or ([_unclear(operations)] if unclear else [])
         yield
 
     def on_execute(self) -> Iterator[None]:
@@ -260,7 +273,7 @@ class _Cost:
         if "first" in field.args:
             return self._rows(node, field) * (1 + inside)
         own = COSTS.get(name, 0)
-        is_row = isinstance(below, GraphQLObjectType) and self._is_fetched(field)
+        is_row = isinstance(below, GraphQLObjectType) and name not in _WRAPPERS and self._is_fetched(field)
         return own + is_row + inside
 
     def _rows(self, node: FieldNode, field: GraphQLField) -> int:

@@ -196,7 +196,8 @@ def _has_csrf_token(request: HttpRequest) -> bool:
 
 
 # ----------------------------------------------------------------------------------------------------------- GraphiQL
-DEFAULT_QUERY: Final = """# The last generations of this project. Ctrl+Enter runs it; the book at the left explains it.
+DEFAULT_QUERY: Final = """# The last generations of this project. Ctrl+Enter runs it;
+# the book at the left explains every field.
 query Latest($where: GenerationWhere) {
   generations(first: 10, where: $where) {
     totalCount { value exact }

@@ -10,6 +10,7 @@ import strawberry
 
 from generations import exporting, models, tasks
 from generations.access import Grant, Scope
+from generations.exporting.writers import FORMATS
 from generations.graphql import inputs
 from generations.graphql.errors import not_found
 from generations.graphql.guards import Info, guarded
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     ExportFormat: TypeAlias = Enum
 else:
     ExportFormat = strawberry.enum(
-        Enum("ExportFormat", {re.sub(r"\W", "_", name).upper(): name for name in exporting.FORMATS}, module=__name__),
+        Enum("ExportFormat", {re.sub(r"\W", "_", name).upper(): name for name in FORMATS}, module=__name__),
         description="The format of the file.",
     )
 
