@@ -1,0 +1,25 @@
+"""What tests of numbers share: a way to store calls and a way to read groups."""
+
+import datetime as dt
+from typing import Any
+
+from generations import metrics, recording
+from generations.models import Project
+from generations.records import GenerationRecord
+
+NOW = dt.datetime(2026, 3, 4, 5, 6, 7, tzinfo=dt.UTC)
+
+
+def store(project: Project, *calls: dict[str, Any]) -> None:
+    receipts = recording.record(
+        project, [GenerationRecord(**{"id": f"g{n}", "started_at": NOW, **call}) for n, call in enumerate(calls)]
+    )
+    assert all(receipt.state == "stored" for receipt in receipts)
+
+
+def table(result: metrics.Result) -> list[tuple[Any, ...]]:
+    return [(*row.key.values(), *row.values.values()) for row in result.rows]
+
+
+def moment(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
