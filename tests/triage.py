@@ -33,6 +33,7 @@ def signed_in(user: User) -> Client:
 
 
 def store(project: Project, count: int, **fields: Any) -> None:
+    """So many of each: generations, steps, threads, users, scores and feedback, the nth a second after the one before."""
     recording.record(
         project,
         [
@@ -62,21 +63,25 @@ def store(project: Project, count: int, **fields: Any) -> None:
 
 
 def listed(model: str, /, **parameters: Any) -> str:
+    """The address of a list; `from_` stands for the parameter `from`."""
     there = reverse(f"admin:generations_{model}_changelist")
     asked = "&".join(f"{name.rstrip('_')}={value}" for name, value in parameters.items())
     return f"{there}?{asked}" if asked else there
 
 
 def ids_in(page: bytes, prefix: str = "g") -> list[str]:
+    """The ids of the rows on a page of a list, in order."""
     return re.findall(rf">({prefix}\d\d\d)</a></th>", page.decode())
 
 
 def links(page: bytes) -> dict[str, str]:
+    """The addresses behind Newer and Older on a page of a list."""
     found = re.findall(r'<a href="([^"]*)">(?:&lsaquo; )?(Newer|Older)', page.decode())
     return {label: there.replace("&amp;", "&") for there, label in found}
 
 
 def act(client: Client, project: Project, action: str, ids: list[str], **typed: str) -> str:
+    """Select these generations, choose the action and press Go; returns the messages."""
     rows = Generation.objects.in_project(project.pk).filter(public_id__in=ids)
     answer = client.post(
         listed("generation", project=project.pk),
@@ -88,10 +93,12 @@ def act(client: Client, project: Project, action: str, ids: list[str], **typed: 
 
 
 def tags(project: Project) -> dict[str, list[str]]:
+    """The tags of each generation."""
     return dict(Generation.objects.in_project(project.pk).order_by("public_id").values_list("public_id", "tags"))
 
 
 def person(*permissions: str, is_staff: bool = True) -> Client:
+    """A browser with Pat signed in, who has these of Django's permissions."""
     user = User.objects.create_user("pat", password="x", is_staff=is_staff)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
