@@ -33,7 +33,7 @@ def signed_in(user: User) -> Client:
 
 
 def store(project: Project, count: int, **fields: Any) -> None:
-    """So many of each: generations, steps, threads, users, scores and feedback, the nth a second after the one before."""
+    """So many of each: generations, steps, threads, users, scores and feedback, a second apart."""
     recording.record(
         project,
         [
