@@ -219,6 +219,17 @@ def test_create_returns_at_once_and_is_read_back(generations: Generations) -> No
     assert before - dt.timedelta(seconds=2) <= started <= dt.datetime.now(dt.UTC) - dt.timedelta(seconds=2)
 
 
+@pytest.mark.parametrize("id", ["..", ".", "a/b", "a?b#c", "a%2Fb", "ü 你", "import-1.5", "x" * 500])
+def test_any_id_leads_to_its_generation(generations: Generations, id: str) -> None:
+    generations.create(id=id, prompt="x")
+
+    found = generations.get(id)
+
+    assert found is not None
+    assert found["id"] == id
+    assert generations.tag(id, "seen") == ["seen"]
+
+
 def test_create_with_a_known_id_merges(generations: Generations, project: Project) -> None:
     generations.create({"id": "g1", "model": {"id": "gpt-4"}, "prompt": "2 + 2"})
     generations.create({"id": "g1", "completion": "4"}, environment="staging")

@@ -1,6 +1,5 @@
 """The client where the network is at its worst: a server that is away, busy, slow, cut off, or not there at all."""
 
-import gzip
 import hashlib
 import json
 import logging
@@ -10,10 +9,9 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,68 +19,10 @@ import pytest
 
 from generations.client import Generations, GenerationsError, Unreachable
 from generations.client.connection import wait_before
+from tests.scripted import Answer, Scripted
 from tests.stack import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-Answer = tuple[int, dict[str, str], bytes]
-
-
-class Scripted:
-    """A server that answers as it is told, in order, and then as a server that takes everything."""
-
-    def __init__(self) -> None:
-        self.script: list[Answer] = []
-        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
-        self.times: list[float] = []
-        self.delay = 0.0
-        self.cut_after: int | None = None
-        self.answer: Callable[[str, str, bytes], Answer] = receipts
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                outer.times.append(time.monotonic())
-                outer.requests.append((self.command, self.path, dict(self.headers), body))
-                time.sleep(outer.delay)
-                status, headers, answer = (
-                    outer.script.pop(0) if outer.script else outer.answer(self.command, self.path, body)
-                )
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(answer)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                cut, outer.cut_after = outer.cut_after, None
-                self.wfile.write(answer[:cut])
-                if cut is not None:
-                    self.wfile.flush()
-                    self.close_connection = True
-
-            do_GET = do_POST = do_PATCH = do_PUT = _answer  # noqa: N815 - http.server asks for these names
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-    def lines(self) -> list[str]:
-        """Ids of all generations that came, in order."""
-        return [json.loads(line)["id"] for _, _, _, body in self.requests for line in body.split(b"\n") if line]
-
-
-def receipts(method: str, path: str, body: bytes) -> Answer:
-    stored = [{"index": n, "state": "stored"} for n, _ in enumerate(body.split(b"\n"))]
-    return 200, {"Content-Type": "application/json"}, json.dumps({"receipts": stored}).encode()
 
 
 def found(*ids: str) -> Answer:
@@ -337,6 +277,31 @@ def test_a_child_after_a_fork_sends_its_own_and_not_its_parents(server: Scripted
     assert os.waitstatus_to_exitcode(status) == 0
     assert client.flush(5)
     assert sorted(server.lines()) == ["childs", "parents", "warm"]
+
+
+def test_where_no_thread_can_be_started_flushing_sends_by_itself(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    client = client_of(server)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        id = client.create(prompt="x")
+
+    monkeypatch.setattr(client._outbox, "_start", lambda: None)
+    assert client.flush(5)
+    assert server.lines() == [id]
+
+
+def test_a_stranger_that_answers_404_is_not_taken_for_the_server(server: Scripted) -> None:
+    server.script = [(404, {}, b"<h1>Not Found</h1>")]
+
+    with pytest.raises(GenerationsError) as problem:
+        client_of(server).get("g1")
+
+    assert problem.value.status == 404
 
 
 # ------------------------------------------------------------------------------------------------------- processes

@@ -343,4 +343,6 @@ def _sort(sort: Sort) -> str:
 
 
 def _path(id: str) -> str:
-    return f"/api/generations/{urllib.parse.quote(id, safe='')}"
+    quoted = urllib.parse.quote(id, safe="")
+    # Unquoted, they would mean this folder and the one above.
+    return f"/api/generations/{quoted.replace('.', '%2E') if id in ('.', '..') else quoted}"

@@ -149,7 +149,8 @@ def error_of(response: httpx.Response) -> GenerationsError:
         message = str(told.get("message") or told.get("detail") or told.get("error") or message)
         code = _text(told.get("code") or told.get("type"))
         field = _text(told.get("field"))
-    kind = NotFound if response.status_code == 404 else GenerationsError
+    # Any web server answers 404; only ours says that it is the id that is not known.
+    kind = NotFound if response.status_code == 404 and code == "not_found" else GenerationsError
     return kind(
         message, status=response.status_code, code=code, field=field, retry_after=_retry_after(response.headers)
     )

@@ -28,6 +28,8 @@ LINGER: Final = 0.5
 IDLE: Final = 5.0
 """Seconds after which a thread with nothing to do ends; the next item starts another."""
 REJECTED_KEPT: Final = 1_000
+REJECTED_TOLD: Final = 20
+"""So many rejections are logged one by one; a program that is wrong is wrong a thousand times a minute."""
 EXIT_PATIENCE: Final = 5.0
 
 _log = logging.getLogger("generations.client")
@@ -57,6 +59,7 @@ class Outbox:
         self._max_items, self._max_bytes = max_items, max_bytes
         self.dropped = 0
         self.rejected: deque[Rejection] = deque(maxlen=REJECTED_KEPT)
+        self._told = 0
         self._empty()
         _outboxes.add(self)
 
@@ -94,8 +97,11 @@ class Outbox:
     def reject(self, rejection: Rejection) -> None:
         """Note a generation that is not stored."""
         self.rejected.append(rejection)
-        where = f"{rejection.field}: " if rejection.field and rejection.field not in rejection.reason else ""
-        _log.warning("Generation %s was not stored. %s%s", rejection.id, where, rejection.reason)
+        self._told += 1
+        if self._told <= REJECTED_TOLD:
+            _log.warning("Generation %s was not stored. %s", rejection.id, rejection.reason)
+        elif self._told == REJECTED_TOLD + 1:
+            _log.warning("More generations were not stored; from here on see `rejected` for the reasons.")
 
     def refusals(self, ids: list[str], receipts: list[dict[str, Any]]) -> list[Rejection]:
         """Those of a batch of these ids that the server's receipts refuse; each is noted."""
@@ -124,7 +130,11 @@ class Outbox:
             if self._thread is None or not self._thread.is_alive():
                 self._start()
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: not len(self), timeout)
+            if self._thread is not None:
+                return self._changed.wait_for(lambda: not len(self), timeout)
+            if self._give_up_at is None and timeout is not None:
+                self._give_up_at = time.monotonic() + timeout
+        return self._send_here()
 
     def close(self, timeout: float) -> int:
         """Send what is waiting, for at most `timeout` seconds; returns how many were not sent and are lost."""
@@ -148,7 +158,23 @@ class Outbox:
             self._waiting.extendleft(reversed(self._sending))
             self._sending = []
         self._thread = threading.Thread(target=self._work, name="generations-client", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # the interpreter is ending, or the system has no threads left: `flush` sends by itself
+            self._thread = None
+
+    def _send_here(self) -> bool:
+        """Send what is waiting from the thread that asks, where no other can be started."""
+        while self._waiting:
+            with self._changed:
+                self._sending = self._take()
+            undelivered = self._deliver(list(self._sending))
+            with self._changed:
+                self._sending = []
+                self._waiting.extendleft(reversed(undelivered))
+            if undelivered:
+                return False
+        return True
 
     def _work(self) -> None:
         while True:
