@@ -76,7 +76,7 @@ def ids_in(page: bytes, prefix: str = "g") -> list[str]:
 
 def links(page: bytes) -> dict[str, str]:
     """The addresses behind Newer and Older on a page of a list."""
-    found = re.findall(r'<a href="([^"]*)">(?:&lsaquo; )?(Newer|Older)', page.decode())
+    found = re.findall(r'<a href="([^"]*)">(?:‹ )?(Newer|Older)', page.decode())
     return {label: there.replace("&amp;", "&") for there, label in found}
 
 
