@@ -5,15 +5,17 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from generations import exporting
+from generations import access, exporting, importing
 from generations.models import Job
 from tests.doors.rest import GZIP, Answer, Caller, caller, rows
 
 pytestmark = pytest.mark.django_db
+CALLS = Path(__file__).parent.parent / "data" / "calls.jsonl"
 
 
 @pytest.fixture
@@ -184,3 +186,18 @@ def test_a_filter_may_come_packed(api: Caller) -> None:
     answer = api.send("POST", "/api/generations/export", raw=body, headers=GZIP)
 
     assert answer.status == 202
+
+
+def test_calls_of_other_formats_imported_and_exported_come_back_over_rest_equal() -> None:
+    first, second = caller(), caller()
+    with CALLS.open("rb") as file:
+        report = importing.run(access.of_system(first.project), importing.lines(file))
+    assert report.stored > 5
+
+    exported = first.get(done(first)["download"]).content
+    sent = second.packed("/api/generations/batch", exported, "application/x-ndjson")
+
+    assert sent.json["counts"] == {"stored": report.stored, "merged": 0, "unchanged": 0, "rejected": 0}
+    again = second.get(done(second)["download"]).content
+    # Calls of the same moment stand in an order of each project's own.
+    assert sorted(again.splitlines()) == sorted(exported.splitlines())
