@@ -44,7 +44,7 @@ def row_of(job: Job) -> Row:
     kind = str(asked.get("kind", "generations"))
     try:
         condition = filters.from_document(kind, asked.get("filter") or {})
-        sentence = filters.sentence(kind, condition) if condition else f"All {kind}"
+        sentence = filters.sentence(kind, condition) if condition else f"all {kind}"
     except BadFilter:
         sentence = "A filter of an earlier version"
     total = job.progress_total

@@ -39,6 +39,7 @@ SEARCHED: Final = {
 }
 """The filter that the search box of a list sets."""
 PRESETS: Final = (("1 h", "now-1h"), ("24 h", "now-24h"), ("7 d", "now-7d"), ("30 d", "now-30d"))
+SPANS: Final = frozenset(start for _, start in PRESETS)
 OPERATORS: Final = {
     "eq": "is",
     "ne": "is not",
@@ -93,6 +94,11 @@ class Listing:
     limit: int = LIMIT
 
     @property
+    def is_told(self) -> bool:
+        """Whether the problem is said beside one of the filters."""
+        return any(chip.problem for chip in self.chips)
+
+    @property
     def status(self) -> int:
         """The HTTP status of the page."""
         return 400 if self.problem else 200
@@ -100,7 +106,7 @@ class Listing:
     @property
     def is_filtered(self) -> bool:
         """Whether anything narrows the list."""
-        return bool(self.chips)
+        return bool(self.chips) or "from" in self.query or "to" in self.query
 
     @property
     def narrowed(self) -> str:
@@ -135,7 +141,7 @@ class Listing:
             Choice(title, self._to({"from": start}, drop=("to",)), chosen == start)
             for title, start in (("All", ""), *PRESETS)
         ]
-        if chosen not in ("", *(start for _, start in PRESETS)):
+        if chosen not in {"", *SPANS}:
             made.append(Choice("Custom", self._to({}), True))
         return made
 
@@ -244,15 +250,22 @@ def _chips(query: QueryDict, path: str, kind: str) -> list[Chip]:
         if name in NOT_FILTERS or name == SEARCHED.get(kind):
             continue
         for value in values:
+            if name == "from" and "to" not in query and value in SPANS:
+                continue  # told by the choice among the spans
             rest = _pairs(query, drop=PLACES)
             rest.remove((name, value))
             without = f"{path}?{urlencode(rest)}" if rest else path
             try:
                 condition = filters.from_query(kind, {name: [value]}, ignore=NOT_FILTERS)
-                chips.append(Chip(filters.sentence(kind, condition) if condition else f"{name}: anything", without))
+                chips.append(Chip(words(kind, condition), without))
             except BadFilter as error:
                 chips.append(Chip(f"{name} {value}"[:120], without, str(error)))
     return chips
+
+
+def words(kind: str, condition: Condition | None) -> str:
+    """What a condition asks, in words, without the name of the list: "model is gpt-4"."""
+    return filters.sentence(kind, condition).removeprefix(f"{filters.catalogue(kind).noun} where ")
 
 
 def _pairs(query: QueryDict, drop: Sequence[str]) -> list[tuple[str, str]]:
