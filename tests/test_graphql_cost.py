@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import string
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from generations import datasets
+from generations.graphql import relations
 from generations.records import (
     Alternative,
     AttachmentRecord,
@@ -77,7 +80,7 @@ def test_fifty_rows_with_all_their_relations_cost_as_many_queries_as_one(door: D
     one = queries(door, WIDE, {"first": 1})
     fifty = queries(door, WIDE, {"first": 50})
 
-    assert len(one) == len(fifty) == 19
+    assert len(one) == len(fifty) == 21
     data = door.read(WIDE, {"first": 50})["generations"]
     assert [node["thread"]["generations"]["nodes"][0]["id"] for node in data["nodes"]] == [
         f"g{n}" for n in reversed(range(50))
@@ -111,3 +114,20 @@ def test_fifty_datasets_with_items_cost_as_many_queries_as_one(door: Door) -> No
     fifty = queries(door, document, {"first": 50})
 
     assert len(one) == len(fifty) == 4
+
+
+def test_payloads_that_would_not_fit_are_refused_before_they_are_read(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = ["".join(random.Random(n).choices(string.printable, k=30_000)) for n in range(2)]
+    store(door, *(GenerationRecord(id=f"g{n}", started_at=minutes(n), prompt=noise[n]) for n in range(2)))
+    monkeypatch.setattr(relations, "MAX_PAYLOADS", 50_000)
+
+    both = door.ask("{ generations { nodes { prompt } } }")
+    one = door.ask("{ generations(first: 1) { nodes { prompt } } }")
+    previews = door.ask("{ generations { nodes { input { preview } } } }")
+
+    assert both.codes == ["BAD_INPUT", "BAD_INPUT"]
+    assert "fewer rows" in both.errors[0]["message"]
+    assert (one.errors, len(one.data["generations"]["nodes"][0]["prompt"])) == ([], 30_000)
+    assert previews.errors == []

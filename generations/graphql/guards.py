@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import strawberry
-from django.http import HttpRequest
 from strawberry.extensions import FieldExtension
 
 from generations.access import Grant, Scope
@@ -18,7 +17,6 @@ class Context:
     """What every resolver knows: who asks, and in which project."""
 
     grant: Grant
-    request: HttpRequest
 
 
 R = TypeVar("R", bound=Callable[..., Any])

@@ -43,8 +43,8 @@ from generations.graphql.nodes import Part
 MAX_TOKENS: Final = 2_000
 MAX_DEPTH: Final = 14
 MAX_ALIASES: Final = 50
-MAX_FIELDS: Final = 2_000
-MAX_COST: Final = 10_000
+MAX_FIELDS: Final = 600
+MAX_COST: Final = 20_000
 CACHED: Final = 256
 CACHED_LENGTH: Final = 16 * 1024
 """Longer documents are checked anew each time: a cache of large ones would hold a client's memory for it."""

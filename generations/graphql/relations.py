@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
+from functools import reduce
+from operator import add
 from typing import Any, Final, TypeVar
 
 from django.db import connection, models
+from django.db.models import F, Func, Sum
+from django.db.models.functions import Coalesce
 
-from generations.graphql.connections import LARGEST_SLICE, bounded, slice_of
+from generations.graphql.connections import LARGEST_SLICE, BadArgument, bounded, slice_of
 from generations.graphql.nodes import Batch
 from generations.ingest.rest_content import RECEIVED, SENT, Content, settled
 from generations.ingest.rest_fields import Slot
@@ -17,6 +21,10 @@ from generations.models import Generation, GenerationPayload, StepPayload
 M = TypeVar("M", bound=models.Model)
 
 Groups = dict[Hashable, list[M]]
+
+MEBIBYTE: Final = 1 << 20
+MAX_PAYLOADS: Final = 32 * MEBIBYTE
+"""What the payloads of one batch may take where they are stored, which is compressed."""
 
 _BY_TIME: Final = ("created_at", "uid")
 _OLDEST_FIRST: Final = ("started_at", "uid")
@@ -31,15 +39,31 @@ def payloads(batch: Batch[Any], model: type[M]) -> dict[Hashable, M]:
             return {}
         moments = [row.started_at for row in batch.rows]
         # The bounds of time keep the look-up to the months that the rows are in.
-        found = model._default_manager.filter(
+        wanted = model._default_manager.filter(
             project_id=batch.project_pk,
             uid__in=[row.uid for row in batch.rows],
             started_at__gte=min(moments),
             started_at__lte=max(moments),
         )
-        return {row.pk: row for row in found}
+        _bound(wanted, model, len(batch.rows))
+        return {row.pk: row for row in wanted}
 
     return batch.once(("payloads", model), load)
+
+
+def _bound(wanted: models.QuerySet[Any], model: type[models.Model], rows: int) -> None:
+    """Refuse what would not fit: a payload may be 64 MiB, and a page has many. Sizes are known without reading them."""
+    held = [
+        field.column for field in model._meta.concrete_fields if isinstance(field, models.JSONField | models.TextField)
+    ]
+    stored = [Coalesce(Func(F(name), function="pg_column_size"), 0) for name in held]
+    size = wanted.aggregate(size=Sum(reduce(add, stored), output_field=models.BigIntegerField()))["size"] or 0
+    if size > MAX_PAYLOADS and rows > 1:
+        raise BadArgument(
+            "first",
+            f"{size / MEBIBYTE:.0f} MiB of payloads",
+            f"at most {MAX_PAYLOADS // MEBIBYTE} MiB at once: ask for fewer rows, or for their previews",
+        )
 
 
 def contents(batch: Batch[Generation]) -> dict[Hashable, Content]:

@@ -70,7 +70,7 @@ def _executed(request: HttpRequest, grant: Grant, sent: Mapping[str, Any]) -> Ht
             sent["query"],
             variable_values=sent["variables"],
             operation_name=sent["operationName"],
-            context_value=Context(grant=grant, request=request),
+            context_value=Context(grant=grant),
             allowed_operation_types=allowed,
         )
     except CannotGetOperationTypeError:
