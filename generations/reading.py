@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import orjson
@@ -30,7 +31,10 @@ def text_of(content: Json) -> str:
 
 def compact(value: Json) -> str:
     """`value` as short JSON text, without white space."""
-    return orjson.dumps(value, default=str).decode("utf-8", "replace")
+    try:
+        return orjson.dumps(value, default=str).decode("utf-8", "replace")
+    except TypeError:  # an integer beyond 64 bits, a lone surrogate, or nesting beyond what orjson takes
+        return json.dumps(value, ensure_ascii=True, default=str)
 
 
 def tool_calls_of(message: Json) -> list[tuple[str, str]]:

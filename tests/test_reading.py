@@ -1,0 +1,72 @@
+"""The text that a person would read in contents, messages and tool calls of every shape."""
+
+from typing import Any
+
+import pytest
+
+from generations import reading
+from generations.records import GenerationRecord
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (None, ""),
+        ("plain", "plain"),
+        ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "a\nb"),
+        ([{"type": "text", "content": "part"}], "part"),
+        ([{"type": "image_url", "image_url": {"url": "data:..."}}], "[image_url]"),
+        ({"text": "in an object"}, "in an object"),
+        ({"a": 1}, '{"a":1}'),
+        (7, "7"),
+    ],
+)
+def test_content_is_read_in_every_shape(content: Any, text: str) -> None:
+    assert reading.text_of(content) == text
+
+
+@pytest.mark.parametrize(
+    ("message", "calls"),
+    [
+        ({"tool_calls": [{"function": {"name": "f", "arguments": '{"a":1}'}}]}, [("f", '{"a":1}')]),
+        ({"tool_calls": [{"name": "f", "args": {"a": 1}}]}, [("f", '{"a":1}')]),
+        ({"function_call": {"name": "old", "arguments": "{}"}}, [("old", "{}")]),
+        ({"content": [{"type": "tool_use", "name": "g", "input": {"b": 2}}]}, [("g", '{"b":2}')]),
+        ({"content": "no call"}, []),
+        ("not a message", []),
+    ],
+)
+def test_tool_calls_are_found_in_every_providers_shape(message: Any, calls: list[tuple[str, str]]) -> None:
+    assert reading.tool_calls_of(message) == calls
+
+
+def test_a_message_reads_as_its_text_and_its_calls() -> None:
+    message = {"content": "Let me look.", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}
+
+    assert reading.message_text(message) == "Let me look.\nf({})"
+
+
+def test_what_was_asked_is_the_last_message_that_is_not_the_assistants() -> None:
+    record = GenerationRecord(
+        id="g",
+        messages=[
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Hello"},
+        ],
+        completion="Bye",
+    )
+
+    assert reading.input_text(record) == "Hi"
+    assert reading.output_text(record) == "Bye"
+
+
+def test_a_preview_is_one_bounded_line() -> None:
+    assert reading.preview("a\n\n b\tc") == "a b c"
+    assert len(reading.preview("x" * 1_000_000) or "") == 200
+    assert reading.preview(" \n ") is None
+
+
+@pytest.mark.parametrize("value", [{"n": 2**80}, {"s": "\ud800"}])
+def test_whatever_json_cannot_be_packed_fast_is_packed_all_the_same(value: Any) -> None:
+    assert reading.compact(value).startswith("{")
