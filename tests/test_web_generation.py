@@ -293,6 +293,12 @@ def test_a_completion_an_error_and_a_bare_output_have_their_places(client: Clien
     assert '"sum"' in web.text(page(client, project, "json"))
 
 
+def test_an_answer_in_json_is_laid_out(client: Client, project: Project) -> None:
+    recorded(project, prompt="Decide", completion='{"decision":"repair","amount":0}')
+
+    assert '"decision" : "repair" , "amount" : 0' in web.text(page(client, project))
+
+
 def test_the_text_may_be_seen_raw_and_as_json(client: Client, project: Project) -> None:
     recorded(project, messages=[{"role": "user", "content": "Hi"}], message_completion={"content": "**Hello**"})
 

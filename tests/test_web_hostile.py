@@ -90,7 +90,7 @@ def test_an_output_of_twenty_megabytes_is_read_piece_by_piece(client: Client, pr
     start = int(more.rpartition("=")[2])
     piece = client.get(more, headers={"HX-Request": "true"})
     assert len(piece.content) < 70_000
-    assert piece.content.decode().startswith('<pre class="text">' + large[start : start + 20])
+    assert piece.content.decode().startswith('<pre class="text" dir="auto">' + large[start : start + 20])
     assert "<html" in client.get(more).content.decode()
     whole = client.get(more.partition("&")[0] + "&as=text")
     assert whole.content == large.encode()

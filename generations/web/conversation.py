@@ -326,7 +326,7 @@ def _fill(block: Block, budget: Budget, how: Reading, *, said: Json, rendered: b
         spans = markup.template_spans(template, text, how.variables) if template else None
         block.shown = markup.plain(text, room, variables=how.variables, spans=spans)
     elif rendered and block.kind == "text":
-        block.kind = "markdown"
+        block.kind = "json" if _is_json(said) else "markdown"
     budget.spend(block.shown.html)
 
 
@@ -339,7 +339,14 @@ def _whole(block: Block, said: Json, room: int, *, rendered: bool) -> Shown | No
         return markup.plain(reading.text_of(said), room)
     if not isinstance(said, str):
         return markup.json_text(said, room)
-    return markup.markdown(said, room) if rendered and block.kind in ("text", "reasoning") else None
+    if not rendered or block.kind not in ("text", "reasoning"):
+        return None
+    return markup.json_text(_parsed(said), room) if _is_json(said) else markup.markdown(said, room)
+
+
+def _is_json(said: Json) -> bool:
+    """Whether a text is an object or a list in JSON, as answers are that a program asked for."""
+    return isinstance(said, str) and not isinstance(_parsed(said), str)
 
 
 def _parsed(text: str) -> Json:

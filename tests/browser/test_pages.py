@@ -298,6 +298,11 @@ def test_every_page_fits_its_window_in_both_themes(browser: Browser, filled: Sta
         assert watched.page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert watched.page.evaluate(UNREADABLE) == [], path
 
+    watched.page.get_by_label("Name", exact=True).fill(f"Key of a test, {theme}")
+    watched.page.get_by_role("button", name="Make a key").click()
+    expect(watched.page.get_by_text("Copy it now")).to_be_visible()
+    assert watched.page.evaluate("document.documentElement.scrollWidth") <= width, "the new key"
+    assert watched.page.evaluate(UNREADABLE) == [], "the new key"
     background = watched.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert background == ("rgb(255, 255, 255)" if theme == "light" else "rgb(19, 20, 23)")
     assert watched.is_clean()
