@@ -285,7 +285,8 @@ def test_a_dataset_shows_its_items_by_version_and_where_they_are_from(door: Door
     store(door, GenerationRecord(id="g", prompt="2+2=", completion="4", type="completion"))
     made = datasets.create(door.grant, name="Sums", metadata={"level": 1})
     [item] = datasets.add_generations(door.grant, str(made.pk), ["g"])
-    datasets.add_items(door.grant, str(made.pk), [NewItem(input={"q": "3+3="}, expected_output="6")])
+    [latest] = datasets.add_items(door.grant, str(made.pk), [NewItem(input={"q": "3+3="}, expected_output="6")])
+    datasets.add_items(door.grant, str(made.pk), [])
     datasets.remove_items(door.grant, str(made.pk), [str(item.pk)])
 
     data = door.read(
@@ -294,9 +295,10 @@ def test_a_dataset_shows_its_items_by_version_and_where_they_are_from(door: Door
             name version type metadata
             items { nodes { input expectedOutput } }
             before: items(version: 3, first: 1) { hasMore nodes { input } }
+            after: items(after: "$LATEST") { nodes { input } }
             first: items(version: 2) { nodes { input expectedOutput generationId removedIn generation { id } } }
           }
-        }"""
+        }""".replace("$LATEST", str(latest.pk))
     )
 
     assert data["dataset"] == {
@@ -305,6 +307,7 @@ def test_a_dataset_shows_its_items_by_version_and_where_they_are_from(door: Door
         "type": "key_value",
         "metadata": {"level": 1},
         "items": {"nodes": [{"input": {"q": "3+3="}, "expectedOutput": "6"}]},
+        "after": {"nodes": []},
         "before": {"hasMore": True, "nodes": [{"input": {"q": "3+3="}}]},
         "first": {
             "nodes": [
@@ -318,3 +321,38 @@ def test_a_dataset_shows_its_items_by_version_and_where_they_are_from(door: Door
             ]
         },
     }
+
+
+def test_items_after_one_that_the_dataset_has_not_are_refused(door: Door) -> None:
+    sums, others = (datasets.create(door.grant, name=name) for name in ("Sums", "Others"))
+    [item] = datasets.add_items(door.grant, str(others.pk), [NewItem(input=1)])
+    document = 'query ($after: ID!) { dataset(name: "Sums") { items(after: $after) { nodes { id } } } }'
+
+    for after in (str(item.pk), "nothing", "nul\0"):
+        answer = door.ask(document, {"after": after})
+        assert (answer.codes, answer.errors[0]["extensions"]["field"]) == (["BAD_INPUT"], "after")
+
+    many = door.ask("query ($after: ID!) { datasets { nodes { items(after: $after) { hasMore } } } }", {"after": "x"})
+    assert "one dataset" in many.errors[0]["message"]
+    assert datasets.items(sums).count() == 0
+
+
+def test_a_score_leads_back_to_what_was_judged(door: Door) -> None:
+    store(
+        door,
+        GenerationRecord(id="g", thread_id="t", model_id="m", scores=(ScoreRecord(id="s1", name="tone", value=1),)),
+        ScoreRecord(id="s2", name="talk", thread_id="t", value=0),
+        ScoreRecord(id="s3", name="early", step_id="not yet", value=0),
+    )
+
+    data = door.read(
+        """{ scores(orderBy: {field: ID, direction: ASC}) {
+          nodes { id generation { model { id } } step { id } thread { id } }
+        } }"""
+    )
+
+    assert data["scores"]["nodes"] == [
+        {"id": "s1", "generation": {"model": {"id": "m"}}, "step": None, "thread": None},
+        {"id": "s2", "generation": None, "step": None, "thread": {"id": "t"}},
+        {"id": "s3", "generation": None, "step": None, "thread": None},
+    ]

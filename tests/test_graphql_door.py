@@ -225,6 +225,12 @@ def test_only_json_is_taken(door: Door, kind: str) -> None:
     assert (answer.status, answer.errors[0]["extensions"]["field"]) == (400, "Content-Type")
 
 
+def test_a_compressed_body_is_refused_by_name(door: Door) -> None:
+    answer = post({"query": ME}, door.key(Scope.READ), headers={"content-encoding": "gzip"})
+
+    assert (answer.status, answer.errors[0]["extensions"]["field"]) == (400, "Content-Encoding")
+
+
 @pytest.mark.parametrize("method", ["put", "patch", "delete", "head", "options", "trace"])
 def test_other_methods_are_not_answered(door: Door, method: str) -> None:
     response = getattr(Client(), method)("/graphql/", headers={"authorization": f"Bearer {door.key(Scope.ADMIN)}"})

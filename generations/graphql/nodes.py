@@ -65,9 +65,9 @@ class Part(StrawberryField):
         return self.metadata["part"](row=source.row, batch=source.batch)
 
 
-def column(name: str, description: str, *, deprecated: str | None = None) -> Any:
+def column(name: str, description: str) -> Any:
     """A field of a type with a `row`, read from the row's attribute `name`."""
-    made = Column(description=description, metadata={"column": name}, deprecation_reason=deprecated)
+    made = Column(description=description, metadata={"column": name})
     made.init = False
     return made
 

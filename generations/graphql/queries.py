@@ -33,9 +33,8 @@ from generations.graphql.inputs import (
 from generations.graphql.nodes import Batch
 from generations.graphql.types.accounts import Key, Project, Viewer
 from generations.graphql.types.collections import Dataset, Tag
-from generations.graphql.types.events import Generation, Participant, Step, Thread
+from generations.graphql.types.events import Generation, Participant, Score, Step, Thread
 from generations.graphql.types.exports import Export
-from generations.graphql.types.judgements import Score
 from generations.graphql.types.numbers import Aggregation, GroupBy, GroupOrder, Having, Measure, TimeBucket
 
 First = Annotated[

@@ -103,6 +103,8 @@ def _from_body(request: HttpRequest) -> Mapping[str, Any]:
         raise Refused(
             Code.BAD_REQUEST, "The body is not JSON.", "Content-Type", request.content_type, "application/json"
         )
+    if (encoding := request.headers.get("Content-Encoding", "identity").lower()) != "identity":
+        raise Refused(Code.BAD_REQUEST, "The body is compressed.", "Content-Encoding", encoding, "it as it is")
     length = request.headers.get("Content-Length", "")
     if length.isdigit() and int(length) > MAX_BODY:
         raise _too_large()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections import defaultdict
 from typing import Annotated, Any
 
@@ -109,8 +110,9 @@ def _items(
         conditions.append("added_in <= %s AND (removed_in IS NULL OR removed_in > %s)")
         values += [version, version]
     if after is not None:
-        conditions.append(f"(created_at, id) < (SELECT created_at, id FROM {table} WHERE id::text = %s)")  # noqa: S608
-        values.append(after.lower())
+        item = _item(batch.rows[0], after)
+        conditions.append("(created_at, id) < (%s, %s)")
+        values += [item.created_at, item.pk]
     # Names are the model's own; values are parameters.
     rows = list(
         models.DatasetItem.objects.raw(
@@ -124,3 +126,13 @@ def _items(
     for row in rows:
         groups[row.dataset_id].append(row)
     return Batch(batch.grant, rows), groups
+
+
+def _item(dataset: models.Dataset, id: str) -> models.DatasetItem:
+    try:
+        found = models.DatasetItem.objects.filter(dataset=dataset, pk=uuid.UUID(id)).first()
+    except ValueError:
+        found = None
+    if found is None:
+        raise BadArgument("after", id, "the id of an item of this dataset")
+    return found

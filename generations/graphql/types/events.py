@@ -1,65 +1,22 @@
-"""Generations, steps, threads and participants: what was recorded, and how one leads to another."""
+"""Generations, steps, threads, participants and scores: what was recorded, and how one leads to another."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 from strawberry.scalars import JSON
 
 from generations import models
 from generations.graphql import relations, scalars
-from generations.graphql.connections import LARGEST_SLICE, SLICE, Slice
+from generations.graphql.connections import SLICE, Slice
 from generations.graphql.nodes import Batch, column, part, resolved
-from generations.graphql.types.judgements import Alternative, Attachment, Feedback, Score
-from generations.graphql.types.values import Model, Parameters, Performance, PromptReference, StepPerformance, Usage
+from generations.graphql.types import values
+from generations.graphql.types.judgements import Attachment, Feedback, First
 from generations.ingest.rest_fields import OWN_METADATA, OWN_STEP_METADATA
 
-First = Annotated[int, strawberry.argument(description=f"How many at most, 1 to {LARGEST_SLICE}.")]
 NewestFirst = Annotated[bool, strawberry.argument(description="The newest first instead of the oldest.")]
-
-
-@strawberry.type(description="What was sent to the model.")
-class Input:
-    """The input of a generation."""
-
-    row: strawberry.Private[Any]
-    batch: strawberry.Private[Batch[Any]]
-
-    type: str = column("input_type", "text, image, audio or multimodal.")
-    tokens: int | None = column("prompt_tokens", "All input tokens, cached ones included.")
-    preview: str | None = column("input_preview", "The first 200 characters of what a person would read of it.")
-
-    @resolved("What was sent: any JSON value; `{messages}` of a chat; the text of a completion.")
-    def content(self) -> JSON | None:
-        """The input as every door shows it."""
-        return scalars.json(relations.content(self).sent)
-
-
-@strawberry.type(description="What the model answered.")
-class Output:
-    """The output of a generation."""
-
-    row: strawberry.Private[Any]
-    batch: strawberry.Private[Batch[Any]]
-
-    type: str = column("output_type", "text, image, audio, code, json or other.")
-    tokens: int | None = column("completion_tokens", "All output tokens, reasoning included.")
-    preview: str | None = column("output_preview", "The first 200 characters of what a person would read of it.")
-
-    @resolved("What came back: any JSON value; the text or message of a chat; a completion.")
-    def content(self) -> JSON | None:
-        """The output as every door shows it."""
-        return scalars.json(relations.content(self).received)
-
-    @resolved("Other answers to the same call, by their index.")
-    def alternatives(self, first: First = SLICE) -> Slice[Alternative]:
-        """Alternatives in order."""
-        found: Slice[Alternative] = relations.hanging(
-            self, models.Alternative, Alternative, "generation_uid", ("index", "uid"), first, key="uid"
-        )
-        return found
 
 
 @strawberry.type(description="One call to a model: what was sent, what came back, what it cost and how long it took.")
@@ -74,13 +31,13 @@ class Generation:
     name: str | None = column("name", "What the caller named it.")
     timestamp: dt.datetime = column("started_at", "When the call began.")
     end_timestamp: dt.datetime | None = column("ended_at", "When the answer was complete.")
-    model: Model = part(Model, "Which model answered.")
-    input: Input = part(Input, "What was sent.")
-    output: Output = part(Output, "What came back.")
-    parameters: Parameters = part(Parameters, "Settings that the model was called with.")
-    usage: Usage = part(Usage, "Tokens and cost.")
-    performance: Performance = part(Performance, "Durations.")
-    prompt_version: PromptReference = part(PromptReference, "The prompt version it was made with.")
+    model: values.Model = part(values.Model, "Which model answered.")
+    input: values.Input = part(values.Input, "What was sent.")
+    output: values.Output = part(values.Output, "What came back.")
+    parameters: values.Parameters = part(values.Parameters, "Settings that the model was called with.")
+    usage: values.Usage = part(values.Usage, "Tokens and cost.")
+    performance: values.Performance = part(values.Performance, "Durations.")
+    prompt_version: values.PromptReference = part(values.PromptReference, "The prompt version it was made with.")
     tags: list[str] = column("tags", "Its tags.")
     request_id: str | None = column("request_id", "The application's id of the request.")
     user_id: str | None = column("user_id", "The end user it was made for.")
@@ -222,7 +179,7 @@ class Step:
     name: str | None = column("name", "What the caller named it.")
     timestamp: dt.datetime = column("started_at", "When it began.")
     end_timestamp: dt.datetime | None = column("ended_at", "When it ended.")
-    performance: StepPerformance = part(StepPerformance, "Durations.")
+    performance: values.StepPerformance = part(values.StepPerformance, "Durations.")
     error: str | None = column("error", "What went wrong; null when nothing did.")
     tags: list[str] = column("tags", "Its tags.")
     user_id: str | None = column("user_id", "The end user it was done for.")
@@ -388,4 +345,48 @@ class Participant:
         found: Slice[Generation] = relations.in_time(
             self, models.Generation, Generation, "user_id", first, newest_first
         )
+        return found
+
+
+@strawberry.type(description="One judgement on a generation, a step, a thread or an experiment item.")
+class Score:
+    """A row of scores."""
+
+    row: strawberry.Private[models.Score]
+    batch: strawberry.Private[Batch[models.Score]]
+
+    id: strawberry.ID = column("public_id", "The id of the score.")
+    name: str = column("name", "What was judged: `correctness`, `tone`, ...")
+    type: str = column("type", "Who judged: `HUMAN`, `AI` or `CODE`.")
+    value: float | None = column("value", "The judgement as a number.")
+    label: str | None = column("label", "The judgement as a word, where scores of this name have categories.")
+    comment: str | None = column("comment", "Why, in words.")
+    author: str | None = column("author", "The person, model or program that judged.")
+    tags: list[str] = column("tags", "Tags of the score itself.")
+    metadata: JSON = column("metadata", "Anything else that was recorded with it.")
+    generation_id: str | None = column("generation_id", "The generation that was judged.")
+    step_id: str | None = column("step_id", "The step that was judged.")
+    thread_id: str | None = column("thread_id", "The thread that was judged.")
+    experiment_item_id: str | None = column("experiment_item_id", "The item of an experiment that was judged.")
+    timestamp: dt.datetime = column("created_at", "When it was judged.")
+    updated_at: dt.datetime = column("updated_at", "When the score was last changed.")
+
+    @resolved("The generation that was judged.")
+    def generation(self) -> Generation | None:
+        """The generation by its id."""
+        found: Generation | None = relations.named_by(
+            self, models.Generation, Generation, "generation", "generation_id"
+        )
+        return found
+
+    @resolved("The step that was judged.")
+    def step(self) -> Step | None:
+        """The step by its id."""
+        found: Step | None = relations.named_by(self, models.Step, Step, "step", "step_id")
+        return found
+
+    @resolved("The thread that was judged.")
+    def thread(self) -> Thread | None:
+        """The thread by its id."""
+        found: Thread | None = relations.named_by(self, models.Thread, Thread, "thread", "thread_id")
         return found

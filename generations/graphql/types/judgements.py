@@ -1,38 +1,17 @@
-"""What was said about a call: scores and feedback; and what lies beside it: alternatives and attachments."""
+"""What hangs on a call and leads nowhere else: feedback, alternatives, attachments."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 from strawberry.scalars import JSON
 
+from generations.graphql.connections import LARGEST_SLICE
 from generations.graphql.nodes import Batch, column
 
-
-@strawberry.type(description="One judgement on a generation, a step, a thread or an experiment item.")
-class Score:
-    """A row of scores."""
-
-    row: strawberry.Private[Any]
-    batch: strawberry.Private[Batch[Any]]
-
-    id: strawberry.ID = column("public_id", "The id of the score.")
-    name: str = column("name", "What was judged: `correctness`, `tone`, ...")
-    type: str = column("type", "Who judged: `HUMAN`, `AI` or `CODE`.")
-    value: float | None = column("value", "The judgement as a number.")
-    label: str | None = column("label", "The judgement as a word, where scores of this name have categories.")
-    comment: str | None = column("comment", "Why, in words.")
-    author: str | None = column("author", "The person, model or program that judged.")
-    tags: list[str] = column("tags", "Tags of the score itself.")
-    metadata: JSON = column("metadata", "Anything else that was recorded with it.")
-    generation_id: str | None = column("generation_id", "The generation that was judged.")
-    step_id: str | None = column("step_id", "The step that was judged.")
-    thread_id: str | None = column("thread_id", "The thread that was judged.")
-    experiment_item_id: str | None = column("experiment_item_id", "The item of an experiment that was judged.")
-    timestamp: dt.datetime = column("created_at", "When it was judged.")
-    updated_at: dt.datetime = column("updated_at", "When the score was last changed.")
+First = Annotated[int, strawberry.argument(description=f"How many at most, 1 to {LARGEST_SLICE}.")]
 
 
 @strawberry.type(description="What a user of the application said of an answer.")

@@ -1,4 +1,4 @@
-"""The nested objects of a generation and a step: each a view of the same row, costing no query."""
+"""The nested objects of a generation and a step: each a view of the same row."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 import strawberry
 from strawberry.scalars import JSON
 
-from generations.graphql import scalars
+from generations import models
+from generations.graphql import relations, scalars
+from generations.graphql.connections import SLICE, Slice
 from generations.graphql.nodes import Batch, column, resolved
+from generations.graphql.types.judgements import Alternative, First
 from generations.ingest.rest_parameters import normalized
 
 
@@ -135,3 +138,45 @@ class Parameters:
     def _number(self, name: str) -> float | None:
         found = self._known().get(name)
         return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+@strawberry.type(description="What was sent to the model.")
+class Input:
+    """The input of a generation."""
+
+    row: strawberry.Private[Any]
+    batch: strawberry.Private[Batch[Any]]
+
+    type: str = column("input_type", "text, image, audio or multimodal.")
+    tokens: int | None = column("prompt_tokens", "All input tokens, cached ones included.")
+    preview: str | None = column("input_preview", "The first 200 characters of what a person would read of it.")
+
+    @resolved("What was sent: any JSON value; `{messages}` of a chat; the text of a completion.")
+    def content(self) -> JSON | None:
+        """The input as every door shows it."""
+        return scalars.json(relations.content(self).sent)
+
+
+@strawberry.type(description="What the model answered.")
+class Output:
+    """The output of a generation."""
+
+    row: strawberry.Private[Any]
+    batch: strawberry.Private[Batch[Any]]
+
+    type: str = column("output_type", "text, image, audio, code, json or other.")
+    tokens: int | None = column("completion_tokens", "All output tokens, reasoning included.")
+    preview: str | None = column("output_preview", "The first 200 characters of what a person would read of it.")
+
+    @resolved("What came back: any JSON value; the text or message of a chat; a completion.")
+    def content(self) -> JSON | None:
+        """The output as every door shows it."""
+        return scalars.json(relations.content(self).received)
+
+    @resolved("Other answers to the same call, by their index.")
+    def alternatives(self, first: First = SLICE) -> Slice[Alternative]:
+        """Alternatives in order."""
+        found: Slice[Alternative] = relations.hanging(
+            self, models.Alternative, Alternative, "generation_uid", ("index", "uid"), first, key="uid"
+        )
+        return found
