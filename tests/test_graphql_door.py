@@ -313,6 +313,15 @@ def test_graphiql_is_shown_to_who_is_signed_in_and_loads_nothing_from_outside(pe
     assert page["Cache-Control"].startswith("max-age=0")
 
 
+def test_variables_alone_come_with_the_default_query(person: User) -> None:
+    asked = {"variables": '{"where": {"userId": {"eq": "ann"}}}'}
+
+    text = signed_in(person).get("/graphql/", asked, headers={"accept": "text/html"}).content.decode()
+
+    assert text.count("query Latest($where: GenerationWhere)") == 2  # to begin with, and for new tabs
+    assert "{&quot;where&quot;: {&quot;userId&quot;: {&quot;eq&quot;: &quot;ann&quot;}}}" in text
+
+
 def test_graphiql_asks_strangers_to_sign_in() -> None:
     response = Client().get("/graphql/", {"query": ME}, headers={"accept": "text/html,*/*"})
 

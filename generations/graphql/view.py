@@ -225,15 +225,16 @@ def graphiql(request: HttpRequest) -> HttpResponse:
         return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
     nonce = secrets.token_urlsafe(16)
     projects = [{"slug": one.slug, "name": one.name} for one in access.projects_of(request.user)]
-    wanted = request.GET.get("project", "")
+    wanted, variables = request.GET.get("project", ""), request.GET.get("variables", "")
     response = render(
         request,
         "graphiql.html",
         {
             "nonce": nonce,
             "default_query": DEFAULT_QUERY,
-            "query": request.GET.get("query", ""),
-            "variables": request.GET.get("variables", ""),
+            # Variables alone are for the default query: without it they would meet whatever the browser remembers.
+            "query": request.GET.get("query") or (DEFAULT_QUERY if variables else ""),
+            "variables": variables,
             "projects": projects,
             "project": wanted or next((one["slug"] for one in projects), ""),
         },
