@@ -7,6 +7,7 @@ from django.test import Client
 
 from generations.models import Dataset, DatasetItem, Feedback, Generation, Project, Score
 from generations.models.accounts import Role
+from generations.records import ScoreRecord
 from tests import web
 from tests.web import page, recorded
 
@@ -44,6 +45,18 @@ def test_a_score_is_added_by_its_author_and_deleted_again(client: Client, projec
 
     assert "No scores yet." in web.text(removed)
     assert Score.objects.in_project(project.pk).count() == 0
+
+
+def test_another_persons_score_stays(client: Client, project: Project) -> None:
+    recorded(project, scores=(ScoreRecord(id="theirs", name="quality", value=1, author="judge"),))
+    recorded(project, id="two", scores=(ScoreRecord(id="mine", name="quality", value=1, author="mia"),))
+
+    for id in ("theirs", "mine", "nothing", "a\0b"):
+        refused = send(client, project, "scores", True, remove=id)
+        assert refused.status_code == 400
+        assert "your own only" in web.text(refused)
+
+    assert Score.objects.in_project(project.pk).count() == 2
 
 
 def test_a_score_that_is_no_number_is_a_label(client: Client, project: Project) -> None:

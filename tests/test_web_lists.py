@@ -1,36 +1,16 @@
 """The lists: filters in the address, keyset pages, parts for htmx, bulk actions."""
 
-import datetime as dt
-from decimal import Decimal
-from typing import Any
-
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from generations import recording
-from generations.models import Dataset, DatasetItem, Generation, Job, Project
-from generations.models.accounts import Role
-from generations.records import FeedbackRecord, GenerationRecord, ScoreRecord, StepRecord, ThreadRecord
+from generations.models import Job, Project
+from generations.records import FeedbackRecord, ScoreRecord, StepRecord, ThreadRecord
 from tests import web
+from tests.web import NOON, call, ids
 
 pytestmark = pytest.mark.django_db
-
-NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
-
-
-def call(n: int, **fields: Any) -> GenerationRecord:
-    """The nth call of a test: a minute after the one before."""
-    given: dict[str, Any] = {
-        "id": f"call-{n:03}",
-        "started_at": NOON + dt.timedelta(minutes=n),
-        "model_id": "gpt-4o",
-        "prompt": f"Question {n}",
-        "completion": f"Reply {n}",
-        "cost": Decimal("0.25"),
-    }
-    return GenerationRecord(**{**given, **fields})
 
 
 def filled(project: Project, count: int) -> None:
@@ -50,11 +30,6 @@ def filled(project: Project, count: int) -> None:
         ],
     )
     recording.record(project, [StepRecord(id=f"step-{n}", started_at=NOON, type="tool") for n in range(count)])
-
-
-def ids(response: Any) -> list[str]:
-    """The ids of the rows, in order."""
-    return [str(box["value"]) for box in web.tags(response, "input") if box.get("name") == "id"]
 
 
 def test_the_list_shows_what_is_known_and_a_dash_for_what_is_not() -> None:
@@ -173,10 +148,10 @@ def test_htmx_is_given_the_list_alone_and_the_browser_the_page() -> None:
 @pytest.mark.parametrize("page", ["generations", "threads", "steps", "users"])
 def test_a_list_takes_as_many_queries_for_fifty_rows_as_for_one(page: str) -> None:
     counts = []
-    for name, rows in (("few", 1), ("many", 50)):
+    for name, count in (("few", 1), ("many", 50)):
         project = web.project(name)
         client = web.signed_in(project, name=name)
-        filled(project, rows)
+        filled(project, count)
         with CaptureQueriesContext(connection) as queries:
             response = client.get(f"/projects/{project.slug}/{page}/")
         assert response.status_code == 200
@@ -264,99 +239,6 @@ def test_a_first_view_is_bounded_whatever_was_recorded(page: str, letter: str) -
     assert response.status_code == 200
     assert len(response.content) < 150_000
     assert len(response.redirect_chain) <= 1
-
-
-# ----------------------------------------------------------------------------------------------------- bulk actions
-def bulk(client: Client, project: Project, **sent: Any) -> Any:
-    """Send the bulk form and follow it back to the list."""
-    return client.post(f"/projects/{project.slug}/bulk/generations/", sent, follow=True)
-
-
-def test_the_selected_are_tagged() -> None:
-    project = web.project()
-    client = web.signed_in(project)
-    recording.record(project, [call(1), call(2, tags=("old",)), call(3)])
-
-    response = bulk(client, project, do="tag", tags="good, for training", id=["call-001", "call-002"])
-
-    assert "Tagged 2 generations with good, for training." in web.text(response)
-    stored = dict(Generation.objects.in_project(project.pk).values_list("public_id", "tags"))
-    assert stored == {"call-001": ["good", "for training"], "call-002": ["old", "good", "for training"], "call-003": []}
-
-
-def test_the_selected_are_added_to_a_new_dataset_and_to_an_old_one() -> None:
-    project = web.project()
-    client = web.signed_in(project)
-    recording.record(project, [call(1), call(2)])
-
-    bulk(client, project, do="dataset", new_dataset="Hard ones", id=["call-001"])
-    dataset = Dataset.objects.get(project=project)
-    bulk(client, project, do="dataset", dataset=str(dataset.pk), id=["call-002"])
-
-    assert sorted(str(item.generation_id) for item in DatasetItem.objects.all()) == ["call-001", "call-002"]
-
-
-@pytest.mark.parametrize(
-    ("sent", "words"),
-    [
-        ({"do": "tag", "tags": "x"}, "Select some generations first"),
-        ({"do": "tag", "tags": " , ", "id": "call-001"}, "Say which tags to add"),
-        ({"do": "dataset", "id": "call-001"}, "Choose a dataset, or name a new one"),
-        ({"do": "dataset", "dataset": "rubbish", "id": "call-001"}, "Choose a dataset"),
-        ({"do": "delete", "id": "call-001"}, "Say what to do"),
-        ({"do": "dataset", "new_dataset": "X", "id": "nothing"}, "no generation 'nothing'"),
-    ],
-)
-def test_a_bulk_action_that_cannot_be_done_says_why(sent: dict[str, Any], words: str) -> None:
-    project = web.project()
-    client = web.signed_in(project)
-    recording.record(project, [call(1)])
-
-    response = bulk(client, project, **sent)
-
-    assert words in web.text(response)
-    assert DatasetItem.objects.count() == 0
-    assert Generation.objects.in_project(project.pk).get().tags == []
-
-
-def test_a_viewer_is_shown_no_bulk_actions_and_allowed_none() -> None:
-    project = web.project()
-    client = web.signed_in(project, Role.VIEWER)
-    recording.record(project, [call(1)])
-
-    page = client.get(f"/projects/{project.slug}/generations/")
-    refused = bulk(client, project, do="tag", tags="x", id=["call-001"])
-
-    assert ids(page) == []
-    assert refused.status_code == 403
-    assert "has no scope 'write'" in web.text(refused)
-    assert Generation.objects.in_project(project.pk).get().tags == []
-
-
-def test_bulk_leads_back_to_this_site_only() -> None:
-    project = web.project()
-    client = web.signed_in(project)
-
-    response = client.post(f"/projects/{project.slug}/bulk/generations/", {"next": "https://evil.example/"})
-
-    assert response["Location"] == f"/projects/{project.slug}/generations/"
-
-
-# ------------------------------------------------------------------------------------------------------ other doors
-def test_the_page_is_offered_at_the_other_doors_with_the_same_filter() -> None:
-    project = web.project()
-    client = web.signed_in(project)
-    recording.record(project, [call(1), call(2, model_id="gpt-4")])
-
-    response = client.get(f"/projects/{project.slug}/generations/?model.id=gpt-4")
-
-    links = {a: client.get(a) for a in web.links(response) if a.startswith("/api/") or ".csv?" in a}
-    json_answer, csv_answer = links.values()
-    assert [found["id"] for found in json_answer.json()["data"]] == ["call-002"]
-    assert csv_answer["Content-Type"].startswith("text/csv")
-    lines = csv_answer.content.decode().splitlines()
-    assert len(lines) == 2
-    assert lines[1].startswith("call-002,")
 
 
 def test_a_thread_counts_what_was_called_in_it() -> None:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
@@ -78,3 +79,21 @@ def recorded(project: Project, **fields: Any) -> None:
     given = {"id": "one", "started_at": NOON, "model_id": "gpt-4o", **fields}
     receipts = recording.record(project, [GenerationRecord(**given)])
     assert receipts[0].state == "stored", receipts
+
+
+def call(n: int, **fields: Any) -> GenerationRecord:
+    """The nth call of a test: a minute after the one before."""
+    given: dict[str, Any] = {
+        "id": f"call-{n:03}",
+        "started_at": NOON + dt.timedelta(minutes=n),
+        "model_id": "gpt-4o",
+        "prompt": f"Question {n}",
+        "completion": f"Reply {n}",
+        "cost": Decimal("0.25"),
+    }
+    return GenerationRecord(**{**given, **fields})
+
+
+def ids(response: Any) -> list[str]:
+    """The ids of the rows, in order."""
+    return [str(box["value"]) for box in tags(response, "input") if box.get("name") == "id"]

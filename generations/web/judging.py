@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 
 from generations import datasets, recording, records
 from generations.access import Grant, Scope
+from generations.models import Score
 from generations.records import FeedbackRecord, InvalidRecord, Record, ScoreRecord
 from generations.web.frame import show
 from generations.web.gate import is_part, page
@@ -75,13 +76,16 @@ def split(text: str) -> list[str]:
 @page(Scope.WRITE)
 @require_POST
 def scores(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
-    """Add a score (`name`, `value` a number or a label, `comment`), or delete the one that `remove` names."""
+    """Add a score (`name`, `value` a number or a label, `comment`), or delete one of your own, `remove`."""
     return _changed(request, grant, id, "scores", _score)
 
 
 def _score(request: HttpRequest, grant: Grant, id: str) -> None:
     given = request.POST
     if given.get("remove"):
+        mine = Score.objects.by_ids(grant.project.pk, "score", [given["remove"]])
+        if not mine.filter(generation_id=id, author=grant.actor).exists():
+            raise Refused("You may delete scores of your own only.")
         recording.delete(grant.project, "score", [given["remove"]])
         return
     said = given.get("value", "").strip()

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Final
 
+from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
+from psycopg.errors import QueryCanceled
 
 from generations import filters, paging
 from generations.access import Grant
@@ -28,6 +30,8 @@ LIMIT: Final = 50
 MOST_BYTES: Final = 150_000
 """What the HTML of a list weighs at most, unless more rows were asked for than it begins with."""
 COUNTED: Final = 10_000
+PATIENCE: Final = 400
+"""The milliseconds that counting may take."""
 MOST_CARRIED: Final = 400
 NEW: Final = ("_field", "_key", "_op", "_value")
 """The parameters of a filter that is being added, until the address is put in its plain form."""
@@ -86,7 +90,7 @@ class Listing:
     problem: str = ""
     chips: list[Chip] = field(default_factory=list)
     rows: Sequence[Any] = ()
-    total: int = 0
+    total: int | None = 0
     is_exact: bool = True
     newer: str = ""
     older: str = ""
@@ -194,7 +198,7 @@ def plain_address(request: HttpRequest, kind: str) -> str | None:
 
 
 def listing(request: HttpRequest, grant: Grant, kind: str, *, fixed: Condition | None = None) -> Listing:
-    """The page of the list `kind` that the address asks for, within `fixed` if that is given; two queries.
+    """The page of the list `kind` that the address asks for, within `fixed` if that is given.
 
     Whatever is wrong in the address is said beside the filter that it is about, and nothing is listed.
     """
@@ -218,15 +222,33 @@ def listing(request: HttpRequest, grant: Grant, kind: str, *, fixed: Condition |
             before=request.GET.get("before"),
             limit=made.limit,
         )
-        count = paging.count(kind, grant.project.pk, made.condition, cap=COUNTED)
     except (BadFilter, paging.BadCursor) as error:
         made.problem = str(error)
         return made
     made.rows, made.order = found.rows, found.order
-    made.total, made.is_exact = count.value, count.exact
+    if found.next or found.previous:
+        made.total, made.is_exact = _counted(kind, grant, made.condition)
+    else:
+        made.total = len(found.rows)
     made.older = made._to({"after": found.next or ""}) if found.next else ""
     made.newer = made._to({"before": found.previous or ""}) if found.previous else ""
     return made
+
+
+def _counted(kind: str, grant: Grant, condition: Condition | None) -> tuple[int | None, bool]:
+    """How many rows there are, and whether that is all; None when counting them would keep the page waiting."""
+    try:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = %s", [PATIENCE])
+            count = paging.count(kind, grant.project.pk, condition, cap=COUNTED)
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = DEFAULT")
+            return count.value, count.exact
+    except OperationalError as error:
+        if isinstance(error.__cause__, QueryCanceled):
+            return None, False
+        raise
 
 
 def bounded(view: Callable[[HttpRequest, Grant], HttpResponse]) -> Callable[[HttpRequest, Grant], HttpResponse]:
