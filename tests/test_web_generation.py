@@ -2,6 +2,7 @@
 
 import base64
 import datetime as dt
+import io
 from decimal import Decimal
 
 import pytest
@@ -10,13 +11,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from generations import records
+from generations import attachments, records
 from generations.models import (
     Generation,
     Project,
     PromptVersion,
 )
-from generations.records import Alternative, FeedbackRecord, ScoreRecord
+from generations.records import Alternative, AttachmentRecord, FeedbackRecord, ScoreRecord
 from tests import web
 from tests.web import NOON, page, recorded
 
@@ -260,6 +261,27 @@ def test_images_that_were_sent_are_shown_from_here_and_others_are_links(client: 
     svg = images[0].replace("%2F0%2F", "%2F3%2F")
     assert svg != images[0]
     assert client.get(svg).status_code == 404
+
+
+def test_files_that_are_kept_here_are_shown_and_others_are_links(client: Client, project: Project) -> None:
+    key = attachments.new_key(project)
+    attachments.save(key, io.BytesIO(base64.b64decode(PIXEL)))
+    recorded(
+        project,
+        attachments=(
+            AttachmentRecord(id="a", name="cat.png", mime="image/png", size=70, storage_key=key),
+            AttachmentRecord(id="b", name="bad", url="javascript:alert(1)"),
+            AttachmentRecord(id="c", name="elsewhere", mime="image/png", url="https://images.example/cat.png"),
+        ),
+    )
+
+    response = page(client, project)
+
+    (image,) = web.tags(response, "img")
+    assert image["alt"] == "cat.png"
+    assert b"".join(client.get(str(image["src"]))) == base64.b64decode(PIXEL)
+    assert "https://images.example/cat.png" in web.links(response)
+    assert not [address for address in web.links(response) if address.startswith("javascript:")]
 
 
 def test_alternatives_are_tabs_with_the_selected_one_marked(client: Client, project: Project) -> None:

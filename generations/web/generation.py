@@ -19,7 +19,7 @@ from generations.access import Grant
 from generations.bundles import Bundle
 from generations.models import Dataset, DatasetItem, Feedback, PromptVersion, ScoreSchema
 from generations.records import Json
-from generations.web import conversation, listing, markup
+from generations.web import attachments, conversation, listing, markup
 from generations.web.conversation import Card, Reading
 from generations.web.frame import part, show
 from generations.web.gate import page
@@ -110,6 +110,7 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "neighbours": listing.neighbours(request, grant, bundle.generation),
         "back": listing.back(request, grant, "generations"),
         "alternatives": _alternatives(request, bundle),
+        "files": attachments.shown(bundle.attachments),
         "raw_json": f"/api/generations/{quote(id, safe='')}?{urlencode({'project': grant.project.slug})}",
         **aside(grant, bundle),
     }
@@ -229,8 +230,8 @@ def _reading(grant: Grant, bundle: Bundle, said: Mapping[str, Json], *, is_raw: 
     templates: list[str] = []
     version_id = bundle.generation.prompt_version_id
     if version_id and variables.values:
-        versions = PromptVersion.objects.in_project(grant.project.pk)
-        templates = conversation.templates_of(versions.filter(public_id=version_id).first())
+        versions = PromptVersion.objects.by_ids(grant.project.pk, "prompt_version", [version_id])
+        templates = conversation.templates_of(versions.first())
     return Reading(is_raw=is_raw, variables=variables, templates=templates)
 
 

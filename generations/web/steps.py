@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from generations import bundles
 from generations.access import Grant
 from generations.models import Generation, Step
-from generations.web import conversation, doors
+from generations.web import attachments, conversation, doors
 from generations.web import listing as lists
 from generations.web.conversation import Reading
 from generations.web.frame import show
@@ -88,6 +88,7 @@ def step(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "step": bundle.step,
         "bundle": bundle,
         "blocks": [(name, blocks[name]) for name in shown if name in blocks],
+        "files": attachments.shown(bundle.attachments),
         "tree": tree,
         "is_cut": is_cut,
         "raw_json": f"/api/steps/{quote(id, safe='')}?{urlencode({'project': grant.project.slug})}",

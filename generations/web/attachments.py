@@ -1,0 +1,38 @@
+"""Files beside what was recorded, as pages show them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from generations import attachments
+from generations.models import Attachment
+from generations.web.conversation import PICTURES, SOUNDS
+
+MOST: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file: `address` is where it can be had now, if anywhere; `show` is how: picture, sound, file or link.
+
+    Only what is kept here is shown in the page. A link leads elsewhere, and nothing is fetched from there.
+    """
+
+    row: Attachment
+    address: str
+    show: str
+
+
+def shown(rows: Sequence[Attachment]) -> list[Attached]:
+    """The first of these files."""
+    return [_shown(row) for row in rows[:MOST]]
+
+
+def _shown(row: Attachment) -> Attached:
+    if not row.storage_key:
+        return Attached(row, row.url or "", "link")
+    mime = (row.mime or "").partition(";")[0].strip().lower()
+    show = "picture" if mime in PICTURES else "sound" if mime in SOUNDS else "file"
+    return Attached(row, attachments.path(row.storage_key, row.mime), show)
