@@ -34,7 +34,7 @@ def calls(start: int, stop: int) -> Iterator[GenerationRecord]:
 
 
 def call(n: int) -> GenerationRecord:
-    """Call number n: 1 in 10,000 has the tag "rare", 1 in 50 failed, 1 in 20 has feedback, 1 in 10 a score."""
+    """Call number n: 1 in 150 has the tag "seldom", 1 in 50 failed, 1 in 20 has feedback, 1 in 10 a score."""
     chance = random.Random(n)
     model, provider, _ = chance.choices(MODELS, [m[2] for m in MODELS])[0]
     started_at = UNTIL - dt.timedelta(seconds=n * 86_400 / A_DAY)
@@ -70,7 +70,7 @@ def call(n: int) -> GenerationRecord:
         user_id=f"user-{user}",
         session_id=f"session-{n // 4}",
         thread_id=f"thread-{n // 4}",
-        tags=("chat", *(["beta"] if n % 20 == 0 else []), *(["rare"] if n % 10_000 == 77 else [])),
+        tags=("chat", *(["beta"] if n % 20 == 0 else []), *(["seldom"] if n % 150 == 77 else [])),
         metadata={"plan": chance.choice(["free", "free", "free", "pro"]), "region": chance.choice(["eu", "us", "ap"])},
         alternatives=(
             (Alternative(index=0, content=answer), Alternative(index=1, content=answer[::-1])) if n % 40 == 0 else None
