@@ -248,7 +248,7 @@ def test_images_that_were_sent_are_shown_from_here_and_others_are_links(client: 
 
     response = page(client, project)
 
-    images = [str(image["src"]) for image in web.tags(response, "img")]
+    images = [web.absolute(response, str(image["src"])) for image in web.tags(response, "img")]
     assert len(images) == 2
     for address in images:
         picture = client.get(address)

@@ -61,9 +61,15 @@ def test_nothing_that_was_said_becomes_markup(client: Client, project: Project, 
 @pytest.mark.parametrize("view", ["formatted", "json"])
 def test_a_page_is_bounded_whatever_was_said(client: Client, project: Project, letter: str, view: str) -> None:
     large = letter * (2_000_000 // len(letter))
+    id = "東" * 500
     recorded(
         project,
-        messages=[{"role": "user", "content": large}, {"role": "assistant", "content": large}],
+        id=id,
+        thread_id=id,
+        step_id=id,
+        user_id=id,
+        trace_id=id,
+        messages=[{"role": "user", "content": large}, *[{"role": "assistant", "content": large[:5000]}] * 60],
         message_completion={"role": "assistant", "content": large},
         variables={"large": large},
         tools=[{"name": "tool", "description": large} for _ in range(3)],
@@ -72,7 +78,7 @@ def test_a_page_is_bounded_whatever_was_said(client: Client, project: Project, l
         scores=tuple(ScoreRecord(name=f"s{n}", comment=large[:1000]) for n in range(60)),
     )
 
-    response = page(client, project, query=f"?view={view}")
+    response = page(client, project, id, query=f"?view={view}")
 
     assert response.status_code == 200
     assert len(response.content) < BOUND
@@ -97,6 +103,20 @@ def test_an_output_of_twenty_megabytes_is_read_piece_by_piece(client: Client, pr
     assert whole["Content-Type"] == "text/plain; charset=utf-8"
 
 
+def test_where_room_is_short_the_answer_and_the_ends_of_the_conversation_have_it(
+    client: Client, project: Project
+) -> None:
+    said = [{"role": "system" if n == 0 else "user", "content": f"message {n:02} {'x' * 9000}"} for n in range(28)]
+    recorded(project, messages=said, completion="the answer " + "y" * 60_000)
+
+    shown = web.text(page(client, project))
+
+    assert "the answer yyy" in shown
+    for n in (0, 27):
+        assert f"message {n:02} {'x' * 9000}" in shown
+    assert "Show this message message 05" in shown
+
+
 def test_a_conversation_of_a_thousand_messages_has_a_gap_that_opens(client: Client, project: Project) -> None:
     said = [{"role": "user", "content": f"message number {n:04} {'x' * 900}"} for n in range(1000)]
     recorded(project, messages=said, completion="Done")
@@ -108,12 +128,12 @@ def test_a_conversation_of_a_thousand_messages_has_a_gap_that_opens(client: Clie
     assert "message number 0000" in shown
     assert "message number 0999" in shown
     assert "message number 0500" not in shown
-    (gap,) = [address for address in web.links(response) if "/messages/?from=4&to=964" in address]
+    (gap,) = [address for address in web.links(response) if "/messages/?from=4&to=976" in address]
     opened = client.get(gap, headers={"HX-Request": "true"})
     assert "message number 0004" in web.text(opened)
     assert "message number 0043" in web.text(opened)
     assert len(opened.content) < BOUND
-    assert any("/messages/?from=44&to=964" in address for address in web.links(opened))
+    assert any("/messages/?from=44&to=976" in address for address in web.links(opened))
 
 
 @pytest.mark.parametrize(

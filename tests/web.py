@@ -5,6 +5,7 @@ import re
 from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import urljoin
 
 from django.test import Client
 
@@ -65,8 +66,13 @@ def tags(response: Any, name: str = "") -> list[dict[str, str | None]]:
 
 
 def links(response: Any) -> list[str]:
-    """Where the links of the page lead."""
-    return [found["href"] or "" for found in tags(response, "a") if "href" in found]
+    """Where the links of the page lead; those into the page itself as they are."""
+    return [absolute(response, found["href"] or "") for found in tags(response, "a") if "href" in found]
+
+
+def absolute(response: Any, address: str) -> str:
+    """An address on the page, as the browser asks for it."""
+    return address if address.startswith(("#", "?")) else urljoin(response.request["PATH_INFO"], address)
 
 
 def page(client: Client, project: Project, id: str = "one", query: str = "") -> Any:

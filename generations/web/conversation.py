@@ -1,8 +1,8 @@
 """What was said in a call, as cards to read: one a message, in every provider's shape, whatever its size. Pure.
 
-The cards of a page share one budget of bytes. The answer is served first, then the messages from the last to the
-first, because that is the order in which they matter; what does not fit is a card that says how large it is and is
-opened on request.
+The cards of a page share one budget of bytes. The answer is served first, then the last and the first message, then
+the others from the last to the first, because that is the order in which they matter; what does not fit is a card that
+says how large it is and is opened on request.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from generations.web import markup
 from generations.web.markup import Budget, Shown, Variables
 
 FIRST: Final = 4
-LAST: Final = 36
+LAST: Final = 24
 """How many messages a page shows from the beginning and from the end of a long conversation."""
 PARTS: Final = 40
 SMALLEST: Final = 1024
 """A block is not begun with less room than this."""
 OVERHEAD: Final = 900
 """The bytes of HTML around a block, at most, with its label and its links."""
-CARD: Final = 1_600
+CARD: Final = 1_300
 """The bytes of HTML of a card without its blocks, or of one that is folded, at most."""
 TEMPLATE: Final = 2_000
 """The bytes of HTML of a template that a card shows, at most."""
-SHARE: Final = 0.7
+SHARE: Final = 0.5
 """No block takes more than this part of the room that is left: what follows it is to be seen too."""
 ROLES: Final = {
     "system": ("System", "settings"),
@@ -107,7 +107,10 @@ def cards(messages: Sequence[Json], budget: Budget, how: Reading) -> list[Card |
     first = range(min(FIRST, count)) if count > FIRST + LAST else range(count)
     last = range(count - LAST, count) if count > FIRST + LAST else range(0)
     budget.left -= CARD * (len(first) + len(last))
-    made = {index: card(messages, index, budget, how) for index in [*reversed(last), *reversed(first)]}
+    by_weight = [*reversed(last), *reversed(first)]
+    # The first is the system's more often than not: after the last one it says most.
+    by_weight.sort(key=lambda index: index not in (0, count - 1))
+    made = {index: card(messages, index, budget, how) for index in by_weight}
     shown: list[Card | Gap] = [made[index] for index in first]
     if last:
         shown.append(Gap(len(first), last.start))

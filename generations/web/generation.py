@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -22,10 +22,10 @@ from generations.records import Json
 from generations.web import attachments, conversation, listing, markup
 from generations.web.conversation import Card, Reading
 from generations.web.frame import part, show
-from generations.web.gate import page
+from generations.web.gate import is_part, page
 from generations.web.markup import Budget, Variables
 
-ROOM: Final = 128_000
+ROOM: Final = 122_000
 """The bytes that a page has beside its frame: for the facts, for what hangs on a generation, and for what was said."""
 LEAST: Final = 24_000
 """The bytes that what was said has in any case."""
@@ -104,15 +104,14 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     context: dict[str, Any] = {
         "generation": bundle.generation,
         "bundle": bundle,
-        "address": request.path,
         "view": view if view in VIEWS else "formatted",
-        "views": [(name, f"{request.path}?{_with(request, view=name)}") for name in VIEWS],
+        "views": [(name, f"?{_with(request, view=name)}") for name in VIEWS],
         "neighbours": listing.neighbours(request, grant, bundle.generation),
         "back": listing.back(request, grant, "generations"),
         "alternatives": _alternatives(request, bundle),
         "files": attachments.shown(bundle.attachments),
         "raw_json": f"/api/generations/{quote(id, safe='')}?{urlencode({'project': grant.project.slug})}",
-        **aside(grant, bundle),
+        **aside(request, grant, bundle),
     }
     facts = part(request, grant, "generation/_head.html", context)
     judged = part(request, grant, "generation/_aside.html", context)
@@ -246,7 +245,7 @@ def _alternatives(request: HttpRequest, bundle: Bundle) -> list[Alternative]:
     selected = str(chosen) if chosen is not None and str(chosen) in keys else ""
     titles = ["Answer", *(f"{other.kind.capitalize()} {other.index + 1}" for other in bundle.alternatives)]
     return [
-        Alternative(key, title, key == opened, key == selected, f"{request.path}?{_with(request, answer=key)}#answers")
+        Alternative(key, title, key == opened, key == selected, f"?{_with(request, answer=key)}#answers")
         for key, title in zip(keys, titles, strict=False)
     ]
 
@@ -259,7 +258,7 @@ def _with(request: HttpRequest, **changes: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------- what hangs on it
-def aside(grant: Grant, bundle: Bundle) -> dict[str, Any]:
+def aside(request: HttpRequest, grant: Grant, bundle: Bundle) -> dict[str, Any]:
     """What people and programs said of it: scores, tags, feedback, datasets; four queries."""
     id = bundle.generation.public_id
     project = grant.project
@@ -271,15 +270,19 @@ def aside(grant: Grant, bundle: Bundle) -> dict[str, Any]:
         "feedback": list(said[:MOST_LISTED]),
         "in_datasets": list(items.select_related("dataset").order_by("dataset__name")[:MOST_LISTED]),
         "datasets": list(Dataset.objects.filter(project=project).order_by("name")[:MOST_DATASETS]),
-        "actions": actions(grant, id),
+        "actions": actions(request, grant, id),
     }
 
 
-def actions(grant: Grant, id: str) -> dict[str, str]:
-    """Where what is done to this generation is sent."""
-    slug = grant.project.slug
-    names = ("scores", "tags", "feedback", "datasets", "block", "messages")
-    return {name: reverse(f"web:generation-{name}", args=[slug, id]) for name in names}
+def actions(request: HttpRequest, grant: Grant, id: str) -> dict[str, str]:
+    """Where what is done to this generation is sent: addresses relative to the page that the browser shows.
+
+    They stand in every block of a page, and an id may be long.
+    """
+    shown = urlsplit(request.headers.get("HX-Current-URL", "")).path if is_part(request) else request.path
+    page_path = unquote(reverse("web:generation", args=[grant.project.slug, id]))
+    up = "../" if unquote(shown).removeprefix(page_path) in ("block/", "messages/") else ""
+    return {name: f"{up}{name}/" for name in ("scores", "tags", "feedback", "datasets", "block", "messages")}
 
 
 # ------------------------------------------------------------------------------------------------- more of what is long
@@ -310,7 +313,7 @@ def block(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "begin": begin,
         "length": len(text),
         "generation": bundle.generation,
-        "actions": actions(grant, id),
+        "actions": actions(request, grant, id),
     }
     return show(request, grant, "generation/block.html", context, here="generations", part="generation/_more.html")
 
@@ -356,7 +359,7 @@ def messages(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "rest": conversation.Gap(last, _index(request, "to", len(spoken))),
         "count": len(spoken),
         "generation": bundle.generation,
-        "actions": actions(grant, id),
+        "actions": actions(request, grant, id),
     }
     return show(request, grant, "generation/messages.html", context, here="generations", part="generation/_cards.html")
 

@@ -57,7 +57,7 @@ def _changed(request: HttpRequest, grant: Grant, id: str, panel: str, change: Ch
         response = redirect("web:generation", slug=grant.project.slug, id=id)
         response.headers["Location"] += f"#{panel}"
         return response
-    context = {"generation": bundle.generation, "bundle": bundle, "problem": problem, **aside(grant, bundle)}
+    context = {"generation": bundle.generation, "bundle": bundle, "problem": problem, **aside(request, grant, bundle)}
     status = 400 if problem is not None else 200
     return show(request, grant, PANELS[panel], context, here="generations", part=PANELS[panel], status=status)
 

@@ -97,6 +97,12 @@ def filled(live_stack: Stack) -> Stack:
         for document in (
             {**CONVERSATION, "id": "trip"},
             {
+                "id": "a long/one?",
+                "model": {"id": "gpt-4o"},
+                "messages": [{"role": "user", "content": f"Turn {n}. {'x' * 3000}"} for n in range(100)],
+                "completion": "".join(f"Line {n}\n" for n in range(20_000)),
+            },
+            {
                 "id": "failed",
                 "model": {"id": "gpt-4o"},
                 "prompt": "Hello?",
@@ -202,7 +208,7 @@ def test_the_list_is_paged_and_searched_without_leaving_the_page(watched: Watche
     page.evaluate("window.stayed = true")
 
     page.get_by_role("link", name="Next").click()
-    expect(page.locator("tr[data-row]")).to_have_count(12)
+    expect(page.locator("tr[data-row]")).to_have_count(13)
     assert "after=" in page.url
     page.go_back()
     expect(page.locator("tr[data-row]")).to_have_count(50)
@@ -227,6 +233,25 @@ def test_several_are_selected_and_tagged(watched: Watched) -> None:
     page.locator(".bulk").get_by_role("button", name="Tag").click()
 
     expect(page.get_by_role("status")).to_contain_text(f"Tagged 50 generations with {tag}.")
+    assert watched.is_clean()
+
+
+def test_what_is_long_is_opened_piece_by_piece(watched: Watched) -> None:
+    page = watched.page
+    page.goto(f"{page.url}?id=a+long%2Fone%3F")
+    page.locator("tr[data-row] .row-link").click()
+    expect(page.get_by_text("Turn 99.")).to_be_visible()
+    expect(page.get_by_text("Turn 30.")).to_have_count(0)
+
+    page.get_by_role("link", name="Show the next 40 of 72 messages in between").click()
+    expect(page.get_by_text("Turn 30.")).to_have_count(1)
+    page.get_by_role("link", name="Show the next 40 of 72 messages in between").wait_for(state="detached")
+    page.locator(".answer").get_by_role("link", name="Show more").click()
+    expect(page.locator(".answer pre")).to_have_count(2)
+    page.locator(".answer").get_by_role("button", name="Copy this message").click()
+    expect(page.locator(".answer .copy.done")).to_be_visible()
+
+    assert page.evaluate("navigator.clipboard.readText()").endswith("Line 19999\n")
     assert watched.is_clean()
 
 
