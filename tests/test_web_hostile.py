@@ -106,14 +106,14 @@ def test_an_output_of_twenty_megabytes_is_read_piece_by_piece(client: Client, pr
 def test_where_room_is_short_the_answer_and_the_ends_of_the_conversation_have_it(
     client: Client, project: Project
 ) -> None:
-    said = [{"role": "system" if n == 0 else "user", "content": f"message {n:02} {'x' * 9000}"} for n in range(28)]
+    said = [{"role": "system" if n == 0 else "user", "content": f"message {n:02} {'x' * 3000}"} for n in range(28)]
     recorded(project, messages=said, completion="the answer " + "y" * 60_000)
 
     shown = web.text(page(client, project))
 
     assert "the answer yyy" in shown
     for n in (0, 27):
-        assert f"message {n:02} {'x' * 9000}" in shown
+        assert f"message {n:02} {'x' * 3000}" in shown
     assert "Show this message message 05" in shown
 
 
