@@ -8,6 +8,7 @@ from django.contrib.auth import REDIRECT_FIELD_NAME, login, logout
 from django.contrib.auth.forms import AuthenticationForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -37,6 +38,12 @@ def home(request: HttpRequest) -> HttpResponse:
     if not projects:
         return render(request, "sessions/no_project.html")
     return redirect("web:generations", slug=projects[0].slug)
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    """To the icon, for pages that name none: the administration's, and answers that are no pages."""
+    return redirect(static("generations/icon.svg"))
 
 
 @require_safe

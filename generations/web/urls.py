@@ -27,6 +27,7 @@ _generation = f"{_project}/generations/<id:id>"
 
 urlpatterns = [
     path("", sessions.home, name="home"),
+    path("favicon.ico", sessions.favicon, name="favicon"),
     path("login/", sessions.sign_in, name="login"),
     path("logout/", sessions.sign_out, name="logout"),
     path("theme/", sessions.set_theme, name="theme"),
