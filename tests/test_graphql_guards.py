@@ -135,11 +135,12 @@ def test_a_mutation_without_its_scope_or_a_key_changes_nothing(door: Door, name:
     assert everything() == before
 
 
+NAMING_A_ROW = [name for name, (_, text) in MUTATIONS.items() if any(w in text for w in ('"g"', '"s"', '"t"', "$"))]
+
+
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", MUTATIONS)
+@pytest.mark.parametrize("name", NAMING_A_ROW)
 def test_a_mutation_of_another_projects_rows_changes_nothing(door: Door, name: str, call: str) -> None:
-    if not any(word in MUTATIONS[name][1] for word in ('"g"', '"s"', '"t"', "$")):
-        pytest.skip("it names no row")
     other = Door.of("Elsewhere")
     other.key(Scope.ADMIN)
     before = everything(other.project.pk)

@@ -45,8 +45,12 @@ def where(condition: Condition) -> dict[str, Any]:
     if isinstance(condition, Leaf):
         ((_, said),) = filters.to_document(condition).items()
         compared = {op.removeprefix("$"): value for op, value in (said if _is_said(said) else {"eq": said}).items()}
+        if condition.field == "scores":
+            return {"scores": {"some": {"name": {"eq": condition.path[0]}, "value": compared}}}
         inner: Any = compared if not condition.path else [{"path": joined(condition.path), **compared}]
-        for name in reversed(condition.field.split(".")):
+        # What stands in a column of its own is beside `metadata` there, for `metadata` is a list of keys.
+        path = condition.field if condition.path else condition.field.removeprefix("metadata.")
+        for name in reversed(path.split(".")):
             inner = {name: inner}
         return dict(inner)
     if isinstance(condition, And | Or):
