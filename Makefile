@@ -21,7 +21,7 @@ DEV_STAMP := .venv/.installed-dev-$(call hash,requirements.txt requirements-dev.
 help:
 	@echo "make run            start Generations on http://127.0.0.1:8000 (PORT, DATA_DIR, DEMO=1)"
 	@echo "make test           install what the tests need and run all of them (ARGS='-k ingest')"
-	@echo "make check          lint, types, layers, templates, migrations"
+	@echo "make check          lint, types, layers, templates (migrations: tests/test_house.py)"
 	@echo "make test-services  the same tests on PostgreSQL 15 and Redis from Debian"
 	@echo "make format         let ruff and djade rewrite what they can"
 	@echo "make lock           write requirements*.txt anew from pyproject.toml"
@@ -67,7 +67,6 @@ check: $(DEV_STAMP)
 	$(BIN)/lint-imports
 	git ls-files -z 'templates/*.html' | xargs -0 -r $(BIN)/djade --check --target-version 5.2
 	git ls-files -z 'templates/*.html' | xargs -0 -r $(BIN)/djlint --lint --quiet
-	DEBUG=true $(BIN)/python manage.py makemigrations --check --dry-run
 	DEBUG=true $(BIN)/python manage.py check
 
 format: $(DEV_STAMP)
