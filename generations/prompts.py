@@ -6,11 +6,12 @@ import hashlib
 import random
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from generations import records
@@ -73,6 +74,15 @@ def version(grant: Grant, version_id: str) -> PromptVersion | None:
     key = records.uid(grant.project.pk, "prompt_version", version_id)
     row: PromptVersion | None = PromptVersion.objects.in_project(grant.project.pk).filter(uid=key).first()
     return row
+
+
+def names_of(grant: Grant, version_ids: Collection[str]) -> dict[str, tuple[str, int]]:
+    """The prompt's name and the number of each of these versions that the project has, in one query."""
+    uids = [records.uid(grant.project.pk, "prompt_version", id) for id in version_ids]
+    rows = PromptVersion.objects.in_project(grant.project.pk).filter(uid__in=uids)
+    name = Prompt.objects.filter(project=grant.project.pk, pk=OuterRef("prompt_uid")).values("name")[:1]
+    found = rows.annotate(prompt_name=Subquery(name)).values_list("public_id", "prompt_name", "version")
+    return {id: (name, number) for id, name, number in found if name is not None}
 
 
 def drawn(grant: Grant, prompt: Prompt, number: int | None = None) -> PromptVersion | None:

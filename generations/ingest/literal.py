@@ -39,6 +39,8 @@ def step(given: Mapping[str, Any], environment: str | None) -> list[Record]:
     start = moment(given.get("startTime"), "startTime")
     end = moment(given.get("endTime"), "endTime")
     payload = given.get("generation")
+    metadata = _object(given.get("metadata"), "metadata")
+    release = (metadata or {}).get("release")  # where the client's `release` argument arrives
     made = StepRecord(
         id=id,
         type=_step_type(given.get("type")),
@@ -50,8 +52,9 @@ def step(given: Mapping[str, Any], environment: str | None) -> list[Record]:
         ended_at=end,
         error=_error(given.get("error")),
         environment=environment,
+        release=release if isinstance(release, str) else None,
         tags=_tags(given.get("tags")),
-        metadata=_object(given.get("metadata"), "metadata"),
+        metadata=metadata,
         input=given.get("input"),
         output=given.get("output"),
         scores=tuple(score(s, step_id=id) for s in _list(given.get("scores"), "scores")),
@@ -85,6 +88,7 @@ def generation(given: Mapping[str, Any], around: StepRecord) -> GenerationRecord
         started_at=around.started_at,
         ended_at=around.ended_at,
         environment=around.environment,
+        release=around.release,
         provider=_text(given, "provider"),
         model_id=_text(given, "model"),
         error=_error(given.get("error")) or around.error,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from generations import filters
 from generations.filters import BadFilter, Condition
-from generations.models import Participant, Project, Thread
+from generations.models import Participant, Project, Prompt, Thread
+from generations.records import is_uuid
 
 Document = dict[str, Any]
 
@@ -75,8 +77,8 @@ _PATHS: Final[Mapping[str, Mapping[str, str]]] = {
         "error": "error",
         "provider": "model.provider",
         "model": "model.id",
-        "promptLineage": "prompt.name",
-        "promptVersion": "prompt.version",
+        "promptLineage": "promptVersion.name",
+        "promptVersion": "promptVersion.version",
         "duration": "performance.latency",
         "tokenCount": "usage.totalTokens",
         "tags": "tags",
@@ -137,14 +139,28 @@ def _part(project: Project, kind: str, item: Any) -> Document:
         raise BadFilter("field", field, " or ".join(sorted({*_PATHS[kind], *_special(kind)})))
     if kind == "participants" and name == "identifier" and operator == "eq" and isinstance(value, list):
         operator = "in"
+    if field == "promptLineage":
+        value = _lineage_names(project, value)
     if name == "metadata" and path:
         name = f"metadata.{path}"
+        if said in ("eq", "neq") and isinstance(value, str):
+            # The clients compare the text of the JSON: "1" is the number as well as the text.
+            return {name: {"in" if said == "eq" else "nin": [value, *_as_json(value)]}}
     if said in ("is", "nis") and name == "tags":
         # An empty list of tags counts as none to the clients.
         return {name: {"exists": said == "nis"}}
     if name in ("input.content", "output.content") and operator != "contains":
         return _content(name, said, value)
     return _negated(said, {name: _compared(operator, said, value)})
+
+
+def _as_json(text: str) -> list[Any]:
+    """The number or boolean that a text writes; nothing for any other text."""
+    try:
+        read = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return [read] if isinstance(read, bool | int | float) and read == read else []
 
 
 def _special(kind: str) -> tuple[str, ...]:
@@ -190,6 +206,17 @@ def _score(kind: str, operator: str, said: str, value: Any, path: Any) -> Docume
     if kind == "threads":
         return {"or": [{"steps": {"some": {"scores": {"some": inner}}}}, {"scores": {"some": inner}}]}
     return {"scores": {"some": inner}}
+
+
+def _lineage_names(project: Project, value: Any) -> Any:
+    """A lineage is asked for by its name or by its id; generations hold its name."""
+    ids = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str) and is_uuid(one)]
+    names = {
+        str(key): name for key, name in Prompt.objects.filter(project=project, pk__in=ids).values_list("pk", "name")
+    }
+    if isinstance(value, list):
+        return [names.get(str(one), one) for one in value]
+    return names.get(str(value), value)
 
 
 def _users(project: Project, kind: str, said: str, value: Any) -> Document:

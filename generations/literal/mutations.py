@@ -15,12 +15,13 @@ from generations.models import Attachment, Project, Score, Step, Thread
 from generations.records import InvalidRecord, Record
 
 Node = dict[str, Any]
+Item = Record | InvalidRecord
 _WHOLE_STEP: Final = frozenset({"input", "output", "error", "scores", "attachments", "generation"})
 
 
 def store(context: Context, items: Sequence[Record]) -> None:
     """Record all of them; raises InvalidRecord for the first that cannot be."""
-    for receipt in recording.record(context.project, items):
+    for receipt in recording.record(context.project, _with_prompts(context, items)):
         if receipt.state == "rejected":
             raise InvalidRecord(receipt.field or receipt.kind, receipt.id, receipt.reason or "something that can be")
 
@@ -29,21 +30,36 @@ def store(context: Context, items: Sequence[Record]) -> None:
 def ingest(context: Context, batch: Sequence[Mapping[str, Any]]) -> list[Node]:
     """Record a batch of steps in one write and say of each whether it is stored; a bad one fails by itself."""
     context.grant.need(Scope.INGEST)
-    flat: list[Record | InvalidRecord] = []
+    flat: list[Item] = []
     owner: list[int] = []
     for n, given in enumerate(batch):
         try:
-            made: list[Record | InvalidRecord] = [*literal.step(given, context.environment)]
+            made: list[Item] = [*literal.step(given, context.environment)]
         except InvalidRecord as error:
             made = [error]
         flat += made
         owner += [n] * len(made)
     results: list[Node] = [{"ok": True, "message": None} for _ in batch]
-    for receipt in recording.record(context.project, flat):
+    for receipt in recording.record(context.project, _with_prompts(context, flat)):
         if receipt.state == "rejected":
             # Not `ok: false`: the client would send the whole batch again and then drop it, the good ones with it.
             results[owner[receipt.index]] = {"ok": None, "message": receipt.reason}
     return results
+
+
+def _with_prompts(context: Context, items: Sequence[Item]) -> list[Item]:
+    """The records, with the name and number of the prompts whose ids their generations name."""
+    ids = {i.prompt_version_id for i in items if isinstance(i, records.GenerationRecord) and i.prompt_version_id}
+    if not ids:
+        return list(items)
+    known = prompts.names_of(context.grant, ids)
+    named: list[Item] = []
+    for item in items:
+        if isinstance(item, records.GenerationRecord) and item.prompt_version_id in known:
+            name, number = known[item.prompt_version_id]
+            item = records.revised(item, prompt_name=name, prompt_version=number)
+        named.append(item)
+    return named
 
 
 def ingest_step(_: Any, info: Info, **given: Any) -> Node:

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, SelectionSetNode
 
-from generations import paging, prompts, records
+from generations import filters, paging, prompts, records
 from generations.access import Scope
-from generations.literal import filtering, nodes
+from generations.literal import filtering, nodes, ordering
 from generations.literal.loading import (
     Context,
     generation_nodes,
@@ -53,15 +53,13 @@ def connection(info: Info, kind: str, given: Mapping[str, Any], shape: Any, fiel
     condition = filtering.condition(context.project, kind, given.get("filters"))
     order = filtering.order(kind, given.get("orderBy"))
     first = given.get("first") or given.get("last") or DEFAULT_FIRST
-    found = paging.page(
-        kind,
-        context.project.pk,
-        condition,
-        order=order,
-        after=given.get("after") or None,
-        before=given.get("before") or None,
-        limit=max(1, min(int(first), MAX_FIRST)),
-    )
+    limit = max(1, min(int(first), MAX_FIRST))
+    after, before = given.get("after") or None, given.get("before") or None
+    if order is not None and filters.field(kind, order.removeprefix("-")).column is None:
+        reckoned = ordering.page(kind, context.project.pk, condition, order=order, after=after, limit=limit)
+        found: paging.Page | ordering.Page = reckoned
+    else:
+        found = paging.page(kind, context.project.pk, condition, order=order, after=after, before=before, limit=limit)
     total = paging.count(kind, context.project.pk, condition).value if "totalCount" in fields else None
     return nodes.connection(
         shape(context, found.rows, fields),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from generations.filters.declaring import event_id, keys, text, time
+from generations.filters.declaring import event_id, keys, number, text, time
 from generations.filters.fields import Catalogue, Relation
+from generations.filters.totals import THREADS_OF_PARTICIPANT, TOKENS_OF_PARTICIPANT
 from generations.models import Participant
 
 CATALOGUE = Catalogue(
@@ -18,6 +19,8 @@ CATALOGUE = Catalogue(
         keys("metadata", "metadata", "metadata", "What else the application said of them."),
         time("createdAt", "created_at", "first sight", "When they were first seen.", "firstSeen"),
         time("lastSeen", "last_seen_at", "last sight", "When they were last seen.", "lastSeenAt"),
+        number("threadCount", THREADS_OF_PARTICIPANT, "number of threads", "How many threads are theirs."),
+        number("usage.totalTokens", TOKENS_OF_PARTICIPANT, "total tokens", "Tokens of their threads.", "tokenCount"),
     ),
     relations=(
         Relation(

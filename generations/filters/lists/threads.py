@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from generations.filters.declaring import event_id, keys, score_values, tags, text, time
+from generations.filters.declaring import event_id, keys, number, score_values, tags, text, time
 from generations.filters.fields import Catalogue, Relation
+from generations.filters.totals import SECONDS_OF_THREAD, TOKENS_OF_THREAD
 from generations.models import Thread
 
 CATALOGUE = Catalogue(
@@ -22,6 +23,14 @@ CATALOGUE = Catalogue(
         time("startedAt", "started_at", "start", "When it began.", "timestamp", "startTime"),
         time("lastActivity", "last_activity_at", "last activity", "When something last happened.", "lastActivityAt"),
         time("createdAt", "created_at", "recording", "When it was first recorded."),
+        number("usage.totalTokens", TOKENS_OF_THREAD, "total tokens", "Tokens of all its generations.", "tokenCount"),
+        number(
+            "performance.duration",
+            SECONDS_OF_THREAD,
+            "duration",
+            "Seconds from its first step to its last.",
+            "duration",
+        ),
         score_values("thread_id", "thread"),
     ),
     relations=(
