@@ -1,4 +1,4 @@
-"""A database for a benchmark: an embedded PostgreSQL in a folder that is thrown away, or the one of DATABASE_URL."""
+"""Databases for a benchmark: on an embedded PostgreSQL that is thrown away, or on the server of DATABASE_URL."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 
 @contextmanager
-def database() -> Iterator[None]:
-    """Django, set up on a database with all tables and nothing in them. Durable, as in production."""
+def databases(*names: str) -> Iterator[list[Callable[[], None]]]:
+    """Databases with all tables and nothing in them, dropped at the end; each is called to turn to it.
+
+    Durable, as in production. The first one is turned to already.
+    """
     from generations.management import embedded
 
     folder = Path(tempfile.mkdtemp(prefix="generations-bench-"))
@@ -31,22 +36,49 @@ def database() -> Iterator[None]:
             os.environ["DATABASE_URL"] = server.url
 
         import django
-        from django.core.management import call_command
 
         django.setup()
-        call_command("migrate", verbosity=0)
-        yield
+        with _databases([f"bench_{name}_{os.getpid()}" for name in names]) as made:
+            yield made
     finally:
         if server is not None:
-            from django.db import connections
-
-            for connection in connections.all():
-                connection.close()
-                pool = getattr(connection, "pool", None)
-                if pool is not None:
-                    pool.close()
             server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _databases(names: list[str]) -> Iterator[list[Callable[[], None]]]:
+    from django.core.management import call_command
+    from django.db import connections
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    server: Any = connections["default"]
+    made: list[BaseDatabaseWrapper] = []
+
+    def use(wrapper: BaseDatabaseWrapper) -> None:
+        # What Django calls the default connection, everything of ours talks to.
+        connections["default"] = wrapper
+
+    try:
+        for name in names:
+            with server.cursor() as cursor:
+                cursor.execute(f'CREATE DATABASE "{name}"')
+            wrapper = server.copy()
+            wrapper.settings_dict["NAME"] = name
+            wrapper.settings_dict["OPTIONS"].pop("pool", None)
+            made.append(wrapper)
+            use(wrapper)
+            call_command("migrate", verbosity=0)
+        use(made[0])
+        yield [partial(use, wrapper) for wrapper in made]
+    finally:
+        use(server)
+        for wrapper in made:
+            wrapper.close()
+            with server.cursor() as cursor:
+                cursor.execute(f'DROP DATABASE "{wrapper.settings_dict["NAME"]}" WITH (FORCE)')
+        server.close()
+        server.close_pool()
 
 
 def machine() -> str:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.database import database, machine
+from bench.database import databases, machine
 
 if TYPE_CHECKING:
     from generations.models import Project
@@ -54,7 +54,7 @@ def main() -> None:
     arguments.add_argument("--batches", default="1,10,100,1000")
     arguments.add_argument("--profile", action="store_true", help="also say where the time of the largest batches goes")
     asked = arguments.parse_args()
-    with database():
+    with databases("ingest"):
         from generations import access
 
         project = access.create_project("Bench")

@@ -2,9 +2,9 @@
 
     python bench/list.py [--rows 1000000] [--times 40]
 
-A project is filled, measured, grown into its past at the same number of calls a day, and measured again. Times are the
+Two databases beside each other, with the same number of calls a day: the larger one has the longer past. Times are the
 server's: the answer of a door from its first middleware to its last byte, or of a function, in one process with one
-connection; p50 and p95 of so many rounds of all questions, after three rounds that warm up.
+connection; p50 and p95 of so many rounds of all questions, each to both in turn, after three rounds that warm up.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.database import database, machine
+from bench.database import databases, machine
 
 if TYPE_CHECKING:
     from django.test import Client
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from generations.access import Grant
 
 Ask = Callable[[random.Random], object]
-Times = dict[str, tuple[float, float]]
 WARM_UP = 3
 MOST_SECONDS = 15.0
 """Of measuring one question: those that take seconds are asked less often."""
@@ -42,42 +41,58 @@ def main() -> None:
     arguments.add_argument("--times", type=int, default=40)
     asked = arguments.parse_args()
     began = time.perf_counter()
-    with database():
+    with databases("few", "many") as (few, many):
+        from bench.filling import FIRST
+
+        print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}  {machine()}\n", flush=True)
+        measured = _measure([_Side(few, FIRST), _Side(many, asked.rows)], asked.times)
+    print(f"| ms | {FIRST:,}: p50 | p95 | {asked.rows:,}: p50 | p95 | p50 ratio |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, ((few50, few95), (many50, many95)) in measured.items():
+        print(f"| {name} | {few50:.1f} | {few95:.1f} | {many50:.1f} | {many95:.1f} | {many50 / few50:.1f} |")
+    print(f"\n{time.perf_counter() - began:.0f} s in all")
+
+
+class _Side:
+    """A project of so many calls in a database of its own, and the questions to it."""
+
+    def __init__(self, use: Callable[[], None], number: int) -> None:
         from bench import filling
         from generations import access
         from generations.models import User
 
+        use()
+        self.use = use
         owner = User.objects.create_superuser("bench")
         grant = access.by_user(owner, access.create_project("Bench", owner).slug)
-        print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}  {machine()}")
         filling.record_first(grant.project)
-        few = _measure(grant, filling.FIRST, asked.times)
-        print(f"Growing to {asked.rows:,} calls", flush=True)
-        filling.grow(grant.project, asked.rows)
-        print(f"  after {time.perf_counter() - began:.0f} s", flush=True)
-        many = _measure(grant, asked.rows, asked.times)
-    print(f"\n| ms | {filling.FIRST:,}: p50 | p95 | {asked.rows:,}: p50 | p95 | p50 ratio |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for name, (p50, p95) in few.items():
-        now50, now95 = many[name]
-        print(f"| {name} | {p50:.1f} | {p95:.1f} | {now50:.1f} | {now95:.1f} | {now50 / p50:.1f} |")
-    print(f"\n{time.perf_counter() - began:.0f} s in all")
+        filling.grow(grant.project, number)
+        self.questions = _questions(grant, number)
+        self.chances = {name: random.Random(name) for name in self.questions}
+
+    def ask(self, name: str) -> float:
+        """Ask once; how many seconds the answer took."""
+        self.use()
+        began = time.perf_counter()
+        self.questions[name](self.chances[name])
+        return time.perf_counter() - began
 
 
-def _measure(grant: Grant, number: int, times: int) -> Times:
-    """Each question in turn, so many rounds of them: what else the machine does meets all of them alike."""
-    questions = _questions(grant, number)
-    chances = {name: random.Random(name) for name in questions}
-    measured: dict[str, list[float]] = {name: [] for name in questions}
+def _measure(sides: list[_Side], times: int) -> dict[str, list[tuple[float, float]]]:
+    """p50 and p95 of each question to each side.
+
+    Both are asked in turn, in rounds of all questions: what else the machine does meets all of them alike.
+    """
+    seconds: dict[str, list[list[float]]] = {name: [[] for _ in sides] for name in sides[0].questions}
     for turn in range(WARM_UP + times):
-        for name, ask in questions.items():
-            if sum(measured[name]) > MOST_SECONDS:
+        for name, measured in seconds.items():
+            if sum(map(sum, measured)) > MOST_SECONDS:
                 continue
-            began = time.perf_counter()
-            ask(chances[name])
-            if turn >= WARM_UP:
-                measured[name].append(time.perf_counter() - began)
-    return {name: _p50_p95(seconds) for name, seconds in measured.items()}
+            for side, times_of_side in zip(sides, measured, strict=True):
+                took = side.ask(name)
+                if turn >= WARM_UP:
+                    times_of_side.append(took)
+    return {name: [_p50_p95(one) for one in measured] for name, measured in seconds.items()}
 
 
 def _p50_p95(seconds: list[float]) -> tuple[float, float]:
