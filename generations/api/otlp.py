@@ -1,0 +1,216 @@
+"""`/v1/traces` and `/v1/logs`: OTLP over HTTP, in protobuf or JSON, answered in the encoding that was sent."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import unquote
+
+import orjson
+from django.db import DataError, InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.views.decorators.csrf import csrf_exempt
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from generations import access
+from generations.access import Grant, Scope
+from generations.api import otlp_joining, receive
+from generations.api.errors import RETRY_AFTER, Refused
+from generations.ingest.otlp import decode, logs, spans
+from generations.models import IngestReject
+from generations.records import InvalidRecord
+
+PROTOBUF: Final = "application/x-protobuf"
+JSON: Final = "application/json"
+MAX_KEPT: Final = 1 << 20
+"""Bytes of a body that are kept beside what was refused in it."""
+MAX_REJECTS: Final = 20
+"""Refusals of one request that are kept, and whose reasons are told."""
+_CODES: Final = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 413: 8, 415: 3, 503: 14}
+"""Codes of google.rpc.Status by status of HTTP."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signal:
+    """One of the two kinds of bodies: how each is read, stored and answered."""
+
+    door: str
+    of_protobuf: Callable[[bytes], Sequence[Any]]
+    of_json: Callable[[bytes], Sequence[Any]]
+    write: Callable[[Grant, Sequence[Any]], list[tuple[int | None, str | None, str]]]
+    answer: Any
+    count: tuple[str, str]
+
+
+def _write_spans(grant: Grant, items: Sequence[Any]) -> list[tuple[int | None, str | None, str]]:
+    """(place, id, reason) of each span that was refused."""
+    refused: list[tuple[int | None, str | None, str]] = [
+        (n, None, str(item)) for n, item in enumerate(items) if isinstance(item, InvalidRecord)
+    ]
+    told = [spans.told(item) for item in items if not isinstance(item, InvalidRecord)]
+    if not told:
+        return refused
+    place = {item.id: n for n, item in enumerate(items) if not isinstance(item, InvalidRecord)}
+    seen: set[str] = set()
+    for id, reason in otlp_joining.write_spans(grant.project, told):
+        if id not in seen:
+            seen.add(id)
+            refused.append((place.get(id), id, reason))
+    return refused
+
+
+def _write_logs(grant: Grant, items: Sequence[Any]) -> list[tuple[int | None, str | None, str]]:
+    refused: list[tuple[int | None, str | None, str]] = [
+        (n, None, str(item)) for n, item in enumerate(items) if isinstance(item, InvalidRecord)
+    ]
+    found = logs.records_of(items)
+    if not found:
+        return refused
+    return refused + [(None, None, reason) for reason in otlp_joining.write_logs(grant.project, found)]
+
+
+_TRACES: Final = _Signal(
+    "otlp.traces",
+    decode.spans_of_protobuf,
+    decode.spans_of_json,
+    _write_spans,
+    ExportTraceServiceResponse,
+    ("rejected_spans", "rejectedSpans"),
+)
+_LOGS: Final = _Signal(
+    "otlp.logs",
+    decode.logs_of_protobuf,
+    decode.logs_of_json,
+    _write_logs,
+    ExportLogsServiceResponse,
+    ("rejected_log_records", "rejectedLogRecords"),
+)
+
+
+@csrf_exempt
+def traces(request: HttpRequest) -> HttpResponse:
+    """Take spans in."""
+    return _take(request, _TRACES)
+
+
+@csrf_exempt
+def log_records(request: HttpRequest) -> HttpResponse:
+    """Take log events in."""
+    return _take(request, _LOGS)
+
+
+@csrf_exempt
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Take metrics, and do nothing with them: exporters that send all three signals would complain otherwise."""
+    kind = _encoding(request)
+    return HttpResponse(b"{}" if kind == JSON else b"", content_type=kind)
+
+
+def _take(request: HttpRequest, signal: _Signal) -> HttpResponse:
+    kind = _encoding(request)
+    try:
+        if request.method != "POST":
+            raise Refused(405, "method_not_allowed", "Send a POST.", headers={"Allow": "POST"})
+        grant = _grant(request)
+        if (request.content_type or "").lower() not in (PROTOBUF, "application/protobuf", JSON):
+            said = (request.content_type or "")[:80]
+            raise Refused(
+                415, "unsupported_type", f"The content type {said!r} is not read here; send {PROTOBUF} or {JSON}."
+            )
+        body = receive.body(request)
+        try:
+            items = (signal.of_json if kind == JSON else signal.of_protobuf)(body)
+        except decode.Undecodable as error:
+            _keep(grant, signal, body, [(None, None, str(error))])
+            raise Refused(400, "malformed", str(error)) from None
+        refused = signal.write(grant, items) if items else []
+        if refused:
+            _keep(grant, signal, body, refused)
+        return _accepted(kind, signal, refused)
+    except access.NotAuthenticated as error:
+        return _refusal(kind, 401, str(error), {"WWW-Authenticate": 'Bearer realm="generations"'})
+    except access.NotAllowed as error:
+        return _refusal(kind, 403, str(error))
+    except Refused as error:
+        return _refusal(kind, error.status, error.message, dict(error.headers or {}))
+    except UnreadablePostError:
+        return _refusal(kind, 400, "The body broke off before its end.")
+    except RecursionError:
+        return _refusal(kind, 400, "The body is nested too deep.")
+    except DataError as error:
+        return _refusal(kind, 400, f"The database refuses a value: {str(error).splitlines()[0]}")
+    except (OperationalError, InterfaceError) as error:
+        log.error("The database does not answer: %s", error)
+        # 503 and not 429: older exporters drop what is answered with 429.
+        return _refusal(kind, 503, "The database does not answer. Try again in a moment.", {"Retry-After": RETRY_AFTER})
+
+
+def _encoding(request: HttpRequest) -> str:
+    """The encoding of the answer: the request's, and JSON for what is neither."""
+    return PROTOBUF if "protobuf" in (request.content_type or "").lower() else JSON
+
+
+def _grant(request: HttpRequest) -> Grant:
+    """The grant of a key sent as Bearer (its blank perhaps as %20), Basic (public id and key) or x-api-key."""
+    header = unquote(request.headers.get("Authorization", "")).strip()
+    scheme, _, rest = header.partition(" ")
+    key = request.headers.get("x-api-key")
+    if scheme.lower() == "basic" and rest:
+        try:
+            public, _, secret = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
+        except ValueError:
+            raise access.NotAuthenticated("The Basic credentials are not base64 of public-id:key.") from None
+        if secret:
+            return access.by_key(secret, public_id=public or None).need(Scope.INGEST)
+        return access.by_key(public).need(Scope.INGEST)
+    token = rest.strip() if scheme.lower() == "bearer" else header
+    return access.by_key(token or key).need(Scope.INGEST)
+
+
+def _keep(grant: Grant, signal: _Signal, body: bytes, refused: Sequence[tuple[int | None, str | None, str]]) -> None:
+    """Note what was refused, with the body beside the first of it."""
+    IngestReject.objects.bulk_create(
+        IngestReject(
+            project=grant.project,
+            door=signal.door,
+            reason=reason.replace("\0", ""),
+            index=place,
+            record_id=id,
+            body=body[:MAX_KEPT] if not n else None,
+        )
+        for n, (place, id, reason) in enumerate(refused[:MAX_REJECTS])
+    )
+
+
+def _accepted(kind: str, signal: _Signal, refused: Sequence[tuple[int | None, str | None, str]]) -> HttpResponse:
+    answer = signal.answer()
+    snake, camel = signal.count
+    message = "; ".join(dict.fromkeys(reason for _, _, reason in refused[:MAX_REJECTS]))[:4_000]
+    if kind == JSON:
+        told = {"partialSuccess": {camel: str(len(refused)), "errorMessage": message}} if refused else {}
+        return HttpResponse(orjson.dumps(told), content_type=JSON)
+    if refused:
+        setattr(answer.partial_success, snake, len(refused))
+        answer.partial_success.error_message = message.encode("utf-8", "replace").decode()
+    return HttpResponse(answer.SerializeToString(), content_type=PROTOBUF)
+
+
+def _refusal(kind: str, status: int, message: str, headers: dict[str, str] | None = None) -> HttpResponse:
+    """A google.rpc.Status, as OTLP asks for."""
+    code = _CODES.get(status, 2)
+    if kind == JSON:
+        content = orjson.dumps({"code": code, "message": message})
+    else:
+        text = message.encode("utf-8", "replace")[:4_000]
+        content = bytes([0x08, code, 0x12]) + _varint(len(text)) + text
+    return HttpResponse(content, status=status, content_type=kind, headers=headers)
+
+
+def _varint(number: int) -> bytes:
+    return bytes([number]) if number < 128 else bytes([number & 0x7F | 0x80, number >> 7])

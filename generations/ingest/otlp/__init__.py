@@ -1,0 +1,1 @@
+"""OpenTelemetry's spans and log events, in whichever dialect of attributes, as records."""

@@ -1,0 +1,273 @@
+"""What a model call was sent and what came back, read from whichever attributes hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from generations.ingest import openai
+from generations.ingest.otlp import messages
+from generations.ingest.otlp.messages import loaded
+from generations.records import Alternative, InvalidRecord, Json
+
+Fields = dict[str, Any]
+Attributes = Mapping[str, Json]
+
+_RAW = (
+    ("input.value", "output.value"),
+    ("mlflow.spanInputs", "mlflow.spanOutputs"),
+    ("gen_ai.prompt", "gen_ai.completion"),
+    ("request_data", "response_data"),
+)
+"""Pairs of attributes with a whole request and a whole response of a provider, as JSON."""
+
+
+def read(attributes: Attributes, kind: str, choices: int | None) -> Fields:
+    """The content of a call of type `kind`; `choices` is how many answers were asked for, where that is known.
+
+    The dialects are read from the most particular to the least; a field that one lacks is filled from the next.
+    """
+    fields: Fields = {}
+    has_old = any(name.startswith(("gen_ai.prompt.", "gen_ai.completion.")) for name in attributes)
+    has_openinference = any(name.startswith(("llm.", "embedding.")) for name in attributes)
+    if "langfuse.observation.input" in attributes or "langfuse.observation.output" in attributes:
+        _fill(fields, _langfuse(attributes, kind, choices))
+    if any(name in attributes for name in ("gen_ai.input.messages", "gen_ai.output.messages")):
+        _fill(fields, _genai(attributes, kind, choices))
+    elif system := messages.system(attributes.get("gen_ai.system_instructions")):
+        fields.setdefault("messages", system)
+    if has_openinference:
+        _fill(fields, _openinference(attributes, kind, choices))
+    if has_old:
+        _fill(fields, _traceloop(attributes, kind, choices))
+    if any(name.startswith("ai.") for name in attributes):
+        _fill(fields, _vercel(attributes, kind))
+    for asked, answered in _RAW:
+        if asked in attributes or answered in attributes:
+            _fill(fields, raw(loaded(attributes.get(asked)), loaded(attributes.get(answered)), kind))
+    if kind == "embedding":
+        fields.pop("output", None)  # vectors of thousands of numbers that nobody reads
+        for name in ("message_completion", "completion"):
+            fields.pop(name, None)
+    return fields
+
+
+def _fill(fields: Fields, more: Fields) -> None:
+    has_input = any(name in fields for name in ("messages", "prompt", "input"))
+    has_output = any(name in fields for name in ("message_completion", "completion", "output"))
+    for name, value in more.items():
+        if value is None or name in fields:
+            continue
+        if has_input and name in ("messages", "prompt", "input"):
+            continue
+        if has_output and name in ("message_completion", "completion", "output", "alternatives"):
+            continue
+        fields[name] = value
+
+
+# ------------------------------------------------------------------------------------------------------------- dialects
+def _genai(attributes: Attributes, kind: str, choices: int | None) -> Fields:
+    asked = [
+        *messages.system(attributes.get("gen_ai.system_instructions")),
+        *messages.conversation(attributes.get("gen_ai.input.messages")),
+    ]
+    given = loaded(attributes.get("gen_ai.output.messages"))
+    if isinstance(given, str):
+        given = [{"role": "assistant", "content": given}] if given else []
+    if isinstance(given, Mapping):
+        given = [given]
+    fields = asked_fields(asked, kind)
+    listed = given if isinstance(given, list) else []
+    reasons = [messages.finish_reason(m.get("finish_reason")) if isinstance(m, Mapping) else None for m in listed]
+    is_choices = len(listed) > 1 and (choices is None or choices > 1) and (choices is not None or all(reasons))
+    return fields | answered(listed, kind, is_choices)
+
+
+def _openinference(attributes: Attributes, kind: str, choices: int | None) -> Fields:
+    fields: Fields = {}
+    if asked := messages.flattened(attributes, "llm.input_messages."):
+        fields["messages"] = messages.conversation(asked)
+    elif prompts := messages.flattened(attributes, "llm.prompts."):
+        texts = [_deep(p, "prompt", "text") for p in prompts]
+        fields["prompt" if len(texts) == 1 else "input"] = texts[0] if len(texts) == 1 else texts
+    elif embedded := messages.flattened(attributes, "embedding.embeddings."):
+        texts = [_deep(e, "embedding", "text") for e in embedded]
+        fields["prompt" if len(texts) == 1 else "input"] = texts[0] if len(texts) == 1 else texts
+    given = messages.flattened(attributes, "llm.output_messages.")
+    if not given and (
+        texts := [_deep(c, "completion", "text") for c in messages.flattened(attributes, "llm.choices.")]
+    ):
+        given = [{"role": "assistant", "content": text} for text in texts]
+        choices = len(texts)
+    fields |= answered(given, kind, (choices or 1) > 1)
+    if tools := messages.flattened(attributes, "llm.tools."):
+        fields["tools"] = messages.tools(tools)
+    return fields
+
+
+def _traceloop(attributes: Attributes, kind: str, choices: int | None) -> Fields:
+    fields: Fields = {}
+    asked = messages.flattened(attributes, "gen_ai.prompt.")
+    if asked and all(isinstance(one, Mapping) for one in asked):
+        if kind == "completion":
+            fields["prompt"] = asked[0].get("user", asked[0].get("content"))
+        elif kind == "embedding":
+            texts = [one.get("content") for one in asked]
+            fields["prompt" if len(texts) == 1 else "input"] = texts[0] if len(texts) == 1 else texts
+        else:
+            fields["messages"] = messages.conversation([{"role": "user", **one} for one in asked])
+    given = messages.flattened(attributes, "gen_ai.completion.")
+    fields |= answered(given, kind, len(given) > 1)
+    if functions := messages.flattened(attributes, "llm.request.functions."):
+        fields["tools"] = messages.tools(functions)
+    return fields
+
+
+def _langfuse(attributes: Attributes, kind: str, choices: int | None) -> Fields:
+    asked = loaded(attributes.get("langfuse.observation.input"))
+    given = loaded(attributes.get("langfuse.observation.output"))
+    fields: Fields = {}
+    if isinstance(asked, Mapping) and isinstance(asked.get("messages"), list):
+        fields["tools"] = messages.tools(asked.get("tools"))
+        asked = asked["messages"]
+    if _is_messages(asked):
+        fields |= asked_fields(messages.conversation(asked), kind)
+    elif isinstance(asked, str):
+        fields["prompt"] = asked
+    elif asked is not None:
+        fields["input"] = asked
+    if isinstance(given, Mapping) and "role" in given:
+        fields |= answered([given], kind, False)
+    elif _is_messages(given):
+        fields |= answered(given, kind, (choices or 1) > 1)
+    elif isinstance(given, list) and given and all(isinstance(g, Mapping) and "type" in g for g in given):
+        fields["message_completion"] = openai._answer(given)
+    elif isinstance(given, str):
+        fields["completion" if "prompt" in fields or not fields.get("messages") else "message_completion"] = (
+            given if "prompt" in fields or not fields.get("messages") else {"role": "assistant", "content": given}
+        )
+    elif given is not None:
+        fields["output"] = given
+    return fields
+
+
+def _vercel(attributes: Attributes, kind: str) -> Fields:
+    fields: Fields = {}
+    if "ai.prompt.messages" in attributes:
+        fields["messages"] = messages.conversation(attributes["ai.prompt.messages"])
+    elif "ai.prompt" in attributes:
+        asked = loaded(attributes["ai.prompt"])
+        if isinstance(asked, Mapping):
+            fields["messages"] = [
+                *messages.system(asked.get("system")),
+                *messages.conversation(asked.get("messages", asked.get("prompt"))),
+            ]
+        else:
+            fields["prompt"] = attributes["ai.prompt"]
+    elif kind == "embedding" and (values := attributes.get("ai.values", attributes.get("ai.value"))) is not None:
+        texts = [loaded(v) for v in values] if isinstance(values, list) else [loaded(values)]
+        fields["prompt" if len(texts) == 1 else "input"] = texts[0] if len(texts) == 1 else texts
+    text = attributes.get("ai.response.text", attributes.get("ai.response.object"))
+    calls = loaded(attributes.get("ai.response.toolCalls"))
+    if text is not None or calls:
+        answer: dict[str, Json] = {"role": "assistant", "content": text or None}
+        if isinstance(calls, list) and calls:
+            answer["tool_calls"] = [messages.call(one) for one in calls]
+        if reasoning := attributes.get("ai.response.reasoning"):
+            answer["reasoning"] = reasoning
+        fields["message_completion"] = answer
+    return fields
+
+
+def raw(asked: Json, given: Json, kind: str) -> Fields:
+    """The content, answers and settings in a provider's own request and response, as far as they are understood."""
+    request = asked if isinstance(asked, Mapping) else {}
+    response = given if isinstance(given, Mapping) else {}
+    shape = openai.shape_of(request, response)
+    if isinstance(request.get("contents"), list):
+        return asked_fields(messages.conversation(request["contents"]), kind)
+    if shape is not None:
+        try:
+            found = openai.generation(shape, request, response)
+        except InvalidRecord:
+            found = {}
+        names = (
+            *("messages", "prompt", "input", "message_completion", "completion", "alternatives", "tools", "logprobs"),
+            *("response_id", "finish_reason", "response_attributes", "user_id"),
+        )
+        fields = {name: found[name] for name in names if found.get(name) is not None}
+        if fields:
+            if shape == "openai.responses":
+                fields.pop("finish_reason", None)  # the status of the whole answer is no reason
+                fields["messages"] = messages.conversation(fields.get("messages") or []) or None
+            return fields
+    fields = {}
+    if _is_messages(asked):
+        fields |= asked_fields(messages.conversation(asked), kind)
+    elif isinstance(asked, str):
+        if kind == "completion":
+            fields["prompt"] = asked
+        else:
+            fields["messages"] = messages.conversation([asked])
+    elif asked is not None:
+        fields["input"] = asked
+    if _is_messages(given) or (isinstance(given, Mapping) and "role" in given):
+        fields |= answered(given if isinstance(given, list) else [given], kind, False)
+    elif isinstance(given, str):
+        fields |= answered([{"role": "assistant", "content": given}], kind, False)
+    elif given is not None:
+        fields["output"] = given
+    return fields
+
+
+# ------------------------------------------------------------------------------------------------------------- answers
+def asked_fields(asked: Sequence[Json], kind: str) -> Fields:
+    """Messages as what a call of this type keeps: a completion's are its prompt, an embedding's its texts."""
+    if not asked:
+        return {}
+    if kind not in ("completion", "embedding"):
+        return {"messages": list(asked)}
+    texts = [m.get("content") if isinstance(m, Mapping) else m for m in asked]
+    return {"prompt": texts[0]} if len(texts) == 1 and isinstance(texts[0], str) else {"input": texts}
+
+
+def answered(given: Sequence[Json], kind: str, is_choices: bool) -> Fields:
+    """Answers as the first of them and its alternatives, or as items of one answer."""
+    answers = [(one, whole) for one in given for whole in messages.message(one)[:1]]
+    if not answers:
+        return {}
+    fields: Fields = {}
+    reasons = [
+        messages.finish_reason(one.get("finish_reason")) if isinstance(one, Mapping) else None for one, _ in answers
+    ]
+    if reasons[0]:
+        fields["finish_reason"] = reasons[0]
+    is_text = kind == "completion"
+    if is_choices and len(answers) > 1:
+        first, *others = [whole for _, whole in answers]
+        fields["alternatives"] = tuple(
+            Alternative(index=n, content=one.get("content") if is_text else one, finish_reason=reasons[n + 1])
+            for n, one in enumerate(others)
+        )
+    else:
+        first = answers[0][1] if len(answers) == 1 else messages.joined(whole for _, whole in answers)
+    if is_text and isinstance(first.get("content"), str):
+        fields["completion"] = first["content"]
+    else:
+        fields["message_completion"] = first
+    return fields
+
+
+def _is_messages(value: Json) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(m, Mapping) and ("role" in m or "type" in m) for m in value)
+        and any("role" in m for m in value)
+    )
+
+
+def _deep(node: Json, *path: str) -> Json:
+    for name in path:
+        node = node.get(name) if isinstance(node, Mapping) else None
+    return node

@@ -1,0 +1,233 @@
+"""Messages of each dialect in the one shape that is stored: OpenAI's, with reasoning as a field of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import orjson
+
+from generations.reading import compact
+from generations.records import Json
+
+_SAME_REASON: Final = {"tool_call": "tool_calls", "tool-calls": "tool_calls", "tool_use": "tool_calls"}
+
+
+def loaded(value: Json) -> Json:
+    """The JSON in a text, or the value as it is."""
+    if isinstance(value, str) and value[:1] in tuple('[{"-0123456789tfn'):
+        try:
+            return orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return value
+    return value
+
+
+def finish_reason(value: Json) -> str | None:
+    """The first reason of a text, a list or a list in JSON, with the spellings of a call of tools made one."""
+    value = loaded(value)
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return _SAME_REASON.get(value, value) or None if isinstance(value, str) else None
+
+
+def conversation(value: Json) -> list[Json]:
+    """A list of messages out of a list, a single message or a text; results of tools become messages of their own."""
+    value = loaded(value)
+    if isinstance(value, str):
+        return [{"role": "user", "content": value}] if value else []
+    if isinstance(value, Mapping):
+        value = [value]
+    if not isinstance(value, list):
+        return []
+    return [whole for one in value for whole in message(one)]
+
+
+def system(value: Json) -> list[Json]:
+    """Instructions as a message of the system: parts, JSON of parts, or a text."""
+    value = loaded(value)
+    if isinstance(value, str):
+        return [{"role": "system", "content": value}] if value else []
+    parts = value if isinstance(value, list) else [value] if isinstance(value, Mapping) else []
+    return message({"role": "system", "parts": parts}) if parts else []
+
+
+def message(given: Json) -> list[Json]:
+    """One message of any dialect, as one or, where it holds results of several tools, more."""
+    if isinstance(given, str):
+        return [{"role": "user", "content": given}]
+    if not isinstance(given, Mapping):
+        return []
+    inner = given.get("message")
+    if isinstance(inner, Mapping) and "role" not in given and "content" not in given:
+        given = {**given, **inner}  # OpenInference, and old choice events
+    parts = given.get("parts", given.get("contents"))
+    content = loaded(given.get("content")) if isinstance(given.get("content"), str) else given.get("content")
+    if not isinstance(parts, list):
+        # A text may be JSON that somebody said; only a list of typed parts is taken for parts.
+        if isinstance(content, list) and content and all(isinstance(p, Mapping) and "type" in p for p in content):
+            parts = content
+        elif isinstance(given.get("content"), str):
+            content = given["content"]
+    role = str(given.get("role") or "assistant")
+    made: dict[str, Json] = {"role": role}
+    for name in ("name", "tool_call_id", "reasoning", "refusal", "audio", "annotations", "function_call"):
+        if given.get(name) not in (None, "", [], {}):
+            made[name] = given[name]
+    results: list[Json] = []
+    calls = [call(one) for one in _listed(given.get("tool_calls", given.get("toolCalls")))]
+    if not isinstance(parts, list):
+        made["content"] = content
+    else:
+        shown, reasoning = [], []
+        for part in parts:
+            if isinstance(part, Mapping) and isinstance(part.get("message_content"), Mapping):
+                part = part["message_content"]
+            kind = part.get("type") if isinstance(part, Mapping) else None
+            if kind in ("tool_call", "tool-call", "tool_use"):
+                one = call(part)
+                if one["id"] is None or one["id"] not in [c["id"] for c in calls]:
+                    calls.append(one)
+            elif kind in ("tool_call_response", "tool-result", "tool_result"):
+                results.append(_result(part))
+            elif kind in ("reasoning", "thinking"):
+                reasoning.append(str(part.get("content", part.get("text", part.get("thinking"))) or ""))
+            else:
+                shown.append(content_part(part))
+        texts = [p["text"] for p in shown if isinstance(p, dict) and set(p) == {"type", "text"} and p["type"] == "text"]
+        made["content"] = (texts[0] if len(shown) == len(texts) == 1 else shown) if shown else None
+        if any(reasoning):
+            made["reasoning"] = "\n".join(filter(None, reasoning))
+    if calls:
+        made["tool_calls"] = calls
+    if results and made.get("content") is None and not calls:
+        return results
+    return [made, *results]
+
+
+def call(given: Json) -> dict[str, Json]:
+    """A call of a tool, with its arguments as text."""
+    given = loaded(given)
+    if not isinstance(given, Mapping):
+        return {"id": None, "type": "function", "function": {"name": None, "arguments": str(given)}}
+    given = given.get("tool_call", given)
+    function = given.get("function") if isinstance(given.get("function"), Mapping) else given
+    arguments = next((function[n] for n in ("arguments", "input", "args") if function.get(n) is not None), None)
+    name = function.get("name", function.get("toolName"))
+    return {
+        "id": given.get("id", given.get("toolCallId")),
+        "type": "function",
+        "function": {"name": name, "arguments": arguments if isinstance(arguments, str) else compact(arguments or {})},
+    }
+
+
+def _result(part: Mapping[str, Json]) -> dict[str, Json]:
+    names = ("response", "result", "output", "content")
+    value = next((part[n] for n in names if part.get(n) is not None), None)
+    id = part.get("id", part.get("toolCallId", part.get("tool_use_id")))
+    return {"role": "tool", "tool_call_id": id, "content": value if isinstance(value, str) else compact(value)}
+
+
+def content_part(part: Json) -> Json:
+    """A part of a content: texts and images as OpenAI has them, whatever else as it is."""
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    if not isinstance(part, Mapping):
+        return part
+    kind = part.get("type")
+    if kind in ("text", "input_text", "output_text") and not part.get("annotations"):
+        return {"type": "text", "text": part.get("text", part.get("content"))}
+    image = part.get("image")
+    if isinstance(image, Mapping):  # OpenInference: image.image.url
+        image = image.get("image", image)
+        return {"type": "image_url", "image_url": {"url": image.get("url") if isinstance(image, Mapping) else image}}
+    modality, mime = part.get("modality"), part.get("mime_type")
+    if kind == "blob" and modality == "audio":
+        form = str(mime or "audio/wav").rpartition("/")[2]
+        return {"type": "input_audio", "input_audio": {"data": part.get("content"), "format": form}}
+    if kind == "blob" and modality == "image":
+        return {"type": "image_url", "image_url": {"url": f"data:{mime or 'image/png'};base64,{part.get('content')}"}}
+    if kind == "uri" and modality == "image":
+        return {"type": "image_url", "image_url": {"url": part.get("uri")}}
+    if kind == "file" and part.get("file_id"):
+        return {"type": "file", "file": {"file_id": part["file_id"]}}
+    return dict(part)
+
+
+def tool(given: Json) -> Json:
+    """A tool's definition, in OpenAI's nesting where it is a function."""
+    given = loaded(given)
+    if not isinstance(given, Mapping):
+        return given
+    if isinstance(given.get("tool"), Mapping):
+        return tool(given["tool"].get("json_schema"))
+    if isinstance(given.get("function"), Mapping) or given.get("type", "function") != "function":
+        return dict(given)
+    schema = next((given[n] for n in ("parameters", "inputSchema", "input_schema") if n in given), None)
+    function = {"name": given.get("name"), "description": given.get("description"), "parameters": loaded(schema)}
+    return {"type": "function", "function": {k: v for k, v in function.items() if v is not None}}
+
+
+def tools(value: Json) -> list[Json] | None:
+    """Definitions of tools out of a list, or the JSON of one."""
+    found = [tool(one) for one in _listed(loaded(value))]
+    return found or None
+
+
+def joined(answers: Iterable[Mapping[str, Json]]) -> dict[str, Json]:
+    """Successive items of one answer (reasoning, text, calls of tools) as one message."""
+    whole: dict[str, Json] = {"role": "assistant", "content": None}
+    for one in answers:
+        for name, value in one.items():
+            if name == "role" or value in (None, "", []):
+                continue
+            there = whole.get(name)
+            if there is None:
+                whole[name] = value
+            elif name == "content":
+                whole[name] = [*_parts(there), *_parts(value)]
+            elif isinstance(there, list) and isinstance(value, list):
+                whole[name] = [*there, *value]
+            elif name == "reasoning":
+                whole[name] = f"{there}\n{value}"
+    return whole
+
+
+def _parts(content: Json) -> list[Json]:
+    return content if isinstance(content, list) else [{"type": "text", "text": content}]
+
+
+def _listed(value: Json) -> list[Json]:
+    """A list, or the values of an object whose names are places, in their order."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, Mapping) and value and all(str(k).isdigit() for k in value):
+        return [value[k] for k in sorted(value, key=int)]
+    return []
+
+
+def flattened(attributes: Mapping[str, Json], prefix: str) -> list[Any]:
+    """The list that attributes `prefix.N.rest` spell out. Places may be missing: exporters drop attributes."""
+    tree: dict[str, Any] = {}
+    for name, value in attributes.items():
+        if not name.startswith(prefix):
+            continue
+        place, *path = name[len(prefix) :].split(".")
+        if not place.isdigit() or not place.isascii():
+            continue
+        node, key = tree, place
+        for step in path:
+            inner = node.get(key)
+            if not isinstance(inner, dict):
+                inner = node[key] = {}
+            node, key = inner, step
+        node[key] = value
+    return [_lists(one) for one in _listed(tree)]
+
+
+def _lists(node: Any) -> Any:
+    if not isinstance(node, dict):
+        return node
+    if node and all(k.isascii() and k.isdigit() for k in node):
+        return [_lists(node[k]) for k in sorted(node, key=int)]
+    return {k: _lists(v) for k, v in node.items()}

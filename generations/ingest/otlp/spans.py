@@ -1,0 +1,413 @@
+"""A span as a step, and as a generation where it is a call to a model."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from generations.cleaning import MAX_ID, MAX_TAG, MAX_TEXT
+from generations.ingest import openai
+from generations.ingest.otlp import content, dialects, messages
+from generations.ingest.otlp.decode import ERROR, Event, Span
+from generations.ingest.otlp.messages import loaded
+from generations.ingest.otlp.usage import tokens_of
+from generations.ingest.usage import settings
+from generations.records import GenerationRecord, Json, ScoreRecord, StepRecord, ThreadRecord
+
+MAX_ATTRIBUTE: Final = 64 << 10
+"""Characters of an attribute that is kept as it came; what is longer is cut. Content is never cut."""
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_LAST: Final = 9 * 10**18
+_SECRETS: Final = ("api_key", "apikey", "authorization", "secret", "password", "access_token", "headers")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one span tells: its step, its generation where it is a model call, scores, and the thread where named."""
+
+    span: Span
+    step: StepRecord
+    generation: GenerationRecord | None = None
+    scores: tuple[ScoreRecord, ...] = ()
+    thread: ThreadRecord | None = None
+
+
+def told(span: Span) -> Told:
+    """What a span tells. Never refuses: what is not understood is kept among the attributes."""
+    a = span.attributes
+    kind = call_type(a)
+    whole = _common(span)
+    own = {k: whole[k] for k in _STEP if whole.get(k) is not None}
+    name = _text(first(a, "name")) or span.name or None
+    step = StepRecord(
+        id=span.id,
+        type=_step_type(a, kind, span.parent_id is None),
+        name=None if name is None else name[:MAX_TEXT],
+        parent_id=_text(first(a, "parent_id")) or (f"{span.trace_id}-{span.parent_id}" if span.parent_id else None),
+        attributes=_rest(span),
+        events=_events(span) or None,
+        input=None if kind else loaded(first(a, "step_input")),
+        output=None if kind else loaded(first(a, "step_output")),
+        **own,
+    )
+    generation = None if kind is None else _generation(span, kind, whole, step)
+    scores = tuple(
+        score
+        for event in span.events
+        if event.name == "gen_ai.evaluation.result"
+        if (score := evaluation(event.attributes, span.id, event.time)) is not None
+    )
+    thread = None
+    if whole.get("thread_id") and (title := _text(first(a, "thread_name"))):
+        thread = ThreadRecord(id=whole["thread_id"], name=title[:MAX_TEXT])
+    return Told(span, step, generation, scores, thread)
+
+
+_STEP: Final = (
+    *("thread_id", "started_at", "ended_at", "error", "user_id", "environment", "release", "trace_id", "span_id"),
+    *("tags", "metadata", "error_detail"),
+)
+
+
+def call_type(attributes: Mapping[str, Json]) -> str | None:
+    """The type of generation that a span with these attributes is; None for any other work.
+
+    Having a model is not enough: agents and chains repeat the model, messages and tokens of the calls below them.
+    """
+    for name, kinds in dialects.CALLS.items():
+        said = attributes.get(name)
+        if said is not None:
+            said = loaded(said) if name.startswith("mlflow.") else said
+            kind = kinds.get(str(said)) or kinds.get(str(said).lower()) or kinds.get(str(said).upper())
+            if kind == "chat" and _is_text_completion(attributes):
+                return "completion"
+            if kind is None and name == "ai.operationId" and str(said).startswith("ai."):
+                return None
+            return kind
+    if any(name.startswith(("gen_ai.prompt.0.", "gen_ai.completion.0.")) for name in attributes):
+        return "chat"
+    has_model = "gen_ai.request.model" in attributes or "gen_ai.response.model" in attributes
+    return "chat" if has_model and not any(name.startswith("gen_ai.agent.") for name in attributes) else None
+
+
+def _is_text_completion(a: Mapping[str, Json]) -> bool:
+    if "llm.prompts.0.prompt.text" in a or "llm.choices.0.completion.text" in a:
+        return True
+    if isinstance(asked := a.get("langfuse.observation.input"), str):
+        return isinstance(loaded(asked), str)
+    raw = loaded(a.get("mlflow.spanInputs", a.get("gen_ai.prompt")))
+    return isinstance(raw, Mapping) and "prompt" in raw and "messages" not in raw
+
+
+def _step_type(a: Mapping[str, Json], kind: str | None, is_root: bool) -> str:
+    if kind is not None:
+        return kind if kind in ("embedding", "rerank") else "llm"
+    for name in dialects.CALLS:
+        if a.get(name) is not None and (found := dialects.STEP_TYPES.get(str(loaded(a[name])).lower())):
+            return found
+    return "run" if is_root else "undefined"
+
+
+# --------------------------------------------------------------------------------------------------------------- fields
+def first(attributes: Mapping[str, Json], field: str) -> Json:
+    """The first value that the table's names for `field` have in these attributes; empty texts are none."""
+    for name in dialects.FIELDS[field]:
+        value = attributes.get(name)
+        if value is None and ">" in name:
+            outer, _, inner = name.partition(">")
+            if outer in attributes and isinstance(whole := loaded(attributes[outer]), Mapping):
+                value = whole.get(inner)
+        if value is not None and value != "" and value != "None":
+            # MLflow and Langfuse write texts as JSON, with its quotes.
+            return loaded(value) if isinstance(value, str) and value[0] == value[-1] == '"' else value
+    return None
+
+
+def _common(span: Span) -> dict[str, Any]:
+    a = span.attributes
+    error, error_type, detail = _failure(span)
+    return {
+        "thread_id": _id(first(a, "thread_id")),
+        "user_id": _id(first(a, "user_id")),
+        "environment": _short(first(a, "environment") or _resource(span, "environment")),
+        "release": _short(first(a, "release") or _resource(span, "release")),
+        "tags": _tags(first(a, "tags")),
+        "metadata": _metadata(a) or None,
+        "started_at": moment(span.start),
+        "ended_at": moment(span.end) if span.end >= span.start else None,
+        "trace_id": span.trace_id,
+        "span_id": span.span_id,
+        "error": error,
+        "error_type": error_type,
+        "error_detail": detail,
+    }
+
+
+def _generation(span: Span, kind: str, whole: dict[str, Any], step: StepRecord) -> GenerationRecord:
+    a = span.attributes
+    parameters = _parameters(a)
+    choices = number(parameters.get("n"))
+    said = content.read(a, kind, None if choices is None else int(choices))
+    asked, answering = _short(loaded(first(a, "asked_model"))), _short(loaded(first(a, "answering_model")))
+    fields: dict[str, Any] = {
+        **said,
+        **{k: v for k, v in whole.items() if v is not None},
+        **tokens_of(a),
+        "name": step.name,
+        "step_id": span.id,
+        "type": kind,
+        "model_id": asked or answering,
+        "provider": _provider(first(a, "provider")) or openai.provider_of(asked or answering),
+        "session_id": _id(first(a, "session_id")),
+        "agent_id": _id(first(a, "agent_id")),
+        "workflow_id": _id(first(a, "workflow_id")),
+        "function_id": _id(first(a, "function_id")),
+        "time_to_first_token": _first_token(span),
+        "attributes": {"scope": span.scope} if span.scope else None,
+    }
+    if answering and asked and answering != asked:
+        fields["model_version"] = answering
+    if found := _id(first(a, "response_id")):
+        fields["response_id"] = found
+    if reason := messages.finish_reason(first(a, "finish_reason")) or messages.finish_reason(said.get("finish_reason")):
+        fields["finish_reason"] = reason[:MAX_TEXT]
+    if tools := messages.tools(first(a, "tools")):
+        fields["tools"] = tools
+    if parameters:
+        fields["parameters"] = parameters
+    _prompt_lineage(a, fields)
+    # Nothing priced it, or nothing was answered: instrumentations then say 0.
+    if (cost := number(loaded(first(a, "cost")))) and cost > 0:
+        fields["cost"] = Decimal(repr(cost))
+    if _is_json(a, parameters):
+        fields["output_type"] = "json"
+    return GenerationRecord(id=span.id, **{k: v for k, v in fields.items() if v is not None})
+
+
+def _prompt_lineage(a: Mapping[str, Json], fields: dict[str, Any]) -> None:
+    fields["prompt_name"] = _short(first(a, "prompt_name"))
+    version = first(a, "prompt_version")
+    found = number(version.lstrip("v") if isinstance(version, str) else version)
+    if found is not None and found == int(found) and 0 <= found < 2**31:
+        fields["prompt_version"] = int(found)
+    variables = loaded(first(a, "variables"))
+    named = {k[23:]: v for k, v in a.items() if k.startswith("gen_ai.prompt.variable.")}
+    if isinstance(variables, Mapping) or named:
+        fields["variables"] = {**(variables if isinstance(variables, Mapping) else {}), **named}
+
+
+def _is_json(a: Mapping[str, Json], parameters: Mapping[str, Json]) -> bool:
+    wanted = parameters.get("response_format")
+    return a.get("gen_ai.output.type") == "json" or (isinstance(wanted, Mapping) and "json" in str(wanted.get("type")))
+
+
+def _parameters(a: Mapping[str, Json]) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for outer in dialects.PARAMETER_OBJECTS:
+        if isinstance(given := loaded(a.get(outer)), Mapping):
+            found |= given
+    for name, value in a.items():
+        if short := dialects.PARAMETER_NAMES.get(name):
+            found.setdefault(short, value)
+        for start in dialects.PARAMETERS:
+            if name.startswith(start) and not name.startswith("ai.settings.context."):
+                short = name[len(start) :]
+                found.setdefault(dialects.RENAMED.get(short, short), value)
+    if "mlflow.spanType" in a:
+        request = loaded(a.get("mlflow.spanInputs"))
+        found |= request if isinstance(request, Mapping) else {}
+    if "stop_sequences" in found:
+        found["stop_sequences"] = loaded(found["stop_sequences"])
+    kept = {
+        k: v
+        for k, v in found.items()
+        if v not in ("", "Infinity", "None") and not any(secret in k.lower() for secret in _SECRETS)
+    }
+    return settings(kept, dialects.NOT_PARAMETERS)
+
+
+def _metadata(a: Mapping[str, Json]) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for name in dialects.METADATA_OBJECTS:
+        if isinstance(given := loaded(a.get(name)), Mapping):
+            found |= given
+    used = {
+        n for field in ("thread_id", "session_id", "user_id", "tags", "thread_name") for n in dialects.FIELDS[field]
+    }
+    for name, value in a.items():
+        for start in dialects.METADATA:
+            if name.startswith(start) and name not in used:
+                rest = name[len(start) :]
+                if not rest.startswith(("literal.", "ls_")):
+                    found.setdefault(rest, loaded(value))
+    return found
+
+
+def _rest(span: Span) -> dict[str, Json] | None:
+    """The attributes that are not stored as content, with the resource and the scope that they were sent with."""
+    kept: dict[str, Json] = {}
+    for name, value in span.attributes.items():
+        if name.startswith(dialects.CONTENT):
+            continue
+        if isinstance(value, str) and len(value) > MAX_ATTRIBUTE:
+            value = f"{value[:MAX_ATTRIBUTE]}… ({len(value)} characters)"
+        kept[name] = value
+    if span.resource:
+        kept["resource"] = dict(span.resource)
+    if span.scope:
+        kept["scope"] = span.scope
+    if span.links:
+        kept["links"] = list(span.links)
+    if span.dropped:
+        kept["droppedAttributesCount"] = span.dropped
+    return kept or None
+
+
+def _events(span: Span) -> list[Json]:
+    """Events but for the chunks of a stream, of which there may be thousands."""
+    return [
+        {"name": e.name, "time": e.time, "attributes": {k: _cut(v) for k, v in e.attributes.items()}}
+        for e in span.events[:1_000]
+        if not e.name.startswith(("mlflow.chunk.item.", "gen_ai.content.", "llm.content."))
+    ]
+
+
+def _cut(value: Json) -> Json:
+    return value[:MAX_ATTRIBUTE] if isinstance(value, str) else value
+
+
+def _failure(span: Span) -> tuple[str | None, str | None, str | None]:
+    """The error, its type and its trace. A status that nobody set is success."""
+    a = span.attributes
+    is_failed = span.status == ERROR or a.get("langfuse.observation.level") == "ERROR"
+    if not is_failed:
+        return None, None, None
+    exception: Event | None = next((e for e in reversed(span.events) if e.name == "exception"), None)
+    about = exception.attributes if exception is not None else {}
+    kind = _text(first(a, "error_type")) or _text(about.get("exception.type"))
+    error = span.message or _text(first(a, "error")) or _text(about.get("exception.message")) or kind or "error"
+    return error, None if kind is None else kind[:MAX_TEXT], _text(about.get("exception.stacktrace"))
+
+
+def _first_token(span: Span) -> float | None:
+    a = span.attributes
+    seconds = number(first(a, "first_token_seconds"))
+    # OpenLIT says it of calls that are no streams, too, where it is the whole duration.
+    if seconds is not None and first(a, "is_stream") not in (False, "False", "false"):
+        return seconds if seconds >= 0 else None
+    if (milliseconds := number(first(a, "first_token_milliseconds"))) is not None:
+        return milliseconds / 1000
+    if (said := loaded(first(a, "first_token_moment"))) and isinstance(said, str) and span.start:
+        try:
+            came = dt.datetime.fromisoformat(said)
+        except ValueError:
+            return None
+        begun = moment(span.start)
+        came = came if came.tzinfo else came.replace(tzinfo=dt.UTC)
+        return max(0.0, round((came - begun).total_seconds(), 6)) if begun else None
+    for event in span.events:
+        if event.name in dialects.FIRST_TOKEN_EVENTS and event.time >= span.start > 0:
+            return round((event.time - span.start) / 1e9, 6)
+    return None
+
+
+# --------------------------------------------------------------------------------------------------------------- scores
+def evaluation(a: Mapping[str, Json], target: str | None, time: int) -> ScoreRecord | None:
+    """An evaluation's result as a score of the AI; None when it does not name what was judged for.
+
+    `metadata.responseId` says which answer was judged where no span does.
+    """
+    name = _text(a.get("gen_ai.evaluation.name"))
+    if not name:
+        return None
+    value = number(a.get("gen_ai.evaluation.score.value"))
+    failed = _text(a.get("error.type"))
+    response = _text(a.get("gen_ai.response.id"))
+    comment = _text(a.get("gen_ai.evaluation.explanation")) or (f"The evaluation failed: {failed}" if failed else None)
+    label = _short(a.get("gen_ai.evaluation.score.label"))
+    said = f"{target or response}\0{name}\0{value}\0{label}\0{comment}\0{time}"
+    return ScoreRecord(
+        id=hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest(),
+        name=name[:MAX_TEXT],
+        type="AI",
+        value=value,
+        label=label,
+        comment=comment,
+        generation_id=target,
+        step_id=target,
+        metadata={"responseId": response} if response else None,
+        created_at=moment(time),
+    )
+
+
+# --------------------------------------------------------------------------------------------------------------- values
+def moment(nanoseconds: int) -> dt.datetime | None:
+    """A time of OTLP; None for 0, which is how exporters say that they know none."""
+    return _EPOCH + dt.timedelta(microseconds=nanoseconds // 1_000) if 0 < nanoseconds < _LAST else None
+
+
+def number(value: Json) -> float | None:
+    """A finite number, also out of a text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def _text(value: Json) -> str | None:
+    return str(value) if isinstance(value, str | int | float) and value not in ("", "None") else None
+
+
+def _short(value: Json) -> str | None:
+    text = _text(value)
+    return None if text is None else text[:MAX_TEXT]
+
+
+def _id(value: Json) -> str | None:
+    text = _text(value)
+    return None if text is None else text[:MAX_ID]
+
+
+def _provider(value: Json) -> str | None:
+    text = _short(value)
+    if text is None:
+        return None
+    text = text.lower()
+    # Vercel's are `openai.chat`; conventions name `azure.ai.openai`, `aws.bedrock` and `gcp.vertex_ai`.
+    head, _, tail = text.partition(".")
+    return head if tail in ("chat", "responses", "completion", "embedding", "messages", "generative-ai") else text
+
+
+def _resource(span: Span, field: str) -> Json:
+    return next((span.resource[n] for n in dialects.RESOURCE[field] if span.resource.get(n)), None)
+
+
+def _tags(value: Json) -> tuple[str, ...] | None:
+    value = loaded(value)
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, Sequence):
+        return None
+    tags = tuple(dict.fromkeys(str(t).strip()[:MAX_TAG] for t in value if t not in (None, "")))
+    return tags[:100] or None
+
+
+def flat(all_told: Iterable[Told]) -> list[Any]:
+    """All records of these spans, in their order."""
+    found: list[Any] = []
+    for one in all_told:
+        found.append(one.step)
+        if one.thread is not None:
+            found.append(one.thread)
+        if one.generation is not None:
+            found.append(one.generation)
+        found.extend(one.scores)
+    return found

@@ -1,0 +1,114 @@
+"""Token counts of every dialect made gross: input with what was cached, output with what was reasoning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from generations.ingest.otlp import dialects
+from generations.ingest.otlp.messages import loaded
+from generations.records import Json
+
+COUNTS: Final = (
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "input_audio_tokens",
+    "output_audio_tokens",
+)
+_READ: Final = ("input_cached_tokens", "cache_read_input_tokens", "input_cache_read", "input_cached")
+_WRITTEN: Final = ("input_cache_creation", "cache_creation_input_tokens", "input_cache_write")
+_THOUGHT: Final = ("output_reasoning_tokens", "reasoning_tokens", "output_reasoning")
+
+
+def tokens_of(attributes: Mapping[str, Json]) -> dict[str, int]:
+    """The token counts that a span says, gross; what it does not say is not in it."""
+    found: dict[str, int] = {}
+    if isinstance(details := loaded(attributes.get("langfuse.observation.usage_details")), Mapping):
+        found = _langfuse(details)
+    for name in COUNTS:
+        if name not in found and (count := _first(attributes, dialects.FIELDS[name])) is not None:
+            found[name] = count
+    return gross(found)
+
+
+def gross(found: dict[str, int]) -> dict[str, int]:
+    """Counts with the cached and reasoning tokens within, where they were counted beside.
+
+    They were beside when they are more than the whole, or when only all of them together make up the total.
+    """
+    sent, answered, total = (found.get(n) for n in ("prompt_tokens", "completion_tokens", "total_tokens"))
+    cached = found.get("cached_tokens", 0) + found.get("cache_write_tokens", 0)
+    thought = found.get("reasoning_tokens", 0)
+    whole = (sent or 0) + (answered or 0)
+    if sent is not None and cached and (cached > sent or (total is not None and total == whole + cached)):
+        found["prompt_tokens"] = sent + cached
+    if answered is not None and thought and (thought > answered or (total is not None and total == whole + thought)):
+        found["completion_tokens"] = answered + thought
+    sent, answered = found.get("prompt_tokens"), found.get("completion_tokens")
+    if total is not None and sent is not None and answered is not None and total < sent + answered:
+        found["total_tokens"] = sent + answered
+    return found
+
+
+def _langfuse(details: Mapping[str, Json]) -> dict[str, int]:
+    """Counts in one of four forms: as OpenAI's two APIs say them, whole, or in buckets that exclude each other."""
+    sent = _first(details, ("prompt_tokens", "input_tokens"))
+    answered = _first(details, ("completion_tokens", "output_tokens"))
+    nested_in = _nested(details, "prompt_tokens_details", "input_tokens_details")
+    nested_out = _nested(details, "completion_tokens_details", "output_tokens_details")
+    found: dict[str, int | None] = {
+        "cached_tokens": _first({**details, **nested_in}, ("cached_tokens", *_READ)),
+        "cache_write_tokens": _first(details, _WRITTEN),
+        "reasoning_tokens": _first({**details, **nested_out}, ("reasoning_tokens", *_THOUGHT)),
+        "input_audio_tokens": _first(nested_in, ("audio_tokens",)),
+        "output_audio_tokens": _first(nested_out, ("audio_tokens",)),
+        "total_tokens": _first(details, ("total_tokens", "total")),
+    }
+    if sent is None and answered is None:
+        sent = _bucketed(details, "input")
+        answered = _bucketed(details, "output")
+        extra = (found["cached_tokens"] or 0) if "cache_read_input_tokens" in details else 0
+        extra += (found["cache_write_tokens"] or 0) if "cache_creation_input_tokens" in details else 0
+        sent = sent + extra if sent is not None else None
+    elif "cache_read_input_tokens" in details or "cache_creation_input_tokens" in details:
+        # Anthropic's own form, which counts the cache beside the input.
+        whole = (sent or 0) + (answered or 0)
+        if sent is not None and found["total_tokens"] != whole:
+            sent += (found["cached_tokens"] or 0) + (found["cache_write_tokens"] or 0)
+    found["prompt_tokens"], found["completion_tokens"] = sent, answered
+    return {name: count for name, count in found.items() if count is not None}
+
+
+def _bucketed(details: Mapping[str, Json], kind: str) -> int | None:
+    counts = [c for n, v in details.items() if n == kind or n.startswith(f"{kind}_") if (c := _count(v)) is not None]
+    return sum(counts) if counts else None
+
+
+def _nested(details: Mapping[str, Json], *names: str) -> Mapping[str, Any]:
+    return next((found for n in names if isinstance(found := details.get(n), Mapping)), {})
+
+
+def _first(values: Mapping[str, Json], names: tuple[str, ...]) -> int | None:
+    for name in names:
+        value = values.get(name)
+        if value is None and ">" in name:
+            outer, _, inner = name.partition(">")
+            whole = loaded(values.get(outer))
+            value = whole.get(inner) if isinstance(whole, Mapping) else None
+        if (count := _count(value)) is not None:
+            return count
+    return None
+
+
+def _count(value: Json) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = int(float(value))
+    except (ValueError, OverflowError):
+        return None
+    return found if 0 <= found < 2**31 else None
