@@ -35,6 +35,8 @@ class Stack:
         self.log = data_dir.with_name(f"{data_dir.name}.log")
         self.process: subprocess.Popen[bytes] | None = None
         self._database = _Database() if os.environ["OUTSIDE_DATABASE_URL"] else None
+        broker = os.environ.get("CELERY_BROKER_URL", "")
+        self._broker = _database_of_its_own(broker) if broker else ""
         self._environment = environment
 
     def environment(self) -> dict[str, str]:
@@ -44,8 +46,8 @@ class Stack:
         kept |= {"BOOTSTRAP_API_KEY": self.api_key, "BOOTSTRAP_PASSWORD": self.password}
         if self._database:
             kept["DATABASE_URL"] = self._database.url
-        if broker := os.environ.get("CELERY_BROKER_URL"):
-            kept["CELERY_BROKER_URL"] = _database_of_its_own(broker)
+        if self._broker:
+            kept["CELERY_BROKER_URL"] = self._broker
         return {name: value for name, value in (kept | self._environment).items() if value}
 
     def start(self, *arguments: str, within: float = 60) -> float:
@@ -162,11 +164,11 @@ def free_port() -> int:
 
 
 def _database_of_its_own(broker: str) -> str:
-    """Redis has sixteen: the tests themselves use 0, each copy another, each worker of xdist other ones."""
+    """The tests themselves use 0, each copy another, each worker of xdist other ones."""
     if not broker.startswith("redis://"):
         return broker
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    return urlsplit(broker)._replace(path=f"/{1 + worker % 2 * 7 + next(_numbers) % 7}").geturl()
+    return urlsplit(broker)._replace(path=f"/{1 + worker % 2 * 200 + next(_numbers) % 200}").geturl()
 
 
 @pytest.fixture(scope="session")
