@@ -85,13 +85,23 @@ def check(key: str, mime: str, moment: str, signature: str) -> None:
 
 
 def url(row: Attachment, base: str) -> str | None:
-    """An address under which an attachment can be had now: ours, or the one that was recorded with it."""
+    """An address under which an attachment can be had now: ours, or the one that was recorded with it.
+
+    Whoever records an attachment names its key, so only keys below the project's own folder are signed for it.
+    """
     if row.storage_key:
+        if not _is_own(row):
+            return None
         return base.rstrip("/") + path(row.storage_key, row.mime)
     return row.url
 
 
 def delete(row: Attachment) -> None:
     """Delete the bytes of an attachment, where they are ours."""
-    if row.storage_key and row.storage_key.startswith(f"attachments/{row.project_id}/"):
+    if row.storage_key and _is_own(row):
         default_storage.delete(row.storage_key)
+
+
+def _is_own(row: Attachment) -> bool:
+    key = row.storage_key or ""
+    return key.startswith(f"attachments/{row.project_id}/") and ".." not in key.split("/")

@@ -2,66 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from generations import attachments, datasets, experiments, prompts, recording, records
 from generations.access import Scope
 from generations.ingest import literal
 from generations.literal import nodes, queries
+from generations.literal.ingesting import ingest, store
 from generations.literal.loading import Context, participants_by_id, thread_nodes
 from generations.literal.queries import Info, find_item, find_participant, one_step, selected
 from generations.models import Attachment, Project, Score, Step, Thread
-from generations.records import InvalidRecord, Record
 
 Node = dict[str, Any]
-Item = Record | InvalidRecord
 _WHOLE_STEP: Final = frozenset({"input", "output", "error", "scores", "attachments", "generation"})
 
 
-def store(context: Context, items: Sequence[Record]) -> None:
-    """Record all of them; raises InvalidRecord for the first that cannot be."""
-    for receipt in recording.record(context.project, _with_prompts(context, items)):
-        if receipt.state == "rejected":
-            raise InvalidRecord(receipt.field or receipt.kind, receipt.id, receipt.reason or "something that can be")
-
-
 # ------------------------------------------------------------------------------------------------------------- steps
-def ingest(context: Context, batch: Sequence[Mapping[str, Any]]) -> list[Node]:
-    """Record a batch of steps in one write and say of each whether it is stored; a bad one fails by itself."""
-    context.grant.need(Scope.INGEST)
-    flat: list[Item] = []
-    owner: list[int] = []
-    for n, given in enumerate(batch):
-        try:
-            made: list[Item] = [*literal.step(given, context.environment)]
-        except InvalidRecord as error:
-            made = [error]
-        flat += made
-        owner += [n] * len(made)
-    results: list[Node] = [{"ok": True, "message": None} for _ in batch]
-    for receipt in recording.record(context.project, _with_prompts(context, flat)):
-        if receipt.state == "rejected":
-            # Not `ok: false`: the client would send the whole batch again and then drop it, the good ones with it.
-            results[owner[receipt.index]] = {"ok": None, "message": receipt.reason}
-    return results
-
-
-def _with_prompts(context: Context, items: Sequence[Item]) -> list[Item]:
-    """The records, with the name and number of the prompts whose ids their generations name."""
-    ids = {i.prompt_version_id for i in items if isinstance(i, records.GenerationRecord) and i.prompt_version_id}
-    if not ids:
-        return list(items)
-    known = prompts.names_of(context.grant, ids)
-    named: list[Item] = []
-    for item in items:
-        if isinstance(item, records.GenerationRecord) and item.prompt_version_id in known:
-            name, number = known[item.prompt_version_id]
-            item = records.revised(item, prompt_name=name, prompt_version=number)
-        named.append(item)
-    return named
-
-
 def ingest_step(_: Any, info: Info, **given: Any) -> Node:
     return ingest(info.context, [given])[0]
 

@@ -21,7 +21,7 @@ from graphql import DocumentNode, ExecutionResult, GraphQLError, execute_sync
 from generations import access, attachments, datasets, experiments, paging, prompts, recording
 from generations.access import Scope
 from generations.filters import BadFilter
-from generations.literal import mutations, nodes, schema
+from generations.literal import ingesting, nodes, schema
 from generations.literal.loading import Context
 from generations.records import InvalidRecord, is_uuid
 
@@ -119,7 +119,7 @@ def graphql(request: HttpRequest, context: Context) -> HttpResponse:
         return JsonResponse({"errors": [{"message": error.message} for error in parsed]}, status=400)
     steps = schema.only_steps(parsed, variables)
     if steps is not None:
-        results = mutations.ingest(context, [given for _, given in steps])
+        results = ingesting.ingest(context, [given for _, given in steps])
         return _json({"data": {alias: result for (alias, _), result in zip(steps, results, strict=True)}})
     result = execute_sync(
         schema.SCHEMA,

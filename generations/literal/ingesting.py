@@ -1,0 +1,95 @@
+"""Steps into the one writer: a batch at a time, each step with a result of its own, what was refused kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from generations import prompts, recording, records
+from generations.access import Scope
+from generations.cleaning import MAX_ID, clean_string
+from generations.ingest import literal
+from generations.literal.loading import Context
+from generations.models import IngestReject
+from generations.records import InvalidRecord, Record
+
+Node = dict[str, Any]
+Item = Record | InvalidRecord
+MAX_REFUSED: Final = 64 << 10
+MAX_VALUE: Final = 16 << 20
+
+
+def store(context: Context, items: Sequence[Record]) -> None:
+    """Record all of them; raises InvalidRecord for the first that cannot be."""
+    for receipt in recording.record(context.project, _with_prompts(context, items)):
+        if receipt.state == "rejected":
+            raise InvalidRecord(receipt.field or receipt.kind, receipt.id, receipt.reason or "something that can be")
+
+
+def ingest(context: Context, batch: Sequence[Mapping[str, Any]]) -> list[Node]:
+    """Record a batch of steps in one write and say of each whether it is stored; a bad one fails by itself."""
+    context.grant.need(Scope.INGEST)
+    flat: list[Item] = []
+    owner: list[int] = []
+    for n, given in enumerate(batch):
+        try:
+            _bound(given)
+            made: list[Item] = [*literal.step(given, context.environment)]
+        except InvalidRecord as error:
+            made = [error]
+        flat += made
+        owner += [n] * len(made)
+    results: list[Node] = [{"ok": True, "message": None} for _ in batch]
+    refused: dict[int, str] = {}
+    for receipt in recording.record(context.project, _with_prompts(context, flat)):
+        if receipt.state == "rejected":
+            # Not `ok: false`: the client would send the whole batch again and then drop it, the good ones with it.
+            n = owner[receipt.index]
+            results[n] = {"ok": None, "message": receipt.reason}
+            refused.setdefault(n, receipt.reason or "")
+    _keep_refused(context, batch, refused)
+    return results
+
+
+def _bound(given: Mapping[str, Any]) -> None:
+    """Raise InvalidRecord for a step with more in it than a page of these clients could ever show."""
+    for name in ("input", "output", "generation"):
+        try:
+            size = len(orjson.dumps(given.get(name)))
+        except TypeError:  # what orjson cannot write, the writer looks through by itself
+            continue
+        if size > MAX_VALUE:
+            raise InvalidRecord(name, f"{size} bytes", f"at most {MAX_VALUE} bytes of JSON")
+
+
+def _keep_refused(context: Context, batch: Sequence[Mapping[str, Any]], refused: Mapping[int, str]) -> None:
+    """Note what was refused and why: the clients show nothing of it, so that only the server can."""
+    IngestReject.objects.bulk_create(
+        IngestReject(
+            project=context.project,
+            door="literal",
+            reason=clean_string(reason),
+            index=n,
+            record_id=clean_string(str(batch[n].get("id") or ""))[:MAX_ID] or None,
+            body=json.dumps(batch[n], default=str).encode("utf-8", "replace")[:MAX_REFUSED],
+        )
+        for n, reason in refused.items()
+    )
+
+
+def _with_prompts(context: Context, items: Sequence[Item]) -> list[Item]:
+    """The records, with the name and number of the prompts whose ids their generations name."""
+    ids = {i.prompt_version_id for i in items if isinstance(i, records.GenerationRecord) and i.prompt_version_id}
+    if not ids:
+        return list(items)
+    known = prompts.names_of(context.grant, ids)
+    named: list[Item] = []
+    for item in items:
+        if isinstance(item, records.GenerationRecord) and item.prompt_version_id in known:
+            name, number = known[item.prompt_version_id]
+            item = records.revised(item, prompt_name=name, prompt_version=number)
+        named.append(item)
+    return named

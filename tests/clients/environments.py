@@ -1,0 +1,91 @@
+"""The clients' own environments: made outside the server's, from lock files, once for each content of a lock."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+LOCKS: Final = Path(__file__).parent / "locks"
+INSTALL_SECONDS: Final = 900
+_STAMP: Final = ".installed"
+
+
+def folder() -> Path:
+    """Where the environments are kept: `CLIENTS_DIR`, or `.clients` in the checkout."""
+    return Path(os.environ.get("CLIENTS_DIR") or ROOT / ".clients").resolve()
+
+
+def python(name: str) -> Path:
+    """The interpreter of the environment that `locks/NAME.txt` describes, installed when it is not there yet."""
+    lock = LOCKS / f"{name}.txt"
+
+    def install(place: Path) -> None:
+        _run(sys.executable, "-m", "venv", str(place))
+        # The lock is complete. Left to resolve, pip would try old versions of dependencies for many minutes.
+        pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _run(*pip, "--no-deps", "--require-hashes", "--requirement", str(lock))
+
+    return _made(name, lock, install) / "bin" / "python"
+
+
+def node(name: str) -> Path:
+    """The folder with the `node_modules` that `locks/NAME/package-lock.json` describes; skips where there is no node.
+
+    Programs have to lie in it: that is where node looks for packages.
+    """
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        absent("node and npm", "apt-get install nodejs npm")
+    source = LOCKS / name
+
+    def install(place: Path) -> None:
+        place.mkdir()
+        for file in ("package.json", "package-lock.json"):
+            shutil.copy(source / file, place / file)
+        _run(
+            "npm", "ci", "--omit=optional", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", cwd=place
+        )
+
+    return _made(name, source / "package-lock.json", install)
+
+
+def absent(what: str, remedy: str) -> None:
+    """Skip for want of something on this machine, or fail where nothing may be skipped: in CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI needs {what} for the tests of the real clients ({remedy}).")
+    pytest.skip(f"THE REAL CLIENT IS NOT TESTED: {what} is not installed ({remedy}).")
+
+
+def _made(name: str, lock: Path, install: Callable[[Path], None]) -> Path:
+    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    place = folder() / f"{name}-{digest}"
+    with _alone(name):
+        if not (place / _STAMP).exists():
+            shutil.rmtree(place, ignore_errors=True)
+            install(place)
+            (place / _STAMP).touch()
+    return place
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Hold the lock of an environment: several test runs may want to make the same one."""
+    folder().mkdir(parents=True, exist_ok=True)
+    with (folder() / f"{name}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def _run(*command: str, cwd: Path | None = None) -> None:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
