@@ -248,6 +248,30 @@ def test_a_database_that_does_not_answer_is_503_with_a_time_to_come_back(api: Ca
     assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
 
 
+def test_values_of_other_types_than_they_should_be_are_kept_as_text_and_refuse_nothing(api: Caller) -> None:
+    tool = {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.call.arguments": "-1",
+        "gen_ai.tool.call.result": "1e308",
+    }
+    call = {**CHAT, "gen_ai.output.messages": "7", "gen_ai.usage.input_tokens": "-5", "gen_ai.usage.cost": "NaN"}
+    odd = {
+        **CHAT,
+        "gen_ai.response.id": "a\0b",
+        "session.id": "\0",
+        "gen_ai.input.messages": '[{"tool_calls":[{"tool_call":3}]}]',
+    }
+
+    assert post(api, span(1, attributes=tool), span(2, attributes=call), span(3, attributes=odd)).json == {}
+
+    payload = StepPayload.objects.get(project_id=api.project.pk, input="-1")
+    assert payload.output == "1e308"
+    assert [(c.response_id, c.prompt_tokens, c.thread_id) for c in calls(api)] == [
+        ("chatcmpl-1", None, None),
+        ("ab", 10, None),
+    ]
+
+
 # ------------------------------------------------------------------------------------------------------------- meaning
 CHAT = {
     "gen_ai.operation.name": "chat",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
 from generations.ingest import openai
 from generations.ingest.otlp import messages
 from generations.ingest.otlp.messages import loaded
+from generations.reading import compact
 from generations.records import Alternative, InvalidRecord, Json
 
 Fields = dict[str, Any]
@@ -46,9 +48,36 @@ def read(attributes: Attributes, kind: str, choices: int | None) -> Fields:
         if asked in attributes or answered in attributes:
             _fill(fields, raw(loaded(attributes.get(asked)), loaded(attributes.get(answered)), kind))
     if kind == "embedding":
-        fields.pop("output", None)  # vectors of thousands of numbers that nobody reads
-        for name in ("message_completion", "completion"):
+        # Vectors of thousands of numbers that nobody reads.
+        for name in ("output", "message_completion", "completion"):
             fields.pop(name, None)
+    return _typed(fields)
+
+
+def work(value: Json) -> Json:
+    """What work was given or made: an object, a list or a text; numbers and the like as their text."""
+    found = loaded(value)
+    if found is None or isinstance(found, str | list | dict):
+        return found
+    return value if isinstance(value, str) else compact(value)
+
+
+def _typed(fields: Fields) -> Fields:
+    """The fields that have the type that a record has for them; others where they can be kept, as input and output."""
+    for name, other in (("prompt", "input"), ("completion", "output")):
+        value = fields.get(name)
+        if value is not None and not isinstance(value, str):
+            fields[other] = fields.pop(name)
+    for name in ("input", "output"):
+        if name in fields:
+            fields[name] = work(fields[name])
+    if not isinstance(fields.get("logprobs"), dict | list):
+        fields.pop("logprobs", None)
+    for name in ("response_id", "user_id"):
+        if name in fields:
+            fields[name] = clean_string(str(fields[name]))[:MAX_ID] or None
+    if "finish_reason" in fields:
+        fields["finish_reason"] = fields["finish_reason"][:MAX_TEXT]
     return fields
 
 

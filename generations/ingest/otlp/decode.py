@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -17,6 +16,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
+from generations.ingest.otlp.shapes import Event, LogEvent, Span
 from generations.records import InvalidRecord, Json, shown
 
 assert api_implementation.Type() == "upb", "protobuf without its C library is twenty times slower"
@@ -24,61 +24,12 @@ assert api_implementation.Type() == "upb", "protobuf without its C library is tw
 MAX_ATTRIBUTES: Final = 20_000
 """Attributes that are read of one span; the rest are counted as dropped."""
 MAX_DEPTH: Final = 60
-ERROR: Final = 2
 _HEX: Final = frozenset("0123456789abcdef")
 _STATUS: Final = {"STATUS_CODE_UNSET": 0, "STATUS_CODE_OK": 1, "STATUS_CODE_ERROR": 2}
 
 
 class Undecodable(ValueError):
     """A body that is not what its type says; the sentence tells why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened within a span. `time` is nanoseconds since 1970, 0 when it was not said."""
-
-    name: str
-    time: int
-    attributes: dict[str, Json]
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A span with plain values. Ids are lower-case hex, times nanoseconds since 1970 (0: not said)."""
-
-    trace_id: str
-    span_id: str
-    parent_id: str | None
-    name: str
-    start: int
-    end: int
-    attributes: dict[str, Json]
-    events: tuple[Event, ...] = ()
-    links: tuple[dict[str, Json], ...] = ()
-    status: int = 0
-    message: str = ""
-    dropped: int = 0
-    resource: Mapping[str, Json] = field(default_factory=dict)
-    scope: str = ""
-
-    @property
-    def id(self) -> str:
-        """The id of the span's step and generation, as it stands within a `traceparent` header."""
-        return f"{self.trace_id}-{self.span_id}"
-
-
-@dataclass(frozen=True, slots=True)
-class LogEvent:
-    """A log record with plain values; `trace_id` and `span_id` are None where it stands by itself."""
-
-    name: str
-    time: int
-    trace_id: str | None
-    span_id: str | None
-    body: Json
-    attributes: dict[str, Json]
-    resource: Mapping[str, Json] = field(default_factory=dict)
-    scope: str = ""
 
 
 # ------------------------------------------------------------------------------------------------------------ protobuf

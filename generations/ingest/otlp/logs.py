@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from generations.ingest.otlp import content, messages, spans
-from generations.ingest.otlp.decode import LogEvent
+from generations.ingest.otlp.shapes import LogEvent
 from generations.records import GenerationRecord, Json, ScoreRecord
 
 DETAILS: Final = "gen_ai.client.inference.operation.details"

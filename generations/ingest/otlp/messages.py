@@ -110,7 +110,8 @@ def call(given: Json) -> dict[str, Json]:
     given = loaded(given)
     if not isinstance(given, Mapping):
         return {"id": None, "type": "function", "function": {"name": None, "arguments": str(given)}}
-    given = given.get("tool_call", given)
+    if isinstance(given.get("tool_call"), Mapping):
+        given = given["tool_call"]
     function = given.get("function") if isinstance(given.get("function"), Mapping) else given
     arguments = next((function[n] for n in ("arguments", "input", "args") if function.get(n) is not None), None)
     name = function.get("name", function.get("toolName"))

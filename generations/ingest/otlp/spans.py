@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from generations.cleaning import MAX_ID, MAX_TAG, MAX_TEXT
+from generations.cleaning import MAX_TEXT
 from generations.ingest import openai
-from generations.ingest.otlp import content, dialects, messages
-from generations.ingest.otlp.decode import ERROR, Event, Span
+from generations.ingest.otlp import content, dialects, messages, values
 from generations.ingest.otlp.messages import loaded
+from generations.ingest.otlp.shapes import ERROR, Event, Span
 from generations.ingest.otlp.usage import tokens_of
 from generations.ingest.usage import settings
 from generations.records import GenerationRecord, Json, ScoreRecord, StepRecord, ThreadRecord
 
 MAX_ATTRIBUTE: Final = 64 << 10
 """Characters of an attribute that is kept as it came; what is longer is cut. Content is never cut."""
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_LAST: Final = 9 * 10**18
 _SECRETS: Final = ("api_key", "apikey", "authorization", "secret", "password", "access_token", "headers")
 
 
@@ -43,16 +40,17 @@ def told(span: Span) -> Told:
     kind = call_type(a)
     whole = _common(span)
     own = {k: whole[k] for k in _STEP if whole.get(k) is not None}
-    name = _text(first(a, "name")) or span.name or None
+    name = values.text(first(a, "name")) or span.name or None
     step = StepRecord(
         id=span.id,
         type=_step_type(a, kind, span.parent_id is None),
         name=None if name is None else name[:MAX_TEXT],
-        parent_id=_text(first(a, "parent_id")) or (f"{span.trace_id}-{span.parent_id}" if span.parent_id else None),
+        parent_id=values.text(first(a, "parent_id"))
+        or (f"{span.trace_id}-{span.parent_id}" if span.parent_id else None),
         attributes=_rest(span),
         events=_events(span) or None,
-        input=None if kind else loaded(first(a, "step_input")),
-        output=None if kind else loaded(first(a, "step_output")),
+        input=None if kind else content.work(first(a, "step_input")),
+        output=None if kind else content.work(first(a, "step_output")),
         **own,
     )
     generation = None if kind is None else _generation(span, kind, whole, step)
@@ -63,7 +61,7 @@ def told(span: Span) -> Told:
         if (score := evaluation(event.attributes, span.id, event.time)) is not None
     )
     thread = None
-    if whole.get("thread_id") and (title := _text(first(a, "thread_name"))):
+    if whole.get("thread_id") and (title := values.text(first(a, "thread_name"))):
         thread = ThreadRecord(id=whole["thread_id"], name=title[:MAX_TEXT])
     return Told(span, step, generation, scores, thread)
 
@@ -132,14 +130,14 @@ def _common(span: Span) -> dict[str, Any]:
     a = span.attributes
     error, error_type, detail = _failure(span)
     return {
-        "thread_id": _id(first(a, "thread_id")),
-        "user_id": _id(first(a, "user_id")),
-        "environment": _short(first(a, "environment") or _resource(span, "environment")),
-        "release": _short(first(a, "release") or _resource(span, "release")),
-        "tags": _tags(first(a, "tags")),
+        "thread_id": values.identifier(first(a, "thread_id")),
+        "user_id": values.identifier(first(a, "user_id")),
+        "environment": values.short(first(a, "environment") or _resource(span, "environment")),
+        "release": values.short(first(a, "release") or _resource(span, "release")),
+        "tags": values.tags(first(a, "tags")),
         "metadata": _metadata(a) or None,
-        "started_at": moment(span.start),
-        "ended_at": moment(span.end) if span.end >= span.start else None,
+        "started_at": values.moment(span.start),
+        "ended_at": values.moment(span.end) if span.end >= span.start else None,
         "trace_id": span.trace_id,
         "span_id": span.span_id,
         "error": error,
@@ -151,9 +149,12 @@ def _common(span: Span) -> dict[str, Any]:
 def _generation(span: Span, kind: str, whole: dict[str, Any], step: StepRecord) -> GenerationRecord:
     a = span.attributes
     parameters = _parameters(a)
-    choices = number(parameters.get("n"))
+    choices = values.number(parameters.get("n"))
     said = content.read(a, kind, None if choices is None else int(choices))
-    asked, answering = _short(loaded(first(a, "asked_model"))), _short(loaded(first(a, "answering_model")))
+    asked, answering = (
+        values.identifier(loaded(first(a, "asked_model"))),
+        values.identifier(loaded(first(a, "answering_model"))),
+    )
     fields: dict[str, Any] = {
         **said,
         **{k: v for k, v in whole.items() if v is not None},
@@ -163,16 +164,16 @@ def _generation(span: Span, kind: str, whole: dict[str, Any], step: StepRecord) 
         "type": kind,
         "model_id": asked or answering,
         "provider": _provider(first(a, "provider")) or openai.provider_of(asked or answering),
-        "session_id": _id(first(a, "session_id")),
-        "agent_id": _id(first(a, "agent_id")),
-        "workflow_id": _id(first(a, "workflow_id")),
-        "function_id": _id(first(a, "function_id")),
-        "time_to_first_token": _first_token(span),
+        "session_id": values.identifier(first(a, "session_id")),
+        "agent_id": values.identifier(first(a, "agent_id")),
+        "workflow_id": values.identifier(first(a, "workflow_id")),
+        "function_id": values.identifier(first(a, "function_id")),
+        "time_to_first_token": seconds if (seconds := _first_token(span)) is not None and 0 <= seconds < 1e8 else None,
         "attributes": {"scope": span.scope} if span.scope else None,
     }
     if answering and asked and answering != asked:
         fields["model_version"] = answering
-    if found := _id(first(a, "response_id")):
+    if found := values.identifier(first(a, "response_id")):
         fields["response_id"] = found
     if reason := messages.finish_reason(first(a, "finish_reason")) or messages.finish_reason(said.get("finish_reason")):
         fields["finish_reason"] = reason[:MAX_TEXT]
@@ -182,7 +183,7 @@ def _generation(span: Span, kind: str, whole: dict[str, Any], step: StepRecord) 
         fields["parameters"] = parameters
     _prompt_lineage(a, fields)
     # Nothing priced it, or nothing was answered: instrumentations then say 0.
-    if (cost := number(loaded(first(a, "cost")))) and cost > 0:
+    if (cost := values.number(loaded(first(a, "cost")))) and 0 < cost < 1e9:
         fields["cost"] = Decimal(repr(cost))
     if _is_json(a, parameters):
         fields["output_type"] = "json"
@@ -190,9 +191,9 @@ def _generation(span: Span, kind: str, whole: dict[str, Any], step: StepRecord) 
 
 
 def _prompt_lineage(a: Mapping[str, Json], fields: dict[str, Any]) -> None:
-    fields["prompt_name"] = _short(first(a, "prompt_name"))
+    fields["prompt_name"] = values.short(first(a, "prompt_name"))
     version = first(a, "prompt_version")
-    found = number(version.lstrip("v") if isinstance(version, str) else version)
+    found = values.number(version.lstrip("v") if isinstance(version, str) else version)
     if found is not None and found == int(found) and 0 <= found < 2**31:
         fields["prompt_version"] = int(found)
     variables = loaded(first(a, "variables"))
@@ -289,25 +290,27 @@ def _failure(span: Span) -> tuple[str | None, str | None, str | None]:
         return None, None, None
     exception: Event | None = next((e for e in reversed(span.events) if e.name == "exception"), None)
     about = exception.attributes if exception is not None else {}
-    kind = _text(first(a, "error_type")) or _text(about.get("exception.type"))
-    error = span.message or _text(first(a, "error")) or _text(about.get("exception.message")) or kind or "error"
-    return error, None if kind is None else kind[:MAX_TEXT], _text(about.get("exception.stacktrace"))
+    kind = values.text(first(a, "error_type")) or values.text(about.get("exception.type"))
+    error = (
+        span.message or values.text(first(a, "error")) or values.text(about.get("exception.message")) or kind or "error"
+    )
+    return error, None if kind is None else kind[:MAX_TEXT], values.text(about.get("exception.stacktrace"))
 
 
 def _first_token(span: Span) -> float | None:
     a = span.attributes
-    seconds = number(first(a, "first_token_seconds"))
+    seconds = values.number(first(a, "first_token_seconds"))
     # OpenLIT says it of calls that are no streams, too, where it is the whole duration.
     if seconds is not None and first(a, "is_stream") not in (False, "False", "false"):
-        return seconds if seconds >= 0 else None
-    if (milliseconds := number(first(a, "first_token_milliseconds"))) is not None:
+        return seconds
+    if (milliseconds := values.number(first(a, "first_token_milliseconds"))) is not None:
         return milliseconds / 1000
     if (said := loaded(first(a, "first_token_moment"))) and isinstance(said, str) and span.start:
         try:
             came = dt.datetime.fromisoformat(said)
         except ValueError:
             return None
-        begun = moment(span.start)
+        begun = values.moment(span.start)
         came = came if came.tzinfo else came.replace(tzinfo=dt.UTC)
         return max(0.0, round((came - begun).total_seconds(), 6)) if begun else None
     for event in span.events:
@@ -322,14 +325,16 @@ def evaluation(a: Mapping[str, Json], target: str | None, time: int) -> ScoreRec
 
     `metadata.responseId` says which answer was judged where no span does.
     """
-    name = _text(a.get("gen_ai.evaluation.name"))
+    name = values.text(a.get("gen_ai.evaluation.name"))
     if not name:
         return None
-    value = number(a.get("gen_ai.evaluation.score.value"))
-    failed = _text(a.get("error.type"))
-    response = _text(a.get("gen_ai.response.id"))
-    comment = _text(a.get("gen_ai.evaluation.explanation")) or (f"The evaluation failed: {failed}" if failed else None)
-    label = _short(a.get("gen_ai.evaluation.score.label"))
+    value = values.number(a.get("gen_ai.evaluation.score.value"))
+    failed = values.text(a.get("error.type"))
+    response = values.text(a.get("gen_ai.response.id"))
+    comment = values.text(a.get("gen_ai.evaluation.explanation")) or (
+        f"The evaluation failed: {failed}" if failed else None
+    )
+    label = values.short(a.get("gen_ai.evaluation.score.label"))
     said = f"{target or response}\0{name}\0{value}\0{label}\0{comment}\0{time}"
     return ScoreRecord(
         id=hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest(),
@@ -341,43 +346,17 @@ def evaluation(a: Mapping[str, Json], target: str | None, time: int) -> ScoreRec
         generation_id=target,
         step_id=target,
         metadata={"responseId": response} if response else None,
-        created_at=moment(time),
+        created_at=values.moment(time),
     )
 
 
-# --------------------------------------------------------------------------------------------------------------- values
-def moment(nanoseconds: int) -> dt.datetime | None:
-    """A time of OTLP; None for 0, which is how exporters say that they know none."""
-    return _EPOCH + dt.timedelta(microseconds=nanoseconds // 1_000) if 0 < nanoseconds < _LAST else None
-
-
-def number(value: Json) -> float | None:
-    """A finite number, also out of a text."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        found = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return found if math.isfinite(found) else None
-
-
-def _text(value: Json) -> str | None:
-    return str(value) if isinstance(value, str | int | float) and value not in ("", "None") else None
-
-
-def _short(value: Json) -> str | None:
-    text = _text(value)
-    return None if text is None else text[:MAX_TEXT]
-
-
-def _id(value: Json) -> str | None:
-    text = _text(value)
-    return None if text is None else text[:MAX_ID]
+# --------------------------------------------------------------------------------------------------------------- parts
+def _parent_id(span: Span) -> str | None:
+    return f"{span.trace_id}-{span.parent_id}" if span.parent_id else None
 
 
 def _provider(value: Json) -> str | None:
-    text = _short(value)
+    text = values.short(value)
     if text is None:
         return None
     text = text.lower()
@@ -388,16 +367,6 @@ def _provider(value: Json) -> str | None:
 
 def _resource(span: Span, field: str) -> Json:
     return next((span.resource[n] for n in dialects.RESOURCE[field] if span.resource.get(n)), None)
-
-
-def _tags(value: Json) -> tuple[str, ...] | None:
-    value = loaded(value)
-    if isinstance(value, str):
-        value = value.split(",")
-    if not isinstance(value, Sequence):
-        return None
-    tags = tuple(dict.fromkeys(str(t).strip()[:MAX_TAG] for t in value if t not in (None, "")))
-    return tags[:100] or None
 
 
 def flat(all_told: Iterable[Told]) -> list[Any]:

@@ -1,0 +1,60 @@
+"""Attributes as the values of a record: numbers out of texts, times, ids within their bounds."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Final
+
+from generations.cleaning import MAX_ID, MAX_NUMBER, MAX_TAG, MAX_TAGS, MAX_TEXT, clean_string
+from generations.ingest.otlp.messages import loaded
+from generations.records import Json
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_LAST: Final = 9 * 10**18
+
+
+def moment(nanoseconds: int) -> dt.datetime | None:
+    """A time of OTLP; None for 0, which is how exporters say that they know none."""
+    return _EPOCH + dt.timedelta(microseconds=nanoseconds // 1_000) if 0 < nanoseconds < _LAST else None
+
+
+def number(value: Json) -> float | None:
+    """A finite number, also out of a text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if abs(found) < MAX_NUMBER else None
+
+
+def text(value: Json) -> str | None:
+    """A text without NUL characters, also out of a number; None for empty ones and Python's "None"."""
+    if not isinstance(value, str | int | float) or value == "None":
+        return None
+    return clean_string(str(value)) or None
+
+
+def short(value: Json) -> str | None:
+    """A text that a record's fields of facts can hold."""
+    found = text(value)
+    return None if found is None else found[:MAX_TEXT]
+
+
+def identifier(value: Json) -> str | None:
+    """A text as long as an id may be."""
+    found = text(value)
+    return None if found is None else found[:MAX_ID]
+
+
+def tags(value: Json) -> tuple[str, ...] | None:
+    """Tags of a list, JSON of one, or names between commas; None for none."""
+    value = loaded(value)
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, Sequence):
+        return None
+    found = tuple(dict.fromkeys(str(t).strip()[:MAX_TAG] for t in value if t not in (None, "")))
+    return found[:MAX_TAGS] or None
