@@ -12,7 +12,7 @@ from generations.literal import nodes, queries
 from generations.literal.ingesting import ingest, store
 from generations.literal.loading import Context, participants_by_id, thread_nodes
 from generations.literal.queries import Info, find_item, find_participant, one_step, selected
-from generations.models import Attachment, Project, Score, Step, Thread
+from generations.models import Attachment, Generation, Project, Score, Step, Thread
 
 Node = dict[str, Any]
 _WHOLE_STEP: Final = frozenset({"input", "output", "error", "scores", "attachments", "generation"})
@@ -237,7 +237,10 @@ def add_step_to_dataset(_: Any, info: Info, **given: Any) -> Node:
 def add_generation_to_dataset(_: Any, info: Info, **given: Any) -> Node:
     """An item whose input and expected output are objects, as the clients read them, with the prompt's type."""
     context = info.context
-    made = datasets.add_generations(context.grant, given["datasetId"], [given["generationId"]], given.get("metadata"))
+    id = given["generationId"]
+    row: Generation | None = Generation.objects.by_ids(context.project.pk, "generation", [id]).first()
+    kind = {} if row is None else {"promptType": nodes.generation_type(row)}
+    made = datasets.add_generations(context.grant, given["datasetId"], [id], {**kind, **(given.get("metadata") or {})})
     return nodes.dataset_item(made[0])
 
 

@@ -15,6 +15,7 @@ from generations.models import (
     DatasetItem,
     Experiment,
     ExperimentItem,
+    Generation,
     Participant,
     Score,
     Step,
@@ -125,10 +126,15 @@ def attachment(row: Attachment, url: Url) -> Node:
     }
 
 
+def generation_type(row: Generation) -> str:
+    """The one of the two types that the clients know."""
+    return "CHAT" if row.type == "chat" else "COMPLETION"
+
+
 def generation_node(found: Bundle, project_id: str) -> Node:
     """A generation. Messages are made such as the Python client's own checks accept."""
     row, payload = found.generation, found.payload
-    is_chat = row.type == "chat"
+    is_chat = generation_type(row) == "CHAT"
     prompt = completion = messages = answer = None
     if payload is not None:
         prompt, completion = payload.prompt, payload.completion
@@ -144,7 +150,7 @@ def generation_node(found: Bundle, project_id: str) -> Node:
     return {
         "id": row.public_id,
         "projectId": project_id,
-        "type": "CHAT" if is_chat else "COMPLETION",
+        "type": generation_type(row),
         "provider": row.provider,
         "model": row.model_id,
         "error": error,
