@@ -80,6 +80,15 @@ def _key(door: Door, name: str) -> ApiKey:
     return access.create_key(door.grant, name=name, scopes=[Scope.READ], token=f"gen_{name}")[0]
 
 
+def test_what_a_key_may_not_do_is_403_and_beside_what_it_may_it_is_an_error_of_its_part(door: Door) -> None:
+    refused = post({"query": '{ generation(id: "g") { id } }'}, door.key(Scope.INGEST))
+    partly = post({"query": '{ me { name } generation(id: "g") { id } }'}, door.key(Scope.INGEST))
+
+    assert (refused.status, refused.data, refused.codes) == (403, {"generation": None}, ["FORBIDDEN"])
+    assert (partly.status, partly.codes) == (200, ["FORBIDDEN"])
+    assert partly.data == {"me": {"name": "key ingest"}, "generation": None}
+
+
 def test_a_key_opens_no_other_project(door: Door) -> None:
     other = Door.of("Elsewhere")
 

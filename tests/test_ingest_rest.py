@@ -137,6 +137,12 @@ def test_times_are_iso_or_seconds_or_milliseconds(moment: Any, meant: dt.datetim
     assert rest.generation({"timestamp": moment}).started_at == meant
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "2100-01-01", 0, 9e15])
+def test_a_time_that_no_clock_means_is_refused_by_name(moment: Any) -> None:
+    with pytest.raises(InvalidRecord, match="timestamp: .* is not valid"):
+        rest.generation({"timestamp": moment})
+
+
 def test_null_empties_and_absence_says_nothing() -> None:
     record = rest.generation(
         {

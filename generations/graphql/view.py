@@ -85,7 +85,15 @@ def _executed(request: HttpRequest, grant: Grant, sent: Mapping[str, Any]) -> Ht
         raise Refused(Code.BAD_REQUEST, wrong.as_http_error_reason(request.method or ""), "query") from None
     told = [errors.described(error) for error in result.errors or ()]
     body = {"errors": told, "data": result.data} if told else {"data": result.data}
-    return _answer(body, errors.status_of(told) if told and result.data is None else 200)
+    return _answer(body, errors.status_of(told) if told and _is_refused(told, result.data) else 200)
+
+
+def _is_refused(told: list[dict[str, Any]], data: Mapping[str, Any] | None) -> bool:
+    """Whether nothing was answered at all, or every part of it was not allowed."""
+    if data is None:
+        return True
+    forbidden = all(error["extensions"]["code"] == Code.FORBIDDEN for error in told)
+    return forbidden and all(value is None for value in data.values())
 
 
 def _answer(body: Mapping[str, Any], status: int) -> HttpResponse:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from generations.cleaning import MAX_INT, MAX_NUMBER
+from generations.cleaning import EARLIEST, LATEST_AHEAD, MAX_INT, MAX_NUMBER
 from generations.records import InvalidRecord, Json
 
 Reading = Callable[[Json, str], Any]
@@ -121,16 +121,22 @@ def flag(value: Json, path: str) -> bool:
 def moment(value: Json, path: str) -> dt.datetime:
     """A moment in UTC: ISO 8601 (without an offset it is UTC), or seconds or milliseconds since 1970."""
     expected = "a time such as 2026-01-31T12:00:00Z, or seconds or milliseconds since 1970"
+    found: dt.datetime | None = None
     try:
         if isinstance(value, str):
             found = dt.datetime.fromisoformat(value.strip())
-            return (found if found.tzinfo else found.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+            found = (found if found.tzinfo else found.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
             seconds = value / 1000 if abs(value) >= EPOCH_MILLISECONDS_FROM else value
-            return dt.datetime.fromtimestamp(seconds, dt.UTC)
+            found = dt.datetime.fromtimestamp(seconds, dt.UTC)
     except (ValueError, OverflowError, OSError):
         pass
-    raise InvalidRecord(path, _short(value), expected)
+    if found is None:
+        raise InvalidRecord(path, _short(value), expected)
+    if not EARLIEST <= found <= dt.datetime.now(dt.UTC) + LATEST_AHEAD:
+        # The writer would pull it to now, as it does for clients that drop what is refused; here somebody reads this.
+        raise InvalidRecord(path, _short(value), "a time from the year 2000 to two days from now")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
