@@ -139,7 +139,7 @@ def test_times_are_iso_or_seconds_or_milliseconds(moment: Any, meant: dt.datetim
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "2100-01-01", 0, 9e15])
 def test_a_time_that_no_clock_means_is_refused_by_name(moment: Any) -> None:
-    with pytest.raises(InvalidRecord, match="timestamp: .* is not valid"):
+    with pytest.raises(InvalidRecord, match=r"timestamp: .* is not valid"):
         rest.generation({"timestamp": moment})
 
 
