@@ -1,0 +1,114 @@
+"""A person at Chainlit without a browser: logs in, chats, judges, searches, resumes, renames and deletes."""
+
+import asyncio
+import json
+import os
+import sys
+import uuid
+
+import aiohttp
+import socketio
+
+BASE = os.environ["CHAINLIT_URL"]
+
+
+async def main():
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(BASE, cookie_jar=jar) as http:
+        user = f"ann-{uuid.uuid4().hex[:8]}"
+        answer = await http.post("/login", data={"username": user, "password": "pw"})
+        assert answer.status == 200, await answer.text()
+        cookie = "; ".join(f"{c.key}={c.value}" for c in jar)
+        session, said, done = str(uuid.uuid4()), [], asyncio.Event()
+        sio = socketio.AsyncClient()
+        sio.on("new_message", lambda m: said.append(m))
+        sio.on("task_end", lambda *a: done.set())
+
+        async def connect(thread, session):
+            await sio.connect(
+                BASE,
+                headers={"Cookie": cookie},
+                socketio_path="/ws/socket.io",
+                transports=["websocket"],
+                auth={
+                    "sessionId": session,
+                    "clientType": "webapp",
+                    "userEnv": "{}",
+                    "chatProfile": "",
+                    "threadId": thread,
+                },
+            )
+            await sio.emit("connection_successful")
+
+        await connect("", session)
+        await sio.emit(
+            "client_message",
+            {
+                "message": {
+                    "id": str(uuid.uuid4()),
+                    "name": user,
+                    "type": "user_message",
+                    "output": "Hello there",
+                    "createdAt": "2026-11-21T00:00:00Z",
+                },
+                "fileReferences": [],
+            },
+        )
+        await asyncio.wait_for(done.wait(), 20)
+        await asyncio.sleep(2)
+        last = [m for m in said if m["type"] == "assistant_message"][-1]
+        thread, step = last["threadId"], last["id"]
+        results = {"answer": last["output"]}
+        feedback = {"forId": step, "value": 1, "comment": "good", "threadId": thread}
+        r = await (await http.put("/feedback", json={"feedback": feedback, "sessionId": session})).json()
+        results["feedback"] = bool(r.get("feedbackId"))
+        r2 = await (
+            await http.put(
+                "/feedback",
+                json={"feedback": {**feedback, "value": 0, "id": r.get("feedbackId")}, "sessionId": session},
+            )
+        ).json()
+        results["changed"] = r2.get("feedbackId") == r.get("feedbackId")
+        page = await (await http.post("/project/threads", json={"pagination": {"first": 20}, "filter": {}})).json()
+        results["listed"] = [t["id"] == thread for t in page["data"]]
+        page = await (
+            await http.post(
+                "/project/threads", json={"pagination": {"first": 20}, "filter": {"search": "You said Hello"}}
+            )
+        ).json()
+        results["found"] = len(page["data"])
+        page = await (
+            await http.post("/project/threads", json={"pagination": {"first": 20}, "filter": {"feedback": 0}})
+        ).json()
+        results["by feedback"] = len(page["data"])
+        whole = await (await http.get(f"/project/thread/{thread}")).json()
+        results["steps"] = sorted(
+            (s["name"] if s["type"] != "user_message" else "user", s["type"]) for s in whole["steps"]
+        )
+        results["feedback read"] = [s["feedback"]["value"] for s in whole["steps"] if s.get("feedback")]
+        (element,) = whole["elements"]
+        async with aiohttp.ClientSession() as plain:
+            got = await plain.get(element["url"], headers={"Origin": BASE})
+            results["element"] = [await got.text(), got.headers.get("Access-Control-Allow-Origin")]
+        r = await http.put("/project/thread", json={"threadId": thread, "name": "Renamed"})
+        results["renamed"] = r.status
+        await sio.disconnect()
+        resumed = asyncio.Event()
+        sio = socketio.AsyncClient()
+        sio.on("resume_thread", lambda t: resumed.set())
+        await connect(thread, str(uuid.uuid4()))
+        await asyncio.wait_for(resumed.wait(), 15)
+        results["resumed"] = True
+        await sio.disconnect()
+        await asyncio.sleep(1)
+        if len(sys.argv) > 1:
+            results["ids"] = [thread]
+        else:
+            results["deleted"] = (await http.delete("/project/thread", json={"threadId": thread})).status
+            results["left"] = (
+                await (await http.post("/project/threads", json={"pagination": {"first": 20}, "filter": {}})).json()
+            )["data"]
+        print(json.dumps(results))
+
+
+asyncio.run(main())
