@@ -219,6 +219,29 @@ def test_what_the_python_client_cannot_read_is_put_in_a_form_that_it_can() -> No
     assert Generation.objects.in_project(who.project.pk).get().type == "chat"
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(("direction", "names"), [("DESC", "cbad"), ("ASC", "abcd")])
+def test_threads_in_the_order_of_their_tokens_are_paged_with_those_without_any_last(direction: str, names: str) -> None:
+    who = client()
+    tokens = {"a": 5, "b": 10, "c": 20, "d": None}
+    for name, count in tokens.items():
+        made = {"id": name, "threadId": name, "type": "llm", "generation": {"type": "CHAT", "tokenCount": count}}
+        send(who, batch(made))
+    query = """query T($after: ID, $o: ThreadsOrderByInput) {
+        threads(first: 1, after: $after, orderBy: $o) { pageInfo { hasNextPage endCursor } edges { node { id } } }
+    }"""
+
+    found, after = "", None
+    while True:
+        page = ask(who, query, after=after, o={"column": "tokenCount", "direction": direction})["threads"]
+        found += page["edges"][0]["node"]["id"]
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+
+    assert found == names
+
+
 # ------------------------------------------------------------------------------------------------------------ uploads
 def signed(who: Caller, mime: str | None) -> dict[str, Any]:
     answer: dict[str, Any] = who.post("/api/upload/file", {"fileName": "f", "contentType": mime}).json
