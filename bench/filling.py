@@ -43,8 +43,6 @@ def grow(project: Project, number: int) -> None:
             cursor.execute("ANALYZE copy")
             for table, names in columns.items():
                 _copy(cursor, table, names)
-            if turn % 10 == 0:
-                print(f"  {turn * FIRST + FIRST:,}", flush=True)
         cursor.execute("DROP TABLE first, copy")
     settle()
 
