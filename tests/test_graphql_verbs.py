@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from generations import datasets, tasks
 from generations.access import Scope
@@ -148,17 +149,20 @@ mutation ($where: GenerationWhere, $fields: [String!], $order: GenerationOrder) 
 """
 
 
-def test_an_export_is_started_sent_to_a_worker_and_fetched(door: Door, sent: list[str]) -> None:
+def test_an_export_is_started_sent_to_a_worker_and_fetched(
+    door: Door, sent: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
     store(door, GenerationRecord(id="a", model_id="m", total_tokens=1), GenerationRecord(id="b", model_id="n"))
 
-    started = door.read(
-        START,
-        {
-            "where": {"model": {"id": {"eq": "m"}}},
-            "fields": ["id", "usage.totalTokens"],
-            "order": {"field": "TIMESTAMP", "direction": "ASC"},
-        },
-    )["startExport"]
+    with django_capture_on_commit_callbacks(execute=True):
+        started = door.read(
+            START,
+            {
+                "where": {"model": {"id": {"eq": "m"}}},
+                "fields": ["id", "usage.totalTokens"],
+                "order": {"field": "TIMESTAMP", "direction": "ASC"},
+            },
+        )["startExport"]
     tasks.run_job(started["id"])
     done = door.read(
         "query ($id: ID!) { export(id: $id) { state rows progress { fraction } downloadPath } }", {"id": started["id"]}

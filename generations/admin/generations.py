@@ -255,7 +255,7 @@ def _reprice(grant: Grant, ids: list[str], typed: Typed) -> str:
 
 def _export(grant: Grant, ids: list[str], typed: Typed) -> str:
     job = exporting.start(grant, kind="generations", format="jsonl", condition_document={"id": {"$in": ids}})
-    transaction.on_commit(partial(tasks.run_job.delay, str(job.pk)))
+    tasks.send(job)
     there = reverse("admin:generations_job_change", args=[job.pk])
     return format_html('An export of {} has begun: <a href="{}">see how far it is</a>.', _counted(len(ids)), there)
 

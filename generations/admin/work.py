@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
@@ -64,7 +63,7 @@ class JobAdmin(ReadOnly, KeysetAdmin):
         for job in found:
             with transaction.atomic():
                 again = jobs.create(grant_of(request, job.project), Job.Kind(job.kind), job.parameters)
-                transaction.on_commit(partial(tasks.run_job.delay, str(again.pk)))
+                tasks.send(again)
         said = f"{_counted(len(found))} begun again."
         self.message_user(request, f"{said} Only failed, cancelled and expired ones are.", messages.SUCCESS)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -11,7 +10,6 @@ from django.core.files import File
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from kombu.exceptions import OperationalError as QueueUnreachable
 from ninja import Router
 
 from generations import exporting, tasks
@@ -33,7 +31,6 @@ starting = Router()
 TAG: Final = "Exports"
 PIECE: Final = 256 * 1024
 
-log = logging.getLogger(__name__)
 
 _SENT: Final = {
     "type": "object",
@@ -190,16 +187,8 @@ def _started(request: HttpRequest, asked: dict[str, Json], kind: str) -> HttpRes
             fields=fields,
             order=order,
         )
-        transaction.on_commit(lambda: _sent(job))
+        tasks.send(job)
     return answer(document(job), status=202, headers={"Location": f"/api/exports/{job.pk}"})
-
-
-def _sent(job: Job) -> None:
-    try:
-        tasks.run_job.delay(str(job.pk))
-    except QueueUnreachable as error:
-        # The sweeper finds jobs that were never sent, as soon as the queue is there again.
-        log.warning("The queue cannot be reached, export %s waits for the sweeper: %s", job.pk, error)
 
 
 def _job(grant: Grant, id: str) -> Job:

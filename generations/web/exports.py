@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from django.contrib import messages
@@ -100,7 +99,7 @@ def begin(request: HttpRequest, grant: Grant, *, kind: str, document: Json, orde
     try:
         with transaction.atomic():
             job = exporting.start(grant, kind=kind, format=format, condition_document=document, order=order)
-            transaction.on_commit(partial(tasks.run_job.delay, str(job.pk)))
+            tasks.send(job)
     except BadFilter as error:
         messages.error(request, str(error))
     return redirect("web:exports", slug=grant.project.slug)

@@ -59,7 +59,7 @@ class ExportMutations:
             fields=fields,
             order=inputs.order(order_by),
         )
-        tasks.run_job.delay(str(job.pk))
+        tasks.send(job)
         return _shown(grant, job)
 
     @guarded(Scope.READ, "Stop an export; its file is deleted or never made. Another's needs the scope `write`.")
