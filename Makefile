@@ -16,13 +16,18 @@ hash = $(shell $(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(b"".join(
 RUN_STAMP := .venv/.installed-run-$(call hash,requirements.txt)
 DEV_STAMP := .venv/.installed-dev-$(call hash,requirements.txt requirements-dev.txt)
 
-.PHONY: help run test check format lock install browser test-services clean
+# What the tests reach, line by line.
+coverage: $(DEV_STAMP) browser
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered $(ARGS)
+
+.PHONY: help run test coverage check format lock install browser test-services clean
 
 help:
 	@echo "make run            start Generations on http://127.0.0.1:8000 (PORT, DATA_DIR, DEMO=1)"
 	@echo "make test           install what the tests need and run all of them (ARGS='-k ingest')"
 	@echo "make check          lint, types, layers, templates (migrations: tests/test_house.py)"
 	@echo "make test-services  the same tests on PostgreSQL 15 and Redis from Debian"
+	@echo "make coverage       the tests, and what they do not reach"
 	@echo "make format         let ruff and djade rewrite what they can"
 	@echo "make lock           write requirements*.txt anew from pyproject.toml"
 
