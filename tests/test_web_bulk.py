@@ -111,7 +111,7 @@ def test_the_page_is_offered_at_the_other_doors_with_the_same_filter() -> None:
 def test_rows_that_take_too_long_to_count_are_listed_without_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
     project = web.project()
     client = web.signed_in(project)
-    rows.generations(project, [{"id": f"call-{n}", "input_preview": f"Question {n}"} for n in range(3000)])
+    rows.generations(project, [{"id": f"call-{n}", "input_preview": f"Question {n}"} for n in range(15_000)])
     monkeypatch.setattr("generations.web.listing.PATIENCE", 1)
 
     response = client.get(f"/projects/{project.slug}/generations/?text=question")
