@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from generations import cleaning, pricing, records
 from generations.models import Project
-from generations.recording import derive, store, writing
+from generations.recording import derive, marking, store, writing
 from generations.records import revised
 
 _TAGGED: Final = ("generation", "step", "thread")
@@ -122,13 +122,16 @@ def _delete(cursor: Any, project: int, kind: str, ids: list[str]) -> int:
             f"DELETE FROM {payload} WHERE project_id = %s AND uid = ANY(%s)",  # noqa: S608
             [project, uids],
         )
+    starts = ", started_at" if kind == "generation" else ""
     cursor.execute(
-        f"DELETE FROM {store.TABLES[kind].facts} WHERE project_id = %s AND uid = ANY(%s)",  # noqa: S608
+        f"DELETE FROM {store.TABLES[kind].facts} WHERE project_id = %s AND uid = ANY(%s) RETURNING uid{starts}",  # noqa: S608
         [project, uids],
     )
-    deleted = int(cursor.rowcount)
+    gone = cursor.fetchall()
+    if kind == "generation":
+        marking.mark(cursor, project, (started_at for _, started_at in gone))
     writing._mark_latest(cursor, project, orphaned)
-    return deleted
+    return len(gone)
 
 
 def _inside(cursor: Any, project: int, kind: str, column: str, ids: list[str]) -> list[str]:

@@ -19,7 +19,7 @@ import orjson
 from django.db import connection
 
 from generations import partitions, records
-from generations.recording import derive
+from generations.recording import derive, marking
 from generations.records import (
     AttachmentRecord,
     FeedbackRecord,
@@ -218,6 +218,9 @@ def write(cursor: Any, table: Table, project: int, rows: Sequence[Merged], now: 
     copy(cursor, table.facts, [_column(kind, name) for name in table.columns], _facts(table, project, uids, changed))
     if table.payload is not None:
         copy(cursor, table.payload, table.payload_columns, _payloads(table, project, uids, changed))
+    if table is GENERATIONS:
+        olds = (row.known.started_at for row in replaced if row.known is not None)
+        marking.mark(cursor, project, (*(row.record.started_at for row in changed), *olds))
 
 
 def _facts(table: Table, project: int, uids: Iterable[uuid.UUID], rows: Iterable[Merged]) -> Iterator[Sequence[Any]]:
