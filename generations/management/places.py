@@ -17,6 +17,12 @@ def secret_key(data_dir: Path) -> Path:
     return data_dir / "secret-key"
 
 
+def keep_secret_key(data_dir: Path, key: str) -> None:
+    """Write the secret key of a folder that has none, for this user's eyes only. Raises FileExistsError."""
+    with open(os.open(secret_key(data_dir), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 - for its mode
+        file.write(key)
+
+
 def state(data_dir: Path) -> Path:
     """The file in which a running supervisor says how each of its children is."""
     return data_dir / "state.json"

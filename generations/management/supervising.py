@@ -224,8 +224,8 @@ def main(arguments: list[str]) -> int:
         signal.signal(number, _raise_stop)
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _only_one(data_dir):
-            _make_secret_key(data_dir)
+        with only_one(data_dir):
+            make_secret_key(data_dir)
             supervisor = Supervisor(data_dir, demo=demo)
             try:
                 supervisor.run()
@@ -279,7 +279,7 @@ def _spawn_preparation() -> "subprocess.Popen[str]":
 
 
 @contextmanager
-def _only_one(data_dir: Path) -> Iterator[None]:
+def only_one(data_dir: Path) -> Iterator[None]:
     """Hold this folder; the kernel lets go of it however this process ends."""
     with places.lock(data_dir).open("a+") as lock:
         for attempt in range(2):
@@ -296,6 +296,18 @@ def _only_one(data_dir: Path) -> Iterator[None]:
         yield
 
 
+def is_held(data_dir: Path) -> bool:
+    """Whether a supervisor, or somebody else who must be alone, holds this folder now."""
+    try:
+        with places.lock(data_dir).open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def _held(data_dir: Path, lock: TextIO) -> str:
     lock.seek(0)
     return (
@@ -304,12 +316,10 @@ def _held(data_dir: Path, lock: TextIO) -> str:
     )
 
 
-def _make_secret_key(data_dir: Path) -> None:
-    file = places.secret_key(data_dir)
-    if os.environ.get("SECRET_KEY") or file.exists():
-        return
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:  # noqa: PTH123 - for its mode
-        made.write(secrets.token_urlsafe(48))
+def make_secret_key(data_dir: Path) -> None:
+    """Make a secret key for a folder that has none, unless the environment brings one."""
+    if not os.environ.get("SECRET_KEY") and not places.secret_key(data_dir).exists():
+        places.keep_secret_key(data_dir, secrets.token_urlsafe(48))
 
 
 @contextmanager

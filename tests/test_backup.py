@@ -1,0 +1,205 @@
+"""A backup of a running copy, put back elsewhere, is the same copy; what is not whole is refused."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from generations.management import backups
+from tests.stack import ROOT, Stack
+
+pytestmark = pytest.mark.slow
+
+CALLS = [
+    {
+        "id": f"call-{n}",
+        "timestamp": f"2026-0{1 + n % 9}-11T10:00:00Z",
+        "model": {"id": "gpt-4o"},
+        "input": {"type": "text", "content": f"Vraag {n} ✓ שאלה"},
+        "output": {"type": "text", "content": "x" * n},
+        "usage": {"promptTokens": n, "completionTokens": 1},
+        "metadata": {"tags": ["kept"], "plan": "pro"},
+        "feedback": {"rating": 1 + n % 5, "timestamp": "2026-09-11T10:00:00Z"},
+    }
+    for n in range(40)
+]
+PICTURE = bytes(range(256)) * 5_000
+
+
+@pytest.fixture(scope="module")
+def picture(live_stack: Stack) -> str:
+    """The id of an attachment with a file."""
+    with live_stack.client() as client:
+        sign = client.post("/api/upload/file", json={"fileName": "p.png", "contentType": "image/png"}).json()["post"]
+        files = {"file": ("p.png", PICTURE, "image/png")}
+        assert client.post(sign["url"], data=sign["fields"], files=files).status_code == 200
+        create = 'mutation M($k: String) { createAttachment(name: "p.png", stepId: "s", objectKey: $k) { id } }'
+        id: str = graphql(client, create, k=sign["fields"]["key"])["createAttachment"]["id"]
+    return id
+
+
+@pytest.fixture(scope="module")
+def source(live_stack: Stack, picture: str) -> Stack:
+    """A running copy with calls in several months and a picture."""
+    with live_stack.client() as client:
+        assert client.post("/api/generations/batch", json=CALLS).status_code == 200
+    return live_stack
+
+
+@pytest.fixture(scope="module")
+def backup(source: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `manage.py backup` makes of it."""
+    folder = tmp_path_factory.mktemp("backups") / "one"
+    said = source.manage("backup", str(folder))
+    assert " and 1 files to " in said, said
+    return folder
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Stack]:
+    copy = Stack(tmp_path / "elsewhere")
+    try:
+        yield copy
+    finally:
+        copy.discard()
+
+
+def restore(backup: Path, target: Stack) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "manage.py", "restore", str(backup)],
+        cwd=ROOT,
+        env=target.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def graphql(client: httpx.Client, query: str, **variables: object) -> dict[str, Any]:
+    answer = client.post("/api/graphql", json={"query": query, "variables": variables}).json()
+    assert "errors" not in answer, answer
+    data: dict[str, Any] = answer["data"]
+    return data
+
+
+def everything(stack: Stack) -> list[dict[str, Any]]:
+    with stack.client() as client:
+        answer = client.get("/api/generations", params={"limit": 1000, "tags": "kept", "order": "timestamp"})
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["data"]
+        return [client.get(f"/api/generations/{row['id']}").json() for row in found]
+
+
+def test_a_restored_copy_has_every_call_key_and_file(source: Stack, picture: str, backup: Path, target: Stack) -> None:
+    done = restore(backup, target)
+    assert done.returncode == 0, done.stderr
+    assert "as many as were backed up, and 1 files" in done.stdout
+
+    target.api_key = source.api_key
+    target.start()
+
+    assert "first start" not in target.output()
+    rows = everything(target)
+    assert len(rows) == len(CALLS)
+    assert rows == everything(source)
+    with target.client() as client:
+        found = graphql(client, "query Q($id: String!) { attachment(id: $id) { url } }", id=picture)["attachment"]
+        assert client.get(found["url"]).content == PICTURE
+
+
+def test_what_a_restored_copy_is_given_is_added_to_what_it_has(source: Stack, backup: Path, target: Stack) -> None:
+    assert restore(backup, target).returncode == 0
+    target.api_key = source.api_key
+    target.start()
+    with target.client() as client:
+        answer = client.post("/api/generations/batch", json=[CALLS[3], CALLS[3] | {"id": "later"}])
+        assert [receipt["state"] for receipt in answer.json()["receipts"]] == ["unchanged", "stored"]
+
+
+def test_a_backup_can_be_made_of_a_copy_that_does_not_run(target: Stack, backup: Path, tmp_path: Path) -> None:
+    assert restore(backup, target).returncode == 0
+    target.manage("backup", str(tmp_path / "second"), "--verify", "--without-secret-key")
+
+    first, second = (json.loads((folder / "manifest.json").read_text()) for folder in (backup, tmp_path / "second"))
+    assert first["rows"] == second["rows"]
+    assert first["parts"]["files.jsonl"] == second["parts"]["files.jsonl"]
+    assert not (tmp_path / "second" / "secret-key").exists()
+
+
+def test_nothing_is_overwritten(source: Stack, backup: Path, target: Stack) -> None:
+    again = subprocess.run(
+        [sys.executable, "manage.py", "backup", str(backup)],
+        cwd=ROOT,
+        env=source.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 1
+    assert "exists. Name a folder that does not" in again.stderr
+    assert restore(backup, target).returncode == 0
+    second = restore(backup, target)
+    assert second.returncode == 1
+    assert "The database is not empty" in second.stderr
+
+
+def test_a_copy_that_runs_is_not_restored_into(source: Stack, backup: Path) -> None:
+    before = everything(source)
+    done = restore(backup, source)
+    assert done.returncode == 1
+    assert "It already runs with the folder" in done.stderr
+    assert everything(source) == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        ("dump cut", "is not what was backed up"),
+        ("file changed", "is not what was backed up"),
+        ("file gone", "is missing from the backup"),
+        ("no manifest", "is no backup"),
+        ("half a manifest", "is not whole"),
+        ("another format", "this version reads format 1"),
+        ("a way out", "outside of the backup"),
+        ("rows lost", "Not all rows came back"),
+    ],
+)
+def test_a_backup_that_is_not_whole_is_refused(
+    backup: Path, target: Stack, tmp_path: Path, damage: str, reason: str
+) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(backup, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (picture,) = [path for path in (folder / "files").rglob("*") if path.is_file()]
+    if damage == "dump cut":
+        os.truncate(folder / "database.dump", 10_000)
+    elif damage == "file changed":
+        picture.write_bytes(PICTURE[:-1] + b"!")
+    elif damage == "file gone":
+        picture.unlink()
+    elif damage == "no manifest":
+        (folder / "manifest.json").unlink()
+    elif damage == "half a manifest":
+        os.truncate(folder / "manifest.json", 100)
+    elif damage == "another format":
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"format": 2}))
+    elif damage == "rows lost":
+        rows = manifest["rows"] | {"generation": manifest["rows"]["generation"] + 1}
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"rows": rows}))
+    else:
+        (folder / "files.jsonl").write_text(json.dumps({"key": "../../etc/x", "bytes": 0, "sha256": ""}) + "\n")
+        parts = manifest["parts"] | {"files.jsonl": backups.about(folder / "files.jsonl")}
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"parts": parts}))
+
+    done = restore(folder, target)
+
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
