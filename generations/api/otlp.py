@@ -18,9 +18,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from generations import access
 from generations.access import Grant, Scope
-from generations.api import otlp_joining, receive
+from generations.api import otlp_joining, otlp_logs, receive
 from generations.api.errors import RETRY_AFTER, Refused
-from generations.ingest.otlp import decode, logs, spans
+from generations.ingest.otlp import decode, spans
 from generations.models import IngestReject
 from generations.records import InvalidRecord
 
@@ -69,10 +69,8 @@ def _write_logs(grant: Grant, items: Sequence[Any]) -> list[tuple[int | None, st
     refused: list[tuple[int | None, str | None, str]] = [
         (n, None, str(item)) for n, item in enumerate(items) if isinstance(item, InvalidRecord)
     ]
-    found = logs.records_of(items)
-    if not found:
-        return refused
-    return refused + [(None, None, reason) for reason in otlp_joining.write_logs(grant.project, found)]
+    events = [item for item in items if not isinstance(item, InvalidRecord)]
+    return refused + [(None, None, reason) for reason in otlp_logs.write_logs(grant.project, events)]
 
 
 _TRACES: Final = _Signal(

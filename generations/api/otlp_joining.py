@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -11,8 +11,8 @@ from django.db import connection, transaction
 from generations import bundles, recording
 from generations.ingest.otlp import couples, dialects
 from generations.ingest.otlp.spans import Told
-from generations.models import Generation, Project, Step
-from generations.records import GenerationRecord, Record, ScoreRecord, StepRecord, revised
+from generations.models import Feedback, Generation, Project, Step
+from generations.records import FeedbackRecord, GenerationRecord, Record, ScoreRecord, StepRecord, revised
 
 _LOCK: Final = 0x4F544C50
 _MOST: Final = 5_000
@@ -26,21 +26,22 @@ def write_spans(project: Project, told: Sequence[Told]) -> list[tuple[str, str]]
     One transaction under one lock a project, so that two requests with parts of one trace see each other.
     """
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, project.pk])
-        told, late = _share(project, told)
+        lock(project)
+        stored = steps_of_traces(project, {one.span.trace_id for one in told})
+        told, late = _share(project, told, stored)
         if not project.keep_generic_spans:
             told = _without_generic(project, told)
-        calls, stored_calls = _calls(project, told)
-        settled = couples.settle([*calls, *stored_calls])
-        stored_ids = {call.record.id for call in stored_calls}
-        demoted = sorted(settled.dropped & stored_ids)
-        if demoted:
-            recording.delete(project, "generation", demoted)
+        calls, there = _calls(project, told, stored)
+        settled = couples.settle(calls)
+        plain = {one.step.id for one in told if one.generation is None}
+        demoted = [id for id in there if id in settled.into or id in plain]
         records: list[Record] = [one.step for one in told]
         records += settled.records
-        records += [revised(s, generation_id=s.generation_id) for one in told for s in one.scores]
-        records += [r for r in late if r.id not in settled.dropped or isinstance(r, StepRecord)]
+        records += [_on_the_call(s, settled.into) for one in told for s in one.scores]
+        records += [r for r in late if r.id not in settled.into or isinstance(r, StepRecord)]
+        if demoted:
+            records += _moved(project, demoted, settled.into)
+            recording.delete(project, "generation", demoted)
         receipts = recording.record(project, records)
         # By themselves: with their spans they would take over the spans' times for the whole thread's.
         if threads := [one.thread for one in told if one.thread is not None]:
@@ -53,47 +54,22 @@ def write_spans(project: Project, told: Sequence[Told]) -> list[tuple[str, str]]
     return refused
 
 
-def write_logs(project: Project, records: Sequence[GenerationRecord | ScoreRecord]) -> list[str]:
-    """Store parts of generations and scores that came as log events; returns the reasons of those refused.
+def lock(project: Project) -> None:
+    """Let no other request of the project join spans until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, project.pk])
 
-    A score without a span finds its generation by the answer's id.
-    """
-    wanted = {
-        str(r.metadata["responseId"])
-        for r in records
-        if isinstance(r, ScoreRecord) and r.generation_id is None and r.metadata
-    }
-    found: dict[str, str] = {}
-    if wanted:
-        rows = Generation.objects.in_project(project.pk).filter(response_id__in=wanted).order_by("started_at", "uid")
-        found = {str(response): id for response, id in rows.values_list("response_id", "public_id")}
-    ready: list[Record] = []
-    refused = []
-    for record in records:
-        if isinstance(record, ScoreRecord) and record.generation_id is None:
-            response = str((record.metadata or {}).get("responseId"))
-            target = found.get(response)
-            if target is None:
-                refused.append(
-                    f"The evaluation '{record.name}' names no span, and no generation answered '{response}'."
-                )
-                continue
-            record = revised(record, generation_id=target, step_id=target)
-        ready.append(record)
-    receipts = recording.record(project, ready)
-    return refused + [r.reason or "refused" for r in receipts if r.state == "rejected"]
+
+def steps_of_traces(project: Project, traces: Collection[str]) -> list[dict[str, Any]]:
+    """What joining has to know of the stored steps of these traces, by their start."""
+    rows = Step.objects.in_project(project.pk).filter(trace_id__in=traces).order_by("started_at", "uid")
+    names = ("public_id", "parent_id", "type", "trace_id", "started_at", "ended_at", *_SHARED)
+    return list(rows.values(*names)[:_MOST])
 
 
 # ------------------------------------------------------------------------------------------ what a trace has in common
-def _share(project: Project, told: Sequence[Told]) -> tuple[list[Told], list[Record]]:
+def _share(project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any]]) -> tuple[list[Told], list[Record]]:
     """The spans with the thread, user and tags of their trace, and the stored rows that lacked them."""
-    traces = {one.span.trace_id for one in told}
-    stored = list(
-        Step.objects.in_project(project.pk)
-        .filter(trace_id__in=traces)
-        .values("public_id", "trace_id", "started_at", "ended_at", *_SHARED)
-        .order_by("started_at", "uid")[:_MOST]
-    )
     common: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in stored:
         for name in _SHARED:
@@ -146,36 +122,77 @@ def _without_generic(project: Project, told: Sequence[Told]) -> list[Told]:
 
 
 # ------------------------------------------------------------------------------------------------- calls told twice
-def _calls(project: Project, told: Sequence[Told]) -> tuple[list[couples.Call], list[couples.Call]]:
-    """The calls of the request, and the stored ones that one of them may be the same as."""
-    calls = [
-        couples.Call(one.generation, one.step.parent_id, one.span.scope) for one in told if one.generation is not None
-    ]
-    if not calls:
-        return [], []
-    own = {call.record.id for call in calls}
-    parents = {call.parent_id for call in calls if call.parent_id} - own
-    responses = {call.record.response_id for call in calls if call.record.response_id}
-    starts = [call.record.started_at for call in calls if call.record.started_at]
-    ends = [call.record.ended_at for call in calls if call.record.ended_at]
-    steps = Step.objects.in_project(project.pk)
-    parent_of: dict[str, str | None] = dict(steps.filter(parent_id__in=own).values_list("public_id", "parent_id"))
-    rows = {
-        row.public_id: row
-        for row in Generation.objects.in_project(project.pk).by_ids(
-            project.pk, "generation", {*parents, *parent_of} - own
+def _calls(
+    project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any]]
+) -> tuple[list[couples.Call], Collection[str]]:
+    """The calls of the request with the stored ones that one of them may be the same as, and the ids of the latter.
+
+    Among these ids are those of generations that log events made before their span came.
+    """
+    places = {row["public_id"]: couples.Place(row["parent_id"], row["type"]) for row in stored}
+    known = {id for id, place in places.items() if couples.is_call(place)}
+    new = {one.step.id: one for one in told}
+    places |= {id: couples.Place(one.step.parent_id, one.step.type or "") for id, one in new.items()}
+    own = {id for id, one in new.items() if one.generation is not None}
+    wanted = (couples.around(new, places) | new.keys()) & known
+    rows = {row.public_id: row for row in _generations(project, wanted)}
+    if own:
+        rows |= {row.public_id: row for row in _same_answers(project, [new[id] for id in own])}
+    there = {
+        bundle.record.id: bundle.record
+        for bundle in bundles.of_generations(
+            project, list(rows.values()), scores=False, feedback=False, attachments=False
         )
     }
-    if responses and starts and ends:
-        same = Generation.objects.in_project(project.pk).filter(
-            response_id__in=responses, started_at__lte=max(ends), ended_at__gte=min(starts)
-        )
-        rows |= {row.public_id: row for row in same[:_MOST] if row.public_id not in own}
-    if not rows:
-        return calls, []
-    stored = []
-    for bundle in bundles.of_generations(project, list(rows.values()), scores=False, feedback=False, attachments=False):
-        record = bundle.record
-        scope = str((record.attributes or {}).get("scope") or "")
-        stored.append(couples.Call(record, parent_of.get(record.id), scope, is_stored=True))
-    return calls, stored
+    alive = own | (there.keys() - new.keys())
+    calls = []
+    for id in alive:
+        above = couples.call_above(id, places, alive)[0] if id in places else None
+        if id in own:
+            one = new[id]
+            assert one.generation is not None
+            record = couples.filled(one.generation, there[id]) if id in there else one.generation
+            calls.append(couples.Call(record, above, one.span.scope))
+        else:
+            scope = str((there[id].attributes or {}).get("scope") or "")
+            calls.append(couples.Call(there[id], above, scope, is_stored=True))
+    return calls, there.keys()
+
+
+def _generations(project: Project, ids: Collection[str]) -> list[Generation]:
+    return list(Generation.objects.in_project(project.pk).by_ids(project.pk, "generation", ids)) if ids else []
+
+
+def _same_answers(project: Project, calls: Sequence[Told]) -> list[Generation]:
+    """The stored generations whose answer has the id of one of these calls' and that ran when these did."""
+    records = [one.generation for one in calls if one.generation is not None]
+    responses = {record.response_id for record in records if record.response_id}
+    starts = [record.started_at for record in records if record.started_at]
+    ends = [record.ended_at for record in records if record.ended_at]
+    if not responses or not starts or not ends:
+        return []
+    same = Generation.objects.in_project(project.pk).filter(
+        response_id__in=responses, started_at__lte=max(ends), ended_at__gte=min(starts)
+    )
+    return list(same[:_MOST])
+
+
+def _on_the_call(score: ScoreRecord, into: Mapping[str, str | None]) -> ScoreRecord:
+    """A score, on the generation that took in the one that it is of."""
+    target = score.generation_id or ""
+    return revised(score, generation_id=into[target]) if into.get(target) else score
+
+
+def _moved(project: Project, demoted: Collection[str], into: Mapping[str, str | None]) -> list[Record]:
+    """What people and programs said of generations that turned out to be others, now said of those."""
+    rows = Generation.objects.in_project(project.pk).by_ids(project.pk, "generation", demoted)
+    hanging: list[ScoreRecord | FeedbackRecord] = []
+    for bundle in bundles.of_generations(project, list(rows), payload=False, alternatives=False, attachments=False):
+        hanging += map(bundles.score_record, bundle.scores)
+    said = Feedback.objects.in_project(project.pk).filter(generation_id__in=list(demoted))
+    hanging += map(bundles.feedback_record, said)
+    return [
+        revised(one, generation_id=target)
+        for one in hanging
+        if (target := into.get(one.generation_id or "")) is not None
+    ]

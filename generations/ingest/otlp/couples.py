@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,13 +18,22 @@ _FILLED: Final = (
     *("error_type", "error_detail", "thread_id", "session_id", "user_id", "agent_id", "workflow_id", "function_id"),
     *("prompt_name", "prompt_version", "tags", "metadata", "parameters", "tools", "variables", "logprobs"),
 )
+_CALLS: Final = frozenset({"llm", "embedding"})
 _SENT: Final = ("messages", "prompt", "input")
 _ANSWERED: Final = ("message_completion", "completion", "output")
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a span stands in its trace: the step above it, and the type that its own step has."""
+
+    parent_id: str | None
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """A generation and whence it comes: the span above it, its instrumentation, and whether it is stored already."""
+    """A generation and whence it comes: the call above it, its instrumentation, and whether it is stored already."""
 
     record: GenerationRecord
     parent_id: str | None
@@ -34,63 +43,120 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What is to be written of the calls (stored ones only where something is added), and which are none."""
+    """What is to be written of the calls (stored ones only where something is added), and which are none.
+
+    `into` says which call took in one that is none; None where several calls below it did.
+    """
 
     records: list[GenerationRecord]
-    dropped: frozenset[str]
+    into: Mapping[str, str | None]
+
+
+def is_call(place: Place | None) -> bool:
+    """Whether the step at a place is that of a model call, be it one that another span tells of as well."""
+    return place is not None and place.type in _CALLS
+
+
+def call_above(
+    id: str, places: Mapping[str, Place], known: Container[str] | None = None
+) -> tuple[str | None, set[str]]:
+    """The nearest call above a span, and the spans between them.
+
+    Requests over HTTP and other spans without a meaning of their own lie between a client's call and a gateway's;
+    a tool or an agent between two calls parts them. With `known`, calls that are not in it are passed by as well.
+    """
+    between: set[str] = set()
+    place = places[id].parent_id
+    while place is not None and place not in between and place != id:
+        there = places.get(place)
+        if there is None or (there.type not in _CALLS and there.type != "undefined"):
+            break
+        if there.type in _CALLS and (known is None or place in known):
+            return place, between
+        between.add(place)
+        place = there.parent_id
+    return None, between
+
+
+def around(new: Collection[str], places: Mapping[str, Place]) -> set[str]:
+    """The calls that are joined to one another by spans of which one is new."""
+    joined: dict[str, set[str]] = defaultdict(set)
+    touched: set[str] = set()
+    for id, place in places.items():
+        if place.type not in _CALLS:
+            continue
+        above, between = call_above(id, places)
+        if above is not None:
+            joined[id].add(above)
+            joined[above].add(id)
+        if id in new or (above is not None and not between.isdisjoint(new)):
+            touched.add(id)
+    found: set[str] = set()
+    while touched:
+        id = touched.pop()
+        if id not in found:
+            found.add(id)
+            touched |= joined[id] - found
+    return found
 
 
 def settle(calls: Sequence[Call]) -> Settled:
     """Tell which calls are one, in whatever order their spans came.
 
-    A call directly below a call is the same one; so are calls at the same time by different instrumentations whose
-    answers have the same id. An id alone says little: stand-ins of providers give every answer the same.
+    Of a call and the calls directly below it, those that know more are the calls; calls at the same time by different
+    instrumentations whose answers have the same id are one. An id alone says little: stand-ins of providers give
+    every answer the same.
     """
     by_id = {call.record.id: call for call in calls}
-    below: dict[str, list[Call]] = defaultdict(list)
-    for call in calls:
-        if call.parent_id in by_id and call.parent_id != call.record.id:
-            below[call.parent_id].append(call)
-    into: dict[str, str | None] = {}
-    for parent_id, children in below.items():
-        parent = by_id[parent_id]
-        if max(map(_weight, children)) >= _weight(parent):
-            into[parent_id] = children[0].record.id if len(children) == 1 else None
-        else:
-            into.update((child.record.id, parent_id) for child in children if child.record.id not in into)
+    into = _by_place(by_id)
     for group in _by_response(call for call in calls if call.record.id not in into):
         best = max(group, key=lambda call: (_weight(call), call.record.id))
         into.update((call.record.id, best.record.id) for call in group if call is not best)
-    dropped = {id for id in into if not _is_cycle(id, into)}
     whole = {call.record.id: call.record for call in calls}
-    for id in dropped:
+    ends: dict[str, str | None] = {}
+    for id in into:
         winner = into[id]
-        seen = {id}
-        while winner in dropped and winner not in seen:
-            seen.add(winner)
+        while winner in into:
             winner = into[winner]
-        if winner is not None and winner not in dropped:
+        ends[id] = winner
+        if winner is not None:
             whole[winner] = filled(whole[winner], by_id[id].record)
     records = []
     for call in calls:
         id = call.record.id
-        if id in dropped:
+        if id in into:
             continue
         if not call.is_stored:
             records.append(whole[id])
         elif whole[id] is not call.record:
-            records.append(_difference(whole[id], call.record))
-    return Settled(records, frozenset(dropped))
+            records.append(difference(whole[id], call.record))
+    return Settled(records, ends)
 
 
-def _is_cycle(id: str, into: dict[str, str | None]) -> bool:
-    """Whether following the calls that take others in leads back to `id`: spans that are each other's parents."""
-    place, steps = into[id], 0
-    while place in into and steps <= len(into):
-        if place == id:
-            return True
-        place, steps = into[place], steps + 1
-    return False
+def _by_place(by_id: Mapping[str, Call]) -> dict[str, str | None]:
+    """Which calls are none because of those above or below them; from the leaves up, so that any depth is one."""
+    below: dict[str, list[str]] = defaultdict(list)
+    order: list[str] = []
+    for call in by_id.values():
+        if call.parent_id is not None and call.parent_id in by_id:
+            below[call.parent_id].append(call.record.id)
+        else:
+            order.append(call.record.id)
+    for id in order:  # grows: each call before those below it; spans that are each other's parents are never met
+        order += below[id]
+    into: dict[str, str | None] = {}
+    left: dict[str, list[str]] = {}
+    for id in reversed(order):
+        others = [winner for child in below[id] for winner in left[child]]
+        if not others:
+            left[id] = [id]
+        elif max(_weight(by_id[other]) for other in others) >= _weight(by_id[id]):
+            into[id] = others[0] if len(others) == 1 else None
+            left[id] = others
+        else:
+            into.update(dict.fromkeys(others, id))
+            left[id] = [id]
+    return into
 
 
 def _by_response(calls: Iterable[Call]) -> list[list[Call]]:
@@ -103,10 +169,13 @@ def _by_response(calls: Iterable[Call]) -> list[list[Call]]:
         rest = sorted(same, key=lambda call: (str(call.record.started_at), call.record.id))
         while len(rest) > 1:
             head, *rest = rest
-            together = [call for call in rest if _is_same_time(head, call) and call.scope != head.scope]
+            together: dict[str, Call] = {}
+            for call in rest:
+                if call.scope != head.scope and _is_same_time(head, call):
+                    together.setdefault(call.scope, call)
             if together:
-                groups.append([head, together[0]])
-                rest.remove(together[0])
+                groups.append([head, *together.values()])
+                rest = [call for call in rest if call not in together.values()]
     return groups
 
 
@@ -139,7 +208,8 @@ def filled(record: GenerationRecord, other: GenerationRecord) -> GenerationRecor
     return revised(record, **changes) if changes else record
 
 
-def _difference(whole: GenerationRecord, stored: GenerationRecord) -> GenerationRecord:
+def difference(whole: GenerationRecord, stored: GenerationRecord) -> GenerationRecord:
+    """What `whole` says beyond `stored`."""
     names = (*_FILLED, *_TOKENS, *_SENT, *_ANSWERED, "alternatives")
     return GenerationRecord(
         id=stored.id, **{n: getattr(whole, n) for n in names if getattr(whole, n) != getattr(stored, n)}

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from generations.ingest.otlp import content, messages, spans
 from generations.ingest.otlp.shapes import LogEvent
-from generations.records import GenerationRecord, Json, ScoreRecord
+from generations.reading import compact
+from generations.records import Json, ScoreRecord
 
 DETAILS: Final = "gen_ai.client.inference.operation.details"
+PREFIX: Final = "log."
+"""Beginning of the attributes of a step that keep what log events said of it: events of one call may come apart."""
+MOST: Final = 2_000
+"""Events of one span that are read of a request."""
 _ASKED: Final = {
     "gen_ai.system.message": "system",
     "gen_ai.user.message": "user",
@@ -21,57 +28,96 @@ _CHOICE: Final = "gen_ai.choice"
 _EVALUATION: Final = "gen_ai.evaluation.result"
 
 
-def records_of(events: Sequence[LogEvent | Any]) -> list[GenerationRecord | ScoreRecord]:
-    """The parts of generations and the scores that log events tell; events of other kinds tell nothing.
+@dataclass(slots=True)
+class Spoken:
+    """What the log events of one span say of its call, in the order in which they came."""
 
-    A part has the id of its span's generation, so that it merges with it, whichever comes first.
-    """
-    found: list[GenerationRecord | ScoreRecord] = []
-    by_span: dict[tuple[str, str], list[LogEvent]] = defaultdict(list)
+    trace_id: str
+    span_id: str
+    events: list[LogEvent] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """The id of the span's step and generation."""
+        return f"{self.trace_id}-{self.span_id}"
+
+
+def spoken(events: Iterable[LogEvent]) -> list[Spoken]:
+    """The events that tell of messages, by their span. Events of other kinds tell nothing."""
+    found: dict[tuple[str, str], Spoken] = {}
     for event in events:
-        if not isinstance(event, LogEvent):
-            continue
-        id = f"{event.trace_id}-{event.span_id}" if event.trace_id and event.span_id else None
-        if event.name == _EVALUATION:
-            score = spans.evaluation(event.attributes, id, event.time)
-            if score is not None:
-                found.append(score)
-        elif event.trace_id and event.span_id and (event.name in (DETAILS, _CHOICE) or event.name in _ASKED):
-            by_span[event.trace_id, event.span_id].append(event)
-    for (trace_id, span_id), told in by_span.items():
-        fields = _fields(told)
-        if fields:
-            id = f"{trace_id}-{span_id}"
-            found.append(GenerationRecord(id=id, step_id=id, trace_id=trace_id, span_id=span_id, **fields))
+        if event.trace_id and event.span_id and (event.name in (DETAILS, _CHOICE) or event.name in _ASKED):
+            one = found.setdefault((event.trace_id, event.span_id), Spoken(event.trace_id, event.span_id))
+            if len(one.events) < MOST:
+                one.events.append(event)
+    return list(found.values())
+
+
+def scores(events: Iterable[LogEvent]) -> list[ScoreRecord]:
+    """The results of evaluations; one whose event names no span has no target, and the answer's id in its metadata."""
+    made = (
+        spans.evaluation(e.attributes, f"{e.trace_id}-{e.span_id}" if e.trace_id and e.span_id else None, e.time)
+        for e in events
+        if e.name == _EVALUATION
+    )
+    return [score for score in made if score is not None]
+
+
+def parts(events: Sequence[LogEvent], known: Mapping[str, Json]) -> dict[str, Json]:
+    """What these events say, as attributes of their step that are not among the `known` ones yet.
+
+    A name is the event's time, its place among those of that time, and a digest: in the order of the names, the events
+    are in theirs. The same event sent again has the digest of one that is known.
+    """
+    digests = {(name.split(".")[1], name.rpartition(".")[2]) for name in known if name.startswith(PREFIX)}
+    places = Counter(time for time, _ in digests)
+    repeated: Counter[str] = Counter()
+    found: dict[str, Json] = {}
+    for event in events:
+        said: dict[str, Json] = {"name": event.name, "body": event.body}
+        if event.name == DETAILS:
+            said["attributes"] = event.attributes
+        text = compact(said)
+        time = f"{event.time:020d}"
+        # The same words may be said twice in a conversation, and at the same time by a clock of milliseconds.
+        repeated[time + text] += 1
+        digest = hashlib.blake2b(
+            f"{text}\0{repeated[time + text]}".encode("utf-8", "replace"), digest_size=6
+        ).hexdigest()
+        if (time, digest) not in digests:
+            found[f"{PREFIX}{time}.{places[time]:04d}.{digest}"] = said
+            places[time] += 1
     return found
 
 
-def _fields(told: Sequence[LogEvent]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
+def fields(attributes: Mapping[str, Json]) -> dict[str, Any]:
+    """The fields of a generation that the attributes made by `parts` tell, whatever the order they came in."""
+    told: dict[str, Any] = {}
     asked: list[Json] = []
     choices: list[Mapping[str, Json]] = []
-    for event in told:
-        if event.name == DETAILS:
-            body = event.body if isinstance(event.body, Mapping) else {}
-            attributes = {**body, **event.attributes}
-            fields |= content.read(attributes, spans.call_type(attributes) or "chat", None)
-            if tools := messages.tools(spans.first(attributes, "tools")):
-                fields["tools"] = tools
-        elif isinstance(event.body, Mapping):
-            if event.name == _CHOICE:
-                choices.append(event.body)
+    for name in sorted(name for name in attributes if name.startswith(PREFIX)):
+        said = attributes[name]
+        kind, body = said["name"], said["body"]
+        if kind == DETAILS:
+            whole = {**(body if isinstance(body, Mapping) else {}), **said["attributes"]}
+            told |= content.read(whole, spans.call_type(whole) or "chat", None)
+            if tools := messages.tools(spans.first(whole, "tools")):
+                told["tools"] = tools
+        elif isinstance(body, Mapping):
+            if kind == _CHOICE:
+                choices.append(body)
             else:
-                given = {"role": _ASKED[event.name], **event.body}
-                if event.name == "gen_ai.tool.message" and "id" in given:
+                given = {"role": _ASKED[kind], **body}
+                if kind == "gen_ai.tool.message" and "id" in given:
                     given["tool_call_id"] = given.pop("id")
                 asked += messages.message(given)
     if asked:
-        fields["messages"] = asked
+        told["messages"] = asked
     if choices:
         ordered = sorted(choices, key=lambda c: c["index"] if isinstance(c.get("index"), int) else 0)
-        given_ = [{**_message(c), "finish_reason": c.get("finish_reason")} for c in ordered]
-        fields |= content.answered(given_, "chat", len(given_) > 1)
-    return fields
+        answers = [{**_message(c), "finish_reason": c.get("finish_reason")} for c in ordered]
+        told |= content.answered(answers, "chat", len(answers) > 1)
+    return told
 
 
 def _message(choice: Mapping[str, Json]) -> dict[str, Json]:

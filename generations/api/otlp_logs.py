@@ -1,0 +1,149 @@
+"""Log events joined with the calls that they tell of, whichever comes first and however many requests they came in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+
+from generations import bundles, recording
+from generations.api import otlp_joining
+from generations.ingest.otlp import couples, dialects, logs
+from generations.ingest.otlp.logs import Spoken
+from generations.ingest.otlp.shapes import LogEvent
+from generations.models import Generation, Project, Step, StepPayload
+from generations.records import GenerationRecord, Json, Record, ScoreRecord, StepRecord, revised
+
+
+def write_logs(project: Project, events: Sequence[LogEvent]) -> list[str]:
+    """Store what log events say of calls, and scores; returns the reasons of those refused.
+
+    What is said of a span that is no call, or whose call another span tells of as well, is kept beside its step and
+    completes that other call; it never makes a call of its own.
+    """
+    spoken, scores = logs.spoken(events), logs.scores(events)
+    if not spoken and not scores:
+        return []
+    with transaction.atomic():
+        otlp_joining.lock(project)
+        ids = {one.id for one in spoken} | {score.generation_id for score in scores if score.generation_id}
+        calls = _Calls(project, ids)
+        records: list[Record] = []
+        for one in spoken:
+            records += _told(calls, one)
+        scored, refused = _scored(project, scores, calls)
+        receipts = recording.record(project, [*records, *scored])
+    return refused + [r.reason or "refused" for r in receipts if r.state == "rejected"]
+
+
+class _Calls:
+    """The stored generations that these spans' calls are, read with the same few queries for all of them."""
+
+    def __init__(self, project: Project, ids: Collection[str]) -> None:
+        rows = Step.objects.in_project(project.pk).by_ids(project.pk, "step", ids)
+        self.steps = {row.public_id: row for row in rows}
+        uids = {row.uid: row.public_id for row in self.steps.values()}
+        payloads = StepPayload.objects.in_project(project.pk).filter(uid__in=uids)
+        self.attributes: dict[str, dict[str, Json]] = {
+            uids[uid]: attributes or {} for uid, attributes in payloads.values_list("uid", "attributes")
+        }
+        own = Generation.objects.in_project(project.pk).by_ids(project.pk, "generation", ids)
+        self.target: dict[str, str | None] = {id: id for id in own.values_list("public_id", flat=True)}
+        self.target |= {id: id for id in ids if id not in self.steps}
+        self._search(project, [id for id in ids if id not in self.target])
+        found = {id for id in self.target.values() if id is not None}
+        rows_ = Generation.objects.in_project(project.pk).by_ids(project.pk, "generation", found)
+        whole = bundles.of_generations(project, list(rows_), scores=False, feedback=False, attachments=False)
+        self.records = {bundle.record.id: bundle.record for bundle in whole}
+
+    def _search(self, project: Project, ids: Collection[str]) -> None:
+        """Find the calls that took those of these spans in: above, below, or with the same answer elsewhere."""
+        ids = [id for id in ids if self.steps[id].type in ("llm", "embedding")]
+        if not ids:
+            return
+        traces = {trace for id in ids if (trace := self.steps[id].trace_id)}
+        places = {
+            row["public_id"]: couples.Place(row["parent_id"], row["type"])
+            for row in otlp_joining.steps_of_traces(project, traces)
+        }
+        groups = {id: couples.around([id], places) for id in ids if id in places}
+        near = Generation.objects.in_project(project.pk).by_ids(
+            project.pk, "generation", set[str]().union(*groups.values())
+        )
+        alive = set(near.values_list("public_id", flat=True))
+        responses: dict[str, str] = {}
+        for id in ids:
+            winners = groups.get(id, set()) & alive
+            if len(winners) == 1:
+                self.target[id] = winners.pop()
+            elif not winners and (response := _response_of(self.attributes.get(id, {}))):
+                responses[id] = response
+        if responses:
+            rows = Generation.objects.in_project(project.pk).filter(response_id__in=set(responses.values()))
+            by_response = {str(row.response_id): row for row in rows.order_by("started_at", "uid")}
+            for id, response in responses.items():
+                row, step = by_response.get(response), self.steps[id]
+                if row is not None and _is_same_time(row, step):
+                    self.target[id] = row.public_id
+
+
+def _is_same_time(row: Generation, step: Step) -> bool:
+    if row.ended_at is None or step.ended_at is None:
+        return False
+    return row.started_at <= step.ended_at and step.started_at <= row.ended_at
+
+
+def _response_of(attributes: Mapping[str, Json]) -> str | None:
+    return next((str(attributes[n]) for n in dialects.FIELDS["response_id"] if attributes.get(n)), None)
+
+
+def _told(calls: _Calls, one: Spoken) -> list[Record]:
+    """The events beside their step, and what all that are known of it say in its generation."""
+    known = calls.attributes.get(one.id, {})
+    new = logs.parts(one.events, known)
+    if not new:
+        return []
+    is_known = one.id in calls.steps
+    step = StepRecord(
+        id=one.id, trace_id=one.trace_id, span_id=one.span_id, type=None if is_known else "llm", attributes=new
+    )
+    target = calls.target.get(one.id)
+    fields = logs.fields({**known, **new})
+    if target is None or not fields:
+        return [step]
+    there = calls.records.get(target)
+    if there is None:
+        fields |= {"step_id": one.id, "trace_id": one.trace_id, "span_id": one.span_id}
+        return [step, GenerationRecord(id=target, **fields)]
+    said = GenerationRecord(id=target, **fields)
+    whole = couples.filled(there, said) if target != one.id else _longer(there, fields)
+    return [step] if whole is there else [step, couples.difference(whole, there)]
+
+
+def _longer(there: GenerationRecord, fields: dict[str, Any]) -> GenerationRecord:
+    """The generation with what its log events say, but for what it knows more of: others of them may be to come."""
+    if len(fields.get("messages") or ()) < len(there.messages or ()):
+        fields.pop("messages", None)
+    if len(fields.get("alternatives") or ()) < len(there.alternatives or ()):
+        for name in ("message_completion", "alternatives", "finish_reason"):
+            fields.pop(name, None)
+    return revised(there, **fields)
+
+
+def _scored(project: Project, scores: Sequence[ScoreRecord], calls: _Calls) -> tuple[list[ScoreRecord], list[str]]:
+    """Scores with what they judge, and why others have none: a score without a span finds it by the answer's id."""
+    responses = {str(s.metadata["responseId"]) for s in scores if s.generation_id is None and s.metadata}
+    rows = Generation.objects.in_project(project.pk).filter(response_id__in=responses).order_by("started_at", "uid")
+    found = {str(r): id for r, id in rows.values_list("response_id", "public_id")} if responses else {}
+    ready, refused = [], []
+    for score in scores:
+        if score.generation_id is not None:
+            ready.append(revised(score, generation_id=calls.target.get(score.generation_id) or score.generation_id))
+            continue
+        response = str((score.metadata or {}).get("responseId"))
+        if response in found:
+            ready.append(revised(score, generation_id=found[response], step_id=found[response]))
+        else:
+            refused.append(f"The evaluation '{score.name}' names no span, and no generation answered '{response}'.")
+    return ready, refused

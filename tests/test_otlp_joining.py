@@ -1,0 +1,262 @@
+"""Calls that several spans and log events tell of: one generation, with all that was said, in any order and split."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from generations import recording
+from generations.models import Generation, GenerationPayload, Score, Step, StepPayload
+from generations.records import FeedbackRecord, ScoreRecord
+from tests.doors.rest import Answer, Caller, caller
+from tests.doors.test_otlp import BARE, CHAT, START, TRACE, calls, post, span, steps
+
+pytestmark = pytest.mark.django_db
+
+ORDERS = list(itertools.permutations(range(3)))
+
+
+@pytest.fixture
+def api() -> Caller:
+    return caller("ingest")
+
+
+def event(name: str, body: Any, number: int = 1, at: int = 0) -> dict[str, Any]:
+    """A log record in OTLP/JSON, beside span `number`."""
+    return {
+        "eventName": name,
+        "timeUnixNano": str(START + at),
+        "traceId": TRACE,
+        "spanId": f"{number:016x}",
+        "body": value(body),
+    }
+
+
+def value(given: Any) -> dict[str, Any]:
+    if isinstance(given, dict):
+        return {"kvlistValue": {"values": [{"key": k, "value": value(v)} for k, v in given.items()]}}
+    return {"intValue": given} if isinstance(given, int) else {"stringValue": given}
+
+
+def log(api: Caller, *events: Any) -> Answer:
+    return api.post("/v1/logs", {"resourceLogs": [{"scopeLogs": [{"logRecords": list(events)}]}]})
+
+
+SYSTEM = event("gen_ai.system.message", {"content": "Be brief."}, at=1)
+USER = event("gen_ai.user.message", {"content": "Hello"}, at=2)
+FIRST = event("gen_ai.choice", {"index": 0, "finish_reason": "stop", "message": {"content": "Hi"}}, at=3)
+SECOND = event("gen_ai.choice", {"index": 1, "finish_reason": "stop", "message": {"content": "Hey"}}, at=3)
+
+
+def payload(api: Caller) -> GenerationPayload:
+    return GenerationPayload.objects.in_project(api.project.pk).get()
+
+
+# ------------------------------------------------------------------------------------------------- spans in a chain
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("knows", [0, 1, 2])
+@pytest.mark.parametrize("split", [(1, 2), (2, 1), (1, 1, 1), (3,)])
+def test_a_call_told_by_a_wrapper_a_client_and_a_gateway_is_one(
+    api: Caller, order: tuple[int, ...], knows: int, split: tuple[int, ...]
+) -> None:
+    chain = [span(n + 1, parent=n or None, attributes=CHAT if n == knows else BARE) for n in range(3)]
+    ordered = [chain[n] for n in order]
+    for size in split:
+        assert post(api, *ordered[:size]).json == {}
+        ordered = ordered[size:]
+
+    (call,) = calls(api)
+    assert call.span_id == f"{knows + 1:016x}"
+    assert (call.prompt_tokens, call.completion_tokens, call.total_tokens) == (10, 5, 15)
+    assert steps(api) == 3
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_requests_over_http_between_a_client_and_a_gateway_part_no_call(api: Caller, order: tuple[int, ...]) -> None:
+    http = {"http.request.method": "POST"}
+    chain = [span(9, attributes={"app": "x"})]
+    chain += [
+        span(1, parent=9, attributes=BARE),
+        span(2, parent=1, attributes=http),
+        span(3, parent=2, attributes=CHAT),
+    ]
+    post(api, chain[0])
+    for n in order:
+        post(api, chain[1:][n])
+
+    assert [call.span_id for call in calls(api)] == [f"{3:016x}"]
+    assert steps(api) == 4
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_call_that_a_tool_makes_within_a_call_is_another(api: Caller, order: tuple[int, ...]) -> None:
+    tool = {"gen_ai.operation.name": "execute_tool"}
+    chain = [span(1, attributes=CHAT), span(2, parent=1, attributes=tool), span(3, parent=2, attributes=CHAT)]
+    for n in order:
+        post(api, chain[n])
+
+    assert len(calls(api)) == 2
+
+
+def test_what_was_said_of_a_call_stays_when_another_span_turns_out_to_know_more(api: Caller) -> None:
+    post(api, span(1, attributes=BARE))
+    (first,) = calls(api)
+    recording.record(
+        api.project,
+        [
+            ScoreRecord(id="s", name="quality", value=0.5, generation_id=first.public_id),
+            FeedbackRecord(id="f", rating=4, generation_id=first.public_id),
+        ],
+    )
+
+    post(api, span(2, parent=1, attributes=CHAT))
+
+    (call,) = calls(api)
+    assert call.public_id != first.public_id
+    assert Score.objects.get(project_id=api.project.pk).generation_id == call.public_id
+    answer = caller("read", project=api.project).get(f"/api/generations/{call.public_id}").json
+    assert answer["feedback"]["rating"] == 4
+
+
+def test_a_very_deep_chain_of_calls_is_one(api: Caller) -> None:
+    assert post(api, *(span(n, parent=n - 1 or None, attributes=BARE) for n in range(1, 3_000))).json == {}
+
+    assert len(calls(api)) == 1
+
+
+# ------------------------------------------------------------------------------------------------------- log events
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_messages_split_over_requests_are_all_there_in_their_order(
+    api: Caller, order: tuple[int, ...], place: int
+) -> None:
+    events = [SYSTEM, USER, FIRST, SECOND]
+    for turn, n in enumerate(order):
+        if turn == place:
+            post(api, span(1, attributes=BARE))
+        assert log(api, events[n]).json == {}
+    if place == 4:
+        post(api, span(1, attributes=BARE))
+
+    (call,) = calls(api)
+    assert call.prompt_tokens == 10
+    found = payload(api)
+    assert [(m["role"], m["content"]) for m in found.messages or ()] == [("system", "Be brief."), ("user", "Hello")]
+    assert (found.message_completion or {})["content"] == "Hi"
+    assert [a.content["content"] for a in api_alternatives(call)] == ["Hey"]
+
+
+def api_alternatives(call: Generation) -> list[Any]:
+    from generations.models import Alternative
+
+    return list(Alternative.objects.in_project(call.project_id).filter(generation_uid=call.uid).order_by("index"))
+
+
+def test_log_events_sent_again_say_nothing_twice_but_words_said_twice_stay(api: Caller) -> None:
+    yes = event("gen_ai.user.message", {"content": "yes"}, at=5)
+    post(api, span(1, attributes=BARE))
+    for _ in range(2):
+        log(api, yes, event("gen_ai.assistant.message", {"content": "sure?"}, at=5), yes)
+    log(api, yes)
+
+    assert [m["content"] for m in payload(api).messages or ()] == ["yes", "sure?", "yes"]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_messages_of_a_span_whose_call_another_span_tells_complete_that_call(
+    api: Caller, order: tuple[int, ...]
+) -> None:
+    # The wrapper logs the messages, and the client below it has the tokens and the answer.
+    without = {k: v for k, v in CHAT.items() if "input" not in k} | {"gen_ai.usage.input_tokens": "10"}
+    sent = [
+        lambda: post(api, span(1, attributes={k: v for k, v in BARE.items() if "usage" not in k})),
+        lambda: post(api, span(2, parent=1, attributes=without)),
+        lambda: log(api, SYSTEM, USER),
+    ]
+    for n in order:
+        assert sent[n]().json == {}
+
+    (call,) = calls(api)
+    assert call.span_id == f"{2:016x}"
+    assert [m["content"] for m in payload(api).messages or ()] == ["Be brief.", "Hello"]
+
+
+def test_messages_of_a_span_that_answers_with_the_same_id_elsewhere_make_no_second_call(api: Caller) -> None:
+    twin = {**BARE, "gen_ai.response.id": "chatcmpl-1"}
+    post(api, span(2, attributes=CHAT))
+    body = {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "another"}, "spans": [span(1, attributes=twin)]}]}]}
+    body["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["traceId"] = TRACE  # type: ignore[index]
+    api.post("/v1/traces", body)
+    log(api, USER)
+
+    (call,) = calls(api)
+    assert call.span_id == f"{2:016x}"
+    assert [m["content"] for m in payload(api).messages or ()] == ["Hello"]
+
+
+@pytest.mark.parametrize("logs_first", [True, False])
+def test_messages_that_an_agent_logs_make_no_call(api: Caller, logs_first: bool) -> None:
+    agent = span(1, attributes={"gen_ai.operation.name": "invoke_agent"})
+    if logs_first:
+        log(api, USER)
+        post(api, agent)
+    else:
+        post(api, agent)
+        log(api, USER)
+
+    assert calls(api) == []
+    assert Step.objects.get(project_id=api.project.pk).type == "run"
+    attributes = StepPayload.objects.get(project_id=api.project.pk).attributes or {}
+    assert [v["body"] for k, v in attributes.items() if k.startswith("log.")] == [{"content": "Hello"}]
+
+
+def test_an_evaluation_of_a_span_whose_call_is_anothers_is_of_that_call(api: Caller) -> None:
+    post(api, span(1, attributes=BARE), span(2, parent=1, attributes=CHAT))
+    judged = {**event("gen_ai.evaluation.result", ""), "attributes": [
+        {"key": "gen_ai.evaluation.name", "value": {"stringValue": "Relevance"}},
+        {"key": "gen_ai.evaluation.score.value", "value": {"doubleValue": 0.5}},
+    ]}  # fmt: skip
+    assert log(api, judged).json == {}
+
+    (call,) = calls(api)
+    assert Score.objects.get(project_id=api.project.pk).generation_id == call.public_id
+
+
+def test_a_bad_log_record_is_counted_and_the_good_ones_are_stored(api: Caller) -> None:
+    post(api, span(1, attributes=BARE))
+    nowhere = {**event("gen_ai.evaluation.result", ""), "spanId": "", "attributes": [
+        {"key": "gen_ai.evaluation.name", "value": {"stringValue": "Relevance"}},
+        {"key": "gen_ai.response.id", "value": {"stringValue": "chatcmpl-none"}},
+    ]}  # fmt: skip
+
+    answer = log(api, USER, {**SYSTEM, "timeUnixNano": "noon"}, nowhere)
+
+    told = answer.json["partialSuccess"]
+    assert (answer.status, told["rejectedLogRecords"]) == (200, "2")
+    assert "timeUnixNano" in told["errorMessage"] and "chatcmpl-none" in told["errorMessage"]
+    assert [m["content"] for m in payload(api).messages or ()] == ["Hello"]
+
+
+def test_logs_of_another_project_say_nothing_of_this_ones_call(api: Caller) -> None:
+    post(api, span(1, attributes=BARE))
+    other = caller("ingest")
+    log(other, USER)
+
+    assert payload(api).messages is None
+    assert len(calls(other)) == 1
+
+
+def test_joining_logs_takes_as_many_queries_for_one_call_as_for_fifty(api: Caller) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    post(api, *(span(n, attributes=BARE) for n in range(1, 61)))
+    log(api, event("gen_ai.user.message", {"content": "x"}, 60))
+    with CaptureQueriesContext(connection) as one:
+        log(api, event("gen_ai.user.message", {"content": "x"}, 1))
+    with CaptureQueriesContext(connection) as fifty:
+        log(api, *(event("gen_ai.user.message", {"content": "x"}, n) for n in range(2, 52)))
+
+    assert len(fifty) == len(one)
