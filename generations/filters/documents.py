@@ -21,14 +21,14 @@ from generations.filters.conditions import (
     too_deep,
 )
 from generations.filters.fields import Catalogue, Dynamic, Field, Relation, joined, nearest, operator
-from generations.filters.kinds import OPERATORS, SYNONYMS, Kind
+from generations.filters.kinds import OF_ANY, SYNONYMS, Kind
 from generations.filters.values import leaf, written
 
 Document = dict[str, Any]
 
 _LOGIC: Final = {"and", "or", "not", "nor"}
 _QUANTIFIERS: Final = {"some": "some", "elemMatch": "some", "none": "none", "every": "every", "exists": "exists"}
-_OPERATORS: Final = frozenset(op for ops in OPERATORS.values() for op in ops) | frozenset(SYNONYMS)
+_OPERATORS: Final = OF_ANY | frozenset(SYNONYMS)
 
 
 def from_document(kind: str, document: Mapping[str, Any] | None) -> Condition | None:

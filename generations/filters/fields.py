@@ -15,7 +15,7 @@ from django.db import models
 from django.db.models.expressions import Combinable
 
 from generations.filters.conditions import BadFilter, Leaf
-from generations.filters.kinds import OPERATORS, SYNONYMS, Kind
+from generations.filters.kinds import INSTEAD, OF_ANY, OPERATORS, SYNONYMS, Kind
 from generations.filters.sources import Source
 
 MAX_SEGMENTS: Final = 20
@@ -222,10 +222,21 @@ def operator(field: Field, name: str) -> str:
     if field.kind is Kind.TAGS and op == "eq":
         op = "contains"
     if op not in field.operators:
+        hint = nearest(name, field.operators) if op not in OF_ANY else ""
         raise BadFilter(
-            field.path, name, f"one of the operators {', '.join(field.operators)}{nearest(name, field.operators)}"
+            field.path, name, f"one of the operators {', '.join(field.operators)}{hint or _instead(field, op)}"
         )
     return op
+
+
+def _instead(field: Field, op: str) -> str:
+    """The operator of `field` that comes nearest to one of another kind of field, or of another language."""
+    instead = next((one for one in INSTEAD.get(op.lower(), ()) if one in field.operators), "")
+    if not instead:
+        return ""
+    others = [kind for kind, known in OPERATORS.items() if op in known]
+    why = f"{op} is for a field of kind {' or '.join(others)}, " if others else ""
+    return f"; {why}did you mean {instead}?"
 
 
 # ---------------------------------------------------------------------------------------------------------- paths

@@ -29,6 +29,29 @@ OPERATORS: Final[dict[Kind, tuple[str, ...]]] = {
 }
 """The operators of each kind. On tags, `contains` is one tag, `in` any of them, `all` every one of them."""
 
+OF_ANY: Final = frozenset(op for ops in OPERATORS.values() for op in ops)
+"""The operators that a field of some kind has."""
+
+_PART: Final = ("contains", "startsWith", "eq")
+_ORDER: Final = ("eq", "contains")
+INSTEAD: Final[dict[str, tuple[str, ...]]] = {
+    "eq": ("contains",),
+    "contains": _PART,
+    "startswith": _PART,
+    "all": ("in", "eq"),
+    "in": ("eq",),
+    "nin": ("ne",),
+    **dict.fromkeys(("gt", "gte", "lt", "lte"), _ORDER),
+    **dict.fromkeys(("like", "ilike", "icontains", "regex", "iregex", "match", "matches", "search"), _PART),
+    **dict.fromkeys(("endswith", "istartswith", "iendswith"), _PART),
+    **dict.fromkeys(("exact", "iexact", "equals", "is", "=="), _ORDER),
+    **dict.fromkeys(("isnull", "null", "notnull", "empty"), ("exists",)),
+    **dict.fromkeys((">", "<", "between", "range", "after", "min"), ("gte", *_ORDER)),
+    **dict.fromkeys(("before", "max"), ("lte", *_ORDER)),
+}
+"""What a field may have that has not this operator, the nearest first: operators of other kinds of fields, and words
+that other languages of filters have, in lower case."""
+
 SYNONYMS: Final = {
     "neq": "ne",
     "not": "ne",

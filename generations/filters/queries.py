@@ -18,14 +18,14 @@ import orjson
 from generations.filters.conditions import And, BadFilter, Condition, Leaf, Or, Scalar
 from generations.filters.documents import from_document
 from generations.filters.fields import Catalogue, Field, joined, operator
-from generations.filters.kinds import OPERATORS, SYNONYMS, Kind
+from generations.filters.kinds import OF_ANY, SYNONYMS, Kind
 from generations.filters.lists import CATALOGUES
 from generations.filters.values import leaf, readings, written
 
 BOUNDS: Final = {"from": "gte", "to": "lte"}
 DOCUMENT: Final = "filter"
 
-_OPERATORS: Final = frozenset(op for ops in OPERATORS.values() for op in ops) | frozenset(SYNONYMS)
+_OPERATORS: Final = OF_ANY | frozenset(SYNONYMS)
 _JSON: Final = frozenset(
     one.path for about in CATALOGUES.values() for one in about.fields if one.kind is Kind.JSON and one.dynamic
 )
