@@ -54,6 +54,7 @@ def test_seeding_twice_adds_nothing(grant: Grant) -> None:
     second = demo.seed(grant, generations=300, now=NOW + dt.timedelta(minutes=59))
 
     assert (first.generations, second.generations) == (300, 300)
+    assert first.known == 0
     assert second.known == sum(second.kinds.values())
     assert set(Generation.objects.in_project(grant.project.pk).values_list("public_id", flat=True)) == ids
     assert [model.objects.in_project(grant.project.pk).count() for model in (Thread, Step, Score, Feedback)] == others

@@ -158,6 +158,26 @@ def test_threads_participants_and_tags_come_into_being(project: Project) -> None
     assert sorted(Tag.objects.filter(project=project).values_list("name", flat=True)) == ["x", "y"]
 
 
+def test_an_old_batch_sent_again_leaves_threads_and_participants_where_newer_ones_brought_them(
+    project: Project,
+) -> None:
+    later = NOW + dt.timedelta(hours=1)
+    old = [
+        ParticipantRecord(id="u", metadata={"plan": "pro"}),
+        ThreadRecord(id="t", user_id="u", started_at=NOW),
+        GenerationRecord(id="g1", started_at=NOW, thread_id="t", user_id="u"),
+    ]
+    recording.record(project, old)
+    recording.record(project, [GenerationRecord(id="g2", started_at=later, thread_id="t", user_id="u")])
+
+    again = recording.record(project, old)
+
+    assert [receipt.state for receipt in again] == ["unchanged", "unchanged", "unchanged"]
+    thread = Thread.objects.in_project(project.pk).get()
+    assert (thread.started_at, thread.last_activity_at) == (NOW, later)
+    assert Participant.objects.in_project(project.pk).get().last_seen_at == later
+
+
 def test_a_named_thread_keeps_what_was_said_of_it(project: Project) -> None:
     recording.record(project, [ThreadRecord(id="t", name="Refund", user_id="u1", metadata={"k": 1})])
 

@@ -92,5 +92,6 @@ def _store(grant: Grant, batch: list[Record], seeded: Seeded) -> None:
         if receipt.state == "rejected":
             raise ValueError(f"{receipt.kind} {receipt.id} of the demonstration was rejected: {receipt.reason}")
         seeded.kinds[receipt.kind] = seeded.kinds.get(receipt.kind, 0) + 1
-        seeded.known += receipt.state != "stored"
+        # A thread or user that a batch before only named is merged now: new all the same.
+        seeded.known += receipt.state == "unchanged"
         seeded.generations += receipt.kind == KINDS[GenerationRecord]

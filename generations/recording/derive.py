@@ -87,12 +87,14 @@ def complete(
             extra["input_preview"] = reading.preview(reading.text_of(done.input))
             extra["output_preview"] = reading.preview(reading.text_of(done.output))
     elif isinstance(whole, ThreadRecord):
-        started = whole.started_at or now
-        active = max(filter(None, (whole.last_activity_at, started)), default=now)
+        # Widened and never narrowed: an old batch may be sent again after a newer one.
+        started = min(filter(None, (whole.started_at, getattr(old, "started_at", None))), default=now)
+        active = max(filter(None, (whole.last_activity_at, getattr(old, "last_activity_at", None), started)))
         done = revised(whole, started_at=started, last_activity_at=active)
         extra.setdefault("created_at", now)
     elif isinstance(whole, ParticipantRecord):
-        done = revised(whole, identifier=whole.identifier or whole.id, seen_at=whole.seen_at or now)
+        seen = max(filter(None, (whole.seen_at, getattr(old, "seen_at", None))), default=now)
+        done = revised(whole, identifier=whole.identifier or whole.id, seen_at=seen)
         extra.setdefault("created_at", now)
     elif isinstance(whole, ScoreRecord):
         done = revised(whole, type=whole.type or "CODE", created_at=whole.created_at or now)

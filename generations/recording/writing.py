@@ -204,8 +204,9 @@ def _write(project: Project, items: Sequence[Record], now: dt.datetime) -> list[
             told = batch.by_kind["thread"][thread.id]
             batch.by_kind["thread"][thread.id] = _filled(told, thread)
     new_threads = {i: t for i, t in batch.implied_threads.items() if i not in batch.by_kind["thread"]}
-    for user in [t.user_id for t in batch.by_kind["thread"].values() if t.user_id]:
-        _imply_participant(batch, user, now)
+    for thread in batch.by_kind["thread"].values():
+        if thread.user_id:
+            _imply_participant(batch, thread.user_id, thread.last_activity_at or thread.started_at or now)
     states: dict[tuple[str, str], State] = {}
     with connection.cursor() as cursor:
         _lock(cursor, project.pk)
