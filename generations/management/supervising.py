@@ -6,7 +6,6 @@ by a signal when it is asked to and by the kernel's hand when it is killed.
 """
 
 import argparse
-import errno
 import fcntl
 import json
 import os
@@ -23,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, TextIO
 
-from generations.management import embedded, lifetimes, places
+from generations.management import embedded, lifetimes, listening, places
 
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
 _STOP_WITHIN: Final = 4.5  # of the 5 seconds that are promised
@@ -90,6 +89,7 @@ class Supervisor:
         self.preparation: subprocess.Popen[str] | None = None
         self.seeding: subprocess.Popen[bytes] | None = None
         self.children: list[Child] = []
+        self.announced = False
         self._told: dict[str, Any] = {}
 
     def run(self) -> None:
@@ -99,14 +99,14 @@ class Supervisor:
         if not os.environ.get("DATABASE_URL"):
             self.postgres = embedded.Server(self.data_dir)
         settings = self._hear("The settings or the code cannot be loaded; the reason is above.")
-        with _listening(settings["HOST"], settings["PORT"]) as listener:
+        with listening.listening(settings["HOST"], settings["PORT"]) as listener:
             if self.postgres:
                 self.postgres.start()
             self._prepare(settings)
             self.children = _children(listener, settings["WEB_THREADS"])
             for child in self.children:
                 child.start()
-            address = f"http://{_reached_at(settings['HOST'])}:{settings['PORT']}/"
+            address = f"http://{listening.reached_at(settings['HOST'])}:{settings['PORT']}/"
             self._watch(listener, began, settings["PUBLIC_URL"] or address)
 
     def stop(self) -> None:
@@ -146,7 +146,6 @@ class Supervisor:
             _say(_first_start(made, settings["PUBLIC_URL"]))
 
     def _watch(self, listener: socket.socket, began: float, address: str) -> None:
-        announced = False
         wakened, waken = os.pipe()
         for end in (wakened, waken):
             os.set_blocking(end, False)
@@ -160,20 +159,25 @@ class Supervisor:
             for child in self.children:
                 child.keep_running()
             ready = self._tell()
-            if ready and not announced and _answers_ready(listener):
-                announced = True
+            if ready and not self.announced and listening.answers_ready(listener):
+                self.announced = True
+                # First the line, then the 200: who waits for either finds both.
                 _say(f"Generations is ready after {time.monotonic() - began:.1f} s: {address}")
-            if announced and self.demo:
+                self._tell()
+            if self.announced and self.demo:
                 self._seed()
-            if select.select([wakened], [], [], 1.0 if announced and ready else 0.05)[0]:
+            if select.select([wakened], [], [], 1.0 if self.announced and ready else 0.05)[0]:
                 os.read(wakened, 4096)
 
     def _tell(self) -> bool:
-        """Write how each part is to the file that /healthz reads. Returns whether all are ready."""
+        """Write how each part is to the file that /healthz reads. Returns whether all are ready.
+
+        The web process is not told to be so before it has answered a first time.
+        """
         parts = {child.name: self._state(child) for child in self.children}
         if self.postgres:
             parts["postgresql"] = "ready" if self.postgres.is_ready() else "starting"
-        told = {"supervisor": os.getpid(), "parts": parts}
+        told = {"supervisor": os.getpid(), "parts": parts if self.announced else parts | {"web": "starting"}}
         if told != self._told:
             self._told = told
             file = places.state(self.data_dir)
@@ -233,7 +237,7 @@ def main(arguments: list[str]) -> int:
                 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                     signal.signal(number, _ignore)
                 supervisor.stop()
-    except (Refusal, embedded.CannotStart, OSError) as refused:
+    except (Refusal, embedded.CannotStart, listening.CannotListen, OSError) as refused:
         print(f"Generations cannot start. {refused}", file=sys.stderr)
         return 1
     except Stop:
@@ -320,52 +324,6 @@ def make_secret_key(data_dir: Path) -> None:
     """Make a secret key for a folder that has none, unless the environment brings one."""
     if not os.environ.get("SECRET_KEY") and not places.secret_key(data_dir).exists():
         places.keep_secret_key(data_dir, secrets.token_urlsafe(48))
-
-
-@contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """The socket that callers reach, from before the first request to after the last.
-
-    After a `kill -9` the predecessor's web process is gone within moments: waited for shortly.
-    """
-    taken = (
-        f"Port {port} of {host} is in use by another program. "
-        f"Stop it, or choose another port: PORT={port + 1 if port < 65535 else port - 1} make run"
-    )
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except socket.gaierror:
-        raise Refusal(f"HOST is {host}, which is no address of this machine.") from None
-    for attempt in range(2):
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(1024)
-            break
-        except OSError as error:
-            listener.close()
-            if attempt:
-                raise Refusal(taken if error.errno == errno.EADDRINUSE else str(error)) from error
-            time.sleep(0.5)
-    with listener:
-        yield listener
-
-
-def _answers_ready(listener: socket.socket) -> bool:
-    """Whether /healthz says 200, asked by the shortest possible client."""
-    address = listener.getsockname()
-    host = _reached_at(address[0])
-    try:
-        with socket.create_connection((host, address[1]), timeout=5) as asked:
-            asked.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return asked.recv(64).startswith(b"HTTP/1.1 200 ")
-    except OSError:
-        return False
-
-
-def _reached_at(host: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
 def _first_start(made: dict[str, str], address: str) -> str:
