@@ -162,7 +162,7 @@ def test_an_old_batch_sent_again_leaves_threads_and_participants_where_newer_one
     project: Project,
 ) -> None:
     later = NOW + dt.timedelta(hours=1)
-    old = [
+    old: list[records.Record] = [
         ParticipantRecord(id="u", metadata={"plan": "pro"}),
         ThreadRecord(id="t", user_id="u", started_at=NOW),
         GenerationRecord(id="g1", started_at=NOW, thread_id="t", user_id="u"),
