@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from generations import access, exporting, filters, jobs, recording
 from generations.access import Grant, NotAllowed, Scope
-from generations.exporting import rows
+from generations.exporting import columns, rows, writers
 from generations.models import AuditEntry, Job
 from tests.exports import export, folder, grant, left_behind, lines, plain
 
@@ -208,3 +208,37 @@ def test_another_project_sees_nothing_of_an_export(grant: Grant) -> None:
     assert exporting.find(stranger, job.pk) is None
     assert exporting.cancel(stranger, job.pk) is None
     assert exporting.find(grant, str(job.pk)) == job
+
+
+# ------------------------------------------------------------------ Parquet's own process
+def children() -> list[str]:
+    """The processes that this one has started and not yet waited for."""
+    return [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+
+
+def test_parquet_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
+    before = children()
+
+    with (
+        (tmp_path / "part").open("wb") as file,
+        pytest.raises(jobs.Cancelled),
+        writers.writing("parquet", file, columns.COLUMNS["scores"], whole=True) as writer,
+    ):
+        assert len(children()) == len(before) + 1
+        writer.write([{"id": f"s{n}", "comment": "long " * 1000} for n in range(500)])
+        raise jobs.Cancelled
+
+    assert children() == before
+
+
+def test_parquet_that_cannot_be_written_says_why() -> None:
+    before = children()
+
+    with (
+        Path("/dev/full").open("wb", buffering=0) as file,
+        pytest.raises(OSError, match="No space left on device"),
+        writers.writing("parquet", file, columns.COLUMNS["scores"], whole=True) as writer,
+    ):
+        writer.write([{"id": "s1"}])
+
+    assert children() == before

@@ -192,18 +192,19 @@ def _write(lease: jobs.Lease, file: BinaryIO) -> None:
     chosen = columns.chosen(kind, fields)
     if not asked["format"].startswith("jsonl"):
         chosen = columns.flat(kind, chosen)
-    writer = writers.writer(asked["format"], file, chosen, whole=fields is None)
     condition = filters.from_document(kind, asked["filter"])
     stamped = not columns.STAMPS.isdisjoint(chosen)
     done = 0
-    with rows.keys(kind, project, condition, asked["order"]) as keys:
+    with (
+        rows.keys(kind, project, condition, asked["order"]) as keys,
+        writers.writing(asked["format"], file, chosen, whole=fields is None) as writer,
+    ):
         lease.advance(0, keys.count())
         for batch in keys.batches():
             for documents in rows.documents(kind, project, batch, stamped=stamped):
                 writer.write(documents)
                 done += len(documents)
                 lease.advance(done)
-    writer.close()
 
 
 def _deliver(lease: jobs.Lease, part: Path) -> None:

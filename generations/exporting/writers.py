@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
-import datetime as dt
+import errno
 import gzip
 import io
-from collections.abc import Mapping, Sequence
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
 import orjson
@@ -23,9 +27,6 @@ MEDIA_TYPES: Final = {
     "jsonl.gz": "application/gzip",
     "csv.gz": "application/gzip",
 }
-ROW_GROUP_BYTES: Final = 4 << 20
-"""Of Parquet's input; its readers want groups of many rows, this process wants little memory."""
-
 Document = Mapping[str, Json]
 
 
@@ -35,32 +36,28 @@ class Writer(Protocol):
     def write(self, documents: Sequence[Document]) -> None:
         """Append a batch."""
 
-    def close(self) -> None:
-        """Write what ends the format. Not to be called when the export is given up."""
 
+@contextmanager
+def writing(format: str, file: BinaryIO, columns: Sequence[Column], *, whole: bool) -> Iterator[Writer]:
+    """A writer of one of FORMATS; what ends the format is written when the block is left without an error.
 
-def writer(format: str, file: BinaryIO, columns: Sequence[Column], *, whole: bool) -> Writer:
-    """A writer of one of FORMATS. `whole` documents go into JSON Lines as they are, whatever the columns are."""
+    `whole` documents go into JSON Lines as they are, whatever the columns are. Parquet needs a file of the system.
+    Raises OSError when the file cannot be written.
+    """
     kind, _, packed = format.partition(".")
     if packed:
-        return _Packed(kind, file, columns, whole)
-    if kind == "jsonl":
-        return _Lines(file, None if whole else columns)
-    return _Csv(file, columns) if kind == "csv" else _Parquet(file, columns)
-
-
-class _Packed:
-    def __init__(self, format: str, file: BinaryIO, columns: Sequence[Column], whole: bool) -> None:
         # Level 4 is twice as fast as the default for a tenth more bytes. No name, no time: equal rows, equal file.
-        self._file = gzip.GzipFile("", "wb", 4, file, mtime=0)
-        self._inner = writer(format, self._file, columns, whole=whole)  # type: ignore[arg-type]
-
-    def write(self, documents: Sequence[Document]) -> None:
-        self._inner.write(documents)
-
-    def close(self) -> None:
-        self._inner.close()
-        self._file.close()
+        with gzip.GzipFile("", "wb", 4, file, mtime=0) as inner, writing(kind, inner, columns, whole=whole) as writer:  # type: ignore[arg-type]
+            yield writer
+    elif kind == "jsonl":
+        yield _Lines(file, None if whole else columns)
+    elif kind == "csv":
+        csv_writer = _Csv(file, columns)
+        yield csv_writer
+        csv_writer.close()
+    else:
+        with _Parquet(file, columns) as parquet:
+            yield parquet
 
 
 class _Lines:
@@ -72,9 +69,6 @@ class _Lines:
         for document in documents:
             chosen = document if self._columns is None else part(document, self._columns)
             self._file.write(orjson.dumps(chosen, default=_plain, option=orjson.OPT_APPEND_NEWLINE))
-
-    def close(self) -> None:
-        """Nothing ends JSON Lines."""
 
 
 class _Csv:
@@ -96,51 +90,49 @@ class _Csv:
 
 
 class _Parquet:
+    """Sends rows to the process that writes them, whose memory goes with it."""
+
     def __init__(self, file: BinaryIO, columns: Sequence[Column]) -> None:
-        # Loaded here and not above: it takes some 60 MB that no other work of the process needs.
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        self._pa = pa
-
-        types = {
-            Type.TEXT: pa.string(),
-            Type.JSON: pa.string(),
-            Type.INTEGER: pa.int64(),
-            Type.NUMBER: pa.float64(),
-            Type.DECIMAL: pa.decimal128(24, 12),
-            Type.BOOL: pa.bool_(),
-            Type.TIME: pa.timestamp("us", tz="UTC"),
-        }
         self._columns = columns
-        self._schema = pa.schema([(column.path, types[column.type]) for column in columns])
-        # Long texts are never twice the same: a dictionary of them would only be another copy in memory.
-        repeated = [column.path for column in columns if column.type is not Type.JSON]
-        self._writer = pq.ParquetWriter(file, self._schema, compression="zstd", use_dictionary=repeated)
-        self._waiting: list[Any] = []
-        self._bytes = 0
+        # -P: our folder has names of its own.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(Path(__file__).with_name("parquet.py"))],
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=subprocess.PIPE,
+        )
+
+    def __enter__(self) -> _Parquet:
+        self._send([(column.path, column.type.value) for column in self._columns])
+        return self
 
     def write(self, documents: Sequence[Document]) -> None:
-        arrays = [
-            self._pa.array([cell_of(column, document) for document in documents], type=field.type)
-            for column, field in zip(self._columns, self._schema, strict=True)
-        ]
-        batch = self._pa.record_batch(arrays, schema=self._schema)
-        self._waiting.append(batch)
-        self._bytes += batch.nbytes
-        if self._bytes >= ROW_GROUP_BYTES:
-            self._flush()
+        if documents:
+            self._send([[cell_of(column, document) for column in self._columns] for document in documents])
 
-    def _flush(self) -> None:
-        if self._waiting:
-            self._writer.write_table(self._pa.Table.from_batches(self._waiting))
-            self._waiting, self._bytes = [], 0
-            # Arrow keeps freed memory for itself otherwise, and the worker lives on.
-            self._pa.default_memory_pool().release_unused()
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self._send(None)
+            self._end()
+        else:
+            # Nobody wants the file any more, nor to hear that nobody reads the rest of its rows.
+            self._process.kill()
+            with suppress(BrokenPipeError), self._process:
+                pass
 
-    def close(self) -> None:
-        self._flush()
-        self._writer.close()
+    def _send(self, line: Any) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(orjson.dumps(line, default=_plain, option=orjson.OPT_APPEND_NEWLINE))
+        except BrokenPipeError:
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        _, said = self._process.communicate()
+        if self._process.returncode:
+            reason = said.decode(errors="replace").strip().rpartition("\n")[2]
+            raise OSError(errno.EIO, reason or f"the Parquet writer ended with {self._process.returncode}")
 
 
 def text_of(column: Column, document: Document) -> str | None:
@@ -153,18 +145,16 @@ def text_of(column: Column, document: Document) -> str | None:
     return json_of(value)
 
 
-def cell_of(column: Column, document: Document) -> Any:
-    """The cell of a Parquet table, in the column's type."""
+def cell_of(column: Column, document: Document) -> Json:
+    """The cell of a Parquet table on its way to who writes it: decimals and moments as texts, as is all JSON."""
     value = column.of(document)
     if value is None:
         return None
     match column.type:
         case Type.TEXT | Type.JSON:
             return value if isinstance(value, str) else json_of(value)
-        case Type.TIME:
-            return dt.datetime.fromisoformat(value) if isinstance(value, str) else value
         case Type.DECIMAL:
-            return Decimal(str(value)).quantize(Decimal("1e-12"))
+            return str(value)
         case Type.NUMBER:
             return float(value)
         case _:

@@ -75,12 +75,10 @@ def as_csv(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
         return HttpResponse(f"{made.problem}\n", status=400, content_type="text/plain; charset=utf-8")
     chosen = columns.flat(kind, columns.chosen(kind, None))
     file = io.BytesIO()
-    writer = writers.writer("csv", file, chosen, whole=True)
     keys: list[Any] = [tuple(getattr(row, name) for name in rows.SOURCES[kind].key) for row in made.rows]
-    if keys:
-        for documents in rows.documents(kind, grant.project, keys):
+    with writers.writing("csv", file, chosen, whole=True) as writer:
+        for documents in rows.documents(kind, grant.project, keys) if keys else ():
             writer.write(documents)
-    writer.close()
     response = HttpResponse(file.getvalue(), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{grant.project.slug}-{kind}.csv"'
     return response
