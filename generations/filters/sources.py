@@ -259,12 +259,16 @@ class Payload(Elsewhere):
         return F(self.preview)
 
     def where(self, project_pk: int, keys: Keys, test: Comparison) -> Q:
-        """The payload has the text. `started_at` leads to its partition, the key to its row."""
-        text = str(test.value)
+        """The payload has the text, or anything at all. `started_at` leads to its partition, the key to its row."""
+        rows = self.table.objects.in_project(project_pk).filter(uid=OuterRef("uid"), started_at=OuterRef("started_at"))
         found = Q()
+        if test.op == "exists":
+            for name in (*self.texts, *self.documents):
+                found |= Q(**{f"{name}__isnull": False})
+            return Q(Exists(rows.filter(found)))
+        text = str(test.value)
         for name in self.texts:
             found |= sql.has_text(F(name), text)
         for name in self.documents:
             found |= sql.json_anywhere(F(name), text)
-        rows = self.table.objects.in_project(project_pk).filter(uid=OuterRef("uid"), started_at=OuterRef("started_at"))
         return Q(Exists(rows.filter(found)))

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Count, F, Func, Max, Min, OuterRef, Q, Subquery, Sum
 from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce
 
 from generations.filters.comparing import Comparison
 from generations.filters.sources import Elsewhere, Keys
@@ -24,12 +25,15 @@ class Total(Elsewhere):
     rows: Callable[[int], Rows]
     aggregate: Combinable
     kind: models.Field[Any, Any]
+    of_none: int | None = None
+    """What it is where there is nothing to reckon from."""
 
     def expression(self, project_pk: int, keys: Keys) -> Combinable:
-        """The aggregate, by one subquery; unknown where there is nothing to reckon from."""
+        """The aggregate, by one subquery."""
         # One group of everything: `values` on a constant keeps the aggregate from being split by any column.
         rows = self.rows(project_pk).order_by().values("project_id").annotate(reckoned=self.aggregate)
-        return Subquery(rows.values("reckoned"), output_field=self.kind)
+        found = Subquery(rows.values("reckoned"), output_field=self.kind)
+        return found if self.of_none is None else Coalesce(found, self.of_none)
 
     def number(self, project_pk: int, keys: Keys) -> Combinable:
         """The aggregate."""
@@ -66,5 +70,5 @@ _SPAN = Func(
 )
 TOKENS_OF_THREAD = Total(_generations_of_thread, Sum("total_tokens"), models.BigIntegerField())
 SECONDS_OF_THREAD = Total(_steps_of_thread, _SPAN, models.FloatField())
-THREADS_OF_PARTICIPANT = Total(_threads_of_participant, Count("uid"), models.BigIntegerField())
+THREADS_OF_PARTICIPANT = Total(_threads_of_participant, Count("uid"), models.BigIntegerField(), of_none=0)
 TOKENS_OF_PARTICIPANT = Total(_generations_of_participant, Sum("total_tokens"), models.BigIntegerField())

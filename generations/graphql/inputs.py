@@ -61,6 +61,11 @@ _ABOUT: Final[dict[str, str]] = {
 _SHAPES: Final[dict[tuple[Kind, tuple[str, ...]], tuple[str, str, str]]] = {
     (Kind.TEXT, filters.OPERATORS[Kind.TEXT]): ("TextFilter", "str", "Compares a text. Upper and lower case differ."),
     (Kind.TEXT, ("contains",)): ("ContainsFilter", "str", "Looks for a text within a text, in any case."),
+    (Kind.TEXT, ("contains", "exists")): (
+        "PayloadFilter",
+        "str",
+        "Looks for a text in what may be long.",
+    ),
     (Kind.TEXT, ("eq", "ne", "in", "nin")): ("IdFilter", "str", "Compares an id."),
     (Kind.NUMBER, filters.OPERATORS[Kind.NUMBER]): ("NumberFilter", "float", "Compares a number."),
     (Kind.TIME, filters.OPERATORS[Kind.TIME]): ("TimeFilter", "Moment", "Compares a moment."),

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from generations import filters
 from generations.filters import BadFilter, Condition
-from generations.models import Participant, Project, Prompt, Thread
-from generations.records import is_uuid
+from generations.models import Participant, Project, Prompt
+from generations.records import SCORE_TYPES, is_uuid
 
 Document = dict[str, Any]
 
@@ -27,6 +27,7 @@ _OPERATORS: Final = {
     "is": "exists",
     "nis": "exists",
 }
+_OPPOSITES: Final = {"neq": "eq", "nilike": "ilike", "nin": "in"}
 _PATHS: Final[Mapping[str, Mapping[str, str]]] = {
     "threads": {
         "id": "id",
@@ -85,7 +86,6 @@ _PATHS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 _USERS: Final = frozenset({"participant", "participants", "participantIdentifier", "participantIdentifiers"})
-_THREADS_OF_USERS: Final = 1_000
 _ORDERS: Final[Mapping[str, Mapping[str, str]]] = {
     "threads": {"createdAt": "startedAt", "participant": "metadata.userId", "tokenCount": "usage.totalTokens"},
     "steps": {"createdAt": "timestamp"},
@@ -133,7 +133,7 @@ def _part(project: Project, kind: str, item: Any) -> Document:
         return _score(kind, operator, said, value, path)
     if kind == "threads" and field in ("stepType", "stepName", "stepOutput"):
         inner = {"stepType": "type", "stepName": "name", "stepOutput": "output.content"}[field]
-        return _negated(said, {"steps": {"some": {inner: _compared(operator, said, value)}}})
+        return _of_steps(inner, said, value)
     name = _PATHS[kind].get(field)
     if name is None:
         raise BadFilter("field", field, " or ".join(sorted({*_PATHS[kind], *_special(kind)})))
@@ -141,17 +141,21 @@ def _part(project: Project, kind: str, item: Any) -> Document:
         operator = "in"
     if field == "promptLineage":
         value = _lineage_names(project, value)
-    if name == "metadata" and path:
+    if name == "metadata":
+        if not path:
+            raise BadFilter("path", None, "the key of the metadata that is asked about")
         name = f"metadata.{path}"
         if said in ("eq", "neq") and isinstance(value, str):
             # The clients compare the text of the JSON: "1" is the number as well as the text.
             return {name: {"in" if said == "eq" else "nin": [value, *_as_json(value)]}}
+    if (kind, name) == ("scores", "type") and operator == "contains":
+        return _negated(said == "nilike", {name: {"in": [one for one in SCORE_TYPES if str(value).upper() in one]}})
     if said in ("is", "nis") and name == "tags":
         # An empty list of tags counts as none to the clients.
         return {name: {"exists": said == "nis"}}
     if name in ("input.content", "output.content") and operator != "contains":
         return _content(name, said, value)
-    return _negated(said, {name: _compared(operator, said, value)})
+    return _negated(said == "nilike", {name: _compared(operator, said, value)})
 
 
 def _as_json(text: str) -> list[Any]:
@@ -166,7 +170,9 @@ def _as_json(text: str) -> list[Any]:
 def _special(kind: str) -> tuple[str, ...]:
     if kind == "threads":
         return ("participantIdentifiers", "scoreValue", "stepName", "stepOutput", "stepType")
-    return {"generations": ("participant", "score"), "steps": ("participantIdentifiers",)}.get(kind, ("participant",))
+    return {"generations": ("participant", "score"), "steps": ("participantIdentifier", "participantIdentifiers")}.get(
+        kind, ("participant",)
+    )
 
 
 def _compared(operator: str, said: str, value: Any) -> Document:
@@ -180,19 +186,32 @@ def _compared(operator: str, said: str, value: Any) -> Document:
     return {operator: value}
 
 
-def _negated(said: str, document: Document) -> Document:
-    return {"not": document} if said == "nilike" else document
+def _negated(negated: bool, document: Document) -> Document:
+    return {"not": document} if negated else document
 
 
 def _content(name: str, said: str, value: Any) -> Document:
     """A payload is searched, never compared: equality becomes containment of the text."""
     if said in ("is", "nis") and value is None:
-        raise BadFilter(name, said, "ilike or nilike with a text")
-    found = {name: {"contains": str(value)}}
-    return {"not": found} if said in ("neq", "nin") else found
+        return {name: {"exists": said == "nis"}}
+    return _negated(said in _OPPOSITES, {name: {"contains": str(value)}})
+
+
+def _of_steps(name: str, said: str, value: Any) -> Document:
+    """What one of a thread's steps satisfies. A negation is that none does: a thread without steps satisfies it."""
+    if said in ("is", "nis") and value is None:
+        return _negated(said == "is", {"steps": {"some": {name: {"exists": True}}}})
+    asked = _OPPOSITES.get(said, said)
+    if name == "output.content":
+        found = _content(name, asked, value)
+    else:
+        found = {name: _compared(_OPERATORS[asked], asked, value)}
+    return _negated(said in _OPPOSITES, {"steps": {"some": found}})
 
 
 def _score(kind: str, operator: str, said: str, value: Any, path: Any) -> Document:
+    if said == "neq":
+        return {"not": _score(kind, "eq", "eq", value, path)}
     inner: Document = {"value": _compared(operator, said, value)}
     if path:
         inner["name"] = str(path)
@@ -221,19 +240,19 @@ def _lineage_names(project: Project, value: Any) -> Any:
 
 def _users(project: Project, kind: str, said: str, value: Any) -> Document:
     """What belongs to users of these identifiers: steps, generations and scores through their threads."""
-    negated = said in ("nin", "neq", "nilike")
     if said in ("is", "nis") and value is None:
-        name = "metadata.userId" if kind in ("threads", "generations") else "threadId"
-        return {name: {"exists": said == "nis"}}
+        return _negated(said == "is", _by_user(kind, {"exists": True}))
     wanted = [str(one) for one in (value if isinstance(value, list) else [value])]
     known = Participant.objects.in_project(project.pk).filter(identifier__in=wanted)
     users = sorted({*wanted, *known.values_list("public_id", flat=True)})
-    direct: Document = {"metadata.userId": {"in": users}}
+    return _negated(said in _OPPOSITES, _by_user(kind, {"in": users}))
+
+
+def _by_user(kind: str, asked: Document) -> Document:
+    direct: Document = {"metadata.userId": asked}
+    through: Document = {"threads": {"some": direct}}
     if kind == "threads":
-        found = direct
-    else:
-        theirs = Thread.objects.in_project(project.pk).filter(user_id__in=users).order_by("-last_activity_at")
-        threads = list(theirs.values_list("public_id", flat=True)[:_THREADS_OF_USERS])
-        through: Document = {"threadId": {"in": threads}}
-        found = {"or": [direct, through]} if kind in ("steps", "generations") else through
-    return {"not": found} if negated else found
+        return direct
+    if kind == "scores":
+        return {"or": [through, {"steps": {"some": {"or": [direct, through]}}}]}
+    return {"or": [direct, through]}

@@ -1,15 +1,20 @@
-"""Pages in an order that no column holds: threads by their tokens. Every row's value is reckoned for every page."""
+"""Pages in an order that no column holds: threads by their tokens, generations by their users. Every row's value is reckoned for every page."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce
 
 from generations import filters, records
 from generations.filters import Condition
+from generations.models import Thread
 from generations.paging import BadCursor
+
+_BY_USER: Final = ("generations", "metadata.userId")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +30,61 @@ class Page:
         return str(row.public_id)
 
 
-def page(kind: str, project_pk: int, condition: Condition | None, *, order: str, after: str | None, limit: int) -> Page:
+def is_reckoned(kind: str, order: str) -> bool:
+    """Whether no column holds what the list is ordered by. A generation's user is that of its thread."""
+    path = order.removeprefix("-")
+    return (kind, path) == _BY_USER or filters.field(kind, path).column is None
+
+
+def _value(kind: str, path: str, project_pk: int) -> Combinable:
+    own = filters.field(kind, path).expression(project_pk)
+    if (kind, path) != _BY_USER:
+        return own
+    thread = Thread.objects.in_project(project_pk).filter(public_id=OuterRef("thread_id"))
+    return Coalesce(own, Subquery(thread.values("user_id")[:1]))
+
+
+def page(
+    kind: str,
+    project_pk: int,
+    condition: Condition | None,
+    *,
+    order: str,
+    after: str | None = None,
+    before: str | None = None,
+    limit: int,
+) -> Page:
     """The rows of one page, those whose value is unknown last. Raises BadCursor for what is no id of this list."""
-    down, path = order.startswith("-"), order.removeprefix("-")
-    value = filters.field(kind, path).expression(project_pk)
+    descending, path = order.startswith("-"), order.removeprefix("-")
+    value = _value(kind, path, project_pk)
     rows = filters.narrow(kind, project_pk, condition).annotate(reckoned=value)
-    if after is not None:
+    backward = before is not None and after is None
+    cursor = before if backward else after
+    if cursor is not None:
         everything = filters.narrow(kind, project_pk, None).annotate(reckoned=value)
-        last = everything.filter(uid=records.uid(project_pk, kind.removesuffix("s"), after)).first()
+        last = everything.filter(uid=records.uid(project_pk, kind.removesuffix("s"), cursor)).first()
         if last is None:
-            raise BadCursor("after", after, "a cursor of this list")
-        rows = rows.filter(_beyond(last, down=down))
-    ordered = rows.order_by(
-        F("reckoned").desc(nulls_last=True) if down else F("reckoned").asc(nulls_last=True), "-uid" if down else "uid"
-    )
-    found = list(ordered[: limit + 1])
+            raise BadCursor("before" if backward else "after", cursor, "a cursor of this list")
+        rows = rows.filter(_beyond(last, down=descending != backward, unknown=not backward))
+    down = descending != backward
+    ends = {"nulls_first": True} if backward else {"nulls_last": True}
+    by_value = F("reckoned").desc(**ends) if down else F("reckoned").asc(**ends)
+    found = list(rows.order_by(by_value, "-uid" if down else "uid")[: limit + 1])
     more, found = len(found) > limit, found[:limit]
+    if backward:
+        found.reverse()
     return Page(
         rows=found,
-        next=found[-1].public_id if more else None,
-        previous=found[0].public_id if found and after is not None else None,
+        next=found[-1].public_id if found and (more or backward) else None,
+        previous=found[0].public_id if found and (more if backward else after is not None) else None,
     )
 
 
-def _beyond(last: Any, *, down: bool) -> Q:
+def _beyond(last: Any, *, down: bool, unknown: bool) -> Q:
+    """The rows behind `last` in the direction gone; `unknown` says whether those without a value lie there."""
     sign = "lt" if down else "gt"
     if last.reckoned is None:
-        return Q(**{"reckoned__isnull": True, f"uid__{sign}": last.uid})
-    same = Q(**{"reckoned": last.reckoned, f"uid__{sign}": last.uid})
-    return Q(**{f"reckoned__{sign}": last.reckoned}) | same | Q(reckoned__isnull=True)
+        same = Q(**{"reckoned__isnull": True, f"uid__{sign}": last.uid})
+        return same if unknown else same | Q(reckoned__isnull=False)
+    found = Q(**{f"reckoned__{sign}": last.reckoned}) | Q(**{"reckoned": last.reckoned, f"uid__{sign}": last.uid})
+    return found | Q(reckoned__isnull=True) if unknown else found

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, SelectionSetNode
 
-from generations import filters, paging, prompts, records
+from generations import paging, prompts, records
 from generations.access import Scope
 from generations.literal import filtering, nodes, ordering
 from generations.literal.loading import (
@@ -55,9 +55,10 @@ def connection(info: Info, kind: str, given: Mapping[str, Any], shape: Any, fiel
     first = given.get("first") or given.get("last") or DEFAULT_FIRST
     limit = max(1, min(int(first), MAX_FIRST))
     after, before = given.get("after") or None, given.get("before") or None
-    if order is not None and filters.field(kind, order.removeprefix("-")).column is None:
-        reckoned = ordering.page(kind, context.project.pk, condition, order=order, after=after, limit=limit)
-        found: paging.Page | ordering.Page = reckoned
+    if order is not None and ordering.is_reckoned(kind, order):
+        found: paging.Page | ordering.Page = ordering.page(
+            kind, context.project.pk, condition, order=order, after=after, before=before, limit=limit
+        )
     else:
         found = paging.page(kind, context.project.pk, condition, order=order, after=after, before=before, limit=limit)
     total = paging.count(kind, context.project.pk, condition).value if "totalCount" in fields else None

@@ -18,9 +18,12 @@ from generations.models.accounts import Membership, Role
 from tests.doors.rest import Answer, Caller, caller
 
 GRAPHQL = "/api/graphql"
-NAMES = ("id", "threadId", "type", "startTime", "name", "input", "output", "metadata", "generation", "scores", "tags")
-TYPES = ("String!", "String", "StepType", "DateTime", "String", "Json", "Json", "Json", "GenerationPayloadInput",
-         "[ScorePayloadInput!]", "[String!]")  # fmt: skip
+ARGUMENTS = {
+    "id": "String!", "threadId": "String", "rootRunId": "String", "type": "StepType", "startTime": "DateTime",
+    "endTime": "DateTime", "error": "String", "input": "Json", "output": "Json", "metadata": "Json",
+    "parentId": "String", "name": "String", "tags": "[String!]", "generation": "GenerationPayloadInput",
+    "scores": "[ScorePayloadInput!]", "attachments": "[AttachmentPayloadInput!]",
+}  # fmt: skip
 
 
 def batch(*steps: dict[str, Any]) -> dict[str, Any]:
@@ -29,8 +32,8 @@ def batch(*steps: dict[str, Any]) -> dict[str, Any]:
     fields: list[str] = []
     variables: dict[str, Any] = {}
     for n, step in enumerate(steps):
-        declared += [f"${name}_{n}: {kind}" for name, kind in zip(NAMES, TYPES, strict=True)]
-        given = ", ".join(f"{name}: ${name}_{n}" for name in NAMES)
+        declared += [f"${name}_{n}: {kind}" for name, kind in ARGUMENTS.items()]
+        given = ", ".join(f"{name}: ${name}_{n}" for name in ARGUMENTS)
         fields.append(f"step{n}: ingestStep({given}) {{ ok message }}")
         variables |= {f"{name}_{n}": value for name, value in step.items()}
     return {"query": f"mutation AddStep({', '.join(declared)}) {{ {' '.join(fields)} }}", "variables": variables}

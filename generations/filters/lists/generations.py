@@ -173,7 +173,10 @@ CATALOGUE = Catalogue(
     order="-timestamp",
     noun="generations",
     fields=(*_WHAT, *_ERRORS, *_NUMBERS, *_WHERE, *_JUDGED),
-    relations=(Relation("scores", "scores", "generation_id", "public_id", "score", "Its scores.", aliases=("score",)),),
+    relations=(
+        Relation("scores", "scores", "generation_id", "public_id", "score", "Its scores.", aliases=("score",)),
+        Relation("threads", "threads", "public_id", "thread_id", "thread", "The thread it is part of."),
+    ),
     unfiltered={
         "start_assumed": "the writer's memory of a start that was never said; the start itself is asked for",
         "uid": "computed from the id, which is asked for instead",

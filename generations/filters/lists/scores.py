@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from generations.filters.declaring import enum, event_id, keys, long_text, number, tags, text, time
-from generations.filters.fields import Catalogue
+from generations.filters.fields import Catalogue, Relation
 from generations.models import Score
 from generations.records import SCORE_TYPES
 
@@ -35,6 +35,10 @@ CATALOGUE = Catalogue(
         keys("metadata", "metadata", "metadata", "What else was said of it."),
         time("timestamp", "created_at", "time", "When it was given.", "createdAt"),
         time("updatedAt", "updated_at", "last change", "When it was last changed."),
+    ),
+    relations=(
+        Relation("steps", "steps", "public_id", "step_id", "step", "The step judged."),
+        Relation("threads", "threads", "public_id", "thread_id", "thread", "The thread judged."),
     ),
     unfiltered={
         "uid": "computed from the id, which is asked for instead",

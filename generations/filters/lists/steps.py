@@ -59,7 +59,7 @@ CATALOGUE = Catalogue(
             "input",
             "Text anywhere in what it was given. Reads every payload that the other conditions leave.",
             aliases=("input",),
-            operators=("contains",),
+            operators=("contains", "exists"),
         ),
         Field(
             "output.content",
@@ -68,7 +68,7 @@ CATALOGUE = Catalogue(
             "output",
             "Text anywhere in what it gave back. Reads every payload that the other conditions leave.",
             aliases=("output",),
-            operators=("contains",),
+            operators=("contains", "exists"),
         ),
         Field(
             "text",
@@ -84,6 +84,7 @@ CATALOGUE = Catalogue(
     ),
     relations=(
         Relation("scores", "scores", "step_id", "public_id", "score", "Its scores.", aliases=("score",)),
+        Relation("threads", "threads", "public_id", "thread_id", "thread", "The thread it is part of."),
         Relation(
             "generations",
             "generations",
