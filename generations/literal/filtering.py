@@ -170,9 +170,9 @@ def _as_json(text: str) -> list[Any]:
 def _special(kind: str) -> tuple[str, ...]:
     if kind == "threads":
         return ("participantIdentifiers", "scoreValue", "stepName", "stepOutput", "stepType")
-    return {"generations": ("participant", "score"), "steps": ("participantIdentifier", "participantIdentifiers")}.get(
-        kind, ("participant",)
-    )
+    if kind == "steps":
+        return ("participantIdentifier", "participantIdentifiers")
+    return ("participant", "score") if kind == "generations" else ("participant",)
 
 
 def _compared(operator: str, said: str, value: Any) -> Document:

@@ -1,4 +1,4 @@
-"""Pages in an order that no column holds: threads by their tokens, generations by their users. Every row's value is reckoned for every page."""
+"""Pages in an order that no column holds: threads by tokens, generations by users. Every page reckons every row."""
 
 from __future__ import annotations
 

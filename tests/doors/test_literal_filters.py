@@ -1,7 +1,7 @@
 """Every filter and order that the types of Literal AI's two clients allow, asked of the lists over HTTP.
 
 Each list holds three rows. For a field, `a` has less than `b`; `c` has none where the clients call the field optional,
-and else more than `b`. All filters ask with the value of `b`, so what each operator finds follows from the field's kind.
+and else more than `b`. All filters ask with the value of `b`: what each operator finds follows from the field's kind.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def stocked() -> Caller:
     }"""
     for name, plan in (("ann", "x"), ("bob", "y"), ("cid", None)):
         metadata = None if plan is None else {"k": plan}
-        made = "mutation P($i: String!, $m: Json) { createParticipant(identifier: $i, metadata: $m) { id } }"
-        ask(who, made, i=name, m=metadata)
+        create = "mutation P($i: String!, $m: Json) { createParticipant(identifier: $i, metadata: $m) { id } }"
+        ask(who, create, i=name, m=metadata)
     for n, (id, user, plan, tag) in enumerate((("a", "ann", "x", "x"), ("b", "bob", "y", "y"))):
         lineage = ask(who, "mutation L($n: String!) { createPromptLineage(name: $n) { id } }", n=f"p{id}")
         prompts = [
