@@ -16,7 +16,7 @@ from django.db import models
 from django.db.models import F, Func, Q
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from generations import filters
+from generations import filters, search
 from generations.filters import BadFilter, Condition, Field, Kind, sql
 
 MAX_LIMIT: Final = 1_000
@@ -76,6 +76,7 @@ def page(
     if after is not None and before is not None:
         raise BadFilter("before", before, "either after or before, not both")
     backward = before is not None
+    search.catch_up(kind, project_pk, condition)
     rows = filters.narrow(kind, project_pk, condition)
     for name, cursor in (("after", after), ("before", before)):
         if cursor is not None:

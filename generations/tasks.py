@@ -11,11 +11,14 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from generations import exporting, jobs, partitions, retention
+from generations import exporting, jobs, partitions, retention, search
 from generations.models import Job
 
 RUNNERS: Final[dict[str, Callable[[str], object]]] = {Job.Kind.EXPORT: exporting.run}
 """Who does the jobs of a kind. A runner takes the lease itself, with `jobs.work`."""
+
+EXTRACTING: Final = 20.0
+"""The seconds after which a worker that extracts turns to what else is waiting."""
 
 log = logging.getLogger(__name__)
 
@@ -68,3 +71,9 @@ def tidy() -> None:
     partitions.ensure_ahead(timezone.now())
     retention.forget_refused_bodies()
     exporting.forget_unfinished()
+
+
+@shared_task(ignore_result=True)
+def index_text() -> None:
+    """Every few seconds: extract for searching what was recorded since."""
+    search.fill(EXTRACTING)

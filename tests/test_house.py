@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EVENTS = (
     *("participant", "thread", "step", "step_payload", "generation", "generation_payload", "alternative", "score"),
     *("feedback", "attachment", "prompt_version", "rollup_hour", "rollup_day", "rollup_dirty", "generation_search"),
+    "search_mark",
 )
 
 

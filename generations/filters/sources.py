@@ -9,10 +9,10 @@ from django.db import models
 from django.db.models import Avg, Case, Exists, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.expressions import Combinable
 
-from generations import records
+from generations import folding, records
 from generations.filters import sql
 from generations.filters.comparing import Comparison
-from generations.models import Feedback, GenerationPayload, Score, StepPayload
+from generations.models import Feedback, GenerationPayload, GenerationSearch, Score, StepPayload
 
 Keys = tuple[str, ...]
 
@@ -272,3 +272,29 @@ class Payload(Elsewhere):
         for name in self.documents:
             found |= sql.json_anywhere(F(name), text)
         return Q(Exists(rows.filter(found)))
+
+
+@dataclass(frozen=True, slots=True)
+class Extract(Elsewhere):
+    """The extract that is made of a generation's text for searching. Read: the preview in the row."""
+
+    preview: str
+
+    def expression(self, project_pk: int, keys: Keys) -> Combinable:
+        """The preview."""
+        return F(self.preview)
+
+    def number(self, project_pk: int, keys: Keys) -> Combinable:
+        """The preview."""
+        return F(self.preview)
+
+    def where(self, project_pk: int, keys: Keys, test: Comparison) -> Q:
+        """The extract has every term that the value looks for."""
+        wanted = folding.terms(str(test.value))
+        if not wanted:
+            return sql.never()
+        rows = GenerationSearch.objects.in_project(project_pk)
+        rows = rows.filter(uid=OuterRef("uid"), started_at=OuterRef("started_at"))
+        for term in wanted:
+            rows = rows.filter(sql.compare(F("text"), "LIKE", sql.Param(f"%{sql.pattern(folding.encoded(term))}%")))
+        return Q(Exists(rows))

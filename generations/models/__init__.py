@@ -23,7 +23,7 @@ from generations.models.events import (
     StepPayload,
     Thread,
 )
-from generations.models.numbers import GenerationSearch, RollupDay, RollupDirty, RollupHour
+from generations.models.numbers import GenerationSearch, RollupDay, RollupDirty, RollupHour, SearchMark
 from generations.models.work import IngestReject, Job, PriceOverride, ProviderCredential
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "SavedView",
     "Score",
     "ScoreSchema",
+    "SearchMark",
     "Step",
     "StepPayload",
     "Tag",

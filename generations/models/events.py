@@ -140,6 +140,7 @@ class Step(Event):
             models.Index(
                 fields=["project", "trace_id", "started_at"], name="step_trace", condition=Q(trace_id__isnull=False)
             ),
+            models.Index(fields=["project", "span_id"], name="step_span", condition=Q(span_id__isnull=False)),
             models.Index(
                 fields=["project", "user_id", "-started_at"], name="step_user", condition=Q(user_id__isnull=False)
             ),
@@ -250,6 +251,7 @@ class Generation(Event):
                 name="generation_trace",
                 condition=Q(trace_id__isnull=False),
             ),
+            models.Index(fields=["project", "span_id"], name="generation_span", condition=Q(span_id__isnull=False)),
             models.Index(
                 fields=["project", "response_id"], name="generation_response", condition=Q(response_id__isnull=False)
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.search import SearchVectorField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from generations.models.events import Event, identifier
@@ -78,12 +78,26 @@ class RollupDirty(Event):
 
 
 class GenerationSearch(Event):
-    """A bounded extract of what was asked and answered, made for searching."""
+    """A bounded extract of what was asked and answered, folded for searching (see `folding`)."""
 
     started_at = models.DateTimeField()
     text = models.TextField(default="")
-    words = SearchVectorField(null=True)
 
     class Meta:
         db_table = "generation_search"
-        indexes = [models.Index(fields=["project", "-started_at", "-uid"], name="generation_search_list")]
+        indexes = [
+            models.Index(fields=["project", "-started_at", "-uid"], name="generation_search_list"),
+            GinIndex(fields=["text"], name="generation_search_text", opclasses=["gin_trgm_ops"]),
+        ]
+
+
+class SearchMark(Event):
+    """A mark, written with the change: the text of these generations, of this span of time, is to be extracted."""
+
+    uids = ArrayField(models.UUIDField())
+    first_start = models.DateTimeField()
+    last_start = models.DateTimeField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "search_mark"

@@ -130,6 +130,8 @@ def _delete(cursor: Any, project: int, kind: str, ids: list[str]) -> int:
     gone = cursor.fetchall()
     if kind == "generation":
         marking.mark(cursor, project, (started_at for _, started_at in gone))
+        # An extract may be on its way in of text that was read before this transaction.
+        marking.mark_text(cursor, project, [uid for uid, _ in gone], (start for _, start in gone), timezone.now())
     writing._mark_latest(cursor, project, orphaned)
     return len(gone)
 

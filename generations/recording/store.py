@@ -221,6 +221,10 @@ def write(cursor: Any, table: Table, project: int, rows: Sequence[Merged], now: 
     if table is GENERATIONS:
         olds = (row.known.started_at for row in replaced if row.known is not None)
         marking.mark(cursor, project, (*(row.record.started_at for row in changed), *olds))
+        said = [(uid, row) for uid, row in zip(uids, changed, strict=True) if row.writes_payload]
+        starts = [row.record.started_at for _, row in said]
+        starts += [row.known.started_at for _, row in said if row.known is not None]
+        marking.mark_text(cursor, project, [uid for uid, _ in said], starts, now)
 
 
 def _facts(table: Table, project: int, uids: Iterable[uuid.UUID], rows: Iterable[Merged]) -> Iterator[Sequence[Any]]:

@@ -23,7 +23,7 @@ from generations.access import Grant
 from generations.filters import BadFilter, Condition, Kind
 from generations.models import Generation
 
-NOT_FILTERS: Final = ("order", "limit", "after", "before")
+NOT_FILTERS: Final = ("order", "limit", "after", "before", "q")
 PLACES: Final = ("after", "before")
 LIMITS: Final = (10, 25, 50, 100)
 LIMIT: Final = 50
@@ -81,7 +81,10 @@ class Choice:
 
 @dataclass(slots=True)
 class Listing:
-    """A page of a list. With a `problem` anywhere there are no rows; `status` is then 400."""
+    """A page of a list. With a `problem` anywhere there are no rows; `status` is then 400.
+
+    `search` is the parameter that the search box sets.
+    """
 
     kind: str
     path: str
@@ -96,6 +99,7 @@ class Listing:
     older: str = ""
     order: str = ""
     limit: int = LIMIT
+    search: str = ""
 
     @property
     def is_told(self) -> bool:
@@ -126,11 +130,6 @@ class Listing:
     def hidden(self) -> list[tuple[str, str]]:
         """The parameters that the filter form has no field for, to be sent along."""
         return _pairs(self.query, drop=(*PLACES, self.search))
-
-    @property
-    def search(self) -> str:
-        """The parameter that the search box sets."""
-        return SEARCHED.get(self.kind, "")
 
     @property
     def text(self) -> str:
@@ -167,6 +166,10 @@ class Listing:
                 made[one.path.replace(".", "_")] = Choice(title, self._to({"order": wanted}), is_down or is_up, arrow)
         return made
 
+    def to_place(self, after: str) -> str:
+        """The address of what comes after a place."""
+        return self._to({"after": after})
+
     def _to(self, changes: dict[str, str], drop: Sequence[str] = ()) -> str:
         query = self.query.copy()
         for name in (*PLACES, *drop):
@@ -197,22 +200,27 @@ def plain_address(request: HttpRequest, kind: str) -> str | None:
     return f"{request.path}?{query.urlencode()}" if query else request.path
 
 
+def asked(request: HttpRequest, kind: str, *, search: str) -> Listing:
+    """What the address asks of a list, with the problem of each filter beside it; without its rows."""
+    made = Listing(kind, request.path, request.GET, search=search)
+    made.chips = _chips(request.GET, request.path, kind)
+    made.problem = next((chip.problem for chip in made.chips if chip.problem), "")
+    return made
+
+
 def listing(request: HttpRequest, grant: Grant, kind: str, *, fixed: Condition | None = None) -> Listing:
     """The page of the list `kind` that the address asks for, within `fixed` if that is given.
 
     Whatever is wrong in the address is said beside the filter that it is about, and nothing is listed.
     """
-    made = Listing(kind, request.path, request.GET)
-    made.chips = _chips(request.GET, request.path, kind)
-    made.problem = next((chip.problem for chip in made.chips if chip.problem), "")
+    made = asked(request, kind, search=SEARCHED.get(kind, ""))
     given = request.GET.get("limit", "")
     made.limit = int(given) if given in {str(n) for n in LIMITS} else LIMIT
     made.order = request.GET.get("order", "")
     if made.problem:
         return made
     try:
-        asked = filters.from_query(kind, request.GET, ignore=NOT_FILTERS)
-        made.condition = filters.both(fixed, asked)
+        made.condition = filters.both(fixed, filters.from_query(kind, request.GET, ignore=NOT_FILTERS))
         found = paging.page(
             kind,
             grant.project.pk,

@@ -16,7 +16,7 @@ from generations.filters.declaring import (
 )
 from generations.filters.fields import Catalogue, Field, Relation
 from generations.filters.kinds import Kind
-from generations.filters.sources import Failed, LatestFeedback, Payload, Previews
+from generations.filters.sources import Extract, Failed, LatestFeedback, Payload, Previews
 from generations.models import Generation, GenerationPayload
 from generations.records import GENERATION_TYPES, INPUT_TYPES, OUTPUT_TYPES, THUMBS
 
@@ -56,6 +56,15 @@ _WHAT = (
         Previews(("input_preview", "output_preview")),
         "text",
         "Text in the first characters of what was sent or came back, those that lists show.",
+        operators=("contains",),
+    ),
+    Field(
+        "search",
+        Kind.TEXT,
+        Extract("input_preview"),
+        "text searched",
+        "Words, all of which occur in what was sent or came back, in any case, with or without accents; "
+        "in double quotes: a phrase. Of long texts the first and the last part are searched.",
         operators=("contains",),
     ),
     text("finishReason", "finish_reason", "finish reason", "Why the model stopped."),
