@@ -77,6 +77,9 @@ class Environment(BaseSettings):
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe log line that is written."
     )
+    METRICS_TOKEN: str = Field(
+        default="", description="What Prometheus sends as its bearer token to /metrics; empty: this machine only."
+    )
     STORAGE_BUCKET: str = Field(
         default="",
         description="S3 bucket for exports and attachments (`pip install .[s3]`); empty: DATA_DIR/media.",
@@ -161,6 +164,7 @@ INGEST_MAX_BYTES = env.INGEST_MAX_BYTES
 EXPORT_EXPIRY_HOURS = env.EXPORT_EXPIRY_HOURS
 BOOTSTRAP_API_KEY = env.BOOTSTRAP_API_KEY
 BOOTSTRAP_PASSWORD = env.BOOTSTRAP_PASSWORD
+METRICS_TOKEN = env.METRICS_TOKEN
 HOST = env.HOST
 PORT = env.PORT
 WEB_THREADS = env.WEB_THREADS
@@ -188,6 +192,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "generations.api.prometheus.CountRequests",
     "django.middleware.security.SecurityMiddleware",
     "generations.web.middleware.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",

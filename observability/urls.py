@@ -3,13 +3,14 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from generations.api import files, health
+from generations.api import files, health, prometheus
 
 admin.autodiscover()
 
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.healthz),
+    path("metrics", prometheus.metrics),
     path("admin/", admin.site.urls),
     path("graphql/", include("generations.graphql.urls")),
     path("files/<path:key>", files.file),

@@ -1,14 +1,14 @@
 """Says whether everything that a request or a task needs is there."""
 
-import json
 import os
 from typing import Final
 
-from django.conf import settings
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
+
+from generations import operations
 
 READY: Final = "ready"
 _UNREACHABLE: Final = {"database": "unreachable", "migrations": "unknown"}
@@ -50,10 +50,4 @@ def _database() -> dict[str, str]:
 
 def _supervised() -> dict[str, str]:
     """The processes beside this one, as the supervisor that started it sees them."""
-    try:
-        told = json.loads(settings.STATE_FILE.read_text())
-    except FileNotFoundError:
-        return {}
-    if told["supervisor"] != os.getppid():
-        return {}
-    return dict(told["parts"])
+    return operations.parts(os.getppid())

@@ -38,6 +38,9 @@ _SETTINGS: Final = {
     "max_wal_senders": "0",
     "max_logical_replication_workers": "0",
     "io_method": "sync",
+    # Which statements take the time, for the operations page.
+    "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.max": "1000",
     "log_timezone": "UTC",
     "timezone": "UTC",
     # One call for the file system instead of one for each of a thousand files, after a crash.

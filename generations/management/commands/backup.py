@@ -73,6 +73,9 @@ class Command(BaseCommand):
             found: Any = connection.execute("SELECT pg_export_snapshot()").fetchone()
             server = connection.info.server_version
             arguments = ["--format=custom", "--compress=3", "--no-owner", "--no-privileges", f"--snapshot={found[0]}"]
+            if server >= 170_000:
+                # Counters of this server, and not every other has the extension.
+                arguments.append("--exclude-extension=pg_stat_statements")
             backups.run("pg_dump", [*arguments, f"--file={folder / backups.DUMP}"], url, server)
             count, missing = _copy_files(connection, folder) if with_files else (0, [])
             if not with_files:

@@ -37,6 +37,7 @@ class Command(BaseCommand):
             if not sys.stdin.readline():
                 return
         _migrate()
+        _count_statements()
         from generations import access
 
         made = access.bootstrap(settings.BOOTSTRAP_API_KEY or None, settings.BOOTSTRAP_PASSWORD or None)
@@ -67,3 +68,15 @@ def _migrate() -> None:
                 call_command("migrate", interactive=False, verbosity=0)
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _count_statements() -> None:
+    """Make the counters of statements readable, where the server keeps them and lets us."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_available_extensions WHERE name = 'pg_stat_statements' AND installed_version IS NULL"
+            " AND current_setting('shared_preload_libraries') LIKE '%%pg_stat_statements%%'"
+            " AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"
+        )
+        if cursor.fetchone():
+            cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")

@@ -1,0 +1,165 @@
+"""What Prometheus reads: requests as this process counts them, and how the installation is doing."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from django.conf import settings
+from django.db import Error
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from generations import operations
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+DOORS: Final = (
+    ("/api/graphql", "literal"),
+    ("/api/my-project", "literal"),
+    ("/api/upload", "literal"),
+    ("/api/public/otel", "otlp"),
+    ("/otlp", "otlp"),
+    ("/v1/", "otlp"),
+    ("/api/", "rest"),
+    ("/graphql", "graphql"),
+    ("/admin", "admin"),
+    ("/static", "static"),
+    ("/files", "files"),
+    ("/healthz", "health"),
+    ("/readyz", "health"),
+    ("/metrics", "health"),
+)
+"""Which door an address belongs to, the first that fits; everything else is a page."""
+_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+# When a counter was made is a second series for each, and nothing asks for it.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # its stubs say nothing of it
+registry = CollectorRegistry()
+_requests = Counter(
+    "generations_http_requests", "Requests answered, by door and status.", ("door", "status"), registry=registry
+)
+_seconds = Histogram(
+    "generations_http_request_seconds",
+    "Time to answer, in seconds, by door.",
+    ("door",),
+    buckets=_BUCKETS,
+    registry=registry,
+)
+
+
+_reachable = Gauge(
+    "generations_database_reachable", "1 when the database answered just now, else 0.", registry=registry
+)
+
+
+def door_of(path: str) -> str:
+    """The door that an address belongs to: few names, whatever callers ask for."""
+    return next((door for start, door in DOORS if path.startswith(start)), "page")
+
+
+class CountRequests:
+    """Counts each request, and how long it took, by door."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        began = time.perf_counter()
+        response = self.get_response(request)
+        door = door_of(request.path_info)
+        _requests.labels(door, str(response.status_code)).inc()
+        _seconds.labels(door).observe(time.perf_counter() - began)
+        return response
+
+
+class _Installation:
+    """What is asked of the database and the machine when somebody reads."""
+
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("generations_part_ready", "1 when a part is ready, else 0.", labels=("part",))
+        for part, state in operations.parts().items():
+            up.add_metric((part,), float(state == "ready"))
+        yield up
+        jobs = GaugeMetricFamily("generations_jobs", "Jobs that are not done.", labels=("kind", "state"))
+        age = GaugeMetricFamily(
+            "generations_job_oldest_timestamp_seconds", "When the oldest of them was made.", labels=("kind", "state")
+        )
+        for queue in operations.queues():
+            jobs.add_metric((queue.kind, queue.state), queue.count)
+            age.add_metric((queue.kind, queue.state), queue.oldest.timestamp())
+        yield jobs
+        yield age
+        sizes = GaugeMetricFamily("generations_table_bytes", "Bytes of a table, all months.", labels=("table",))
+        whole: dict[str, int] = {}
+        for table in operations.stored():
+            whole[table.table] = whole.get(table.table, 0) + table.size
+        for name, size in whole.items():
+            sizes.add_metric((name,), size)
+        yield sizes
+        yield _gauge(
+            "generations_rollup_hours_due", "Hours whose sums are to be made again.", operations.hours_to_sum_up()
+        )
+        disk = operations.disk()
+        yield _gauge("generations_disk_free_bytes", "Free on the file system of DATA_DIR.", disk.free)
+        yield _gauge("generations_disk_bytes", "Size of the file system of DATA_DIR.", disk.size)
+        now = operations.connections()
+        yield _gauge("generations_database_connections", "Connections to the database server.", now.used)
+        yield _gauge("generations_database_connections_most", "Connections that it allows.", now.most)
+        yield _gauge("generations_pool_connections", "Connections in this process's pool.", now.pool_size)
+        yield _gauge("generations_pool_connections_free", "Those that nobody uses now.", now.pool_free)
+        yield _gauge("generations_pool_waiting", "Requests that wait for a connection.", now.waiting)
+
+
+def _gauge(name: str, about: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, about, value=value)
+
+
+_installation = CollectorRegistry()
+_installation.register(_Installation())
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """The text that Prometheus reads. Needs METRICS_TOKEN as a bearer token; without one set, a caller on this machine.
+
+    While the database is away it tells what this process knows by itself.
+    """
+    if not _may_read(request):
+        said = "Send METRICS_TOKEN as 'Authorization: Bearer TOKEN'; without one set, ask from the machine itself.\n"
+        answer = HttpResponse(said, status=401, content_type="text/plain; charset=utf-8")
+        answer["WWW-Authenticate"] = "Bearer"
+        return answer
+    try:
+        installation = generate_latest(_installation)
+        _reachable.set(1)
+    except Error:
+        installation = b""
+        _reachable.set(0)
+    return HttpResponse(generate_latest(registry) + installation, content_type=CONTENT_TYPE)
+
+
+def _may_read(request: HttpRequest) -> bool:
+    token: str = settings.METRICS_TOKEN
+    if token:
+        return constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {token}")
+    # Behind a proxy every caller seems to be on this machine.
+    if any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP")):
+        return False
+    try:
+        return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+    except ValueError:
+        return False

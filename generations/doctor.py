@@ -1,0 +1,250 @@
+"""Checks of an installation: what is well, what will go wrong soon, what is wrong now, and what to do about it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import stat
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+import psycopg
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+from kombu import Connection
+from kombu.exceptions import OperationalError
+
+from generations import operations, partitions
+
+Level = Literal["well", "warning", "wrong"]
+GIGABYTE: Final = 1_000_000_000
+_SCARCE: Final = 2 * GIGABYTE
+_DAYS_LEFT: Final = 14
+_WAITED_LONG: Final = dt.timedelta(minutes=5)
+_SKEW: Final = 5.0
+_SUPPORTED: Final = range(15, 19)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: `said` is how it is, `todo` what to do when it is not well."""
+
+    check: str
+    level: Level
+    said: str
+    todo: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Every finding, in the order in which an operator would look. Nothing is changed, but a probe that is removed."""
+    for check in (_settings, _folder, _disk):
+        yield from check()
+    if (silence := _silence()) is None:
+        for ask in (_database, _clock, _months, _connections, _jobs, _sums):
+            yield from ask()
+    else:
+        todo = "Start Generations, or the database that DATABASE_URL names."
+        yield Finding("database", "wrong", f"It does not answer: {silence}", todo)
+    for look in (_broker, _storage, _processes):
+        yield from look()
+
+
+def _settings() -> Iterator[Finding]:
+    version = sys.version.split()[0]
+    if settings.DEBUG:
+        yield Finding("settings", "warning", "DEBUG is on: errors are shown in full.", "Set DEBUG=false.")
+    if len(settings.SECRET_KEY) < 32:
+        yield Finding("settings", "warning", "SECRET_KEY is short.", "Take 50 random characters.")
+    public = urlsplit(settings.PUBLIC_URL)
+    is_open = settings.HOST not in ("127.0.0.1", "::1", "localhost")
+    if is_open and public.scheme != "https":
+        yield Finding(
+            "settings",
+            "warning",
+            f"It listens on {settings.HOST} and people reach it at {settings.PUBLIC_URL}, without encryption.",
+            "Put a proxy with TLS before it, and set PUBLIC_URL=https://...",
+        )
+    yield Finding("settings", "well", f"Python {version}, reached at {settings.PUBLIC_URL}")
+
+
+def _folder() -> Iterator[Finding]:
+    key = settings.DATA_DIR / "secret-key"
+    if key.exists() and stat.S_IMODE(key.stat().st_mode) & 0o077:
+        yield Finding("folder", "wrong", f"Others may read {key}.", f"chmod 600 {key}")
+    if not settings.DATA_DIR.exists():
+        yield Finding("folder", "well", f"{settings.DATA_DIR} is not made yet")
+        return
+    try:
+        probe = settings.DATA_DIR / f".doctor-{uuid.uuid4().hex}"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        yield Finding("folder", "wrong", f"{settings.DATA_DIR} cannot be written: {error}", "Give it to this user.")
+    else:
+        yield Finding("folder", "well", str(settings.DATA_DIR))
+
+
+def _disk() -> Iterator[Finding]:
+    free = operations.disk().free
+    if free < _SCARCE:
+        todo = "Make room: shorten what is kept in the project's settings, or move DATA_DIR."
+        yield Finding("disk", "wrong", f"{free / GIGABYTE:.1f} GB are free.", todo)
+    else:
+        yield Finding("disk", "well", f"{free / GIGABYTE:,.0f} GB are free")
+
+
+def _silence() -> str | None:
+    """Why the database does not answer; None when it does. The pool would ask again for ten seconds."""
+    told = connection.settings_dict
+    options = {name: value for name, value in told["OPTIONS"].items() if name != "pool"}
+    names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    said = {name: told[setting] for name, setting in names.items() if told[setting]}
+    try:
+        psycopg.connect(**{**options, **said, "connect_timeout": 3}).close()
+    except psycopg.Error as error:
+        return str(error).strip().partition("\n")[0]
+    return None
+
+
+def _database() -> Iterator[Finding]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('server_version'), pg_database_size(current_database())")
+        version, size = cursor.fetchone()
+    major = int(version.split(".")[0])
+    if major not in _SUPPORTED:
+        yield Finding(
+            "database", "wrong", f"PostgreSQL {version} is not supported.", "Use PostgreSQL 15, 16, 17 or 18."
+        )
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if missing:
+        names = ", ".join(f"{one.app_label}.{one.name}" for one, _ in missing[:3])
+        yield Finding(
+            "database", "wrong", f"{len(missing)} migrations are missing ({names}).", "Run `manage.py prepare`."
+        )
+    yield Finding("database", "well", f"PostgreSQL {version}, {size / GIGABYTE:,.2f} GB")
+    daily, disk = operations.daily_growth(), operations.disk()
+    if not settings.DATABASES["default"]["HOST"].startswith("/"):
+        # It is on another machine, whose disk is not ours to see.
+        return
+    if daily and disk.free / daily < _DAYS_LEFT:
+        yield Finding(
+            "disk",
+            "warning",
+            f"At {daily / GIGABYTE:.2f} GB a day the disk is full in {disk.free / daily:.0f} days.",
+            "Make room, or shorten what is kept.",
+        )
+
+
+def _clock() -> Iterator[Finding]:
+    with connection.cursor() as cursor:
+        before = timezone.now()
+        cursor.execute("SELECT clock_timestamp()")
+        told, after = cursor.fetchone()[0], timezone.now()
+    skew = (before - told).total_seconds() if told < before else (told - after).total_seconds() if told > after else 0.0
+    if skew > _SKEW:
+        yield Finding("clock", "wrong", f"This machine and the database differ by {skew:.0f} s.", "Run NTP on both.")
+    else:
+        yield Finding("clock", "well", f"{told:%Y-%m-%d %H:%M:%S} UTC, and the database agrees")
+
+
+def _months() -> Iterator[Finding]:
+    month = partitions.month_of(timezone.now())
+    wanted = [f"generation_p{one:%Y%m}" for one in (month, partitions.next_month(month))]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM unnest(%s::text[]) AS t(name) WHERE to_regclass(name) IS NULL", [wanted])
+        if cursor.fetchone()[0]:
+            yield Finding(
+                "months",
+                "warning",
+                "The tables of this month or the next are not made yet.",
+                "Beat makes them every ten minutes: see that it runs.",
+            )
+
+
+def _connections() -> Iterator[Finding]:
+    now = operations.connections()
+    if now.used > 0.8 * now.most:
+        yield Finding(
+            "connections",
+            "warning",
+            f"{now.used} of {now.most} are in use.",
+            "Lower DATABASE_POOL_SIZE, or allow more.",
+        )
+    else:
+        yield Finding("connections", "well", f"{now.used} of {now.most} in use")
+
+
+def _jobs() -> Iterator[Finding]:
+    waiting = [queue for queue in operations.queues() if queue.state == "queued"]
+    oldest = min((queue.oldest for queue in waiting), default=None)
+    count = sum(queue.count for queue in waiting)
+    if oldest is not None and timezone.now() - oldest > _WAITED_LONG:
+        minutes = (timezone.now() - oldest).total_seconds() / 60
+        yield Finding(
+            "jobs", "wrong", f"{count} wait, the oldest for {minutes:,.0f} minutes.", "See that a worker and beat run."
+        )
+    else:
+        yield Finding("jobs", "well", f"{count} wait")
+
+
+def _sums() -> Iterator[Finding]:
+    hours = operations.hours_to_sum_up()
+    level: Level = "warning" if hours > 1_000 else "well"
+    yield Finding(
+        "sums", level, f"{hours:,} hours are to be summed up", "See that a worker and beat run; it catches up."
+    )
+
+
+def _broker() -> Iterator[Finding]:
+    options: dict[str, Any] = dict(getattr(settings, "CELERY_BROKER_TRANSPORT_OPTIONS", {}))
+    if options:
+        folder = options["data_folder_in"]
+        yield Finding("broker", "well", f"the folder {folder}")
+        return
+    where = urlsplit(settings.CELERY_BROKER_URL)
+    try:
+        with Connection(settings.CELERY_BROKER_URL, connect_timeout=3) as asked:
+            asked.ensure_connection(max_retries=1, timeout=3, errback=None)
+    except (OSError, OperationalError) as error:
+        yield Finding(
+            "broker", "wrong", f"{where.hostname} does not answer: {error}", "Start it, or correct CELERY_BROKER_URL."
+        )
+    else:
+        yield Finding("broker", "well", f"{where.scheme} on {where.hostname}")
+
+
+def _storage() -> Iterator[Finding]:
+    key = f"doctor/{uuid.uuid4().hex}"
+    try:
+        kept = default_storage.save(key, ContentFile(b"probe"))
+        with default_storage.open(kept) as content:
+            same = content.read() == b"probe"
+        default_storage.delete(kept)
+    except OSError as error:
+        yield Finding(
+            "storage", "wrong", f"A file could not be kept: {error}", "See MEDIA folder's rights, or the bucket."
+        )
+        return
+    if same:
+        yield Finding("storage", "well", "a file was kept, read and removed")
+    else:
+        yield Finding("storage", "wrong", "A file came back changed.", "See the bucket's settings.")
+
+
+def _processes() -> Iterator[Finding]:
+    parts = operations.parts()
+    if not parts:
+        yield Finding("processes", "well", "`manage.py up` does not run here; its processes are not looked for")
+    for name, state in parts.items():
+        if state != "ready":
+            yield Finding("processes", "wrong", f"{name} is {state}.", "The log of `manage.py up` says why.")
+    if parts and all(state == "ready" for state in parts.values()):
+        yield Finding("processes", "well", f"{', '.join(parts)} are ready")

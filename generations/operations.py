@@ -1,0 +1,235 @@
+"""How the installation itself is doing: what waits, what fills the disk, what is slow, which connections are in use.
+
+Of all projects at once: for operators, never for a key of one project.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Final, TypeVar
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.utils import ProgrammingError
+from django.utils import timezone
+
+T = TypeVar("T")
+GLANCE: Final = 30.0
+"""For how many seconds an answer that costs more than a look at a counter is given again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Jobs of a kind that wait or are worked on. `oldest` is when the first of them was made."""
+
+    kind: str
+    state: str
+    count: int
+    oldest: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Bytes that a table takes, indexes and long values included; of one month, YYYYMM, where it is kept by months."""
+
+    table: str
+    month: str | None
+    size: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a project takes of the tables of events: estimated by its share of each month's generations."""
+
+    project: str
+    generations: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """Connections of the database, and of this process's pool; `waiting` are requests that wait for one."""
+
+    used: int
+    most: int
+    pool_size: int
+    pool_free: int
+    pool_most: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """A statement, without its values, and what it cost since the counters were last set back. Times in ms."""
+
+    statement: str
+    calls: int
+    mean: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Bytes of the file system that DATA_DIR is on."""
+
+    free: int
+    size: int
+
+
+def glanced(found: Callable[[], T]) -> Callable[[], T]:
+    """Let a question be answered at most every `GLANCE` seconds by each process, however often it is asked."""
+    kept: list[tuple[float, T]] = []
+
+    @wraps(found)
+    def again() -> T:
+        now = time.monotonic()
+        if not kept or now - kept[0][0] > GLANCE:
+            kept[:] = [(now, found())]
+        return kept[0][1]
+
+    return again
+
+
+def parts(supervisor: int | None = None) -> dict[str, str]:
+    """The processes of this installation as its supervisor sees them: "ready", "starting" or "restarting".
+
+    Empty where `manage.py up` does not run, or is not the process `supervisor`.
+    """
+    try:
+        told = json.loads(settings.STATE_FILE.read_text())
+        if supervisor not in (None, told["supervisor"]):
+            return {}
+        os.kill(told["supervisor"], 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    except PermissionError:
+        # It is another user's, and so it is there.
+        pass
+    found: dict[str, str] = told["parts"]
+    return found
+
+
+def queues() -> list[Queue]:
+    """Jobs that are not done, by kind and state. Reads the index of open jobs alone."""
+    return [
+        Queue(*row)
+        for row in _rows(
+            "SELECT kind, state, count(*), min(created_at) FROM job WHERE state IN ('queued', 'running')"
+            " GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+    ]
+
+
+@glanced
+def stored() -> list[Stored]:
+    """Every table, and every month of those that are kept by months, the largest first."""
+    return [
+        Stored(*row)
+        for row in _rows(
+            "SELECT coalesce(whole.relname, part.relname),"
+            " CASE WHEN whole.oid IS NOT NULL THEN right(part.relname, 6) END,"
+            " pg_total_relation_size(part.oid) AS size, greatest(part.reltuples, 0)::bigint"
+            " FROM pg_class AS part LEFT JOIN pg_inherits ON inhrelid = part.oid"
+            " LEFT JOIN pg_class AS whole ON whole.oid = inhparent"
+            " WHERE part.relnamespace = 'public'::regnamespace AND part.relkind = 'r' ORDER BY size DESC"
+        )
+    ]
+
+
+@glanced
+def shares() -> list[Share]:
+    """What each project takes, the largest first. As exact as the shares of generations are."""
+    by_month: dict[str, int] = defaultdict(int)
+    for table in stored():
+        if table.month is not None:
+            by_month[table.month] += table.size
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    for slug, month, count in _rows(
+        "SELECT slug, to_char(bucket AT TIME ZONE 'UTC', 'YYYYMM'), sum(rollup_day.count)::bigint"
+        " FROM rollup_day JOIN project ON project.id = rollup_day.project_id GROUP BY 1, 2"
+    ):
+        counts[month][slug] = count
+    made: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for month, of_projects in counts.items():
+        whole = sum(of_projects.values())
+        for slug, count in of_projects.items():
+            made[slug][0] += count
+            made[slug][1] += round(by_month.get(month, 0) * count / whole) if whole else 0
+    found = [Share(slug, count, size) for slug, (count, size) in made.items()]
+    return sorted(found, key=lambda share: (-share.size, share.project))
+
+
+def daily_growth(now: dt.datetime | None = None) -> int | None:
+    """Bytes that a day adds, from what this month has taken; None on the month's first day."""
+    today = (now or timezone.now()).astimezone(dt.UTC)
+    if today.day < 2:
+        return None
+    days = (today - today.replace(day=1, hour=0, minute=0, second=0, microsecond=0)).total_seconds() / 86_400
+    return round(sum(table.size for table in stored() if table.month == f"{today:%Y%m}") / days)
+
+
+def disk() -> Disk:
+    """The file system that DATA_DIR is on, or will be."""
+    usage = shutil.disk_usage(next(path for path in (settings.DATA_DIR, *settings.DATA_DIR.parents) if path.exists()))
+    return Disk(free=usage.free, size=usage.total)
+
+
+def connections() -> Connections:
+    """How many connections there are, and how many there may be."""
+    (used, most), *_ = _rows(
+        "SELECT count(*), current_setting('max_connections')::int FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend'"
+    )
+    pool: Any = connection.pool  # type: ignore[attr-defined]  # of the PostgreSQL backend
+    said = pool.get_stats() if pool is not None else {}
+    return Connections(
+        used=used,
+        most=most,
+        pool_size=said.get("pool_size", 0),
+        pool_free=said.get("pool_available", 0),
+        pool_most=said.get("pool_max", 0),
+        waiting=said.get("requests_waiting", 0),
+    )
+
+
+@glanced
+def hours_to_sum_up() -> int:
+    """Hours whose rollups are to be made again, counted up to 10,000."""
+    ((count,),) = _rows(
+        "SELECT count(*) FROM (SELECT DISTINCT project_id, bucket FROM rollup_dirty LIMIT 10000) AS marked"
+    )
+    return int(count)
+
+
+@glanced
+def slowest() -> list[Slow] | None:
+    """The ten statements that took the database longest in all; None where it does not keep count.
+
+    It keeps count where the extension pg_stat_statements is loaded, as it is in the embedded server.
+    """
+    try:
+        with transaction.atomic():
+            found = _rows(
+                "SELECT left(query, 2000), calls, mean_exec_time, total_exec_time FROM pg_stat_statements"
+                " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+                " ORDER BY total_exec_time DESC LIMIT 10"
+            )
+    except ProgrammingError:
+        return None
+    return [Slow(*row) for row in found]
+
+
+def _rows(sql: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found

@@ -1,0 +1,64 @@
+"""How the installation is doing, for those who run it: superusers, whatever their projects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from generations import doctor, operations
+from generations.web.gate import to_login
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with all its months, and the months by themselves, the newest first."""
+
+    name: str
+    size: int
+    rows: int
+    months: list[operations.Stored]
+
+
+def tables(stored: list[operations.Stored]) -> list[Table]:
+    """The tables, the largest first."""
+    found: dict[str, list[operations.Stored]] = {}
+    for part in stored:
+        found.setdefault(part.table, []).append(part)
+    whole = [
+        Table(
+            name,
+            sum(part.size for part in parts),
+            sum(part.rows for part in parts),
+            sorted((part for part in parts if part.month), key=lambda part: part.month or "", reverse=True),
+        )
+        for name, parts in found.items()
+    ]
+    return sorted(whole, key=lambda table: -table.size)
+
+
+@never_cache
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    """Checks, processes, queues, connections, bytes and slow statements. For superusers."""
+    if not request.user.is_authenticated:
+        return to_login(request)
+    if not request.user.is_superuser:
+        return render(request, "403.html", {"reason": "This page is for who runs the installation."}, status=403)
+    growth, disk = operations.daily_growth(), operations.disk()
+    context = {
+        "findings": list(doctor.examine()),
+        "parts": operations.parts(),
+        "queues": operations.queues(),
+        "connections": operations.connections(),
+        "disk": disk,
+        "growth": growth,
+        "days_left": disk.free // growth if growth else None,
+        "shares": operations.shares(),
+        "tables": tables(operations.stored()),
+        "slow": operations.slowest(),
+    }
+    return render(request, "operations.html", context)

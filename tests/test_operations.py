@@ -1,0 +1,175 @@
+"""What operators see: /metrics, the operations page and `manage.py doctor`."""
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from generations import access, doctor, jobs, operations, recording
+from generations.api.prometheus import door_of
+from generations.models import Job, User
+from generations.records import GenerationRecord
+from tests import web
+
+pytestmark = pytest.mark.django_db
+
+
+def value(body: str, series: str) -> float | None:
+    """The value of one series of Prometheus's text; None when it is not there."""
+    return next((float(line.split()[-1]) for line in body.splitlines() if line.startswith(f"{series} ")), None)
+
+
+def scraped(client: Client | None = None, **headers: str) -> str:
+    answer = (client or Client()).get("/metrics", headers=headers)
+    assert answer.status_code == 200
+    return str(answer.content.decode())
+
+
+def waiting(kind: Job.Kind, minutes: int) -> Job:
+    job = jobs.create(access.of_system(web.project()), kind, {})
+    Job.objects.filter(pk=job.pk).update(created_at=timezone.now() - dt.timedelta(minutes=minutes))
+    return job
+
+
+# ------------------------------------------------------------------------------------------------------------ metrics
+def test_requests_are_counted_by_door_and_status() -> None:
+    series = 'generations_http_requests_total{door="rest",status="401"}'
+    before = value(scraped(), series) or 0.0
+    Client().get("/api/generations")
+    Client().get("/api/generations?limit=3")
+    after = scraped()
+    assert value(after, series) == before + 2
+    assert (value(after, 'generations_http_request_seconds_count{door="rest"}') or 0) >= before + 2
+
+
+@pytest.mark.parametrize(
+    ("path", "door"),
+    [
+        ("/api/graphql", "literal"),
+        ("/api/generations/batch", "rest"),
+        ("/v1/traces", "otlp"),
+        ("/api/public/otel/v1/traces", "otlp"),
+        ("/graphql/", "graphql"),
+        ("/projects/default/generations/", "page"),
+        ("/what/nobody/has", "page"),
+    ],
+)
+def test_every_address_belongs_to_one_of_few_doors(path: str, door: str) -> None:
+    assert door_of(path) == door
+
+
+def test_metrics_tell_of_jobs_tables_disk_and_connections() -> None:
+    waiting(Job.Kind.EXPORT, 3)
+    body = scraped()
+    assert value(body, 'generations_jobs{kind="export",state="queued"}') == 1
+    made = value(body, 'generations_job_oldest_timestamp_seconds{kind="export",state="queued"}')
+    assert made == pytest.approx(timezone.now().timestamp() - 180, abs=60)
+    assert (value(body, 'generations_table_bytes{table="generation"}') or 0) > 0
+    assert (value(body, "generations_disk_free_bytes") or 0) > 0
+    assert value(body, "generations_database_reachable") == 1
+    assert (value(body, "generations_database_connections") or 0) >= 1
+
+
+def test_without_a_token_only_the_machine_itself_may_read() -> None:
+    assert Client().get("/metrics").status_code == 200
+    assert Client(REMOTE_ADDR="192.0.2.7").get("/metrics").status_code == 401
+    assert Client().get("/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 401
+
+
+def test_with_a_token_it_is_asked_of_everybody(settings: Any) -> None:
+    settings.METRICS_TOKEN = "let-me-see"
+    assert Client().get("/metrics").status_code == 401
+    assert Client().get("/metrics", headers={"Authorization": "Bearer let-me"}).status_code == 401
+    far = Client(REMOTE_ADDR="192.0.2.7")
+    assert "generations_jobs" in scraped(far, Authorization="Bearer let-me-see")
+
+
+# --------------------------------------------------------------------------------------------------------------- page
+def test_the_operations_page_is_for_superusers() -> None:
+    project = web.project()
+    assert Client().get("/operations/").status_code == 302
+    assert web.signed_in(project, "owner").get("/operations/").status_code == 403
+    operator = Client()
+    operator.force_login(User.objects.create_superuser("root", password="correct horse"))
+    page = operator.get("/operations/")
+    assert page.status_code == 200
+    shown = web.text(page)
+    for words in ("Checks", "PostgreSQL", "Work that waits", "Space", "Slowest statements"):
+        assert words in shown
+
+
+def test_the_pages_bytes_are_those_of_the_tables() -> None:
+    recording.record(web.project(), [GenerationRecord(id="a", started_at=web.NOON)])
+    operations.stored.__wrapped__()  # type: ignore[attr-defined]  # not what was glanced at before
+    found = {(part.table, part.month): part.size for part in operations.stored.__wrapped__()}  # type: ignore[attr-defined]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_total_relation_size('generation_p202611'), pg_total_relation_size('project')")
+        assert (found["generation", "202611"], found["project", None]) == cursor.fetchone()
+
+
+# ------------------------------------------------------------------------------------------------------------- doctor
+def of(check: str) -> doctor.Finding:
+    """The gravest finding of a check."""
+    found = [finding for finding in doctor.examine() if finding.check == check]
+    return max(found, key=lambda finding: ["well", "warning", "wrong"].index(finding.level))
+
+
+def test_an_installation_that_is_well_is_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("doctor", "--json")
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {one["level"] for one in said} <= {"well", "warning"}
+    assert {"settings", "folder", "disk", "database", "clock", "jobs", "broker", "storage"} <= {
+        one["check"] for one in said
+    }
+
+
+def test_what_is_wrong_is_told_with_what_to_do_and_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    waiting(Job.Kind.EXPORT, 12)
+    assert of("jobs") == doctor.Finding(
+        "jobs", "wrong", "1 wait, the oldest for 12 minutes.", "See that a worker and beat run."
+    )
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor")
+    assert ended.value.code == 1
+    assert "WRONG    jobs" in capsys.readouterr().out
+
+
+def test_a_job_that_has_just_come_is_nothing_to_worry_about() -> None:
+    waiting(Job.Kind.EXPORT, 1)
+    assert of("jobs").level == "well"
+
+
+def test_a_database_that_is_away_is_told_and_the_rest_is_still_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict, "PORT", "1")
+    found = {finding.check: finding for finding in doctor.examine()}
+    assert found["database"].level == "wrong"
+    assert "does not answer" in found["database"].said
+    assert {"storage", "broker", "disk"} <= set(found)
+
+
+def test_debug_open_networks_and_readable_keys_are_told(settings: Any, tmp_path: Path) -> None:
+    settings.DEBUG = True
+    assert of("settings").said.startswith("DEBUG is on")
+    settings.DEBUG = False
+    settings.HOST, settings.PUBLIC_URL = "0.0.0.0", "http://generations.example.com"
+    assert "without encryption" in of("settings").said
+    settings.PUBLIC_URL = "https://generations.example.com"
+    assert of("settings").level == "well"
+    settings.DATA_DIR = tmp_path
+    (tmp_path / "secret-key").write_text("x")
+    (tmp_path / "secret-key").chmod(0o644)
+    assert of("folder").level == "wrong"
+    (tmp_path / "secret-key").chmod(0o600)
+    assert of("folder").level == "well"
+
+
+def test_a_broker_that_does_not_answer_is_told_within_seconds(settings: Any) -> None:
+    settings.CELERY_BROKER_TRANSPORT_OPTIONS = {}
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+    assert of("broker").level == "wrong"
