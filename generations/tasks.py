@@ -70,6 +70,7 @@ def tidy() -> None:
     """Every few minutes: partitions for the months ahead; refused bodies and half-written files that are old go."""
     partitions.ensure_ahead(timezone.now())
     retention.forget_refused_bodies()
+    retention.forget_intake()
     exporting.forget_unfinished()
 
 

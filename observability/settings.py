@@ -270,6 +270,8 @@ if env.STORAGE_BUCKET:
 
 # The wrapper in wsgi.py has bounded the body already; this bound only has to let it through.
 DATA_UPLOAD_MAX_MEMORY_SIZE = INGEST_MAX_BYTES
+# Seconds over which a process counts what comes in before it writes that down; 0 writes with every request.
+INTAKE_SECONDS = 2.0
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 FILE_UPLOAD_PERMISSIONS = 0o600

@@ -45,6 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     # Tests are not about how slow a password is made.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # A thread that writes later would not see the transaction of a test.
+    settings.INTAKE_SECONDS = 0
 
 
 @pytest.hookimpl(tryfirst=True)

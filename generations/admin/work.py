@@ -111,10 +111,22 @@ class PriceAdmin(Audited):
 class RejectAdmin(ReadOnly, KeysetAdmin):
     """What came in and could not be stored, and why. Bodies are kept for a day."""
 
-    list_display = ("when", "project", "door", "record_id", "reason_line")
+    list_display = ("when", "project", "door", "record_id", "count", "reason_line")
     list_select_related = ("project",)
     list_filter = ("project",)
-    fields = ("project", "door", "index", "record_id", "reason", "body_block", "created_at")
+    fields = (
+        "project",
+        "door",
+        "agent",
+        "field",
+        "index",
+        "record_id",
+        "reason",
+        "count",
+        "last_at",
+        "body_block",
+        "created_at",
+    )
     readonly_fields = ("body_block",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

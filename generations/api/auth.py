@@ -11,6 +11,8 @@ from generations import access
 from generations.access import Grant, NotAuthenticated, Scope
 
 SAFE_METHODS: Final = ("GET", "HEAD")
+TAKES_IN: Final = "generations.takes_in"
+"""Where a request's META holds the grant of what it brings, if it is there to bring something."""
 
 
 class Gate(AuthBase):
@@ -29,7 +31,10 @@ class Gate(AuthBase):
 
     def __call__(self, request: HttpRequest) -> Grant:
         """The grant, which the view finds with `grant_of`."""
-        return self.opened(request).need(self.scope)
+        grant = self.opened(request).need(self.scope)
+        if self.scope == Scope.INGEST:
+            request.META[TAKES_IN] = grant
+        return grant
 
     def opened(self, request: HttpRequest) -> Grant:
         """The grant, whatever its scopes."""

@@ -13,7 +13,7 @@ from ninja import NinjaAPI
 from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 
-from generations.api import asking, datasets, errors, exports, scores, steps
+from generations.api import asking, datasets, errors, exports, noting, scores, steps
 from generations.api import generations as recorded
 from generations.api.schemas import components
 
@@ -88,7 +88,7 @@ def _door() -> Door:
         docs=Docs(settings={"defaultModelsExpandDepth": 0, "displayRequestDuration": True}),
         urls_namespace="rest",
     )
-    errors.install(door)
+    errors.install(door, noting.refused)
     # In this order: an id may be any text, so that what is below it comes first.
     door.add_router("", exports.starting)
     door.add_router("/generations", asking.router)

@@ -158,14 +158,22 @@ REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
 """Every exception that is an answer. Anything else is a fault of ours and stays one."""
 
 
-def install(api: NinjaAPI) -> None:
-    """Answer all of these in the one form."""
+Note = Callable[[HttpRequest, Refused], None]
+
+
+def install(api: NinjaAPI, note: Note) -> None:
+    """Answer all of these in the one form, and tell `note` of each."""
     for kind, refusal in REFUSALS.items():
-        api.add_exception_handler(kind, _handler(refusal))
+        api.add_exception_handler(kind, _handler(refusal, note))
 
 
-def _handler(refusal: Callable[[Any], Refused]) -> Callable[[HttpRequest, Any], HttpResponse]:
-    return lambda request, error: response(refusal(error))
+def _handler(refusal: Callable[[Any], Refused], note: Note) -> Callable[[HttpRequest, Any], HttpResponse]:
+    def handle(request: HttpRequest, error: Any) -> HttpResponse:
+        refused = refusal(error)
+        note(request, refused)
+        return response(refused)
+
+    return handle
 
 
 def unknown_address(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:

@@ -9,9 +9,9 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from generations import access, bundles, recording, records
+from generations import access, bundles, intake, recording, records
 from generations.access import Grant, Scope
-from generations.api import lists, receive
+from generations.api import lists, noting, receive
 from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import page_of, ref
@@ -84,6 +84,7 @@ def record_generation(request: HttpRequest) -> HttpResponse:
     found = bundles.generation(grant.project, record.id)
     if found is None:
         raise not_found("generation", record.id)
+    noting.took(request)
     return answer(lists.generation(found), status=201 if receipt.state == "stored" else 200)
 
 
@@ -205,6 +206,7 @@ def give_feedback(request: HttpRequest, id: str) -> HttpResponse:
     receipt = stored(grant, record, rest.FEEDBACK)
     row = Feedback.objects.by_ids(grant.project.pk, "feedback", [str(receipt.id)])[0]
     shown = rest.feedback_document(bundles.feedback_record(row))
+    noting.took(request)
     return answer(shown, status=201 if receipt.state == "stored" else 200)
 
 
@@ -270,6 +272,7 @@ def received(
     receipts = recording.record(grant.project, items)
     counts = dict.fromkeys(("stored", "merged", "unchanged", "rejected"), 0)
     shown = []
+    refused = []
     for document, item, receipt in zip(given, items, receipts, strict=True):
         counts[receipt.state] += 1
         id = document.get("id") if receipt.id is None and isinstance(document, dict) else receipt.id
@@ -283,7 +286,9 @@ def received(
             if field is not None and not isinstance(item, InvalidRecord):
                 field, reason = translated(field, reason, table)
             one |= {"reason": reason} if field is None else {"field": field, "reason": reason}
+            refused.append(intake.Refusal(reason, field, receipt.index, one["id"]))
         shown.append(one)
+    noting.took(request, len(items), refused)
     return answer({"counts": counts, "receipts": shown})
 
 

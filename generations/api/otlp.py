@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
@@ -16,20 +16,18 @@ from django.views.decorators.csrf import csrf_exempt
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from generations import access
+from generations import access, intake
 from generations.access import Grant, Scope
 from generations.api import otlp_joining, otlp_logs, receive
 from generations.api.errors import RETRY_AFTER, Refused
 from generations.ingest.otlp import decode, spans
-from generations.models import IngestReject
+from generations.intake import Refusal
 from generations.records import InvalidRecord
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
-MAX_KEPT: Final = 1 << 20
-"""Bytes of a body that are kept beside what was refused in it."""
-MAX_REJECTS: Final = 20
-"""Refusals of one request that are kept, and whose reasons are told."""
+MAX_REASONS: Final = 20
+"""Refusals of one request whose reasons are told."""
 _CODES: Final = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 413: 8, 415: 3, 503: 14}
 """Codes of google.rpc.Status by status of HTTP."""
 
@@ -43,34 +41,35 @@ class _Signal:
     door: str
     of_protobuf: Callable[[bytes], Sequence[Any]]
     of_json: Callable[[bytes], Sequence[Any]]
-    write: Callable[[Grant, Sequence[Any]], list[tuple[int | None, str | None, str]]]
+    write: Callable[[Grant, Sequence[Any]], list[Refusal]]
     answer: Any
     count: tuple[str, str]
 
 
-def _write_spans(grant: Grant, items: Sequence[Any]) -> list[tuple[int | None, str | None, str]]:
+def _write_spans(grant: Grant, items: Sequence[Any]) -> list[Refusal]:
     """(place, id, reason) of each span that was refused."""
-    refused: list[tuple[int | None, str | None, str]] = [
-        (n, None, str(item)) for n, item in enumerate(items) if isinstance(item, InvalidRecord)
-    ]
+    refused = _unread(items)
     told = [spans.told(item) for item in items if not isinstance(item, InvalidRecord)]
     if not told:
         return refused
     place = {item.id: n for n, item in enumerate(items) if not isinstance(item, InvalidRecord)}
     seen: set[str] = set()
-    for id, reason in otlp_joining.write_spans(grant.project, told):
+    for id, reason, field in otlp_joining.write_spans(grant.project, told):
         if id not in seen:
             seen.add(id)
-            refused.append((place.get(id), id, reason))
+            refused.append(Refusal(reason, field, place.get(id), id))
     return refused
 
 
-def _write_logs(grant: Grant, items: Sequence[Any]) -> list[tuple[int | None, str | None, str]]:
-    refused: list[tuple[int | None, str | None, str]] = [
-        (n, None, str(item)) for n, item in enumerate(items) if isinstance(item, InvalidRecord)
-    ]
+def _write_logs(grant: Grant, items: Sequence[Any]) -> list[Refusal]:
+    refused = _unread(items)
     events = [item for item in items if not isinstance(item, InvalidRecord)]
-    return refused + [(None, None, reason) for reason in otlp_logs.write_logs(grant.project, events)]
+    return refused + [Refusal(reason) for reason in otlp_logs.write_logs(grant.project, events)]
+
+
+def _unread(items: Sequence[Any]) -> list[Refusal]:
+    """What could not be read at all."""
+    return [Refusal(str(item), item.field, n) for n, item in enumerate(items) if isinstance(item, InvalidRecord)]
 
 
 _TRACES: Final = _Signal(
@@ -112,6 +111,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 def _take(request: HttpRequest, signal: _Signal) -> HttpResponse:
     kind = _encoding(request)
+    grant: Grant | None = None
     try:
         if request.method != "POST":
             raise Refused(405, "method_not_allowed", "Send a POST.", headers={"Allow": "POST"})
@@ -125,17 +125,17 @@ def _take(request: HttpRequest, signal: _Signal) -> HttpResponse:
         try:
             items = (signal.of_json if kind == JSON else signal.of_protobuf)(body)
         except decode.Undecodable as error:
-            _keep(grant, signal, body, [(None, None, str(error))])
             raise Refused(400, "malformed", str(error)) from None
         refused = signal.write(grant, items) if items else []
-        if refused:
-            _keep(grant, signal, body, refused)
+        _note(request, grant, signal, items, refused, len(items))
         return _accepted(kind, signal, refused)
     except access.NotAuthenticated as error:
         return _refusal(kind, 401, str(error), {"WWW-Authenticate": 'Bearer realm="generations"'})
     except access.NotAllowed as error:
         return _refusal(kind, 403, str(error))
     except Refused as error:
+        if grant is not None:
+            _note(request, grant, signal, (), [Refusal(error.message)], 1)
         return _refusal(kind, error.status, error.message, dict(error.headers or {}))
     except UnreadablePostError:
         return _refusal(kind, 400, "The body broke off before its end.")
@@ -171,25 +171,25 @@ def _grant(request: HttpRequest) -> Grant:
     return access.by_key(token or key).need(Scope.INGEST)
 
 
-def _keep(grant: Grant, signal: _Signal, body: bytes, refused: Sequence[tuple[int | None, str | None, str]]) -> None:
-    """Note what was refused, with the body beside the first of it."""
-    IngestReject.objects.bulk_create(
-        IngestReject(
-            project=grant.project,
-            door=signal.door,
-            reason=reason.replace("\0", ""),
-            index=place,
-            record_id=id,
-            body=body[:MAX_KEPT] if not n else None,
-        )
-        for n, (place, id, reason) in enumerate(refused[:MAX_REJECTS])
-    )
+def _note(
+    request: HttpRequest, grant: Grant, signal: _Signal, items: Sequence[Any], refused: Sequence[Refusal], number: int
+) -> None:
+    """Note what came, by which program, and what was refused of it."""
+    agent = request.headers.get("User-Agent", "")
+    resource: Mapping[str, Any] = next((item.resource for item in items if not isinstance(item, InvalidRecord)), {})
+    sdk = [resource.get(f"telemetry.sdk.{part}") for part in ("name", "language", "version")]
+    if any(sdk):
+        agent = f"{' '.join(str(part) for part in sdk if part)}, {agent}"
+    if refused:
+        intake.keep(grant.project, signal.door, refused, receive.taken(request), agent)
+    if number:
+        intake.count(grant.project, signal.door, agent, number, len(refused))
 
 
-def _accepted(kind: str, signal: _Signal, refused: Sequence[tuple[int | None, str | None, str]]) -> HttpResponse:
+def _accepted(kind: str, signal: _Signal, refused: Sequence[Refusal]) -> HttpResponse:
     answer = signal.answer()
     snake, camel = signal.count
-    message = "; ".join(dict.fromkeys(reason for _, _, reason in refused[:MAX_REJECTS]))[:4_000]
+    message = "; ".join(dict.fromkeys(one.reason for one in refused[:MAX_REASONS]))[:4_000]
     if kind == JSON:
         told = {"partialSuccess": {camel: str(len(refused)), "errorMessage": message}} if refused else {}
         return HttpResponse(orjson.dumps(told), content_type=JSON)

@@ -20,8 +20,8 @@ _MOST: Final = 5_000
 _SHARED: Final = ("thread_id", "user_id", "tags")
 
 
-def write_spans(project: Project, told: Sequence[Told]) -> list[tuple[str, str]]:
-    """Store what these spans tell; returns (step id, reason) of each span of which something was refused.
+def write_spans(project: Project, told: Sequence[Told]) -> list[tuple[str, str, str | None]]:
+    """Store what these spans tell; returns (step id, reason, field) of each span of which something was refused.
 
     One transaction under one lock a project, so that two requests with parts of one trace see each other.
     """
@@ -50,7 +50,7 @@ def write_spans(project: Project, told: Sequence[Told]) -> list[tuple[str, str]]
     for receipt, record in zip(receipts, records, strict=True):
         if receipt.state == "rejected":
             owner = record.step_id if isinstance(record, ScoreRecord) else record.id
-            refused.append((owner or "", receipt.reason or "refused"))
+            refused.append((owner or "", receipt.reason or "refused", receipt.field))
     return refused
 
 

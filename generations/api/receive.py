@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from generations.api.errors import Refused
+from generations.intake import MAX_BODY, Body
 from generations.records import InvalidRecord, Json, shown
 
 PIECE: Final = 64 * 1024
@@ -19,6 +20,7 @@ MAX_QUESTION: Final = 1 << 20
 MAX_OBJECTS: Final = 2_000_000
 MAX_ITEMS: Final = 100_000
 
+_TAKEN: Final = "generations.body"
 JSON_TYPES: Final = ("application/json", "text/json")
 LINES_TYPES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 
@@ -79,7 +81,15 @@ def body(request: HttpRequest, limit: int | None = None) -> bytes:
     if len(received) < length:
         sentence = f"The body broke off after {len(received)} of the {length} bytes that Content-Length says."
         raise Refused(400, "truncated_body", sentence)
-    return unpacked(bytes(received), limit) if "gzip" in encoding else bytes(received)
+    whole = unpacked(bytes(received), limit) if "gzip" in encoding else bytes(received)
+    request.META[_TAKEN] = Body(whole[:MAX_BODY], len(whole), (request.content_type or "").lower())
+    return whole
+
+
+def taken(request: HttpRequest) -> Body:
+    """The beginning of the body, as far as it was read."""
+    body: Body = request.META.get(_TAKEN) or Body(b"", _length(request), (request.content_type or "").lower())
+    return body
 
 
 def unpacked(packed: bytes, limit: int) -> bytes:

@@ -8,12 +8,11 @@ from typing import Any, Final
 
 import orjson
 
-from generations import prompts, recording, records
+from generations import intake, prompts, recording, records
 from generations.access import Scope
-from generations.cleaning import MAX_ID, clean_string
 from generations.ingest import literal
+from generations.intake import Body, Refusal
 from generations.literal.loading import Context
-from generations.models import IngestReject
 from generations.records import InvalidRecord, Record
 
 Node = dict[str, Any]
@@ -43,14 +42,14 @@ def ingest(context: Context, batch: Sequence[Mapping[str, Any]]) -> list[Node]:
         flat += made
         owner += [n] * len(made)
     results: list[Node] = [{"ok": True, "message": None} for _ in batch]
-    refused: dict[int, str] = {}
+    refused: dict[int, tuple[str, str | None]] = {}
     for receipt in recording.record(context.project, _with_prompts(context, flat)):
         if receipt.state == "rejected":
             # Not `ok: false`: the client would send the whole batch again and then drop it, the good ones with it.
             n = owner[receipt.index]
             results[n] = {"ok": None, "message": receipt.reason}
-            refused.setdefault(n, receipt.reason or "")
-    _keep_refused(context, batch, refused)
+            refused.setdefault(n, (receipt.reason or "", receipt.field))
+    _note(context, batch, refused)
     return results
 
 
@@ -65,19 +64,18 @@ def _bound(given: Mapping[str, Any]) -> None:
             raise InvalidRecord(name, f"{size} bytes", f"at most {MAX_VALUE} bytes of JSON")
 
 
-def _keep_refused(context: Context, batch: Sequence[Mapping[str, Any]], refused: Mapping[int, str]) -> None:
-    """Note what was refused and why: the clients show nothing of it, so that only the server can."""
-    IngestReject.objects.bulk_create(
-        IngestReject(
-            project=context.project,
-            door="literal",
-            reason=clean_string(reason),
-            index=n,
-            record_id=clean_string(str(batch[n].get("id") or ""))[:MAX_ID] or None,
-            body=json.dumps(batch[n], default=str).encode("utf-8", "replace")[:MAX_REFUSED],
+def _note(context: Context, batch: Sequence[Mapping[str, Any]], refused: Mapping[int, tuple[str, str | None]]) -> None:
+    """Note what came, and what was refused and why: the clients show nothing of it, so that only the server can."""
+    if refused:
+        content = json.dumps([batch[n] for n in refused], default=str).encode("utf-8", "replace")
+        intake.keep(
+            context.project,
+            "literal",
+            [Refusal(reason, field, n, str(batch[n].get("id") or "")) for n, (reason, field) in refused.items()],
+            Body(content[:MAX_REFUSED], len(content), "application/json"),
+            context.agent,
         )
-        for n, reason in refused.items()
-    )
+    intake.count(context.project, "literal", context.agent, len(batch), len(refused))
 
 
 def _with_prompts(context: Context, items: Sequence[Item]) -> list[Item]:

@@ -26,6 +26,8 @@ class Context:
     grant: Grant
     base: str
     environment: str | None
+    agent: str = ""
+    """The program, as it calls itself."""
 
     @property
     def project(self) -> Project:

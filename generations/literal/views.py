@@ -78,7 +78,7 @@ def _context(request: HttpRequest) -> Context:
     token = request.headers.get("x-api-key") or request.headers.get("authorization", "").removeprefix("Bearer ")
     grant = access.by_key(token)
     environment = request.headers.get("x-env") or (grant.key.environment if grant.key else "") or "prod"
-    return Context(grant, base_of(request), environment[:40])
+    return Context(grant, base_of(request), environment[:40], request.headers.get("User-Agent", ""))
 
 
 def base_of(request: HttpRequest) -> str:

@@ -24,7 +24,7 @@ from generations.models.events import (
     Thread,
 )
 from generations.models.numbers import GenerationSearch, RollupDay, RollupDirty, RollupHour, SearchMark
-from generations.models.work import IngestReject, Job, PriceOverride, ProviderCredential
+from generations.models.work import IngestReject, Intake, Job, PriceOverride, ProviderCredential
 
 __all__ = [
     "Alternative",
@@ -40,6 +40,7 @@ __all__ = [
     "GenerationPayload",
     "GenerationSearch",
     "IngestReject",
+    "Intake",
     "Job",
     "Membership",
     "Participant",

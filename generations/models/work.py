@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from generations.models.accounts import ApiKey, Project, User, new_uuid
 
@@ -123,16 +124,23 @@ class ProviderCredential(models.Model):
 
 
 class IngestReject(models.Model):
-    """Something that came in and could not be stored: why, and its raw body, kept for a day."""
+    """A kind of thing that came in and could not be stored on one day: why, how often, and the raw body of the first,
+    kept for a day."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     project = models.ForeignKey(Project, models.CASCADE, related_name="rejects")
     door = models.CharField(max_length=40)
     reason = models.TextField()
+    field = models.TextField(blank=True, default="")
     index = models.IntegerField(null=True, blank=True)
     record_id = models.TextField(null=True, blank=True)
+    count = models.BigIntegerField(default=1)
     body = models.BinaryField(null=True, blank=True)
+    body_size = models.BigIntegerField(null=True, blank=True)
+    body_type = models.CharField(max_length=100, blank=True, default="")
+    agent = models.CharField(max_length=200, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
+    last_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         db_table = "ingest_reject"
@@ -140,3 +148,24 @@ class IngestReject(models.Model):
 
     def __str__(self) -> str:
         return f"{self.door}: {self.reason[:80]}"
+
+
+class Intake(models.Model):
+    """How much one program sent by one door in one minute. Minutes are kept for a day, the last of each for a month."""
+
+    id = models.BigAutoField(primary_key=True)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="+")
+    door = models.CharField(max_length=40)
+    agent = models.CharField(max_length=200, blank=True, default="")
+    minute = models.DateTimeField()
+    requests = models.BigIntegerField(default=0)
+    items = models.BigIntegerField(default=0)
+    refused = models.BigIntegerField(default=0)
+    last_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "intake"
+        constraints = [models.UniqueConstraint(fields=["project", "door", "agent", "minute"], name="intake_minute")]
+
+    def __str__(self) -> str:
+        return f"{self.door} {self.agent} {self.minute:%Y-%m-%d %H:%M}"

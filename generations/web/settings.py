@@ -50,7 +50,7 @@ class ProjectForm(_Form):
 
     class Meta:
         model = Project
-        fields = ("name", "time_zone")
+        fields = ("name", "time_zone", "keep_generic_spans")
 
     def clean_time_zone(self) -> str:
         """A name that the zone database has."""

@@ -10,6 +10,7 @@ from generations.web import (
     exports,
     generation,
     generations,
+    ingestion,
     judging,
     operations,
     participants,
@@ -60,4 +61,6 @@ urlpatterns = [
     path(f"{_project}/settings/", settings.project, name="settings"),
     path(f"{_project}/settings/keys/", settings.keys, name="keys"),
     path(f"{_project}/settings/keys/<uuid:id>/revoke/", settings.revoke, name="key-revoke"),
+    path(f"{_project}/settings/ingestion/", ingestion.ingestion, name="ingestion"),
+    path(f"{_project}/settings/ingestion/<uuid:id>/body/", ingestion.body, name="ingestion-body"),
 ]
