@@ -4,11 +4,12 @@ import gzip
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Answer = tuple[int, dict[str, str], bytes]
+Answer = tuple[int, dict[str, str], bytes | Sequence[bytes]]
+"""Status, headers and body; a body in parts is sent part by part, chunked, with `pause` seconds between two."""
 
 
 class Scripted:
@@ -19,6 +20,7 @@ class Scripted:
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self.times: list[float] = []
         self.delay = 0.0
+        self.pause = 0.0
         self.cut_after: int | None = None
         self.answer: Callable[[str, str, bytes], Answer] = receipts
         outer = self
@@ -37,6 +39,8 @@ class Scripted:
                     outer.script.pop(0) if outer.script else outer.answer(self.command, self.path, body)
                 )
                 self.send_response(status)
+                if not isinstance(answer, bytes):
+                    return self._stream(headers, answer)
                 for name, value in {"Content-Length": str(len(answer)), **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -45,6 +49,15 @@ class Scripted:
                 if cut is not None:
                     self.wfile.flush()
                     self.close_connection = True
+
+            def _stream(self, headers: dict[str, str], parts: Sequence[bytes]) -> None:
+                for name, value in {"Transfer-Encoding": "chunked", **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                for n, part in enumerate([*parts, b""]):
+                    time.sleep(outer.pause if n else 0)
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
+                    self.wfile.flush()
 
             do_GET = do_POST = do_PATCH = do_PUT = _answer  # noqa: N815 - http.server asks for these names
 

@@ -22,6 +22,8 @@ _RAW = (
     ("request_data", "response_data"),
 )
 """Pairs of attributes with a whole request and a whole response of a provider, as JSON."""
+_ASKED = ("messages", "input", "prompt", "contents")
+"""Names in a request that hold what was asked; the others are settings."""
 
 
 def read(attributes: Attributes, kind: str, choices: int | None) -> Fields:
@@ -96,10 +98,10 @@ def _fill(fields: Fields, more: Fields) -> None:
 
 # ------------------------------------------------------------------------------------------------------------- dialects
 def _genai(attributes: Attributes, kind: str, choices: int | None) -> Fields:
-    asked = [
-        *messages.system(attributes.get("gen_ai.system_instructions")),
-        *messages.conversation(attributes.get("gen_ai.input.messages")),
-    ]
+    instructions = messages.system(attributes.get("gen_ai.system_instructions"))
+    asked = messages.conversation(attributes.get("gen_ai.input.messages"))
+    if asked[: len(instructions)] != instructions:  # some say them in both
+        asked = [*instructions, *asked]
     given = loaded(attributes.get("gen_ai.output.messages"))
     if isinstance(given, str):
         given = [{"role": "assistant", "content": given}] if given else []
@@ -210,6 +212,8 @@ def _vercel(attributes: Attributes, kind: str) -> Fields:
 
 def raw(asked: Json, given: Json, kind: str) -> Fields:
     """The content, answers and settings in a provider's own request and response, as far as they are understood."""
+    if isinstance(asked, Mapping) and "model" in asked and not any(name in asked for name in _ASKED):
+        asked = None  # a request without what was asked in it
     request = asked if isinstance(asked, Mapping) else {}
     response = given if isinstance(given, Mapping) else {}
     shape = openai.shape_of(request, response)

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from generations.records import Json
+
 Names = tuple[str, ...]
 _LF: Final = "langfuse.observation."
 _TL: Final = "traceloop.association.properties."
@@ -246,6 +248,8 @@ METADATA: Final[Names] = (
     _TL,
 )
 """Beginnings of attributes whose rest is a name in the metadata."""
+NOT_METADATA: Final[Names] = ("literal.", "ls_", "lc_")
+"""Beginnings of names in metadata by which frameworks tell of themselves."""
 METADATA_OBJECTS: Final[Names] = ("metadata", f"{_TL}literal.metadata", "langfuse.trace.metadata", f"{_LF}metadata")
 
 PARAMETERS: Final[Names] = ("gen_ai.request.", "ai.settings.", "gen_ai.openai.request.", "openai.request.")
@@ -263,8 +267,28 @@ PARAMETER_NAMES: Final[Mapping[str, str]] = {
 }
 RENAMED: Final[Mapping[str, str]] = {"choice.count": "n", "maxOutputTokens": "maxTokens", "is_stream": "stream"}
 NOT_PARAMETERS: Final = frozenset(
-    {"model", "user", "messages", "input", "prompt", "instructions", "tools", "functions", "headers", "metadata"}
+    {"model", "model_name", "_type", "user", "messages", "input", "prompt", "instructions", "tools", "functions", "headers", "metadata"}
 )
+
+_PLAIN: Final = {"temperature": 1, "top_p": 1, "frequency_penalty": 0, "presence_penalty": 0}
+MADE_UP: Final[Mapping[str, Mapping[str, Json]]] = {
+    "langfuse-sdk": _PLAIN,
+    "openlit.": {**_PLAIN, "seed": 0, "max_tokens": -1},
+}
+"""Settings that instrumentations, by the beginnings of their scopes, say of calls that set none."""
+
+UNSAID: Final[Names] = ("None", "__REDACTED__", "[Scrubbed due to ")
+"""Beginnings of texts that stand in the place of what an instrumentation does not want to say."""
+OWN_TAGS: Final = frozenset({"LLM"})
+"""Tags that an instrumentation gives to each of its spans; Logfire does."""
+USAGE_OBJECTS: Final[Names] = (f"{_LF}usage_details", "gen_ai.usage.raw")
+"""Token counts as a provider or Langfuse says them, in an object."""
+
+STREAMS_APART: Final[Names] = ("logfire.",)
+"""Beginnings of scopes that tell of a stream when it is over, in a span of no length but with a duration.
+
+Their span of the call itself ends when the answer begins; it says neither answer nor tokens then.
+"""
 
 CALLS: Final[Mapping[str, Mapping[str, str]]] = {
     "langfuse.observation.type": {"generation": "chat", "embedding": "embedding"},

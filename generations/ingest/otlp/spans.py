@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -36,8 +36,9 @@ class Told:
 
 def told(span: Span) -> Told:
     """What a span tells. Never refuses: what is not understood is kept among the attributes."""
+    span = _as_long_as_it_says(span)
     a = span.attributes
-    kind = call_type(a)
+    kind = None if _only_opens_a_stream(span) else call_type(a)
     whole = _common(span)
     own = {k: whole[k] for k in _STEP if whole.get(k) is not None}
     name = values.text(first(a, "name")) or span.name or None
@@ -102,6 +103,25 @@ def _is_text_completion(a: Mapping[str, Json]) -> bool:
     return isinstance(raw, Mapping) and "prompt" in raw and "messages" not in raw
 
 
+def _as_long_as_it_says(span: Span) -> Span:
+    """The span with its length, where it was written when all was over and says how long that took."""
+    seconds = values.number(span.attributes.get("duration"))
+    if span.start != span.end or not seconds or not span.scope.startswith(dialects.STREAMS_APART):
+        return span
+    return replace(span, start=max(0, span.start - int(seconds * 1e9)))
+
+
+def _only_opens_a_stream(span: Span) -> bool:
+    """Whether another span tells of this call: with this one's question, and with its answer."""
+    names = ("gen_ai.output.messages", "gen_ai.response.id", "response_data")
+    return (
+        span.scope.startswith(dialects.STREAMS_APART)
+        and span.status != ERROR
+        and not any(name in span.attributes for name in names)
+        and not tokens_of(span.attributes)
+    )
+
+
 def _step_type(a: Mapping[str, Json], kind: str | None, is_root: bool) -> str:
     if kind is not None:
         return kind if kind in ("embedding", "rerank") else "llm"
@@ -120,7 +140,7 @@ def first(attributes: Mapping[str, Json], field: str) -> Json:
             outer, _, inner = name.partition(">")
             if outer in attributes and isinstance(whole := loaded(attributes[outer]), Mapping):
                 value = whole.get(inner)
-        if value is not None and value != "" and value != "None":
+        if value is not None and value != "" and not (isinstance(value, str) and value.startswith(dialects.UNSAID)):
             # MLflow and Langfuse write texts as JSON, with its quotes.
             return loaded(value) if isinstance(value, str) and value[0] == value[-1] == '"' else value
     return None
@@ -148,7 +168,7 @@ def _common(span: Span) -> dict[str, Any]:
 
 def _generation(span: Span, kind: str, whole: dict[str, Any], step: StepRecord) -> GenerationRecord:
     a = span.attributes
-    parameters = _parameters(a)
+    parameters = _parameters(span)
     choices = values.number(parameters.get("n"))
     said = content.read(a, kind, None if choices is None else int(choices))
     asked, answering = (
@@ -207,7 +227,8 @@ def _is_json(a: Mapping[str, Json], parameters: Mapping[str, Json]) -> bool:
     return a.get("gen_ai.output.type") == "json" or (isinstance(wanted, Mapping) and "json" in str(wanted.get("type")))
 
 
-def _parameters(a: Mapping[str, Json]) -> dict[str, Json]:
+def _parameters(span: Span) -> dict[str, Json]:
+    a = span.attributes
     found: dict[str, Json] = {}
     for outer in dialects.PARAMETER_OBJECTS:
         if isinstance(given := loaded(a.get(outer)), Mapping):
@@ -224,10 +245,12 @@ def _parameters(a: Mapping[str, Json]) -> dict[str, Json]:
         found |= request if isinstance(request, Mapping) else {}
     if "stop_sequences" in found:
         found["stop_sequences"] = loaded(found["stop_sequences"])
+    made_up = next((said for scope, said in dialects.MADE_UP.items() if span.scope.startswith(scope)), {})
     kept = {
         k: v
         for k, v in found.items()
-        if v not in ("", "Infinity", "None") and not any(secret in k.lower() for secret in _SECRETS)
+        if not (k in made_up and v == made_up[k])
+        and v not in ("", "Infinity", "None") and not any(secret in k.lower() for secret in _SECRETS)
     }
     return settings(kept, dialects.NOT_PARAMETERS)
 
@@ -236,7 +259,7 @@ def _metadata(a: Mapping[str, Json]) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for name in dialects.METADATA_OBJECTS:
         if isinstance(given := loaded(a.get(name)), Mapping):
-            found |= given
+            found |= {k: v for k, v in given.items() if not k.startswith(dialects.NOT_METADATA)}
     used = {
         n for field in ("thread_id", "session_id", "user_id", "tags", "thread_name") for n in dialects.FIELDS[field]
     }
@@ -244,7 +267,7 @@ def _metadata(a: Mapping[str, Json]) -> dict[str, Json]:
         for start in dialects.METADATA:
             if name.startswith(start) and name not in used:
                 rest = name[len(start) :]
-                if not rest.startswith(("literal.", "ls_")):
+                if not rest.startswith(dialects.NOT_METADATA):
                     found.setdefault(rest, loaded(value))
     return found
 
@@ -302,7 +325,7 @@ def _first_token(span: Span) -> float | None:
     seconds = values.number(first(a, "first_token_seconds"))
     # OpenLIT says it of calls that are no streams, too, where it is the whole duration.
     if seconds is not None and first(a, "is_stream") not in (False, "False", "false"):
-        return seconds
+        return round(seconds, 6)
     if (milliseconds := values.number(first(a, "first_token_milliseconds"))) is not None:
         return milliseconds / 1000
     if (said := loaded(first(a, "first_token_moment"))) and isinstance(said, str) and span.start:

@@ -27,8 +27,10 @@ _THOUGHT: Final = ("output_reasoning_tokens", "reasoning_tokens", "output_reason
 def tokens_of(attributes: Mapping[str, Json]) -> dict[str, int]:
     """The token counts that a span says, gross; what it does not say is not in it."""
     found: dict[str, int] = {}
-    if isinstance(details := loaded(attributes.get("langfuse.observation.usage_details")), Mapping):
-        found = _langfuse(details)
+    for name in dialects.USAGE_OBJECTS:
+        if isinstance(details := loaded(attributes.get(name)), Mapping):
+            found = _detailed(details)
+            break
     for name in COUNTS:
         if name not in found and (count := _first(attributes, dialects.FIELDS[name])) is not None:
             found[name] = count
@@ -54,7 +56,7 @@ def gross(found: dict[str, int]) -> dict[str, int]:
     return found
 
 
-def _langfuse(details: Mapping[str, Json]) -> dict[str, int]:
+def _detailed(details: Mapping[str, Json]) -> dict[str, int]:
     """Counts in one of four forms: as OpenAI's two APIs say them, whole, or in buckets that exclude each other."""
     sent = _first(details, ("prompt_tokens", "input_tokens"))
     answered = _first(details, ("completion_tokens", "output_tokens"))
