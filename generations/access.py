@@ -93,15 +93,12 @@ def hash_of(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def by_key(token: str | None, *, public_id: str | None = None) -> Grant:
-    """The grant of an API key, in one query. Raises NotAuthenticated with the reason.
-
-    `public_id` is the user-name half of a Basic pair, and has to match the key's when it is given.
-    """
+def by_key(token: str | None) -> Grant:
+    """The grant of an API key, in one query. Raises NotAuthenticated with the reason."""
     if not token:
         raise NotAuthenticated("No API key. Send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
     key = ApiKey.objects.select_related("project").filter(hash=hash_of(token.strip())).first()
-    if key is None or (public_id and key.public_id and not secrets.compare_digest(key.public_id, public_id)):
+    if key is None:
         raise NotAuthenticated("This API key is not known here.")
     now = timezone.now()
     if key.revoked_at is not None:

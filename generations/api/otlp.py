@@ -155,18 +155,20 @@ def _encoding(request: HttpRequest) -> str:
 
 
 def _grant(request: HttpRequest) -> Grant:
-    """The grant of a key sent as Bearer (its blank perhaps as %20), Basic (public id and key) or x-api-key."""
+    """The grant of a key sent as Bearer (its blank perhaps as %20), x-api-key, or Basic.
+
+    Of Basic's two halves the second is the key, or the first where it is alone: exporters made for other products
+    need a public key beside the secret one, and here there is none.
+    """
     header = unquote(request.headers.get("Authorization", "")).strip()
     scheme, _, rest = header.partition(" ")
     key = request.headers.get("x-api-key")
     if scheme.lower() == "basic" and rest:
         try:
-            public, _, secret = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
+            name, _, secret = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
         except ValueError:
-            raise access.NotAuthenticated("The Basic credentials are not base64 of public-id:key.") from None
-        if secret:
-            return access.by_key(secret, public_id=public or None).need(Scope.INGEST)
-        return access.by_key(public).need(Scope.INGEST)
+            raise access.NotAuthenticated("The Basic credentials are not base64 of name:key.") from None
+        return access.by_key(secret or name).need(Scope.INGEST)
     token = rest.strip() if scheme.lower() == "bearer" else header
     return access.by_key(token or key).need(Scope.INGEST)
 

@@ -163,6 +163,8 @@ def _langfuse(attributes: Attributes, kind: str, choices: int | None) -> Fields:
         asked = asked["messages"]
     if _is_messages(asked):
         fields |= asked_fields(messages.conversation(asked), kind)
+    elif isinstance(asked, str) and kind == "chat":
+        fields["messages"] = messages.conversation([asked])
     elif isinstance(asked, str):
         fields["prompt"] = asked
     elif asked is not None:

@@ -195,7 +195,11 @@ FIELDS: Final[Mapping[str, Names]] = {
         langfuse=("langfuse.environment",), genai=("deployment.environment.name",), others=("gen_ai.environment",)
     ),
     "release": _by(langfuse=("langfuse.release", "langfuse.version")),
-    "agent_id": _by(genai=("gen_ai.agent.id", "gen_ai.agent.name"), openinference=("agent.name",)),
+    "agent_id": _by(
+        genai=("gen_ai.agent.id", "gen_ai.agent.name"),
+        openinference=("agent.name",),
+        others=("metadata>lc_agent_name",),
+    ),
     "workflow_id": _by(genai=("gen_ai.workflow.name",), traceloop=("traceloop.workflow.name",)),
     "function_id": _by(vercel=("ai.telemetry.functionId",)),
     "prompt_name": _by(
@@ -267,15 +271,34 @@ PARAMETER_NAMES: Final[Mapping[str, str]] = {
 }
 RENAMED: Final[Mapping[str, str]] = {"choice.count": "n", "maxOutputTokens": "maxTokens", "is_stream": "stream"}
 NOT_PARAMETERS: Final = frozenset(
-    {"model", "model_name", "_type", "user", "messages", "input", "prompt", "instructions", "tools", "functions", "headers", "metadata"}
+    {
+        "model",
+        "model_name",
+        "_type",
+        "user",
+        "messages",
+        "input",
+        "prompt",
+        "instructions",
+        "tools",
+        "functions",
+        "headers",
+        "metadata",
+    }
 )
 
-_PLAIN: Final = {"temperature": 1, "top_p": 1, "frequency_penalty": 0, "presence_penalty": 0}
 MADE_UP: Final[Mapping[str, Mapping[str, Json]]] = {
-    "langfuse-sdk": _PLAIN,
-    "openlit.": {**_PLAIN, "seed": 0, "max_tokens": -1},
+    "langfuse-sdk": {"temperature": 1, "top_p": 1, "frequency_penalty": 0, "presence_penalty": 0},
+    "openlit.": {
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "frequency_penalty": 0.0,
+        "presence_penalty": 0.0,
+        "seed": 0,
+        "max_tokens": -1,
+    },
 }
-"""Settings that instrumentations, by the beginnings of their scopes, say of calls that set none."""
+"""Settings that instrumentations, by the beginnings of their scopes, say of calls that set none; 1 is not 1.0 here."""
 
 UNSAID: Final[Names] = ("None", "__REDACTED__", "[Scrubbed due to ")
 """Beginnings of texts that stand in the place of what an instrumentation does not want to say."""

@@ -10,7 +10,12 @@ import orjson
 from generations.reading import compact
 from generations.records import Json
 
-_SAME_REASON: Final = {"tool_call": "tool_calls", "tool-calls": "tool_calls", "tool_use": "tool_calls", "completed": "stop"}
+_SAME_REASON: Final = {
+    "tool_call": "tool_calls",
+    "tool-calls": "tool_calls",
+    "tool_use": "tool_calls",
+    "completed": "stop",
+}
 
 
 def loaded(value: Json) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -97,6 +97,8 @@ def call_type(attributes: Mapping[str, Json]) -> str | None:
 def _is_text_completion(a: Mapping[str, Json]) -> bool:
     if "llm.prompts.0.prompt.text" in a or "llm.choices.0.completion.text" in a:
         return True
+    if loaded(a.get("langfuse.observation.metadata.object")) == "response":
+        return False  # of OpenAI's newer interface, which takes a text for a message
     if isinstance(asked := a.get("langfuse.observation.input"), str):
         return isinstance(loaded(asked), str)
     raw = loaded(a.get("mlflow.spanInputs", a.get("gen_ai.prompt")))
@@ -249,8 +251,9 @@ def _parameters(span: Span) -> dict[str, Json]:
     kept = {
         k: v
         for k, v in found.items()
-        if not (k in made_up and v == made_up[k])
-        and v not in ("", "Infinity", "None") and not any(secret in k.lower() for secret in _SECRETS)
+        if not (k in made_up and v == made_up[k] and type(v) is type(made_up[k]))
+        and v not in ("", "Infinity", "None")
+        and not any(secret in k.lower() for secret in _SECRETS)
     }
     return settings(kept, dialects.NOT_PARAMETERS)
 
@@ -261,7 +264,9 @@ def _metadata(a: Mapping[str, Json]) -> dict[str, Json]:
         if isinstance(given := loaded(a.get(name)), Mapping):
             found |= {k: v for k, v in given.items() if not k.startswith(dialects.NOT_METADATA)}
     used = {
-        n for field in ("thread_id", "session_id", "user_id", "tags", "thread_name") for n in dialects.FIELDS[field]
+        n
+        for field in ("thread_id", "session_id", "user_id", "tags", "thread_name", "finish_reason")
+        for n in dialects.FIELDS[field]
     }
     for name, value in a.items():
         for start in dialects.METADATA:
@@ -374,10 +379,6 @@ def evaluation(a: Mapping[str, Json], target: str | None, time: int) -> ScoreRec
 
 
 # --------------------------------------------------------------------------------------------------------------- parts
-def _parent_id(span: Span) -> str | None:
-    return f"{span.trace_id}-{span.parent_id}" if span.parent_id else None
-
-
 def _provider(value: Json) -> str | None:
     text = values.short(value)
     if text is None:
@@ -390,16 +391,3 @@ def _provider(value: Json) -> str | None:
 
 def _resource(span: Span, field: str) -> Json:
     return next((span.resource[n] for n in dialects.RESOURCE[field] if span.resource.get(n)), None)
-
-
-def flat(all_told: Iterable[Told]) -> list[Any]:
-    """All records of these spans, in their order."""
-    found: list[Any] = []
-    for one in all_told:
-        found.append(one.step)
-        if one.thread is not None:
-            found.append(one.thread)
-        if one.generation is not None:
-            found.append(one.generation)
-        found.extend(one.scores)
-    return found

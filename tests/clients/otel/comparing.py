@@ -124,7 +124,7 @@ def found(stored: Mapping[str, Json]) -> Fields:
     begun, ended = (datetime.fromisoformat(stored[n]) for n in ("timestamp", "endTimestamp"))
     latency = stored["performance"]["latency"]
     assert latency == pytest.approx((ended - begun).total_seconds(), abs=1e-5)
-    assert 0 < latency
+    assert latency > 0
     assert first_token is None or 0 < first_token <= latency
     return {
         "type": stored["type"],

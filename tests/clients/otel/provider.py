@@ -28,7 +28,7 @@ class Exchange:
 
 @dataclass
 class Provider:
-    """The server of a scripted provider. Each answer has an id and token counts of its own, so that none is mistaken."""
+    """The server. Each of its answers has an id and token counts of its own, so that none is taken for another."""
 
     server: Scripted = field(default_factory=Scripted)
     exchanges: list[Exchange] = field(default_factory=list)
@@ -242,7 +242,10 @@ def _message_events(whole: Mapping[str, Json]) -> list[bytes]:
     (part,) = whole["content"]
     usage = whole["usage"]
     told: list[Json] = [
-        {"type": "message_start", "message": {**whole, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}},
+        {
+            "type": "message_start",
+            "message": {**whole, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}},
+        },
         {"type": "content_block_start", "index": 0, "content_block": {**part, "text": ""}},
         *(
             {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}

@@ -1,0 +1,112 @@
+"""What single instrumentations say in ways of their own, each in the fewest attributes that show it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from generations.ingest.otlp.shapes import ERROR, Span
+from generations.ingest.otlp.spans import Told, told
+from generations.records import GenerationRecord
+
+CALL = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini"}
+START = 1_790_000_000_000_000_000
+
+
+def tell(attributes: dict[str, Any], *, scope: str = "tests", length: int = 10**9, **more: Any) -> Told:
+    """What a span with these attributes tells."""
+    span = Span("a" * 32, "b" * 16, None, "span", START, START + length, {**CALL, **attributes}, scope=scope, **more)
+    return told(span)
+
+
+def call(attributes: dict[str, Any], **more: Any) -> GenerationRecord:
+    generation = tell(attributes, **more).generation
+    assert generation is not None
+    return generation
+
+
+def test_what_a_scrubber_put_in_the_place_of_a_value_is_no_value() -> None:
+    said = {"session.id": "[Scrubbed due to 'session']", "user.id": "__REDACTED__", "logfire.tags": ["LLM"]}
+
+    record = call(said)
+
+    assert (record.thread_id, record.session_id, record.user_id, record.tags) == (None, None, None, None)
+
+
+def test_settings_that_an_instrumentation_makes_up_are_not_kept_and_those_that_were_set_are() -> None:
+    openlit = {
+        "gen_ai.request.temperature": 1.0,
+        "gen_ai.request.top_p": 0.9,
+        "gen_ai.request.seed": 0,
+        "gen_ai.request.max_tokens": -1,
+    }
+    langfuse = {"langfuse.observation.model.parameters": '{"temperature": 1.0, "top_p": 1, "max_tokens": "Infinity"}'}
+
+    assert call(openlit, scope="openlit.instrumentation.openai").parameters == {"topP": 0.9}
+    assert call(langfuse, scope="langfuse-sdk").parameters == {"temperature": 1.0}
+    assert call(openlit).parameters == {"temperature": 1.0, "topP": 0.9, "seed": 0, "maxTokens": -1}
+
+
+def test_a_provider_s_own_counts_are_read_with_what_was_cached_and_thought() -> None:
+    openai = '{"prompt_tokens": 51, "completion_tokens": 21, "prompt_tokens_details": {"cached_tokens": 8}, '
+    openai += '"completion_tokens_details": {"reasoning_tokens": 4}}'
+    anthropic = '{"input_tokens": 20, "cache_read_input_tokens": 30, "cache_creation_input_tokens": 12, '
+    anthropic += '"output_tokens": 15}'
+
+    one, other = (call({"gen_ai.usage.input_tokens": 51, "gen_ai.usage.raw": raw}) for raw in (openai, anthropic))
+
+    assert (one.prompt_tokens, one.cached_tokens, one.completion_tokens, one.reasoning_tokens) == (51, 8, 21, 4)
+    assert (other.prompt_tokens, other.cached_tokens, other.cache_write_tokens) == (62, 30, 12)
+
+
+def test_instructions_that_are_said_among_the_messages_too_are_kept_once() -> None:
+    system = '[{"type": "text", "content": "Be brief."}]'
+    asked = '{"role": "user", "parts": [{"type": "text", "content": "Hello"}]}'
+    both = f'[{{"role": "system", "parts": {system}}}, {asked}]'
+
+    for messages in (f"[{asked}]", both):
+        record = call({"gen_ai.system_instructions": system, "gen_ai.input.messages": messages})
+        assert record.messages == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
+
+
+def test_a_stream_of_logfire_is_the_span_that_tells_its_end_as_long_as_that_says() -> None:
+    asked = {"gen_ai.input.messages": '[{"role": "user", "parts": [{"type": "text", "content": "Hello"}]}]'}
+    answer = {"gen_ai.output.messages": '[{"role": "assistant", "parts": [{"type": "text", "content": "Hi"}]}]'}
+
+    opened = tell(asked, scope="logfire.openai")
+    ended = call({**asked, **answer, "duration": 0.25}, scope="logfire.openai", length=0)
+    failed = call(asked, scope="logfire.openai", status=ERROR, message="asleep")
+
+    assert opened.generation is None
+    assert ended.started_at is not None
+    assert ended.ended_at is not None
+    assert (ended.ended_at - ended.started_at).total_seconds() == 0.25
+    assert failed.error == "asleep"
+
+
+def test_a_request_without_what_was_asked_is_not_what_was_asked() -> None:
+    record = call({"gen_ai.operation.name": "embeddings", "request_data": '{"model": "text-embedding-3-small"}'})
+
+    assert (record.type, record.input, record.prompt) == ("embedding", None, None)
+
+
+def test_what_frameworks_tell_of_themselves_is_no_metadata() -> None:
+    record = call({"metadata": '{"plan": "pro", "ls_provider": "openai", "lc_agent_name": "guide"}'})
+
+    assert record.metadata == {"plan": "pro"}
+    assert record.agent_id == "guide"
+
+
+@pytest.mark.parametrize(("kind", "found"), [('"response"', "chat"), (None, "completion")])
+def test_a_text_that_langfuse_was_given_is_a_prompt_but_for_the_interface_that_takes_texts_as_messages(
+    kind: str | None, found: str
+) -> None:
+    said = {"langfuse.observation.type": "generation", "langfuse.observation.input": "Hello"}
+    said |= {"langfuse.observation.output": "Hi"} | ({"langfuse.observation.metadata.object": kind} if kind else {})
+
+    record = call(said)
+
+    assert record.type == found
+    assert (record.prompt, record.completion) == (("Hello", "Hi") if found == "completion" else (None, None))
+    assert record.messages == ([{"role": "user", "content": "Hello"}] if found == "chat" else None)
