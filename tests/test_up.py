@@ -231,9 +231,10 @@ def test_the_worker_takes_what_beat_and_web_send(live_stack: Stack) -> None:
         "import time\n"
         "deadline = time.monotonic() + 10\n"
         "with app.connection() as connection:\n"
-        "    while connection.default_channel._size('celery') and time.monotonic() < deadline:\n"
+        "    left = lambda: connection.default_channel.queue_declare('celery', passive=True).message_count\n"
+        "    while left() and time.monotonic() < deadline:\n"
         "        time.sleep(0.05)\n"
-        "    print('left', connection.default_channel._size('celery'))\n"
+        "    print('left', left())\n"
     )
 
     assert "left 0" in live_stack.manage("shell", "--no-imports", "-c", code)
