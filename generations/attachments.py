@@ -89,9 +89,7 @@ def url(row: Attachment, base: str) -> str | None:
 
     Whoever records an attachment names its key, so only keys below the project's own folder are signed for it.
     """
-    if row.storage_key:
-        if not _is_own(row):
-            return None
+    if row.storage_key and _is_own(row):
         return base.rstrip("/") + path(row.storage_key, row.mime)
     return row.url
 

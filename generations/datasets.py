@@ -6,6 +6,7 @@ every call that adds, replaces or removes items makes one new version.
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +51,10 @@ class NoSuchDataset(LookupError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewItem:
-    """An item to be added. `generation_id` and `step_id` say where it is from; they are not looked up."""
+    """An item to be added. `generation_id` and `step_id` say where it is from; they are not looked up.
+
+    `id` and `created_at` are those of an item that is taken in from elsewhere.
+    """
 
     input: Json
     expected_output: Json = None
@@ -58,6 +62,8 @@ class NewItem:
     intermediary_steps: Sequence[Json] | None = None
     generation_id: str | None = None
     step_id: str | None = None
+    id: str | None = None
+    created_at: dt.datetime | None = None
 
 
 # ----------------------------------------------------------------------------------------------------------- datasets
@@ -68,6 +74,7 @@ def create(
     description: str = "",
     type: str = "key_value",
     metadata: Mapping[str, Json] | None = None,
+    id: uuid.UUID | None = None,
 ) -> Dataset:
     """A new, empty dataset. Needs `write`. Raises BadDataset, also when the project has one of that name."""
     grant.need(Scope.WRITE)
@@ -75,7 +82,8 @@ def create(
         raise BadDataset("type", type, f"one of {', '.join(TYPES)}")
     values = _described(name, description, metadata)
     with transaction.atomic():
-        dataset = Dataset(project=grant.project, type=type, created_by=grant.user, **values)
+        own = {} if id is None else {"id": id}
+        dataset = Dataset(project=grant.project, type=type, created_by=grant.user, **own, **values)
         _save(dataset, force_insert=True)
         audit(grant, "dataset.create", "dataset", str(dataset.pk), {"name": dataset.name})
     return dataset
@@ -347,6 +355,7 @@ def _cleaned(item: NewItem, name: str) -> dict[str, Any]:
     if item.input is None:
         raise BadDataset(f"{name}.input", None, "a JSON value other than null")
     return {
+        **({} if item.id is None else {"id": item.id}),
         "input": _json(f"{name}.input", item.input, MAX_ITEM),
         "expected_output": _json(f"{name}.expectedOutput", item.expected_output, MAX_ITEM),
         "metadata": _object(f"{name}.metadata", item.metadata),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import random
 import re
@@ -112,8 +113,12 @@ def add_version(
     provider: str | None = None,
     is_draft: bool = False,
     metadata: Mapping[str, Json] | None = None,
+    id: str | None = None,
+    created_at: dt.datetime | None = None,
 ) -> PromptVersion:
     """The version of this content, or a new one with the next number, from 0. Needs `write`.
+
+    A new one has the given `id` and moment, or its own.
 
     Two versions are of the same content whatever their messages' uuids and their settings' provider. Drafts have
     numbers below 0 and are always new.
@@ -136,7 +141,7 @@ def add_version(
         last = numbers.order_by("version" if is_draft else "-version").values_list("version", flat=True).first()
         step = -1 if is_draft else 1
         number = (-1 if is_draft else 0) if last is None else last + step
-        public_id = records.new_id()
+        public_id = id or records.new_id()
         row: PromptVersion = PromptVersion.objects.create(
             project=grant.project,
             uid=records.uid(grant.project.pk, "prompt_version", public_id),
@@ -154,7 +159,7 @@ def add_version(
             tools=offered,
             description=clean_string(description),
             metadata=dict(metadata or {}),
-            created_at=timezone.now(),
+            created_at=created_at or timezone.now(),
         )
         if number == 0:
             Prompt.objects.filter(pk=prompt.pk).update(rollout=[{"version": 0, "rollout": 100}])

@@ -15,8 +15,10 @@ from django.core.management.base import CommandError
 
 from generations import access, filters, importing, metrics
 from generations.access import Grant
+from generations.importing import calls
 from generations.ingest import rest
 from generations.models import Generation, Participant, Tag, Thread
+from generations.records import GenerationRecord
 from tests.exports import content, export, folder, grant, lines
 
 __all__ = ["folder", "grant"]
@@ -56,8 +58,8 @@ def jsonl(*documents: Any) -> bytes:
 
 
 def run(grant: Grant, data: bytes, requests: bytes | None = None) -> importing.Report:
-    asked = importing.Requests(io.BytesIO(requests)) if requests is not None else None
-    return importing.run(grant, importing.lines(io.BytesIO(data)), asked)
+    asked = calls.Requests(io.BytesIO(requests)) if requests is not None else None
+    return importing.run(grant, importing.lines(io.BytesIO(data)), calls.reader(asked))
 
 
 def counts(report: importing.Report) -> tuple[int, int, int, int]:
@@ -69,7 +71,7 @@ def test_sixty_calls_in_thirty_threads_come_in_whole(grant: Grant) -> None:
     report = run(grant, jsonl(*SIXTY))
 
     assert counts(report) == (60, 0, 0, 0)
-    assert dict(report.shapes) == {"openai.chat": 60}
+    assert dict(report.shapes) == {"OpenAI chat completion": 60}
     rows = Generation.objects.in_project(grant.project.pk)
     assert rows.count() == 60
     assert Thread.objects.in_project(grant.project.pk).count() == 30
@@ -246,7 +248,7 @@ def test_no_more_lines_are_held_than_one_transaction_stores(grant: Grant) -> Non
             yield importing.Line(number, jsonl(pair(number)))
 
     progress: list[tuple[int, int]] = []
-    importing.run(grant, source(), progress=lambda so_far: progress.append((taken, so_far.stored)))
+    importing.run(grant, source(), calls.reader(), progress=lambda so_far: progress.append((taken, so_far.stored)))
 
     assert progress == [(500, 500), (1_000, 1_000), (1_200, 1_200)]
 
@@ -256,7 +258,7 @@ def test_no_more_lines_are_held_than_one_transaction_stores(grant: Grant) -> Non
 def test_requests_are_found_by_their_custom_id(is_packed: bool) -> None:
     data = (DATA / "batch_requests.jsonl").read_bytes()
 
-    asked = importing.Requests(io.BytesIO(gzip.compress(data) if is_packed else data))
+    asked = calls.Requests(io.BytesIO(gzip.compress(data) if is_packed else data))
 
     assert len(asked) == 4
     assert asked.of("row-3") == {
@@ -367,9 +369,11 @@ def test_a_reading_key_may_not_import(grant: Grant) -> None:
 
 
 def test_what_is_read_is_what_rest_would_show() -> None:
-    shown, _ = importing.preview(importing.lines(io.BytesIO(jsonl(pair(0, id="g1")))))
+    shown, _ = importing.preview(importing.lines(io.BytesIO(jsonl(pair(0, id="g1")))), calls.reader())
 
-    document = rest.document(shown[0].record)
+    record = shown[0].item
+    assert isinstance(record, GenerationRecord)
+    document = rest.document(record)
 
     assert document["threadId"] == "sums-0"
     assert document["input"] == {"type": "text", "content": {"messages": pair(0)["request"]["messages"]}}

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from generations import access, exporting, importing
+from generations.importing import calls
 from generations.models import Job
 from tests.doors.rest import GZIP, Answer, Caller, caller, rows
 
@@ -191,7 +192,7 @@ def test_a_filter_may_come_packed(api: Caller) -> None:
 def test_calls_of_other_formats_imported_and_exported_come_back_over_rest_equal() -> None:
     first, second = caller(), caller()
     with CALLS.open("rb") as file:
-        report = importing.run(access.of_system(first.project), importing.lines(file))
+        report = importing.run(access.of_system(first.project), importing.lines(file), calls.reader())
     assert report.stored > 5
 
     exported = first.get(done(first)["download"]).content

@@ -1,0 +1,220 @@
+"""What a file holds into a project: a preview, then batches of bounded size, then a report.
+
+`calls` and `literal` read the lines of a file; this is what they have in common.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final
+
+import orjson
+
+from generations import recording
+from generations.access import Grant, Scope
+from generations.records import InvalidRecord, Json, Record
+
+MAX_LINE: Final = 64 << 20
+BATCH_LINES: Final = 500
+BATCH_BYTES: Final = 8 << 20
+REFUSALS_KEPT: Final = 1_000
+PREVIEW_LINES: Final = 5
+_CHUNK: Final = 1 << 20
+_GZIP: Final = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that is not blank: its number, from 1, and its bytes; or why they could not be had."""
+
+    number: int
+    content: bytes
+    refusal: InvalidRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A line that was not stored: where it is, and why, by the name of the field."""
+
+    line: int
+    field: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of what a file's lines hold. `shapes` counts by what it is called."""
+
+    lines: int = 0
+    stored: int = 0
+    merged: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    shapes: Counter[str] = field(default_factory=Counter)
+    refusals: list[Refusal] = field(default_factory=list)
+    """The first of them; `refused` counts all."""
+
+    def count(self, state: str) -> None:
+        """Note what became of something: `stored`, `merged` or `unchanged`."""
+        setattr(self, state, getattr(self, state) + 1)
+
+    def refuse(self, line: int, name: str | None, reason: str) -> None:
+        """Note a line that is not stored."""
+        self.refused += 1
+        if len(self.refusals) < REFUSALS_KEPT:
+            self.refusals.append(Refusal(line, name or "line", reason))
+
+
+Act = Callable[[Grant], Sequence[str]]
+"""Stores what the writer does not write, and says of each part what became of it. Raises InvalidRecord."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something that a line holds."""
+
+    shape: str
+    item: Record | InvalidRecord | Act
+    sentence: Callable[[], str]
+    path_of: Callable[[str], str] = str
+    """A field of the record, as the line calls it."""
+
+
+Reader = Callable[[Line], Iterable[Found]]
+"""Finds what is in a line. Raises InvalidRecord when the whole of it is not as it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """Something as it would be stored, and a sentence that says so."""
+
+    line: int
+    shape: str
+    item: Record | InvalidRecord | Act
+    sentence: str
+
+
+def opened(file: BinaryIO) -> BinaryIO | gzip.GzipFile:
+    """`file`, decompressed on the way when it is gzip, whatever it is called. A pipe has to be buffered."""
+    if isinstance(file, io.BufferedReader):
+        head = file.peek(2)[:2]
+    else:
+        head = file.read(2)
+        file.seek(-len(head), io.SEEK_CUR)
+    return gzip.GzipFile(fileobj=file, mode="rb") if head == _GZIP else file
+
+
+def lines(file: BinaryIO, limit: int | None = None) -> Iterator[Line]:
+    """The lines of a file, one at a time; a line over `limit` (64 MiB) bytes is skipped and refused, never held whole.
+
+    A compressed file that is cut off or damaged ends in a refusal at the line where that shows.
+    """
+    stream, number, limit = opened(file), 0, limit or MAX_LINE
+    while True:
+        number += 1
+        try:
+            content = stream.readline(limit + 1)
+            too_long = len(content) > limit
+            rest = content
+            while too_long and rest and not rest.endswith(b"\n"):
+                rest = stream.readline(_CHUNK)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
+            yield Line(number, b"", InvalidRecord("line", str(problem), "a whole gzip file"))
+            return
+        if not content:
+            return
+        if too_long:
+            yield Line(number, b"", InvalidRecord("line", f"over {limit} bytes", f"at most {limit} bytes a line"))
+        elif content.strip():
+            yield Line(number, content)
+
+
+def preview(source: Iterable[Line], read: Reader, *, limit: int = PREVIEW_LINES) -> tuple[list[Previewed], Report]:
+    """The first `limit` things as they would be stored, and a report of the whole file with nothing stored."""
+    shown: list[Previewed] = []
+    report = Report()
+    for line in source:
+        for found in _found(line, read, report):
+            if len(shown) < limit:
+                shown.append(Previewed(line.number, found.shape, found.item, found.sentence()))
+    return shown, report
+
+
+def run(
+    grant: Grant, source: Iterable[Line], read: Reader, *, progress: Callable[[Report], None] = lambda report: None
+) -> Report:
+    """Store what `read` finds in all lines, in transactions of some hundred; returns what became of it.
+
+    What is refused stops nothing else. Importing a file again changes nothing: ids are the file's own, or made of the
+    content. `progress` is called after each transaction. Needs `ingest`, and `write` for datasets and prompts.
+    """
+    grant.need(Scope.INGEST)
+    report = Report()
+    batch: list[tuple[int, Found]] = []
+    size = 0
+    for line in source:
+        for found in _found(line, read, report):
+            batch.append((line.number, found))
+            if len(batch) >= BATCH_LINES:
+                _store(grant, batch, report)
+                progress(report)
+                batch, size = [], 0
+        size += len(line.content)
+        if size >= BATCH_BYTES:
+            _store(grant, batch, report)
+            progress(report)
+            batch, size = [], 0
+    _store(grant, batch, report)
+    progress(report)
+    return report
+
+
+def _found(line: Line, read: Reader, report: Report) -> Iterator[Found]:
+    report.lines += 1
+    try:
+        if line.refusal is not None:
+            raise line.refusal
+        for found in read(line):
+            if isinstance(found.item, InvalidRecord):
+                report.refuse(line.number, found.item.field, str(found.item))
+                continue
+            report.shapes[found.shape] += 1
+            yield found
+    except InvalidRecord as problem:
+        report.refuse(line.number, problem.field, str(problem))
+
+
+def decoded(content: bytes) -> Json:
+    """The JSON value of a line, with or without a byte order mark. Raises InvalidRecord."""
+    try:
+        return orjson.loads(content.strip().removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError as problem:
+        raise InvalidRecord("line", content[:60].decode("utf-8", "replace"), f"JSON ({problem})") from None
+
+
+def _store(grant: Grant, batch: Sequence[tuple[int, Found]], report: Report) -> None:
+    """Records in one transaction; each act in its own."""
+    recorded = [(number, found, found.item) for number, found in batch if not callable(found.item)]
+    for receipt in recording.record(grant.project, [item for _, _, item in recorded]) if recorded else ():
+        number, found, _ = recorded[receipt.index]
+        if receipt.state == "rejected":
+            name, reason = receipt.field, receipt.reason or "It cannot be stored."
+            if name is not None:
+                # In the names of the line, which are not always those of the records.
+                shown = found.path_of(name)
+                name, reason = shown, shown + reason.removeprefix(name)
+            report.refuse(number, name, reason)
+        else:
+            report.count(receipt.state)
+    for number, found in batch:
+        if callable(found.item):
+            try:
+                for state in found.item(grant):
+                    report.count(state)
+            except InvalidRecord as problem:
+                report.refuse(number, problem.field, str(problem))

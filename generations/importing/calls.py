@@ -1,0 +1,79 @@
+"""Calls to models out of a file of JSON Lines: pairs, batch results, what is exported here."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import IO, BinaryIO
+
+from generations import importing, reading
+from generations.importing import Found, Line, Reader
+from generations.ingest import files, rest
+from generations.records import InvalidRecord, Json
+
+
+def reader(requests: Requests | None = None) -> Reader:
+    """Reads each line as a call; `requests` are those of a batch whose results are read."""
+
+    def read(line: Line) -> Iterator[Found]:
+        call = files.read(importing.decoded(line.content), files.no_requests if requests is None else requests.of)
+        path_of = rest.path_of if call.shape == "generation" else str
+        yield Found(files.SHAPES[call.shape], call.record, partial(sentence, call), path_of)
+
+    return read
+
+
+class Requests:
+    """A batch's file of requests, read by `custom_id`. Only the places of the lines are held in memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Reads through the file once. Raises InvalidRecord naming the line that is no request."""
+        self._file: IO[bytes] = file
+        unpacked = importing.opened(file)
+        if isinstance(unpacked, gzip.GzipFile) or not file.seekable():
+            # Places cannot be gone back to in a compressed file, nor in a pipe.
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
+            shutil.copyfileobj(unpacked, self._file)
+            self._file.seek(0)
+        self._places: dict[str, tuple[int, int]] = {}
+        place = 0
+        for number, content in enumerate(iter(lambda: self._file.readline(importing.MAX_LINE + 1), b""), start=1):
+            if content.strip():
+                try:
+                    custom_id, _ = files.request_of_line(importing.decoded(content))
+                except InvalidRecord as problem:
+                    raise InvalidRecord(f"requests, line {number}", problem.value, problem.expected) from None
+                self._places[custom_id] = (place, len(content))
+            place += len(content)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def of(self, custom_id: str) -> Mapping[str, Json] | None:
+        """The body of the request of this id; None when the file has none."""
+        if custom_id not in self._places:
+            return None
+        place, size = self._places[custom_id]
+        self._file.seek(place)
+        return files.request_of_line(importing.decoded(self._file.read(size)))[1]
+
+
+def sentence(call: files.Call) -> str:
+    """What a line would be stored as, as a person would say it."""
+    record = call.record
+    parts = [files.SHAPES[call.shape]]
+    parts.append(f"by {record.model_id or 'an unknown model'}")
+    parts.append(f"on {record.started_at:%Y-%m-%d %H:%M:%S} UTC" if record.started_at else "at an unknown time")
+    if record.thread_id:
+        parts.append(f"in thread {record.thread_id}")
+    if record.tags:
+        parts.append(f"tagged {', '.join(record.tags)}")
+    count = record.total_tokens
+    parts.append(f"{count} tokens" if count is not None else "tokens unknown")
+    said = reading.preview(reading.input_text(record)) or "nothing"
+    answer = reading.preview(reading.output_text(record)) or "nothing"
+    ending = f"failed with “{record.error[:80]}”" if record.error else f"answered “{answer[:80]}”"
+    return f"{', '.join(parts)}: asked “{said[:80]}”, {ending}"
