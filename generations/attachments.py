@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import IO, Any, Final
 from urllib.parse import quote, urlencode
@@ -16,6 +17,8 @@ from generations.models import Attachment, Project
 
 UPLOAD_SECONDS: Final = 3_600
 READ_SECONDS: Final = 24 * 3_600
+MAX_NAME: Final = 200
+FILES: Final = "/files/"
 _UPLOAD: Final = "generations.upload"
 _READ: Final = "generations.file"
 INLINE: Final = frozenset(
@@ -64,20 +67,26 @@ def open_file(key: str) -> File[bytes]:
     return default_storage.open(key)
 
 
-def path(key: str, mime: str | None) -> str:
+def path(key: str, mime: str | None, name: str | None = None) -> str:
     """The address of a stored file, below our own host, for a day: whoever has it can read the file.
+
+    `name` is what a browser calls the file when it keeps it.
 
     What changes from one signing to the next stands behind `X-Amz-Date`: that is where clients cut an address to see
     whether two name the same file.
     """
     now = int(time.time())
-    signature = signing.Signer(salt=_READ).signature(f"{key}\n{mime or ''}\n{now}")
-    return f"/files/{quote(key)}?" + urlencode({"type": mime or "", "X-Amz-Date": now, "signature": signature})
+    called = (name or "")[:MAX_NAME]
+    parameters = {"type": mime or "", "X-Amz-Date": now, "name": called}
+    parameters["signature"] = _signature(key, mime or "", called, str(now))
+    if not called:
+        del parameters["name"]
+    return f"{FILES}{quote(key)}?" + urlencode(parameters)
 
 
-def check(key: str, mime: str, moment: str, signature: str) -> None:
+def check(key: str, mime: str, name: str, moment: str, signature: str) -> None:
     """Raise BadSignature unless `path` made this address within the last day."""
-    expected = signing.Signer(salt=_READ).signature(f"{key}\n{mime}\n{moment}")
+    expected = _signature(key, mime, name, moment)
     if not constant_time_compare(expected, signature):
         raise BadSignature("This address was not made here, or was changed.")
     if not moment.isdigit() or int(moment) + READ_SECONDS < time.time():
@@ -90,8 +99,12 @@ def url(row: Attachment, base: str) -> str | None:
     Whoever records an attachment names its key, so only keys below the project's own folder are signed for it.
     """
     if row.storage_key and _is_own(row):
-        return base.rstrip("/") + path(row.storage_key, row.mime)
+        return base.rstrip("/") + path(row.storage_key, row.mime, row.name)
     return row.url
+
+
+def _signature(*parts: str) -> str:
+    return signing.Signer(salt=_READ).signature(json.dumps(parts))
 
 
 def delete(row: Attachment) -> None:

@@ -7,6 +7,7 @@ numbers as text, unknown step types.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ STEP_TYPES: Final = frozenset(
 )
 MASK: Final = "***"
 _USERS_OWN: Final = "env"
+_PLAIN_WORD: Final = re.compile(r"[A-Za-z]\w{0,19}")
 
 
 def step(given: Mapping[str, Any], environment: str | None) -> list[Record]:
@@ -169,11 +171,16 @@ def participant(id: str, given: Mapping[str, Any]) -> ParticipantRecord:
 
 
 def without_secrets(metadata: Mapping[str, Json]) -> dict[str, Json]:
-    """`metadata` with the values under `env` masked: Chainlit puts its users' own API keys there."""
+    """`metadata` with the values under `env` masked: Chainlit puts its users' own API keys there.
+
+    The names stay, for it is worth knowing which keys a session had. A plain word, as others use `env` for, stays too.
+    """
     secret = metadata.get(_USERS_OWN)
-    if not isinstance(secret, Mapping):
-        return dict(metadata)
-    return {**metadata, _USERS_OWN: dict.fromkeys(secret, MASK)}
+    if isinstance(secret, Mapping):
+        return {**metadata, _USERS_OWN: dict.fromkeys(secret, MASK)}
+    if isinstance(secret, list) or (isinstance(secret, str) and not _PLAIN_WORD.fullmatch(secret)):
+        return {**metadata, _USERS_OWN: MASK}
+    return dict(metadata)
 
 
 def moment(value: Any, name: str) -> dt.datetime | None:

@@ -134,13 +134,19 @@ def create_score(_: Any, info: Info, **given: Any) -> Node:
     return nodes.score(_one(context.project, Score, "score", str(made.id)), str(context.project.pk))
 
 
-def update_score(_: Any, info: Info, id: str, value: float, comment: str | None = None) -> Node | None:
+def update_score(_: Any, info: Info, id: str, value: float, **given: str | None) -> Node | None:
+    """A vote that is changed. A comment of null takes the old one away, which was about another value.
+
+    The clients send null here only where their user has left no comment; what they do not know they leave out.
+    """
     context = info.context
     context.grant.need(Scope.INGEST)
     row: Score | None = Score.objects.by_ids(context.project.pk, "score", [id]).first()
     if row is None:
         return None
-    store(context, [records.ScoreRecord(id=id, name=row.name, value=value, comment=comment)])
+    comment = given.get("comment")
+    cleared = frozenset({"comment"}) if "comment" in given and not comment else frozenset[str]()
+    store(context, [records.ScoreRecord(id=id, name=row.name, value=value, comment=comment or None, cleared=cleared)])
     return nodes.score(_one(context.project, Score, "score", id), str(context.project.pk))
 
 

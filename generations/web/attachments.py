@@ -15,7 +15,7 @@ MOST: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A file: `address` is where it can be had now, if anywhere; `show` is how: picture, sound, file or link.
+    """A file: `address` is where it can be had now, if anywhere; `show` is how: picture, sound, file, link or missing.
 
     Only what is kept here is shown in the page. A link leads elsewhere, and nothing is fetched from there.
     """
@@ -31,8 +31,8 @@ def shown(rows: Sequence[Attachment]) -> list[Attached]:
 
 
 def _shown(row: Attachment) -> Attached:
-    if not row.storage_key:
-        return Attached(row, row.url or "", "link")
+    address = attachments.url(row, "") or ""
+    if not address.startswith(attachments.FILES):
+        return Attached(row, address, "link" if address else "missing")
     mime = (row.mime or "").partition(";")[0].strip().lower()
-    show = "picture" if mime in PICTURES else "sound" if mime in SOUNDS else "file"
-    return Attached(row, attachments.path(row.storage_key, row.mime), show)
+    return Attached(row, address, "picture" if mime in PICTURES else "sound" if mime in SOUNDS else "file")

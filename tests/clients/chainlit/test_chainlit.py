@@ -1,70 +1,19 @@
-"""The real Chainlit, headless, with the running server as its data layer."""
+"""A person at the real Chainlit by its sockets and addresses, and what of it is kept."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.clients import environments
 from tests.clients.literal import running
-from tests.stack import Stack, free_port
+from tests.stack import Stack
 
 PROGRAMS = Path(__file__).parent / "programs"
 
 pytestmark = [pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def python() -> Path:
-    """The interpreter of an environment with Chainlit."""
-    return environments.python("chainlit-2.12.0")
-
-
-@pytest.fixture(scope="module")
-def chainlit(live_stack: Stack, python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running Chainlit."""
-    folder, port = tmp_path_factory.mktemp("chainlit"), free_port()
-    shutil.copy(PROGRAMS / "app.py", folder / "app.py")
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "LITERAL_API_URL": live_stack.url,
-        "LITERAL_API_KEY": live_stack.api_key,
-        "CHAINLIT_AUTH_SECRET": "only-for-tests-0123456789abcdefghijklmnopqrstuvwxyz",
-        "TRACELOOP_TELEMETRY": "false",
-    }
-    command = [str(python), "-m", "chainlit", "run", "app.py", "--headless", "--port", str(port)]
-    url = f"http://127.0.0.1:{port}"
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        _wait_for(url, process, folder / "log")
-        yield url
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
-        try:
-            httpx.get(url, timeout=5)
-        except httpx.TransportError:
-            time.sleep(0.2)
-        else:
-            return
-    raise AssertionError(log.read_text())
 
 
 def talk(stack: Stack, python: Path, url: str, *arguments: str) -> Any:
@@ -77,18 +26,28 @@ def test_a_chat_is_kept_judged_found_resumed_and_deleted(live_stack: Stack, pyth
         "answer": "You said Hello there",
         "feedback": True,
         "changed": True,
+        "feedback read": [[0.0, None]],
         "listed": [True],
         "found": 1,
         "by feedback": 1,
+        "taken back": 200,
+        "feedback left": [],
         "steps": [
+            ["Agent", "run"],
             ["Assistant", "assistant_message"],
             ["Chats", "llm"],
             ["Completes", "llm"],
+            ["Greeter", "assistant_message"],
+            ["on_chat_start", "run"],
             ["on_message", "run"],
             ["user", "user_message"],
+            ["weather", "tool"],
         ],
-        "feedback read": [0.0],
-        "element": ["of an element", "*"],
+        "elements": {
+            "drawing.svg": ["file", "image/svg+xml", "*", 92],
+            "note": ["text", "text/plain; charset=utf-8", "*", 13],
+            "square": ["image", "image/png", "*", 100],
+        },
         "renamed": 200,
         "resumed": True,
         "deleted": 200,
@@ -103,18 +62,32 @@ def test_both_kinds_of_generation_arrive_with_every_attribute(live_stack: Stack,
         found = client.get("/api/generations", params={"threadId": thread, "order": "timestamp"}).json()["data"]
 
     completion, chat = found
+    tool = {"type": "function", "function": {"name": "weather", "description": "The weather of a city"}}
+    variables = {"variable1": "variable1 value", "variable2": "variable2 value"}
     assert completion["type"] == "completion"
-    assert completion["model"]["id"] == "gpt-3.5-turbo"
-    assert completion["model"]["provider"] == "openai"
-    assert (completion["prompt"], completion["completion"]) == ("Hello, v1", "The openai completion")
-    assert completion["variables"] == {"variable1": "v1"}
-    assert completion["tools"] == [{"type": "function"}]
-    assert completion["parameters"]["temperature"] == 0
-    assert completion["error"] == "none really"
-    assert completion["metadata"]["tags"] == ["seed"]
-    usage = completion["usage"]
-    assert (usage["promptTokens"], usage["completionTokens"], usage["totalTokens"]) == (3, 4, 7)
-    performance = completion["performance"]
-    assert (performance["latency"], performance["timeToFirstToken"], performance["tokensPerSecond"]) == (2.0, 0.12, 2.0)
-    assert chat["messages"] == [{"role": "user", "content": "Hi"}]
-    assert chat["messageCompletion"] == {"role": "assistant", "content": "Hello"}
+    assert (completion["model"]["id"], completion["model"]["provider"]) == ("gpt-3.5-turbo", "openai")
+    assert completion["prompt"] == (
+        "Hello, this is a template.\nThis is a variable1 variable1 value\nAnd this is variable2 variable2 value\n"
+    )
+    assert completion["completion"] == "The openai completion"
+    assert completion["error"] == "The line was cut"
+    assert completion["parameters"] == {
+        "model": "gpt-3.5-turbo",
+        "temperature": 0,
+        "stopSequences": ["END"],
+        "topP": 0.5,
+    }
+    assert chat["type"] == "chat"
+    assert (chat["model"]["id"], chat["model"]["provider"]) == ("gpt-4o", "openai")
+    assert [message["role"] for message in chat["messages"]] == ["system", "user", "assistant", "tool"]
+    assert chat["messages"][2]["tool_calls"][0]["function"] == {"name": "weather", "arguments": '{"city": "Lisbon"}'}
+    assert chat["messageCompletion"] == {"role": "assistant", "content": "The sky is **clear**."}
+    assert chat["parameters"] == {"temperature": 0.25, "n": 1}
+    for generation in found:
+        assert generation["variables"] == variables
+        assert generation["tools"] == [tool]
+        assert generation["metadata"]["tags"] == ["seed"]
+        usage, performance = generation["usage"], generation["performance"]
+        assert (usage["promptTokens"], usage["completionTokens"], usage["totalTokens"]) == (3, 4, 7)
+        assert (performance["latency"], performance["timeToFirstToken"]) == (2.0, 0.12)
+        assert performance["tokensPerSecond"] == 2.0

@@ -33,7 +33,7 @@ async def main():
                 auth={
                     "sessionId": session,
                     "clientType": "webapp",
-                    "userEnv": "{}",
+                    "userEnv": json.dumps({"OPENAI_API_KEY": "sk-of-a-user"}),
                     "chatProfile": "",
                     "threadId": thread,
                 },
@@ -65,10 +65,17 @@ async def main():
         r2 = await (
             await http.put(
                 "/feedback",
-                json={"feedback": {**feedback, "value": 0, "id": r.get("feedbackId")}, "sessionId": session},
+                json={
+                    "feedback": {**feedback, "value": 0, "comment": None, "id": r.get("feedbackId")},
+                    "sessionId": session,
+                },
             )
         ).json()
         results["changed"] = r2.get("feedbackId") == r.get("feedbackId")
+        whole = await (await http.get(f"/project/thread/{thread}")).json()
+        results["feedback read"] = [
+            [s["feedback"]["value"], s["feedback"]["comment"]] for s in whole["steps"] if s.get("feedback")
+        ]
         page = await (await http.post("/project/threads", json={"pagination": {"first": 20}, "filter": {}})).json()
         results["listed"] = [t["id"] == thread for t in page["data"]]
         page = await (
@@ -81,15 +88,19 @@ async def main():
             await http.post("/project/threads", json={"pagination": {"first": 20}, "filter": {"feedback": 0}})
         ).json()
         results["by feedback"] = len(page["data"])
+        removed = {"feedbackId": r.get("feedbackId"), "sessionId": session}
+        results["taken back"] = (await http.delete("/feedback", json=removed)).status
         whole = await (await http.get(f"/project/thread/{thread}")).json()
+        results["feedback left"] = [s["feedback"] for s in whole["steps"] if s.get("feedback")]
         results["steps"] = sorted(
             (s["name"] if s["type"] != "user_message" else "user", s["type"]) for s in whole["steps"]
         )
-        results["feedback read"] = [s["feedback"]["value"] for s in whole["steps"] if s.get("feedback")]
-        (element,) = whole["elements"]
+        results["elements"] = {}
         async with aiohttp.ClientSession() as plain:
-            got = await plain.get(element["url"], headers={"Origin": BASE})
-            results["element"] = [await got.text(), got.headers.get("Access-Control-Allow-Origin")]
+            for element in whole["elements"]:
+                got = await plain.get(element["url"], headers={"Origin": BASE})
+                about = [element["type"], got.headers["Content-Type"], got.headers["Access-Control-Allow-Origin"]]
+                results["elements"][element["name"]] = [*about, len(await got.read())]
         r = await http.put("/project/thread", json={"threadId": thread, "name": "Renamed"})
         results["renamed"] = r.status
         await sio.disconnect()

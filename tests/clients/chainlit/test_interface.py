@@ -1,0 +1,199 @@
+"""A person at the real interface of Chainlit in a browser, and what our pages show of it then."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, FilePayload, Locator, Page, expect, sync_playwright
+
+from tests.stack import Stack
+
+CHROMIUM = shutil.which("chromium")
+KEY = "sk-the-own-key-of-this-user"
+DRAWING = b"<svg xmlns='http://www.w3.org/2000/svg' width='20' height='10'><script>alert(1)</script></svg>"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def chat(browser: Browser, chainlit: str) -> Iterator[Page]:
+    """Chainlit with a person signed in, who has brought a key and asked one question with a picture."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(chainlit)
+    page.locator("#email").fill("eve")
+    page.locator("#password").fill("pw")
+    page.keyboard.press("Enter")
+    page.locator("#OPENAI_API_KEY").fill(KEY)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Welcome")).to_be_visible()
+    drawing: FilePayload = {"name": "mine.svg", "mimeType": "image/svg+xml", "buffer": DRAWING}
+    page.locator("input[type=file]").first.set_input_files(drawing)
+    expect(page.get_by_alt_text("mine.svg")).to_be_visible()
+    say(page, "How is the sky?")
+    yield page
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def ours(browser: Browser, live_stack: Stack) -> Iterator[Page]:
+    """A browser with the owner signed in to our pages."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(f"{live_stack.url}/login/")
+    page.get_by_label("User name").fill(live_stack.username)
+    page.get_by_label("Password").fill(live_stack.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Generations")).to_be_visible()
+    yield page
+    context.close()
+
+
+def say(page: Page, text: str) -> None:
+    """Send a message and wait for the answer, with its buttons below it."""
+    page.locator("#chat-input").fill(text)
+    page.locator("#chat-submit").click()
+    expect(page.get_by_text(f"You said {text}")).to_be_visible()
+    expect(last_answer(page).locator(".positive-feedback-off")).to_be_visible()
+
+
+def last_answer(page: Page) -> Locator:
+    return page.locator("[data-step-type='assistant_message']").last
+
+
+def thread_of(page: Page) -> str:
+    page.wait_for_url(re.compile("/thread/"))
+    return page.url.rpartition("/")[2]
+
+
+def votes(stack: Stack, thread: str) -> list[tuple[Any, ...]]:
+    """The end user's votes in a thread: name, value, comment and who gave them."""
+    with stack.client() as client:
+        found = client.get("/api/steps", params={"threadId": thread, "limit": 100}).json()["data"]
+    given = [score for step in found for score in step.get("scores", ())]
+    return [(score["name"], score["type"], score["value"], score.get("comment")) for score in given]
+
+
+def drawn(page: Page, name: str) -> list[Any]:
+    """Where an image is from, and how wide and high the browser has drawn it."""
+    image = page.get_by_alt_text(name)
+    expect(image).to_be_visible()
+    page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image.element_handle())
+    source, *size = image.evaluate("image => [image.src, image.naturalWidth, image.naturalHeight]")
+    return [source[: source.index("/files/") + 7], *size]
+
+
+def in_history(page: Page, name: str) -> Locator:
+    return page.locator("#thread-history [data-sidebar='menu-item']").filter(has_text=name)
+
+
+def choose(page: Page, name: str, action: str) -> None:
+    """Something from the menu of a chat in the history."""
+    in_history(page, name).hover()
+    in_history(page, name).locator("#thread-options").click()
+    page.get_by_role("menuitem", name=action).click()
+
+
+def test_a_chat_is_resumed_with_its_messages_and_files(chat: Page, live_stack: Stack, chainlit: str) -> None:
+    asked: list[str] = []
+    chat.on("response", lambda response: asked.append(f"{response.status} {response.url}"))
+    thread = thread_of(chat)
+
+    chat.goto(chainlit)
+    in_history(chat, "How is the sky?").click()
+    expect(chat.get_by_text("You said How is the sky?")).to_be_visible()
+
+    assert thread_of(chat) == thread
+    expect(chat.get_by_text("Welcome")).to_be_visible()
+    # Chainlit's pages are of another origin: that both images are drawn says that they may be.
+    assert drawn(chat, "square") == [f"{live_stack.url}/files/", 40, 30]
+    assert drawn(chat, "mine.svg") == [f"{live_stack.url}/files/", 20, 10]
+    expect(chat.locator(".inline-text")).to_contain_text("of an element")
+    link = chat.locator("a.inline-file")
+    assert link.get_attribute("download") == "drawing.svg"
+    with chat.expect_download() as download:
+        link.click()
+    assert download.value.suggested_filename == "drawing.svg"
+    assert all(line.startswith("200 ") for line in asked if live_stack.url in line)
+    say(chat, "Do you know what was resumed?")
+    expect(chat.get_by_text("Before: ['Welcome', 'You said How is the sky?']")).to_be_visible()
+
+
+def test_a_vote_and_its_comment_are_kept_changed_and_taken_back(chat: Page, live_stack: Stack) -> None:
+    thread = thread_of(chat)
+    answer = last_answer(chat)
+
+    answer.locator(".positive-feedback-off").click()
+    chat.get_by_role("dialog").locator("textarea").fill("Well said")
+    chat.locator("#submit-feedback").click()
+    expect(answer.locator(".positive-feedback-on")).to_be_visible()
+    up = votes(live_stack, thread)
+
+    answer.locator(".negative-feedback-off").click()
+    chat.locator("#submit-feedback").click()
+    expect(answer.locator(".negative-feedback-on")).to_be_visible()
+    down = votes(live_stack, thread)
+
+    answer.locator(".negative-feedback-on").click()
+    expect(answer.locator(".negative-feedback-off")).to_be_visible()
+
+    assert up == [("user-feedback", "HUMAN", 1, "Well said")]
+    assert down == [("user-feedback", "HUMAN", 0, None)]
+    assert votes(live_stack, thread) == []
+
+
+def test_a_chat_is_found_renamed_and_deleted(chat: Page, live_stack: Stack, chainlit: str) -> None:
+    chat.goto(chainlit)
+    expect(chat.get_by_text("Welcome")).to_be_visible()
+    say(chat, "Forget this soon")
+    thread = thread_of(chat)
+
+    chat.locator("#search-chats-button").click()
+    found = chat.get_by_role("dialog").get_by_role("option")
+    expect(found).to_have_count(2)
+    chat.keyboard.type("said Forget this")
+    expect(found).to_have_count(1)
+    expect(found).to_have_text("Forget this soon")
+    chat.keyboard.press("Escape")
+    expect(chat.get_by_role("dialog")).to_have_count(0)
+
+    choose(chat, "Forget this soon", "Rename")
+    chat.get_by_role("dialog").get_by_label("Name").fill("Renamed by Eve")
+    chat.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    expect(in_history(chat, "Renamed by Eve")).to_be_visible()
+    with live_stack.client() as client:
+        renamed = client.get("/api/threads", params={"id": thread}).json()["data"]
+
+        chat.reload()
+        choose(chat, "Renamed by Eve", "Delete")
+        chat.get_by_role("alertdialog").get_by_role("button", name="Confirm").click()
+        expect(in_history(chat, "Renamed by Eve")).to_have_count(0)
+        left = [
+            client.get("/api/threads", params={"id": thread}).json()["data"],
+            *(
+                client.get(f"/api/{kind}", params={"threadId": thread}).json()["data"]
+                for kind in ("steps", "generations")
+            ),
+        ]
+
+    assert [one["name"] for one in renamed] == ["Renamed by Eve"]
+    assert left == [[], [], []]
+    chat.goto(chainlit)
+    expect(in_history(chat, "How is the sky?")).to_be_visible()
+    expect(in_history(chat, "Renamed by Eve")).to_have_count(0)
