@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from typing import IO, Any, Final
 from urllib.parse import quote, urlencode
 
 from django.core import signing
 from django.core.files import File
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils.crypto import constant_time_compare
 
 from generations import records
+from generations.ingest.media import Media
 from generations.models import Attachment, Project
 
 UPLOAD_SECONDS: Final = 3_600
@@ -60,6 +63,18 @@ def save(key: str, content: IO[bytes]) -> int:
         default_storage.delete(key)
     kept = default_storage.save(key, File(content))
     return int(default_storage.size(kept))
+
+
+def folder(project: Project) -> str:
+    """Where files of a project are kept under the digest of their bytes, so that the same file is kept once."""
+    return f"attachments/{project.pk}/sha256/"
+
+
+def keep(project: Project, found: Iterable[Media]) -> None:
+    """Keep files that were inside of messages, under their digests. One that is there already is not written again."""
+    for one in found:
+        if not default_storage.exists(key := folder(project) + one.sha256):
+            default_storage.save(key, ContentFile(one.content))
 
 
 def open_file(key: str) -> File[bytes]:
@@ -110,6 +125,9 @@ def _signature(*parts: str) -> str:
 def delete(row: Attachment) -> None:
     """Delete the bytes of an attachment, where they are ours."""
     if row.storage_key and _is_own(row):
+        same = Attachment.objects.in_project(row.project_id).filter(storage_key=row.storage_key).exclude(uid=row.uid)
+        if "/sha256/" in row.storage_key and same.exists():
+            return  # kept once for all that refer to it
         default_storage.delete(row.storage_key)
 
 

@@ -20,6 +20,7 @@ from generations import access, intake
 from generations.access import Grant, Scope
 from generations.api import otlp_joining, otlp_logs, receive
 from generations.api.errors import RETRY_AFTER, Refused
+from generations.ingest import media
 from generations.ingest.otlp import decode, spans
 from generations.intake import Refusal
 from generations.records import InvalidRecord
@@ -41,30 +42,29 @@ class _Signal:
     door: str
     of_protobuf: Callable[[bytes], Sequence[Any]]
     of_json: Callable[[bytes], Sequence[Any]]
-    write: Callable[[Grant, Sequence[Any]], list[Refusal]]
+    write: Callable[[Grant, Sequence[Any], bool], list[Refusal]]
     answer: Any
     count: tuple[str, str]
 
 
-def _write_spans(grant: Grant, items: Sequence[Any]) -> list[Refusal]:
-    """(place, id, reason) of each span that was refused."""
+def _write_spans(grant: Grant, items: Sequence[Any], has_files: bool) -> list[Refusal]:
     refused = _unread(items)
     told = [spans.told(item) for item in items if not isinstance(item, InvalidRecord)]
     if not told:
         return refused
     place = {item.id: n for n, item in enumerate(items) if not isinstance(item, InvalidRecord)}
     seen: set[str] = set()
-    for id, reason, field in otlp_joining.write_spans(grant.project, told):
+    for id, reason, field in otlp_joining.write_spans(grant.project, told, has_files):
         if id not in seen:
             seen.add(id)
             refused.append(Refusal(reason, field, place.get(id), id))
     return refused
 
 
-def _write_logs(grant: Grant, items: Sequence[Any]) -> list[Refusal]:
+def _write_logs(grant: Grant, items: Sequence[Any], has_files: bool) -> list[Refusal]:
     refused = _unread(items)
     events = [item for item in items if not isinstance(item, InvalidRecord)]
-    return refused + [Refusal(reason) for reason in otlp_logs.write_logs(grant.project, events)]
+    return refused + [Refusal(reason) for reason in otlp_logs.write_logs(grant.project, events, has_files)]
 
 
 def _unread(items: Sequence[Any]) -> list[Refusal]:
@@ -126,7 +126,8 @@ def _take(request: HttpRequest, signal: _Signal) -> HttpResponse:
             items = (signal.of_json if kind == JSON else signal.of_protobuf)(body)
         except decode.Undecodable as error:
             raise Refused(400, "malformed", str(error)) from None
-        refused = signal.write(grant, items) if items else []
+        has_files = any(mark in body for mark in media.MARKS)
+        refused = signal.write(grant, items, has_files) if items else []
         _note(request, grant, signal, items, refused, len(items))
         return _accepted(kind, signal, refused)
     except access.NotAuthenticated as error:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from django.db import connection, transaction
 
-from generations import bundles, recording
+from generations import attachments, bundles, recording
+from generations.ingest import media
+from generations.ingest.media import Media
 from generations.ingest.otlp import couples, dialects
 from generations.ingest.otlp.spans import Told
 from generations.models import Feedback, Generation, Project, Step
@@ -20,11 +23,14 @@ _MOST: Final = 5_000
 _SHARED: Final = ("thread_id", "user_id", "tags")
 
 
-def write_spans(project: Project, told: Sequence[Told]) -> list[tuple[str, str, str | None]]:
+def write_spans(project: Project, told: Sequence[Told], has_files: bool) -> list[tuple[str, str, str | None]]:
     """Store what these spans tell; returns (step id, reason, field) of each span of which something was refused.
 
-    One transaction under one lock a project, so that two requests with parts of one trace see each other.
+    One transaction under one lock a project, so that two requests with parts of one trace see each other. The files in
+    messages, if there may be some, are kept before it.
     """
+    if has_files:
+        told = _without_files(project, told)
     with transaction.atomic():
         lock(project)
         stored = steps_of_traces(project, {one.span.trace_id for one in told})
@@ -42,6 +48,8 @@ def write_spans(project: Project, told: Sequence[Told]) -> list[tuple[str, str, 
         if demoted:
             records += _moved(project, demoted, settled.into)
             recording.delete(project, "generation", demoted)
+        if has_files or demoted:
+            records = with_attachments(project, records)
         receipts = recording.record(project, records)
         # By themselves: with their spans they would take over the spans' times for the whole thread's.
         if threads := [one.thread for one in told if one.thread is not None]:
@@ -65,6 +73,26 @@ def steps_of_traces(project: Project, traces: Collection[str]) -> list[dict[str,
     rows = Step.objects.in_project(project.pk).filter(trace_id__in=traces).order_by("started_at", "uid")
     names = ("public_id", "parent_id", "type", "trace_id", "started_at", "ended_at", *_SHARED)
     return list(rows.values(*names)[:_MOST])
+
+
+def _without_files(project: Project, told: Sequence[Told]) -> list[Told]:
+    found: dict[str, Media] = {}
+    changed = [
+        replace(
+            one,
+            step=media.taken_out(one.step, found),
+            generation=one.generation and media.taken_out(one.generation, found),
+        )
+        for one in told
+    ]
+    attachments.keep(project, found.values())
+    return changed
+
+
+def with_attachments(project: Project, records: Sequence[Record]) -> list[Record]:
+    """The records with the attachments that they refer to, whichever span brought the files."""
+    folder = attachments.folder(project)
+    return [media.attached(r, folder) if isinstance(r, GenerationRecord | StepRecord) else r for r in records]
 
 
 # ------------------------------------------------------------------------------------------ what a trace has in common

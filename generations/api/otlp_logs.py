@@ -7,8 +7,10 @@ from typing import Any
 
 from django.db import transaction
 
-from generations import bundles, recording
+from generations import attachments, bundles, recording
 from generations.api import otlp_joining
+from generations.ingest import media
+from generations.ingest.media import Media
 from generations.ingest.otlp import couples, dialects, logs
 from generations.ingest.otlp.logs import Spoken
 from generations.ingest.otlp.shapes import LogEvent
@@ -16,7 +18,7 @@ from generations.models import Generation, Project, Step, StepPayload
 from generations.records import GenerationRecord, Json, Record, ScoreRecord, StepRecord, revised
 
 
-def write_logs(project: Project, events: Sequence[LogEvent]) -> list[str]:
+def write_logs(project: Project, events: Sequence[LogEvent], has_files: bool) -> list[str]:
     """Store what log events say of calls, and scores; returns the reasons of those refused.
 
     What is said of a span that is no call, or whose call another span tells of as well, is kept beside its step and
@@ -33,8 +35,19 @@ def write_logs(project: Project, events: Sequence[LogEvent]) -> list[str]:
         for one in spoken:
             records += _told(calls, one)
         scored, refused = _scored(project, scores, calls)
+        if has_files:
+            records = _without_files(project, records)
         receipts = recording.record(project, [*records, *scored])
     return refused + [r.reason or "refused" for r in receipts if r.state == "rejected"]
+
+
+def _without_files(project: Project, records: Sequence[Record]) -> list[Record]:
+    found: dict[str, Media] = {}
+    changed: list[Record] = [
+        media.taken_out(r, found) if isinstance(r, GenerationRecord | StepRecord) else r for r in records
+    ]
+    attachments.keep(project, found.values())
+    return otlp_joining.with_attachments(project, changed)
 
 
 class _Calls:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from generations import reading
+from generations.ingest import media
 from generations.records import Json
 from generations.web import markup
 from generations.web.markup import Budget, Shown, Variables
@@ -270,11 +271,15 @@ def _file(part: Mapping[str, Any], place: str) -> Block | None:
         if isinstance(held.get("url"), str):
             return Block("link", place + markup.pointer(key), label=kind or "file", address=held["url"][:2000])
         if isinstance(held.get("data"), str):
+            if (kept := media.reference(held["data"])) is not None:
+                return _binary(kept.mime, place + markup.pointer(key, "data"), kept.size)
             return _binary(mime_of(held), place + markup.pointer(key, "data"), len(held["data"]) * 3 // 4)
     return None
 
 
 def _inline(address: str, place: str) -> Block | None:
+    if (kept := media.reference(address)) is not None:
+        return _binary(kept.mime, place, kept.size)
     if not address.startswith("data:"):
         return None
     mime = address[5:].split(",", 1)[0].split(";", 1)[0].lower()

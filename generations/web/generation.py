@@ -10,13 +10,16 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from generations import bundles
 from generations.access import Grant
+from generations.attachments import path as address_of
 from generations.bundles import Bundle
+from generations.ingest import media
 from generations.models import Dataset, DatasetItem, Feedback, PromptVersion, ScoreSchema
 from generations.records import Json
 from generations.web import attachments, conversation, listing, markup
@@ -299,6 +302,8 @@ def block(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         raise Http404("There is nothing at this place in this generation.") from error
     how = request.GET.get("as", "")
     if how == "file":
+        if (kept := media.reference(value)) is not None:
+            return _kept_file(bundle, kept)
         return _file(said, place, value)
     text = value if isinstance(value, str) else markup.pretty(value)
     if how == "text":
@@ -316,6 +321,14 @@ def block(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "actions": actions(request, grant, id),
     }
     return show(request, grant, "generation/block.html", context, here="generations", part="generation/_more.html")
+
+
+def _kept_file(bundle: Bundle, kept: media.Reference) -> HttpResponse:
+    """The file that a message refers to: one of the generation's own attachments, whatever a message may say."""
+    row = next((row for row in bundle.attachments if row.sha256 == kept.sha256 and row.storage_key), None)
+    if row is None:
+        raise Http404("There is no such file in this generation.")
+    return redirect(address_of(row.storage_key or "", row.mime))
 
 
 def _file(said: Mapping[str, Json], place: str, value: Json) -> HttpResponse:

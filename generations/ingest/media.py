@@ -1,0 +1,178 @@
+"""Images, sounds and files that stand inside messages, taken out of them: a message then refers to its attachment."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qs, quote
+
+from generations.records import AttachmentRecord, GenerationRecord, Json, StepRecord, revised
+
+MARKS: Final = (b"base64", b"blob", b"audio", b"inline_data", b"inlineData", b"mediaType")
+"""What one of which a body has if there is a file inside it: looking through all messages would cost more."""
+MAX_BYTES: Final = 32 << 20
+MOST: Final = 100
+"""Files that are taken out of one record; further ones stay in it."""
+_FIELDS: Final = ("messages", "message_completion", "input", "output", "attributes")
+_MIMES: Final = ("media_type", "mime_type", "mimeType", "mediaType", "contentType")
+_HOLDERS: Final = ("data", "image", "content")
+_DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+=-]+)*);base64,")
+_REFERENCE: Final = re.compile(r"attachment:([0-9a-f]{64})\?type=([^&]*)&size=(\d{1,12})")
+_MIME: Final = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}")
+_BEGINNINGS: Final = (
+    (b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"RIFF", "audio/wav"),
+    (b"OggS", "audio/ogg"), (b"ID3", "audio/mpeg"), (b"\xff\xfb", "audio/mpeg"), (b"fLaC", "audio/flac"),
+    (b"%PDF", "application/pdf"),
+)  # fmt: skip
+
+R = TypeVar("R", bound=GenerationRecord | StepRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file that was inside a message, by the digest of its bytes."""
+
+    sha256: str
+    mime: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What stands in a message in the place of a file."""
+
+    sha256: str
+    mime: str
+    size: int
+
+    def __str__(self) -> str:
+        return f"attachment:{self.sha256}?type={quote(self.mime)}&size={self.size}"
+
+
+def reference(text: Json) -> Reference | None:
+    """The reference that a text is, or None."""
+    found = _REFERENCE.fullmatch(text) if isinstance(text, str) and text.startswith("attachment:") else None
+    if found is None:
+        return None
+    return Reference(found[1], parse_qs(f"type={found[2]}").get("type", [""])[0], int(found[3]))
+
+
+def taken_out(record: R, found: dict[str, Media]) -> R:
+    """The record with references in the place of its files, which are put into `found` by their digests.
+
+    Base64 that is none, and files larger than MAX_BYTES, stay as they are.
+    """
+    taker = _Taker(found)
+    changes: dict[str, Any] = {}
+    for name in _FIELDS:
+        value = getattr(record, name, None)
+        if isinstance(value, dict | list) and (changed := taker.within(value)) is not value:
+            changes[name] = changed
+    if isinstance(record, GenerationRecord) and record.alternatives:
+        others = tuple(
+            other if changed is other.content else replace(other, content=changed)
+            for other in record.alternatives
+            for changed in [taker.within(other.content)]
+        )
+        if others != record.alternatives:
+            changes["alternatives"] = others
+    return revised(record, **changes) if changes else record
+
+
+def attached(record: R, folder: str) -> R:
+    """The record with an attachment for each file that its messages refer to, kept in `folder` by its digest."""
+    values = [getattr(record, name, None) for name in _FIELDS]
+    if isinstance(record, GenerationRecord):
+        values += [other.content for other in record.alternatives or ()]
+    found = {one.sha256: one for value in values for one in _references(value)}
+    if not found:
+        return record
+    is_call = isinstance(record, GenerationRecord)
+    own = f"{'generation' if is_call else 'step'}\0{record.id}\0"
+    files = tuple(
+        AttachmentRecord(
+            id=hashlib.blake2b((own + one.sha256).encode("utf-8", "replace"), digest_size=16).hexdigest(),
+            name=f"{one.mime.partition('/')[0] or 'file'}-{one.sha256[:8]}",
+            mime=one.mime,
+            size=one.size,
+            sha256=one.sha256,
+            storage_key=folder + one.sha256,
+            generation_id=record.id if is_call else None,
+            step_id=None if is_call else record.id,
+        )
+        for one in found.values()
+    )
+    return revised(record, attachments=(*record.attachments, *files))
+
+
+class _Taker:
+    def __init__(self, found: dict[str, Media]) -> None:
+        self._found = found
+        self._left = MOST
+
+    def within(self, value: Json) -> Json:
+        """`value` without its files; the very same object when there are none."""
+        if isinstance(value, str):
+            return self._of_url(value) if value.startswith("data:") else value
+        if isinstance(value, list):
+            items = [self.within(item) for item in value]
+            return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
+        if isinstance(value, Mapping):
+            changed = {name: new for name, old in value.items() if (new := self.within(old)) is not old}
+            changed |= self._of_part({**value, **changed})
+            return {**value, **changed} if changed else value
+        return value
+
+    def _of_url(self, url: str) -> str:
+        found = _DATA_URL.match(url)
+        return self._kept(url[found.end() :], found[1] or "", url) if found else url
+
+    def _of_part(self, part: Mapping[str, Json]) -> dict[str, str]:
+        """The members of a part that hold base64 beside a type or format, or in a blob."""
+        said = next((part[name] for name in _MIMES if isinstance(part.get(name), str)), "")
+        form = part.get("format")
+        mime = said or (f"audio/{form}" if isinstance(form, str) else "")
+        if not mime and part.get("type") not in ("blob", "image") and "transcript" not in part:
+            return {}
+        for name in _HOLDERS:
+            data = part.get(name)
+            if name == "content" and part.get("type") != "blob":
+                continue
+            if isinstance(data, str) and len(data) >= 16 and not data.startswith(("attachment:", "http", "data:")):
+                kept = self._kept(data, mime, data)
+                return {name: kept} if kept is not data else {}
+        return {}
+
+    def _kept(self, data: str, mime: str, whole: str) -> str:
+        if self._left <= 0 or len(data) > MAX_BYTES * 4 // 3 + 4:
+            return whole
+        try:
+            content = base64.b64decode(data.translate(_PLAIN), validate=True)
+        except (binascii.Error, ValueError):
+            return whole
+        self._left -= 1
+        mime = mime.lower() if _MIME.fullmatch(mime) else ""
+        mime = mime or next((m for start, m in _BEGINNINGS if content.startswith(start)), "application/octet-stream")
+        sha256 = hashlib.sha256(content).hexdigest()
+        self._found[sha256] = Media(sha256, mime, content)
+        return str(Reference(sha256, mime, len(content)))
+
+
+_PLAIN: Final = str.maketrans({"-": "+", "_": "/", "\n": None, "\r": None, " ": None})
+
+
+def _references(value: Json) -> Iterator[Reference]:
+    if isinstance(value, str):
+        if (found := reference(value)) is not None:
+            yield found
+    elif isinstance(value, list):
+        for item in value:
+            yield from _references(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _references(item)

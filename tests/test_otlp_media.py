@@ -1,0 +1,179 @@
+"""Images, sounds and files inside the messages of spans: kept as attachments, once, and shown with their generation."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import json
+from typing import Any
+
+import pytest
+from django.core.files.storage import default_storage
+from django.test import Client
+
+from generations import attachments
+from generations.ingest import media
+from generations.models import Attachment, Generation, GenerationPayload, Membership, Project
+from generations.records import GenerationRecord
+from tests.doors.rest import Caller, caller
+from tests.doors.test_otlp import BARE, CHAT, post, span
+from tests.test_otlp_joining import event, log
+from tests.web import person
+
+pytestmark = pytest.mark.django_db
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+SOUND = b"RIFF\x24\x00\x00\x00WAVEfmt a sound of a few bytes"
+IMAGE = base64.b64encode(PIXEL).decode()
+URL = f"data:image/png;base64,{IMAGE}"
+DIGEST = hashlib.sha256(PIXEL).hexdigest()
+REFERENCE = f"attachment:{DIGEST}?type=image/png&size={len(PIXEL)}"
+
+
+@pytest.fixture(autouse=True)
+def storage(settings: Any, tmp_path: Any) -> None:
+    backend = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
+    settings.STORAGES = {**settings.STORAGES, "default": backend}
+
+
+@pytest.fixture
+def api() -> Caller:
+    return caller("ingest")
+
+
+def genai(*parts: Any) -> dict[str, Any]:
+    said = [{"role": "user", "parts": [{"type": "text", "content": "What is this?"}, *parts]}]
+    return {**CHAT, "gen_ai.input.messages": json.dumps(said)}
+
+
+def flattened(url: str) -> dict[str, Any]:
+    start = "llm.input_messages.0.message"
+    return {
+        "openinference.span.kind": "LLM",
+        "llm.model_name": "gpt-4o",
+        f"{start}.role": "user",
+        f"{start}.contents.0.message_content.type": "image",
+        f"{start}.contents.0.message_content.image.image.url": url,
+    }
+
+
+def kept(project: Project) -> list[tuple[str | None, str | None, int | None, bytes]]:
+    rows = Attachment.objects.in_project(project.pk).order_by("mime", "public_id")
+    return [(r.generation_id, r.mime, r.size, attachments.open_file(r.storage_key or "").read()) for r in rows]
+
+
+def payload(project: Project) -> GenerationPayload:
+    return GenerationPayload.objects.in_project(project.pk).get()
+
+
+DIALECTS = {
+    "a blob of the conventions": genai(
+        {"type": "blob", "modality": "image", "mime_type": "image/png", "content": IMAGE}
+    ),
+    "an address with data, as OpenAI has it": genai({"type": "image_url", "image_url": {"url": URL}}),
+    "a source, as Anthropic has it": genai(
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": IMAGE}}
+    ),
+    "inline data, as Gemini has it": genai({"inline_data": {"mime_type": "image/png", "data": IMAGE}}),
+    "a part of Vercel's": genai({"type": "file", "mediaType": "image/png", "data": IMAGE}),
+    "attributes of OpenInference": flattened(URL),
+}
+
+
+@pytest.mark.parametrize("attributes", DIALECTS.values(), ids=DIALECTS)
+def test_an_image_is_an_attachment_and_its_message_refers_to_it(api: Caller, attributes: dict[str, Any]) -> None:
+    for _ in range(2):
+        assert post(api, span(1, attributes=attributes)).json == {}
+
+    (call,) = Generation.objects.in_project(api.project.pk)
+    assert kept(api.project) == [(call.public_id, "image/png", len(PIXEL), PIXEL)]
+    said = json.dumps(payload(api.project).messages)
+    assert REFERENCE in said
+    assert IMAGE not in said
+
+
+def test_sounds_and_files_are_kept_as_what_they_are(api: Caller) -> None:
+    sound = {"type": "blob", "modality": "audio", "mime_type": "audio/wav", "content": base64.b64encode(SOUND).decode()}
+    file = {"type": "file", "file": {"file_data": f"data:application/pdf;base64,{IMAGE}", "filename": "a.pdf"}}
+    post(api, span(1, attributes=genai(sound, file)))
+
+    assert [row[1:3] for row in kept(api.project)] == [("application/pdf", len(PIXEL)), ("audio/wav", len(SOUND))]
+
+
+def test_the_same_image_of_many_calls_is_one_file(api: Caller) -> None:
+    post(api, *(span(n, attributes=flattened(URL)) for n in range(1, 6)))
+
+    assert Attachment.objects.in_project(api.project.pk).count() == 5
+    assert default_storage.listdir(attachments.folder(api.project))[1] == [DIGEST]
+    rows = list(Attachment.objects.in_project(api.project.pk))
+    attachments.delete(rows[0])
+    assert default_storage.exists(rows[0].storage_key or "")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(2))))
+def test_an_image_of_a_span_whose_call_another_tells_is_that_calls(api: Caller, order: tuple[int, ...]) -> None:
+    without = {k: v for k, v in CHAT.items() if k != "gen_ai.input.messages"}
+    wrapper = {k: v for k, v in genai({"type": "image_url", "image_url": {"url": URL}}).items() if "output" not in k}
+    both = [span(1, attributes=wrapper), span(2, parent=1, attributes=without)]
+    for n in order:
+        post(api, both[n])
+
+    (call,) = Generation.objects.in_project(api.project.pk)
+    assert call.span_id == f"{2:016x}"
+    assert [row[:2] for row in kept(api.project)] == [(call.public_id, "image/png")]
+    assert REFERENCE in json.dumps(payload(api.project).messages)
+
+
+def test_an_image_in_a_log_event_is_kept_likewise(api: Caller) -> None:
+    post(api, span(1, attributes=BARE))
+    log(api, event("gen_ai.user.message", {"content": {"type": "image_url", "image_url": {"url": URL}}}))
+
+    (call,) = Generation.objects.in_project(api.project.pk)
+    # The event itself stays beside its step, and refers to the file as well.
+    assert sorted(map(str, kept(api.project))) == sorted(
+        str((id, "image/png", len(PIXEL), PIXEL)) for id in (None, call.public_id)
+    )
+
+
+@pytest.mark.parametrize("said", ["data:image/png;base64,%%%", "data:image/png,abc", "attachment:no", "data:"])
+def test_what_is_no_file_stays_as_it_was_said(api: Caller, said: str) -> None:
+    assert post(api, span(1, attributes=genai({"type": "image_url", "image_url": {"url": said}}))).json == {}
+
+    assert kept(api.project) == []
+    assert said in json.dumps(payload(api.project).messages)
+
+
+def test_files_beyond_their_bounds_stay_in_the_message() -> None:
+    found: dict[str, media.Media] = {}
+    many = [{"url": f"data:text/plain;base64,{base64.b64encode(b'%05d' % n).decode()}"} for n in range(150)]
+    record = media.taken_out(GenerationRecord(id="a", input=many), found)
+
+    assert len(found) == media.MOST
+    assert record.input[media.MOST :] == many[media.MOST :]
+    large = "data:image/png;base64," + "A" * (media.MAX_BYTES * 4 // 3 + 8)
+    assert media.taken_out(GenerationRecord(id="a", input=[large]), {}).input == [large]
+
+
+def test_the_generations_page_shows_the_image_and_nothing_that_is_not_its_own(api: Caller) -> None:
+    post(api, span(1, attributes=genai({"type": "image_url", "image_url": {"url": URL}})), span(2, attributes=CHAT))
+    first, second = Generation.objects.in_project(api.project.pk).order_by("public_id")
+    user = person()
+    Membership.objects.create(project=api.project, user=user)
+    client = Client()
+    client.force_login(user)
+    address = f"/projects/{api.project.slug}/generations/{first.public_id}/"
+
+    page = client.get(address).content.decode()
+    assert "block/?at=%2Fmessages%2F0%2Fcontent%2F1%2Fimage_url%2Furl&amp;as=file" in page
+    answer: Any = client.get(address + "block/?at=/messages/0/content/1/image_url/url&as=file", follow=True)
+    assert b"".join(answer.streaming_content) == PIXEL
+    assert answer.headers["Content-Type"] == "image/png"
+
+    GenerationPayload.objects.in_project(api.project.pk).filter(uid=second.uid).update(
+        messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": REFERENCE}}]}]
+    )
+    other = address.replace(first.public_id, second.public_id)
+    assert client.get(other + "block/?at=/messages/0/content/0/image_url/url&as=file").status_code == 404
