@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from generations import cleaning, pricing, records
 from generations.models import Project
-from generations.recording import derive, marking, store, writing
+from generations.recording import derive, looking, merging, storing, writing
+from generations.recording.tables import TABLES, Keys
 from generations.records import revised
 
 _TAGGED: Final = ("generation", "step", "thread")
@@ -29,8 +30,8 @@ def retag(
     added = cleaning.clean(records.ThreadRecord(id="-", tags=tuple(add)), now=timezone.now()).tags or ()
     removed = [tag for tag in remove if tag not in added]
     with transaction.atomic(), connection.cursor() as cursor:
-        writing._lock(cursor, project.pk)
-        writing._write_tags(cursor, project.pk, added)
+        looking.lock(cursor, project.pk)
+        storing.write(cursor, Keys(project.pk), {}, added, timezone.now())
         touched = ", updated_at = %(now)s" if kind != "thread" else ""
         cursor.execute(
             f"UPDATE {kind} SET tags = wanted.tags{touched} FROM ("  # noqa: S608
@@ -57,21 +58,21 @@ def reprice(project: Project, ids: Sequence[str], *, now: dt.datetime | None = N
     Costs that the caller gave stay.
     """
     moment = now or timezone.now()
-    overrides = writing.overrides(project.pk)
+    keys = Keys(project.pk)
+    # Saying that the cost is cleared brings all that a price is kept in.
+    wanted = {id: records.GenerationRecord(id=id, cleared=frozenset({"cost"})) for id in ids}
     with transaction.atomic(), connection.cursor() as cursor:
-        writing._lock(cursor, project.pk)
-        wanted = {id: records.GenerationRecord(id=id) for id in ids}
-        there = store.known(cursor, store.GENERATIONS, project.pk, wanted)
-        priced = {id: row for id, row in there.items() if row.record.cost_source != pricing.GIVEN}
-        store.load_payloads(cursor, store.GENERATIONS, project.pk, priced.values())
+        found = looking.look(cursor, keys, {"generation": wanted})
         rows = []
-        for id in sorted(priced):
-            old = priced[id]
-            found = pricing.price(old.record, overrides)
-            record = revised(old.record, **{**dict.fromkeys(derive.COSTS), **derive.costs(found)})
+        for _, old in sorted(found.rows["generation"].items()):
+            if old.record.cost_source == pricing.GIVEN:
+                continue
+            price = pricing.price(old.record, found.prices)
+            record = revised(old.record, **{**dict.fromkeys(derive.COSTS), **derive.costs(price)})
             if record != old.record:
-                rows.append(store.Merged(record, old, {**old.extra, "updated_at": moment}))
-        store.write(cursor, store.GENERATIONS, project.pk, rows, moment)
+                extra = {**old.extra, "updated_at": moment}
+                rows.append(merging.Merged(record, old, extra, writes_alternatives=False))
+        storing.write(cursor, keys, {"generation": rows}, (), moment)
         return len(rows)
 
 
@@ -88,10 +89,10 @@ def delete(project: Project, kind: str, ids: Sequence[str]) -> int:
     A generation takes its payload, alternatives, scores, feedback and attachments along, a step also the generations
     made in it, a thread its steps and generations. A participant's own records stay.
     """
-    if kind not in store.TABLES:
-        raise records.InvalidRecord("kind", kind, " or ".join(store.TABLES))
+    if kind not in TABLES:
+        raise records.InvalidRecord("kind", kind, " or ".join(TABLES))
     with transaction.atomic(), connection.cursor() as cursor:
-        writing._lock(cursor, project.pk)
+        looking.lock(cursor, project.pk)
         return _delete(cursor, project.pk, kind, list(ids))
 
 
@@ -116,7 +117,7 @@ def _delete(cursor: Any, project: int, kind: str, ids: list[str]) -> int:
     if kind == "feedback":
         cursor.execute("SELECT generation_id FROM feedback WHERE project_id = %s AND uid = ANY(%s)", [project, uids])
         orphaned = [row[0] for row in cursor.fetchall()]
-    payload = store.TABLES[kind].payload
+    payload = TABLES[kind].payload
     if payload is not None:
         cursor.execute(
             f"DELETE FROM {payload} WHERE project_id = %s AND uid = ANY(%s)",  # noqa: S608
@@ -124,15 +125,14 @@ def _delete(cursor: Any, project: int, kind: str, ids: list[str]) -> int:
         )
     starts = ", started_at" if kind == "generation" else ""
     cursor.execute(
-        f"DELETE FROM {store.TABLES[kind].facts} WHERE project_id = %s AND uid = ANY(%s) RETURNING uid{starts}",  # noqa: S608
+        f"DELETE FROM {TABLES[kind].facts} WHERE project_id = %s AND uid = ANY(%s) RETURNING uid{starts}",  # noqa: S608
         [project, uids],
     )
     gone = cursor.fetchall()
     if kind == "generation":
-        marking.mark(cursor, project, (started_at for _, started_at in gone))
-        # An extract may be on its way in of text that was read before this transaction.
-        marking.mark_text(cursor, project, [uid for uid, _ in gone], (start for _, start in gone), timezone.now())
-    writing._mark_latest(cursor, project, orphaned)
+        # Of the text too: an extract may be on its way in of what was read before this transaction.
+        storing.mark(cursor, project, dict(gone), timezone.now())
+    writing.mark_latest(cursor, project, orphaned)
     return len(gone)
 
 

@@ -7,34 +7,26 @@ recomputation that does not see this transaction yet.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
-from typing import Any
+import uuid
+from collections.abc import Collection, Iterable
+from typing import Any, Final
 
 from generations import records
 
-
-def mark(cursor: Any, project: int, starts: Iterable[dt.datetime | None]) -> None:
-    """Mark the hours, UTC, of these starts in the cursor's transaction: one statement, one row an hour."""
-    hours = sorted({hour_of(start) for start in starts if start is not None})
-    if hours:
-        cursor.execute(
-            "INSERT INTO rollup_dirty (project_id, uid, bucket)"
-            " SELECT %s, uid, bucket FROM unnest(%s::uuid[], %s::timestamptz[]) AS marked(uid, bucket)",
-            [project, [records.new_id() for _ in hours], hours],
-        )
+HOURS: Final = ("project_id", "uid", "bucket")
+TEXTS: Final = ("project_id", "uid", "uids", "first_start", "last_start", "created_at")
 
 
-def mark_text(
-    cursor: Any, project: int, uids: Sequence[Any], starts: Iterable[dt.datetime | None], now: dt.datetime
-) -> None:
-    """Mark the text of these generations, which stand between these starts: one statement, one row."""
-    moments = [start for start in starts if start is not None]
-    if uids:
-        cursor.execute(
-            "INSERT INTO search_mark (project_id, uid, uids, first_start, last_start, created_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
-            [project, records.new_id(), list(uids), min(moments), max(moments), now],
-        )
+def hours(project: int, starts: Iterable[dt.datetime]) -> list[tuple[Any, ...]]:
+    """The marks of the hours, UTC, of these starts: one row an hour, by HOURS."""
+    return [(project, records.new_id(), hour) for hour in sorted({hour_of(start) for start in starts})]
+
+
+def texts(
+    project: int, uids: Collection[uuid.UUID], starts: Collection[dt.datetime], now: dt.datetime
+) -> list[tuple[Any, ...]]:
+    """The mark of the text of these generations, which stand between these starts: at most one row, by TEXTS."""
+    return [(project, records.new_id(), list(uids), min(starts), max(starts), now)] if uids else []
 
 
 def hour_of(moment: dt.datetime) -> dt.datetime:

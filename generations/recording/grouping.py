@@ -1,0 +1,155 @@
+"""Group commit: small writes that come at the same time share a transaction, and are answered after its commit.
+
+There is no thread of our own. The first caller writes at once; whoever comes while it does waits in the line of the
+project, and when it is done the first of them writes for all. So nobody waits when there is nothing to wait for, and
+under load a transaction carries as many callers as arrived during the one before.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+from django.db import connection
+
+from generations import records
+from generations.records import Record
+
+MOST_WAITING: Final = 256
+"""Callers in the line of one project."""
+MOST_RECORDS: Final = 500
+"""Records in one transaction, unless a single caller brings more."""
+PATIENCE: Final = 2.0
+"""Seconds until a caller whom nobody has taken along yet gives up."""
+
+T = TypeVar("T")
+
+
+class Busy(Exception):
+    """More is coming in than can be written: nothing of this was stored, and it may be sent again in a moment."""
+
+    retry_after = 1
+    """Seconds."""
+
+    def __init__(self) -> None:
+        super().__init__(f"Too much is coming in at once. Nothing was stored: send it again in {self.retry_after} s.")
+
+
+class _Caller(Generic[T]):
+    """One who wants records written, and what became of them."""
+
+    __slots__ = ("error", "ids", "is_taken", "items", "leads", "outcomes", "woken")
+
+    def __init__(self, items: Sequence[Record]) -> None:
+        self.items = items
+        self.ids = frozenset(_ids(items))
+        self.woken = threading.Event()
+        self.leads = False
+        self.is_taken = False
+        self.outcomes: Sequence[T] = ()
+        self.error: BaseException | None = None
+
+
+_guard: Final = threading.Lock()
+_lines: Final[dict[tuple[str, int], deque[_Caller[Any]]]] = {}
+"""Who waits, by database and project. A line is there for as long as somebody writes for the project."""
+
+
+def together(project: int, items: Sequence[Record], write: Callable[[Sequence[Record]], Sequence[T]]) -> Sequence[T]:
+    """What `write` returns for these records, called with them and maybe with others' of the same project.
+
+    Two callers with one id never share a transaction: each gets the answer that it would have got alone, in the order
+    in which they came. Raises Busy, and what `write` raises: then for all whom it was called for.
+    """
+    place = (str(connection.settings_dict["NAME"]), project)
+    caller: _Caller[T] = _Caller(items)
+    with _guard:
+        line = _lines.get(place)
+        if line is None:
+            line = _lines[place] = deque()
+            caller.leads = True
+        elif len(line) >= MOST_WAITING:
+            raise Busy
+        line.append(caller)
+    if not caller.leads:
+        _wait(caller, line)
+    if caller.leads:
+        _lead(caller, line, place, write)
+    if caller.error is not None:
+        raise caller.error
+    return caller.outcomes
+
+
+def _wait(caller: _Caller[T], line: deque[_Caller[T]]) -> None:
+    if not caller.woken.wait(PATIENCE):
+        with _guard:
+            if not caller.leads and not caller.is_taken:
+                line.remove(caller)
+                raise Busy
+        caller.woken.wait()
+
+
+def _lead(
+    caller: _Caller[T],
+    line: deque[_Caller[T]],
+    place: tuple[str, int],
+    write: Callable[[Sequence[Record]], Sequence[T]],
+) -> None:
+    """Write for oneself and for those who wait, then pass the lead on."""
+    with _guard:
+        group = _taken(line)
+    try:
+        outcomes = iter(write([item for one in group for item in one.items]))
+        for one in group:
+            one.outcomes = [next(outcomes) for _ in one.items]
+    except BaseException as error:
+        for one in group:
+            if one is not caller:
+                one.error = _again(error)
+        raise
+    finally:
+        with _guard:
+            if line:
+                line[0].leads = True
+                line[0].woken.set()
+            else:
+                del _lines[place]
+        for one in group:
+            one.woken.set()
+
+
+def _taken(line: deque[_Caller[T]]) -> list[_Caller[T]]:
+    """Those from the line who can share a transaction, its first one with them; the others stay in their order."""
+    group: list[_Caller[T]] = []
+    ids: set[tuple[str, str]] = set()
+    number = 0
+    for one in tuple(line):
+        fits = number + len(one.items) <= MOST_RECORDS and ids.isdisjoint(one.ids)
+        # Also the ids of those who stay: nobody may overtake them.
+        ids |= one.ids
+        if fits or not group:
+            group.append(one)
+            number += len(one.items)
+            one.is_taken = True
+            line.remove(one)
+    return group
+
+
+def _ids(items: Sequence[Record]) -> Iterator[tuple[str, str]]:
+    for item in items:
+        children = (*getattr(item, "scores", ()), *getattr(item, "attachments", ()), getattr(item, "feedback", None))
+        for one in (item, *children):
+            if one is not None:
+                yield records.KINDS[type(one)], one.id
+
+
+def _again(error: BaseException) -> BaseException:
+    """The same error for another thread, for a traceback belongs to one."""
+    try:
+        twin = type(error)(*error.args)
+    except TypeError:  # one that is made of something else than its arguments
+        return error
+    twin.__cause__ = error.__cause__
+    return twin

@@ -1,0 +1,244 @@
+"""Writes merged rows: a few in one statement, many by COPY, a table each. Used by `recording` alone.
+
+What changed is deleted by its key and written anew, under the project's lock. An UPDATE would touch every index of a
+row as well, and could not move it to the partition of a truer start.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Final
+
+import orjson
+from django.db import connection
+
+from generations import partitions, records
+from generations.recording import marking
+from generations.recording.merging import Merged
+from generations.recording.tables import (
+    ALTERNATIVE,
+    ARRAYS,
+    GENERATIONS,
+    JSON,
+    TABLES,
+    Keys,
+    Table,
+    plain,
+    quoted,
+    stored,
+)
+
+TOGETHER: Final = 20
+"""Up to so many rows of a table go into the one statement, which is faster for few rows; COPY is for many."""
+_WEIGHT: Final = 1 << 20
+"""Bytes of a row from which it is copied by itself: the one statement is parsed as a whole."""
+
+Row = Sequence[Any]
+
+
+@dataclass(slots=True)
+class _Load:
+    """Rows for one table, JSON as text, in the order of the columns; those in their way are deleted before."""
+
+    table: str
+    columns: tuple[str, ...]
+    number: int
+    rows: Callable[[], Iterator[Row]]
+    gone: tuple[str, list[Any]] | None = None
+    """Condition and parameters of what is deleted."""
+    is_new_to_others: bool = True
+    """Whether nobody else may write the same row at the same time."""
+
+
+def write(cursor: Any, keys: Keys, rows: Mapping[str, Sequence[Merged]], tags: Iterable[str], now: dt.datetime) -> None:
+    """Write what changed: facts always, payloads and alternatives where they did, new tags, marks of the hours."""
+    changed = {kind: [row for row in some if row.is_changed] for kind, some in rows.items()}
+    starts = [row.record.started_at for kind in ("step", "generation") for row in changed.get(kind, ())]
+    if starts:
+        partitions.ensure({partitions.month_of(start) for start in starts})
+    loads = [_tags(keys.project, tags, now)]
+    for kind, some in changed.items():
+        if some:
+            loads += _of_kind(TABLES[kind], keys, some, now)
+    together, copied = [], []
+    for load in loads:
+        if load.number > TOGETHER and load.is_new_to_others:
+            copied.append(load)
+        elif load.number or load.gone:
+            together.append(load)
+    _write_together(cursor, keys.project, together, copied)
+    for load in copied:
+        _copy(cursor, load.table, load.columns, load.rows())
+
+
+def _of_kind(table: Table, keys: Keys, rows: Sequence[Merged], now: dt.datetime) -> list[_Load]:
+    project, kind = keys.project, table.kind
+    full = [row for row in rows if row.writes_payload]
+    columns = ("project_id", "uid", *table.columns)
+    loads = [
+        _Load(table.facts, columns, len(rows), lambda: _facts(table, keys, rows), _gone(table, table.facts, keys, rows))
+    ]
+    if table.payload is not None:
+        loads.append(
+            _Load(
+                table.payload,
+                ("project_id", "uid", *table.payload_names),
+                len(full),
+                lambda: _payloads(table, keys, full),
+                _gone(table, table.payload, keys, full),
+            )
+        )
+    if table is GENERATIONS:
+        with_others = [row for row in rows if row.writes_alternatives]
+        known = [keys[kind, row.record.id] for row in with_others if row.known is not None]
+        loads.append(
+            _Load(
+                "alternative",
+                ("project_id", "uid", "started_at", "generation_uid", *ALTERNATIVE),
+                sum(len(row.record.alternatives or ()) for row in with_others),
+                lambda: _alternatives(keys, with_others),
+                ("generation_uid = ANY(%s::uuid[])", [list(known)]) if known else None,
+            )
+        )
+        loads += _marks(project, _starts(rows), [keys[kind, row.record.id] for row in full], _starts(full), now)
+    return loads
+
+
+def mark(cursor: Any, project: int, gone: Mapping[uuid.UUID, dt.datetime], now: dt.datetime) -> None:
+    """Mark the hours and the texts of deleted generations, given by key with their starts."""
+    starts = list(gone.values())
+    _write_together(cursor, project, _marks(project, starts, list(gone), starts, now), [])
+
+
+def _marks(
+    project: int, starts: Sequence[Any], uids: Sequence[uuid.UUID], text_starts: Sequence[Any], now: dt.datetime
+) -> list[_Load]:
+    hours, texts = marking.hours(project, starts), marking.texts(project, uids, text_starts, now)
+    return [
+        _Load("rollup_dirty", marking.HOURS, len(hours), lambda: iter(hours)),
+        _Load("search_mark", marking.TEXTS, len(texts), lambda: iter(texts)),
+    ]
+
+
+def _starts(rows: Iterable[Merged]) -> list[dt.datetime]:
+    """When these rows start, and did."""
+    return [
+        start
+        for row in rows
+        for start in (row.record.started_at, None if row.known is None else row.known.record.started_at)
+        if start is not None
+    ]
+
+
+def _gone(table: Table, name: str, keys: Keys, rows: Iterable[Merged]) -> tuple[str, list[Any]] | None:
+    replaced = [row for row in rows if row.known is not None]
+    if not replaced:
+        return None
+    uids = [keys[table.kind, row.record.id] for row in replaced]
+    if not table.is_partitioned:
+        return "uid = ANY(%s)", [uids]
+    starts = [row.known.record.started_at for row in replaced if row.known is not None]
+    return "uid = ANY(%s) AND started_at BETWEEN %s AND %s", [uids, min(starts), max(starts)]
+
+
+# --------------------------------------------------------------------------------------------------------------- rows
+def _facts(table: Table, keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
+    fields = ("id", *records.stored_fields(table.record))
+    read, extra = attrgetter(*fields), table.extra
+    special = [(n, name) for n, name in enumerate(fields) if name in JSON or name in ARRAYS]
+    project, kind = keys.project, table.kind
+    for row in rows:
+        values = list(read(row.record))
+        for n, name in special:
+            values[n] = stored(name, values[n])
+        yield project, keys[kind, values[0]], *values, *(row.extra[name] for name in extra)
+
+
+def _payloads(table: Table, keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
+    read = attrgetter("id", *table.payload_names)
+    special = [(n, name) for n, name in enumerate(("id", *table.payload_names)) if name in JSON]
+    project, kind = keys.project, table.kind
+    for row in rows:
+        values = list(read(row.record))
+        for n, name in special:
+            if values[n] is not None:
+                values[n] = stored(name, values[n])
+        values[0] = keys[kind, values[0]]
+        yield project, *values
+
+
+def _alternatives(keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
+    for row in rows:
+        id = row.record.id
+        for one in row.record.alternatives or ():
+            uid = records.uid(keys.project, "alternative", f"{id}\0{one.index}")
+            values = (stored(name, getattr(one, name)) for name in ALTERNATIVE)
+            yield keys.project, uid, row.record.started_at, keys["generation", id], *values
+
+
+def _tags(project: int, names: Iterable[str], now: dt.datetime) -> _Load:
+    rows = [(project, name, "", "", now) for name in sorted(names)]
+    columns = ("project_id", "name", "colour", "description", "created_at")
+    return _Load("tag", columns, len(rows), lambda: iter(rows), is_new_to_others=False)
+
+
+# ------------------------------------------------------------------------------------------------------------ writing
+def _write_together(cursor: Any, project: int, loads: Sequence[_Load], copied: list[_Load]) -> None:
+    """All deletions and all small loads in one statement; rows too heavy for it join the others that are copied."""
+    parts: list[str] = []
+    params: list[Any] = []
+    for load in (*loads, *copied):
+        if load.gone is not None:
+            condition, given = load.gone
+            parts.append(
+                f"{load.table}_gone AS (DELETE FROM {load.table} WHERE project_id = {project} AND {condition}"  # noqa: S608
+                " RETURNING 1)"
+            )
+            params += given
+    for load in loads:
+        if not load.number:
+            continue
+        text = _as_json(load)
+        if text is None:
+            copied.append(load)
+            continue
+        columns = quoted(load.columns)
+        # Reading what was deleted puts the deletion first, for the new row may have the key of the old one.
+        after = f" WHERE (SELECT count(*) FROM {load.table}_gone) >= 0" if load.gone else ""  # noqa: S608
+        unless = "" if load.is_new_to_others else " ON CONFLICT DO NOTHING"
+        parts.append(
+            f"{load.table}_new AS (INSERT INTO {load.table} ({columns}) SELECT {columns}"  # noqa: S608
+            f" FROM json_populate_recordset(NULL::{load.table}, %s){after}{unless})"
+        )
+        params.append(text)
+    if parts:
+        cursor.execute(f"WITH {', '.join(parts)} SELECT", params)
+
+
+def _as_json(load: _Load) -> str | None:
+    """The rows as a JSON array of objects, or None if they weigh too much."""
+    is_json = [name in JSON for name in load.columns]
+    rows, weight = [], 0
+    for row in load.rows():
+        weight += sum(len(value) for value in row if isinstance(value, str))
+        if weight > _WEIGHT and load.is_new_to_others:
+            return None
+        rows.append(
+            {
+                name: orjson.Fragment(value) if is_text and value is not None else value
+                for name, value, is_text in zip(load.columns, row, is_json, strict=True)
+                if value is not None
+            }
+        )
+    return orjson.dumps(rows, default=plain).decode()
+
+
+def _copy(cursor: Any, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    # Django wraps the errors of its own calls only, and COPY is psycopg's.
+    with connection.wrap_database_errors, cursor.copy(f'COPY "{table}" ({quoted(columns)}) FROM STDIN') as sink:
+        for row in rows:
+            sink.write_row(row)

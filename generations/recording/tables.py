@@ -1,0 +1,161 @@
+"""Where records of each type are kept: tables, columns, and the forms of values in them. Used by `recording` alone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+
+from generations import records
+from generations.records import (
+    AttachmentRecord,
+    FeedbackRecord,
+    GenerationRecord,
+    ParticipantRecord,
+    ScoreRecord,
+    StepRecord,
+    ThreadRecord,
+)
+
+JSON: Final = frozenset(
+    {
+        *("metadata", "parameters", "request_attributes", "response_attributes", "input", "output", "messages"),
+        *("message_completion", "variables", "tools", "logprobs", "attributes", "events", "cost_arithmetic", "content"),
+    }
+)
+ARRAYS: Final = frozenset({"tags", "categories"})
+TIMES: Final = frozenset(
+    {"started_at", "ended_at", "created_at", "updated_at", "seen_at", "last_activity_at", "valid_from", "valid_to"}
+)
+AMOUNTS: Final = frozenset(
+    {"cost", "input_cost", "output_cost", "input_price", "cached_input_price", "cache_write_price", "output_price"}
+)
+_DEFAULTS: Final[Mapping[str, Any]] = {"metadata": {}, "parameters": {}, "tags": (), "categories": ()}
+"""What stands in a column that cannot be null when a record does not say."""
+_COLUMN_OF: Final = {("participant", "seen_at"): "last_seen_at"}
+"""Where a column is not called like the field."""
+_EVENT: Final = ("input_preview", "output_preview", "start_assumed", "created_at", "updated_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Where records of one type are kept."""
+
+    record: type[Any]
+    facts: str
+    payload: str | None = None
+    extra: tuple[str, ...] = ("created_at",)
+    """Columns beside the record's own fields, filled by `derive`."""
+    kind: str = field(init=False)
+    names: tuple[str, ...] = field(init=False)
+    """Names of what stands in a row of facts behind project and key, in the order that is written and read."""
+    columns: tuple[str, ...] = field(init=False)
+    """The columns of those names."""
+    payload_names: tuple[str, ...] = field(init=False)
+    """The same for the payload."""
+
+    def __post_init__(self) -> None:
+        kind = records.KINDS[self.record]
+        names = (*records.stored_fields(self.record), *self.extra)
+        told = {
+            "kind": kind,
+            "names": ("public_id", *names),
+            "columns": ("public_id", *(_COLUMN_OF.get((kind, name), name) for name in names)),
+            "payload_names": ("started_at", *records.payload_fields(self.record)) if self.payload else (),
+        }
+        for name, value in told.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def is_partitioned(self) -> bool:
+        """Whether its rows lie in partitions by month, and so are found sooner with their start."""
+        return self.payload is not None
+
+
+PARTICIPANTS: Final = Table(ParticipantRecord, "participant")
+THREADS: Final = Table(ThreadRecord, "thread")
+STEPS: Final = Table(StepRecord, "step", "step_payload", extra=_EVENT)
+GENERATIONS: Final = Table(GenerationRecord, "generation", "generation_payload", extra=_EVENT)
+SCORES: Final = Table(ScoreRecord, "score", extra=("updated_at",))
+FEEDBACK: Final = Table(FeedbackRecord, "feedback", extra=("is_latest",))
+ATTACHMENTS: Final = Table(AttachmentRecord, "attachment", extra=())
+TABLES: Final[Mapping[str, Table]] = {
+    table.kind: table for table in (PARTICIPANTS, THREADS, STEPS, GENERATIONS, SCORES, FEEDBACK, ATTACHMENTS)
+}
+"""By kind, in the order in which they are written."""
+ALTERNATIVE: Final = ("index", "kind", "content", "tokens", "score", "finish_reason", "logprobs")
+"""The columns of an alternative that are fields of its record."""
+
+
+class Keys(dict[tuple[str, str], uuid.UUID]):
+    """The keys of a project's rows by (kind, id), each reckoned once in a transaction."""
+
+    def __init__(self, project: int) -> None:
+        super().__init__()
+        self.project = project
+
+    def __missing__(self, named: tuple[str, str]) -> uuid.UUID:
+        key = self[named] = records.uid(self.project, *named)
+        return key
+
+
+def quoted(names: Any) -> str:
+    """Names of columns as SQL."""
+    return ", ".join(f'"{name}"' for name in names)
+
+
+# ------------------------------------------------------------------------------------------------------------- values
+def stored(name: str, value: Any) -> Any:
+    """A field's value as its column takes it: JSON as text."""
+    if value is None:
+        if name not in _DEFAULTS:
+            return None
+        value = _DEFAULTS[name]
+    if name in JSON:
+        return dumped(value)
+    if name in ARRAYS:
+        return list(value)
+    return value
+
+
+def loaded(name: str, value: Any) -> Any:
+    """A column's value, as it came in JSON, as the field's."""
+    if value is None:
+        return None
+    if name in TIMES:
+        return dt.datetime.fromisoformat(value)
+    if name in ARRAYS:
+        return tuple(value)
+    if name in AMOUNTS:
+        return Decimal(value)
+    return value
+
+
+_LONG: Final = re.compile(r"\d{19}")
+
+
+def parsed(text: str) -> Any:
+    """JSON that the database wrote. Numbers that orjson would round stay whole."""
+    return json.loads(text) if _LONG.search(text) else orjson.loads(text)
+
+
+def dumped(value: Any) -> str:
+    """`value` as JSON text."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # an integer beyond 64 bits, or nesting deeper than orjson goes
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=plain)
+
+
+def plain(value: Any) -> str:
+    """A value that JSON has no form for, as text."""
+    if isinstance(value, Decimal | uuid.UUID | dt.datetime):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
