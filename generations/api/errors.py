@@ -39,7 +39,8 @@ CODES: Final[Mapping[int, str]] = {
     415: "The body's type or encoding is none that is read here.",
     416: "The file has no such range of bytes.",
     422: "The document is well-formed and says something that cannot be stored; the error names the field.",
-    503: "The database does not answer, or not in time. `Retry-After` says when to try again.",
+    503: "The database does not answer, or not in time, or more comes in than it can take. `Retry-After` says when to try "
+    "again.",
 }
 """What each refusal means, as the OpenAPI page says it."""
 
@@ -143,6 +144,7 @@ REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
     NoSuchProject: _of_sentence(404, "not_found"),
     NoSuchDataset: _of_sentence(404, "not_found"),
     recording.UnknownId: _of_sentence(404, "not_found"),
+    recording.Busy: _of_sentence(503, "busy", Retry_After=str(recording.Busy.retry_after)),
     Http404: lambda _: Refused(404, "not_found", "There is nothing at this address."),
     NotReady: _of_file,
     TooSlow: _of_sentence(503, "too_slow", Retry_After=RETRY_AFTER),

@@ -15,7 +15,7 @@ from generations.access import NoSuchProject, NotAllowed, NotAuthenticated
 from generations.datasets import BadDataset, NoSuchDataset
 from generations.graphql.connections import BadArgument
 from generations.ingest import rest
-from generations.recording import Receipt, UnknownId
+from generations.recording import Busy, Receipt, UnknownId
 from generations.records import InvalidRecord
 
 MAX_MESSAGE: Final = 1_000
@@ -36,6 +36,7 @@ class Code(StrEnum):
     NOT_FOUND = "NOT_FOUND"
     CONFLICT = "CONFLICT"
     TOO_SLOW = "TOO_SLOW"
+    BUSY = "BUSY"
     INTERNAL = "INTERNAL"
 
 
@@ -45,6 +46,7 @@ STATUS: Final = {
     Code.NOT_FOUND: 404,
     Code.CONFLICT: 409,
     Code.TOO_SLOW: 503,
+    Code.BUSY: 503,
     Code.INTERNAL: 500,
 }
 """The HTTP status of an answer that holds nothing but the error; 400 where none is named."""
@@ -138,6 +140,7 @@ _CODES: Final[dict[type[Exception], Code]] = {
     paging.BadCursor: Code.BAD_CURSOR,
     metrics.BadQuery: Code.BAD_INPUT,
     metrics.TooSlow: Code.TOO_SLOW,
+    Busy: Code.BUSY,
     filters.BadFilter: Code.BAD_FILTER,
     BadArgument: Code.BAD_INPUT,
     BadDataset: Code.BAD_INPUT,

@@ -34,6 +34,7 @@ _EXPECTED: Final = (
     InvalidRecord,
     access.NotAllowed,
     recording.UnknownId,
+    recording.Busy,
     datasets.BadDataset,
     datasets.NoSuchDataset,
     experiments.NoSuchExperiment,
@@ -70,6 +71,10 @@ def _door(view: View) -> View:
             return _errors(413, f"The request is larger than {settings.INGEST_MAX_BYTES} bytes.")
         except _Refused as error:
             return _errors(error.status, str(error))
+        except recording.Busy as error:
+            busy = _errors(503, str(error))
+            busy.headers["Retry-After"] = str(error.retry_after)
+            return busy
 
     return gated
 

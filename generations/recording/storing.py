@@ -32,7 +32,7 @@ from generations.recording.tables import (
     stored,
 )
 
-TOGETHER: Final = 20
+TOGETHER: Final = 50
 """Up to so many rows of a table go into the one statement, which is faster for few rows; COPY is for many."""
 _WEIGHT: Final = 1 << 20
 """Bytes of a row from which it is copied by itself: the one statement is parsed as a whole."""

@@ -1,4 +1,5 @@
-"""What every answer of the site says to the browser: what it may run, load and show, and in which theme."""
+"""What every answer of the site says to the browser: what it may run, load and show, in which theme, and when to try
+again."""
 
 from __future__ import annotations
 
@@ -6,8 +7,10 @@ import secrets
 from collections.abc import Callable
 from typing import Final
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
+
+from generations import recording
 
 POLICY: Final = "Content-Security-Policy"
 THEME_COOKIE: Final = "theme"
@@ -71,3 +74,21 @@ class ContentSecurityPolicy:
             patch_vary_headers(response, ["HX-Request", "Cookie"])
             response.headers.setdefault("Cache-Control", "private, no-cache")
         return response
+
+
+class TryAgain:
+    """Answers 503 with `Retry-After` where a page or the admin could not write because too many do."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """The answer to Busy, which the other doors give in their own form; None for anything else."""
+        if not isinstance(exception, recording.Busy):
+            return None
+        return HttpResponse(
+            str(exception), status=503, content_type="text/plain", headers={"Retry-After": str(exception.retry_after)}
+        )

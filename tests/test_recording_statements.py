@@ -1,0 +1,174 @@
+"""How many statements a write takes, and what stands in them."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from generations import access, bundles, recording
+from generations.models import PriceOverride, Project
+from generations.records import Alternative, FeedbackRecord, GenerationRecord, Record, StepRecord
+from tests.doors.rest import caller
+from tests.recorded import NOW, states
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project() -> Project:
+    return access.create_project("Recording")
+
+
+def statements(sent: CaptureQueriesContext) -> list[str]:
+    """What was sent, but for where transactions begin and end: the first words of each statement."""
+    parts = [part for query in sent for part in query["sql"].split("; ")]
+    return [" ".join(part.split()[:2]) for part in parts if part.split()[0] not in ("BEGIN", "COMMIT")]
+
+
+LOCK, LOOK, WRITE = "SELECT pg_advisory_xact_lock(1195724338,", "SELECT '", "WITH "
+
+
+def call(**said: Any) -> GenerationRecord:
+    return GenerationRecord(
+        id="g1", step_id="s1", thread_id="t", user_id="u", tags=("x",), model_id="gpt-4", prompt_tokens=3, **said
+    )
+
+
+AGAIN: dict[str, list[Record]] = {
+    "a bare step": [StepRecord(id="s1", started_at=NOW, input="x")],
+    "a step in a known thread": [StepRecord(id="s1", started_at=NOW, thread_id="t", user_id="u", tags=("x",))],
+    "a step with a generation": [
+        StepRecord(id="s1", started_at=NOW, thread_id="t", user_id="u", tags=("x",)),
+        call(started_at=NOW, messages=[{"role": "user", "content": "Hi"}]),
+    ],
+    "a step with a generation in new surroundings": [
+        StepRecord(id="s1", started_at=NOW, thread_id="new", user_id="new", tags=("new",)),
+        call(started_at=NOW, alternatives=(Alternative(index=0, content="x"), Alternative(index=1, content="y"))),
+    ],
+    "the end of a known step and its generation": [
+        StepRecord(id="s0", ended_at=NOW + dt.timedelta(seconds=3), output={"a": 1}),
+        GenerationRecord(id="g0", ended_at=NOW, completion="Hello", completion_tokens=5, cost=Decimal(1)),
+    ],
+    "a change of a call with alternatives": [
+        GenerationRecord(id="g0", release="2", alternatives=(Alternative(index=0, content="new"),))
+    ],
+}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("said", AGAIN)
+def test_a_write_costs_three_statements(project: Project, said: str) -> None:
+    recording.record(
+        project,
+        [
+            StepRecord(id="s0", started_at=NOW, thread_id="t", user_id="u", tags=("x",), input="x"),
+            GenerationRecord(
+                id="g0",
+                step_id="s0",
+                started_at=NOW,
+                prompt="x",
+                model_id="gpt-4",
+                prompt_tokens=1,
+                alternatives=(Alternative(index=0, content="a"), Alternative(index=1, content="b")),
+            ),
+        ],
+    )
+    PriceOverride.objects.create(project=project, match="own-*", currency="EUR", input_price=Decimal(2))
+
+    with CaptureQueriesContext(connection) as sent:
+        receipts = recording.record(project, AGAIN[said])
+
+    assert {receipt.state for receipt in receipts} <= {"stored", "merged"}
+    assert len(statements(sent)) == 3
+    for statement, expected in zip(statements(sent), (LOCK, LOOK, WRITE), strict=True):
+        assert statement.startswith(expected)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_saying_the_same_again_costs_two_statements(project: Project) -> None:
+    said = [call(started_at=NOW, prompt="x"), StepRecord(id="s", started_at=NOW, input=[1])]
+    recording.record(project, said)
+
+    with CaptureQueriesContext(connection) as sent:
+        receipts = recording.record(project, said)
+
+    assert states(receipts) == ["unchanged", "unchanged"]
+    assert len(statements(sent)) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_amending_costs_three_statements(project: Project) -> None:
+    recording.record(project, [call(started_at=NOW, prompt="x")])
+
+    with CaptureQueriesContext(connection) as sent:
+        recording.amend(project, GenerationRecord(id="g1", release="2"))
+
+    assert len(statements(sent)) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_truer_start_costs_one_statement_more(project: Project) -> None:
+    recording.record(project, [call(completion="x")])
+
+    with CaptureQueriesContext(connection) as sent:
+        recording.record(project, [GenerationRecord(id="g1", started_at=timezone.now() - dt.timedelta(seconds=5))])
+
+    # What moves is read in full, and that it moves is known only from what was read.
+    assert len(statements(sent)) == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_create_over_rest_costs_three_statements_and_the_key() -> None:
+    api = caller()
+    document = {"id": "g1", "model": {"id": "gpt-4"}, "timestamp": NOW.isoformat()}
+    api.post("/api/generations", {**document, "id": "warm"})
+
+    with CaptureQueriesContext(connection) as sent:
+        answer = api.post("/api/generations", document)
+
+    assert answer.status == 201
+    key, lock, look, write, *read = statements(sent)
+    assert key == 'SELECT "api_key"."id",'
+    assert lock.startswith(LOCK)
+    assert look.startswith(LOOK)
+    assert write.startswith(WRITE)
+    assert {statement[:7] for statement in read} == {"SELECT "}
+
+
+def test_a_batch_costs_as_many_statements_as_one_record(project: Project) -> None:
+    def calls(prefix: str, count: int) -> list[GenerationRecord]:
+        return [
+            GenerationRecord(
+                id=f"{prefix}{n}", started_at=NOW, thread_id=f"{prefix}t{n}", user_id=f"{prefix}u{n}", tags=("x",)
+            )
+            for n in range(count)
+        ]
+
+    recording.record(project, calls("warm", 1))
+    with CaptureQueriesContext(connection) as single:
+        recording.record(project, calls("one", 1))
+    with CaptureQueriesContext(connection) as batch:
+        recording.record(project, calls("many", 50))
+
+    assert len(batch) == len(single)
+
+
+def test_every_statement_names_its_project(project: Project) -> None:
+    with CaptureQueriesContext(connection) as sent:
+        recording.record(
+            project, [GenerationRecord(id="g", thread_id="t", user_id="u", feedback=FeedbackRecord(rating=1))]
+        )
+        recording.record(project, [GenerationRecord(id="g", completion="x")])
+        bundles.generation(project, "g")
+        recording.retag(project, "generation", ["g"], add=["z"])
+        recording.delete(project, "generation", ["g"])
+
+    tables = ("generation", "generation_payload", "thread", "participant", "feedback", "score", "alternative")
+    for query in sent:
+        sql = query["sql"]
+        if any(f'"{table}"' in sql or f" {table} " in sql for table in tables) and "savepoint" not in sql.lower():
+            assert "project_id" in sql, sql
