@@ -39,8 +39,7 @@ CODES: Final[Mapping[int, str]] = {
     415: "The body's type or encoding is none that is read here.",
     416: "The file has no such range of bytes.",
     422: "The document is well-formed and says something that cannot be stored; the error names the field.",
-    503: "The database does not answer, or not in time, or more comes in than it can take. `Retry-After` says when to try "
-    "again.",
+    503: "No answer in time, or more comes in than can be stored. `Retry-After` says when to try again.",
 }
 """What each refusal means, as the OpenAPI page says it."""
 
