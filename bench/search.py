@@ -80,7 +80,7 @@ def _fill(project: Any, texts: Texts, number: int) -> None:
 
     from bench.filling import settle
     from generations import folding, partitions, records
-    from generations.recording.store import dumped
+    from generations.recording.tables import dumped
 
     began = time.perf_counter()
     step = dt.timedelta(days=DAYS) / number

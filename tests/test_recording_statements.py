@@ -131,12 +131,11 @@ def test_one_create_over_rest_costs_three_statements_and_the_key() -> None:
         answer = api.post("/api/generations", document)
 
     assert answer.status == 201
-    key, lock, look, write, *read = statements(sent)
+    key, lock, look, write, *_reading_the_answer = statements(sent)
     assert key == 'SELECT "api_key"."id",'
     assert lock.startswith(LOCK)
     assert look.startswith(LOOK)
     assert write.startswith(WRITE)
-    assert {statement[:7] for statement in read} == {"SELECT "}
 
 
 def test_a_batch_costs_as_many_statements_as_one_record(project: Project) -> None:

@@ -245,8 +245,7 @@ def test_a_failure_of_the_database_reaches_everybody_it_concerns(project: Projec
         except OperationalError as error:
             failed.append(error)
 
-    def cut() -> None:
-        until(lambda: waiting(project) == 7)
+    def is_cut() -> bool:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
@@ -254,6 +253,11 @@ def test_a_failure_of_the_database_reaches_everybody_it_concerns(project: Projec
                 " WHERE datname = current_database())",
                 [project.pk],
             )
+            return bool(cursor.fetchall())
+
+    def cut() -> None:
+        until(lambda: waiting(project) == 7)
+        until(is_cut)
         connections.close_all()
 
     with held(project) as free:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from django.db import connection
 
-from generations import records
 from generations.records import Record
 
 MOST_WAITING: Final = 256
@@ -40,11 +39,10 @@ class Busy(Exception):
 class _Caller(Generic[T]):
     """One who wants records written, and what became of them."""
 
-    __slots__ = ("error", "ids", "is_taken", "items", "leads", "outcomes", "woken")
+    __slots__ = ("error", "is_taken", "items", "leads", "outcomes", "woken")
 
     def __init__(self, items: Sequence[Record]) -> None:
         self.items = items
-        self.ids = frozenset(_ids(items))
         self.woken = threading.Event()
         self.leads = False
         self.is_taken = False
@@ -60,8 +58,8 @@ _lines: Final[dict[tuple[str, int], deque[_Caller[Any]]]] = {}
 def together(project: int, items: Sequence[Record], write: Callable[[Sequence[Record]], Sequence[T]]) -> Sequence[T]:
     """What `write` returns for these records, called with them and maybe with others' of the same project.
 
-    Two callers with one id never share a transaction: each gets the answer that it would have got alone, in the order
-    in which they came. Raises Busy, and what `write` raises: then for all whom it was called for.
+    They are written in the order in which the callers came. Raises Busy, and what `write` raises: then for all whom it
+    was called for.
     """
     place = (str(connection.settings_dict["NAME"]), project)
     caller: _Caller[T] = _Caller(items)
@@ -121,28 +119,15 @@ def _lead(
 
 
 def _taken(line: deque[_Caller[T]]) -> list[_Caller[T]]:
-    """Those from the line who can share a transaction, its first one with them; the others stay in their order."""
+    """As many from the head of the line as one transaction takes."""
     group: list[_Caller[T]] = []
-    ids: set[tuple[str, str]] = set()
     number = 0
-    for one in tuple(line):
-        fits = number + len(one.items) <= MOST_RECORDS and ids.isdisjoint(one.ids)
-        # Also the ids of those who stay: nobody may overtake them.
-        ids |= one.ids
-        if fits or not group:
-            group.append(one)
-            number += len(one.items)
-            one.is_taken = True
-            line.remove(one)
+    while line and (not group or number + len(line[0].items) <= MOST_RECORDS):
+        one = line.popleft()
+        one.is_taken = True
+        group.append(one)
+        number += len(one.items)
     return group
-
-
-def _ids(items: Sequence[Record]) -> Iterator[tuple[str, str]]:
-    for item in items:
-        children = (*getattr(item, "scores", ()), *getattr(item, "attachments", ()), getattr(item, "feedback", None))
-        for one in (item, *children):
-            if one is not None:
-                yield records.KINDS[type(one)], one.id
 
 
 def _again(error: BaseException) -> BaseException:

@@ -189,7 +189,14 @@ def _write(project: int, items: Sequence[Record], now: dt.datetime, *, must_exis
         for kind, some in rows.items()
         for row in some
     }
-    return [_state_of(item, states) for item in items]
+    outcomes: list[State] = []
+    for item in items:
+        outcomes.append(_state_of(item, states))
+        named = records.KINDS[type(item)], str(item.id)
+        if states[named] == "stored":
+            # Whoever says more of the same id found it there.
+            states[named] = "merged"
+    return outcomes
 
 
 def _state_of(item: Record, states: dict[tuple[str, str], State]) -> State:
