@@ -90,7 +90,7 @@ def test_a_write_costs_three_statements(project: Project, said: str) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_saying_the_same_again_costs_two_statements(project: Project) -> None:
-    said = [call(started_at=NOW, prompt="x"), StepRecord(id="s", started_at=NOW, input=[1])]
+    said: list[Record] = [call(started_at=NOW, prompt="x"), StepRecord(id="s", started_at=NOW, input=[1])]
     recording.record(project, said)
 
     with CaptureQueriesContext(connection) as sent:

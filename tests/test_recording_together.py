@@ -97,6 +97,15 @@ def until(is_so: Callable[[], bool]) -> None:
     raise AssertionError("It did not come to that within 30 s.")
 
 
+def release(held: threading.Event, when: Callable[[], bool]) -> None:
+    """Let go of what is held as soon as it is so."""
+    try:
+        until(when)
+    finally:
+        held.set()
+        connections.close_all()
+
+
 def test_what_was_acknowledged_is_stored_with_poison_among_it(project: Project) -> None:
     # Within its bound, but too long for an entry of the index on scores: only the database refuses it.
     noise = "".join(chr(0x10000 + (n * 7919) % 60000) for n in range(1000))
@@ -131,7 +140,7 @@ def test_those_who_wait_share_a_transaction(project: Project) -> None:
         receipts.extend(record(project, GenerationRecord(id=f"g{n}", thread_id="t", user_id="u")))
 
     with held(project) as free:
-        releasing = threading.Thread(target=lambda: (until(lambda: waiting(project) == 31), free.set()))
+        releasing = threading.Thread(target=release, args=(free, lambda: waiting(project) == 31))
         releasing.start()
         at_once(32, work)
         releasing.join()
@@ -228,7 +237,7 @@ def test_a_line_has_an_end(project: Project, monkeypatch: pytest.MonkeyPatch) ->
             busy.append(error)
 
     with held(project) as free:
-        releasing = threading.Thread(target=lambda: (until(lambda: len(busy) == 4), free.set()))
+        releasing = threading.Thread(target=release, args=(free, lambda: len(busy) == 4))
         releasing.start()
         at_once(8, work)
         releasing.join()
@@ -246,6 +255,8 @@ def test_a_failure_of_the_database_reaches_everybody_it_concerns(project: Projec
             failed.append(error)
 
     def is_cut() -> bool:
+        if waiting(project) < 7:
+            return False
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
@@ -255,13 +266,8 @@ def test_a_failure_of_the_database_reaches_everybody_it_concerns(project: Projec
             )
             return bool(cursor.fetchall())
 
-    def cut() -> None:
-        until(lambda: waiting(project) == 7)
-        until(is_cut)
-        connections.close_all()
-
     with held(project) as free:
-        cutting = threading.Thread(target=lambda: (cut(), free.set()))
+        cutting = threading.Thread(target=release, args=(free, is_cut))
         cutting.start()
         at_once(8, work)
         cutting.join()
