@@ -12,49 +12,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from generations import access, attachments
+from generations import access, attachments, recording
+from generations.ingest import literal
 from generations.models import Generation, IngestReject, Participant, Step, Thread, User
 from generations.models.accounts import Membership, Role
-from tests.doors.rest import Answer, Caller, caller
-
-GRAPHQL = "/api/graphql"
-ARGUMENTS = {
-    "id": "String!", "threadId": "String", "rootRunId": "String", "type": "StepType", "startTime": "DateTime",
-    "endTime": "DateTime", "error": "String", "input": "Json", "output": "Json", "metadata": "Json",
-    "parentId": "String", "name": "String", "tags": "[String!]", "generation": "GenerationPayloadInput",
-    "scores": "[ScorePayloadInput!]", "attachments": "[AttachmentPayloadInput!]",
-}  # fmt: skip
-
-
-def batch(*steps: dict[str, Any]) -> dict[str, Any]:
-    """One document with an aliased mutation for each step, as the clients build it."""
-    declared: list[str] = []
-    fields: list[str] = []
-    variables: dict[str, Any] = {}
-    for n, step in enumerate(steps):
-        declared += [f"${name}_{n}: {kind}" for name, kind in ARGUMENTS.items()]
-        given = ", ".join(f"{name}: ${name}_{n}" for name in ARGUMENTS)
-        fields.append(f"step{n}: ingestStep({given}) {{ ok message }}")
-        variables |= {f"{name}_{n}": value for name, value in step.items()}
-    return {"query": f"mutation AddStep({', '.join(declared)}) {{ {' '.join(fields)} }}", "variables": variables}
-
-
-def client(project: Any = None) -> Caller:
-    """A caller with a key; the header is the one that these clients send."""
-    made = caller(project=project)
-    made.client = Client(headers={"x-api-key": made.token or ""})
-    return made
-
-
-def send(who: Caller, document: Any) -> Answer:
-    return who.post(GRAPHQL, document)
-
-
-def ask(who: Caller, query: str, **variables: Any) -> Any:
-    answer = send(who, {"query": query, "variables": variables}).json
-    assert "errors" not in answer, answer
-    return answer["data"]
-
+from tests.doors.literal import GRAPHQL, ask, batch, client, send
+from tests.doors.rest import Caller
 
 BAD: list[tuple[str, dict[str, Any]]] = [
     ("impossible date", {"startTime": "2026-02-31T00:00:00Z"}),
@@ -190,6 +153,28 @@ def test_looking_up_a_user_takes_two_queries_and_a_key_used_lately_no_write() ->
         ask(who, query, identifier="ann")
 
     assert len(queries) == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("number", [1, 50])
+def test_a_batch_of_steps_costs_the_writers_queries_and_one_for_the_key(number: int) -> None:
+    who = client()
+    send(who, batch(step("warm")))  # the intake of the last seconds is written with the first request
+
+    with CaptureQueriesContext(connection) as through_the_door:
+        answer = send(who, batch(*(step(f"door-{n}") for n in range(number)))).json
+    written = [record for n in range(number) for record in literal.step(step(f"alone-{n}"), "prod")]
+    with CaptureQueriesContext(connection) as of_the_writer:
+        recording.record(who.project, written)
+
+    assert [result["ok"] for result in answer["data"].values()] == [True] * number
+    assert len(through_the_door) == len(of_the_writer) + 1
+
+
+def step(id: str) -> dict[str, Any]:
+    """A step with a generation, in a thread that is known from the second one on."""
+    generation = {"type": "CHAT", "model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+    return {"id": id, "threadId": "t", "type": "llm", "startTime": "2026-01-02T00:00:00Z", "generation": generation}
 
 
 @pytest.mark.django_db

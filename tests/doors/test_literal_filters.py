@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.doors.literal import ask, batch, client, send
 from tests.doors.rest import Caller
-from tests.doors.test_literal import ask, batch, client, send
 
 TEXT = {"eq": "b", "neq": "ac", "ilike": "b", "nilike": "ac"}
 LIST = {"in": "b", "nin": "ac"}
