@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from literalai import ChatGeneration, LiteralClient
+from literalai import ChatGeneration, LiteralClient  # type: ignore[import-not-found]
 
 threads = json.loads(Path(sys.argv[1]).read_text())
 client = LiteralClient(batch_size=int(sys.argv[2]))

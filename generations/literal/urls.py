@@ -11,4 +11,5 @@ urlpatterns = [
     re_path(r"^(?:/*)api/upload/file/?$", views.sign_upload),
     re_path(r"^(?:/*)api/upload/(?P<token>[\w.:=\-]+)$", views.upload, name="upload"),
     path("projects/<int:project>/logs/threads/<str:id>", links.thread),
+    path("projects/<int:project>/playground", links.playground),
 ]

@@ -82,20 +82,27 @@ def threads(request: HttpRequest, grant: Grant) -> HttpResponse:
 @page()
 @require_safe
 def thread(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
-    """A thread: its calls in order, and its steps. Paged from either end: `?order=-timestamp` begins at the last."""
+    """A thread: its calls in order, and its steps. Paged from either end: `?order=-timestamp` begins at the last.
+
+    `?currentStepId=` begins at the turn of that step, and marks it.
+    """
     pk = grant.project.pk
     row = Thread.objects.by_ids(pk, "thread", [id]).first() if "\0" not in id else None
     if row is None:
         raise Http404("There is no such thread in this project.")
     order = "-timestamp" if request.GET.get("order") == "-timestamp" else "timestamp"
     inside = filters.Leaf("threadId", (), "eq", id)
+    after = request.GET.get("after")
+    step, turn = _current(pk, row, request.GET.get("currentStepId", ""))
+    if turn is not None and not {"after", "before", "order"} & set(request.GET):
+        after = _until(pk, inside, turn)
     try:
         found = paging.page(
             "generations",
             pk,
             inside,
             order=order,
-            after=request.GET.get("after"),
+            after=after,
             before=request.GET.get("before"),
             limit=TURNS,
         )
@@ -106,6 +113,8 @@ def thread(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     context: dict[str, Any] = {
         "thread": row,
         "turns": _turns(made),
+        "current": turn,
+        "current_step": step,
         "order": order,
         "older": found.previous,
         "newer": found.next,
@@ -116,6 +125,25 @@ def thread(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "back": lists.back(request, grant, "threads"),
     }
     return show(request, grant, "threads/thread.html", context, here="threads")
+
+
+def _current(project_pk: int, thread: Thread, step_id: str) -> tuple[Step | None, Generation | None]:
+    """The step of this id in the thread, and the turn that shows it: its own call, else the first that followed."""
+    if not step_id or "\0" in step_id:
+        return None, None
+    step = Step.objects.by_ids(project_pk, "step", [step_id]).filter(thread_id=thread.public_id).first()
+    if step is None:
+        return None, None
+    calls = Generation.objects.in_project(project_pk).filter(thread_id=thread.public_id).order_by("started_at", "uid")
+    own = calls.filter(step_id=step_id).first()
+    return step, own or calls.filter(started_at__gte=step.started_at).first() or calls.last()
+
+
+def _until(project_pk: int, inside: filters.Condition, turn: Generation) -> str | None:
+    """The cursor after which the page begins with `turn`; None where it is the first of its thread."""
+    whole = paging.page("generations", project_pk, inside, order="timestamp", limit=1)
+    before = paging.page("generations", project_pk, inside, order="timestamp", before=whole.cursor(turn), limit=1)
+    return whole.cursor(before.rows[0]) if before.rows else None
 
 
 def _turns(made: Sequence[Bundle]) -> list[Turn]:
