@@ -13,7 +13,7 @@ from django.db import connection
 from generations import access
 from generations.models import Score, Thread
 from tests import triage, web
-from tests.doors.test_literal import ask, client
+from tests.doors.literal import ask, client
 from tests.exports import export, folder, lines
 
 __all__ = ["folder"]
