@@ -22,6 +22,7 @@ from generations.admin.lists import KeysetAdmin
 from generations.models import ApiKey, AuditEntry, Membership, Project, PromptVersion, SavedView, User
 from generations.models.accounts import Role
 from generations.models.events import Event
+from generations.models.numbers import DERIVED
 
 if TYPE_CHECKING:
     ProjectModelForm = forms.ModelForm[Project]
@@ -150,6 +151,8 @@ class ProjectAdmin(Audited):
                 str(obj.pk),
                 {"name": name, "slug": slug, "through": "admin"},
             )
+            for derived in DERIVED:
+                _rows(derived, obj).delete()
             obj.delete()
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
@@ -161,7 +164,8 @@ def _reasons_to_keep(project: Project) -> list[str]:
     """Why a project cannot be deleted, a sentence for each table that has rows of it; a query for each table."""
     reasons = []
     for model in apps.get_app_config("generations").get_models():
-        if (issubclass(model, Event) or model is PromptVersion) and _rows(model, project).exists():
+        is_recorded = issubclass(model, Event) and model not in DERIVED
+        if (is_recorded or model is PromptVersion) and _rows(model, project).exists():
             reasons.append(f"{project}: it has {model._meta.verbose_name_plural}; delete what was recorded first")
     if ApiKey.objects.filter(project=project, revoked_at=None).exists():
         reasons.append(f"{project}: it has keys that work, by which something may come in; revoke them first")

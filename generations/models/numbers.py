@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -101,3 +101,7 @@ class SearchMark(Event):
 
     class Meta:
         db_table = "search_mark"
+
+
+DERIVED: Final = (RollupHour, RollupDay, RollupDirty, GenerationSearch, SearchMark)
+"""What is made from the rows that were recorded, and goes with them."""
