@@ -60,6 +60,7 @@ def test_the_parameters_of_a_url_say_a_condition(query: str, document: dict[str,
     [
         ("modle.id=x", "modle.id", "did you mean model.id?"),
         ("model.id__gte=x", "model.id", "gte is for a field of kind number or time or json, did you mean eq?"),
+        ("model.id__gtee=x", "model.id", "did you mean eq?"),
         ("usage.cost__contains=1", "usage.cost", "did you mean eq?"),
         ("model.id__icontains=gpt", "model.id", "did you mean contains?"),
         ("feedback.rating__gtt=4", "feedback.rating", "did you mean gt?"),

@@ -7,7 +7,7 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from generations import filters, metrics
+from generations import filters, metrics, paging
 from generations.access import Scope
 from generations.api import lists, receive
 from generations.api.answers import answer
@@ -162,7 +162,7 @@ def _limit(value: Json) -> int:
         return value
     if value is None:
         return 50
-    raise BadFilter("limit", value, "a whole number")
+    raise BadFilter("limit", value, f"a whole number from 1 to {paging.MAX_LIMIT}")
 
 
 def _flag(name: str, value: Json) -> bool:

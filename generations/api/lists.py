@@ -153,7 +153,7 @@ def whole(name: str, text: str | None, default: int) -> int:
     if not text:
         return default
     if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise BadFilter(name, text, "a whole number")
+        raise BadFilter(name, text, f"a whole number from 1{f' to {paging.MAX_LIMIT}' if name == 'limit' else ''}")
     return int(text)
 
 

@@ -222,11 +222,16 @@ def operator(field: Field, name: str) -> str:
     if field.kind is Kind.TAGS and op == "eq":
         op = "contains"
     if op not in field.operators:
-        hint = nearest(name, field.operators) if op not in OF_ANY else ""
-        raise BadFilter(
-            field.path, name, f"one of the operators {', '.join(field.operators)}{hint or _instead(field, op)}"
-        )
+        expected = f"one of the operators {', '.join(field.operators)}"
+        raise BadFilter(field.path, name, expected + _hint(field, op))
     return op
+
+
+def _hint(field: Field, op: str) -> str:
+    hint = "" if op in OF_ANY else nearest(op, field.operators)
+    if not hint and op.lower() not in INSTEAD:
+        op = next(iter(difflib.get_close_matches(op.lower(), INSTEAD, n=1, cutoff=0.6)), op)
+    return hint or _instead(field, op)
 
 
 def _instead(field: Field, op: str) -> str:
