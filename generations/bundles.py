@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from generations import records
+from generations.ingest.values import iso
 from generations.models import (
     Alternative,
     Attachment,
@@ -18,6 +19,7 @@ from generations.models import (
     Score,
     Step,
     StepPayload,
+    Thread,
 )
 
 T = TypeVar("T")
@@ -200,3 +202,17 @@ def feedback_record(row: Feedback) -> records.FeedbackRecord:
 
 def _attachment(row: Attachment) -> records.AttachmentRecord:
     return records.AttachmentRecord(id=row.public_id, **_values(row, records.stored_fields(records.AttachmentRecord)))
+
+
+def thread_document(row: Thread) -> dict[str, records.Json]:
+    """A thread as JSON, at every door. What is not known has no name in it."""
+    known = {"name": row.name, "userId": row.user_id, "environment": row.environment}
+    return {
+        "id": row.public_id,
+        **{name: value for name, value in known.items() if value is not None},
+        "tags": row.tags,
+        "metadata": row.metadata,
+        "timestamp": iso(row.started_at),
+        "lastActivityAt": iso(row.last_activity_at),
+        "createdAt": iso(row.created_at),
+    }

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from django.http import HttpResponse
 from django.test import Client
 
@@ -77,6 +78,12 @@ class Door:
         assert answer.errors == [], answer.errors
         assert answer.status == 200
         return answer.data
+
+
+@pytest.fixture
+def door() -> Door:
+    """A project of this test's own, asked over GraphQL."""
+    return Door.of("GraphQL")
 
 
 def answer_of(response: Any) -> Answer:

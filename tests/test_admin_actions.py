@@ -18,25 +18,10 @@ from generations.models import (
     Tag,
     User,
 )
-from tests import triage
-from tests.triage import act, ids_in, listed, person, store, tags
+from tests.triage import act, client, ids_in, listed, person, project, store, superuser, tags
 
+__all__ = ["client", "project", "superuser"]
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def superuser() -> User:
-    return triage.root()
-
-
-@pytest.fixture
-def client(superuser: User) -> Client:
-    return triage.signed_in(superuser)
-
-
-@pytest.fixture
-def project() -> Project:
-    return access.create_project("Shop")
 
 
 def test_a_selection_is_tagged_and_the_tag_removed(client: Client, project: Project, superuser: User) -> None:

@@ -11,28 +11,12 @@ from django.urls import reverse
 from generations import access, recording
 from generations.models import (
     Project,
-    User,
 )
 from generations.records import GenerationRecord
-from tests import triage
-from tests.triage import EVENTS, ids_in, links, listed, store
+from tests.triage import EVENTS, client, ids_in, links, listed, project, store, superuser
 
+__all__ = ["client", "project", "superuser"]
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def superuser() -> User:
-    return triage.root()
-
-
-@pytest.fixture
-def client(superuser: User) -> Client:
-    return triage.signed_in(superuser)
-
-
-@pytest.fixture
-def project() -> Project:
-    return access.create_project("Shop")
 
 
 @pytest.mark.parametrize("model", EVENTS)

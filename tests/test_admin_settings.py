@@ -26,25 +26,10 @@ from generations.models import (
     Tag,
     User,
 )
-from tests import triage
-from tests.triage import EVENTS, links, listed, store
+from tests.triage import EVENTS, client, links, listed, project, store, superuser
 
+__all__ = ["client", "project", "superuser"]
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def superuser() -> User:
-    return triage.root()
-
-
-@pytest.fixture
-def client(superuser: User) -> Client:
-    return triage.signed_in(superuser)
-
-
-@pytest.fixture
-def project() -> Project:
-    return access.create_project("Shop")
 
 
 PLAIN: dict[str, Callable[[Project, int], Any]] = {

@@ -18,14 +18,10 @@ from generations.records import (
     StepRecord,
     ThreadRecord,
 )
-from tests.asking import NOON, Door, minutes, store
+from tests.asking import NOON, Door, door, minutes, store
 
+__all__ = ["door"]
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def door() -> Door:
-    return Door.of("GraphQL")
 
 
 FULL = """

@@ -18,16 +18,12 @@ from generations.graphql import view
 from generations.models import ApiKey, Membership, Tag, User
 from generations.models.accounts import Role
 from generations.records import GenerationRecord
-from tests.asking import Answer, Door, answer_of, store
+from tests.asking import Answer, Door, answer_of, door, store
 
+__all__ = ["door"]
 pytestmark = pytest.mark.django_db
 
 ME = "{ me { name isKey scopes projects { slug } } project { slug } }"
-
-
-@pytest.fixture
-def door() -> Door:
-    return Door.of("Door")
 
 
 def post(

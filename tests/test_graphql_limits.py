@@ -8,14 +8,10 @@ import pytest
 
 from generations.access import Scope
 from generations.graphql import limits
-from tests.asking import Door
+from tests.asking import Door, door
 
+__all__ = ["door"]
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def door() -> Door:
-    return Door.of("Door")
 
 
 def nested(levels: int) -> str:

@@ -12,14 +12,10 @@ from generations.records import (
     StepRecord,
     ThreadRecord,
 )
-from tests.asking import Door, minutes, some, store
+from tests.asking import Door, door, minutes, some, store
 
+__all__ = ["door"]
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def door() -> Door:
-    return Door.of("GraphQL")
 
 
 def ids(door: Door, where: str, kind: str = "generations") -> list[str]:

@@ -10,14 +10,10 @@ import pytest
 from generations.access import Scope
 from generations.models import AuditEntry, Feedback, Generation, Score
 from generations.records import GenerationRecord, ParticipantRecord, ScoreRecord, StepRecord, ThreadRecord
-from tests.asking import NOON, Door, store
+from tests.asking import NOON, Door, door, store
 
+__all__ = ["door"]
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def door() -> Door:
-    return Door.of("Mutations")
 
 
 # ---------------------------------------------------------------------------------------------------------- generations

@@ -12,14 +12,10 @@ from generations import datasets, tasks
 from generations.access import Scope
 from generations.models import ApiKey, AuditEntry, Dataset, DatasetItem, Generation, Job, Tag
 from generations.records import GenerationRecord, StepRecord, ThreadRecord
-from tests.asking import Door, store
+from tests.asking import Door, door, store
 
+__all__ = ["door"]
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def door() -> Door:
-    return Door.of("Mutations")
 
 
 @pytest.fixture

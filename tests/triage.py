@@ -4,11 +4,12 @@ import datetime as dt
 import re
 from typing import Any
 
+import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
-from generations import recording
+from generations import access, recording
 from generations.models import (
     Generation,
     Project,
@@ -30,6 +31,24 @@ def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client
+
+
+@pytest.fixture
+def superuser() -> User:
+    """The one who may do everything."""
+    return root()
+
+
+@pytest.fixture
+def client(superuser: User) -> Client:
+    """Their browser."""
+    return signed_in(superuser)
+
+
+@pytest.fixture
+def project() -> Project:
+    """A project without rows."""
+    return access.create_project("Shop")
 
 
 def store(project: Project, count: int, **fields: Any) -> None:

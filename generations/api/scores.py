@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from generations import access, bundles, recording, records
+from generations import bundles, recording, records
 from generations.access import Scope
 from generations.api import lists, receive
 from generations.api.auth import grant_of
@@ -78,11 +77,8 @@ def put_score(request: HttpRequest, id: str) -> HttpResponse:
 )
 def delete_score(request: HttpRequest, id: str) -> HttpResponse:
     """There is no way back."""
-    grant = grant_of(request)
-    with transaction.atomic():
-        if not recording.delete(grant.project, "score", [id]):
-            raise not_found("score", id)
-        access.audit(grant, "score.delete", "score", id)
+    if not recording.erase(grant_of(request), "score", id):
+        raise not_found("score", id)
     return HttpResponse(status=204)
 
 

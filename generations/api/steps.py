@@ -95,7 +95,7 @@ def get_step(request: HttpRequest, id: str) -> HttpResponse:
 )
 def find_threads(request: HttpRequest) -> HttpResponse:
     """Those where something happened last come first."""
-    return lists.answered(request, grant_of(request), "threads", lists.each(thread_document))
+    return lists.answered(request, grant_of(request), "threads", lists.each(bundles.thread_document))
 
 
 @threads.get(
@@ -111,7 +111,7 @@ def get_thread(request: HttpRequest, id: str) -> HttpResponse:
     row = Thread.objects.by_ids(grant.project.pk, "thread", [id]).first()
     if row is None:
         raise not_found("thread", id)
-    shown = thread_document(row)
+    shown = bundles.thread_document(row)
     for kind, show in (("steps", lists.steps()), ("generations", lists.generations())):
         shown[kind] = _inside(grant, kind, show, id, limit)
     return answer(shown)
@@ -121,20 +121,6 @@ def _inside(grant: Grant, kind: str, show: lists.Show, thread_id: str, limit: in
     condition = Leaf("threadId", (), "eq", thread_id)
     page = paging.page(kind, grant.project.pk, condition, order="timestamp", limit=limit)
     return {"data": [document for _, document in show(grant.project, page.rows)], "next": page.next}
-
-
-def thread_document(row: Thread) -> dict[str, Json]:
-    """A thread as JSON. What is not known has no name in it."""
-    known = {"name": row.name, "userId": row.user_id, "environment": row.environment}
-    return {
-        "id": row.public_id,
-        **{name: value for name, value in known.items() if value is not None},
-        "tags": row.tags,
-        "metadata": row.metadata,
-        "timestamp": iso(row.started_at),
-        "lastActivityAt": iso(row.last_activity_at),
-        "createdAt": iso(row.created_at),
-    }
 
 
 # -------------------------------------------------------------------------------------------------------- participants

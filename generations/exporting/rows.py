@@ -194,7 +194,7 @@ def _stamps(row: Generation | Step, stamped: bool) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------- threads, scores, datasets
 def _threads(project: Project, batch: Sequence[Key], stamped: bool) -> Documents:
     rows = Thread.objects.in_project(project.pk).filter(uid__in=[key[0] for key in batch])
-    return ((row.uid, _thread(row)) for row in rows)
+    return ((row.uid, bundles.thread_document(row)) for row in rows)
 
 
 def _scores(project: Project, batch: Sequence[Key], stamped: bool) -> Documents:
@@ -211,20 +211,6 @@ def _items_of(project_pk: int, condition: filters.Condition | None) -> QuerySet[
 def _items(project: Project, batch: Sequence[Key], stamped: bool) -> Documents:
     rows = DatasetItem.objects.select_related("dataset").filter(dataset__project=project)
     return ((row.pk, _item(row)) for row in rows.filter(pk__in=[key[0] for key in batch]))
-
-
-def _thread(row: Thread) -> dict[str, Json]:
-    return _known(
-        id=row.public_id,
-        name=row.name,
-        userId=row.user_id,
-        environment=row.environment,
-        tags=row.tags,
-        metadata=row.metadata,
-        timestamp=iso(row.started_at),
-        lastActivityAt=iso(row.last_activity_at),
-        createdAt=iso(row.created_at),
-    )
 
 
 def _item(row: DatasetItem) -> dict[str, Json]:

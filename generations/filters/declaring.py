@@ -11,7 +11,7 @@ def text(
     path: str, column: str | Source, sentence: str, description: str, *aliases: str, groupable: bool = True
 ) -> Field:
     """A text that is compared byte by byte."""
-    source = Column(column) if isinstance(column, str) else column
+    source = _source(column)
     return Field(
         path,
         Kind.TEXT,
@@ -33,7 +33,7 @@ def enum(
     path: str, column: str | Source, choices: tuple[str, ...], sentence: str, description: str, *aliases: str
 ) -> Field:
     """One of a few words."""
-    source = Column(column) if isinstance(column, str) else column
+    source = _source(column)
     return Field(
         path,
         Kind.ENUM,
@@ -51,7 +51,7 @@ def number(
     path: str, column: str | Source, sentence: str, description: str, *aliases: str, groupable: bool = False
 ) -> Field:
     """A number."""
-    source = Column(column) if isinstance(column, str) else column
+    source = _source(column)
     return Field(
         path,
         Kind.NUMBER,
@@ -66,19 +66,19 @@ def number(
 
 def time(path: str, column: str | Source, sentence: str, description: str, *aliases: str) -> Field:
     """A moment."""
-    source = Column(column) if isinstance(column, str) else column
+    source = _source(column)
     return Field(path, Kind.TIME, source, sentence, description, aliases, sortable=source.column is not None)
 
 
 def boolean(path: str, column: str | Source, sentence: str, description: str, *aliases: str) -> Field:
     """True or false."""
-    source = Column(column) if isinstance(column, str) else column
+    source = _source(column)
     return Field(path, Kind.BOOL, source, sentence, description, aliases, groupable=True)
 
 
 def tags(path: str, column: str | Source, sentence: str, description: str, *aliases: str) -> Field:
     """A set of labels."""
-    source = Column(column) if isinstance(column, str) else column
+    source = _source(column)
     return Field(path, Kind.TAGS, source, sentence, description, aliases, groupable=True)
 
 
@@ -116,3 +116,7 @@ def score_values(reference: str, noun: str) -> Field:
         "several are averaged where one number is needed.",
         dynamic=Dynamic.NAME,
     )
+
+
+def _source(column: str | Source) -> Source:
+    return Column(column) if isinstance(column, str) else column

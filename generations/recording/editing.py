@@ -9,7 +9,8 @@ from typing import Any, Final
 from django.db import connection, transaction
 from django.utils import timezone
 
-from generations import cleaning, pricing, records
+from generations import access, cleaning, pricing, records
+from generations.access import Grant
 from generations.models import Project
 from generations.recording import derive, looking, merging, storing, writing
 from generations.recording.tables import TABLES, Keys
@@ -94,6 +95,15 @@ def delete(project: Project, kind: str, ids: Sequence[str]) -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         looking.lock(cursor, project.pk)
         return _delete(cursor, project.pk, kind, list(ids))
+
+
+def erase(grant: Grant, kind: str, id: str) -> bool:
+    """Delete one row and what hangs on it in somebody's name, which the audit keeps; False when there is none."""
+    with transaction.atomic():
+        if not delete(grant.project, kind, [id]):
+            return False
+        access.audit(grant, f"{kind}.delete", kind, id)
+    return True
 
 
 def _delete(cursor: Any, project: int, kind: str, ids: list[str]) -> int:

@@ -85,10 +85,6 @@ class GenerationMutations:
     @guarded(Scope.WRITE, "Delete a generation with its payload, alternatives, scores, feedback and attachments.")
     def delete_generation(self, info: Info, id: Id) -> Deletion | None:
         """Delete one generation."""
-        grant = info.context.grant
-        name = clean_string(id)
-        with transaction.atomic():
-            if not recording.delete(grant.project, "generation", [name]):
-                raise not_found("generation", id)
-            access.audit(grant, "generation.delete", "generation", name)
+        if not recording.erase(info.context.grant, "generation", clean_string(id)):
+            raise not_found("generation", id)
         return Deletion(id=id)

@@ -93,12 +93,8 @@ class JudgementMutations:
     @guarded(Scope.WRITE, "Delete a score.")
     def delete_score(self, info: Info, id: Id) -> Deletion | None:
         """Delete one score."""
-        grant = info.context.grant
-        name = clean_string(id)
-        with transaction.atomic():
-            if not recording.delete(grant.project, "score", [name]):
-                raise not_found("score", id)
-            access.audit(grant, "score.delete", "score", name)
+        if not recording.erase(info.context.grant, "score", clean_string(id)):
+            raise not_found("score", id)
         return Deletion(id=id)
 
     @guarded(Scope.INGEST, "Add what a user said of a generation. Earlier feedback stays in its history.")
