@@ -11,14 +11,10 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from generations import exporting, jobs, partitions, retention, search
+from generations import exporting, jobs, partitions, retention, rollups, search
 from generations.models import Job
 
-RUNNERS: Final[dict[str, Callable[[str], object]]] = {
-    Job.Kind.EXPORT: exporting.run,
-    Job.Kind.RETENTION: retention.run_retention,
-    Job.Kind.ERASURE: retention.run_erasure,
-}
+RUNNERS: Final[dict[str, Callable[[str], object]]] = {Job.Kind.EXPORT: exporting.run}
 """Who does the jobs of a kind. A runner takes the lease itself, with `jobs.work`."""
 
 EXTRACTING: Final = 20.0
@@ -70,6 +66,12 @@ def sweep() -> None:
 
 
 @shared_task(ignore_result=True)
+def compact() -> None:
+    """Every few seconds: make anew the rollups of hours that changed. A long backlog gives other tasks their turn."""
+    rollups.compact(seconds=20)
+
+
+@shared_task(ignore_result=True)
 def tidy() -> None:
     """Every few minutes: partitions for the months ahead; refused bodies and half-written files that are old go."""
     partitions.ensure_ahead(timezone.now())
@@ -82,10 +84,3 @@ def tidy() -> None:
 def index_text() -> None:
     """Every few seconds: extract for searching what was recorded since."""
     search.fill(EXTRACTING)
-
-
-@shared_task(ignore_result=True)
-def retain() -> None:
-    """Every hour: a job for each project whose rules have not been followed for most of a day."""
-    for job in retention.due():
-        send(job)

@@ -12,7 +12,7 @@ from generations.access import Scope
 from generations.api import lists, receive
 from generations.api.answers import answer
 from generations.api.auth import grant_of
-from generations.api.describing import OBJECT, listed, page_of, ref
+from generations.api.describing import OBJECT, page_of, ref
 from generations.api.operations import operation
 from generations.filters import BadFilter
 from generations.ingest.values import nearest
@@ -85,6 +85,17 @@ def query_generations(request: HttpRequest) -> HttpResponse:
     )
 
 
+_AGGREGATED: Final = {
+    "type": "object",
+    "required": ["data", "source", "approximate"],
+    "properties": {
+        "data": {"type": "array", "items": OBJECT},
+        "source": {"enum": ["rows", "rollup", "both"], "description": "What answered."},
+        "approximate": {"type": "number", "description": "The largest relative error of percentiles; 0 is exact."},
+    },
+}
+
+
 @router.post(
     "/aggregate",
     **operation(
@@ -95,7 +106,7 @@ def query_generations(request: HttpRequest) -> HttpResponse:
             "anyOf": [
                 {"type": "array", "items": OBJECT},
                 {"type": "object", "required": ["pipeline"], "additionalProperties": False,
-                 "properties": {"pipeline": {"type": "array", "items": OBJECT}}},
+                 "properties": {"pipeline": {"type": "array", "items": OBJECT}, "exact": {"type": "boolean"}}},
             ]
         },
         example=[
@@ -109,21 +120,26 @@ def query_generations(request: HttpRequest) -> HttpResponse:
             },
             {"$sort": {"totalTokens": -1}},
         ],
-        ok={200: listed(OBJECT)},
+        ok={200: _AGGREGATED},
     ),
 )  # fmt: skip
 def aggregate_generations(request: HttpRequest) -> HttpResponse:
     """A pipeline of `$match`, `$group`, `$sort`, `$limit`, `$project` and `$count` stages, as an array or as
-    `{"pipeline": [...]}`. `$group` knows `$sum $avg $min $max $count $percentile`, dotted and compound `_id`, and
-    `$dateTrunc`. A sum of which nothing is known is null.
+    `{"pipeline": [...], "exact": false}`. `$group` knows `$sum $avg $min $max $count $percentile`, dotted and compound
+    `_id`, and `$dateTrunc`. A sum of which nothing is known is null. Percentiles of many calls may be taken of
+    histograms unless they are to be `exact`; `approximate` is then their largest relative error.
     """
     grant = grant_of(request)
     body = receive.document(request, limit=receive.MAX_QUESTION)
+    exact = False
     if isinstance(body, dict):
-        if set(body) != {"pipeline"}:
-            raise BadQuery("pipeline", sorted(body), 'an array of stages, or {"pipeline": [...]}')
-        body = body["pipeline"]
-    return answer({"data": metrics.pipeline(grant.project, body)})
+        if "pipeline" not in body or set(body) - {"pipeline", "exact"}:
+            raise BadQuery("pipeline", sorted(body), 'an array of stages, or {"pipeline": [...], "exact": false}')
+        exact, body = body.get("exact", False), body["pipeline"]
+    if not isinstance(exact, bool):
+        raise BadQuery("exact", exact, "true or false")
+    made = metrics.documents(grant.project, body, exact=exact)
+    return answer({"data": made.rows, "source": made.source, "approximate": made.approximate})
 
 
 # ----------------------------------------------------------------------------------------------------------- the parts

@@ -104,8 +104,8 @@ def _tags(test: Comparison, left: Combinable) -> Q:
 
 def _time(test: Comparison, left: Combinable) -> Q:
     if test.op in ("eq", "in"):
-        return _any_of([_within(left, *_span(value, test.now)) for value in test.values])
-    start, end = _span(test.value, test.now)
+        return _any_of([_within(left, *span(value, test.now)) for value in test.values])
+    start, end = span(test.value, test.now)
     if end is None:
         return sql.compare(left, SIGNS[test.op], Param(start))
     # A date is its whole day: after it begins where it ends, up to it includes it.
@@ -119,7 +119,7 @@ def _within(left: Combinable, start: dt.datetime, end: dt.datetime | None) -> Q:
     return sql.compare(left, ">=", Param(start)) & sql.compare(left, "<", Param(end))
 
 
-def _span(value: object, now: dt.datetime) -> tuple[dt.datetime, dt.datetime | None]:
+def span(value: object, now: dt.datetime) -> tuple[dt.datetime, dt.datetime | None]:
     """The moment meant; for a date the first moment of its day, UTC, and that of the next."""
     if isinstance(value, Relative):
         return value.at(now), None

@@ -39,6 +39,7 @@ def aggregation(
     having: Sequence[Having],
     order_by: Sequence[GroupOrder],
     limit: int,
+    exact: bool,
 ) -> Aggregation:
     """The groups that are asked for, with every measure that their selected fields need. Raises metrics.BadQuery."""
     asked = {one.as_: _explicit(one) for one in measures}
@@ -65,6 +66,7 @@ def aggregation(
             having=filters.both(*(leaf for one in having for leaf in _leaves(one))),
             order=tuple((one.by, one.direction is Direction.DESC) for one in order_by),
             limit=limit,
+            exact=exact,
         ),
     )
     return Aggregation(

@@ -350,6 +350,10 @@ class Query:
             list[GroupOrder] | None, strawberry.argument(description="The order; else by the keys.")
         ] = None,
         limit: Annotated[int, strawberry.argument(description="How many groups at most, 1 to 10,000.")] = 1_000,
+        exact: Annotated[
+            bool,
+            strawberry.argument(description="Percentiles of the values themselves; else those of many may be 1 % off."),
+        ] = False,
     ) -> Aggregation:
         """Groups with their numbers, in one statement."""
         return aggregating.aggregation(
@@ -362,4 +366,5 @@ class Query:
             having=having or (),
             order_by=order_by or (),
             limit=limit,
+            exact=exact,
         )

@@ -1,10 +1,11 @@
 """One aggregation for every door: numbers of a project's rows by field, by calendar unit in a zone, or by both.
 
-`aggregate` answers a `Query`, `pipeline` a MongoDB-style pipeline. Both take one statement, within a bounded time.
+`aggregate` answers a `Query`, `documents` a MongoDB-style pipeline. Both take one statement, within a bounded time:
+over the rows, or over rollups and those rows that they do not cover.
 """
 
 from generations.metrics.answering import TIMEOUT, aggregate
-from generations.metrics.pipelines import MAX_DOCUMENTS, STAGES, pipeline
+from generations.metrics.pipelines import MAX_DOCUMENTS, STAGES, Documents, documents, pipeline
 from generations.metrics.query import (
     FUNCTIONS,
     MAX_LIMIT,
@@ -30,6 +31,7 @@ __all__ = [
     "BadQuery",
     "Bucket",
     "Dimension",
+    "Documents",
     "Measure",
     "Query",
     "Result",
@@ -37,5 +39,6 @@ __all__ = [
     "TooSlow",
     "Value",
     "aggregate",
+    "documents",
     "pipeline",
 ]

@@ -4,45 +4,131 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import psycopg.errors
 from django.db import connection, transaction
 from django.db.utils import DataError, OperationalError
+from django.utils import timezone
 
-from generations.metrics.compiling import Column, Plan, counted, statement
-from generations.metrics.query import BadQuery, Query, Result, Row, TooSlow, Value
+from generations.metrics import compiling, histograms, merging, rolling
+from generations.metrics.compiling import Column, Plan
+from generations.metrics.query import MAX_LIMIT, BadQuery, Query, Result, Row, TooSlow, Value, one_of
+from generations.metrics.rolling import Reading
 from generations.models import Project
 
 TIMEOUT: Final = 30.0
+FEW: Final = 20_000
+"""So few generations are read as fast as rollups are, and their percentiles are exact."""
+MOST_ROLLUPS: Final = 5_000
+"""So many rollups of days are looked at to see how many generations there are; more of them are worth their use."""
 _GRAIN: Final = Decimal("1e-12")
 _ONE_CURRENCY: Final = "amounts of one currency: group by usage.currency too, or narrow to one of its values"
 
 
 def aggregate(project: Project, query: Query, *, timeout: float = TIMEOUT) -> Result:
-    """The groups of `query` in a project, by one statement over its rows.
+    """The groups of `query` in a project, by one statement over its rows, or over what rollups hold of them.
 
     Without dimensions and bucket there is exactly one group, also when no row satisfies the condition. Raises BadQuery
     for what cannot be asked, also when money of several currencies meets in a group, and TooSlow after `timeout`
     seconds.
     """
-    sql, params, plan = statement(project.pk, query)
-    columns, found = _run(sql, params, timeout)
-    rows = [dict(zip(columns, values, strict=True)) for values in found]
-    if plan.mixes:
-        _refuse_mixture(plan, rows)
-    limit = plan.query.limit
-    return Result(rows=[_row(plan, row) for row in rows[:limit]], more=len(rows) > limit)
+    plan = compiling.planned(project.pk, query)
+    asked = _kept(plan)
+    if asked is not None:
+        merged = _merged(asked, timeout)
+        if merged is not None:
+            return merged
+    return _result(plan, _rows(plan, compiling.grouped(plan), timeout))
 
 
 def count_groups(project: Project, query: Query, *, timeout: float = TIMEOUT) -> int:
     """How many groups `query` has, at most its limit. Raises as `aggregate` does."""
-    sql, params = counted(project.pk, query)
-    count, has_mixed = _run(sql, params, timeout)[1][0]
+    plan = compiling.planned(project.pk, query)
+    asked = _kept(plan)
+    groups = compiling.grouped(plan) if asked is None else merging.grouped(asked)
+    count, has_mixed = _run(*compiling.counted(plan, groups), timeout)[1][0]
     if has_mixed:
         raise BadQuery("usage.cost", "several currencies", _ONE_CURRENCY)
     return int(count)
+
+
+# --------------------------------------------------------------------------------------------------------- rollups
+def _kept(plan: Plan) -> Reading | None:
+    """How rollups answer a plan, or None when rows do it as well or alone.
+
+    How many generations there are is looked up beforehand, and may have changed by the time of the answer: that is a
+    matter of speed, and of how exact percentiles are, and not of what is counted.
+    """
+    asked = rolling.reading(plan, timezone.now())
+    if asked is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(*merging.size(asked, MOST_ROLLUPS))
+        generations, rollups = cursor.fetchone()
+    return asked if generations >= FEW or rollups == MOST_ROLLUPS else None
+
+
+def _merged(asked: Reading, timeout: float) -> Result | None:
+    """The answer of rollups; None when there are more groups than can be ordered by their percentiles."""
+    plan = asked.plan
+    late = {column.name for column, taken in zip(plan.measures, plan.taken, strict=True) if taken.share is not None}
+    if not any(name in late for name, _ in plan.query.order):
+        rows = _rows(plan, merging.grouped(asked), timeout)
+        _take_percentiles(plan, rows)
+    else:
+        # Percentiles are taken here: all groups come, in the order of their keys, and are put in their order after.
+        whole = replace(plan, query=replace(plan.query, order=(), limit=MAX_LIMIT))
+        rows = _rows(whole, merging.grouped(asked), timeout)
+        if len(rows) > MAX_LIMIT:
+            return None
+        _take_percentiles(plan, rows)
+        outputs = plan.outputs()
+        for name, descending in reversed(plan.query.order):
+            rows.sort(key=partial(_placed, outputs[one_of("order", name, outputs)].alias), reverse=descending)
+            rows.sort(key=partial(_is_unknown, outputs[name].alias))
+    has_rows = any(row["has_rows"] for row in rows)
+    return replace(
+        _result(plan, rows),
+        source="both" if has_rows else "rollup",
+        approximate=histograms.ERROR if late else 0.0,
+    )
+
+
+def _take_percentiles(plan: Plan, rows: list[dict[str, Any]]) -> None:
+    for column, taken in zip(plan.measures, plan.taken, strict=True):
+        if taken.share is not None and column.known is not None:
+            for row in rows:
+                found = histograms.percentile(row[merging.histogram_of(taken)], row[column.known], taken.share)
+                row[column.alias] = found
+
+
+def _placed(alias: str, row: dict[str, Any]) -> Any:
+    """What a row is ordered by; what is unknown is put behind afterwards and stands for anything here."""
+    value = row[alias]
+    return (value is not None, value)
+
+
+def _is_unknown(alias: str, row: dict[str, Any]) -> bool:
+    return row[alias] is None
+
+
+# ------------------------------------------------------------------------------------------------------- statements
+def _rows(plan: Plan, groups: compiling.Grouped, timeout: float) -> list[dict[str, Any]]:
+    """The groups that a plan's query leaves, and one more when there are others."""
+    columns, found = _run(*compiling.statement(plan, groups), timeout)
+    rows = [dict(zip(columns, values, strict=True)) for values in found]
+    if plan.mixes:
+        _refuse_mixture(plan, rows)
+    return rows
+
+
+def _result(plan: Plan, rows: list[dict[str, Any]]) -> Result:
+    limit = plan.query.limit
+    return Result(rows=[_row(plan, row) for row in rows[:limit]], more=len(rows) > limit)
 
 
 def _run(sql: str, params: Sequence[Any], timeout: float) -> tuple[list[str], list[tuple[Any, ...]]]:

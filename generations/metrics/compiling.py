@@ -49,6 +49,16 @@ class Column:
     known: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How a measure is taken: the function without a shorter name, the field, the alias of its values, the share."""
+
+    function: str
+    field: Field | None = None
+    alias: str = ""
+    share: float | None = None
+
+
 @dataclass(slots=True)
 class Plan:
     """A statement in the making, and how to read what it returns."""
@@ -59,6 +69,7 @@ class Plan:
     measures: list[Column] = field(default_factory=list)
     inner: dict[str, Combinable] = field(default_factory=dict)
     inputs: dict[tuple[str, bool], str] = field(default_factory=dict)
+    taken: list[Taken] = field(default_factory=list)
     outer: list[str] = field(default_factory=list)
     params: list[Any] = field(default_factory=list)
     unnested: list[str] = field(default_factory=list)
@@ -76,33 +87,39 @@ class Plan:
         return {column.name: column for column in (*self.keys, *self.measures)}
 
 
-def statement(project: int, query: Query) -> tuple[str, list[Any], Plan]:
-    """The SQL of `query` in a project, its parameters, and the plan to read its rows by.
+Grouped = tuple[str, list[Any]]
+"""The SQL of all groups of a plan, under the aliases of its columns, and its parameters."""
+
+
+def statement(plan: Plan, grouped: Grouped) -> tuple[str, list[Any]]:
+    """The SQL that narrows, orders and cuts the groups as the plan's query says, and its parameters.
 
     It returns one group more than the limit, when there is one. Groups in which currencies meet come first, whatever
     `having` says, so that they are seen and refused. Raises BadQuery.
     """
-    plan = _planned(project, query)
-    grouped, params = _grouped(plan)
+    groups, params = grouped
     where, where_params = _having(plan)
     order = ", ".join(_order(plan))
     # Every name in it is made here or checked against the catalogue; every value is a parameter.
-    sql = f"SELECT * FROM ({grouped}) AS g{where} ORDER BY {order} LIMIT {plan.query.limit + 1}"  # noqa: S608
-    return sql, [*params, *where_params], plan
-
-
-def counted(project: int, query: Query) -> tuple[str, list[Any]]:
-    """The SQL that counts the groups of `query`, up to its limit, and its parameters. Raises BadQuery."""
-    plan = _planned(project, query)
-    grouped, params = _grouped(plan)
-    where, where_params = _having(plan)
-    mixed = "currency_min <> currency_max" if plan.mixes else "FALSE"
-    groups = f"SELECT {mixed} AS mixed FROM ({grouped}) AS g{where} LIMIT {plan.query.limit}"  # noqa: S608
-    sql = f"SELECT count(*), coalesce(bool_or(mixed), FALSE) FROM ({groups}) AS counted"  # noqa: S608
+    sql = f"SELECT * FROM ({groups}) AS g{where} ORDER BY {order} LIMIT {plan.query.limit + 1}"  # noqa: S608
     return sql, [*params, *where_params]
 
 
-def _planned(project: int, query: Query) -> Plan:
+def counted(plan: Plan, grouped: Grouped) -> tuple[str, list[Any]]:
+    """The SQL that counts the groups that the plan's query leaves, up to its limit, and its parameters.
+
+    Raises BadQuery.
+    """
+    groups, params = grouped
+    where, where_params = _having(plan)
+    mixed = "currency_min <> currency_max" if plan.mixes else "FALSE"
+    found = f"SELECT {mixed} AS mixed FROM ({groups}) AS g{where} LIMIT {plan.query.limit}"  # noqa: S608
+    sql = f"SELECT count(*), coalesce(bool_or(mixed), FALSE) FROM ({found}) AS counted"  # noqa: S608
+    return sql, [*params, *where_params]
+
+
+def planned(project: int, query: Query) -> Plan:
+    """What `query` asks of a project, checked against the catalogue. Raises BadQuery."""
     one_of("kind", query.kind, KINDS)
     query = replace(query, limit=whole("limit", query.limit, 1, MAX_LIMIT))
     _bound("dimensions", query.dimensions, MAX_DIMENSIONS)
@@ -225,8 +242,10 @@ def _add_measure(plan: Plan, measure: Measure) -> None:
         "max": "max({i})",
         "percentile": "percentile_cont(%s) WITHIN GROUP (ORDER BY {i}::float8)",
     }[function].format(i=source)
-    if function == "percentile":
-        plan.params.append(share(f"{measure.name}.percentile", percentile))
+    wanted = share(f"{measure.name}.percentile", percentile) if function == "percentile" else None
+    if wanted is not None:
+        plan.params.append(wanted)
+    plan.taken.append(Taken(function, found, source, wanted))
     plan.outer += [f"{sql} AS v{n}", f"count({source}) AS c{n}"]
     counts = function in ("count", "distinct")
     kind = found.kind if function in ("min", "max") and not numeric else Kind.NUMBER
@@ -263,6 +282,7 @@ def _add_of_rows(plan: Plan, measure: Measure, function: str, n: int) -> None:
             Q((f"{error.column}__isnull", False)), output_field=models.BooleanField()
         )
         plan.outer.append(f"count(*) FILTER (WHERE failed)::float8 / nullif(count(*), 0) AS v{n}")
+    plan.taken.append(Taken(function))
     plan.measures.append(Column(measure.name, f"v{n}", Kind.NUMBER, is_mean=function == "error_rate"))
 
 
@@ -293,14 +313,21 @@ def _is_money(kind: str, found: Field) -> bool:
 
 def _add_currency(plan: Plan) -> None:
     plan.inner["currency_of_row"] = catalogued(plan.query.kind, _CURRENCY).expression(plan.project)
-    priced = f"coalesce({', '.join(plan.money)}) IS NOT NULL"
+    plan.outer += currencies(f"coalesce({', '.join(plan.money)}) IS NOT NULL")
+
+
+def currencies(priced: str) -> list[str]:
+    """The columns that say which currencies meet in a group, where `priced` holds."""
     # An amount whose currency was never said is not known to be of the same one: '' stands beside the others.
-    for function in ("min", "max"):
-        plan.outer.append(f"{function}(coalesce(currency_of_row, '')) FILTER (WHERE {priced}) AS currency_{function}")
+    return [
+        f"{function}(coalesce(currency_of_row, '')) FILTER (WHERE {priced}) AS currency_{function}"
+        for function in ("min", "max")
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------ statement
-def _grouped(plan: Plan) -> tuple[str, list[Any]]:
+def grouped(plan: Plan) -> Grouped:
+    """The groups of a plan, taken of the rows themselves."""
     rows, rows_params = _rows(plan)
     if plan.is_looked_up and plan.query.first is None:
         # Without this fence the look-up in another table is written into each measure, and made once for each.
@@ -328,10 +355,11 @@ def _rows(plan: Plan) -> tuple[str, list[Any]]:
     else:
         found = found.order_by()
     # Annotated after the slice would be refused, so the slice is a subquery's when there is one.
-    return _compiled(found, plan.inner)
+    return compiled(found, plan.inner)
 
 
-def _compiled(rows: models.QuerySet[Any], inner: dict[str, Combinable]) -> tuple[str, list[Any]]:
+def compiled(rows: models.QuerySet[Any], inner: dict[str, Combinable]) -> Grouped:
+    """The SELECT of these columns of `rows`, and its parameters."""
     high = rows.query.high_mark
     if high is not None:
         rows.query.clear_limits()

@@ -2,9 +2,10 @@
 
 Stages are `$match`, `$group`, `$sort`, `$limit`, `$project` and `$count`. Without `$group` the documents are the
 generations themselves, as REST shows them; after it, `$match` narrows the groups. Where the answer differs from
-MongoDB's: a sum of which nothing is known is null and not 0; null sorts last in both directions; `$percentile` is
-exact; weeks begin on Monday; grouping by a list (`$tags`) counts a document once for each entry; `$countDistinct`
-and `$errorRate` are accumulators of ours; and stages that follow `$limit` may only be `$project` or `$count`.
+MongoDB's: a sum of which nothing is known is null and not 0; null sorts last in both directions; `$percentile` says
+how exact it is; weeks begin on Monday; grouping by a list (`$tags`) counts a document once for each entry;
+`$countDistinct` and `$errorRate` are accumulators of ours; and stages that follow `$limit` may only be `$project` or
+`$count`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from generations.metrics.answering import TIMEOUT, aggregate, count_groups
 from generations.metrics.compiling import row_order
 from generations.metrics.grouping import Grouping, Shape
 from generations.metrics.projecting import MISSING, Projection
-from generations.metrics.query import MAX_LIMIT, BadQuery, Measure, Query, Row, one_of, whole
+from generations.metrics.query import MAX_LIMIT, BadQuery, Measure, Query, Row, Source, one_of, whole
 from generations.models import Project
 from generations.records import InvalidRecord
 
@@ -33,10 +34,19 @@ MAX_DOCUMENTS: Final = 1_000
 _MAX_FIRST: Final = 1_000_000
 
 
-def pipeline(
-    project: Project, stages: Sequence[Mapping[str, Any]], *, timeout: float = TIMEOUT
-) -> list[dict[str, Any]]:
-    """The documents that a pipeline makes of a project's generations, in order.
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What a pipeline makes. `source` and `approximate` say what answered, and how exact percentiles are (`Result`)."""
+
+    rows: list[dict[str, Any]]
+    source: Source = "rows"
+    approximate: float = 0.0
+
+
+def documents(
+    project: Project, stages: Sequence[Mapping[str, Any]], *, exact: bool = False, timeout: float = TIMEOUT
+) -> Documents:
+    """What a pipeline makes of a project's generations, in order.
 
     Groups look like `{"_id": "gpt-4", "totalTokens": 12, "count": 2}`: JSON values, times as ISO 8601 UTC, money as
     Decimal. One statement for groups, a constant number for generations. Raises BadQuery naming the stage, also when
@@ -44,10 +54,17 @@ def pipeline(
     """
     asked = _read(stages)
     if asked.grouping is not None:
-        return _groups(project, asked, timeout)
+        return _groups(project, asked, exact, timeout)
     if asked.counted is not None:
-        return _count(project, asked, asked.counted, timeout)
-    return _documents(project, asked)
+        return Documents(_count(project, asked, asked.counted, timeout))
+    return Documents(_documents(project, asked))
+
+
+def pipeline(
+    project: Project, stages: Sequence[Mapping[str, Any]], *, timeout: float = TIMEOUT
+) -> list[dict[str, Any]]:
+    """The rows of `documents`."""
+    return documents(project, stages, timeout=timeout).rows
 
 
 @dataclass(slots=True)
@@ -197,7 +214,7 @@ _STEPS: Final = {
 
 
 # -------------------------------------------------------------------------------------------------------- answers
-def _groups(project: Project, asked: _Pipeline, timeout: float) -> list[dict[str, Any]]:
+def _groups(project: Project, asked: _Pipeline, exact: bool, timeout: float) -> Documents:
     assert asked.grouping is not None
     query = Query(
         kind=KIND,
@@ -210,18 +227,19 @@ def _groups(project: Project, asked: _Pipeline, timeout: float) -> list[dict[str
         limit=asked.limit or MAX_LIMIT,
         first=asked.rows_limit,
         first_order=tuple(asked.rows_order),
+        exact=exact,
     )
     has_keys = bool(query.dimensions or query.bucket)
     if asked.counted is not None and has_keys:
-        return _number(asked.counted, count_groups(project, query, timeout=timeout))
+        return Documents(_number(asked.counted, count_groups(project, query, timeout=timeout)))
     result = aggregate(project, query, timeout=timeout)
     # No documents make no group, not even that of null.
     rows = [row for row in result.rows if row.count]
     if asked.counted is not None:
-        return _number(asked.counted, len(rows))
+        return Documents(_number(asked.counted, len(rows)))
     if result.more and asked.limit is None:
         raise BadQuery("$group", f"more than {MAX_LIMIT} groups", "a $limit, or a $match that leaves fewer")
-    return [_rendered(asked.shape, _values(row)) for row in rows]
+    return Documents([_rendered(asked.shape, _values(row)) for row in rows], result.source, result.approximate)
 
 
 def _number(name: str, number: int) -> list[dict[str, Any]]:

@@ -23,6 +23,8 @@ MAX_MEASURES: Final = 40
 MAX_ORDER: Final = 16
 MAX_NAME: Final = 100
 
+Source = Literal["rows", "rollup", "both"]
+"""What an answer was taken of."""
 Value = str | int | float | bool | Decimal | dt.datetime | None
 """What a key or a measure may be. Money is a Decimal, a moment is aware UTC, what is not known is None."""
 
@@ -93,7 +95,8 @@ class Query:
 
     `condition` narrows the rows; `first` keeps only so many of them, by `first_order` (paths of the list). `having`
     is a condition over the names of keys and measures, `order` likewise: (name, descending), None last, ties by the
-    keys. `limit` is the number of groups, 1 to 10,000.
+    keys. `limit` is the number of groups, 1 to 10,000. `exact` asks for percentiles of the values themselves, whatever
+    that takes; otherwise those of many rows may be taken of histograms (see `Result`).
     """
 
     kind: str = "generations"
@@ -106,6 +109,7 @@ class Query:
     limit: int = 1_000
     first: int | None = None
     first_order: tuple[tuple[str, bool], ...] = ()
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +131,13 @@ class Row:
 class Result:
     """The groups, in order. `more` says that there are others beyond the limit.
 
-    `source` says what answered. `approximate` is the largest relative error of its percentiles; 0 is exact.
+    `source` says what answered: the rows, the numbers kept of their hours and days, or both. `approximate` is the
+    largest relative error of its percentiles; 0 is exact. Everything else is exact wherever it comes from.
     """
 
     rows: list[Row]
     more: bool = False
-    source: Literal["rows", "rollup", "both"] = "rows"
+    source: Source = "rows"
     approximate: float = 0.0
 
 

@@ -8,44 +8,82 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
-from generations.models.events import Event, identifier
+from generations.models.events import Event, optional
 
 
-def histogram() -> Any:
-    """A sparse log-bucket histogram: bucket numbers beside their counts."""
-    return ArrayField(models.IntegerField(), default=list)
+class HistogramField(models.Field):  # type: ignore[type-arg]  # which it does not take when it runs
+    """How many values lie in each bucket of a logarithmic scale, all in one number (`metrics.histograms`)."""
+
+    def db_type(self, connection: Any) -> str:
+        """PostgreSQL's own numeric, of any length: adding two of them adds all their buckets."""
+        return "numeric"
+
+
+def total() -> Any:
+    """A sum of whole numbers; unknown when none of them was known."""
+    return models.BigIntegerField(null=True)
+
+
+def amount() -> Any:
+    """A sum of money of one currency; unknown when no cost was known."""
+    return models.DecimalField(max_digits=40, decimal_places=12, null=True)
+
+
+def seconds() -> Any:
+    """A sum of measured values; unknown when none was known."""
+    return models.FloatField(null=True)
+
+
+def known() -> Any:
+    """Of how many generations the value beside it is known."""
+    return models.BigIntegerField(default=0)
 
 
 class Rollup(Event):
-    """Counts and sums of the generations of one bucket of time that share model, provider and environment."""
+    """Numbers of the generations of one bucket of time that share model, provider, environment and currency.
+
+    What is summed up is called as it is in `Generation`; `uid` is computed from the bucket and what they share.
+    """
 
     bucket = models.DateTimeField()
-    model_id = identifier(default="")
-    provider = identifier(default="")
-    environment = identifier(default="")
-    count = models.BigIntegerField(default=0)
-    errors = models.BigIntegerField(default=0)
-    prompt_tokens = models.BigIntegerField(null=True)
-    completion_tokens = models.BigIntegerField(null=True)
-    total_tokens = models.BigIntegerField(null=True)
-    cached_tokens = models.BigIntegerField(null=True)
-    reasoning_tokens = models.BigIntegerField(null=True)
-    costs = models.JSONField(default=dict)
-    cost_count = models.BigIntegerField(default=0)
-    latency_sum = models.FloatField(default=0)
-    latency_count = models.BigIntegerField(default=0)
-    latency_buckets = histogram()
-    latency_counts = histogram()
-    first_token_sum = models.FloatField(default=0)
-    first_token_count = models.BigIntegerField(default=0)
-    first_token_buckets = histogram()
-    first_token_counts = histogram()
-    speed_sum = models.FloatField(default=0)
-    speed_count = models.BigIntegerField(default=0)
-    speed_buckets = histogram()
-    speed_counts = histogram()
-    cost_buckets = histogram()
-    cost_counts = histogram()
+    model_id = optional()
+    provider = optional()
+    environment = optional()
+    currency = optional()
+    count = models.BigIntegerField()
+    errors = models.BigIntegerField()
+    prompt_tokens = total()
+    prompt_tokens_known = known()
+    completion_tokens = total()
+    completion_tokens_known = known()
+    total_tokens = total()
+    total_tokens_known = known()
+    cached_tokens = total()
+    cached_tokens_known = known()
+    cache_write_tokens = total()
+    cache_write_tokens_known = known()
+    reasoning_tokens = total()
+    reasoning_tokens_known = known()
+    input_audio_tokens = total()
+    input_audio_tokens_known = known()
+    output_audio_tokens = total()
+    output_audio_tokens_known = known()
+    cost = amount()
+    cost_known = known()
+    cost_histogram = HistogramField(null=True)
+    input_cost = amount()
+    input_cost_known = known()
+    output_cost = amount()
+    output_cost_known = known()
+    latency = seconds()
+    latency_known = known()
+    latency_histogram = HistogramField(null=True)
+    time_to_first_token = seconds()
+    time_to_first_token_known = known()
+    time_to_first_token_histogram = HistogramField(null=True)
+    tokens_per_second = seconds()
+    tokens_per_second_known = known()
+    tokens_per_second_histogram = HistogramField(null=True)
 
     class Meta:
         abstract = True

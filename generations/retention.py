@@ -1,4 +1,4 @@
-"""What came in is kept for a while: raw bodies of what was refused, and counts of what was sent."""
+"""What is kept for how long."""
 
 from __future__ import annotations
 

@@ -1,0 +1,204 @@
+"""One statement that merges rollups with the rows that they do not cover.
+
+Whole days are read from their rollups, hours beside them from theirs. Hours that were marked since, and those that the
+question's bounds cut, are read from the rows, of which each is a rollup of one. The statement sees one moment: an hour
+is either marked, or its rollup says what its rows say.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any, Final
+
+from django.db import models
+from django.db.models import BooleanField, DateTimeField, ExpressionWrapper, F, Func, Q, Value
+from django.db.models.expressions import Combinable
+
+from generations import filters
+from generations.filters import sql
+from generations.metrics import histograms
+from generations.metrics.compiling import Grouped, Plan, Taken, compiled, currencies
+from generations.metrics.rolling import KIND, Bounds, Reading
+from generations.models import RollupDay, RollupHour
+
+_DAY: Final = dt.timedelta(days=1)
+
+
+def size(asked: Reading, most: int) -> Grouped:
+    """The SQL of roughly how many generations the rollups of a reading's days count, and of how many rollups it saw.
+
+    It looks at so many rollups at most: that is what it costs, however many generations there are.
+    """
+    start = None if asked.bounds.start is None else asked.bounds.start - _DAY
+    rows, params = compiled(_kept(asked, RollupDay, Bounds(start, asked.bounds.end))[:most], {"n": F("count")})
+    return f"SELECT coalesce(sum(n), 0), count(*) FROM ({rows}) AS days", params  # noqa: S608
+
+
+def grouped(asked: Reading) -> Grouped:
+    """The SQL of the groups of a plan, taken of rollups and of the rows that they do not cover.
+
+    Beside the plan's columns there is `has_rows`, and for each field with a percentile its histogram, under the name
+    that `histogram_of` says. The percentiles themselves are left open.
+    """
+    plan = asked.plan
+    marked, params = _marked(asked)
+    parts = [*_of_days(asked), *_of_hours(asked), *_of_rows(asked)]
+    keys = [column.alias for column in plan.keys]
+    columns = ", ".join([*keys, "coalesce(sum(n), 0)::bigint AS n", *_taken(plan), "bool_or(is_row) AS has_rows"])
+    union = " UNION ALL ".join(part for part, _ in parts)
+    groups = f" GROUP BY {', '.join(keys)}" if keys else ""
+    return (
+        f"WITH RECURSIVE {marked} SELECT {columns} FROM ({union}) AS r{groups}",  # noqa: S608
+        [*params, *(param for _, own in parts for param in own)],
+    )
+
+
+def histogram_of(taken: Taken) -> str:
+    """The name of the column with the histogram that a percentile is taken of."""
+    return f"histogram_{taken.alias}"
+
+
+def _marked(asked: Reading) -> Grouped:
+    """The whole hours of the reading that are marked: one step of the index for each, however often it was."""
+    project, hours = asked.plan.project, asked.hours
+    since = " AND bucket >= %s" if hours.start else ""
+    until = " AND bucket < %s" if hours.end else ""
+    starts = [hours.start] if hours.start else []
+    ends = [hours.end] if hours.end else []
+    step = f"SELECT bucket FROM rollup_dirty WHERE project_id = %s{until}"  # noqa: S608
+    known = "FROM steps WHERE hour IS NOT NULL"
+    steps = (
+        f"({step}{since} ORDER BY bucket LIMIT 1) UNION ALL SELECT ({step} AND bucket > hour ORDER BY bucket LIMIT 1)"
+    )
+    dirty = f"SELECT hour, date_trunc('day', hour, 'UTC') AS day {known}"
+    return (
+        f"steps(hour) AS ({steps} {known}), dirty AS MATERIALIZED ({dirty})",
+        [project, *ends, *starts, project, *ends],
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- sources
+def _of_days(asked: Reading) -> Iterator[Grouped]:
+    if asked.days is not None:
+        yield _rollups(asked, _kept(asked, RollupDay, asked.days).filter(_bucket("NOT IN (SELECT day FROM dirty)")))
+
+
+def _of_hours(asked: Reading) -> Iterator[Grouped]:
+    clean = _bucket("NOT IN (SELECT hour FROM dirty)")
+    for beside in [asked.hours] if asked.days is None else asked.hours.without(asked.days):
+        yield _rollups(asked, _kept(asked, RollupHour, beside).filter(clean))
+    if asked.days is not None:
+        of_day = _bucket(">= days.day") & _bucket("< days.day + interval '24 hours'")
+        select, params = _rollups(asked, _kept(asked, RollupHour, asked.days).filter(clean, of_day))
+        yield _for_each("(SELECT DISTINCT day FROM dirty) AS days", select), params
+
+
+def _of_rows(asked: Reading) -> Iterator[Grouped]:
+    found = filters.narrow(KIND, asked.plan.project, asked.rest, now=asked.now).order_by()
+    for cut in asked.bounds.without(asked.hours):
+        yield _each(asked.plan, found.filter(_within("started_at", cut)))
+    of_hour = _started(">= dirty.hour") & _started("< dirty.hour + interval '1 hour'")
+    select, params = _each(asked.plan, found.filter(of_hour))
+    yield _for_each("dirty", select), params
+
+
+def _for_each(rows: str, select: str) -> str:
+    return f"SELECT t.* FROM {rows} CROSS JOIN LATERAL ({select}) AS t"  # noqa: S608
+
+
+def _kept(asked: Reading, model: type[models.Model], bounds: Bounds) -> models.QuerySet[Any]:
+    """The rollups of whole buckets within bounds that satisfy the rest of the condition."""
+    rows: models.QuerySet[Any] = model._default_manager.filter(project_id=asked.plan.project)
+    # What is asked about has the same columns in rollups as in the rows.
+    rest = filters.q(KIND, asked.rest, asked.plan.project, now=asked.now)
+    return rows.filter(_within("bucket", bounds), rest).order_by()
+
+
+def _within(column: str, bounds: Bounds) -> Q:
+    said = Q()
+    if bounds.start is not None:
+        said &= Q((f"{column}__gte", bounds.start))
+    if bounds.end is not None:
+        said &= Q((f"{column}__lt", bounds.end))
+    return said
+
+
+def _bucket(test: str) -> Q:
+    return sql.true(f"(%(expressions)s {test})", F("bucket"))
+
+
+def _started(test: str) -> Q:
+    return sql.true(f"(%(expressions)s {test})", F("started_at"))
+
+
+# --------------------------------------------------------------------------------------------------------- columns
+def _parts(plan: Plan) -> list[Taken]:
+    """The measured fields, each once, with whatever is taken of them."""
+    return list({taken.alias: taken for taken in plan.taken if taken.field is not None}.values())
+
+
+def _spread(plan: Plan) -> dict[str, Taken]:
+    """The percentiles of each field, one for all of them."""
+    return {taken.alias: taken for taken in plan.taken if taken.share is not None}
+
+
+def _rollups(asked: Reading, rows: models.QuerySet[Any]) -> Grouped:
+    """Rollups, with the columns that all sources have."""
+    plan = asked.plan
+    inner: dict[str, Combinable] = {}
+    bucket = plan.query.bucket
+    if bucket is not None:
+        inner["k0"] = Func(
+            *(Value(bucket.unit), F("bucket"), Value(bucket.zone)), function="date_trunc", output_field=DateTimeField()
+        )
+    for dimension in plan.query.dimensions:
+        inner[f"k{len(inner)}"] = F(filters.field(KIND, dimension.path).columns[0])
+    inner |= {"n": F("count"), "failed": F("errors"), "currency_of_row": F("currency")}
+    for taken in _parts(plan):
+        assert taken.field is not None and taken.field.column is not None
+        inner[f"{taken.alias}_known"] = F(f"{taken.field.column}_known")
+        inner[f"{taken.alias}_sum"] = F(taken.field.column)
+    for taken in _spread(plan).values():
+        assert taken.field is not None
+        inner[f"{taken.alias}_spread"] = F(f"{taken.field.column}_histogram")
+    select, params = compiled(rows, inner)
+    return f"SELECT {', '.join(inner)}, FALSE AS is_row FROM ({select}) AS kept", params  # noqa: S608
+
+
+def _each(plan: Plan, rows: models.QuerySet[Any]) -> Grouped:
+    """Rows, each as a rollup of itself, with the columns that all sources have."""
+    failed = ExpressionWrapper(Q(error__isnull=False), output_field=BooleanField())
+    inner = {**plan.inner, "failed": failed, "currency_of_row": F("currency")}
+    columns = [column.alias for column in plan.keys]
+    columns += ["1::bigint AS n", "failed::int::bigint AS failed", "currency_of_row"]
+    for taken in _parts(plan):
+        known = f"({taken.alias} IS NOT NULL)::int::bigint"
+        columns += [f"{known} AS {taken.alias}_known", f"{taken.alias} AS {taken.alias}_sum"]
+    columns += [f"{histograms.adding(alias)} AS {alias}_spread" for alias in _spread(plan)]
+    select, params = compiled(rows, inner)
+    return f"SELECT {', '.join(columns)}, TRUE AS is_row FROM ({select}) AS one", params  # noqa: S608
+
+
+def _taken(plan: Plan) -> list[str]:
+    """The measures, under the names that they have when they are taken of rows."""
+    columns = []
+    for n, taken in enumerate(plan.taken):
+        total, known = f"sum({taken.alias}_sum)", f"coalesce(sum({taken.alias}_known), 0)::bigint"
+        if taken.field is None:
+            rate = "sum(failed)::float8 / nullif(sum(n), 0)"
+            columns.append(f"{'coalesce(sum(n), 0)::bigint' if taken.function == 'count' else rate} AS v{n}")
+            continue
+        value = {
+            "count": known,
+            "sum": total,
+            "avg": f"{total} / nullif(sum({taken.alias}_known), 0)",
+            "percentile": "NULL::float8",
+        }[taken.function]
+        columns += [f"{value} AS v{n}", f"{known} AS c{n}"]
+    columns += [
+        f"{histograms.sent(f'sum({alias}_spread)')} AS {histogram_of(taken)}" for alias, taken in _spread(plan).items()
+    ]
+    if plan.money:
+        columns += currencies(" OR ".join(f"{alias}_known > 0" for alias in plan.money))
+    return columns

@@ -1,0 +1,190 @@
+"""Says which aggregations rollups can answer, and of which whole hours and days."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from generations import filters
+from generations.filters.comparing import span
+from generations.filters.conditions import And, Condition, Leaf, Some, both, bounded, leaves, parts_of
+from generations.metrics import holding
+from generations.metrics.compiling import Plan, Taken
+
+KIND: Final = "generations"
+_UTC: Final = ("UTC", "Etc/UTC", "GMT", "Etc/GMT")
+_HOUR: Final = dt.timedelta(hours=1)
+_DAY: Final = dt.timedelta(days=1)
+_TICK: Final = dt.timedelta(microseconds=1)
+_FIRST: Final = dt.datetime(1000, 1, 1, tzinfo=dt.UTC)
+_LAST: Final = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A stretch of time from `start` up to but without `end`; None is open."""
+
+    start: dt.datetime | None = None
+    end: dt.datetime | None = None
+
+    def within(self, other: Bounds) -> Bounds:
+        """What both have in common."""
+        starts = [one for one in (self.start, other.start) if one is not None]
+        ends = [one for one in (self.end, other.end) if one is not None]
+        return Bounds(max(starts, default=None), min(ends, default=None))
+
+    def whole(self, grain: dt.timedelta) -> Bounds:
+        """The whole hours or days, UTC, in it."""
+        return Bounds(
+            None if self.start is None else _FIRST + -((_FIRST - self.start) // grain) * grain,
+            None if self.end is None else _FIRST + (self.end - _FIRST) // grain * grain,
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        return self.start is not None and self.end is not None and self.start >= self.end
+
+    def without(self, inner: Bounds) -> list[Bounds]:
+        """What is left of it around `inner`."""
+        if inner.is_empty:
+            return [self]
+        around = []
+        if inner.start is not None:
+            around.append(Bounds(self.start, inner.start))
+        if inner.end is not None:
+            around.append(Bounds(inner.end, self.end))
+        return [one for one in around if not one.is_empty]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How rollups answer a plan: its stretch of time, the rest of its condition, the whole hours and days in it."""
+
+    plan: Plan
+    bounds: Bounds
+    rest: Condition | None
+    now: dt.datetime
+    hours: Bounds
+    days: Bounds | None
+
+    @property
+    def is_approximate(self) -> bool:
+        """Whether it has percentiles."""
+        return any(taken.function == "percentile" for taken in self.plan.taken)
+
+
+def reading(plan: Plan, now: dt.datetime) -> Reading | None:
+    """How rollups answer a plan, or None when they do not hold what it asks for."""
+    query = plan.query
+    if query.kind != KIND or query.exact or query.first is not None:
+        return None
+    if not _are_held(plan):
+        return None
+    narrowed = _narrowed(query.condition, now)
+    if narrowed is None:
+        return None
+    bounds, rest = narrowed
+    hours = bounds.whole(_HOUR)
+    if hours.is_empty or bounds.is_empty:
+        return None
+    days = bounds.whole(_DAY) if _is_daily(plan) else None
+    return Reading(plan, bounds, rest, now, hours, None if days is None or days.is_empty else days)
+
+
+def _are_held(plan: Plan) -> bool:
+    query = plan.query
+    catalogue = filters.catalogue(KIND)
+    shared = {field.path for field in catalogue.fields if field.column in holding.SHARED}
+    if any(filters.field(KIND, dimension.path).path not in shared for dimension in query.dimensions):
+        return False
+    bucket = query.bucket
+    if bucket is not None and (
+        bucket.unit == "minute"
+        or (bucket.path is not None and filters.field(KIND, bucket.path).path != catalogue.time)
+        or not _keeps_hours(bucket.zone)
+    ):
+        return False
+    if not all(_is_held(taken) for taken in plan.taken):
+        return False
+    # Groups are chosen in the database, which does not know these percentiles yet.
+    late = {column.name for column, taken in zip(plan.measures, plan.taken, strict=True) if taken.share is not None}
+    return not any(".".join((leaf.field, *leaf.path)) in late for leaf in leaves(query.having))
+
+
+def _is_held(taken: Taken) -> bool:
+    column = None if taken.field is None else taken.field.column
+    if taken.function == "percentile":
+        return column in holding.SPREAD
+    if taken.function not in ("count", "sum", "avg", "error_rate"):
+        return False
+    return taken.field is None or column in holding.SUMMED
+
+
+def _is_daily(plan: Plan) -> bool:
+    bucket = plan.query.bucket
+    return bucket is None or (bucket.zone in _UTC and bucket.unit != "hour")
+
+
+@cache
+def _keeps_hours(zone: str) -> bool:
+    """Whether the hours of a zone begin with those of UTC, as far as anything recorded goes back."""
+    tz = ZoneInfo(zone)
+    months = (dt.datetime(year, month, 1, tzinfo=dt.UTC) for year in range(2000, 2100) for month in range(1, 13))
+    return all((month.astimezone(tz).utcoffset() or dt.timedelta()) % _HOUR == dt.timedelta() for month in months)
+
+
+def _narrowed(condition: Condition | None, now: dt.datetime) -> tuple[Bounds, Condition | None] | None:
+    """The stretch of time that a condition leaves, and what else it says; None when rollups cannot tell."""
+    bounded(condition)
+    bounds, rest = Bounds(), []
+    for part in _parts(condition):
+        stretch = _stretch(part, now)
+        if stretch is not None:
+            bounds = bounds.within(stretch)
+        elif _is_shared(part):
+            rest.append(part)
+        else:
+            return None
+    return bounds, both(*rest)
+
+
+def _parts(condition: Condition | None) -> Iterator[Condition]:
+    if isinstance(condition, And):
+        for part in condition.parts:
+            yield from _parts(part)
+    elif condition is not None:
+        yield condition
+
+
+def _stretch(part: Condition, now: dt.datetime) -> Bounds | None:
+    """The stretch of time that one comparison of the start leaves, to the microsecond that is kept."""
+    catalogue = filters.catalogue(KIND)
+    if not isinstance(part, Leaf) or part.path or part.field != catalogue.time or isinstance(part.value, tuple):
+        return None
+    if part.op not in ("gt", "gte", "lt", "lte"):
+        return None
+    start, end = span(part.value, now)
+    if not _FIRST < start < _LAST or not (end is None or end < _LAST):
+        return None
+    after = start + _TICK if end is None else end
+    return {
+        "gt": Bounds(after),
+        "gte": Bounds(start),
+        "lt": Bounds(None, start),
+        "lte": Bounds(None, after),
+    }[part.op]
+
+
+def _is_shared(part: Condition) -> bool:
+    """Whether a condition is about nothing but what all generations of a rollup have in common."""
+    if isinstance(part, Some):
+        return False
+    catalogue = filters.catalogue(KIND)
+    if isinstance(part, Leaf):
+        found = catalogue.find(part.field)
+        return found is not None and not part.path and found.column in holding.SHARED
+    return all(_is_shared(one) for one in parts_of(part))
