@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
+import time
 from typing import Any, Final
 
 from django.db import connection
 
-from bench.calls import A_DAY, calls
-from generations import partitions, recording, records
+from bench.calls import A_DAY, UNTIL, calls
+from generations import partitions, recording, records, rollups
 from generations.models import Project
 
 FIRST: Final = 10_000
 _BATCH: Final = 1_000
 
 
-def record_first(project: Project) -> None:
-    """Store the newest FIRST calls as the doors would."""
+def record_first(project: Project, days: float = FIRST / A_DAY) -> None:
+    """Store the newest FIRST calls as the doors would, over so many days."""
     for start in range(0, FIRST, _BATCH):
-        recording.record(project, list(calls(start, start + _BATCH)))
+        batch = list(calls(start, start + _BATCH))
+        recording.record(project, [_earlier(call, days * A_DAY / FIRST) for call in batch])
+    roll_up()
     settle()
 
 
-def grow(project: Project, number: int) -> None:
-    """Put `number - FIRST` more calls before them: the same calls again, with ids of their own, further in the past."""
+def _earlier(call: records.GenerationRecord, times: float) -> records.GenerationRecord:
+    """`call`, so many times as long ago."""
+    assert call.started_at is not None and call.ended_at is not None
+    back = (UNTIL - call.started_at) * (times - 1)
+    return records.revised(call, started_at=call.started_at - back, ended_at=call.ended_at - back)
+
+
+def grow(project: Project, number: int) -> float:
+    """Put `number - FIRST` more calls before them: the same calls again, with ids of their own, further in the past.
+
+    Returns how many seconds it took to make the rollups of all.
+    """
     columns = {
         table: _columns(table) for table in ("generation", "generation_payload", "alternative", "score", "feedback")
     }
@@ -45,6 +59,17 @@ def grow(project: Project, number: int) -> None:
                 _copy(cursor, table, names)
         cursor.execute("DROP TABLE first, copy")
     settle()
+    rollups.rebuild(project)
+    took = roll_up()
+    settle()
+    return took
+
+
+def roll_up() -> float:
+    """What the worker would have done by the time anyone asks; how many seconds it took."""
+    began = time.perf_counter()
+    rollups.compact(seconds=math.inf)
+    return time.perf_counter() - began
 
 
 def settle() -> None:

@@ -2,9 +2,11 @@
 
     python bench/list.py [--rows 1000000] [--times 40]
 
-Two databases beside each other, with the same number of calls a day: the larger one has the longer past. Times are the
-server's: the answer of a door from its first middleware to its last byte, or of a function, in one process with one
-connection; p50 and p95 of so many rounds of all questions, each to both in turn, after three rounds that warm up.
+Two databases beside each other, with the same number of calls a day: the larger one has the longer past. A third one
+has the 10,000 calls of the first over as many days as the larger one: where an answer has a line for each day, it is
+this one's that is as long. Times are the server's: the answer of a door from its first middleware to its last byte, or
+of a function, in one process with one connection; p50 and p95 of so many rounds of all questions, each to both in turn,
+after three rounds that warm up. Last, the aggregates of the larger one beside the same ones taken of the rows.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +31,16 @@ if TYPE_CHECKING:
     from django.test import Client
 
     from generations.access import Grant
+    from generations.metrics import Query
 
 Ask = Callable[[random.Random], object]
+Asks = dict[str, list[Callable[[], float]]]
+Measured = dict[str, list[tuple[float, float]]]
+BY_DAY = frozenset(
+    f"aggregate: {what} by {how}"
+    for what, how in (("everything", "day"), ("30 days", "model and day"), ("30 days", "model and day in Prague"))
+)
+"""Answers with a line for each day, and so as long as the past is."""
 WARM_UP = 3
 MOST_SECONDS = 15.0
 """Of measuring one question: those that take seconds are asked less often."""
@@ -41,23 +53,41 @@ def main() -> None:
     arguments.add_argument("--times", type=int, default=40)
     asked = arguments.parse_args()
     began = time.perf_counter()
-    with databases("few", "many") as (few, many):
+    with databases("few", "many", "long") as (few, many, long):
+        from bench.calls import A_DAY
         from bench.filling import FIRST
 
         print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}  {machine()}\n", flush=True)
-        measured = _measure([_Side(few, FIRST), _Side(many, asked.rows)], asked.times)
-    print(f"| ms | {FIRST:,}: p50 | p95 | {asked.rows:,}: p50 | p95 | p50 ratio |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for name, ((few50, few95), (many50, many95)) in measured.items():
-        print(f"| {name} | {few50:.1f} | {few95:.1f} | {many50:.1f} | {many95:.1f} | {many50 / few50:.1f} |")
+        small, large = _Side(few, FIRST), _Side(many, asked.rows)
+        sparse = _Side(long, FIRST, asked.rows / A_DAY)
+        print(f"Rollups of {asked.rows:,} calls were made in {large.rolling_up:.1f} s\n")
+        besides = {name: sparse if name in BY_DAY else small for name in small.questions}
+        beside: Asks = {name: [partial(side.ask, name), partial(large.ask, name)] for name, side in besides.items()}
+        _say((f"{FIRST:,}", f"{asked.rows:,}", "p50 ratio"), _measure(beside, asked.times))
+        kept: Asks = {name: [partial(large.ask, name), partial(large.ask_rows, name)] for name in large.aggregates}
+        of_kept = _measure(kept, asked.times)
+        large.change()
+        name = "aggregate: 30 days by model and day"
+        of_kept[f"{name}, an hour just changed"] = _measure({name: kept[name]}, asked.times)[name]
+        _say(("rollups", "rows", "p50 ratio"), of_kept)
     print(f"\n{time.perf_counter() - began:.0f} s in all")
+
+
+def _say(heads: tuple[str, str, str], measured: Measured) -> None:
+    """A table of two sides; the ratio is that of the second to the first."""
+    print(f"| ms | {heads[0]}: p50 | p95 | {heads[1]}: p50 | p95 | {heads[2]} |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, ((a50, a95), (b50, b95)) in measured.items():
+        print(f"| {name} | {a50:.1f} | {a95:.1f} | {b50:.1f} | {b95:.1f} | {b50 / a50:.1f} |")
+    print(flush=True)
 
 
 class _Side:
     """A project of so many calls in a database of its own, and the questions to it."""
 
-    def __init__(self, use: Callable[[], None], number: int) -> None:
+    def __init__(self, use: Callable[[], None], number: int, days: float | None = None) -> None:
         from bench import filling
+        from bench.calls import A_DAY
         from generations import access
         from generations.models import User
 
@@ -65,9 +95,13 @@ class _Side:
         self.use = use
         owner = User.objects.create_superuser("bench")
         grant = access.by_user(owner, access.create_project("Bench", owner).slug)
-        filling.record_first(grant.project)
-        filling.grow(grant.project, number)
-        self.questions = _questions(grant, number)
+        filling.record_first(grant.project, days or filling.FIRST / A_DAY)
+        self.rolling_up = filling.grow(grant.project, number)
+        self.project = grant.project
+        self.aggregates = _aggregates()
+        self.questions = _questions(grant, number) | {
+            name: self._aggregate(query) for name, query in self.aggregates.items()
+        }
         self.chances = {name: random.Random(name) for name in self.questions}
 
     def ask(self, name: str) -> float:
@@ -77,19 +111,39 @@ class _Side:
         self.questions[name](self.chances[name])
         return time.perf_counter() - began
 
+    def ask_rows(self, name: str) -> float:
+        """Ask for an aggregate of the rows themselves; how many seconds the answer took."""
+        self.use()
+        began = time.perf_counter()
+        self._aggregate(replace(self.aggregates[name], exact=True))(self.chances[name])
+        return time.perf_counter() - began
 
-def _measure(sides: list[_Side], times: int) -> dict[str, list[tuple[float, float]]]:
+    def change(self) -> None:
+        """Change a call of the last days: its hour is read from the rows until it is rolled up again."""
+        from generations import recording
+        from generations.records import GenerationRecord
+
+        self.use()
+        recording.amend(self.project, GenerationRecord(id="call-000009000", name="changed"))
+
+    def _aggregate(self, query: Query) -> Ask:
+        from generations import metrics
+
+        return lambda _: metrics.aggregate(self.project, query)
+
+
+def _measure(asked: Asks, times: int) -> Measured:
     """p50 and p95 of each question to each side.
 
     Both are asked in turn, in rounds of all questions: what else the machine does meets all of them alike.
     """
-    seconds: dict[str, list[list[float]]] = {name: [[] for _ in sides] for name in sides[0].questions}
+    seconds: dict[str, list[list[float]]] = {name: [[] for _ in sides] for name, sides in asked.items()}
     for turn in range(WARM_UP + times):
         for name, measured in seconds.items():
             if sum(map(sum, measured)) > MOST_SECONDS:
                 continue
-            for side, times_of_side in zip(sides, measured, strict=True):
-                took = side.ask(name)
+            for ask, times_of_side in zip(asked[name], measured, strict=True):
+                took = ask()
                 if turn >= WARM_UP:
                     times_of_side.append(took)
     return {name: [_p50_p95(one) for one in measured] for name, measured in seconds.items()}
@@ -103,8 +157,7 @@ def _p50_p95(seconds: list[float]) -> tuple[float, float]:
 def _questions(grant: Grant, number: int) -> dict[str, Ask]:
     from django.test import Client
 
-    from bench.calls import UNTIL
-    from generations import access, filters, metrics, paging
+    from generations import access, paging
 
     project = grant.project
     _, token = access.create_key(grant, name=f"bench {number}", scopes=["read"])
@@ -118,21 +171,6 @@ def _questions(grant: Grant, number: int) -> dict[str, Ask]:
     def get(query: str) -> Ask:
         return lambda _: _fetch(rest, f"/api/generations?{query}")
 
-    def aggregate(document: dict[str, Any], *paths: str, bucket: str | None = None) -> Ask:
-        query = metrics.Query(
-            condition=filters.from_document("generations", document),
-            dimensions=tuple(metrics.Dimension(path, path) for path in paths),
-            bucket=metrics.Bucket(bucket) if bucket else None,
-            measures=(
-                metrics.Measure("count", "count"),
-                metrics.Measure("tokens", "sum", "usage.totalTokens"),
-                metrics.Measure("p95", "percentile", "performance.latency", 0.95),
-                metrics.Measure("errors", "error_rate"),
-            ),
-        )
-        return lambda _: metrics.aggregate(project, query)
-
-    last_day = {"timestamp": {"$gte": (UNTIL - dt.timedelta(days=1)).isoformat()}}
     deep_filter = f"to={deep.rows[0].started_at.isoformat().replace('+', '%2B')}"
     pages = f"/projects/{project.slug}/generations/"
     return {
@@ -156,11 +194,39 @@ def _questions(grant: Grant, number: int) -> dict[str, Ask]:
             person, f"/projects/{project.slug}/generations/{chance.choice(ids)}/"
         ),
         "count, capped at 10,000": lambda _: paging.count("generations", project.pk),
-        "aggregate: last day by model": aggregate(last_day, "model.id"),
-        "aggregate: last day by hour": aggregate(last_day, bucket="hour"),
-        "aggregate: one user by model": aggregate({"metadata.userId": "user-77"}, "model.id"),
-        "aggregate: everything by model": aggregate({}, "model.id"),
-        "aggregate: everything by day": aggregate({}, bucket="day"),
+    }
+
+
+def _aggregates() -> dict[str, Query]:
+    from bench.calls import UNTIL
+    from generations import filters, metrics
+
+    def query(document: dict[str, Any], *paths: str, bucket: str | None = None, zone: str = "UTC") -> Query:
+        return metrics.Query(
+            condition=filters.from_document("generations", document),
+            dimensions=tuple(metrics.Dimension(path, path) for path in paths),
+            bucket=metrics.Bucket(bucket, zone) if bucket else None,
+            measures=(
+                metrics.Measure("count", "count"),
+                metrics.Measure("tokens", "sum", "usage.totalTokens"),
+                metrics.Measure("p95", "percentile", "performance.latency", 0.95),
+                metrics.Measure("errors", "error_rate"),
+            ),
+        )
+
+    def since(days: int) -> dict[str, Any]:
+        return {"timestamp": {"$gte": (UNTIL - dt.timedelta(days=days)).isoformat()}}
+
+    return {
+        "aggregate: last day by model": query(since(1), "model.id"),
+        "aggregate: last day by hour": query(since(1), bucket="hour"),
+        "aggregate: one user by model": query({"metadata.userId": "user-77"}, "model.id"),
+        "aggregate: everything by model": query({}, "model.id"),
+        "aggregate: everything by day": query({}, bucket="day"),
+        "aggregate: 30 days by model and day": query(since(30), "model.id", bucket="day"),
+        "aggregate: 30 days by model and day in Prague": query(
+            since(30), "model.id", bucket="day", zone="Europe/Prague"
+        ),
     }
 
 
