@@ -105,11 +105,11 @@ def _genai(attributes: Attributes, kind: str, choices: int | None) -> Fields:
     given = loaded(attributes.get("gen_ai.output.messages"))
     if isinstance(given, str):
         given = [{"role": "assistant", "content": given}] if given else []
-    if isinstance(given, Mapping):
+    if isinstance(given, dict):
         given = [given]
     fields = asked_fields(asked, kind)
     listed = given if isinstance(given, list) else []
-    reasons = [messages.finish_reason(m.get("finish_reason")) if isinstance(m, Mapping) else None for m in listed]
+    reasons = [messages.finish_reason(m.get("finish_reason")) if isinstance(m, dict) else None for m in listed]
     is_choices = len(listed) > 1 and (choices is None or choices > 1) and (choices is not None or all(reasons))
     return fields | answered(listed, kind, is_choices)
 
@@ -139,7 +139,7 @@ def _openinference(attributes: Attributes, kind: str, choices: int | None) -> Fi
 def _traceloop(attributes: Attributes, kind: str, choices: int | None) -> Fields:
     fields: Fields = {}
     asked = messages.flattened(attributes, "gen_ai.prompt.")
-    if asked and all(isinstance(one, Mapping) for one in asked):
+    if asked and all(isinstance(one, dict) for one in asked):
         if kind == "completion":
             fields["prompt"] = asked[0].get("user", asked[0].get("content"))
         elif kind == "embedding":
@@ -158,7 +158,7 @@ def _langfuse(attributes: Attributes, kind: str, choices: int | None) -> Fields:
     asked = loaded(attributes.get("langfuse.observation.input"))
     given = loaded(attributes.get("langfuse.observation.output"))
     fields: Fields = {}
-    if isinstance(asked, Mapping) and isinstance(asked.get("messages"), list):
+    if isinstance(asked, dict) and isinstance(asked.get("messages"), list):
         fields["tools"] = messages.tools(asked.get("tools"))
         asked = asked["messages"]
     if _is_messages(asked):
@@ -169,11 +169,11 @@ def _langfuse(attributes: Attributes, kind: str, choices: int | None) -> Fields:
         fields["prompt"] = asked
     elif asked is not None:
         fields["input"] = asked
-    if isinstance(given, Mapping) and "role" in given:
+    if isinstance(given, dict) and "role" in given:
         fields |= answered([given], kind, False)
     elif _is_messages(given):
         fields |= answered(given, kind, (choices or 1) > 1)
-    elif isinstance(given, list) and given and all(isinstance(g, Mapping) and "type" in g for g in given):
+    elif isinstance(given, list) and given and all(isinstance(g, dict) and "type" in g for g in given):
         fields["message_completion"] = openai._answer(given)
     elif isinstance(given, str):
         fields["completion" if "prompt" in fields or not fields.get("messages") else "message_completion"] = (
@@ -190,7 +190,7 @@ def _vercel(attributes: Attributes, kind: str) -> Fields:
         fields["messages"] = messages.conversation(attributes["ai.prompt.messages"])
     elif "ai.prompt" in attributes:
         asked = loaded(attributes["ai.prompt"])
-        if isinstance(asked, Mapping):
+        if isinstance(asked, dict):
             fields["messages"] = [
                 *messages.system(asked.get("system")),
                 *messages.conversation(asked.get("messages", asked.get("prompt"))),
@@ -214,10 +214,10 @@ def _vercel(attributes: Attributes, kind: str) -> Fields:
 
 def raw(asked: Json, given: Json, kind: str) -> Fields:
     """The content, answers and settings in a provider's own request and response, as far as they are understood."""
-    if isinstance(asked, Mapping) and "model" in asked and not any(name in asked for name in _ASKED):
+    if isinstance(asked, dict) and "model" in asked and not any(name in asked for name in _ASKED):
         asked = None  # a request without what was asked in it
-    request = asked if isinstance(asked, Mapping) else {}
-    response = given if isinstance(given, Mapping) else {}
+    request = asked if isinstance(asked, dict) else {}
+    response = given if isinstance(given, dict) else {}
     shape = openai.shape_of(request, response)
     if isinstance(request.get("contents"), list):
         return asked_fields(messages.conversation(request["contents"]), kind)
@@ -246,7 +246,7 @@ def raw(asked: Json, given: Json, kind: str) -> Fields:
             fields["messages"] = messages.conversation([asked])
     elif asked is not None:
         fields["input"] = asked
-    if _is_messages(given) or (isinstance(given, Mapping) and "role" in given):
+    if _is_messages(given) or (isinstance(given, dict) and "role" in given):
         fields |= answered(given if isinstance(given, list) else [given], kind, False)
     elif isinstance(given, str):
         fields |= answered([{"role": "assistant", "content": given}], kind, False)
@@ -262,7 +262,7 @@ def asked_fields(asked: Sequence[Json], kind: str) -> Fields:
         return {}
     if kind not in ("completion", "embedding"):
         return {"messages": list(asked)}
-    texts = [m.get("content") if isinstance(m, Mapping) else m for m in asked]
+    texts = [m.get("content") if isinstance(m, dict) else m for m in asked]
     return {"prompt": texts[0]} if len(texts) == 1 and isinstance(texts[0], str) else {"input": texts}
 
 
@@ -273,7 +273,7 @@ def answered(given: Sequence[Json], kind: str, is_choices: bool) -> Fields:
         return {}
     fields: Fields = {}
     reasons = [
-        messages.finish_reason(one.get("finish_reason")) if isinstance(one, Mapping) else None for one, _ in answers
+        messages.finish_reason(one.get("finish_reason")) if isinstance(one, dict) else None for one, _ in answers
     ]
     if reasons[0]:
         fields["finish_reason"] = reasons[0]
@@ -297,12 +297,12 @@ def _is_messages(value: Json) -> bool:
     return (
         isinstance(value, list)
         and bool(value)
-        and all(isinstance(m, Mapping) and ("role" in m or "type" in m) for m in value)
+        and all(isinstance(m, dict) and ("role" in m or "type" in m) for m in value)
         and any("role" in m for m in value)
     )
 
 
 def _deep(node: Json, *path: str) -> Json:
     for name in path:
-        node = node.get(name) if isinstance(node, Mapping) else None
+        node = node.get(name) if isinstance(node, dict) else None
     return node

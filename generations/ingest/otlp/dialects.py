@@ -10,7 +10,8 @@ others: MLflow, LangSmith, Logfire, OpenLIT, LiteLLM and general conventions, as
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from generations.records import Json
 
@@ -377,3 +378,42 @@ CONTENT: Final[Names] = (
     "gen_ai.tool.call.result", "gen_ai.retrieval.documents", "logfire.json_schema", "llm.headers",
 )  # fmt: skip
 """Beginnings of attributes that are stored as what they say, or are too bulky or secret to be kept twice."""
+
+
+class Name(NamedTuple):
+    """What the name of an attribute says of its value."""
+
+    parameter: str | None
+    metadata: str | None
+    is_content: bool
+
+
+def named(name: str) -> Name:
+    """What a name says: the same few hundred come again with every span."""
+    return _named(name) if len(name) <= _MAX_NAME else _named.__wrapped__(name)
+
+
+@lru_cache(maxsize=4_096)
+def _named(name: str) -> Name:
+    parameter = PARAMETER_NAMES.get(name)
+    if parameter is None and not name.startswith("ai.settings.context."):
+        start = next((start for start in PARAMETERS if name.startswith(start)), None)
+        if start is not None:
+            parameter = RENAMED.get(name[len(start) :], name[len(start) :])
+    metadata = None
+    start = next((start for start in METADATA if name.startswith(start)), None)
+    if start is not None and name not in _USED and not name[len(start) :].startswith(NOT_METADATA):
+        metadata = name[len(start) :]
+    return Name(parameter, metadata, name.startswith(CONTENT))
+
+
+_MAX_NAME: Final = 200
+_USED: Final = frozenset(
+    name
+    for field in ("thread_id", "session_id", "user_id", "tags", "thread_name", "finish_reason")
+    for name in FIELDS[field]
+)
+HOLDERS: Final[Mapping[str, frozenset[str]]] = {
+    field: frozenset(name.partition(">")[0] for name in names) | frozenset(names) for field, names in FIELDS.items()
+}
+"""The attributes one of which a span has if it says a field at all."""

@@ -102,7 +102,7 @@ def _is_text_completion(a: Mapping[str, Json]) -> bool:
     if isinstance(asked := a.get("langfuse.observation.input"), str):
         return isinstance(loaded(asked), str)
     raw = loaded(a.get("mlflow.spanInputs", a.get("gen_ai.prompt")))
-    return isinstance(raw, Mapping) and "prompt" in raw and "messages" not in raw
+    return isinstance(raw, dict) and "prompt" in raw and "messages" not in raw
 
 
 def _as_long_as_it_says(span: Span) -> Span:
@@ -136,11 +136,13 @@ def _step_type(a: Mapping[str, Json], kind: str | None, is_root: bool) -> str:
 # --------------------------------------------------------------------------------------------------------------- fields
 def first(attributes: Mapping[str, Json], field: str) -> Json:
     """The first value that the table's names for `field` have in these attributes; empty texts are none."""
+    if dialects.HOLDERS[field].isdisjoint(attributes):
+        return None
     for name in dialects.FIELDS[field]:
         value = attributes.get(name)
         if value is None and ">" in name:
             outer, _, inner = name.partition(">")
-            if outer in attributes and isinstance(whole := loaded(attributes[outer]), Mapping):
+            if outer in attributes and isinstance(whole := loaded(attributes[outer]), dict):
                 value = whole.get(inner)
         if value is not None and value != "" and not (isinstance(value, str) and value.startswith(dialects.UNSAID)):
             # MLflow and Langfuse write texts as JSON, with its quotes.
@@ -220,31 +222,27 @@ def _prompt_lineage(a: Mapping[str, Json], fields: dict[str, Any]) -> None:
         fields["prompt_version"] = int(found)
     variables = loaded(first(a, "variables"))
     named = {k[23:]: v for k, v in a.items() if k.startswith("gen_ai.prompt.variable.")}
-    if isinstance(variables, Mapping) or named:
-        fields["variables"] = {**(variables if isinstance(variables, Mapping) else {}), **named}
+    if isinstance(variables, dict) or named:
+        fields["variables"] = {**(variables if isinstance(variables, dict) else {}), **named}
 
 
 def _is_json(a: Mapping[str, Json], parameters: Mapping[str, Json]) -> bool:
     wanted = parameters.get("response_format")
-    return a.get("gen_ai.output.type") == "json" or (isinstance(wanted, Mapping) and "json" in str(wanted.get("type")))
+    return a.get("gen_ai.output.type") == "json" or (isinstance(wanted, dict) and "json" in str(wanted.get("type")))
 
 
 def _parameters(span: Span) -> dict[str, Json]:
     a = span.attributes
     found: dict[str, Json] = {}
     for outer in dialects.PARAMETER_OBJECTS:
-        if isinstance(given := loaded(a.get(outer)), Mapping):
+        if isinstance(given := loaded(a.get(outer)), dict):
             found |= given
     for name, value in a.items():
-        if short := dialects.PARAMETER_NAMES.get(name):
+        if (short := dialects.named(name).parameter) is not None:
             found.setdefault(short, value)
-        for start in dialects.PARAMETERS:
-            if name.startswith(start) and not name.startswith("ai.settings.context."):
-                short = name[len(start) :]
-                found.setdefault(dialects.RENAMED.get(short, short), value)
     if "mlflow.spanType" in a:
         request = loaded(a.get("mlflow.spanInputs"))
-        found |= request if isinstance(request, Mapping) else {}
+        found |= request if isinstance(request, dict) else {}
     if "stop_sequences" in found:
         found["stop_sequences"] = loaded(found["stop_sequences"])
     made_up = next((said for scope, said in dialects.MADE_UP.items() if span.scope.startswith(scope)), {})
@@ -261,19 +259,11 @@ def _parameters(span: Span) -> dict[str, Json]:
 def _metadata(a: Mapping[str, Json]) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for name in dialects.METADATA_OBJECTS:
-        if isinstance(given := loaded(a.get(name)), Mapping):
+        if isinstance(given := loaded(a.get(name)), dict):
             found |= {k: v for k, v in given.items() if not k.startswith(dialects.NOT_METADATA)}
-    used = {
-        n
-        for field in ("thread_id", "session_id", "user_id", "tags", "thread_name", "finish_reason")
-        for n in dialects.FIELDS[field]
-    }
     for name, value in a.items():
-        for start in dialects.METADATA:
-            if name.startswith(start) and name not in used:
-                rest = name[len(start) :]
-                if not rest.startswith(dialects.NOT_METADATA):
-                    found.setdefault(rest, loaded(value))
+        if (rest := dialects.named(name).metadata) is not None:
+            found.setdefault(rest, loaded(value))
     return found
 
 
@@ -281,7 +271,7 @@ def _rest(span: Span) -> dict[str, Json] | None:
     """The attributes that are not stored as content, with the resource and the scope that they were sent with."""
     kept: dict[str, Json] = {}
     for name, value in span.attributes.items():
-        if name.startswith(dialects.CONTENT):
+        if dialects.named(name).is_content:
             continue
         if isinstance(value, str) and len(value) > MAX_ATTRIBUTE:
             value = f"{value[:MAX_ATTRIBUTE]}… ({len(value)} characters)"

@@ -32,7 +32,9 @@ def tokens_of(attributes: Mapping[str, Json]) -> dict[str, int]:
             found = _detailed(details)
             break
     for name in COUNTS:
-        if name not in found and (count := _first(attributes, dialects.FIELDS[name])) is not None:
+        if name in found or dialects.HOLDERS[name].isdisjoint(attributes):
+            continue
+        if (count := _first(attributes, dialects.FIELDS[name])) is not None:
             found[name] = count
     return gross(found)
 
@@ -91,7 +93,7 @@ def _bucketed(details: Mapping[str, Json], kind: str) -> int | None:
 
 
 def _nested(details: Mapping[str, Json], *names: str) -> Mapping[str, Any]:
-    return next((found for n in names if isinstance(found := details.get(n), Mapping)), {})
+    return next((found for n in names if isinstance(found := details.get(n), dict)), {})
 
 
 def _first(values: Mapping[str, Json], names: tuple[str, ...]) -> int | None:
@@ -100,8 +102,8 @@ def _first(values: Mapping[str, Json], names: tuple[str, ...]) -> int | None:
         if value is None and ">" in name:
             outer, _, inner = name.partition(">")
             whole = loaded(values.get(outer))
-            value = whole.get(inner) if isinstance(whole, Mapping) else None
-        if (count := _count(value)) is not None:
+            value = whole.get(inner) if isinstance(whole, dict) else None
+        if value is not None and (count := _count(value)) is not None:
             return count
     return None
 
