@@ -33,7 +33,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         for group in request.resource_spans:
             for part in group.scope_spans:
                 for span in part.spans:
-                    attributes = {p.key: getattr(p.value, p.value.WhichOneof("value")) for p in span.attributes}
+                    attributes = {p.key: getattr(p.value, str(p.value.WhichOneof("value"))) for p in span.attributes}
                     sink.write_row(
                         (
                             span.trace_id.hex(),

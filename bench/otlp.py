@@ -296,11 +296,11 @@ def _peer(
 def _wait(port: int, path: str, process: subprocess.Popen[bytes], within: float = 120) -> None:
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
-        assert process.poll() is None, f"{process.args} ended"
+        assert process.poll() is None, f"{process.args!r} ended"
         with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5):
             return
         time.sleep(0.2)
-    raise AssertionError(f"{process.args} did not get ready")
+    raise AssertionError(f"{process.args!r} did not get ready")
 
 
 def _free() -> int:

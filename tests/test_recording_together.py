@@ -85,7 +85,7 @@ def held(project: Project) -> Iterator[threading.Event]:
 
 def waiting(project: Project) -> int:
     """How many callers stand in the project's line."""
-    return len(grouping._lines.get((str(connection.settings_dict["NAME"]), project.pk), ()))
+    return len(grouping._lines.get((str(connection.settings_dict["NAME"]), "records", project.pk), ()))
 
 
 def until(is_so: Callable[[], bool]) -> None:

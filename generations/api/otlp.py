@@ -16,7 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from generations import access, intake
+from generations import access, intake, recording
 from generations.access import Grant, Scope
 from generations.api import otlp_joining, otlp_logs, receive
 from generations.api.errors import RETRY_AFTER, Refused
@@ -144,6 +144,8 @@ def _take(request: HttpRequest, signal: _Signal) -> HttpResponse:
         return _refusal(kind, 400, "The body is nested too deep.")
     except DataError as error:
         return _refusal(kind, 400, f"The database refuses a value: {str(error).splitlines()[0]}")
+    except recording.Busy as error:
+        return _refusal(kind, 503, str(error), {"Retry-After": str(error.retry_after)})
     except (OperationalError, InterfaceError) as error:
         log.error("The database does not answer: %s", error)
         # 503 and not 429: older exporters drop what is answered with 429.

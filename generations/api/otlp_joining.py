@@ -23,14 +23,29 @@ _MOST: Final = 5_000
 _SHARED: Final = ("thread_id", "user_id", "tags")
 
 
-def write_spans(project: Project, told: Sequence[Told], has_files: bool) -> list[tuple[str, str, str | None]]:
-    """Store what these spans tell; returns (step id, reason, field) of each span of which something was refused.
+Refused = tuple[str, str, str | None]
+"""The id of the step of a span of which something was refused, the reason and the field."""
 
-    One transaction under one lock a project, so that two requests with parts of one trace see each other. The files in
-    messages, if there may be some, are kept before it.
+
+def write_spans(project: Project, told: Sequence[Told], has_files: bool) -> list[Refused]:
+    """Store what these spans tell; returns what was refused of them.
+
+    One transaction under one lock a project, so that two requests with parts of one trace see each other; requests
+    that come at the same time share it. The files in messages, if there may be some, are kept before it.
+    Raises recording.Busy when too many wait.
     """
     if has_files:
         told = _without_files(project, told)
+    if connection.in_atomic_block:
+        outcomes: Sequence[list[Refused]] = _write(project, told)
+    else:
+        outcomes = recording.together("spans", project.pk, told, lambda all: _write(project, all))
+    return [one for outcome in outcomes for one in outcome]
+
+
+def _write(project: Project, given: Sequence[Told]) -> list[list[Refused]]:
+    """What was refused of each span."""
+    told: Sequence[Told] = given
     with transaction.atomic():
         lock(project)
         stored = steps_of_traces(project, {one.span.trace_id for one in told})
@@ -48,18 +63,18 @@ def write_spans(project: Project, told: Sequence[Told], has_files: bool) -> list
         if demoted:
             records += _moved(project, demoted, settled.into)
             recording.delete(project, "generation", demoted)
-        if has_files or demoted:
+        if demoted or any(one.has_files for one in told):
             records = with_attachments(project, records)
         receipts = recording.record(project, records)
         # By themselves: with their spans they would take over the spans' times for the whole thread's.
         if threads := [one.thread for one in told if one.thread is not None]:
             recording.record(project, threads)
-    refused = []
+    refused: dict[str, list[Refused]] = defaultdict(list)
     for receipt, record in zip(receipts, records, strict=True):
         if receipt.state == "rejected":
-            owner = record.step_id if isinstance(record, ScoreRecord) else record.id
-            refused.append((owner or "", receipt.reason or "refused", receipt.field))
-    return refused
+            owner = (record.step_id if isinstance(record, ScoreRecord) else record.id) or ""
+            refused[owner].append((owner, receipt.reason or "refused", receipt.field))
+    return [refused.get(one.step.id, []) for one in given]
 
 
 def lock(project: Project) -> None:
@@ -82,6 +97,7 @@ def _without_files(project: Project, told: Sequence[Told]) -> list[Told]:
             one,
             step=media.taken_out(one.step, found),
             generation=one.generation and media.taken_out(one.generation, found),
+            has_files=True,
         )
         for one in told
     ]

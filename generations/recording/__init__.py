@@ -1,7 +1,7 @@
 """The only writer of steps, generations, threads, participants, tags, scores, feedback and attachments' rows."""
 
 from generations.recording.editing import delete, erase, reprice, retag
-from generations.recording.grouping import Busy
+from generations.recording.grouping import Busy, together
 from generations.recording.writing import Receipt, UnknownId, amend, record
 
-__all__ = ["Busy", "Receipt", "UnknownId", "amend", "delete", "erase", "record", "reprice", "retag"]
+__all__ = ["Busy", "Receipt", "UnknownId", "amend", "delete", "erase", "record", "reprice", "retag", "together"]

@@ -14,8 +14,6 @@ from typing import Any, Final, Generic, TypeVar
 
 from django.db import connection
 
-from generations.records import Record
-
 MOST_WAITING: Final = 256
 """Callers in the line of one project."""
 MOST_RECORDS: Final = 500
@@ -23,6 +21,7 @@ MOST_RECORDS: Final = 500
 PATIENCE: Final = 2.0
 """Seconds until a caller whom nobody has taken along yet gives up."""
 
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 
@@ -36,12 +35,12 @@ class Busy(Exception):
         super().__init__(f"Too much is coming in at once. Nothing was stored: send it again in {self.retry_after} s.")
 
 
-class _Caller(Generic[T]):
+class _Caller(Generic[Item, T]):
     """One who wants records written, and what became of them."""
 
     __slots__ = ("error", "is_taken", "items", "leads", "outcomes", "woken")
 
-    def __init__(self, items: Sequence[Record]) -> None:
+    def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
         self.woken = threading.Event()
         self.leads = False
@@ -51,18 +50,20 @@ class _Caller(Generic[T]):
 
 
 _guard: Final = threading.Lock()
-_lines: Final[dict[tuple[str, int], deque[_Caller[Any]]]] = {}
-"""Who waits, by database and project. A line is there for as long as somebody writes for the project."""
+_lines: Final[dict[tuple[str, str, int], deque[_Caller[Any, Any]]]] = {}
+"""Who waits, by database, kind and project. A line is there for as long as somebody writes for the project."""
 
 
-def together(project: int, items: Sequence[Record], write: Callable[[Sequence[Record]], Sequence[T]]) -> Sequence[T]:
-    """What `write` returns for these records, called with them and maybe with others' of the same project.
+def together(
+    what: str, project: int, items: Sequence[Item], write: Callable[[Sequence[Item]], Sequence[T]]
+) -> Sequence[T]:
+    """What `write` returns for these items, called with them and maybe with others' of the same project and kind.
 
     They are written in the order in which the callers came. Raises Busy, and what `write` raises: then for all whom it
     was called for.
     """
-    place = (str(connection.settings_dict["NAME"]), project)
-    caller: _Caller[T] = _Caller(items)
+    place = (str(connection.settings_dict["NAME"]), what, project)
+    caller: _Caller[Item, T] = _Caller(items)
     with _guard:
         line = _lines.get(place)
         if line is None:
@@ -80,7 +81,7 @@ def together(project: int, items: Sequence[Record], write: Callable[[Sequence[Re
     return caller.outcomes
 
 
-def _wait(caller: _Caller[T], line: deque[_Caller[T]]) -> None:
+def _wait(caller: _Caller[Item, T], line: deque[_Caller[Item, T]]) -> None:
     if not caller.woken.wait(PATIENCE):
         with _guard:
             if not caller.leads and not caller.is_taken:
@@ -90,10 +91,10 @@ def _wait(caller: _Caller[T], line: deque[_Caller[T]]) -> None:
 
 
 def _lead(
-    caller: _Caller[T],
-    line: deque[_Caller[T]],
-    place: tuple[str, int],
-    write: Callable[[Sequence[Record]], Sequence[T]],
+    caller: _Caller[Item, T],
+    line: deque[_Caller[Item, T]],
+    place: tuple[str, str, int],
+    write: Callable[[Sequence[Item]], Sequence[T]],
 ) -> None:
     """Write for oneself and for those who wait, then pass the lead on."""
     with _guard:
@@ -118,9 +119,9 @@ def _lead(
             one.woken.set()
 
 
-def _taken(line: deque[_Caller[T]]) -> list[_Caller[T]]:
+def _taken(line: deque[_Caller[Item, T]]) -> list[_Caller[Item, T]]:
     """As many from the head of the line as one transaction takes."""
-    group: list[_Caller[T]] = []
+    group: list[_Caller[Item, T]] = []
     number = 0
     while line and (not group or number + len(line[0].items) <= MOST_RECORDS):
         one = line.popleft()

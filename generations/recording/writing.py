@@ -78,7 +78,9 @@ def record(
     if now is not None or not 0 < len(tidy) <= GROUPED or connection.in_atomic_block:
         outcomes: Sequence[Outcome] = _write_or_halve(project.pk, tidy, moment)
     else:
-        outcomes = grouping.together(project.pk, tidy, lambda all: _write_or_halve(project.pk, all, timezone.now()))
+        outcomes = grouping.together(
+            "records", project.pk, tidy, lambda all: _write_or_halve(project.pk, all, timezone.now())
+        )
     for index, item, (state, reason) in zip(places, tidy, outcomes, strict=True):
         receipts[index] = Receipt(index, records.KINDS[type(item)], item.id, state, reason)
     return [receipts[index] for index in range(len(items))]

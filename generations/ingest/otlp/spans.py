@@ -32,6 +32,8 @@ class Told:
     generation: GenerationRecord | None = None
     scores: tuple[ScoreRecord, ...] = ()
     thread: ThreadRecord | None = None
+    has_files: bool = False
+    """Whether files were taken out of its messages."""
 
 
 def told(span: Span) -> Told:

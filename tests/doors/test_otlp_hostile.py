@@ -1,0 +1,178 @@
+"""OTLP under bad input and pressure: nothing breaks, the good is stored, the bad is told, pages still open."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from collections import deque
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+from generations.models import Generation, GenerationPayload, Step, StepPayload
+from generations.recording import grouping
+from tests.doors.rest import GZIP, Caller, caller
+from tests.doors.test_otlp import BARE, PROTOBUF, calls, message, post, request, span, steps
+from tests.web import signed_in
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def api() -> Caller:
+    return caller("ingest")
+
+
+def send(api: Caller, made: ExportTraceServiceRequest) -> tuple[int, ExportTraceServiceResponse]:
+    answer = api.send("POST", "/v1/traces", raw=made.SerializeToString(), type=PROTOBUF)
+    return answer.status, ExportTraceServiceResponse.FromString(answer.content)
+
+
+def test_a_bomb_of_gzip_is_413_before_it_goes_off(api: Caller) -> None:
+    bomb = gzip.compress(bytes(100 << 20))
+    assert len(bomb) < 200_000
+
+    for path in ("/v1/traces", "/v1/logs"):
+        assert api.send("POST", path, raw=bomb, type=PROTOBUF, headers=GZIP).status == 413
+
+
+def test_what_breaks_off_within_gzip_is_400(api: Caller) -> None:
+    half = gzip.compress(message(50).SerializeToString())[:-20]
+
+    assert api.send("POST", "/v1/traces", raw=half, type=PROTOBUF, headers=GZIP).status == 400
+
+
+def test_one_attribute_of_30_mb_is_stored_whole_as_content_and_cut_elsewhere(api: Caller) -> None:
+    made = message(2)
+    first, second = made.resource_spans[0].scope_spans[0].spans
+    first.attributes.add(key="gen_ai.input.messages").value.string_value = "x" * (30 << 20)
+    second.attributes.add(key="app.dump").value.string_value = "y" * (30 << 20)
+
+    status, answer = send(api, made)
+
+    assert (status, answer.partial_success.rejected_spans) == (200, 0)
+    sizes = sorted(
+        len(payload.messages[0]["content"]) if payload.messages else 0
+        for payload in GenerationPayload.objects.in_project(api.project.pk)
+    )
+    assert sizes == [0, 30 << 20]
+    kept = [(p.attributes or {}).get("app.dump") for p in StepPayload.objects.in_project(api.project.pk)]
+    assert [len(k) < 70_000 and k.endswith("(31457280 characters)") for k in kept if k] == [True]
+
+
+def test_attributes_without_end_are_counted_as_dropped(api: Caller) -> None:
+    made = message(1)
+    for n in range(100_000):
+        made.resource_spans[0].scope_spans[0].spans[0].attributes.add(key=f"a{n}").value.int_value = n
+
+    assert send(api, made)[0] == 200
+    (payload,) = StepPayload.objects.in_project(api.project.pk)
+    assert (payload.attributes or {})["droppedAttributesCount"] == 80_001
+
+
+def test_the_good_spans_of_every_kind_of_bad_batch_are_stored_and_each_bad_one_is_told(api: Caller) -> None:
+    made = message(7)
+    spans = made.resource_spans[0].scope_spans[0].spans
+    spans[1].span_id = b""
+    spans[2].trace_id = bytes(16)
+    spans[3].span_id = b"short"
+    spans[4].start_time_unix_nano, spans[4].end_time_unix_nano = 0, 0
+    spans[5].start_time_unix_nano, spans[5].end_time_unix_nano = 2**64 - 1, 2**63
+
+    status, answer = send(api, made)
+
+    assert (status, answer.partial_success.rejected_spans) == (200, 3)
+    assert "spanId" in answer.partial_success.error_message
+    assert "traceId" in answer.partial_success.error_message
+    assert steps(api) == 4
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 40])
+def test_pages_open_on_spans_that_are_their_own_ancestors(api: Caller, length: int) -> None:
+    around = [span(n, parent=n % length + 1, attributes=BARE if n % 2 else {"a": "b"}) for n in range(1, length + 1)]
+    for one in around:
+        assert post(api, one).status == 200
+    browser = signed_in(api.project)
+
+    base = f"/projects/{api.project.slug}"
+    for step in Step.objects.in_project(api.project.pk)[:3]:
+        assert browser.get(f"{base}/steps/{step.public_id}/").status_code == 200
+    for call in calls(api)[:3]:
+        assert browser.get(f"{base}/generations/{call.public_id}/").status_code == 200
+    assert steps(api) == length
+    assert calls(api)
+
+
+def test_a_trace_is_found_by_its_id_and_a_span_by_its(api: Caller) -> None:
+    post(api, span(1), span(2, traceId="f" * 32))
+    (first,) = Generation.objects.in_project(api.project.pk).exclude(trace_id="f" * 32)
+    reader = caller("read", project=api.project)
+
+    for question in (f"traceId={first.trace_id}", f"spanId={first.span_id}"):
+        for kind in ("generations", "steps"):
+            found = reader.get(f"/api/{kind}?{question}").json["data"]
+            assert [row["id"] for row in found] == [first.public_id], (kind, question)
+
+
+# ------------------------------------------------------------------------------------------------------------ pressure
+@pytest.mark.django_db(transaction=True)
+def test_requests_that_come_while_another_writes_share_a_transaction_and_each_has_its_answer() -> None:
+    api = caller("ingest")
+    held, free = threading.Event(), threading.Event()
+    answers: dict[int, Any] = {}
+
+    def hold() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [0x4F544C50, api.project.pk])
+            held.set()
+            free.wait(30)
+        connections.close_all()
+
+    def one(n: int) -> None:
+        other = Caller(api.project, api.token)
+        bad = {**span(900), "spanId": ""} if n % 2 else span(100 + n)
+        answers[n] = other.post("/v1/traces", request(span(n), bad))
+        connections.close_all()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(30)
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(1, 9)]
+    for thread in threads:
+        thread.start()
+    place = (str(connection.settings_dict["NAME"]), "spans", api.project.pk)
+    for _ in range(3000):
+        if len(grouping._lines.get(place, ())) == 7:
+            break
+        threading.Event().wait(0.01)
+    free.set()
+    for thread in [holder, *threads]:
+        thread.join()
+
+    assert {n: a.json.get("partialSuccess", {}).get("rejectedSpans") for n, a in answers.items()} == {
+        n: "1" if n % 2 else None for n in range(1, 9)
+    }
+    assert steps(api) == 12
+
+
+@pytest.mark.django_db(transaction=True)
+def test_too_many_at_once_are_503_with_a_time_to_come_back_and_nothing_of_them_is_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api = caller("ingest")
+    monkeypatch.setattr(grouping, "MOST_WAITING", 0)
+    place = (str(connection.settings_dict["NAME"]), "spans", api.project.pk)
+    grouping._lines[place] = deque()
+    try:
+        answer = post(api, span(1))
+    finally:
+        del grouping._lines[place]
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    assert steps(api) == 0
+    assert post(api, span(1)).status == 200
