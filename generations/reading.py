@@ -90,4 +90,7 @@ def output_text(record: GenerationRecord) -> str:
 
 def preview(text: str) -> str | None:
     """The first characters of `text` on one line, or None when there are none."""
+    head = text[:PREVIEW]
+    if head.isprintable() and "  " not in head and head.strip() == head != "":
+        return head
     return " ".join(text[: PREVIEW * 4].split())[:PREVIEW] or None

@@ -220,7 +220,7 @@ def _row(table: Table, values: dict[str, Any]) -> Known:
 
 def _attach(rest: Iterable[tuple[str, dict[str, Any]]], keys: Keys, found: Found) -> None:
     """Payloads and alternatives to their rows."""
-    by_key = {str(keys[kind, id]): row for kind in ("step", "generation") for id, row in found.rows[kind].items()}
+    by_key = {keys[kind, id]: row for kind in ("step", "generation") for id, row in found.rows[kind].items()}
     alternatives: dict[str, list[records.Alternative]] = {}
     for label, values in rest:
         if label == "alternative":

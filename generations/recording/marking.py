@@ -7,7 +7,6 @@ recomputation that does not see this transaction yet.
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
@@ -23,7 +22,7 @@ def hours(project: int, starts: Iterable[dt.datetime]) -> list[tuple[Any, ...]]:
 
 
 def texts(
-    project: int, uids: Collection[uuid.UUID], starts: Collection[dt.datetime], now: dt.datetime
+    project: int, uids: Collection[str], starts: Collection[dt.datetime], now: dt.datetime
 ) -> list[tuple[Any, ...]]:
     """The mark of the text of these generations, which stand between these starts: at most one row, by TEXTS."""
     return [(project, records.new_id(), list(uids), min(starts), max(starts), now)] if uids else []

@@ -21,15 +21,14 @@ from generations.recording import marking
 from generations.recording.merging import Merged
 from generations.recording.tables import (
     ALTERNATIVE,
-    ARRAYS,
     GENERATIONS,
     JSON,
     TABLES,
     Keys,
     Table,
+    conversions,
     plain,
     quoted,
-    stored,
 )
 
 TOGETHER: Final = 50
@@ -111,11 +110,11 @@ def _of_kind(table: Table, keys: Keys, rows: Sequence[Merged], now: dt.datetime)
 def mark(cursor: Any, project: int, gone: Mapping[uuid.UUID, dt.datetime], now: dt.datetime) -> None:
     """Mark the hours and the texts of deleted generations, given by key with their starts."""
     starts = list(gone.values())
-    _write_together(cursor, project, _marks(project, starts, list(gone), starts, now), [])
+    _write_together(cursor, project, _marks(project, starts, [str(uid) for uid in gone], starts, now), [])
 
 
 def _marks(
-    project: int, starts: Sequence[Any], uids: Sequence[uuid.UUID], text_starts: Sequence[Any], now: dt.datetime
+    project: int, starts: Sequence[Any], uids: Sequence[str], text_starts: Sequence[Any], now: dt.datetime
 ) -> list[_Load]:
     hours, texts = marking.hours(project, starts), marking.texts(project, uids, text_starts, now)
     return [
@@ -140,44 +139,46 @@ def _gone(table: Table, name: str, keys: Keys, rows: Iterable[Merged]) -> tuple[
         return None
     uids = [keys[table.kind, row.record.id] for row in replaced]
     if not table.is_partitioned:
-        return "uid = ANY(%s)", [uids]
+        return "uid = ANY(%s::uuid[])", [uids]
     starts = [row.known.record.started_at for row in replaced if row.known is not None]
-    return "uid = ANY(%s) AND started_at BETWEEN %s AND %s", [uids, min(starts), max(starts)]
+    return "uid = ANY(%s::uuid[]) AND started_at BETWEEN %s AND %s", [uids, min(starts), max(starts)]
 
 
 # --------------------------------------------------------------------------------------------------------------- rows
 def _facts(table: Table, keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
     fields = ("id", *records.stored_fields(table.record))
-    read, extra = attrgetter(*fields), table.extra
-    special = [(n, name) for n, name in enumerate(fields) if name in JSON or name in ARRAYS]
-    project, kind = keys.project, table.kind
+    read, special = attrgetter(*fields), conversions((*fields, *table.extra))
+    project, kind, extra = keys.project, table.kind, table.extra
     for row in rows:
-        values = list(read(row.record))
-        for n, name in special:
-            values[n] = stored(name, values[n])
-        yield project, keys[kind, values[0]], *values, *(row.extra[name] for name in extra)
+        values = [*read(row.record), *map(row.extra.__getitem__, extra)]
+        _convert(values, special)
+        yield project, keys[kind, row.record.id], *values
 
 
 def _payloads(table: Table, keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
-    read = attrgetter("id", *table.payload_names)
-    special = [(n, name) for n, name in enumerate(("id", *table.payload_names)) if name in JSON]
+    read, special = attrgetter(*table.payload_names), conversions(table.payload_names)
     project, kind = keys.project, table.kind
     for row in rows:
         values = list(read(row.record))
-        for n, name in special:
-            if values[n] is not None:
-                values[n] = stored(name, values[n])
-        values[0] = keys[kind, values[0]]
-        yield project, *values
+        _convert(values, special)
+        yield project, keys[kind, row.record.id], *values
 
 
 def _alternatives(keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
+    read, special = attrgetter(*ALTERNATIVE), conversions(ALTERNATIVE)
     for row in rows:
         id = row.record.id
         for one in row.record.alternatives or ():
             uid = records.uid(keys.project, "alternative", f"{id}\0{one.index}")
-            values = (stored(name, getattr(one, name)) for name in ALTERNATIVE)
+            values = list(read(one))
+            _convert(values, special)
             yield keys.project, uid, row.record.started_at, keys["generation", id], *values
+
+
+def _convert(values: list[Any], special: Iterable[tuple[int, Callable[[Any], str], str | None]]) -> None:
+    for place, convert, default in special:
+        value = values[place]
+        values[place] = default if value is None else convert(value)
 
 
 def _tags(project: int, names: Iterable[str], now: dt.datetime) -> _Load:
