@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from typing import Any, Final
 
 from generations import reading
@@ -135,7 +136,10 @@ def _ends(text: str) -> str:
 
 # ----------------------------------------------------------------------------------------------------------- snippets
 AROUND: Final = 70
-"""The characters shown before the first hit of a snippet, and twice as many behind it."""
+BEHIND: Final = 140
+"""The characters shown before the first hit of a snippet, and from there on."""
+MOST_OCCURRENCES: Final = 50
+"""The occurrences of each term that a snippet is chosen among."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,29 +150,41 @@ class Part:
     is_hit: bool = False
 
 
-def snippet(text: str, wanted: tuple[str, ...]) -> list[Part]:
-    """The text around the first occurrence of any of these terms, in parts; empty when none of them occurs."""
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A text around what was found in it, in parts, and how many different terms are among them."""
+
+    parts: list[Part]
+    found: int
+
+
+def snippet(text: str, wanted: tuple[str, ...]) -> Snippet | None:
+    """The stretch of the text that has the most of these terms, the first of several; None when none occurs."""
     shown = unicodedata.normalize("NFC", _ends(text))
     plain, starts = _mapped(shown)
-    first = min((at for at in (plain.find(term) for term in wanted) if at >= 0), default=-1)
-    if first < 0:
-        return []
-    begin = max(0, starts[first] - AROUND)
-    end = min(len(shown), starts[first] + 3 * AROUND)
-    spans = sorted(span for term in wanted for span in _spans(plain, starts, term) if begin <= span[0] < end)
+    spans = sorted((*span, term) for term in wanted for span in islice(_spans(plain, starts, term), MOST_OCCURRENCES))
+    if not spans:
+        return None
+    best = max(range(len(spans)), key=lambda n: (len({term for _, _, term in _near(spans, n)}), -n))
+    begin = max(0, spans[best][0] - AROUND)
+    end = min(len(shown), spans[best][0] + BEHIND)
     parts: list[Part] = []
     at = begin
-    for start, stop in spans:
-        if start < at:
-            continue
-        parts += [Part(shown[at:start]), Part(shown[start:stop], is_hit=True)]
-        at = stop
+    for start, stop, _ in spans:
+        if at <= start < end:
+            parts += [Part(shown[at:start]), Part(shown[start:stop], is_hit=True)]
+            at = stop
     parts.append(Part(shown[at:end]))
     if begin:
-        parts[0] = Part("…" + parts[0].text)
+        parts[0] = Part("…" + parts[0].text, parts[0].is_hit)
     if end < len(shown):
         parts.append(Part("…"))
-    return [part for part in parts if part.text]
+    return Snippet([part for part in parts if part.text], len({term for _, _, term in _near(spans, best)}))
+
+
+def _near(spans: list[tuple[int, int, str]], n: int) -> list[tuple[int, int, str]]:
+    """The spans that a snippet beginning before the nth one shows."""
+    return list(takewhile(lambda span: span[0] < spans[n][0] + BEHIND, spans[n:]))
 
 
 def _mapped(text: str) -> tuple[str, list[int]]:

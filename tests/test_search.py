@@ -276,3 +276,19 @@ def test_a_pasted_id_leads_to_its_row_and_only_in_its_project() -> None:
     assert found("resp-1") == [("generation", "gen-1", "response")]
     assert found("two words") == []
     assert search.named(other.pk, "gen-1") == []
+
+
+def test_an_excerpt_is_where_the_terms_are_together() -> None:
+    own = project()
+    far = "walrus " + "x " * 200
+    record = GenerationRecord(
+        id="one",
+        started_at=NOON,
+        messages=[{"role": "user", "content": far + "a walrus sees a gull"}, {"role": "user", "content": "gull"}],
+    )
+    recording.record(own, [record])
+
+    first, second = search.find(own, "walrus gull").hits[0].excerpts
+
+    assert (first.place, second.place) == ("/messages/0", "/messages/1")
+    assert [part.text for part in first.parts if part.is_hit] == ["walrus", "gull"]

@@ -1,7 +1,7 @@
 """Finds generations by what was said in them, newest first, in bounded time.
 
 The newest extracts are read one after the other: a common word fills its page there. What does not is looked up in the
-index of trigrams, month by month back in time. When the time is over, the answer says how far back it has looked.
+index of trigrams, in stretches of time that grow. When the time is over, the answer says how far back it has looked.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import DateTimeField, Exists, F, Func, Min, OrderBy, OuterRef, Q, TextField
+from django.db.models import Exists, F, Func, Min, OuterRef, Q, TextField
 from psycopg.errors import QueryCanceled
 
-from generations import bundles, filters, folding, partitions
+from generations import bundles, filters, folding
 from generations.filters import BadFilter, Condition, sql
 from generations.models import Generation, GenerationSearch, Project
 from generations.search import indexing
@@ -29,6 +29,8 @@ PATIENCE: Final = 0.8
 """The seconds that looking may take."""
 WALKED: Final = 2_000
 """The extracts that are read before the index is asked: a word in one call of eighty fills a page of 25 there."""
+GROWTH: Final = 4
+"""Each stretch of time that is looked up is so many times as long as the one before."""
 MOST_PIECES: Final = 3
 _SHORTEST: Final = 3  # what a trigram is made of
 _PLACE: Final = "{}~{}"
@@ -106,6 +108,12 @@ def find(
 
 _Key = tuple[dt.datetime, uuid.UUID]
 _LEAST: Final = uuid.UUID(int=0)
+_GREATEST: Final = uuid.UUID(int=2**128 - 1)
+_EARLIEST: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
+_SECOND: Final = dt.timedelta(seconds=1)
+# What the planner is to do without.
+_WALK: Final = "enable_bitmapscan"
+_LOOK_UP: Final = "enable_indexscan"
 
 
 class _Look:
@@ -127,81 +135,55 @@ class _Look:
 
     def back_from(self, before: _Key | None) -> None:
         """Look from there to the end of what is recorded, while there is time and the page is not full."""
-        at = self.walked(before, WALKED)
-        if at is None or len(self.rows) >= self.limit:
+        place = before or self.newest()
+        if place is None:
             return
-        if not self.is_indexed:
-            self.walk_on(at)
-            return
-        bounds = self.extracts.order_by().aggregate(first=Min("started_at"))
-        month = partitions.month_of(at[0])
-        while len(self.rows) < self.limit:
-            start = dt.datetime.combine(month, dt.time.min, dt.UTC)
-            within = self.before(at).filter(started_at__gte=start)
+        oldest: dt.datetime = self.extracts.order_by().aggregate(first=Min("started_at"))["first"]
+        edge, is_walked = self.walk_to(place), True
+        while place[0] >= oldest and len(self.rows) < self.limit:
+            rows = self.before(place).filter(started_at__gte=edge)
             try:
-                self.rows += self.keys(self.sorted(within.filter(self.has(F("text")))))
+                self.rows += self.keys(rows, _WALK if is_walked else _LOOK_UP)
             except _TimeIsUp:
-                self.walk_on(at)
-                return
-            if start <= bounds["first"]:
-                return
-            at, month = (start, _LEAST), partitions.month_of(start - dt.timedelta(days=1))
-
-    def walk_on(self, at: _Key) -> None:
-        """Read on, one extract after the other, until the page is full or the time is over."""
-        place: _Key | None = at
-        while place is not None and len(self.rows) < self.limit:
-            if time.monotonic() >= self.until:
                 self.stopped = place
                 return
-            place = self.walked(place, WALKED)
+            span = (place[0] - edge) * GROWTH
+            place = (edge, _LEAST)
+            is_walked = not self.is_indexed
+            edge = self.walk_to(place) if is_walked else _back(edge, max(span, _SECOND))
 
-    def walked(self, before: _Key | None, count: int) -> _Key | None:
-        """Read the next `count` extracts; where they ended, None when there are no more or the time was over."""
-        rows = self.before(before)
-        edge: _Key | None = next(iter(rows.values_list("started_at", "uid")[count - 1 : count]), None)
-        if edge is not None:
-            rows = rows.filter(self.beyond(">=", edge), started_at__gte=edge[0])
-        # Joined to nothing, so that no index of the text is used.
-        plain = Func(F("text"), template="(%(expressions)s || '')", output_field=TextField())
-        try:
-            self.rows += self.keys(rows.filter(self.has(plain)))
-        except _TimeIsUp:
-            self.stopped = before or next(iter(rows.values_list("started_at", "uid")[:1]), None)
-            return None
-        return edge
+    def newest(self) -> _Key | None:
+        """A place before which everything is; None when there is nothing."""
+        first = self.extracts.values_list("started_at", flat=True).first()
+        return None if first is None else (first, _GREATEST)
+
+    def walk_to(self, place: _Key) -> dt.datetime:
+        """The moment that the next WALKED extracts reach back to."""
+        starts = self.before(place).values_list("started_at", flat=True)
+        return next(iter(starts[WALKED - 1 : WALKED]), _EARLIEST)
 
     @property
     def is_indexed(self) -> bool:
         """Whether any term has letters or digits in a row, enough for a trigram."""
         return any(len(run) >= _SHORTEST for test in self.tests for run in _runs(test))
 
-    def before(self, place: _Key | None) -> Any:
+    def before(self, place: _Key) -> Any:
         """The extracts before a place."""
-        if place is None:
-            return self.extracts
-        return self.extracts.filter(self.beyond("<", place), started_at__lte=place[0])
-
-    def beyond(self, sign: str, place: _Key) -> Q:
         row = Func(F("started_at"), F("uid"), template="(%(expressions)s)", output_field=TextField())
         other = Func(*map(sql.Param, place), template="(%(expressions)s)", output_field=TextField())
-        return sql.compare(row, sign, other)
+        return self.extracts.filter(sql.compare(row, "<", other), started_at__lte=place[0])
 
-    def has(self, text: Any) -> Q:
-        found = Q()
+    def keys(self, rows: Any, how: str) -> list[_Key]:
+        """The keys of the rows that have what is looked for, as many as the page has room for."""
+        found = self.narrowed
         for test in self.tests:
-            found &= sql.compare(text, "LIKE", sql.Param(test))
-        return found & self.narrowed
+            found &= sql.compare(F("text"), "LIKE", sql.Param(test))
+        with _until(self.until, how):
+            return list(rows.filter(found).values_list("started_at", "uid")[: self.limit - len(self.rows)])
 
-    def keys(self, rows: Any) -> list[_Key]:
-        with _until(self.until):
-            return list(rows.values_list("started_at", "uid")[: self.limit - len(self.rows)])
 
-    def sorted(self, rows: Any) -> Any:
-        """The rows in the same order, said so that the index of the list does not serve it: what is rare would else
-        be looked for by reading the whole list."""
-        start = Func(F("started_at"), template="(%(expressions)s + interval '0')", output_field=DateTimeField())
-        return rows.order_by(OrderBy(start, descending=True), "-uid")
+def _back(moment: dt.datetime, span: dt.timedelta) -> dt.datetime:
+    return moment - span if moment - _EARLIEST > span else _EARLIEST
 
 
 def _runs(test: str) -> list[str]:
@@ -213,16 +195,20 @@ class _TimeIsUp(Exception):
 
 
 @contextmanager
-def _until(moment: float) -> Iterator[None]:
-    """Statements inside end by then; raises _TimeIsUp when one would not."""
+def _until(moment: float, avoided: str) -> Iterator[None]:
+    """Statements inside end by then, and do without one kind of plan; raises _TimeIsUp when one would not end."""
     left = int(1000 * (moment - time.monotonic()))
     if left <= 0:
         raise _TimeIsUp
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(left)])
+            # The planner cannot know in how many texts a word is: it would read whole months for a rare one, or
+            # look up what is in all of them.
+            cursor.execute(
+                "SELECT set_config('statement_timeout', %s, true), set_config(%s, 'off', true)", [str(left), avoided]
+            )
             yield
-            cursor.execute("SELECT set_config('statement_timeout', '0', true)")
+            cursor.execute("SELECT set_config('statement_timeout', '0', true), set_config(%s, 'on', true)", [avoided])
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):
             raise _TimeIsUp from error
@@ -255,12 +241,7 @@ def _hits(project: Project, uids: Sequence[uuid.UUID], wanted: tuple[str, ...]) 
 
 
 def _excerpts(payload: Any, wanted: tuple[str, ...]) -> list[Excerpt]:
-    """The newest pieces of a call that have a term in them: the answer first, then from the last message up."""
-    made: list[Excerpt] = []
-    for piece in reversed(list(folding.pieces(payload))):
-        parts = folding.snippet(piece.text, wanted)
-        if parts:
-            made.append(Excerpt(piece.place, piece.role, parts))
-        if len(made) == MOST_PIECES:
-            break
-    return made
+    """The pieces of a call that have the most terms near each other; of equals the answer, then the last message."""
+    found = [(piece, folding.snippet(piece.text, wanted)) for piece in reversed(list(folding.pieces(payload)))]
+    shown = sorted(((piece, one) for piece, one in found if one is not None), key=lambda pair: -pair[1].found)
+    return [Excerpt(piece.place, piece.role, one.parts) for piece, one in shown[:MOST_PIECES]]
