@@ -96,6 +96,11 @@ def page(
     )
 
 
+def cursor(kind: str, project_pk: int, condition: Condition | None, order: str | None, row: Any) -> str:
+    """The place of a row in a list, as `after` and `before` take it; the row need not be one of the list's own."""
+    return _Key.of(kind, project_pk, condition, order).cursor(row)
+
+
 def count(kind: str, project_pk: int, condition: Condition | None = None, cap: int = CAP) -> Count:
     """How many rows satisfy the condition, counted up to `cap`."""
     found = filters.narrow(kind, project_pk, condition)[: cap + 1].count()

@@ -284,25 +284,6 @@ def test_files_that_are_kept_here_are_shown_and_others_are_links(client: Client,
     assert not [address for address in web.links(response) if address.startswith("javascript:")]
 
 
-def test_alternatives_are_tabs_with_the_selected_one_marked(client: Client, project: Project) -> None:
-    recorded(
-        project,
-        message_completion={"role": "assistant", "content": "First"},
-        alternatives=(
-            Alternative(index=0, content={"role": "assistant", "content": "Second"}),
-            Alternative(index=1, content="Third"),
-        ),
-        selected_choice=1,
-    )
-
-    first, third = page(client, project), page(client, project, query="?answer=1")
-
-    assert "Answer Choice 1 Choice 2 selected" in web.text(first)
-    assert "First" in web.text(first)
-    assert "Third" not in web.text(first)
-    assert "Third" in web.text(third)
-
-
 def test_a_completion_an_error_and_a_bare_output_have_their_places(client: Client, project: Project) -> None:
     recorded(project, id="text", type="completion", prompt="Say hello", completion="hello")
     recorded(project, id="failed", prompt="Say hello", error="Rate limit reached", error_type="RateLimitError")

@@ -353,39 +353,3 @@ def test_a_project_is_renamed_and_moved_to_another_zone(project: Project) -> Non
     assert refused.status_code == 400
     assert "no such time zone" in web.text(refused)
     assert AuditEntry.objects.filter(action="project.update").count() == 1
-
-
-def test_a_thread_begins_at_the_turn_of_the_step_that_a_link_names(client: Client, project: Project) -> None:
-    recording.record(
-        project,
-        [
-            *(
-                GenerationRecord(
-                    id=f"turn-{n}",
-                    thread_id="chat",
-                    step_id=f"step-{n}",
-                    started_at=NOON + dt.timedelta(minutes=n),
-                    messages=[{"role": "user", "content": f"Question {n}."}],
-                )
-                for n in range(30)
-            ),
-            *(StepRecord(id=f"step-{n}", thread_id="chat", started_at=NOON + dt.timedelta(minutes=n)) for n in (0, 25)),
-            StepRecord(id="said", thread_id="chat", started_at=NOON + dt.timedelta(minutes=22, seconds=30)),
-            StepRecord(id="elsewhere", thread_id="other", started_at=NOON),
-        ],
-    )
-    thread = at(project, "threads", "chat")
-
-    def turns(step: str) -> tuple[list[int], list[int]]:
-        """The questions of the page, and that of the turn which is marked."""
-        page = client.get(thread + f"?currentStepId={step}").content.decode()
-        marked = page.partition('class="turn current"')[2].partition("</article>")[0]
-        return [int(n) for n in re.findall(r"Question (\d+)\.", page)], [
-            int(n) for n in re.findall(r"Question (\d+)\.", marked)
-        ]
-
-    assert turns("step-25") == ([*range(25, 30)], [25])
-    assert turns("said") == ([*range(23, 30)], [23])
-    assert turns("step-0") == ([*range(20)], [0])
-    assert turns("elsewhere") == ([*range(20)], [])
-    assert turns("nothing%00") == ([*range(20)], [])

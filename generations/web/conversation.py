@@ -116,7 +116,7 @@ def cards(messages: Sequence[Json], budget: Budget, how: Reading) -> list[Card |
     if last:
         shown.append(Gap(len(first), last.start))
     shown.extend(made[index] for index in last)
-    _join_calls([item for item in shown if isinstance(item, Card)])
+    join_calls([item for item in shown if isinstance(item, Card)])
     return shown
 
 
@@ -125,7 +125,7 @@ def window(messages: Sequence[Json], first: int, last: int, budget: Budget, how:
     places = range(first, min(last, len(messages)))
     budget.left -= CARD * len(places)
     shown = [card(messages, index, budget, how) for index in places]
-    _join_calls(shown)
+    join_calls(shown)
     return shown
 
 
@@ -334,7 +334,7 @@ def _fill(block: Block, budget: Budget, how: Reading, *, said: Json, rendered: b
         spans = markup.template_spans(template, text, how.variables) if template else None
         block.shown = markup.plain(text, room, variables=how.variables, spans=spans)
     elif rendered and block.kind == "text":
-        block.kind = "json" if _is_json(said) else "markdown"
+        block.kind = "json" if is_json(said) else "markdown"
     budget.spend(block.shown.html)
 
 
@@ -349,10 +349,10 @@ def _whole(block: Block, said: Json, room: int, *, rendered: bool) -> Shown | No
         return markup.json_text(said, room)
     if not rendered or block.kind not in ("text", "reasoning"):
         return None
-    return markup.json_text(_parsed(said), room) if _is_json(said) else markup.markdown(said, room)
+    return markup.json_text(_parsed(said), room) if is_json(said) else markup.markdown(said, room)
 
 
-def _is_json(said: Json) -> bool:
+def is_json(said: Json) -> bool:
     """Whether a text is an object or a list in JSON, as answers are that a program asked for."""
     return isinstance(said, str) and not isinstance(_parsed(said), str)
 
@@ -367,7 +367,7 @@ def _parsed(text: str) -> Json:
         return text
 
 
-def _join_calls(shown: Sequence[Card]) -> None:
+def join_calls(shown: Sequence[Card]) -> None:
     """Join calls of tools to what the tools answered, by the call's id: each knows the other's card."""
     calls: dict[str, tuple[Card, Block]] = {}
     for made in shown:

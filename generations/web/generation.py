@@ -22,8 +22,8 @@ from generations.bundles import Bundle
 from generations.ingest import media
 from generations.models import Dataset, DatasetItem, Feedback, PromptVersion, ScoreSchema
 from generations.records import Json
-from generations.web import attachments, conversation, listing, markup
-from generations.web.conversation import Card, Reading
+from generations.web import answers, attachments, conversation, listing, markup
+from generations.web.conversation import Reading
 from generations.web.frame import part, show
 from generations.web.gate import is_part, page
 from generations.web.markup import Budget, Variables
@@ -37,17 +37,6 @@ VIEWS: Final = ("formatted", "raw", "json")
 MOST_LISTED: Final = 20
 MOST_DATASETS: Final = 50
 SANDBOX: Final = "default-src 'none'; sandbox"
-
-
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """A tab among the answers."""
-
-    key: str
-    title: str
-    is_open: bool
-    is_selected: bool
-    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +97,10 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "generation": bundle.generation,
         "bundle": bundle,
         "view": view if view in VIEWS else "formatted",
-        "views": [(name, f"?{_with(request, view=name)}") for name in VIEWS],
+        "views": [(name, f"?{answers.address(request, view=name)}") for name in VIEWS],
         "neighbours": listing.neighbours(request, grant, bundle.generation),
         "back": listing.back(request, grant, "generations"),
-        "alternatives": _alternatives(request, bundle),
+        "alternatives": answers.alternatives(request, bundle),
         "files": attachments.shown(bundle.attachments),
         "raw_json": f"/api/generations/{quote(id, safe='')}?{urlencode({'project': grant.project.slug})}",
         **aside(request, grant, bundle),
@@ -138,11 +127,11 @@ def _spoken(bundle: Bundle, said: Mapping[str, Json], budget: Budget, how: Readi
         context["error"] = conversation.value_block("/error", said["error"], budget, Reading())
     alternatives = said.get("alternatives", {})
     if answer in alternatives:
-        context["answer"] = _answer(alternatives[answer], markup.pointer("alternatives", answer), budget, how)
+        context["answer"] = answers.card(alternatives[answer], markup.pointer("alternatives", answer), budget, how)
     else:
         for name in ("messageCompletion", "completion", "output"):
             if name in said:
-                context["answer"] = _answer(said[name], f"/{name}", budget, how)
+                context["answer"] = answers.card(said[name], f"/{name}", budget, how)
                 break
     messages = said.get("messages")
     context["variables"] = _variables(how, budget)
@@ -162,19 +151,6 @@ def _variables(how: Reading, budget: Budget) -> list[tuple[str, conversation.Blo
             break
         made.append((name, conversation.value_block(markup.pointer("variables", name), value, budget, Reading())))
     return made
-
-
-def _answer(value: Json, place: str, budget: Budget, how: Reading) -> Card:
-    """An answer as a card, whatever it is: a message, a text, or anything else."""
-    unmarked = Reading(is_raw=how.is_raw)
-    if isinstance(value, Mapping) and {"role", "content", "parts", "tool_calls"} & set(value):
-        return conversation.message(value, place, budget, unmarked, role="assistant", is_answer=True)
-    title, icon = conversation.ROLES["assistant"]
-    card = Card("assistant", title, icon, "answer", place, is_answer=True)
-    block = conversation.value_block(place, value, budget, unmarked, rendered=True)
-    card.blocks.append(block)
-    card.size = block.size
-    return card
 
 
 def _below(said: Mapping[str, Json], budget: Budget) -> list[tuple[str, str, conversation.Block]]:
@@ -235,29 +211,6 @@ def _reading(grant: Grant, bundle: Bundle, said: Mapping[str, Json], *, is_raw: 
         versions = PromptVersion.objects.by_ids(grant.project.pk, "prompt_version", [version_id])
         templates = conversation.templates_of(versions.first())
     return Reading(is_raw=is_raw, variables=variables, templates=templates)
-
-
-def _alternatives(request: HttpRequest, bundle: Bundle) -> list[Alternative]:
-    """The answers to choose from: none when there is only one."""
-    if not bundle.alternatives:
-        return []
-    chosen = bundle.generation.selected_choice
-    keys = ["", *(str(other.index) for other in bundle.alternatives[:MOST_LISTED])]
-    asked = request.GET.get("answer", "")
-    opened = asked if asked in keys else ""
-    selected = str(chosen) if chosen is not None and str(chosen) in keys else ""
-    titles = ["Answer", *(f"{other.kind.capitalize()} {other.index + 1}" for other in bundle.alternatives)]
-    return [
-        Alternative(key, title, key == opened, key == selected, f"?{_with(request, answer=key)}#answers")
-        for key, title in zip(keys, titles, strict=False)
-    ]
-
-
-def _with(request: HttpRequest, **changes: str) -> str:
-    query = request.GET.copy()
-    for name, value in changes.items():
-        query[name] = value
-    return query.urlencode()
 
 
 # ------------------------------------------------------------------------------------------------- what hangs on it

@@ -10,3 +10,6 @@ watchFilters();
 watchKeys();
 watchMenus();
 watchSelection();
+
+// What a link asks for by its query is shown even where the link names no place on the page.
+if (!location.hash) document.getElementById("current")?.scrollIntoView({ block: "center" });

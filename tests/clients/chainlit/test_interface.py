@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect, sync_playwright
 
@@ -80,6 +81,12 @@ def last_answer(page: Page) -> Locator:
 def thread_of(page: Page) -> str:
     page.wait_for_url(re.compile("/thread/"))
     return page.url.rpartition("/")[2]
+
+
+def project_id(stack: Stack) -> str:
+    """What the clients ask for to build such links."""
+    answer = httpx.post(f"{stack.url}/api/my-project", json={}, headers={"x-api-key": stack.api_key})
+    return str(answer.json()["projectId"])
 
 
 def votes(stack: Stack, thread: str) -> list[tuple[Any, ...]]:
@@ -156,6 +163,71 @@ def test_a_vote_and_its_comment_are_kept_changed_and_taken_back(chat: Page, live
     assert up == [("user-feedback", "HUMAN", 1, "Well said")]
     assert down == [("user-feedback", "HUMAN", 0, None)]
     assert votes(live_stack, thread) == []
+
+
+def test_the_debug_link_leads_to_the_answer_on_our_page_of_the_thread(
+    chat: Page, ours: Page, live_stack: Stack
+) -> None:
+    thread = thread_of(chat)
+    link = last_answer(chat).locator("a[href*='currentStepId=']").get_attribute("href") or ""
+    step = link.rpartition("=")[2]
+
+    assert link == f"{live_stack.url}/projects/{project_id(live_stack)}/logs/threads/{thread}?currentStepId={step}"
+    ours.goto(link)
+
+    assert ours.url == f"{live_stack.url}/projects/default/threads/{thread}/?currentStepId={step}#current"
+    expect(ours.locator("article.current")).to_contain_text("Before: ['Welcome', 'You said How is the sky?']")
+    expect(ours.locator("article.current")).to_be_in_viewport()
+    ours.goto(f"{live_stack.url}/projects/default/threads/{thread}/")
+    expect(ours.locator(".message.user")).to_have_text(
+        [re.compile("eve.*How is the sky", re.S), re.compile("Do you know")]
+    )
+    expect(ours.locator(".message.assistant .prose").first).to_have_text("Welcome")
+    expect(ours.locator("details.aside-line", has_text="weather")).to_have_count(2)
+    assert drawn(ours, "square") == [f"{live_stack.url}/files/", 40, 30]
+    expect(ours.get_by_role("link", name="mine.svg")).to_be_visible()
+    expect(ours.get_by_text('{"OPENAI_API_KEY":"***"}')).to_be_visible()
+    assert KEY not in ours.content()
+
+
+COMPLETION = """completion / The line was cut / This is a variable1 variable1 value / The openai completion /
+    gpt-3.5-turbo / openai / 2.00 s / 120 ms / 2.0 tokens/s / 3 tokens / 4 tokens / Total 7 tokens / seed /
+    variable1 variable1 value /
+    variable2 variable2 value / weather The weather of a city / temperature 0 / top_p 0.5 / stop ["END"]"""
+CHAT = """chat / Be brief. / How is variable1 value? / {"city": "Lisbon"} / {"sky": "clear"} / The sky is
+    clear. / gpt-4o openai / 2.00 s / 120 ms / 2.0 tokens/s / 3 tokens / 4 tokens / Total 7 tokens / seed /
+    variable1 variable1 value / variable2 variable2 value / weather The weather of a city / temperature 0.25 / n 1"""
+
+
+@pytest.mark.parametrize(("name", "expected"), [("Completes", COMPLETION), ("Chats", CHAT)])
+def test_our_page_of_a_generation_shows_every_attribute_of_it(
+    chat: Page, ours: Page, live_stack: Stack, name: str, expected: str
+) -> None:
+    ours.goto(f"{live_stack.url}/projects/default/generations/?threadId={thread_of(chat)}")
+    ours.locator("tr[data-row]", has_text=name).first.locator(".row-link").click()
+    expect(ours.get_by_role("heading", name=name)).to_be_visible()
+
+    said = " ".join(ours.locator("main").inner_text().split())
+    missing = [part for part in re.split(r"\s+/\s+", " ".join(expected.split())) if _plain(part) not in _plain(said)]
+    assert missing == [], said
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s{}]+", "", text)
+
+
+def test_no_page_and_no_answer_of_ours_shows_the_users_key(live_stack: Stack, ours: Page, chat: Page) -> None:
+    thread = thread_of(chat)
+    with live_stack.client() as client:
+        threads = client.get("/api/threads", params={"id": thread}).text
+        query = {"query": "{ threads(first: 50) { nodes { id metadata } } }"}
+        answered = client.post("/graphql/", json=query).text
+    address = f"{live_stack.url}/projects/default/threads"
+    pages = [ours.request.get(f"{address}{path}").text() for path in (f"/{thread}/", "/", ".csv")]
+
+    assert '"OPENAI_API_KEY":"***"' in threads.replace(" ", "")
+    assert "OPENAI_API_KEY" in answered
+    assert [text for text in (threads, answered, *pages) if KEY in text] == []
 
 
 def test_a_chat_is_found_renamed_and_deleted(chat: Page, live_stack: Stack, chainlit: str) -> None:

@@ -1,0 +1,293 @@
+"""A thread's page: turns as its user saw them, what happened in between folded, one turn marked on request."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from generations import recording
+from generations.models import Project
+from generations.records import AttachmentRecord, GenerationRecord, Record, ScoreRecord, StepRecord, ThreadRecord, uid
+from generations.web import turns
+from tests import web
+from tests.web import NOON
+
+pytestmark = pytest.mark.django_db
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "find_museum", "arguments": '{"city": "Lisbon"}'}}
+ASKED = {"role": "user", "content": "What is open?"}
+CALLED = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+FOUND = {"role": "tool", "tool_call_id": "c1", "content": '{"name": "Azulejo"}'}
+RULES = {"role": "system", "content": "Be kind"}
+ANSWER = {"role": "assistant", "content": "The **Azulejo**."}
+
+
+@pytest.fixture
+def project() -> Project:
+    return web.project()
+
+
+@pytest.fixture
+def client(project: Project) -> Client:
+    return web.signed_in(project)
+
+
+def step(n: int, id: str, type: str, **fields: Any) -> StepRecord:
+    return StepRecord(id=id, type=type, thread_id="chat", started_at=NOON + dt.timedelta(seconds=n), **fields)
+
+
+def call(n: int, id: str, **fields: Any) -> GenerationRecord:
+    return GenerationRecord(id=id, thread_id="chat", started_at=NOON + dt.timedelta(seconds=n), **fields)
+
+
+def show(client: Client, project: Project, query: str = "", thread: str = "chat") -> Any:
+    return client.get(f"/projects/{project.slug}/threads/{thread}/{query}")
+
+
+def shown(response: Any) -> list[str]:
+    """What is shown of each turn: the roles of its messages, folded ones in brackets."""
+    return [
+        " ".join(f"[{said.card.title}]" if said.is_aside else said.card.role for said in turn.said)
+        for turn in response.context["turns"]
+    ]
+
+
+def texts(response: Any) -> list[str]:
+    """The text of each turn, without its links and facts."""
+    blocks = [[block for said in turn.said for block in said.card.blocks] for turn in response.context["turns"]]
+    return [" | ".join(str(block.shown.html) for block in turn if block.shown) for turn in blocks]
+
+
+CHAT: list[Record] = [
+    step(0, "hello", "assistant_message", name="Greeter", output={"content": "Welcome"}, parent_id="start"),
+    step(0, "start", "run", name="on_chat_start"),
+    step(1, "asked", "user_message", name="ann", output={"content": "What is <b>open</b>?"}),
+    step(2, "run", "run", name="on_message", parent_id="asked", input={"content": "What is open?"}),
+    step(3, "llm", "llm", name="Thinks", parent_id="run"),
+    call(3, "llm", step_id="llm", type="chat", model_id="gpt-4o", messages=[RULES, ASKED], message_completion=ANSWER),
+    step(4, "look", "tool", name="find_museum", parent_id="run", input={"content": "{}"}, output={"content": "[1]"}),
+    step(5, "broken", "run", name="Breaks", parent_id="run", error="It broke"),
+    step(
+        6, "said", "assistant_message", name="Bot", parent_id="run", output={"content": "The **Azulejo**."},
+        attachments=(AttachmentRecord(id="a", name="map.png", url="https://example.com/map.png"),),
+    ),
+    ScoreRecord(name="user-feedback", type="HUMAN", value=1, comment="Well said", step_id="run"),
+]  # fmt: skip
+
+
+def test_a_chat_of_messages_reads_as_its_user_saw_it_with_the_work_folded(client: Client, project: Project) -> None:
+    recording.record(project, CHAT)
+
+    response = show(client, project)
+
+    assert shown(response) == ["assistant", "user", "[gpt-4o]", "[find_museum]", "[Breaks]", "assistant"]
+    assert texts(response)[:2] == ["<p>Welcome</p>\n", "What is &lt;b&gt;open&lt;/b&gt;?"]
+    assert texts(response)[-1] == "<p>The <strong>Azulejo</strong>.</p>\n"
+    last = response.context["turns"][-1]
+    assert [(score.name, score.comment) for score in last.scores] == [("user-feedback", "Well said")]
+    assert [file.row.name for file in last.files] == ["map.png"]
+    assert "Well said" in web.text(response)
+    assert f"/projects/{project.slug}/steps/look/" in web.links(response)
+    assert f"/projects/{project.slug}/generations/llm/" in web.links(response)
+
+
+def test_what_tools_were_asked_and_answered_is_no_turn_of_the_user(client: Client, project: Project) -> None:
+    recording.record(
+        project,
+        [
+            call(0, "e", type="embedding", input="What is open?", output=[[0.5] * 8]),
+            call(1, "a", type="chat", messages=[RULES, ASKED], message_completion=CALLED),
+            call(2, "b", type="chat", messages=[RULES, ASKED, CALLED, FOUND], message_completion=ANSWER),
+            call(3, "c", type="chat", messages=[ASKED, ANSWER, {"role": "user", "content": "And then?"}], error="Full"),
+        ],
+    )
+
+    response = show(client, project)
+
+    assert shown(response) == ["[Embedding]", "user [Assistant]", "[Tool] assistant", "user failed"]
+    assert web.text(response).count("What is open?") == 2  # asked once, and embedded once
+    assert "0.5" not in web.text(response)
+    assert "Calls find_museum" in web.text(response)
+    assert "Result of find_museum" in web.text(response)
+
+
+ANTHROPIC = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "21 degrees"}]}
+USES = {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "weather", "input": {}}]}
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([RULES, ASKED], [1]),
+        ([ASKED, CALLED, FOUND, {**FOUND, "tool_call_id": "c2"}], [2, 3]),
+        ([ASKED, ANSWER, RULES, ASKED], [3]),
+        ([ASKED, {"role": "assistant", "content": "Sure, it is"}], [0]),
+        (["only text"], [0]),
+        ([RULES], []),
+        ([], []),
+        ([{"role": "user", "content": str(n)} for n in range(9)], [3, 4, 5, 6, 7, 8]),
+        ([ASKED, {"type": "function_call", "name": "f"}, {"type": "function_call_output", "output": "1"}], [2]),
+        ([None, 5, {"role": None}], [0, 1, 2]),
+    ],
+)
+def test_a_call_brings_the_messages_since_the_last_answer(messages: list[Any], expected: list[int]) -> None:
+    assert turns.news(messages) == expected
+
+
+def test_results_of_tools_are_folded_in_every_providers_shape(client: Client, project: Project) -> None:
+    recording.record(
+        project,
+        [
+            call(1, "a", type="chat", messages=[ASKED], message_completion=USES),
+            call(2, "b", type="chat", messages=[ASKED, USES, ANTHROPIC], message_completion=ANSWER),
+        ],
+    )
+
+    assert shown(show(client, project)) == ["user [Assistant]", "[User] assistant"]
+    assert "Result of weather" in web.text(show(client, project))
+
+
+def test_a_thread_of_runs_alone_shows_what_they_were_given_and_gave_back(client: Client, project: Project) -> None:
+    recording.record(
+        project,
+        [
+            step(0, "r", "run", input={"content": "2 + 2?"}, output={"content": "4"}),
+            step(1, "child", "tool", parent_id="r", output="four"),
+            step(2, "bad", "run", input={"content": "1 / 0?"}, error="Division by zero"),
+        ],
+    )
+
+    response = show(client, project)
+
+    assert shown(response) == ["user assistant", "[Tool]", "user failed"]
+    assert texts(response)[0] == "2 + 2? | <p>4</p>\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "anchor"),
+    [
+        ("?currentStepId=said", ("step", "said", "s")),
+        ("?currentStepId=run", ("step", "run", "s")),
+        ("?currentStepId=llm", ("generation", "llm", "g")),
+        ("?generation=llm", ("generation", "llm", "g")),
+    ],
+)
+def test_the_step_that_the_address_asks_for_is_marked(
+    client: Client, project: Project, query: str, anchor: tuple[str, str, str]
+) -> None:
+    recording.record(project, CHAT)
+
+    response = show(client, project, query)
+
+    kind, id, letter = anchor
+    marked = [one["id"] for one in web.tags(response, "article") if "current" in (one["class"] or "").split()]
+    assert marked == [f"{letter}-{uid(project.pk, kind, id)}"]
+    assert [one["id"] for one in web.tags(response, "span") if one.get("id")] == ["current"]
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?currentStepId=", "?currentStepId=none", "?currentStepId=other", "?generation=%00"]
+)
+def test_nothing_is_marked_that_is_not_in_the_thread(client: Client, project: Project, query: str) -> None:
+    elsewhere = StepRecord(id="other", type="user_message", thread_id="another", started_at=NOON)
+    recording.record(project, [*CHAT, elsewhere])
+
+    response = show(client, project, query)
+
+    assert len(response.context["turns"]) == 6
+    assert not [one for one in web.tags(response, "article") if "current" in (one["class"] or "").split()]
+
+
+def messages(count: int, thread: str = "chat") -> list[Record]:
+    return [
+        StepRecord(
+            id=f"{thread}-{n:03}",
+            type="user_message" if n % 2 == 0 else "assistant_message",
+            thread_id=thread,
+            started_at=NOON + dt.timedelta(seconds=n // 3),
+            output={"content": f"Line {n}"},
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize("order", ["timestamp", "-timestamp"])
+def test_pages_hold_every_turn_once_and_lead_both_ways(client: Client, project: Project, order: str) -> None:
+    calls = [call(n, f"call-{n}", prompt="x", type="completion") for n in range(20)]
+    recording.record(project, [*messages(50), *calls])
+    seen: list[list[str]] = []
+    query = f"?order={order}"
+    while True:
+        response = show(client, project, query)
+        seen.append([turn.anchor for turn in response.context["turns"]])
+        if not response.context["newer"]:
+            break
+        query = response.context["newer"]
+
+    back = [seen[-1]]
+    while response.context["older"]:
+        response = show(client, project, response.context["older"])
+        back.insert(0, [turn.anchor for turn in response.context["turns"]])
+
+    assert [len(page) for page in seen] == [20, 20, 20, 10]
+    assert len({anchor for page in seen for anchor in page}) == 70
+    assert [anchor for page in back for anchor in page] == [anchor for page in seen for anchor in page]
+
+
+@pytest.mark.parametrize("order", ["timestamp", "-timestamp"])
+def test_a_page_around_a_step_has_turns_before_it_and_leads_on(client: Client, project: Project, order: str) -> None:
+    recording.record(project, messages(60))
+
+    response = show(client, project, f"?order={order}&currentStepId=chat-030")
+
+    found = [turn.row.public_id for turn in response.context["turns"]]
+    assert len(found) == 20
+    assert found.index("chat-030") == turns.LEAD
+    after = show(client, project, response.context["newer"])
+    assert not {turn.row.public_id for turn in after.context["turns"]} & set(found)
+    assert "currentStepId=chat-030" in response.context["newer"]
+
+
+@pytest.mark.parametrize("query", ["?after=rubbish", "?before=a.b", "?after=.", "?after=x&before=y"])
+def test_a_cursor_that_leads_nowhere_is_not_found(client: Client, project: Project, query: str) -> None:
+    recording.record(project, CHAT)
+
+    assert show(client, project, query).status_code == 404
+
+
+def test_as_many_queries_for_one_turn_as_for_fifty_and_the_page_stays_small(client: Client, project: Project) -> None:
+    counts = {}
+    for count in (2, 50):
+        thread = f"t{count}"
+        recording.record(project, [ThreadRecord(id=thread), *messages(count, thread)])
+        recording.record(
+            project,
+            [
+                GenerationRecord(id=f"{thread}-g{n}", thread_id=thread, started_at=NOON, prompt="x" * 50_000)
+                for n in range(count // 2)
+            ],
+        )
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            response = show(client, project, thread=thread)
+        counts[count] = len(captured)
+        assert len(response.content) < 150_000
+
+    assert counts[2] == counts[50]
+
+
+def test_another_projects_thread_and_steps_are_not_shown(client: Client, project: Project) -> None:
+    other = web.project("Other")
+    recording.record(other, CHAT)
+    recording.record(project, [step(0, "mine", "user_message", output={"content": "Mine"})])
+
+    response = show(client, project, "?currentStepId=said")
+
+    assert shown(response) == ["user"]
+    assert client.get(f"/projects/{other.slug}/threads/chat/").status_code == 404
