@@ -85,6 +85,20 @@ def test_a_stream_of_logfire_is_the_span_that_tells_its_end_as_long_as_that_says
     assert failed.error == "asleep"
 
 
+def test_a_result_of_a_tool_is_what_the_tool_said_and_not_its_wrapping() -> None:
+    wrapped = '{"type": "text", "value": "sunny"}'
+    part = f'{{"type": "tool-result", "toolCallId": "call_1", "toolName": "weather", "output": {wrapped}}}'
+
+    record = call(
+        {
+            "ai.operationId": "ai.generateText.doGenerate",
+            "ai.prompt.messages": f'[{{"role": "tool", "content": [{part}]}}]',
+        }
+    )
+
+    assert record.messages == [{"role": "tool", "tool_call_id": "call_1", "content": "sunny"}]
+
+
 def test_a_request_without_what_was_asked_is_not_what_was_asked() -> None:
     record = call({"gen_ai.operation.name": "embeddings", "request_data": '{"model": "text-embedding-3-small"}'})
 

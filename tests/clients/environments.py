@@ -31,10 +31,10 @@ def python(name: str) -> Path:
     lock = LOCKS / f"{name}.txt"
 
     def install(place: Path) -> None:
-        _run(sys.executable, "-m", "venv", str(place))
-        # The lock is complete. Left to resolve, pip would try old versions of dependencies for many minutes.
-        pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _run(*pip, "--no-deps", "--require-hashes", "--requirement", str(lock))
+        _run(sys.executable, "-m", "venv", "--without-pip", str(place))
+        # The lock is complete, and uv is seven times faster than pip where nothing was fetched before.
+        uv = [sys.executable, "-m", "uv", "--no-config", "pip", "install", "--quiet", "--python", str(place)]
+        _run(*uv, "--no-deps", "--require-hashes", "--requirement", str(lock))
 
     return _made(name, lock, install) / "bin" / "python"
 

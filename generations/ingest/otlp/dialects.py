@@ -269,6 +269,7 @@ PARAMETER_NAMES: Final[Mapping[str, str]] = {
     "llm.presence_penalty": "presence_penalty",
     "llm.chat.stop_sequences": "stop",
     "gen_ai.embeddings.dimension.count": "dimensions",
+    f"{_LF}metadata.response_format": "response_format",
 }
 RENAMED: Final[Mapping[str, str]] = {"choice.count": "n", "maxOutputTokens": "maxTokens", "is_stream": "stream"}
 NOT_PARAMETERS: Final = frozenset(
@@ -412,7 +413,7 @@ _USED: Final = frozenset(
     name
     for field in ("thread_id", "session_id", "user_id", "tags", "thread_name", "finish_reason")
     for name in FIELDS[field]
-)
+) | frozenset(PARAMETER_NAMES)
 HOLDERS: Final[Mapping[str, frozenset[str]]] = {
     field: frozenset(name.partition(">")[0] for name in names) | frozenset(names) for field, names in FIELDS.items()
 }

@@ -130,6 +130,8 @@ def call(given: Json) -> dict[str, Json]:
 def _result(part: Mapping[str, Json]) -> dict[str, Json]:
     names = ("response", "result", "output", "content")
     value = next((part[n] for n in names if part.get(n) is not None), None)
+    if isinstance(value, Mapping) and set(value) == {"type", "value"}:  # as Vercel's SDK wraps it
+        value = value["value"]
     id = part.get("id", part.get("toolCallId", part.get("tool_use_id")))
     return {"role": "tool", "tool_call_id": id, "content": value if isinstance(value, str) else compact(value)}
 

@@ -245,8 +245,9 @@ def _parameters(span: Span) -> dict[str, Json]:
     if "mlflow.spanType" in a:
         request = loaded(a.get("mlflow.spanInputs"))
         found |= request if isinstance(request, dict) else {}
-    if "stop_sequences" in found:
-        found["stop_sequences"] = loaded(found["stop_sequences"])
+    for name in ("stop_sequences", "response_format"):
+        if name in found:
+            found[name] = loaded(found[name])
     made_up = next((said for scope, said in dialects.MADE_UP.items() if span.scope.startswith(scope)), {})
     kept = {
         k: v

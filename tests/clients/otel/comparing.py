@@ -26,24 +26,24 @@ _SETTINGS: Final = {
 }
 """Settings by our names and by those of the wire."""
 _PRICES: Final = {
-    "gpt-4o-mini": (0.15, 0.075, 0.6),
-    "gpt-3.5-turbo-instruct": (1.5, 1.5, 2.0),
-    "text-embedding-3-small": (0.02, 0.02, 0.0),
+    "gpt-4o-mini": (0.15, 0.075, 0.15, 0.6),
+    "gpt-3.5-turbo-instruct": (1.5, 1.5, 1.5, 2.0),
+    "text-embedding-3-small": (0.02, 0.02, 0.02, 0.0),
+    "claude-haiku-4-5": (1.0, 0.1, 1.25, 5.0),
 }
-"""Dollars for a million tokens: sent, sent and found in the cache, answered."""
+"""Dollars for a million tokens: sent, read from the cache, written to it, answered."""
 _TYPES: Final = {"/v1/completions": "completion", "/v1/embeddings": "embedding"}
 
 
 def wanted(exchange: Exchange) -> Fields:
-    """What has to be stored of a call."""
+    """What has to be stored of a call, but for its cost."""
     asked, given = exchange.request, exchange.response
     settings = {ours: asked.get(theirs) for ours, theirs in _SETTINGS.items()}
     settings["maxTokens"] = settings["maxTokens"] or asked.get("max_output_tokens")
-    answering = given.get("model")
-    fields: Fields = {
+    return {
         "type": _TYPES.get(exchange.path, "chat"),
         "model": asked["model"],
-        "answeringModel": None if answering == asked["model"] else answering,
+        "answeringModel": None if given.get("model") == asked["model"] else given.get("model"),
         "provider": "anthropic" if exchange.path == "/v1/messages" else "openai",
         **settings,
         **_sent(exchange.path, asked),
@@ -54,8 +54,6 @@ def wanted(exchange: Exchange) -> Fields:
         **_answered(given),
         **_tokens(given.get("usage")),
     }
-    fields["cost"] = _cost(asked["model"], fields)
-    return fields
 
 
 def _sent(path: str, asked: Mapping[str, Json]) -> Fields:
@@ -106,13 +104,14 @@ def _tokens(usage: Mapping[str, Json] | None) -> Fields:
     return fields
 
 
-def _cost(model: str, fields: Fields) -> Json:
-    if fields["promptTokens"] is None or model not in _PRICES:
+def cost(exchange: Exchange, fields: Fields) -> Json:
+    """What a call with these tokens costs; None without tokens."""
+    if fields["promptTokens"] is None:
         return None
-    sent, cached, answered = _PRICES[model]
-    found_there = fields["cachedTokens"] or 0
-    tokens = (fields["promptTokens"] - found_there, found_there, fields["completionTokens"] or 0)
-    return pytest.approx(sum(n * p for n, p in zip(tokens, (sent, cached, answered), strict=True)) / 1e6, rel=1e-9)
+    read, written = fields["cachedTokens"] or 0, fields["cacheWriteTokens"] or 0
+    tokens = (fields["promptTokens"] - read - written, read, written, fields["completionTokens"] or 0)
+    prices = _PRICES[exchange.request["model"]]
+    return pytest.approx(sum(n * price for n, price in zip(tokens, prices, strict=True)) / 1e6, rel=1e-9)
 
 
 def found(stored: Mapping[str, Json]) -> Fields:
@@ -135,7 +134,7 @@ def found(stored: Mapping[str, Json]) -> Fields:
         "messages": messages(kept) if stored.get("messages") else kept,
         "tools": [_tool(one) for one in stored.get("tools") or ()],
         "responseId": stored.get("responseId"),
-        "error": stored.get("error"),
+        "error": REFUSAL if REFUSAL in (stored.get("error") or "") else stored.get("error"),
         "isStream": first_token is not None,
         "answer": _message(answer) if answer else stored.get("completion") or output.get("content"),
         "alternatives": [_message(one["content"]) for one in output.get("alternatives") or ()],

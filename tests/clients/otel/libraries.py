@@ -1,0 +1,271 @@
+"""The instrumentations that are run, what each is asked to tell of, and what it does not tell: the rest is exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Json = Any
+Fields = dict[str, Any]
+
+CHATS: Final = (
+    "chat",
+    "stream",
+    "stream_async",
+    "stream_without_usage",
+    "stream_tools",
+    "tools",
+    "choices",
+    "parsed",
+    "image",
+)
+ALL: Final = (*CHATS, "completion", "embeddings", "responses", "responses_stream", "failure")
+STREAMS: Final = tuple(name for name in ALL if "stream" in name)
+SAID: Final[Fields] = {
+    "threadId": "chat-1",
+    "sessionId": "chat-1",
+    "userId": "ada",
+    "tags": ["geography"],
+    "metadata": {"plan": "pro"},
+}
+"""What the page's programs say of their call, by the means of their library."""
+ON_THE_ROOT: Final = {**SAID, "sessionId": None, "metadata": {}}
+"""What of it holds for a call below when only the root says it."""
+PAGE: Final = "page"
+"""The name of the page's own calls, beside those of programs/calls.py and calls.mjs."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """One instrumentation in one version: a section of the page, or a program of ours with that section's variables.
+
+    `untold` names, by case (`*`: all), fields that the library does not tell, which have to be unknown then, or tells
+    otherwise than the wire, with what has to be there.
+    """
+
+    name: str
+    section: str
+    environment: str
+    tree: Json
+    about: Fields = field(default_factory=lambda: SAID)
+    cases: tuple[str, ...] = ()
+    program: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    untold: Mapping[str, Fields] = field(default_factory=dict)
+
+    def wanted(self, case: str, fields: Fields) -> Fields:
+        """The fields of a call as far as this library tells them."""
+        changes = {name: value for named in ("*", case) for name, value in self.untold.get(named, {}).items()}
+        return fields | {name: fields[value[1:]] if _is_name(value) else value for name, value in changes.items()}
+
+
+def _is_name(value: Json) -> bool:
+    return isinstance(value, str) and value.startswith("=")
+
+
+def _each(cases: tuple[str, ...], **fields: Json) -> dict[str, Fields]:
+    return {case: dict(fields) for case in cases}
+
+
+def _merged(*tables: Mapping[str, Fields]) -> dict[str, Fields]:
+    """Tables of cases as one."""
+    cases = {case for table in tables for case in table}
+    return {case: {n: v for table in tables for n, v in table.get(case, {}).items()} for case in cases}
+
+
+_UNCOUNTED: Final = dict.fromkeys(
+    ("promptTokens", "completionTokens", "totalTokens", "cachedTokens", "cacheWriteTokens", "reasoningTokens")
+)
+_IS_DONE: Final = _each(("responses", "responses_stream"), finishReason="stop")
+"""Libraries that read a reason out of a status."""
+_LANGFUSE: Final = _merged(
+    # It knows the model that answered, and neither the answer's id nor, but for streams, why it ended.
+    {"*": {"model": "=answeringModel", "answeringModel": None, "responseId": None}},
+    {"chat": {"stopSequences": None}, "embeddings": {"model": "text-embedding-3-small"}},
+    {"failure": {"model": "gpt-4o-mini"}},
+    _each((PAGE, "chat", "tools", "choices", "parsed", "image"), finishReason=None),
+)
+_TRACELOOP: Final = _merged(
+    {"chat": {"stopSequences": None, "seed": None}, "choices": {"n": None}, "embeddings": {"cachedTokens": 0}},
+    _each(("stream", "stream_async", "stream_tools"), reasoningTokens=None),
+)
+_EVENTS: Final = _merged(
+    {"*": {"cachedTokens": None, "reasoningTokens": None}, "embeddings": {"messages": None}},
+    _each(("stream_tools", "tools"), tools=[]),
+    _each(STREAMS, isStream=False),
+)
+_OPENLIT: Final = _merged(
+    _each((PAGE, "chat", "stream", "stream_tools", "parsed", "image"), cacheWriteTokens=0, reasoningTokens=None),
+    {"responses": {"cacheWriteTokens": 0, "finishReason": "stop"}},
+    {"stream_tools": {"tools": []}, "failure": {"messages": None}},
+)
+_ASKED_ONLY: Final = {"answeringModel": None, "responseId": None, "isStream": False}
+
+BY_HAND: Final = "Without a library"
+"""The section whose program makes the span itself and calls nobody."""
+
+LIBRARIES: Final = (
+    Library("openinference", "OpenInference", "otel-newest", [("llm", "ChatCompletion", [])], cases=ALL),
+    Library(
+        "openinference-earlier",
+        "OpenInference",
+        "otel-earlier",
+        [("llm", "ChatCompletion", [])],
+        cases=ALL,
+        variables={"OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"},
+    ),
+    Library(
+        "langchain",
+        "LangChain and LangGraph",
+        "otel-newest",
+        [("run", "RunnableSequence", [("undefined", "ChatPromptTemplate", []), ("llm", "ChatOpenAI", [])])],
+        untold={"*": {"responseId": None}},
+    ),
+    Library(
+        "opentelemetry",
+        "OpenTelemetry's own instrumentation",
+        "otel-newest",
+        [("run", "answer", [("llm", "chat gpt-4o-mini", [])])],
+        about=ON_THE_ROOT,
+        cases=tuple(case for case in ALL if case != "completion"),  # which it leaves alone
+        variables={"OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"},
+        untold=_merged(_IS_DONE, {"embeddings": {"messages": None}}),
+    ),
+    Library(
+        "opentelemetry-events",
+        "Messages as log events",
+        "otel-earlier",
+        [("run", "answer", [("llm", "chat gpt-4o-mini", [])])],
+        about=ON_THE_ROOT,
+        cases=(*CHATS, "embeddings", "failure"),
+        untold=_EVENTS,
+    ),
+    Library(
+        "opentelemetry-one-event",
+        "Messages as log events",
+        "otel-earlier",
+        [("run", "answer", [("llm", "chat gpt-4o-mini", [])])],
+        about=ON_THE_ROOT,
+        cases=("chat", "stream", "tools", "choices"),
+        variables={
+            "OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental",
+            "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "EVENT_ONLY",
+        },
+        untold=_EVENTS,
+    ),
+    Library(
+        "traceloop",
+        "OpenLLMetry (Traceloop)",
+        "otel-traceloop",
+        [("run", "answer", [("llm", "openai.chat", [])])],
+        about={**SAID, "tags": None, "metadata": {"plan": "pro", "workflowId": "answer"}},
+        cases=ALL,
+        untold=_merged(_TRACELOOP, _IS_DONE, {"responses_stream": {"isStream": False}}),
+    ),
+    Library(
+        "traceloop-earlier",
+        "OpenInference",
+        "otel-earlier",
+        [("llm", "openai.chat", [])],
+        about=dict.fromkeys(SAID) | {"metadata": {}},
+        cases=(*CHATS, "completion", "embeddings", "failure"),
+        program="traceloop_earlier.py",
+        untold=_merged(
+            {"*": {"reasoningTokens": None}},
+            _TRACELOOP,
+            # It asks for no count of a stream, and counts by itself only with a package that it does not require.
+            _each(("stream", "stream_async", "stream_tools"), **_UNCOUNTED),
+        ),
+    ),
+    Library(
+        "langfuse",
+        "Langfuse's SDK",
+        "otel-newest",
+        [("run", "answer", [("llm", "OpenAI-generation", [])])],
+        cases=tuple(case for case in ALL if case != "completion"),
+        untold=_LANGFUSE,
+    ),
+    Library(
+        "langfuse-earlier",
+        "Langfuse's SDK",
+        "otel-earlier",
+        [("run", "answer", [("llm", "OpenAI-generation", [])])],
+        # Of a streamed call of a tool it keeps no id.
+        cases=tuple(case for case in CHATS if case not in ("stream_async", "stream_tools")),
+        untold=_LANGFUSE,
+    ),
+    Library(
+        "logfire",
+        "Logfire",
+        "otel-newest",
+        [("run", "answer", [("llm", "Chat Completion with 'gpt-4o-mini'", [])])],
+        about=ON_THE_ROOT,
+        cases=tuple(case for case in ALL if case != "completion"),
+        untold=_merged(_each(STREAMS, **_ASKED_ONLY), {"choices": {"n": None}, "embeddings": {"messages": None}}),
+    ),
+    Library(
+        "pydantic-ai",
+        "Pydantic AI",
+        "otel-newest",
+        [
+            (
+                "run",
+                "forecaster run",
+                [
+                    ("llm", "chat gpt-4o-mini", []),
+                    ("tool", "running tool: get_weather", []),
+                    ("tool", "running tool: get_weather", []),
+                    ("llm", "chat gpt-4o-mini", []),
+                ],
+            )
+        ],
+    ),
+    Library(
+        "openlit",
+        "OpenLIT",
+        "otel-traceloop",
+        [("run", "answer", [("llm", "chat gpt-4o-mini", [("undefined", "POST", [])])])],
+        about=dict.fromkeys(SAID) | {"metadata": {}},
+        # Of messages it keeps those with a text: a call of a tool is missing from what is sent afterwards.
+        cases=("chat", "stream", "stream_tools", "parsed", "image", "embeddings", "responses", "failure"),
+        untold=_OPENLIT,
+    ),
+    Library(
+        "anthropic",
+        "Anthropic",
+        "otel-newest",
+        [("run", "answer", [("llm", "anthropic.messages.create", [])])],
+        about={**ON_THE_ROOT, "tags": None},
+    ),
+    Library(
+        "vercel",
+        "JavaScript: Vercel's AI SDK",
+        "otel-js",
+        [("run", "ai.generateText", [("llm", "ai.generateText.doGenerate", [])])],
+        about={**SAID, "metadata": {"plan": "pro", "functionId": "answer"}},
+        cases=("vercelChat", "vercelStream", "vercelTools", "vercelEmbeddings", "vercelFailure"),
+    ),
+    Library(
+        "openinference-js",
+        "JavaScript: OpenInference",
+        "otel-js",
+        [("llm", "OpenAI Chat Completions", [])],
+        # A call that fails leaves no span: its instrumentation never ends it.
+        cases=("chat", "stream", "tools", "embeddings", "responses"),
+        untold={
+            "stream": {**_UNCOUNTED, **_ASKED_ONLY},
+            "embeddings": {**_UNCOUNTED},
+        },
+    ),
+    Library(
+        "told-twice",
+        "OpenInference",
+        "otel-newest",
+        [("llm", "chat gpt-4o-mini", [("llm", "ChatCompletion", [])])],
+        about=dict.fromkeys(SAID) | {"metadata": {}},
+        program="told_twice.py",
+        cases=("chat", "stream", "tools", "choices", "embeddings", "responses", "failure"),
+        untold=_IS_DONE,
+    ),
+)
