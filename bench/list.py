@@ -1,6 +1,6 @@
 """Times of lists, pages, single calls, filters and aggregates at 10,000 and at 1,000,000 calls of one project.
 
-    python bench/list.py [--rows 1000000] [--times 40]
+    python bench/list.py [--rows 1000000] [--times 40] [--only aggregate]
 
 Two databases beside each other, with the same number of calls a day: the larger one has the longer past. A third one
 has the 10,000 calls of the first over as many days as the larger one: where an answer has a line for each day, it is
@@ -51,6 +51,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rows", type=int, default=1_000_000)
     arguments.add_argument("--times", type=int, default=40)
+    arguments.add_argument("--only", default="", metavar="WORD", help="questions with this in their names")
     asked = arguments.parse_args()
     began = time.perf_counter()
     with databases("few", "many", "long") as (few, many, long):
@@ -61,7 +62,7 @@ def main() -> None:
         small, large = _Side(few, FIRST), _Side(many, asked.rows)
         sparse = _Side(long, FIRST, asked.rows / A_DAY)
         print(f"Rollups of {asked.rows:,} calls were made in {large.rolling_up:.1f} s\n")
-        besides = {name: sparse if name in BY_DAY else small for name in small.questions}
+        besides = {name: sparse if name in BY_DAY else small for name in small.questions if asked.only in name}
         beside: Asks = {name: [partial(side.ask, name), partial(large.ask, name)] for name, side in besides.items()}
         _say((f"{FIRST:,}", f"{asked.rows:,}", "p50 ratio"), _measure(beside, asked.times))
         kept: Asks = {name: [partial(large.ask, name), partial(large.ask_rows, name)] for name in large.aggregates}
