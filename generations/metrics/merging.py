@@ -31,13 +31,8 @@ def size(asked: Reading, most: int) -> Grouped:
     It looks at so many rollups at most: that is what it costs, however many generations there are.
     """
     start = None if asked.bounds.start is None else asked.bounds.start - _DAY
-    sql, params = "SELECT count AS n FROM rollup_day WHERE project_id = %s", [asked.plan.project]
-    for sign, moment in ((">=", start), ("<", asked.bounds.end)):
-        if moment is not None:
-            sql, params = f"{sql} AND bucket {sign} %s", [*params, moment]
-    if asked.rest is not None:
-        sql, params = compiled(_kept(asked, RollupDay, Bounds(start, asked.bounds.end)), {"n": F("count")})
-    return f"SELECT coalesce(sum(n), 0), count(*) FROM ({sql} LIMIT {most}) AS days", list(params)  # noqa: S608
+    rows, params = compiled(_kept(asked, RollupDay, Bounds(start, asked.bounds.end))[:most], {"n": F("count")})
+    return f"SELECT coalesce(sum(n), 0), count(*) FROM ({rows}) AS days", params  # noqa: S608
 
 
 def grouped(asked: Reading) -> Grouped:
