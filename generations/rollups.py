@@ -13,6 +13,7 @@ import time
 from typing import Any, Final
 
 from django.db import connection, transaction
+from django.utils import timezone
 
 from generations.metrics import holding
 from generations.models import Project
@@ -22,20 +23,22 @@ _DAY: Final = dt.timedelta(days=1)
 _HOUR: Final = dt.timedelta(hours=1)
 
 
-def compact(*, seconds: float = 60.0) -> int:
+def compact(*, seconds: float = 60.0, now: dt.datetime | None = None) -> int:
     """Make the marked hours anew, the latest days first, for about so many seconds; returns how many hours.
 
     A transaction each for one project's day, with flat memory; several may run at once and pass over what another one
-    is at. What is left waits for the next time.
+    is at. What is left waits for the next time, and an hour that still runs for its end: where calls come in all the
+    time it would be marked again at once, and the more it has, the more often that would be.
     """
+    running = (now or timezone.now()).astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
     until = time.monotonic() + seconds
     made = 0
     # A day of each in turn: who has a long past to make waits for nobody, and keeps nobody waiting.
-    turns: list[tuple[int, dt.datetime | None]] = [(project, None) for project in _marked_projects()]
+    turns = [(project, running) for project in _marked_projects()]
     for project, before in turns:
         day = _latest_marked_day(project, before)
         if day is not None and time.monotonic() < until:
-            made += _compact_day(project, day)
+            made += _compact_day(project, day, before)
             turns.append((project, day))
     return made
 
@@ -70,38 +73,34 @@ def _marked_projects() -> list[int]:
     return marked
 
 
-def _latest_marked_day(project: int, before: dt.datetime | None) -> dt.datetime | None:
-    sql, params = "SELECT max(bucket) FROM rollup_dirty WHERE project_id = %s", [project]
+def _latest_marked_day(project: int, before: dt.datetime) -> dt.datetime | None:
     with connection.cursor() as cursor:
-        if before is None:
-            cursor.execute(sql, params)
-        else:
-            cursor.execute(f"{sql} AND bucket < %s", [*params, before])
+        cursor.execute("SELECT max(bucket) FROM rollup_dirty WHERE project_id = %s AND bucket < %s", [project, before])
         hour: dt.datetime | None = cursor.fetchone()[0]
     return None if hour is None else hour.astimezone(dt.UTC).replace(hour=0)
 
 
-def _compact_day(project: int, day: dt.datetime) -> int:
-    """Make the marked hours of a day anew, and the day; 0 when another one is at it."""
+def _compact_day(project: int, day: dt.datetime, before: dt.datetime) -> int:
+    """Make the marked hours of a day anew that are earlier than `before`, and the day; 0 when another one is at it."""
     with transaction.atomic(), connection.cursor() as cursor:
         # Marks and rollups come back together when a crash takes this commit: nothing is lost by not waiting for it.
         cursor.execute("SET LOCAL synchronous_commit TO off")
         cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"{_LOCK}/{project}/{day.date()}"])
         if cursor.fetchone() != (True,):
             return 0
-        hours = _take_marks(cursor, project, day)
+        hours = _take_marks(cursor, project, day, min(before, day + _DAY))
         if hours:
             _make(cursor, project, "rollup_hour", hours, _FROM_ROWS, [project, hours[0], hours[-1] + _HOUR, hours])
             _make(cursor, project, "rollup_day", [day], _FROM_HOURS, [project, day, day + _DAY])
         return len(hours)
 
 
-def _take_marks(cursor: Any, project: int, day: dt.datetime) -> list[dt.datetime]:
-    """Delete the marks of the day that are seen; the hours they were of."""
+def _take_marks(cursor: Any, project: int, start: dt.datetime, end: dt.datetime) -> list[dt.datetime]:
+    """Delete the marks that are seen of a stretch of time; the hours they were of."""
     cursor.execute(
         "WITH gone AS (DELETE FROM rollup_dirty WHERE project_id = %s AND bucket >= %s AND bucket < %s"
         " RETURNING bucket) SELECT DISTINCT bucket FROM gone ORDER BY bucket",
-        [project, day, day + _DAY],
+        [project, start, end],
     )
     return [hour for (hour,) in cursor.fetchall()]
 

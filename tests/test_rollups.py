@@ -221,6 +221,17 @@ def test_compacting_twice_changes_nothing(project: Project) -> None:
     assert not RollupDirty.objects.in_project(project.pk).exists()
 
 
+def test_an_hour_that_still_runs_is_left_to_the_rows(project: Project) -> None:
+    store(project, *({"started_at": moment(f"2026-03-04T0{hour}:10:00Z")} for hour in (4, 5, 6)))
+
+    assert rollups.compact(now=moment("2026-03-04T05:59:59Z")) == 1
+    assert both(project, Query(bucket=Bucket("hour"), measures=MEASURES)).source == "both"
+    assert rollups.compact(now=moment("2026-03-04T06:00:00Z")) == 1
+    assert rollups.compact(now=moment("2026-03-04T07:00:00Z")) == 1
+
+    assert both(project, Query(measures=MEASURES)).source == "rollup"
+
+
 def test_an_hour_that_lost_its_calls_loses_its_rollup(project: Project) -> None:
     store(project, *calls(3))
     rollups.compact()

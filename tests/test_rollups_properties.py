@@ -44,7 +44,7 @@ STEPS = st.one_of(
     st.tuples(st.just("delete"), st.sampled_from("abcdefgh")),
     st.tuples(st.just("reprice"), st.decimals(0, 10, places=2)),
     st.tuples(st.just("compact"), st.none()),
-    st.tuples(st.just("compact a day"), st.none()),
+    st.tuples(st.just("compact until then"), STARTS),
 )
 QUERIES = (
     Query(measures=MEASURES),
@@ -75,9 +75,7 @@ def act(project: Project, what: str, value: Any) -> None:
     elif what == "compact":
         rollups.compact()
     else:
-        day = rollups._latest_marked_day(project.pk, None)
-        if day is not None:
-            rollups._compact_day(project.pk, day)
+        rollups.compact(now=value)
 
 
 @pytest.mark.django_db
