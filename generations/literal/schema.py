@@ -17,12 +17,23 @@ from graphql import (
     validate,
     value_from_ast_untyped,
 )
-from graphql.language import FieldNode, OperationDefinitionNode, OperationType
+from graphql.language import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+)
 
 from generations.literal import mutations, queries
 
 DOCUMENTS: Final = 128
 MAX_DOCUMENT: Final = 2 << 20
+MAX_QUERIES: Final = 20
+"""Fields of `Query` in one document: each is a list or an object of its own. The clients ask for one."""
+MAX_DEPTH: Final = 20
 
 
 def _built() -> GraphQLSchema:
@@ -47,8 +58,39 @@ def document(text: str) -> DocumentNode | tuple[GraphQLError, ...]:
         parsed = parse(text, no_location=True)
     except GraphQLError as error:
         return (error,)
-    errors = validate(SCHEMA, parsed, max_errors=5)
+    errors = _excess(parsed) or validate(SCHEMA, parsed, max_errors=5)
     return tuple(errors) if errors else parsed
+
+
+def _excess(parsed: DocumentNode) -> list[GraphQLError]:
+    """What of a document is more than any client asks for. Of fragments each counts once more for each use of it."""
+    named = {one.name.value: one for one in parsed.definitions if isinstance(one, FragmentDefinitionNode)}
+    left = MAX_QUERIES
+
+    def walk(selected: SelectionSetNode | None, depth: int, counts: bool) -> None:
+        nonlocal left
+        if depth > MAX_DEPTH:
+            raise GraphQLError(f"The document is more than {MAX_DEPTH} levels deep.")
+        for node in selected.selections if selected else ():
+            if isinstance(node, FieldNode):
+                left -= counts
+                walk(node.selection_set, depth + 1, counts=False)
+            elif isinstance(node, InlineFragmentNode):
+                walk(node.selection_set, depth + 1, counts)
+            elif isinstance(node, FragmentSpreadNode) and node.name.value in named and counts:
+                walk(named[node.name.value].selection_set, depth + 1, counts)
+            if left < 0:
+                raise GraphQLError(f"The document asks for more than {MAX_QUERIES} things at once.")
+
+    try:
+        for one in parsed.definitions:
+            if isinstance(one, OperationDefinitionNode):
+                walk(one.selection_set, 1, one.operation is OperationType.QUERY)
+            elif isinstance(one, FragmentDefinitionNode):
+                walk(one.selection_set, 1, counts=False)
+    except GraphQLError as error:
+        return [error]
+    return []
 
 
 def only_steps(parsed: DocumentNode, variables: dict[str, Any]) -> list[tuple[str, dict[str, Any]]] | None:

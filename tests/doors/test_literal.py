@@ -328,3 +328,31 @@ def test_a_prompts_address_leads_a_member_to_its_version_and_nobody_else() -> No
     assert "Good day {{name}}" in newest
     assert browser.get(path_of(url).replace("greeting", "nothing")).status_code == 404
     assert browser.get(path_of(url).replace("version=0", "version=7"), follow=True).status_code == 404
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        (f"{{ {' '.join(f'a{n}: threads {{ totalCount }}' for n in range(21))} }}", "more than 20 things"),
+        (f"{{ {'...A ' * 21} }} fragment A on Query {{ threads {{ totalCount }} }}", "more than 20 things"),
+        ("{ ...A } fragment A on Query { ...A }", "more than 20 levels"),
+        (f"{{ threads {'{ edges ' * 30}{'}' * 30} }}", "more than 20 levels"),
+        (f"{{ {'a {' * 100_000}", "nested too deeply"),
+    ],
+)  # fmt: skip
+def test_a_document_larger_than_any_client_sends_is_refused(query: str, says: str) -> None:
+    answer = send(client(), {"query": query})
+
+    assert answer.status == 400
+    assert says in answer.json["errors"][0]["message"]
+
+
+@pytest.mark.django_db
+def test_as_much_as_is_allowed_is_answered() -> None:
+    query = f"{{ {' '.join(f'a{n}: threads {{ totalCount }}' for n in range(20))} }}"
+
+    answer = send(client(), {"query": query})
+
+    assert answer.json.get("errors") is None
+    assert len(answer.json["data"]) == 20
