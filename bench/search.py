@@ -128,7 +128,7 @@ def _fill(project: Any, texts: Texts, number: int) -> None:
 
 
 def _measure(project: Any, texts: Texts, times: int) -> None:
-    from generations import filters, search
+    from generations import filters, paging, search
 
     one_model = filters.from_query("generations", {"model.id": ["claude"]})
     common, middling, rare = texts.words[2], texts.words[3_000], texts.words[-3]
@@ -157,6 +157,14 @@ def _measure(project: Any, texts: Texts, times: int) -> None:
         print(
             f"| {name} | {statistics.median(took):.0f} | {max(took):.0f} | {len(found.hits)} | {reached} |", flush=True
         )
+    for name, query in (("a common word", common), ("a rare word", rare), ("a word that does not occur", "zzqzzx")):
+        took = []
+        for _ in range(times):
+            began = time.perf_counter()
+            page = paging.page("generations", project.pk, filters.from_query("generations", {"search": [query]}))
+            took.append(1000 * (time.perf_counter() - began))
+        p50, worst = statistics.median(took), max(took)
+        print(f"| as a filter of the list: {name} | {p50:.0f} | {worst:.0f} | {len(page.rows)} | yes |", flush=True)
 
 
 def _extract(project: Any, texts: Texts) -> None:

@@ -14,7 +14,11 @@ from kombu.exceptions import OperationalError
 from generations import exporting, jobs, partitions, retention, rollups, search
 from generations.models import Job
 
-RUNNERS: Final[dict[str, Callable[[str], object]]] = {Job.Kind.EXPORT: exporting.run}
+RUNNERS: Final[dict[str, Callable[[str], object]]] = {
+    Job.Kind.EXPORT: exporting.run,
+    Job.Kind.RETENTION: retention.run_retention,
+    Job.Kind.ERASURE: retention.run_erasure,
+}
 """Who does the jobs of a kind. A runner takes the lease itself, with `jobs.work`."""
 
 EXTRACTING: Final = 20.0
@@ -84,3 +88,10 @@ def tidy() -> None:
 def index_text() -> None:
     """Every few seconds: extract for searching what was recorded since."""
     search.fill(EXTRACTING)
+
+
+@shared_task(ignore_result=True)
+def retain() -> None:
+    """Every hour: a job for each project whose rules have not been followed for most of a day."""
+    for job in retention.due():
+        send(job)

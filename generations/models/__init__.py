@@ -23,6 +23,7 @@ from generations.models.events import (
     StepPayload,
     Thread,
 )
+from generations.models.keeping import Kept, LegalHold, RetentionRule
 from generations.models.numbers import GenerationSearch, RollupDay, RollupDirty, RollupHour, SearchMark
 from generations.models.work import IngestReject, Intake, Job, PriceOverride, ProviderCredential
 
@@ -42,6 +43,8 @@ __all__ = [
     "IngestReject",
     "Intake",
     "Job",
+    "Kept",
+    "LegalHold",
     "Membership",
     "Participant",
     "PriceOverride",
@@ -49,6 +52,7 @@ __all__ = [
     "Prompt",
     "PromptVersion",
     "ProviderCredential",
+    "RetentionRule",
     "RollupDay",
     "RollupDirty",
     "RollupHour",

@@ -1,7 +1,19 @@
 """The only writer of steps, generations, threads, participants, tags, scores, feedback and attachments' rows."""
 
-from generations.recording.editing import delete, erase, reprice, retag
+from generations.recording.editing import delete, erase, forget_text, reprice, retag
 from generations.recording.grouping import Busy, together
 from generations.recording.writing import Receipt, UnknownId, amend, record
 
-__all__ = ["Busy", "Receipt", "UnknownId", "amend", "delete", "erase", "record", "reprice", "retag", "together"]
+__all__ = [
+    "Busy",
+    "Receipt",
+    "UnknownId",
+    "amend",
+    "delete",
+    "erase",
+    "forget_text",
+    "record",
+    "reprice",
+    "retag",
+    "together",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -84,17 +85,17 @@ _HANGING: Final = {
 }
 
 
-def delete(project: Project, kind: str, ids: Sequence[str]) -> int:
+def delete(project: Project, kind: str, ids: Sequence[str], *, alone: bool = False) -> int:
     """Delete rows and what hangs on them; returns how many of that kind there were.
 
     A generation takes its payload, alternatives, scores, feedback and attachments along, a step also the generations
-    made in it, a thread its steps and generations. A participant's own records stay.
+    made in it, a thread its steps and generations, unless they are deleted `alone`. A participant's own records stay.
     """
     if kind not in TABLES:
         raise records.InvalidRecord("kind", kind, " or ".join(TABLES))
     with transaction.atomic(), connection.cursor() as cursor:
         looking.lock(cursor, project.pk)
-        return _delete(cursor, project.pk, kind, list(ids))
+        return _delete(cursor, project.pk, kind, list(ids), alone=alone)
 
 
 def erase(grant: Grant, kind: str, id: str) -> bool:
@@ -106,14 +107,14 @@ def erase(grant: Grant, kind: str, id: str) -> bool:
     return True
 
 
-def _delete(cursor: Any, project: int, kind: str, ids: list[str]) -> int:
+def _delete(cursor: Any, project: int, kind: str, ids: list[str], *, alone: bool = False) -> int:
     if not ids:
         return 0
     uids = [records.uid(project, kind, id) for id in ids]
-    if kind == "thread":
+    if kind == "thread" and not alone:
         for inside in ("step", "generation"):
             _delete(cursor, project, inside, _inside(cursor, project, inside, "thread_id", ids))
-    if kind == "step":
+    if kind == "step" and not alone:
         _delete(cursor, project, "generation", _inside(cursor, project, "generation", "step_id", ids))
     for table in _HANGING.get(kind, ()):
         cursor.execute(
@@ -144,6 +145,34 @@ def _delete(cursor: Any, project: int, kind: str, ids: list[str]) -> int:
         storing.mark(cursor, project, dict(gone), timezone.now())
     writing.mark_latest(cursor, project, orphaned)
     return len(gone)
+
+
+def forget_text(project: Project, kind: str, keys: Sequence[tuple[dt.datetime, uuid.UUID]]) -> int:
+    """Delete what was said in these generations or steps, known by start and uid; returns how many had text.
+
+    Their facts stay, without previews; neither their numbers nor when they were changed is touched.
+    """
+    table = TABLES[kind]
+    if table.payload is None or not keys:
+        return 0
+    uids, starts = [uid for _, uid in keys], [start for start, _ in keys]
+    where = "WHERE project_id = %s AND uid = ANY(%s) AND started_at >= %s AND started_at <= %s"
+    params: list[Any] = [project.pk, uids, min(starts), max(starts)]
+    with transaction.atomic(), connection.cursor() as cursor:
+        # A merge that has read the text would else write it again.
+        looking.lock(cursor, project.pk)
+        cursor.execute(f"DELETE FROM {table.payload} {where}", params)  # noqa: S608
+        texts = int(cursor.rowcount)
+        if kind == "generation":
+            cursor.execute(f"DELETE FROM alternative {where.replace('uid', 'generation_uid')}", params)  # noqa: S608
+            cursor.execute(f"DELETE FROM generation_search {where}", params)  # noqa: S608
+            storing.mark_texts(cursor, project.pk, uids, starts, timezone.now())
+        cursor.execute(
+            f"UPDATE {table.facts} SET input_preview = NULL, output_preview = NULL {where}"  # noqa: S608
+            " AND (input_preview IS NOT NULL OR output_preview IS NOT NULL)",
+            params,
+        )
+        return max(texts, int(cursor.rowcount))
 
 
 def _inside(cursor: Any, project: int, kind: str, column: str, ids: list[str]) -> list[str]:

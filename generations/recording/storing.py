@@ -113,6 +113,14 @@ def mark(cursor: Any, project: int, gone: Mapping[uuid.UUID, dt.datetime], now: 
     _write_together(cursor, project, _marks(project, starts, [str(uid) for uid in gone], starts, now), [])
 
 
+def mark_texts(
+    cursor: Any, project: int, uids: Sequence[uuid.UUID], starts: Sequence[dt.datetime], now: dt.datetime
+) -> None:
+    """Mark the texts of these generations, and not their hours: no number changed."""
+    texts = marking.texts(project, uids, starts, now)
+    _write_together(cursor, project, [_Load("search_mark", marking.TEXTS, len(texts), lambda: iter(texts))], [])
+
+
 def _marks(
     project: int, starts: Sequence[Any], uids: Sequence[str], text_starts: Sequence[Any], now: dt.datetime
 ) -> list[_Load]:

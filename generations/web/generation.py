@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
-from generations import bundles
+from generations import bundles, retention
 from generations.access import Grant
 from generations.attachments import path as address_of
 from generations.bundles import Bundle
@@ -102,6 +102,8 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "back": listing.back(request, grant, "generations"),
         "alternatives": answers.alternatives(request, bundle),
         "files": attachments.shown(bundle.attachments),
+        "is_expired": bundle.payload is None,
+        "expired_on": retention.expired_on(bundle.generation) if bundle.payload is None else None,
         "raw_json": f"/api/generations/{quote(id, safe='')}?{urlencode({'project': grant.project.slug})}",
         **aside(request, grant, bundle),
     }

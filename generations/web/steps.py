@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 
-from generations import bundles
+from generations import bundles, retention
 from generations.access import Grant
 from generations.models import Generation, Step
 from generations.web import attachments, conversation, doors
@@ -85,6 +85,8 @@ def step(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     shown = ("Error", "Input", "Output", "Metadata", "Attributes", "Events")
     tree, is_cut = _tree(grant, bundle.step)
     context: dict[str, Any] = {
+        "is_expired": payload is None,
+        "expired_on": retention.expired_on(bundle.step) if payload is None else None,
         "step": bundle.step,
         "bundle": bundle,
         "blocks": [(name, blocks[name]) for name in shown if name in blocks],

@@ -1,4 +1,4 @@
-"""What is kept for how long."""
+"""What came in is kept for a while: raw bodies of what was refused, and counts of what was sent."""
 
 from __future__ import annotations
 

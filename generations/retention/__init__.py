@@ -1,0 +1,37 @@
+"""What is kept for how long, and how one person's records are taken out of everything."""
+
+from generations.retention.erasing import COUNTED, erase, is_erasable
+from generations.retention.erasing import run as run_erasure
+from generations.retention.expiring import due, expired_on, plan, start
+from generations.retention.expiring import run as run_retention
+from generations.retention.intakes import forget_intake, forget_refused_bodies
+from generations.retention.rules import (
+    BadRule,
+    add_hold,
+    add_rule,
+    holds,
+    release_hold,
+    remove_rule,
+    rules,
+)
+
+__all__ = [
+    "COUNTED",
+    "BadRule",
+    "add_hold",
+    "add_rule",
+    "due",
+    "erase",
+    "expired_on",
+    "forget_intake",
+    "forget_refused_bodies",
+    "holds",
+    "is_erasable",
+    "plan",
+    "release_hold",
+    "remove_rule",
+    "rules",
+    "run_erasure",
+    "run_retention",
+    "start",
+]

@@ -1,0 +1,188 @@
+"""Takes one participant out of everything: what they did, what was made from it, and the files that hold it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from generations import filters, jobs, records
+from generations.access import Grant, Scope
+from generations.filters import BadFilter, sql
+from generations.models import (
+    DatasetItem,
+    ExperimentItem,
+    Feedback,
+    Generation,
+    IngestReject,
+    Job,
+    Participant,
+    Project,
+    Score,
+    Step,
+    Thread,
+)
+from generations.retention.removing import remove
+from generations.retention.rules import BadRule, open_holds
+
+AT_ONCE: Final = 100
+COUNTED: Final = (
+    *("threads", "steps", "generations", "scores", "feedback", "files", "dataset items", "experiment items"),
+    *("exports", "refused bodies", "participants"),
+)
+"""What a report counts, in its order."""
+
+
+def erase(grant: Grant, participant_id: str) -> Job:
+    """A job that erases a participant for good; its result counts what went. Needs the scope `admin`.
+
+    Raises BadRule when nobody has that id, or when a legal hold keeps something of theirs.
+    """
+    grant.need(Scope.ADMIN)
+    if not is_erasable(grant.project, participant_id):
+        raise BadRule(f"participant: there is none with the id {records.shown(participant_id)} in this project")
+    if _is_held(grant.project, participant_id):
+        raise BadRule("participant: a legal hold keeps something of theirs; release it first")
+    return jobs.create(grant, Job.Kind.ERASURE, {"participant": participant_id})
+
+
+def is_erasable(project: Project, participant_id: str) -> bool:
+    """Whether anything in the project is this participant's."""
+    return "\0" not in participant_id and any(
+        rows.exists() for rows in (_participants(project, participant_id), *_own(project, participant_id).values())
+    )
+
+
+def run(job_id: uuid.UUID | str) -> bool:
+    """Do a job of `erase`; False when another worker has it or it has ended."""
+    return jobs.work(job_id, _run)
+
+
+def _run(lease: jobs.Lease) -> None:
+    job = lease.job
+    id = str(job.parameters["participant"])
+    if _is_held(job.project, id):
+        raise jobs.Failed("A legal hold keeps something of theirs. Nothing was erased; release it and start again.")
+    # An attempt that takes over goes on counting where the last one stopped.
+    report = {name: int(job.result.get(name, 0)) for name in COUNTED}
+
+    def count(name: str, number: int) -> None:
+        report[name] += number
+        if number:
+            Job.objects.filter(pk=job.pk).update(result=report)
+        lease.advance(sum(report.values()))
+
+    _erase(job, id, count)
+    lease.finish(report)
+
+
+def _own(project: Project, id: str) -> dict[str, QuerySet[Any]]:
+    """The rows that name the participant, in the order in which they go."""
+    return {
+        "thread": Thread.objects.in_project(project.pk).filter(user_id=id),
+        "step": Step.objects.in_project(project.pk).filter(user_id=id),
+        "generation": Generation.objects.in_project(project.pk).filter(user_id=id),
+        "feedback": Feedback.objects.in_project(project.pk).filter(user_id=id),
+        "score": Score.objects.in_project(project.pk).filter(author=id),
+    }
+
+
+def _participants(project: Project, id: str) -> QuerySet[Any]:
+    found: QuerySet[Any] = Participant.objects.by_ids(project.pk, "participant", [id])
+    return found
+
+
+def _is_held(project: Project, id: str) -> bool:
+    own = _own(project, id)
+    for kind, name in (("generations", "generation"), ("steps", "step")):
+        for hold in open_holds(project.pk, kind):
+            if hold is None:
+                return True
+            held = own[name].filter(filters.q(kind, hold, project.pk))
+            threads = own["thread"].filter(public_id=OuterRef("thread_id"))
+            if held.exists() or filters.narrow(kind, project.pk, hold).filter(Exists(threads)).exists():
+                return True
+    return False
+
+
+def _erase(job: Job, id: str, count: Callable[[str, int], None]) -> None:
+    """In this order: copies first, while the rows that lead to them are there; the participant's own row last."""
+    project = job.project
+    count("exports", _exports(project, id, job))
+    rejects = IngestReject.objects.filter(project=project)
+    count("refused bodies", rejects.filter(Q(record_id=id) | _mentions(id)).update(body=None))
+    own = _own(project, id)
+    for threads in _ids(own["thread"]):
+        for kind, model in (("step", Step), ("generation", Generation)):
+            for inside in _ids(model.objects.in_project(project.pk).filter(thread_id__in=threads)):
+                _take(project, kind, inside, count)
+        _take(project, "thread", threads, count)
+    for kind in ("step", "generation", "feedback", "score"):
+        for ids in _ids(own[kind]):
+            if kind == "step":
+                for made in _ids(Generation.objects.in_project(project.pk).filter(step_id__in=ids)):
+                    _take(project, "generation", made, count)
+            _take(project, kind, ids, count)
+    count("participants", remove(project, "participant", [id])[0])
+
+
+def _take(project: Project, kind: str, ids: list[str], count: Callable[[str, int], None]) -> None:
+    """These rows, with what people made from them and what hangs on them."""
+    if kind in ("generation", "step"):
+        with transaction.atomic():
+            made = {f"{kind}_id__in": ids}
+            results = ExperimentItem.objects.filter(experiment__project=project)
+            named = {"generation_id__in": ids} if kind == "generation" else {"run_id__in": ids}
+            results = results.filter(Q(**named) | Q(**{f"dataset_item__{name}": value for name, value in made.items()}))
+            items = DatasetItem.objects.filter(dataset__project=project, **made)
+            gone = results.delete()[1].get("generations.ExperimentItem", 0)
+            count("experiment items", gone)
+            count("dataset items", items.delete()[1].get("generations.DatasetItem", 0))
+    if kind in ("generation", "step", "thread"):
+        for name, model in (("scores", Score), ("feedback", Feedback)):
+            if not (name == "feedback" and kind == "thread"):
+                count(name, model.objects.in_project(project.pk).filter(**{f"{kind}_id__in": ids}).delete()[0])
+    number, files = remove(project, kind, ids)
+    count("files", files)
+    count(kind if kind == "feedback" else f"{kind}s", number)
+
+
+def _ids(rows: QuerySet[Any]) -> Iterator[list[str]]:
+    """The ids of rows that are deleted as they are had, some at a time."""
+    while found := list(rows.order_by("uid").values_list("public_id", flat=True)[:AT_ONCE]):
+        yield found
+
+
+def _mentions(id: str) -> Q:
+    """Bodies that have the id in them, whatever their format."""
+    return sql.true("(position(%(expressions)s) > 0)", sql.Param(id.encode(), "::bytea"), F("body"), joined_by=" IN ")
+
+
+def _exports(project: Project, id: str, job: Job) -> int:
+    """Delete the files of exports that may hold rows of the participant; returns how many. What can no longer be told
+    is deleted: an export can be made again."""
+    gone = 0
+    for export in Job.objects.filter(project=project, kind=Job.Kind.EXPORT, state=Job.State.DONE):
+        if _may_hold(project, id, export) and export.result.get("file"):
+            default_storage.delete(export.result["file"])
+            gone += Job.objects.filter(pk=export.pk, state=Job.State.DONE).update(state=Job.State.EXPIRED)
+    return gone
+
+
+def _may_hold(project: Project, id: str, export: Job) -> bool:
+    kind = str(export.parameters.get("kind"))
+    names = {"generations": "generation", "steps": "step", "threads": "thread"}
+    if kind not in names:
+        return True
+    try:
+        rows = filters.narrow(kind, project.pk, filters.from_document(kind, export.parameters.get("filter") or {}))
+    except BadFilter:
+        return True
+    threads = Thread.objects.in_project(project.pk).filter(user_id=id)
+    reference = "public_id" if kind == "threads" else "thread_id"
+    theirs = Q(user_id=id) | Q(Exists(threads.filter(public_id=OuterRef(reference))))
+    return bool(rows.filter(theirs, created_at__lte=export.finished_at).exists())

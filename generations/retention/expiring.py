@@ -1,0 +1,297 @@
+"""Expires what the rules of a project say: text by whole months where all of it is due, else in short batches.
+
+No lock is held for longer than a batch: a tenth of a second, which the size of the next one is fitted to.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.db import OperationalError, connection, transaction
+from django.db.models import Exists, F, Func, OuterRef, Q, QuerySet, TextField
+from django.utils import timezone
+from psycopg.errors import LockNotAvailable
+
+from generations import access, filters, jobs, partitions, recording
+from generations.access import Grant, Scope
+from generations.filters import BadFilter, sql
+from generations.models import Generation, GenerationPayload, Job, Kept, Project, RetentionRule, Step, StepPayload
+from generations.retention.removing import remove
+from generations.retention.rules import Due, What, meanings, open_holds
+
+MOST_HELD: Final = 0.1
+"""The seconds that a batch may hold its locks."""
+FIRST_BATCH: Final = 100
+MOST_AT_ONCE: Final = 2_000
+EVERY: Final = dt.timedelta(hours=20)
+"""Between two runs of a project by themselves, at least."""
+_PAYLOADS: Final[dict[str, type[GenerationPayload | StepPayload]]] = {
+    Kept.GENERATIONS: GenerationPayload,
+    Kept.STEPS: StepPayload,
+}
+_RECORDS: Final[dict[str, str]] = {Kept.GENERATIONS: "generation", Kept.STEPS: "step"}
+_TEXT_TABLES: Final[dict[str, tuple[str, ...]]] = {
+    Kept.GENERATIONS: ("generation_payload", "alternative", "generation_search"),
+    Kept.STEPS: ("step_payload",),
+}
+_Key = tuple[dt.datetime, uuid.UUID]
+Advance = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Report:
+    """What was expired, or would be. `longest` is the longest that a batch held its locks, in seconds."""
+
+    is_dry: bool
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    months: list[dict[str, Any]] = field(default_factory=list)
+    reach: dict[str, str] = field(default_factory=dict)
+    done: int = 0
+    longest: float = 0.0
+    seconds: float = 0.0
+
+    def document(self) -> dict[str, Any]:
+        """The report as it is kept with its job: counts by rule, months that were emptied whole, how long it took."""
+        return {
+            "dry": self.is_dry,
+            "rules": self.lines,
+            "months": self.months,
+            "reach": self.reach,
+            "longestLock": round(self.longest, 3),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+# --------------------------------------------------------------------------------------------------------------- jobs
+def start(grant: Grant, *, is_dry: bool) -> Job:
+    """A job that expires what is due, or with `is_dry` only counts it. Needs the scope `admin`."""
+    grant.need(Scope.ADMIN)
+    return jobs.create(grant, Job.Kind.RETENTION, {"dry": is_dry})
+
+
+def due() -> list[Job]:
+    """A job for each project that has rules and has had no run lately. For the scheduler; safe in two places."""
+    made = []
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [0x47454E36])
+        lately = Job.objects.filter(
+            kind=Job.Kind.RETENTION, parameters__dry=False, created_at__gt=timezone.now() - EVERY
+        )
+        for project in Project.objects.filter(retention_rules__isnull=False).exclude(jobs__in=lately).distinct():
+            made.append(start(access.of_system(project), is_dry=False))
+    return made
+
+
+def run(job_id: uuid.UUID | str) -> bool:
+    """Do a job of `start`; False when another worker has it or it has ended."""
+    return jobs.work(job_id, _run)
+
+
+def _run(lease: jobs.Lease) -> None:
+    report = plan(lease.job.project, is_dry=bool(lease.job.parameters["dry"]), advance=lease.advance)
+    lease.finish(report.document())
+
+
+def plan(project: Project, *, is_dry: bool, advance: Advance = lambda done: None) -> Report:
+    """Expire what is due in a project, or with `is_dry` count it. Done again it finds what came since."""
+    began = time.monotonic()
+    now = timezone.now()
+    report = Report(is_dry)
+    try:
+        for kind in Kept.values:
+            whole = meanings(project.pk, kind, What.ALL, now)
+            texts = meanings(project.pk, kind, What.TEXT, now)
+            if not is_dry:
+                _empty_months(project, kind, texts, now, report)
+            for one in whole:
+                _expire(project, kind, one, report, advance)
+            for one in texts:
+                _expire(project, kind, one, report, advance)
+                if one.before is not None and not one.is_empty:
+                    report.reach[kind] = max(report.reach.get(kind, ""), one.before.isoformat())
+    except BadFilter as error:
+        raise jobs.Failed(f"A rule's filter is no longer possible; nothing more was expired. {error}") from error
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def expired_on(row: Generation | Step) -> dt.datetime | None:
+    """When the text of this row, which has none left, was expired: the end of the first run that reached it."""
+    kind = Kept.GENERATIONS if isinstance(row, Generation) else Kept.STEPS
+    runs = Job.objects.filter(
+        project_id=row.project_id, kind=Job.Kind.RETENTION, state=Job.State.DONE, parameters__dry=False
+    )
+    reached = runs.filter(**{f"result__reach__{kind}__gt": row.started_at.astimezone(dt.UTC).isoformat()})
+    return reached.order_by("finished_at").values_list("finished_at", flat=True).first()
+
+
+# ------------------------------------------------------------------------------------------------------------- batches
+def _expire(project: Project, kind: str, one: Due, report: Report, advance: Advance) -> None:
+    """What one rule says, and a line of the report on it."""
+    count = 0
+    if one.before is not None and not one.is_empty:
+        rows = filters.narrow(kind, project.pk, one.condition).filter(started_at__lt=one.before)
+        for month in _months(project, kind, rows):
+            within = _in_month(rows, month)
+            if one.rule.what == What.TEXT:
+                within = within.filter(_has_text(project, kind, month))
+            if report.is_dry:
+                count += within.count()
+                advance(report.done + count)
+                continue
+            for done, held in _batches(project, kind, one.rule, within):
+                count += done
+                report.longest = max(report.longest, held)
+                advance(report.done + count)
+    report.done += count
+    report.lines.append(
+        {
+            "rule": str(one.rule),
+            "kind": kind,
+            "what": one.rule.what,
+            "filter": one.rule.filter,
+            "before": one.before.isoformat() if one.before else None,
+            "count": count,
+        }
+    )
+
+
+def _batches(project: Project, kind: str, rule: RetentionRule, rows: QuerySet[Any]) -> Iterator[tuple[int, float]]:
+    """Expire rows from the oldest on; for each batch how many there were and how long it held its locks."""
+    size = FIRST_BATCH
+    last: _Key | None = None
+    name = _RECORDS[kind]
+    while True:
+        ahead = rows if last is None else rows.filter(_beyond(last), started_at__gte=last[0])
+        found = list(ahead.order_by("started_at", "uid").values_list("started_at", "uid", "public_id")[:size])
+        if not found:
+            return
+        last = (found[-1][0], found[-1][1])
+        began = time.monotonic()
+        if rule.what == What.TEXT:
+            done = recording.forget_text(project, name, [(start, uid) for start, uid, _ in found])
+        else:
+            # Alone: what was made in a step has rules of its own.
+            done, _ = remove(project, name, [id for _, _, id in found])
+        held = time.monotonic() - began
+        yield done, held
+        # Half of what is allowed, for the next rows may be heavier.
+        fitting = int(size * MOST_HELD / 2 / max(held, 0.001))
+        size = max(1, min(fitting, 2 * size, MOST_AT_ONCE))
+
+
+def _beyond(key: _Key) -> Q:
+    row = Func(F("started_at"), F("uid"), template="(%(expressions)s)", output_field=TextField())
+    other = Func(*map(sql.Param, key), template="(%(expressions)s)", output_field=TextField())
+    return sql.compare(row, ">", other)
+
+
+def _months(project: Project, kind: str, rows: QuerySet[Any]) -> Iterator[dt.date]:
+    """The months from the oldest of these rows' list to their bound, one by one, without those that have no rows."""
+    oldest = filters.rows(kind, project.pk).order_by("started_at", "uid").values_list("started_at", flat=True)
+    start = oldest.first()
+    while start is not None:
+        month = partitions.month_of(start)
+        yield month
+        start = oldest.filter(started_at__gte=_moment(partitions.next_month(month))).first()
+
+
+def _in_month(rows: QuerySet[Any], month: dt.date) -> QuerySet[Any]:
+    return rows.filter(started_at__gte=_moment(month), started_at__lt=_moment(partitions.next_month(month)))
+
+
+def _has_text(project: Project, kind: str, month: dt.date) -> Q:
+    """A row with a preview or a payload. Where a month's payloads are all gone, none is looked for row by row."""
+    shown = Q(input_preview__isnull=False) | Q(output_preview__isnull=False)
+    payloads: QuerySet[Any] = _PAYLOADS[kind].objects.in_project(project.pk)
+    if not _in_month(payloads, month).exists():
+        return shown
+    return shown | Q(Exists(payloads.filter(uid=OuterRef("uid"), started_at=OuterRef("started_at"))))
+
+
+def _moment(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time.min, dt.UTC)
+
+
+# ------------------------------------------------------------------------------------------------------- whole months
+def _empty_months(project: Project, kind: str, texts: list[Due], now: dt.datetime, report: Report) -> None:
+    """Empty the partitions of text in which everything is due, in every project that has rows there.
+
+    Emptied and not dropped: a late record of that month finds its partition, and disk space is free at once all the
+    same.
+    """
+    for name, end in _partitions(_TEXT_TABLES[kind][0]):
+        if not _is_all_due(project.pk, kind, texts, end):
+            continue
+        counts = _counts(name)
+        if project.pk not in counts:
+            continue
+        tables = [name.replace(_TEXT_TABLES[kind][0], table) for table in _TEXT_TABLES[kind]]
+        began = time.monotonic()
+        if not _emptied(tables, kind, end, now, counts):
+            continue
+        report.longest = max(report.longest, time.monotonic() - began)
+        report.months.append({"kind": kind, "month": name[-6:], "count": counts[project.pk]})
+
+
+def _emptied(tables: list[str], kind: str, end: dt.datetime, now: dt.datetime, counts: dict[int, int]) -> bool:
+    """Empty these partitions unless some project keeps something there; each project's audit tells it."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{int(1000 * MOST_HELD)}ms"])
+            cursor.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
+            # Looked at behind the lock: rules, holds and rows are those of this moment.
+            for pk in _projects(cursor, tables[0]):
+                if not _is_all_due(pk, kind, meanings(pk, kind, What.TEXT, now), end):
+                    return False
+            cursor.execute(f"TRUNCATE {', '.join(tables)}")
+            for pk, count in counts.items():
+                month = {"month": tables[0][-6:], "list": kind, "count": count}
+                access.audit(access.of_system(Project.objects.get(pk=pk)), "retention.empty", "month", "", month)
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            return False  # a long reader is in the way: the batches go on without it, or the next run does
+        raise
+    return True
+
+
+def _is_all_due(project_pk: int, kind: str, texts: list[Due], end: dt.datetime) -> bool:
+    """Whether every row of the project that began before `end` has to lose its text."""
+    if open_holds(project_pk, kind) or not any(not one.rule.filter for one in texts):
+        return False
+    return all(one.is_empty or (one.before is not None and one.before >= end) for one in texts)
+
+
+def _partitions(table: str) -> list[tuple[str, dt.datetime]]:
+    """The partitions of a table and the moments that they end before."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
+            " WHERE inhparent = %s::regclass ORDER BY relname",
+            [table],
+        )
+        names = [str(row[0]) for row in cursor.fetchall()]
+    months = [(name, dt.datetime.strptime(name[-6:], "%Y%m").replace(tzinfo=dt.UTC).date()) for name in names]
+    return [(name, _moment(partitions.next_month(month))) for name, month in months]
+
+
+def _counts(table: str) -> dict[int, int]:
+    """How many rows of each project there are in a partition; read off its key."""
+    with connection.cursor() as cursor:
+        cursor.execute(f'SELECT project_id, count(*) FROM "{table}" GROUP BY project_id')  # noqa: S608
+        return dict(cursor.fetchall())
+
+
+def _projects(cursor: Any, table: str) -> list[int]:
+    """The projects that have rows in a partition, in a few steps along its key however many rows there are."""
+    cursor.execute(
+        f'WITH RECURSIVE own AS (SELECT min(project_id) AS id FROM "{table}" UNION ALL'  # noqa: S608
+        f' SELECT (SELECT min(project_id) FROM "{table}" WHERE project_id > own.id) FROM own WHERE own.id IS NOT NULL)'
+        " SELECT id FROM own WHERE id IS NOT NULL"
+    )
+    return [int(row[0]) for row in cursor.fetchall()]

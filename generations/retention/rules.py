@@ -1,0 +1,153 @@
+"""The rules and holds of a project: made, removed, released, and what they mean as conditions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from generations import filters
+from generations.access import Grant, Scope, audit
+from generations.filters import BadFilter, Condition
+from generations.filters.conditions import And, Not
+from generations.models import Kept, LegalHold, RetentionRule
+from generations.records import Json
+
+MOST_RULES: Final = 20
+MOST_DAYS: Final = 36_500
+What = RetentionRule.What
+
+
+class BadRule(ValueError):
+    """A rule or hold that cannot be: the sentence names the field, the value and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What one rule says: rows of a list that match `condition` and began before `before`; None keeps them."""
+
+    rule: RetentionRule
+    condition: Condition | None
+    before: dt.datetime | None
+    is_empty: bool = False
+    """Whether an earlier rule without a filter, or a hold on everything, leaves nothing to this one."""
+
+
+def rules(grant: Grant) -> list[RetentionRule]:
+    """The project's rules, in the order in which they decide."""
+    grant.need(Scope.READ)
+    return list(RetentionRule.objects.filter(project=grant.project))
+
+
+def holds(grant: Grant) -> list[LegalHold]:
+    """The project's holds, released ones too, the newest first."""
+    grant.need(Scope.READ)
+    return list(LegalHold.objects.filter(project=grant.project).select_related("created_by"))
+
+
+def add_rule(
+    grant: Grant, *, kind: str, what: str, days: int | None, document: Mapping[str, Json] | None = None
+) -> RetentionRule:
+    """A rule behind the project's others: `days` None keeps for ever. Needs the scope `admin`. Raises BadRule."""
+    grant.need(Scope.ADMIN)
+    if what not in What.values:
+        raise BadRule(f"what: {str(what)[:40]!r} is not valid; expected one of {', '.join(What.values)}")
+    if days is not None and not 1 <= days <= MOST_DAYS:
+        raise BadRule(f"days: {days} is not valid; expected 1 to {MOST_DAYS}, or nothing for ever")
+    said = _filter(grant, kind, document)
+    with transaction.atomic():
+        own = RetentionRule.objects.filter(project=grant.project, kind=kind, what=what)
+        # Two at once would take the same position.
+        list(own.select_for_update())
+        if own.count() >= MOST_RULES:
+            raise BadRule(f"rules: there are {MOST_RULES} for this already; remove one first")
+        last = own.aggregate(last=Max("position"))["last"]
+        rule = RetentionRule.objects.create(
+            project=grant.project,
+            kind=kind,
+            what=what,
+            days=days,
+            filter=said,
+            position=0 if last is None else last + 1,
+            created_by=grant.user,
+        )
+        audit(grant, "retention.add", "rule", str(rule.pk), {"rule": str(rule), "filter": said})
+    return rule
+
+
+def remove_rule(grant: Grant, rule_id: Any) -> RetentionRule | None:
+    """Remove a rule of this project; None when there is none. Needs the scope `admin`."""
+    grant.need(Scope.ADMIN)
+    with transaction.atomic():
+        rule = RetentionRule.objects.select_for_update().filter(project=grant.project, pk=rule_id).first()
+        if rule is not None:
+            audit(grant, "retention.remove", "rule", str(rule.pk), {"rule": str(rule), "filter": rule.filter})
+            RetentionRule.objects.filter(pk=rule.pk).delete()
+    return rule
+
+
+def add_hold(grant: Grant, *, reason: str, kind: str, document: Mapping[str, Json] | None = None) -> LegalHold:
+    """Hold what matches; without a filter everything in the project. Needs the scope `admin`. Raises BadRule."""
+    grant.need(Scope.ADMIN)
+    if not reason.strip() or len(reason) > 500:
+        raise BadRule("reason: expected 1 to 500 characters that say why")
+    said = _filter(grant, kind, document)
+    with transaction.atomic():
+        hold = LegalHold.objects.create(
+            project=grant.project, reason=reason.strip(), kind=kind, filter=said, created_by=grant.user
+        )
+        audit(grant, "hold.add", "hold", str(hold.pk), {"reason": hold.reason, "filter": said})
+    return hold
+
+
+def release_hold(grant: Grant, hold_id: Any) -> LegalHold | None:
+    """Release a hold of this project; None when there is none. Needs the scope `admin`. Twice changes nothing."""
+    grant.need(Scope.ADMIN)
+    with transaction.atomic():
+        hold = LegalHold.objects.select_for_update().filter(project=grant.project, pk=hold_id).first()
+        if hold is not None and hold.released_at is None:
+            hold.released_at = timezone.now()
+            hold.save(update_fields=["released_at"])
+            audit(grant, "hold.release", "hold", str(hold.pk), {"reason": hold.reason})
+    return hold
+
+
+def _filter(grant: Grant, kind: str, document: Mapping[str, Json] | None) -> dict[str, Any]:
+    if kind not in Kept.values:
+        raise BadRule(f"kind: {str(kind)[:40]!r} is not valid; expected one of {', '.join(Kept.values)}")
+    try:
+        condition = filters.from_document(kind, document)
+        # Building it finds what reading alone cannot.
+        filters.q(kind, condition, grant.project.pk)
+    except BadFilter as error:
+        raise BadRule(str(error)) from error
+    return filters.to_document(condition)
+
+
+# ------------------------------------------------------------------------------------------------------------ meaning
+def open_holds(project_pk: int, kind: str) -> list[Condition | None]:
+    """The conditions of the holds on a list that are not released; None is one on everything."""
+    found = LegalHold.objects.filter(project_id=project_pk, released_at=None)
+    # A hold on everything is one on each list, whichever it was made for.
+    return [filters.from_document(one.kind, one.filter) for one in found if one.kind == kind or not one.filter]
+
+
+def meanings(project_pk: int, kind: str, what: str, now: dt.datetime) -> list[Due]:
+    """What each rule of the project says of a list now. A row falls under one of them at most, and under none when it
+    is held. Raises BadFilter for a rule whose filter is no longer possible."""
+    refused = open_holds(project_pk, kind)
+    made = []
+    for rule in RetentionRule.objects.filter(project_id=project_pk, kind=kind, what=what):
+        own = filters.from_document(kind, rule.filter)
+        is_empty = None in refused
+        parts = [*([own] if own else []), *(Not(one) for one in refused if one is not None)]
+        condition = None if not parts else parts[0] if len(parts) == 1 else And(tuple(parts))
+        before = None if rule.days is None else now - dt.timedelta(days=rule.days)
+        made.append(Due(rule, condition, before, is_empty))
+        refused.append(own)
+    return made

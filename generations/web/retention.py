@@ -1,0 +1,167 @@
+"""What is kept for how long: rules, holds, and the reports of what was expired and erased. And the page that erases."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from generations import filters, tasks
+from generations import retention as keeping
+from generations.access import Grant, Scope
+from generations.filters import BadFilter
+from generations.models import Job, Kept, LegalHold, RetentionRule
+from generations.web.frame import show
+from generations.web.gate import page
+from generations.web.listing import NOT_FILTERS, words
+
+MOST_REPORTS: Final = 10
+MOST_FILTER: Final = 4_000
+REPORTED: Final = (Job.Kind.RETENTION, Job.Kind.ERASURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A rule or a hold with what it is about in words."""
+
+    row: RetentionRule | LegalHold
+    sentence: str
+    problem: str = ""
+
+
+@page()
+@require_safe
+def retention(request: HttpRequest, grant: Grant) -> HttpResponse:
+    """The rules in the order in which they decide, the holds, and the last reports."""
+    return _shown(request, grant)
+
+
+@page(Scope.ADMIN)
+@require_POST
+def add_rule(request: HttpRequest, grant: Grant) -> HttpResponse:
+    """A new rule, behind the others of its kind."""
+    given = request.POST
+    kind = given.get("kind", "")
+    try:
+        days = given.get("days", "").strip()
+        if days and not (days.isascii() and days.isdigit() and len(days) <= 6):
+            raise keeping.BadRule(f"days: {days[:40]!r} is not valid; expected a whole number, or nothing for ever")
+        document = _document(kind, given.get("filter", ""))
+        keeping.add_rule(
+            grant, kind=kind, what=given.get("what", ""), days=int(days) if days else None, document=document
+        )
+    except (keeping.BadRule, BadFilter) as error:
+        return _shown(request, grant, problem=str(error))
+    messages.success(request, "The rule is there. It is followed once a day; count first what it would expire.")
+    return redirect("web:retention", slug=grant.project.slug)
+
+
+@page(Scope.ADMIN)
+@require_POST
+def remove_rule(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
+    """Take a rule away."""
+    if keeping.remove_rule(grant, id) is None:
+        raise Http404("There is no such rule in this project.")
+    messages.success(request, "The rule is removed.")
+    return redirect("web:retention", slug=grant.project.slug)
+
+
+@page(Scope.ADMIN)
+@require_POST
+def add_hold(request: HttpRequest, grant: Grant) -> HttpResponse:
+    """A new hold."""
+    kind = request.POST.get("kind", "")
+    try:
+        document = _document(kind, request.POST.get("filter", ""))
+        keeping.add_hold(grant, reason=request.POST.get("reason", ""), kind=kind, document=document)
+    except (keeping.BadRule, BadFilter) as error:
+        return _shown(request, grant, hold_problem=str(error))
+    messages.success(request, "Held: nothing of it is expired or erased until the hold is released.")
+    return redirect("web:retention", slug=grant.project.slug)
+
+
+@page(Scope.ADMIN)
+@require_POST
+def release_hold(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
+    """Release a hold."""
+    if keeping.release_hold(grant, id) is None:
+        raise Http404("There is no such hold in this project.")
+    messages.success(request, "The hold is released.")
+    return redirect("web:retention", slug=grant.project.slug)
+
+
+@page(Scope.ADMIN)
+@require_POST
+def run(request: HttpRequest, grant: Grant) -> HttpResponse:
+    """Follow the rules now, or count what they would expire."""
+    is_dry = request.POST.get("how") != "expire"
+    with transaction.atomic():
+        tasks.send(keeping.start(grant, is_dry=is_dry))
+    messages.success(request, "Counting." if is_dry else "Expiring what is due.")
+    return redirect("web:retention", slug=grant.project.slug)
+
+
+@page(Scope.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def erase(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """Erase a participant, once their id was typed to confirm it."""
+    if not keeping.is_erasable(grant.project, id):
+        raise Http404("Nothing in this project is this participant's.")
+    problem = ""
+    if request.method == "POST":
+        try:
+            if request.POST.get("confirm", "").strip() != id:
+                raise keeping.BadRule("confirm: expected the participant's id, exactly as it stands above")
+            with transaction.atomic():
+                tasks.send(keeping.erase(grant, id))
+        except keeping.BadRule as error:
+            problem = str(error)
+        else:
+            messages.success(request, "Being erased. The report is below when it is done.")
+            return redirect("web:retention", slug=grant.project.slug)
+    context = {"participant": id, "problem": problem, "counted": keeping.COUNTED}
+    return show(request, grant, "participants/erase.html", context, here="users", status=400 if problem else 200)
+
+
+def _shown(request: HttpRequest, grant: Grant, *, problem: str = "", hold_problem: str = "") -> HttpResponse:
+    reports = Job.objects.filter(project=grant.project, kind__in=REPORTED).order_by("-created_at", "-id")
+    context: dict[str, Any] = {
+        "tab": "retention",
+        "rules": [_said(rule, rule.kind, rule.filter) for rule in keeping.rules(grant)],
+        "holds": [_said(hold, hold.kind, hold.filter) for hold in keeping.holds(grant)],
+        "kinds": Kept.choices,
+        "whats": RetentionRule.What.choices,
+        "reports": list(reports[:MOST_REPORTS]),
+        "problem": problem,
+        "hold_problem": hold_problem,
+        "given": request.POST,
+    }
+    status = 400 if problem or hold_problem else 200
+    return show(request, grant, "settings/retention.html", context, here="settings", status=status)
+
+
+def _said(row: RetentionRule | LegalHold, kind: str, document: dict[str, Any]) -> Shown:
+    try:
+        condition = filters.from_document(kind, document)
+    except BadFilter as error:
+        return Shown(row, "a filter of an earlier version", str(error))
+    return Shown(row, words(kind, condition) if condition else "")
+
+
+def _document(kind: str, text: str) -> dict[str, Any]:
+    """The filter that the form holds: a list's address, or the part of it behind the question mark."""
+    if kind not in Kept.values:
+        raise keeping.BadRule(f"kind: {kind[:40]!r} is not valid; expected one of {', '.join(Kept.values)}")
+    if len(text) > MOST_FILTER:
+        raise keeping.BadRule(f"filter: expected at most {MOST_FILTER} characters, got {len(text)}")
+    query = text.strip().rpartition("?")[2] if "?" in text else text.strip()
+    given = QueryDict(query)
+    if query and "=" not in query:
+        raise keeping.BadRule("filter: expected the filters of a list's address, such as hasError=true")
+    return filters.to_document(filters.from_query(kind, given, ignore=NOT_FILTERS))

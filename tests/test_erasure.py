@@ -1,0 +1,192 @@
+"""One participant is taken out of everything, everything is counted, and nobody else loses anything."""
+
+import io
+from typing import Any
+
+import pytest
+from django.core.files.storage import default_storage
+
+from generations import access, attachments, datasets, exporting, recording, retention, search, tasks
+from generations.models import (
+    Attachment,
+    AuditEntry,
+    DatasetItem,
+    Experiment,
+    ExperimentItem,
+    Feedback,
+    Generation,
+    GenerationPayload,
+    GenerationSearch,
+    IngestReject,
+    Job,
+    Participant,
+    Project,
+    Score,
+    Step,
+    Thread,
+)
+from generations.records import AttachmentRecord, FeedbackRecord, GenerationRecord, ScoreRecord, StepRecord
+from tests.web import NOON, project
+
+pytestmark = pytest.mark.django_db
+
+
+def call(id: str, user: str, **fields: Any) -> GenerationRecord:
+    return GenerationRecord(id=id, started_at=NOON, prompt="Hello", completion="Hi", user_id=user, **fields)
+
+
+def erased(own: Project, id: str = "mia") -> Job:
+    job = retention.erase(access.of_system(own), id)
+    tasks.run_job(str(job.pk))
+    job.refresh_from_db()
+    return job
+
+
+def counts(job: Job) -> dict[str, int]:
+    assert job.state == Job.State.DONE, job.error
+    return {name: number for name, number in job.result.items() if number}
+
+
+def test_all_that_a_participant_did_goes_with_a_count_of_each_kind() -> None:
+    own = project()
+    recording.record(
+        own,
+        [
+            StepRecord(id="turn", started_at=NOON, thread_id="talk", input="Hello", user_id="mia"),
+            call("in thread", "mia", thread_id="talk", step_id="turn", scores=(ScoreRecord(name="q", value=1.0),)),
+            call("alone", "mia", feedback=FeedbackRecord(rating=5)),
+            call("ben's", "ben", thread_id="other talk"),
+            FeedbackRecord(generation_id="ben's", rating=1, user_id="mia"),
+            ScoreRecord(id="theirs", generation_id="ben's", name="q", value=0.0, author="mia"),
+        ],
+    )
+    search.fill(5)
+    IngestReject.objects.create(project=own, door="rest", reason="No", body=b'{"userId": "mia"}')
+    IngestReject.objects.create(project=own, door="rest", reason="No", body=b'{"userId": "ben"}')
+
+    job = erased(own)
+
+    assert counts(job) == {
+        "threads": 1,
+        "steps": 1,
+        "generations": 2,
+        "scores": 2,
+        "feedback": 2,
+        "refused bodies": 1,
+        "participants": 1,
+    }
+    for model in (Generation, GenerationPayload, GenerationSearch, Thread, Participant):
+        assert model.objects.in_project(own.pk).count() == 1, model
+    for gone in (Step, Score, Feedback):
+        assert not gone.objects.in_project(own.pk).exists(), gone
+    assert [one.public_id for one in Participant.objects.in_project(own.pk)] == ["ben"]
+    assert IngestReject.objects.filter(body=None).count() == 1
+    assert AuditEntry.objects.get(project=own, action="erasure.start").detail == {"participant": "mia"}
+
+
+def test_files_go_with_what_they_were_beside() -> None:
+    own = project()
+    keys = {name: attachments.new_key(own) for name in ("mia", "ben")}
+    for name, key in keys.items():
+        attachments.save(key, io.BytesIO(b"picture"))
+        file = AttachmentRecord(id=f"of {name}", storage_key=key)
+        recording.record(own, [call(name, name, attachments=(file,))])
+
+    job = erased(own)
+
+    assert counts(job)["files"] == 1
+    assert not default_storage.exists(keys["mia"])
+    assert default_storage.exists(keys["ben"])
+    assert [one.public_id for one in Attachment.objects.in_project(own.pk)] == ["of ben"]
+    default_storage.delete(keys["ben"])
+
+
+def test_items_of_datasets_made_from_them_go_from_every_version() -> None:
+    own = project()
+    grant = access.of_system(own)
+    recording.record(own, [call("hers", "mia"), call("his", "ben")])
+    made = datasets.create(grant, name="Golden")
+    datasets.add_items(
+        grant, str(made.pk), [datasets.NewItem(input={"a": 1}, generation_id=id) for id in ("hers", "his")]
+    )
+    item = DatasetItem.objects.get(generation_id="hers")
+    experiment = Experiment.objects.create(project=own, name="Run")
+    ExperimentItem.objects.create(experiment=experiment, dataset_item=item, input={"a": 1}, output={"text": "Hi"})
+
+    job = erased(own)
+
+    assert (counts(job)["dataset items"], counts(job)["experiment items"]) == (1, 1)
+    assert [one.generation_id for one in DatasetItem.objects.all()] == ["his"]
+    assert not ExperimentItem.objects.exists()
+
+
+def test_files_of_exports_that_hold_them_go_and_others_stay() -> None:
+    own = project()
+    grant = access.of_system(own)
+    recording.record(own, [call("hers", "mia", model_id="a"), call("his", "ben", model_id="b")])
+    jobs = {}
+    for model in ("a", "b"):
+        job = exporting.start(grant, condition_document={"model.id": model})
+        exporting.run(job.pk)
+        jobs[model] = Job.objects.get(pk=job.pk)
+
+    job = erased(own)
+
+    for one in jobs.values():
+        one.refresh_from_db()
+    assert counts(job)["exports"] == 1
+    assert (jobs["a"].state, jobs["b"].state) == (Job.State.EXPIRED, Job.State.DONE)
+    assert not default_storage.exists(jobs["a"].result["file"])
+    assert default_storage.exists(jobs["b"].result["file"])
+    default_storage.delete(jobs["b"].result["file"])
+
+
+def test_another_project_keeps_the_participant_of_the_same_id() -> None:
+    own, other = project(), project("Other")
+    for one in (own, other):
+        recording.record(one, [call("hers", "mia")])
+
+    erased(own)
+
+    assert Generation.objects.in_project(other.pk).count() == 1
+    assert Participant.objects.in_project(other.pk).count() == 1
+    assert not Generation.objects.in_project(own.pk).exists()
+
+
+def test_a_hold_forbids_to_erase_also_when_it_comes_after_the_start() -> None:
+    own = project()
+    grant = access.of_system(own)
+    recording.record(own, [call("hers", "mia", thread_id="talk"), call("answer", "bot", thread_id="talk")])
+    job = retention.erase(grant, "mia")
+    retention.add_hold(grant, reason="Case", kind="generations", document={"metadata.userId": "bot"})
+
+    tasks.run_job(str(job.pk))
+    with pytest.raises(retention.BadRule, match="legal hold"):
+        retention.erase(grant, "mia")
+
+    job.refresh_from_db()
+    assert job.state == Job.State.FAILED
+    assert Generation.objects.in_project(own.pk).count() == 2
+
+
+def test_nobody_is_erased_who_is_not_there() -> None:
+    own, other = project(), project("Other")
+    recording.record(other, [call("hers", "mia")])
+
+    for id in ("mia", "", "a\0b"):
+        with pytest.raises(retention.BadRule, match="participant"):
+            retention.erase(access.of_system(own), id)
+
+    assert not Job.objects.exists()
+
+
+def test_an_attempt_that_takes_over_goes_on_counting() -> None:
+    own = project()
+    recording.record(own, [call(f"n{n}", "mia") for n in range(3)])
+    job = retention.erase(access.of_system(own), "mia")
+    Job.objects.filter(pk=job.pk).update(result={"generations": 40})
+
+    tasks.run_job(str(job.pk))
+
+    job.refresh_from_db()
+    assert job.result["generations"] == 43

@@ -1,0 +1,148 @@
+"""Settings > Retention, the page that erases, and what a page says of a text that expired."""
+
+import datetime as dt
+import uuid
+
+import pytest
+from django.utils import timezone
+
+from generations import access, recording, retention, tasks
+from generations.models import AuditEntry, Generation, Job, LegalHold, Project, RetentionRule
+from generations.models.accounts import Role
+from generations.records import GenerationRecord
+from tests.web import page, person, project, recorded, signed_in, text
+
+pytestmark = pytest.mark.django_db
+
+
+def at(own: Project, rest: str = "") -> str:
+    return f"/projects/{own.slug}/settings/retention/{rest}"
+
+
+def test_an_administrator_makes_rules_counts_and_expires() -> None:
+    own = project()
+    old = timezone.now() - dt.timedelta(days=40)
+    recording.record(own, [GenerationRecord(id="one", started_at=old, prompt="Hello", completion="Hi")])
+    client = signed_in(own, Role.ADMIN)
+
+    added = client.post(
+        at(own, "rules/"),
+        {
+            "kind": "generations",
+            "what": "text",
+            "days": "365",
+            "filter": f"/projects/{own.slug}/generations/?hasError=true",
+        },
+    )
+    client.post(at(own, "rules/"), {"kind": "generations", "what": "text", "days": "30", "filter": ""})
+    client.post(at(own, "run/"), {"how": "count"})
+    client.post(at(own, "run/"), {"how": "expire"})
+    for job in Job.objects.order_by("created_at"):
+        tasks.run_job(str(job.pk))
+    shown = text(client.get(at(own)))
+
+    assert added.status_code == 302
+    assert [(one.days, one.filter) for one in RetentionRule.objects.all()] == [(365, {"hasError": True}), (30, {})]
+    assert [job.parameters for job in Job.objects.order_by("created_at")] == [{"dry": True}, {"dry": False}]
+    assert "Text of generations failed 365 days" in shown
+    assert "Text of generations: 30 days: 1 due" in shown
+    expired = text(page(client, own))
+    assert f"Its text expired on {timezone.now():%Y-%m-%d}" in expired
+    assert "No answer was recorded" not in expired
+
+
+def test_a_rule_that_cannot_be_is_said_beside_the_form() -> None:
+    own = project()
+    client = signed_in(own, Role.ADMIN)
+
+    for sent, said in (
+        ({"days": "-3"}, "days"),
+        ({"filter": "modl.id=x"}, "did you mean model.id"),
+        ({"filter": "everything"}, "such as hasError=true"),
+        ({"kind": "threads"}, "kind"),
+    ):
+        answer = client.post(at(own, "rules/"), {"kind": "generations", "what": "text", "days": "3", **sent})
+        assert (answer.status_code, said in text(answer)) == (400, True), sent
+    held = client.post(at(own, "holds/"), {"kind": "generations", "reason": " "})
+
+    assert (held.status_code, "reason" in text(held)) == (400, True)
+    assert not RetentionRule.objects.exists()
+    assert not LegalHold.objects.exists()
+
+
+def test_holds_are_made_and_released() -> None:
+    own = project()
+    client = signed_in(own, Role.ADMIN)
+
+    client.post(at(own, "holds/"), {"kind": "generations", "reason": "Case 7", "filter": "metadata.userId=mia"})
+    hold = LegalHold.objects.get()
+    held = text(client.get(at(own)))
+    client.post(at(own, f"holds/{hold.pk}/release/"))
+
+    assert "Case 7 generations where user is mia" in held
+    assert "in force" in held
+    assert "released" in text(client.get(at(own)))
+
+
+def test_erasing_asks_for_the_id_to_be_typed() -> None:
+    own = project()
+    recorded(own, user_id="mia", prompt="Hello")
+    client = signed_in(own, Role.OWNER)
+    address = f"/projects/{own.slug}/users/mia/erase/"
+
+    asked = client.get(address)
+    wrong = client.post(address, {"confirm": "ben"})
+    untouched = Job.objects.count()
+    right = client.post(address, {"confirm": "mia"})
+    tasks.run_job(str(Job.objects.get().pk))
+
+    assert "There is no way back" in text(asked)
+    assert (wrong.status_code, untouched) == (400, 0)
+    assert right.status_code == 302
+    assert "Erased mia" in text(client.get(at(own)))
+    assert not Generation.objects.in_project(own.pk).exists()
+    assert client.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.MEMBER])
+def test_others_read_the_rules_and_change_nothing(role: str) -> None:
+    own = project()
+    recorded(own, user_id="mia")
+    grant = access.of_system(own)
+    rule = retention.add_rule(grant, kind="generations", what="text", days=3)
+    hold = retention.add_hold(grant, reason="Case", kind="generations")
+    before = AuditEntry.objects.count()
+    client = signed_in(own, role)
+
+    page_text = text(client.get(at(own)))
+    answers = [
+        client.post(at(own, "rules/"), {"kind": "generations", "what": "text", "days": "3"}),
+        client.post(at(own, f"rules/{rule.pk}/remove/")),
+        client.post(at(own, "holds/"), {"kind": "generations", "reason": "x"}),
+        client.post(at(own, f"holds/{hold.pk}/release/")),
+        client.post(at(own, "run/"), {"how": "expire"}),
+        client.get(f"/projects/{own.slug}/users/mia/erase/"),
+        client.post(f"/projects/{own.slug}/users/mia/erase/", {"confirm": "mia"}),
+    ]
+
+    assert "3 days" in page_text
+    assert "New rule" not in page_text
+    assert [one.status_code for one in answers] == [403] * 7
+    assert AuditEntry.objects.count() == before
+    assert not Job.objects.exists()
+
+
+def test_nothing_of_another_project_is_seen_or_changed() -> None:
+    own, other = project(), project("Other")
+    recorded(other, user_id="mia")
+    rule = retention.add_rule(access.of_system(other), kind="generations", what="text", days=3)
+    client = signed_in(own, Role.OWNER)
+    stranger = signed_in(project("Third"), Role.OWNER, name=person("ben").get_username() + "2")
+
+    assert stranger.get(at(other)).status_code == 404
+    assert client.get(at(other)).status_code == 404
+    assert client.post(at(own, f"rules/{rule.pk}/remove/")).status_code == 404
+    assert client.post(at(own, f"holds/{uuid.uuid4()}/release/")).status_code == 404
+    assert client.get(f"/projects/{own.slug}/users/mia/erase/").status_code == 404
+    assert "kept for ever" in text(client.get(at(own)))
+    assert RetentionRule.objects.count() == 1
