@@ -117,7 +117,7 @@ def mark_texts(
     cursor: Any, project: int, uids: Sequence[uuid.UUID], starts: Sequence[dt.datetime], now: dt.datetime
 ) -> None:
     """Mark the texts of these generations, and not their hours: no number changed."""
-    texts = marking.texts(project, uids, starts, now)
+    texts = marking.texts(project, [str(uid) for uid in uids], starts, now)
     _write_together(cursor, project, [_Load("search_mark", marking.TEXTS, len(texts), lambda: iter(texts))], [])
 
 
