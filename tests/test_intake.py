@@ -17,7 +17,7 @@ from generations.intake import Body, Refusal
 from generations.models import IngestReject, Intake, Project
 from generations.models.accounts import Role
 from tests.doors.rest import Caller, caller
-from tests.doors.test_otlp import message, request, span
+from tests.doors.test_otlp import TRACE, message, request, span
 from tests.web import project as new_project
 from tests.web import signed_in, text
 
@@ -244,3 +244,23 @@ def test_generic_spans_are_kept_until_an_administrator_says_otherwise(project: P
     assert admin.post(address, {**form, "keep_generic_spans": "on"}).status_code == 302
     project.refresh_from_db()
     assert project.keep_generic_spans
+
+
+def test_calls_and_steps_lead_to_the_logs_that_the_project_names(project: Project) -> None:
+    api: Caller = caller("ingest", project=project)
+    admin = signed_in(project, Role.ADMIN, "ada")
+    address = f"/projects/{project.slug}/settings/"
+    form = {"name": project.name, "time_zone": "UTC", "keep_generic_spans": "on"}
+    api.post("/v1/traces", request(span(1)))
+    pages = [f"/projects/{project.slug}/{kind}/{TRACE}-{1:016x}/" for kind in ("generations", "steps")]
+    assert not any(b"logs.example" in admin.get(page).content for page in pages)
+
+    for wrong in ("javascript:alert({trace_id})", "https://logs.example", "logs/{trace_id}"):
+        refused = admin.post(address, {**form, "logs_url": wrong})
+        assert (refused.status_code, "with {trace_id} or {span_id} in it" in text(refused)) == (400, True)
+    logs = "https://logs.example/?q={trace_id}&span={span_id}&from={start}"
+    assert admin.post(address, {**form, "logs_url": logs}).status_code == 302
+
+    expected = f'href="https://logs.example/?q={TRACE}&amp;span={1:016x}&amp;from=2026-'
+    assert [expected in admin.get(page).content.decode() for page in pages] == [True, True]
+    assert logs.replace("&", "&amp;") in admin.get(address).content.decode()

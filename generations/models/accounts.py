@@ -44,6 +44,11 @@ class Project(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def logs_url(self) -> str:
+        """Where the application's own logs are, with places for what a trace is found by; empty when nobody said."""
+        return str(self.settings.get("logs_url") or "")
+
 
 class Role(models.TextChoices):
     """What a member may do: each role may do all that the ones before it may."""

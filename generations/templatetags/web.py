@@ -6,12 +6,15 @@ import datetime as dt
 from decimal import Decimal
 from functools import cache
 from typing import Final
+from urllib.parse import quote
 
 from django import template
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
+
+from generations.models import Generation, Project, Step
 
 register = template.Library()
 
@@ -146,3 +149,20 @@ def safe_link(address: object) -> str:
     if text.startswith(("https://", "http://")):
         return format_html('<a href="{}" rel="noopener noreferrer nofollow">{}</a>', text, shown)
     return format_html('<span class="code">{}</span>', shown)
+
+
+@register.filter
+def logs_address(row: Generation | Step, project: Project) -> str:
+    """Where the application's own log of a call or step is, if the project says; empty for what is of no trace."""
+    if not project.logs_url or not row.trace_id:
+        return ""
+    said = {
+        "trace_id": row.trace_id,
+        "span_id": row.span_id or "",
+        "start": row.started_at.isoformat(),
+        "end": (row.ended_at or row.started_at).isoformat(),
+    }
+    address = project.logs_url
+    for name, value in said.items():
+        address = address.replace(f"{{{name}}}", quote(value, safe=""))
+    return address

@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 import zoneinfo
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 from django.contrib import messages
@@ -48,9 +48,15 @@ else:
 class ProjectForm(_Form):
     """What an administrator may change of a project."""
 
+    logs_url = forms.CharField(required=False, max_length=1_000)
+
     class Meta:
         model = Project
         fields = ("name", "time_zone", "keep_generic_spans")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["logs_url"] = self.instance.logs_url
 
     def clean_time_zone(self) -> str:
         """A name that the zone database has."""
@@ -58,6 +64,18 @@ class ProjectForm(_Form):
         if name not in zones():
             raise forms.ValidationError("There is no such time zone. Expected a name such as Europe/Berlin or UTC.")
         return name
+
+    def clean_logs_url(self) -> str:
+        """An address of the web with a place for the trace's or the span's id, or nothing."""
+        address = str(self.cleaned_data["logs_url"]).strip()
+        is_web = address.startswith(("http://", "https://")) and ("{trace_id}" in address or "{span_id}" in address)
+        if address and not is_web:
+            example = "https://logs.example.com/?trace={trace_id}"
+            raise forms.ValidationError(
+                f"Expected an address with {{trace_id}} or {{span_id}} in it, such as {example}"
+            )
+        self.instance.settings = {**self.instance.settings, "logs_url": address}
+        return address
 
 
 @page()
