@@ -28,7 +28,10 @@ pytestmark = [
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        # Two servers and a browser share the machine.
+        expect.set_options(timeout=20_000)
         yield started
+        expect.set_options(timeout=5_000)
         started.close()
 
 
@@ -36,6 +39,8 @@ def browser() -> Iterator[Browser]:
 def chat(browser: Browser, chainlit: str) -> Iterator[Page]:
     """Chainlit with a person signed in, who has brought a key and asked one question with a picture."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    # Its fonts are from elsewhere: where there is no network, its pages would wait for them.
+    context.route(re.compile("^https:"), lambda route: route.abort())
     page = context.new_page()
     page.goto(chainlit)
     page.locator("#email").fill("eve")
@@ -99,8 +104,8 @@ def votes(stack: Stack, thread: str) -> list[tuple[Any, ...]]:
 
 def drawn(page: Page, name: str) -> list[Any]:
     """Where an image is from, and how wide and high the browser has drawn it."""
-    image = page.get_by_alt_text(name)
-    expect(image).to_be_visible()
+    image = page.get_by_alt_text(name).first
+    image.scroll_into_view_if_needed()
     page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image.element_handle())
     source, *size = image.evaluate("image => [image.src, image.naturalWidth, image.naturalHeight]")
     return [source[: source.index("/files/") + 7], *size]
