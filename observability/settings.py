@@ -231,7 +231,8 @@ DATABASES["default"]["OPTIONS"]["pool"] = {
     "max_size": env.DATABASE_POOL_SIZE,
     # An embedded server's idle connection holds some 8 MB: give them back soon.
     "max_idle": 15,
-    "timeout": 10,
+    # Whoever gets none by then is told to come again (503), rather than kept.
+    "timeout": 2,
 }
 # A connection that died with a restarted server is found when it is taken from the pool, not by a request.
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from generations import access, bundles, recording
 from generations.models import PriceOverride, Project
-from generations.records import Alternative, FeedbackRecord, GenerationRecord, Record, StepRecord
+from generations.records import Alternative, FeedbackRecord, GenerationRecord, Record, ScoreRecord, StepRecord
 from tests.doors.rest import caller
 from tests.recorded import NOW, states
 
@@ -131,11 +131,47 @@ def test_one_create_over_rest_costs_three_statements_and_the_key() -> None:
         answer = api.post("/api/generations", document)
 
     assert answer.status == 201
-    key, lock, look, write, *_reading_the_answer = statements(sent)
+    key, lock, look, write, *others = statements(sent)
+    # The answer is made of what was written.
+    assert not [statement for statement in others if statement.startswith("SELECT")]
     assert key == 'SELECT "api_key"."id",'
     assert lock.startswith(LOCK)
     assert look.startswith(LOOK)
     assert write.startswith(WRITE)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {
+            "messages": [{"role": "user", "content": "Hi"}],
+            "output": {"content": "Ho", "alternatives": [{"content": "Ha"}]},
+        },
+        {"model": {"id": "gpt-4", "provider": "openai"}, "usage": {"promptTokens": 7, "completionTokens": 3}},
+        {"usage": {"cost": 0.12345678901234567}, "metadata": {"plan": "pro", "tags": ["b", "a"], "n": 1.50}},
+        {"error": "e" * 3000, "performance": {"latency": 0.1}, "parameters": {"temperature": 0}},
+        {"output": {"content": {"b": 1, "a": [None, 2**62]}, "type": "json"}},
+    ],
+)
+def test_a_create_answers_with_what_is_read_later(said: dict[str, Any]) -> None:
+    api = caller()
+
+    made = api.post("/api/generations", {"id": "g1", "timestamp": NOW.isoformat(), **said})
+
+    assert made.status == 201
+    assert made.json == api.get("/api/generations/g1").json
+
+
+def test_a_create_answers_with_what_hung_on_it_before(project: Project) -> None:
+    api = caller(project=project)
+    recording.record(project, [ScoreRecord(name="early", value=0.5, generation_id="g1")])
+
+    made = api.post("/api/generations", {"id": "g1"})
+
+    assert made.status == 201
+    assert made.json == api.get("/api/generations/g1").json
+    assert "early" in made.content.decode()
 
 
 def test_a_batch_costs_as_many_statements_as_one_record(project: Project) -> None:

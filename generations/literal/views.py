@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.csrf import csrf_exempt
@@ -72,9 +73,10 @@ def _door(view: View) -> View:
         except _Refused as error:
             return _errors(error.status, str(error))
         except recording.Busy as error:
-            busy = _errors(503, str(error))
-            busy.headers["Retry-After"] = str(error.retry_after)
-            return busy
+            return _later(str(error))
+        except (OperationalError, InterfaceError) as error:
+            log.error("The database does not answer: %s", error)
+            return _later("The database does not answer. Try again in a moment.")
 
     return gated
 
@@ -93,6 +95,12 @@ def base_of(request: HttpRequest) -> str:
 
 def _errors(status: int, message: str) -> JsonResponse:
     return JsonResponse({"errors": [{"message": message}]}, status=status)
+
+
+def _later(message: str) -> JsonResponse:
+    answer = _errors(503, message)
+    answer.headers["Retry-After"] = str(recording.Busy.retry_after)
+    return answer
 
 
 def _body(request: HttpRequest) -> dict[str, Any]:

@@ -46,11 +46,13 @@ class Known:
 
 @dataclass(slots=True)
 class Found:
-    """What there is: rows by kind and id, names of tags, the project's own prices."""
+    """What there is: rows by kind and id, names of tags, the project's own prices, what hangs on generations."""
 
     rows: dict[str, dict[str, Known]] = field(default_factory=lambda: {kind: {} for kind in TABLES})
     tags: set[str] = field(default_factory=set)
     prices: list[pricing.Override] = field(default_factory=list)
+    judged: set[str] = field(default_factory=set)
+    """Generations of a small batch that scores, feedback or attachments hang on already."""
 
 
 def lock(cursor: Any, project: int) -> None:
@@ -71,8 +73,10 @@ def look(cursor: Any, keys: Keys, wanted: Mapping[str, Mapping[str, Any]], *, ta
     question = _Question(keys)
     if tags:
         question.ask_tags(tags)
-    if wanted.get("generation"):
+    if calls := wanted.get("generation"):
         question.ask_prices()
+        if len(calls) <= LOOK_EVERYWHERE:
+            question.ask_judged(calls)
     for kind, items in wanted.items():
         table = TABLES[kind]
         if not table.is_partitioned or len(items) <= LOOK_EVERYWHERE:
@@ -153,6 +157,12 @@ class _Question:
         self._parts.append(_PART.format("price", columns, "price_override", "TRUE"))
         self._params.append(self._keys.project)
 
+    def ask_judged(self, ids: Collection[str]) -> None:
+        """Ask on which of these generations something hangs."""
+        for table in ("score", "feedback", "attachment"):
+            self._parts.append(_JUDGED.format(table))
+            self._params += [self._keys.project, list(ids)]
+
     def _add(
         self, label: str, columns: str, table: str, key: str, kind: str, ids: Collection[str], window: Window | None
     ) -> None:
@@ -191,6 +201,8 @@ class _Question:
             values = parsed(text)
             if label == "tag":
                 found.tags.add(values)
+            elif label == "judged":
+                found.judged.add(values)
             elif label == "price":
                 found.prices.append(pricing.Override(**{name: loaded(name, v) for name, v in values.items()}))
             elif label in TABLES:
@@ -203,6 +215,10 @@ class _Question:
 
 
 _PART: Final = "SELECT '{}' AS label, row_to_json(r)::text FROM (SELECT {} FROM {} WHERE project_id = %s AND {}) AS r"
+
+_JUDGED: Final = (
+    "SELECT 'judged', to_json(generation_id)::text FROM {} WHERE project_id = %s AND generation_id = ANY(%s)"
+)
 
 
 def _array(keys: Iterable[Any]) -> str:

@@ -32,8 +32,19 @@ GROUPED: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A new generation as it is stored, so that a door can show it without reading it again."""
+
+    record: GenerationRecord
+    stored_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one record of a batch. `reason` and `field` say why one was rejected."""
+    """What became of one record of a batch. `reason` and `field` say why one was rejected.
+
+    `standing` is there for a generation that is new, came by itself, and has nothing that hangs on it.
+    """
 
     index: int
     kind: str
@@ -41,6 +52,7 @@ class Receipt:
     state: State
     reason: str | None = None
     field: str | None = None
+    standing: Standing | None = None
 
 
 class UnknownId(LookupError):
@@ -81,8 +93,8 @@ def record(
         outcomes = grouping.together(
             "records", project.pk, tidy, lambda all: _write_or_halve(project.pk, all, timezone.now())
         )
-    for index, item, (state, reason) in zip(places, tidy, outcomes, strict=True):
-        receipts[index] = Receipt(index, records.KINDS[type(item)], item.id, state, reason)
+    for index, item, (state, reason, standing) in zip(places, tidy, outcomes, strict=True):
+        receipts[index] = Receipt(index, records.KINDS[type(item)], item.id, state, reason, standing=standing)
     return [receipts[index] for index in range(len(items))]
 
 
@@ -98,14 +110,14 @@ def amend(project: Project, item: Record, *, now: dt.datetime | None = None) -> 
     if getattr(item, "started_at", None) is not None:
         item = revised(item, cleared=item.cleared | {"started_at"})
     item = _identified(cleaning.clean(item, now=moment))
-    state, reason = _write_or_halve(project.pk, [item], moment, must_exist=True)[0]
+    state, reason, _ = _write_or_halve(project.pk, [item], moment, must_exist=True)[0]
     if state == "rejected":
         raise InvalidRecord(kind, id, reason or "a record that can be stored")
     return Receipt(0, kind, item.id, state)
 
 
-Outcome = tuple[State, str | None]
-"""What became of a record, and why not."""
+Outcome = tuple[State, str | None, Standing | None]
+"""What became of a record, why not, and how it stands."""
 
 
 def _write_or_halve(
@@ -116,7 +128,7 @@ def _write_or_halve(
         return []
     try:
         with transaction.atomic():
-            return [(state, None) for state in _write(project, items, now, must_exist=must_exist)]
+            return _write(project, items, now, must_exist=must_exist)
     except (DataError, IntegrityError, DatabaseError) as error:
         if not _is_about_a_value(error):
             raise
@@ -124,7 +136,7 @@ def _write_or_halve(
             middle = len(items) // 2
             return _write_or_halve(project, items[:middle], now) + _write_or_halve(project, items[middle:], now)
         reason = str(error.__cause__ or error).splitlines()[0]
-        return [("rejected", f"The database refuses this value: {reason}")]
+        return [("rejected", f"The database refuses this value: {reason}", None)]
 
 
 def _is_about_a_value(error: DatabaseError) -> bool:
@@ -172,7 +184,7 @@ def _feedback_of(feedback: FeedbackRecord) -> FeedbackRecord:
 
 
 # ---------------------------------------------------------------------------------------------------------- writing
-def _write(project: int, items: Sequence[Record], now: dt.datetime, *, must_exist: bool) -> list[State]:
+def _write(project: int, items: Sequence[Record], now: dt.datetime, *, must_exist: bool) -> list[Outcome]:
     """Lock, look, merge, write. Raises UnknownId for an item that must be there and is not."""
     batch = merging.gathered(items, now)
     keys = Keys(project)
@@ -191,14 +203,27 @@ def _write(project: int, items: Sequence[Record], now: dt.datetime, *, must_exis
         for kind, some in rows.items()
         for row in some
     }
-    outcomes: list[State] = []
+    new = {
+        row.record.id: Standing(row.record, row.extra["created_at"])
+        for row in rows["generation"]
+        if len(items) <= GROUPED and row.known is None and row.record.id not in found.judged and _is_exact(row.record)
+    }
+    outcomes: list[Outcome] = []
     for item in items:
-        outcomes.append(_state_of(item, states))
+        state = _state_of(item, states)
+        is_bare = isinstance(item, GenerationRecord) and not (item.scores or item.attachments or item.feedback)
+        outcomes.append((state, None, new.get(str(item.id)) if is_bare and state == "stored" else None))
         named = records.KINDS[type(item)], str(item.id)
         if states[named] == "stored":
             # Whoever says more of the same id found it there.
             states[named] = "merged"
     return outcomes
+
+
+def _is_exact(record: GenerationRecord) -> bool:
+    """Whether the database keeps the costs of a record to their last digit."""
+    amounts = (record.cost, record.input_cost, record.output_cost)
+    return all(amount is None or round(amount, 12) == amount for amount in amounts)
 
 
 def _state_of(item: Record, states: dict[tuple[str, str], State]) -> State:
