@@ -71,11 +71,6 @@ class Reading:
     hours: Bounds
     days: Bounds | None
 
-    @property
-    def is_approximate(self) -> bool:
-        """Whether it has percentiles."""
-        return any(taken.function == "percentile" for taken in self.plan.taken)
-
 
 def reading(plan: Plan, now: dt.datetime) -> Reading | None:
     """How rollups answer a plan, or None when they do not hold what it asks for."""
