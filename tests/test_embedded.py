@@ -69,6 +69,28 @@ def test_what_was_committed_is_there_after_a_kill_9(server: embedded.Server) -> 
     assert one(server, "SELECT n FROM kept") == 42
 
 
+def test_a_long_recovery_is_waited_for_as_long_as_it_goes_on(tmp_path: Path) -> None:
+    server = embedded.Server(tmp_path / "data", settings={"log_startup_progress_interval": "5ms"})
+    server.start()
+    try:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute(
+                "CREATE TABLE t AS SELECT n, repeat(md5(n::text), 20) AS text FROM generate_series(1, 1) n"
+            )
+            connection.execute("INSERT INTO t SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 300000) n")
+        assert server.process is not None
+        server.process.kill()
+        server.process.wait()
+
+        server.start(within=4)
+
+        with psycopg.connect(server.url) as connection:
+            assert connection.execute("SELECT count(*) FROM t").fetchone() == (300_001,)
+        assert "redo in progress" in server.log.read_text()
+    finally:
+        server.stop()
+
+
 def test_a_lock_file_with_the_number_of_another_process_does_not_stop_the_start(server: embedded.Server) -> None:
     server.start()
     server.stop()

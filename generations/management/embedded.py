@@ -41,6 +41,8 @@ _SETTINGS: Final = {
     # Which statements take the time, for the operations page.
     "shared_preload_libraries": "pg_stat_statements",
     "pg_stat_statements.max": "1000",
+    # While it recovers it says so this often; `start` goes by that.
+    "log_startup_progress_interval": "5s",
     "log_timezone": "UTC",
     "timezone": "UTC",
     # One call for the file system instead of one for each of a thousand files, after a crash.
@@ -48,6 +50,10 @@ _SETTINGS: Final = {
 }
 # For databases that are thrown away.
 _FORGETFUL: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
+
+
+_PATIENCE: Final = 15.0
+"""Seconds of a start after which whoever waits is told why."""
 
 
 class CannotStart(Exception):
@@ -78,13 +84,16 @@ class Server:
         self._mapped = self._as_root and lifetimes.can_become_unprivileged()
         self._programs = programs()
 
-    def start(self, within: float = 60) -> None:
+    def start(self, within: float = 60, tell: Callable[[str], None] = lambda text: None) -> None:
         """Make the database where there is none, start, and return when it takes connections.
 
-        A first try fails when the processes of a killed predecessor are not all gone yet: it is
-        repeated until the time is over. Recovery after a crash may use all of it.
+        A first try fails when the processes of a killed predecessor are not all gone yet: it is repeated for some
+        seconds. Recovery after a crash may take minutes when much was being written, and would begin anew if it were
+        broken off: it is waited for, and `tell` told of it once, as long as no `within` seconds pass without a word
+        of it in the log.
         """
-        deadline = time.monotonic() + within
+        began = time.monotonic()
+        told = False
         self.data.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._make_sockets_folder()
         self._give_away(self.data)
@@ -93,14 +102,20 @@ class Server:
         while True:
             self._end_predecessor()
             self.launch()
+            said, heard = -1, time.monotonic()
             while self.is_running() and not self.is_ready():
-                if time.monotonic() > deadline:
+                if (size := self.log.stat().st_size) != said:
+                    said, heard = size, time.monotonic()
+                if time.monotonic() > heard + within:
                     self.stop()
                     raise CannotStart(f"PostgreSQL was not ready after {within:.0f} s. {self._last_lines()}")
+                if not told and time.monotonic() > began + _PATIENCE:
+                    told = True
+                    tell("PostgreSQL makes good what was cut off when it last ended. This may take minutes.")
                 time.sleep(0.02)
             if self.is_ready():
                 return
-            if time.monotonic() > min(deadline, deadline - within + 10):
+            if time.monotonic() > began + min(within, 10):
                 raise CannotStart(f"PostgreSQL ended while starting. {self._last_lines()}")
             time.sleep(0.3)
 

@@ -101,7 +101,7 @@ class Supervisor:
         settings = self._hear("The settings or the code cannot be loaded; the reason is above.")
         with listening.listening(settings["HOST"], settings["PORT"]) as listener:
             if self.postgres:
-                self.postgres.start()
+                self.postgres.start(tell=_say)
             self._prepare(settings)
             self.children = _children(listener, settings["WEB_THREADS"])
             for child in self.children:
@@ -155,7 +155,7 @@ class Supervisor:
             if self.postgres and not self.postgres.is_running():
                 _say("PostgreSQL ended and is started again.")
                 self._tell()
-                self.postgres.start()
+                self.postgres.start(tell=_say)
             for child in self.children:
                 child.keep_running()
             ready = self._tell()
