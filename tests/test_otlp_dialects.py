@@ -32,6 +32,8 @@ def test_what_a_scrubber_put_in_the_place_of_a_value_is_no_value() -> None:
     record = call(said)
 
     assert (record.thread_id, record.session_id, record.user_id, record.tags) == (None, None, None, None)
+    assert call({"user.id": "None"}).user_id is None
+    assert call({"user.id": "Nonesuch"}).user_id == "Nonesuch"
 
 
 def test_settings_that_an_instrumentation_makes_up_are_not_kept_and_those_that_were_set_are() -> None:

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from generations.records import Json
-
 Names = tuple[str, ...]
 _LF: Final = "langfuse.observation."
 _TL: Final = "traceloop.association.properties."
@@ -289,31 +287,8 @@ NOT_PARAMETERS: Final = frozenset(
     }
 )
 
-MADE_UP: Final[Mapping[str, Mapping[str, Json]]] = {
-    "langfuse-sdk": {"temperature": 1, "top_p": 1, "frequency_penalty": 0, "presence_penalty": 0},
-    "openlit.": {
-        "temperature": 1.0,
-        "top_p": 1.0,
-        "frequency_penalty": 0.0,
-        "presence_penalty": 0.0,
-        "seed": 0,
-        "max_tokens": -1,
-    },
-}
-"""Settings that instrumentations, by the beginnings of their scopes, say of calls that set none; 1 is not 1.0 here."""
-
-UNSAID: Final[Names] = ("None", "__REDACTED__", "[Scrubbed due to ")
-"""Beginnings of texts that stand in the place of what an instrumentation does not want to say."""
-OWN_TAGS: Final = frozenset({"LLM"})
-"""Tags that an instrumentation gives to each of its spans; Logfire does."""
 USAGE_OBJECTS: Final[Names] = (f"{_LF}usage_details", "gen_ai.usage.raw")
 """Token counts as a provider or Langfuse says them, in an object."""
-
-STREAMS_APART: Final[Names] = ("logfire.",)
-"""Beginnings of scopes that tell of a stream when it is over, in a span of no length but with a duration.
-
-Their span of the call itself ends when the answer begins; it says neither answer nor tokens then.
-"""
 
 CALLS: Final[Mapping[str, Mapping[str, str]]] = {
     "langfuse.observation.type": {"generation": "chat", "embedding": "embedding"},

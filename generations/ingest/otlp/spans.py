@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from generations.cleaning import MAX_TEXT
 from generations.ingest import openai
-from generations.ingest.otlp import content, dialects, messages, values
+from generations.ingest.otlp import content, dialects, messages, quirks, values
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.shapes import ERROR, Event, Span
 from generations.ingest.otlp.usage import tokens_of
@@ -110,7 +110,7 @@ def _is_text_completion(a: Mapping[str, Json]) -> bool:
 def _as_long_as_it_says(span: Span) -> Span:
     """The span with its length, where it was written when all was over and says how long that took."""
     seconds = values.number(span.attributes.get("duration"))
-    if span.start != span.end or not seconds or not span.scope.startswith(dialects.STREAMS_APART):
+    if span.start != span.end or not seconds or not span.scope.startswith(quirks.STREAMS_APART):
         return span
     return replace(span, start=max(0, span.start - int(seconds * 1e9)))
 
@@ -119,7 +119,7 @@ def _only_opens_a_stream(span: Span) -> bool:
     """Whether another span tells of this call: with this one's question, and with its answer."""
     names = ("gen_ai.output.messages", "gen_ai.response.id", "response_data")
     return (
-        span.scope.startswith(dialects.STREAMS_APART)
+        span.scope.startswith(quirks.STREAMS_APART)
         and span.status != ERROR
         and not any(name in span.attributes for name in names)
         and not tokens_of(span.attributes)
@@ -146,7 +146,7 @@ def first(attributes: Mapping[str, Json], field: str) -> Json:
             outer, _, inner = name.partition(">")
             if outer in attributes and isinstance(whole := loaded(attributes[outer]), dict):
                 value = whole.get(inner)
-        if value is not None and value != "" and not (isinstance(value, str) and value.startswith(dialects.UNSAID)):
+        if not quirks.is_unsaid(value):
             # MLflow and Langfuse write texts as JSON, with its quotes.
             return loaded(value) if isinstance(value, str) and value[0] == value[-1] == '"' else value
     return None
@@ -248,11 +248,10 @@ def _parameters(span: Span) -> dict[str, Json]:
     for name in ("stop_sequences", "response_format"):
         if name in found:
             found[name] = loaded(found[name])
-    made_up = next((said for scope, said in dialects.MADE_UP.items() if span.scope.startswith(scope)), {})
     kept = {
         k: v
         for k, v in found.items()
-        if not (k in made_up and v == made_up[k] and type(v) is type(made_up[k]))
+        if not quirks.is_made_up(span.scope, k, v)
         and v not in ("", "Infinity", "None")
         and not any(secret in k.lower() for secret in _SECRETS)
     }

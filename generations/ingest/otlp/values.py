@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from generations.cleaning import MAX_ID, MAX_NUMBER, MAX_TAG, MAX_TAGS, MAX_TEXT, clean_string
-from generations.ingest.otlp.dialects import OWN_TAGS
+from generations.ingest.otlp import quirks
 from generations.ingest.otlp.messages import loaded
 from generations.records import Json
 
@@ -57,6 +57,6 @@ def tags(value: Json) -> tuple[str, ...] | None:
         value = value.split(",")
     if not isinstance(value, Sequence):
         return None
-    said = (t for t in value if t not in (None, "", *OWN_TAGS))
+    said = (t for t in value if t not in (None, "", *quirks.OWN_TAGS))
     found = tuple(dict.fromkeys(str(t).strip()[:MAX_TAG] for t in said))
     return found[:MAX_TAGS] or None

@@ -1,0 +1,46 @@
+"""What instrumentations say that is not so, and what they say in two places: by the beginnings of their scopes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from generations.records import Json
+
+MADE_UP: Final[Mapping[str, Mapping[str, Json]]] = {
+    "langfuse-sdk": {"temperature": 1, "top_p": 1, "frequency_penalty": 0, "presence_penalty": 0},
+    "openlit.": {
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "frequency_penalty": 0.0,
+        "presence_penalty": 0.0,
+        "seed": 0,
+        "max_tokens": -1,
+    },
+}
+"""Settings that are said of calls that set none; 1 is not 1.0 here."""
+
+STREAMS_APART: Final = ("logfire.",)
+"""Scopes that tell of a stream when it is over, in a span of no length but with a duration.
+
+Their span of the call itself ends when the answer begins; it says neither answer nor tokens then.
+"""
+
+OWN_TAGS: Final = frozenset({"LLM"})
+"""Tags that an instrumentation gives to each of its spans; Logfire does."""
+
+_UNSAID: Final = frozenset({"", "None", "__REDACTED__"})
+_SCRUBBED: Final = "[Scrubbed due to "
+
+
+def is_unsaid(value: Json) -> bool:
+    """Whether a value stands in the place of one that there is not, or that is not to be said."""
+    return value is None or (isinstance(value, str) and (value in _UNSAID or value.startswith(_SCRUBBED)))
+
+
+def is_made_up(scope: str, name: str, value: Json) -> bool:
+    """Whether an instrumentation says this setting of calls that set none."""
+    for start, settings in MADE_UP.items():
+        if scope.startswith(start) and name in settings:
+            return bool(value == settings[name] and type(value) is type(settings[name]))
+    return False
