@@ -101,6 +101,13 @@ def test_a_result_of_a_tool_is_what_the_tool_said_and_not_its_wrapping() -> None
     assert record.messages == [{"role": "tool", "tool_call_id": "call_1", "content": "sunny"}]
 
 
+@pytest.mark.parametrize(("key", "found"), [("prompt", "completion"), ("messages", "chat")])
+def test_what_a_whole_request_asks_with_tells_a_completion_from_a_chat(key: str, found: str) -> None:
+    said = {"openinference.span.kind": "LLM", "input.value": f'{{"model": "gpt-3.5-turbo-instruct", "{key}": "Hello"}}'}
+
+    assert call(said).type == found
+
+
 def test_a_request_without_what_was_asked_is_not_what_was_asked() -> None:
     record = call({"gen_ai.operation.name": "embeddings", "request_data": '{"model": "text-embedding-3-small"}'})
 

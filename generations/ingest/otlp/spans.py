@@ -103,8 +103,10 @@ def _is_text_completion(a: Mapping[str, Json]) -> bool:
         return False  # of OpenAI's newer interface, which takes a text for a message
     if isinstance(asked := a.get("langfuse.observation.input"), str):
         return isinstance(loaded(asked), str)
-    raw = loaded(a.get("mlflow.spanInputs", a.get("gen_ai.prompt")))
-    return isinstance(raw, dict) and "prompt" in raw and "messages" not in raw
+    if "llm.input_messages.0.message.role" in a:
+        return False
+    raws = (loaded(a.get(name)) for name in ("mlflow.spanInputs", "gen_ai.prompt", "input.value"))
+    return any(isinstance(raw, dict) and "prompt" in raw and "messages" not in raw for raw in raws)
 
 
 def _as_long_as_it_says(span: Span) -> Span:
