@@ -39,9 +39,9 @@ def run(stack: Stack, command: Sequence[str | Path], *, cwd: Path = PROGRAMS, **
     return done.stdout
 
 
-def results(stack: Stack, command: Sequence[str | Path], *, cwd: Path = PROGRAMS) -> dict[str, Any]:
+def results(stack: Stack, command: Sequence[str | Path], *, cwd: Path = PROGRAMS, **more: str) -> dict[str, Any]:
     """The one object that a program prints."""
-    read: dict[str, Any] = json.loads(run(stack, command, cwd=cwd).strip().splitlines()[-1])
+    read: dict[str, Any] = json.loads(run(stack, command, cwd=cwd, **more).strip().splitlines()[-1])
     return read
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
-import threading
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import answering
 from literalai import LiteralClient
 from openai import OpenAI
 from saying import Said
@@ -20,41 +18,7 @@ client = LiteralClient(batch_size=2, release="1.2.3")
 is_sync = sys.argv[1] == "sync"
 
 
-class Scripted(BaseHTTPRequestHandler):
-    """Answers a chat completion, whole or in pieces; refuses the model `broken`."""
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        common = {"id": "c1", "created": 1, "model": "gpt-4o-2024-08-06"}
-        if asked["model"] == "broken":
-            self.answer(400, "application/json", json.dumps({"error": {"message": "No such model"}}))
-        elif asked.get("stream"):
-            chunk = {**common, "object": "chat.completion.chunk"}
-            deltas = [{"role": "assistant", "content": "Pieces "}, {"content": "of it"}]
-            parts = [{**chunk, "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
-            parts.append({**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-            lines = [*(json.dumps(part) for part in parts), "[DONE]"]
-            self.answer(200, "text/event-stream", "".join(f"data: {line}\n\n" for line in lines))
-        else:
-            choice = {"index": 0, "message": {"role": "assistant", "content": "Whole"}, "finish_reason": "stop"}
-            usage = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
-            answer = {**common, "object": "chat.completion", "choices": [choice], "usage": usage}
-            self.answer(200, "application/json", json.dumps(answer))
-
-    def answer(self, status: int, type: str, text: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", type)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-model = ThreadingHTTPServer(("127.0.0.1", 0), Scripted)
-threading.Thread(target=model.serve_forever, daemon=True).start()
-openai = OpenAI(api_key="none", base_url=f"http://127.0.0.1:{model.server_address[1]}/v1", max_retries=0)
+openai = OpenAI(api_key="none", base_url=answering.serve(), max_retries=0)
 client.instrument_openai()
 
 thread_id = said.name("thread", f"thread-{RUN}")
