@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.clients import environments
 from tests.clients.literal import running
+from tests.doors import test_literal_filters
 from tests.stack import Stack
 
 VERSIONS = ("0.1.300", "0.1.201")
@@ -50,3 +53,25 @@ def test_the_two_programs_of_the_documentation_run_as_printed(live_stack: Stack,
     (ours,) = [line for line in listed if made[1] in line]
     shown = ast.literal_eval(ours)
     assert (shown["type"], shown["messages"]) == ("CHAT", [{"role": "system", "content": "Hello, this is my answer"}])
+
+
+FILTERS = """
+import json, typing
+from literalai.observability import filter
+names = {name: name for name in ("threads", "steps", "scores")} | {"participants": "users", "generations": "generation"}
+print(json.dumps({kind: typing.get_args(getattr(filter, f"{name}_filterable_fields")) for kind, name in names.items()}))
+print(json.dumps({
+    kind: typing.get_args(getattr(filter, f"{name}_orderable_fields"))
+    for kind, name in names.items() if hasattr(filter, f"{name}_orderable_fields")
+}))
+"""
+
+
+def test_every_field_and_order_of_the_clients_types_is_tested_at_the_door(python: Path) -> None:
+    done = subprocess.run([python, "-c", FILTERS], capture_output=True, text=True, check=True)
+    fields, orders = (json.loads(line) for line in done.stdout.strip().splitlines())
+
+    for kind, names in fields.items():
+        assert set(names) <= {asked.field for asked in test_literal_filters.LISTS[kind]}
+    for kind, names in orders.items():
+        assert set(names) <= {column for list, column, _, _ in test_literal_filters.ORDERS if list == kind}
