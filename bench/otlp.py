@@ -121,11 +121,15 @@ def _send(target: Target, posts: queue.SimpleQueue[bytes], refused: list[int]) -
             content = posts.get_nowait()
         except queue.Empty:
             return
-        connection.request("POST", "/v1/traces", content, headers)
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status != 200:
-            refused[0] += 1
+        try:
+            connection.request("POST", "/v1/traces", content, headers)
+            answer = connection.getresponse()
+            answer.read()
+            is_taken = answer.status == 200
+        except (OSError, http.client.HTTPException):
+            connection.close()  # the next request opens it again
+            is_taken = False
+        refused[0] += not is_taken
 
 
 def _pss(pid: int) -> int:
@@ -284,7 +288,7 @@ def _peer(
             return int(rows.execute("SELECT count(*) FROM spans").fetchone()[0])
 
     try:
-        _wait(port, ready, process, within=180)
+        _wait(port, ready, process, within=420)
         yield Target(name, port, headers, count, lambda: _family(process.pid))
     finally:
         for pid in reversed(_family(process.pid)):

@@ -77,6 +77,11 @@ def keep(project: Project, found: Iterable[Media]) -> None:
             default_storage.save(key, ContentFile(one.content))
 
 
+def is_of_a_message(row: Attachment) -> bool:
+    """Whether the file was inside a message, which refers to it where it stood."""
+    return "/sha256/" in (row.storage_key or "")
+
+
 def open_file(key: str) -> File[bytes]:
     """The bytes under a key. Raises FileNotFoundError."""
     return default_storage.open(key)
@@ -126,7 +131,7 @@ def delete(row: Attachment) -> None:
     """Delete the bytes of an attachment, where they are ours."""
     if row.storage_key and _is_own(row):
         same = Attachment.objects.in_project(row.project_id).filter(storage_key=row.storage_key).exclude(uid=row.uid)
-        if "/sha256/" in row.storage_key and same.exists():
+        if is_of_a_message(row) and same.exists():
             return  # kept once for all that refer to it
         default_storage.delete(row.storage_key)
 

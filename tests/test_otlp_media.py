@@ -167,6 +167,7 @@ def test_the_generations_page_shows_the_image_and_nothing_that_is_not_its_own(ap
     address = f"/projects/{api.project.slug}/generations/{first.public_id}/"
 
     page = client.get(address).content.decode()
+    assert 'id="attachments"' not in page  # it stands where it was said
     assert "block/?at=%2Fmessages%2F0%2Fcontent%2F1%2Fimage_url%2Furl&amp;as=file" in page
     answer: Any = client.get(address + "block/?at=/messages/0/content/1/image_url/url&as=file", follow=True)
     assert b"".join(answer.streaming_content) == PIXEL

@@ -15,9 +15,9 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
+from generations import attachments as stored
 from generations import bundles, retention
 from generations.access import Grant
-from generations.attachments import path as address_of
 from generations.bundles import Bundle
 from generations.ingest import media
 from generations.models import Dataset, DatasetItem, Feedback, PromptVersion, ScoreSchema
@@ -101,7 +101,7 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "neighbours": listing.neighbours(request, grant, bundle.generation),
         "back": listing.back(request, grant, "generations"),
         "alternatives": answers.alternatives(request, bundle),
-        "files": attachments.shown(bundle.attachments),
+        "files": attachments.shown([row for row in bundle.attachments if not stored.is_of_a_message(row)]),
         "is_expired": bundle.payload is None,
         "expired_on": retention.expired_on(bundle.generation) if bundle.payload is None else None,
         "raw_json": f"/api/generations/{quote(id, safe='')}?{urlencode({'project': grant.project.slug})}",
@@ -283,7 +283,7 @@ def _kept_file(bundle: Bundle, kept: media.Reference) -> HttpResponse:
     row = next((row for row in bundle.attachments if row.sha256 == kept.sha256 and row.storage_key), None)
     if row is None:
         raise Http404("There is no such file in this generation.")
-    return redirect(address_of(row.storage_key or "", row.mime))
+    return redirect(stored.path(row.storage_key or "", row.mime))
 
 
 def _file(said: Mapping[str, Json], place: str, value: Json) -> HttpResponse:
