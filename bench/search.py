@@ -92,7 +92,7 @@ def _fill(project: Any, texts: Texts, number: int) -> None:
             yield records.uid(project.pk, "generation", id), UNTIL - step * n, id, texts.text(n)
 
     with connection.cursor() as cursor:
-        cursor.execute("DROP INDEX generation_search_text")
+        cursor.execute("DROP INDEX generation_search_terms")
         for start in range(0, number, BATCH):
             made = list(rows(start))
             with cursor.copy(
@@ -112,7 +112,10 @@ def _fill(project: Any, texts: Texts, number: int) -> None:
                     copy.write_row((project.pk, uid, at, folding.encoded(folding.folded(text))))
         filled = time.perf_counter()
         cursor.execute("SET maintenance_work_mem = '1GB'")
-        cursor.execute("CREATE INDEX generation_search_text ON generation_search USING gin (text gin_trgm_ops)")
+        cursor.execute(
+            "CREATE INDEX generation_search_terms ON generation_search USING gin (project_id,"
+            " (extract(epoch from started_at at time zone 'UTC')::int8 / 3600), text gin_trgm_ops)"
+        )
         cursor.execute(
             "SELECT sum(pg_table_size(c.oid)), sum(pg_indexes_size(c.oid)) FROM pg_class c"
             " WHERE relname LIKE 'generation_search_p%' AND relkind = 'r'"

@@ -21,6 +21,7 @@ from psycopg.errors import QueryCanceled
 from generations import bundles, filters, folding
 from generations.filters import BadFilter, Condition, sql
 from generations.models import Generation, GenerationSearch, Project
+from generations.models.numbers import HOUR
 from generations.search import indexing
 
 MAX_LIMIT: Final = 100
@@ -142,6 +143,8 @@ class _Look:
         edge, is_walked = self.walk_to(place), True
         while place[0] >= oldest and len(self.rows) < self.limit:
             rows = self.before(place).filter(started_at__gte=edge)
+            if not is_walked:
+                rows = rows.filter(_hours(edge, place[0]))
             try:
                 self.rows += self.keys(rows, _WALK if is_walked else _LOOK_UP)
             except _TimeIsUp:
@@ -180,6 +183,12 @@ class _Look:
             found &= sql.compare(F("text"), "LIKE", sql.Param(test))
         with _until(self.until, how):
             return list(rows.filter(found).values_list("started_at", "uid")[: self.limit - len(self.rows)])
+
+
+def _hours(first: dt.datetime, last: dt.datetime) -> Q:
+    """The hours of these moments, as the index has them: said beside the moments, which it has not."""
+    low, high = (sql.Param(int(moment.timestamp() // 3600), "::int8") for moment in (first, last))
+    return sql.compare(HOUR, ">=", low) & sql.compare(HOUR, "<=", high)
 
 
 def _back(moment: dt.datetime, span: dt.timedelta) -> dt.datetime:
