@@ -231,15 +231,16 @@ def _empty_months(project: Project, kind: str, texts: list[Due], now: dt.datetim
         counts = _counts(name)
         if project.pk not in counts:
             continue
-        # One after the other: each is locked for no longer than it takes itself.
-        for table in _TEXT_TABLES[kind]:
+        # One after the other, so that each is locked for no longer than it takes itself; the payloads last, for by
+        # them the next run sees what this one did not come to.
+        for table in reversed(_TEXT_TABLES[kind]):
             began = time.monotonic()
-            is_first = table == _TEXT_TABLES[kind][0]
-            told = counts if is_first else {}
+            is_last = table == _TEXT_TABLES[kind][0]
+            told = counts if is_last else {}
             if not _emptied(name.replace(_TEXT_TABLES[kind][0], table), kind, end, now, told):
                 break
             report.longest = max(report.longest, time.monotonic() - began)
-            if is_first:
+            if is_last:
                 report.months.append({"kind": kind, "month": name[-6:], "count": counts[project.pk]})
 
 
