@@ -185,10 +185,14 @@ def _note(
     sdk = [resource.get(f"telemetry.sdk.{part}") for part in ("name", "language", "version")]
     if any(sdk):
         agent = f"{' '.join(str(part) for part in sdk if part)}, {agent}"
-    if refused:
-        intake.keep(grant.project, signal.door, refused, receive.taken(request), agent)
-    if number:
-        intake.count(grant.project, signal.door, agent, number, len(refused))
+    try:
+        if refused:
+            intake.keep(grant.project, signal.door, refused, receive.taken(request), agent)
+        if number:
+            intake.count(grant.project, signal.door, agent, number, len(refused))
+    except (OperationalError, InterfaceError) as error:
+        # The answer to the request stands, whether it was noted or not.
+        log.error("What came in could not be noted: %s", error)
 
 
 def _accepted(kind: str, signal: _Signal, refused: Sequence[Refusal]) -> HttpResponse:
