@@ -54,6 +54,10 @@ def clean(record: R, *, now: dt.datetime) -> R:
                 continue
         elif not value and (kind is tuple or kind is frozenset):
             continue
+        elif kind is dict:
+            if (tidy := clean_json(name, value, _limit(name))) is not value:
+                changes[name] = tidy
+            continue
         if name != "cleared" and (tidy := _clean_field(name, value, now)) is not value:
             changes[name] = tidy
     return revised(record, **changes) if changes else record
@@ -84,8 +88,11 @@ def _clean_field(name: str, value: Any, now: dt.datetime) -> Any:
         return clean(value, now=now)
     if name == "alternatives":
         return _clean_alternatives(value)
-    limit = MAX_METADATA if name in ("metadata", "request_attributes", "response_attributes") else MAX_PAYLOAD
-    return clean_json(name, value, limit)
+    return clean_json(name, value, _limit(name))
+
+
+def _limit(name: str) -> int:
+    return MAX_METADATA if name in ("metadata", "request_attributes", "response_attributes") else MAX_PAYLOAD
 
 
 _FLOATS: Final = frozenset({"rating", "value", "latency", "time_to_first_token", "tokens_per_second"})

@@ -128,4 +128,4 @@ def test_nothing_that_was_acknowledged_is_lost(stack: Stack) -> None:
     assert acknowledged
     assert acknowledged - there.keys() == set()
     assert set(there.values()) == {1}
-    assert "500" not in failures
+    assert "500" not in failures, stack.output()[-8000:]
