@@ -7,6 +7,7 @@ Several runs may go on at once in one checkout: each has folders of its own.
 import os
 import shutil
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -49,12 +50,14 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.INTAKE_SECONDS = 0
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """Give the tests of the real stack to one worker: a second copy would only take the first one's time."""
     for item in items:
         if {"stack", "live_stack"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group("stack"))
+    # Around the others, of which xdist's reads the groups.
+    yield
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -15,7 +15,7 @@ import pytest
 from generations.management import backups
 from tests.stack import ROOT, Stack
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
 CALLS = [
     {
@@ -34,9 +34,20 @@ PICTURE = bytes(range(256)) * 5_000
 
 
 @pytest.fixture(scope="module")
-def picture(live_stack: Stack) -> str:
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running copy with nothing in it but what is backed up here."""
+    stack = Stack(tmp_path_factory.mktemp("backed-up") / "data")
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.discard()
+
+
+@pytest.fixture(scope="module")
+def picture(own_stack: Stack) -> str:
     """The id of an attachment with a file."""
-    with live_stack.client() as client:
+    with own_stack.client() as client:
         sign = client.post("/api/upload/file", json={"fileName": "p.png", "contentType": "image/png"}).json()["post"]
         files = {"file": ("p.png", PICTURE, "image/png")}
         assert client.post(sign["url"], data=sign["fields"], files=files).status_code == 200
@@ -46,11 +57,11 @@ def picture(live_stack: Stack) -> str:
 
 
 @pytest.fixture(scope="module")
-def source(live_stack: Stack, picture: str) -> Stack:
+def source(own_stack: Stack, picture: str) -> Stack:
     """A running copy with calls in several months and a picture."""
-    with live_stack.client() as client:
+    with own_stack.client() as client:
         assert client.post("/api/generations/batch", json=CALLS).status_code == 200
-    return live_stack
+    return own_stack
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from tests.stack import ROOT, Stack
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
 README = (ROOT / "README.md").read_text()
 
@@ -26,6 +27,17 @@ def blocks(language: str, heading: str) -> list[str]:
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> "Shell":
     return Shell(tmp_path_factory.mktemp("typed"))
+
+
+@pytest.fixture(scope="module")
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """As after the first start: with one project, in which nothing is."""
+    stack = Stack(tmp_path_factory.mktemp("readme") / "data")
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.discard()
 
 
 class Shell:
@@ -68,16 +80,16 @@ def test_the_two_commands_are_there() -> None:
         assert re.search(rf"^{command}:", makefile, re.M), command
 
 
-def test_a_generation_is_sent_and_found_again_as_printed(live_stack: Stack, shell: Shell) -> None:
+def test_a_generation_is_sent_and_found_again_as_printed(own_stack: Stack, shell: Shell) -> None:
     address, curl, file, graphql = blocks("bash", "Send one generation")
     assert address.startswith("export GENERATIONS_URL=http://127.0.0.1:8000 GENERATIONS_API_KEY=gen_")
 
-    [made] = shell.answers(live_stack, curl)
+    [made] = shell.answers(own_stack, curl)
     [python] = blocks("python", "Send one generation")
     (shell.folder / "send.py").write_text(python)
-    from_python = shell.types(live_stack, ".venv/bin/python send.py").split()
-    from_file = shell.types(live_stack, file)
-    [from_graphql] = shell.answers(live_stack, graphql)
+    from_python = shell.types(own_stack, ".venv/bin/python send.py").split()
+    from_file = shell.types(own_stack, file)
+    [from_graphql] = shell.answers(own_stack, graphql)
 
     assert made["id"] == "hello-1"
     assert len(from_python) == 2 and float(from_python[1]) > 0
@@ -85,12 +97,12 @@ def test_a_generation_is_sent_and_found_again_as_printed(live_stack: Stack, shel
     assert from_graphql["data"]["createGeneration"] == {"id": "hello-2", "state": "stored"}
 
     [ask] = blocks("bash", "Find it again")
-    found, rated, added_up, exported = shell.answers(live_stack, ask)
+    found, rated, added_up, exported = shell.answers(own_stack, ask)
 
     assert [row["id"] for row in found["data"]] == ["hello-1"]
     assert (rated["rating"], rated["thumbs"]) == (4, "up")
     assert {"_id": "gpt-4o-mini"}.items() <= added_up["data"][0].items()
-    with live_stack.client() as client:
+    with own_stack.client() as client:
         hello = client.get("/api/generations/hello-1").json()
         assert hello["usage"]["totalTokens"] == 17
         assert hello["usage"]["cost"] > 0

@@ -13,7 +13,7 @@ from tests.stack import ROOT, Stack
 DATA = ROOT / "tests" / "data" / "upgrade"
 """Backups that earlier versions made of a demonstration, and beside each what its models had cost."""
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
 
 @pytest.fixture

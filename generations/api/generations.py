@@ -81,12 +81,12 @@ def record_generation(request: HttpRequest) -> HttpResponse:
     grant = grant_of(request)
     record = of_key(grant, rest.generation(receive.document(request)))
     receipt = stored(grant, record)
+    noting.took(request)
     if (new := receipt.standing) is not None:
         return answer(rest.document(new.record, created_at=new.stored_at, updated_at=new.stored_at), status=201)
     found = bundles.generation(grant.project, record.id)
     if found is None:
         raise not_found("generation", record.id)
-    noting.took(request)
     return answer(lists.generation(found), status=201 if receipt.state == "stored" else 200)
 
 

@@ -135,17 +135,14 @@ def create_score(_: Any, info: Info, **given: Any) -> Node:
 
 
 def update_score(_: Any, info: Info, id: str, value: float, **given: str | None) -> Node | None:
-    """A vote that is changed. A comment of null takes the old one away, which was about another value.
-
-    The clients send null here only where their user has left no comment; what they do not know they leave out.
-    """
+    """A vote that is changed. A comment of null leaves the old one, an empty one takes it away."""
     context = info.context
     context.grant.need(Scope.INGEST)
     row: Score | None = Score.objects.by_ids(context.project.pk, "score", [id]).first()
     if row is None:
         return None
     comment = given.get("comment")
-    cleared = frozenset({"comment"}) if "comment" in given and not comment else frozenset[str]()
+    cleared = frozenset({"comment"}) if comment == "" else frozenset[str]()
     store(context, [records.ScoreRecord(id=id, name=row.name, value=value, comment=comment or None, cleared=cleared)])
     return nodes.score(_one(context.project, Score, "score", id), str(context.project.pk))
 

@@ -103,7 +103,8 @@ def _take_percentiles(plan: Plan, rows: list[dict[str, Any]]) -> None:
         if taken.share is not None and column.known is not None:
             for row in rows:
                 found = histograms.percentile(row[merging.histogram_of(taken)], row[column.known], taken.share)
-                row[column.alias] = found
+                # Not to the grain that amounts are kept in: of the smallest it would be more than the 1 %.
+                row[column.alias] = Decimal(f"{found:.6g}") if column.is_money and found is not None else found
 
 
 def _placed(alias: str, row: dict[str, Any]) -> Any:

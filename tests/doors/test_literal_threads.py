@@ -99,9 +99,9 @@ CHANGE = """mutation UpdateScore($id: String!, $comment: String, $value: Float!)
 
 @pytest.mark.parametrize(
     ("given", "comment"),
-    [({"comment": "Hm"}, "Hm"), ({"comment": None}, None), ({"comment": ""}, None), ({}, "Good")],
+    [({"comment": "Hm"}, "Hm"), ({"comment": None}, "Good"), ({"comment": ""}, None), ({}, "Good")],
 )
-def test_a_changed_vote_has_the_comment_that_came_with_the_change(given: dict[str, Any], comment: str | None) -> None:
+def test_a_vote_is_changed_and_its_comment_only_where_one_is_given(given: dict[str, Any], comment: str | None) -> None:
     who = client()
     id = ask(who, VOTE)["createScore"]["id"]
 

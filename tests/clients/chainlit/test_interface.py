@@ -166,7 +166,8 @@ def test_a_vote_and_its_comment_are_kept_changed_and_taken_back(chat: Page, live
     expect(answer.locator(".negative-feedback-off")).to_be_visible()
 
     assert up == [("user-feedback", "HUMAN", 1, "Well said")]
-    assert down == [("user-feedback", "HUMAN", 0, None)]
+    # Nothing was typed with the change: null leaves what was said.
+    assert down == [("user-feedback", "HUMAN", 0, "Well said")]
     assert votes(live_stack, thread) == []
 
 
@@ -174,6 +175,7 @@ def test_the_debug_link_leads_to_the_answer_on_our_page_of_the_thread(
     chat: Page, ours: Page, live_stack: Stack
 ) -> None:
     thread = thread_of(chat)
+    expect(last_answer(chat)).to_contain_text("Before: ['Welcome', 'You said How is the sky?']")
     link = last_answer(chat).locator("a[href*='currentStepId=']").get_attribute("href") or ""
     step = link.rpartition("=")[2]
 
