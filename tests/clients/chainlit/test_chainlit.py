@@ -26,7 +26,7 @@ def test_a_chat_is_kept_judged_found_resumed_and_deleted(live_stack: Stack, pyth
         "answer": "You said Hello there",
         "feedback": True,
         "changed": True,
-        "feedback read": [[0.0, None]],
+        "feedback read": [[0.0, "good"]],
         "listed": [True],
         "found": 1,
         "by feedback": 1,
