@@ -146,12 +146,13 @@ def test_requests_that_come_while_another_writes_share_a_transaction_and_each_ha
     holder = threading.Thread(target=hold)
     holder.start()
     held.wait(30)
-    threads = [threading.Thread(target=one, args=(n,)) for n in range(1, 9)]
+    # Six, the holder and this thread: fewer than the pool has connections, even while one is being given back.
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(1, 7)]
     for thread in threads:
         thread.start()
     place = (str(connection.settings_dict["NAME"]), "spans", api.project.pk)
     for _ in range(3000):
-        if len(grouping._lines.get(place, ())) == 7:
+        if len(grouping._lines.get(place, ())) == 5:
             break
         threading.Event().wait(0.01)
     free.set()
@@ -159,9 +160,9 @@ def test_requests_that_come_while_another_writes_share_a_transaction_and_each_ha
         thread.join()
 
     assert {n: a.json.get("partialSuccess", {}).get("rejectedSpans") for n, a in answers.items()} == {
-        n: "1" if n % 2 else None for n in range(1, 9)
+        n: "1" if n % 2 else None for n in range(1, 7)
     }
-    assert steps(api) == 12
+    assert steps(api) == 9
 
 
 @pytest.mark.django_db(transaction=True)
