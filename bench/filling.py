@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from django.db import connection
@@ -14,6 +16,8 @@ from generations import partitions, recording, records, rollups
 from generations.models import Project
 
 FIRST: Final = 10_000
+MOST_TEXTS: Final = 1_000_000
+_SAFE: Final = ("fsync", "full_page_writes")
 _BATCH: Final = 1_000
 
 
@@ -33,21 +37,26 @@ def _earlier(call: records.GenerationRecord, times: float) -> records.Generation
     return records.revised(call, started_at=call.started_at - back, ended_at=call.ended_at - back)
 
 
-def grow(project: Project, number: int) -> float:
-    """Put `number - FIRST` more calls before them: the same calls again, with ids of their own, further in the past.
+def grow(project: Project, number: int, a_day: int = A_DAY) -> float:
+    """Put `number - FIRST` more calls before and among them, so that there are `a_day`: the same calls again, with ids
+    of their own, further in the past.
 
-    Returns how many seconds it took to make the rollups of all.
+    Indexes are made at the end. Beyond MOST_TEXTS calls, one stretch of FIRST in so many has texts as to come to about
+    that number: texts are most of the disk, and no list reads those of other calls than its own. Returns how many
+    seconds it took to make the rollups of all.
     """
-    columns = {
-        table: _columns(table) for table in ("generation", "generation_payload", "alternative", "score", "feedback")
-    }
-    with connection.cursor() as cursor:
+    columns = {table: _columns(table) for table in _CHANGED}
+    denser = a_day // A_DAY
+    every = max(1, number // MOST_TEXTS)
+    with connection.cursor() as cursor, _careless(cursor):
+        indexes = _drop_indexes(cursor)
         cursor.execute("CREATE TEMP TABLE first AS SELECT uid, public_id, started_at FROM generation")
         cursor.execute("CREATE TEMP TABLE copy (uid uuid, public_id text, new_uid uuid, new_id text, back interval)")
         cursor.execute("SELECT uid, public_id, started_at FROM first")
         first = cursor.fetchall()
         for turn in range(1, number // FIRST):
-            back = dt.timedelta(days=turn * FIRST / A_DAY)
+            stretch, among = divmod(turn, denser)
+            back = dt.timedelta(days=stretch * FIRST / A_DAY + among / denser / A_DAY)
             partitions.ensure({partitions.month_of(started_at - back) for _, _, started_at in first})
             cursor.execute("TRUNCATE copy")
             with cursor.copy("COPY copy FROM STDIN") as copy:
@@ -56,13 +65,43 @@ def grow(project: Project, number: int) -> float:
                     copy.write_row((uid, public_id, records.uid(project.pk, "generation", new_id), new_id, back))
             cursor.execute("ANALYZE copy")
             for table, names in columns.items():
-                _copy(cursor, table, names)
+                if table != "generation_payload" or turn % every == 0:
+                    _copy(cursor, table, names)
         cursor.execute("DROP TABLE first, copy")
+        for index in indexes:
+            cursor.execute(index)
     settle()
     rollups.rebuild(project)
     took = roll_up()
     settle()
     return took
+
+
+@contextmanager
+def _careless(cursor: Any) -> Iterator[None]:
+    """What is written inside is on disk only at the end: a crash would cost no more than the filling."""
+    for name in _SAFE:
+        cursor.execute(f"ALTER SYSTEM SET {name} TO off")
+    cursor.execute("SELECT pg_reload_conf()")
+    cursor.execute("SET synchronous_commit TO off; SET maintenance_work_mem TO '1GB'")
+    yield
+    for name in _SAFE:
+        cursor.execute(f"ALTER SYSTEM RESET {name}")
+    cursor.execute("SELECT pg_reload_conf()")
+    cursor.execute("RESET synchronous_commit; RESET maintenance_work_mem")
+
+
+def _drop_indexes(cursor: Any) -> list[str]:
+    """Drop the indexes of what is copied but for the keys; the statements that make them again."""
+    cursor.execute(
+        "SELECT indexrelid::regclass::text, replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') FROM pg_index"
+        " WHERE indrelid = ANY(%s::regclass[]) AND NOT indisunique",
+        [list(_CHANGED)],
+    )
+    found = cursor.fetchall()
+    for name, _ in found:
+        cursor.execute(f"DROP INDEX {name}")
+    return [made for _, made in found]
 
 
 def roll_up() -> float:

@@ -5,6 +5,7 @@ over the rows, or over rollups and those rows that they do not cover.
 """
 
 from generations.metrics.answering import TIMEOUT, aggregate
+from generations.metrics.faceting import Facet, facets
 from generations.metrics.pipelines import MAX_DOCUMENTS, STAGES, Documents, documents, pipeline
 from generations.metrics.query import (
     FUNCTIONS,
@@ -32,6 +33,7 @@ __all__ = [
     "Bucket",
     "Dimension",
     "Documents",
+    "Facet",
     "Measure",
     "Query",
     "Result",
@@ -40,5 +42,6 @@ __all__ = [
     "Value",
     "aggregate",
     "documents",
+    "facets",
     "pipeline",
 ]

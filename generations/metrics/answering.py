@@ -50,7 +50,7 @@ def count_groups(project: Project, query: Query, *, timeout: float = TIMEOUT) ->
     plan = compiling.planned(project.pk, query)
     asked = _kept(plan)
     groups = compiling.grouped(plan) if asked is None else merging.grouped(asked)
-    count, has_mixed = _run(*compiling.counted(plan, groups), timeout)[1][0]
+    count, has_mixed = run(*compiling.counted(plan, groups), timeout)[1][0]
     if has_mixed:
         raise BadQuery("usage.cost", "several currencies", _ONE_CURRENCY)
     return int(count)
@@ -120,7 +120,7 @@ def _is_unknown(alias: str, row: dict[str, Any]) -> bool:
 # ------------------------------------------------------------------------------------------------------- statements
 def _rows(plan: Plan, groups: compiling.Grouped, timeout: float) -> list[dict[str, Any]]:
     """The groups that a plan's query leaves, and one more when there are others."""
-    columns, found = _run(*compiling.statement(plan, groups), timeout)
+    columns, found = run(*compiling.statement(plan, groups), timeout)
     rows = [dict(zip(columns, values, strict=True)) for values in found]
     if plan.mixes:
         _refuse_mixture(plan, rows)
@@ -132,7 +132,8 @@ def _result(plan: Plan, rows: list[dict[str, Any]]) -> Result:
     return Result(rows=[_row(plan, row) for row in rows[:limit]], more=len(rows) > limit)
 
 
-def _run(sql: str, params: Sequence[Any], timeout: float) -> tuple[list[str], list[tuple[Any, ...]]]:
+def run(sql: str, params: Sequence[Any], timeout: float) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The columns and the rows that a statement returns within so many seconds. Raises TooSlow and BadQuery."""
     try:
         # The settings of a transaction end with it; inside another one, the earlier value is put back.
         with transaction.atomic(), connection.cursor() as cursor:

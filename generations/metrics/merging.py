@@ -17,7 +17,7 @@ from django.db.models.expressions import Combinable
 
 from generations import filters
 from generations.filters import sql
-from generations.metrics import histograms
+from generations.metrics import histograms, rolling
 from generations.metrics.compiling import Grouped, Plan, Taken, compiled, currencies
 from generations.metrics.rolling import KIND, Bounds, Reading
 from generations.models import RollupDay, RollupHour
@@ -97,7 +97,7 @@ def _of_hours(asked: Reading) -> Iterator[Grouped]:
 def _of_rows(asked: Reading) -> Iterator[Grouped]:
     found = filters.narrow(KIND, asked.plan.project, asked.rest, now=asked.now).order_by()
     for cut in asked.bounds.without(asked.hours):
-        yield _each(asked.plan, found.filter(_within("started_at", cut)))
+        yield _each(asked.plan, found.filter(rolling.within("started_at", cut)))
     of_hour = _started(">= dirty.hour") & _started("< dirty.hour + interval '1 hour'")
     select, params = _each(asked.plan, found.filter(of_hour))
     yield _for_each("dirty", select), params
@@ -112,16 +112,7 @@ def _kept(asked: Reading, model: type[models.Model], bounds: Bounds) -> models.Q
     rows: models.QuerySet[Any] = model._default_manager.filter(project_id=asked.plan.project)
     # What is asked about has the same columns in rollups as in the rows.
     rest = filters.q(KIND, asked.rest, asked.plan.project, now=asked.now)
-    return rows.filter(_within("bucket", bounds), rest).order_by()
-
-
-def _within(column: str, bounds: Bounds) -> Q:
-    said = Q()
-    if bounds.start is not None:
-        said &= Q((f"{column}__gte", bounds.start))
-    if bounds.end is not None:
-        said &= Q((f"{column}__lt", bounds.end))
-    return said
+    return rows.filter(rolling.within("bucket", bounds), rest).order_by()
 
 
 def _bucket(test: str) -> Q:

@@ -9,6 +9,8 @@ from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from django.db.models import Q
+
 from generations import filters
 from generations.filters.comparing import span
 from generations.filters.conditions import And, Condition, Leaf, Some, both, bounded, leaves, parts_of
@@ -90,6 +92,16 @@ def reading(plan: Plan, now: dt.datetime) -> Reading | None:
     return Reading(plan, bounds, rest, now, hours, None if days is None or days.is_empty else days)
 
 
+def within(column: str, bounds: Bounds) -> Q:
+    """That a column of time lies within bounds."""
+    said = Q()
+    if bounds.start is not None:
+        said &= Q((f"{column}__gte", bounds.start))
+    if bounds.end is not None:
+        said &= Q((f"{column}__lt", bounds.end))
+    return said
+
+
 def _are_held(plan: Plan) -> bool:
     query = plan.query
     catalogue = filters.catalogue(KIND)
@@ -137,9 +149,9 @@ def _narrowed(condition: Condition | None, now: dt.datetime) -> tuple[Bounds, Co
     bounded(condition)
     bounds, rest = Bounds(), []
     for part in _parts(condition):
-        stretch = _stretch(part, now)
-        if stretch is not None:
-            bounds = bounds.within(stretch)
+        own = _stretch(KIND, part, now)
+        if own is not None:
+            bounds = bounds.within(own)
         elif _is_shared(part):
             rest.append(part)
         else:
@@ -155,9 +167,17 @@ def _parts(condition: Condition | None) -> Iterator[Condition]:
         yield condition
 
 
-def _stretch(part: Condition, now: dt.datetime) -> Bounds | None:
+def stretch(kind: str, condition: Condition | None, now: dt.datetime) -> Bounds:
+    """The stretch of time outside of which no row of a list satisfies the condition, as far as it says so plainly."""
+    bounds = Bounds()
+    for part in _parts(condition):
+        bounds = bounds.within(_stretch(kind, part, now) or Bounds())
+    return bounds
+
+
+def _stretch(kind: str, part: Condition, now: dt.datetime) -> Bounds | None:
     """The stretch of time that one comparison of the start leaves, to the microsecond that is kept."""
-    catalogue = filters.catalogue(KIND)
+    catalogue = filters.catalogue(kind)
     if not isinstance(part, Leaf) or part.path or part.field != catalogue.time or isinstance(part.value, tuple):
         return None
     if part.op not in ("gt", "gte", "lt", "lte"):
