@@ -195,6 +195,7 @@ MIDDLEWARE = [
     "generations.api.prometheus.CountRequests",
     "django.middleware.security.SecurityMiddleware",
     "generations.web.middleware.ContentSecurityPolicy",
+    "generations.web.middleware.ServerTiming",
     "generations.web.middleware.TryAgain",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

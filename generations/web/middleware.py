@@ -1,12 +1,14 @@
-"""What every answer of the site says to the browser: what it may run, load and show, in which theme, and when to try
-again."""
+"""What every answer of the site says to the browser: what it may run, load and show, in which theme, what it took, and
+when to try again."""
 
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
@@ -74,6 +76,49 @@ class ContentSecurityPolicy:
             patch_vary_headers(response, ["HX-Request", "Cookie"])
             response.headers.setdefault("Cache-Control", "private, no-cache")
         return response
+
+
+class ServerTiming:
+    """Tells with each page, in `Server-Timing`, the milliseconds that the database took and those of everything else.
+
+    https://www.w3.org/TR/server-timing/
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        spent = _Spent()
+        began = time.perf_counter()
+        with connection.execute_wrapper(spent):
+            response = self.get_response(request)
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            total = time.perf_counter() - began
+            statements = f"{spent.statements} statement{'' if spent.statements == 1 else 's'}"
+            response.headers["Server-Timing"] = ", ".join(
+                (
+                    f'db;dur={spent.seconds * 1000:.1f};desc="Database, {statements}"',
+                    f'render;dur={(total - spent.seconds) * 1000:.1f};desc="Reading and rendering"',
+                    f'total;dur={total * 1000:.1f};desc="In all"',
+                )
+            )
+        return response
+
+
+class _Spent:
+    """Counts the statements of a request, and the seconds that the database took to answer them."""
+
+    def __init__(self) -> None:
+        self.statements = 0
+        self.seconds = 0.0
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            self.statements += 1
+            self.seconds += time.perf_counter() - began
 
 
 class TryAgain:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
@@ -15,7 +16,7 @@ from generations import filters
 from generations import search as searching
 from generations.access import Grant
 from generations.filters import BadFilter
-from generations.models import Generation
+from generations.models import Dataset, Generation, Job
 from generations.search import Excerpt, Found, Named
 from generations.web.frame import show
 from generations.web.gate import page
@@ -66,6 +67,33 @@ def search(request: HttpRequest, grant: Grant) -> HttpResponse:
     }
     template, part = "search/page.html", "search/_found.html"
     return show(request, grant, template, context, here="search", part=part, status=made.status)
+
+
+@page()
+@require_safe
+def named(request: HttpRequest, grant: Grant) -> HttpResponse:
+    """What the id `q` names, for the palette: rows by any of their ids, datasets and exports by theirs."""
+    text = request.GET.get("q", "").strip()
+    found = [(one, _place(grant, one)) for one in searching.named(grant.project.pk, text)]
+    context = {"named": found + _kept(grant, text)}
+    return show(request, grant, "search/named.html", context, here="search", part="search/named.html")
+
+
+def _kept(grant: Grant, text: str) -> list[tuple[Named, str]]:
+    """The dataset or the export of this id; two look-ups by key, and none when the text is no UUID."""
+    try:
+        id = uuid.UUID(text)
+    except ValueError:
+        return []
+    slug = grant.project.slug
+    dataset = Dataset.objects.filter(project=grant.project, pk=id).first()
+    export = Job.objects.filter(project=grant.project, pk=id, kind=Job.Kind.EXPORT).first()
+    found = []
+    if dataset is not None:
+        found.append((Named("dataset", text, "id", dataset.name), reverse("web:dataset", args=[slug, id])))
+    if export is not None:
+        found.append((Named("export", text, "id", export.state), reverse("web:export", args=[slug, id])))
+    return found
 
 
 def _place(grant: Grant, one: Named) -> str:

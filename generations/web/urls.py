@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from generations.web import (
+    components,
     datasets,
     doors,
     exports,
@@ -37,9 +38,11 @@ urlpatterns = [
     path("logout/", sessions.sign_out, name="logout"),
     path("operations/", operations.page, name="operations"),
     path("theme/", sessions.set_theme, name="theme"),
+    path("-/components", components.components, name="components"),
     path(f"{_project}/", sessions.project_home, name="project"),
     path(f"{_project}/<slug:kind>.csv", doors.as_csv, name="csv"),
     path(f"{_project}/search/", searching.search, name="search"),
+    path(f"{_project}/named/", searching.named, name="named"),
     path(f"{_project}/generations/", generations.generations, name="generations"),
     path(f"{_project}/bulk/generations/", generations.bulk, name="generations-bulk"),
     path(f"{_generation}/", generation.generation, name="generation"),

@@ -3,13 +3,18 @@ import { watchCopying } from "./copying.js";
 import { watchFilters } from "./filters.js";
 import { watchKeys } from "./keys.js";
 import { watchMenus } from "./menus.js";
+import { watchPalette } from "./palette.js";
 import { watchSelection } from "./selection.js";
 
 watchCopying();
 watchFilters();
 watchKeys();
 watchMenus();
+watchPalette();
 watchSelection();
+
+// What works with a script alone is not shown to those who have none.
+document.querySelectorAll("[data-scripted]").forEach((element) => (element.hidden = false));
 
 // What a link asks for by its query is shown even where the link names no place on the page.
 if (!location.hash) document.getElementById("current")?.scrollIntoView({ block: "center" });
