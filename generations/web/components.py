@@ -1,4 +1,4 @@
-"""The page that shows every component of the design system in every state: what to look at before and after a change."""
+"""The page that shows each component of the design system in every state: look at it before and after a change."""
 
 from __future__ import annotations
 
