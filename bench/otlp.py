@@ -47,11 +47,14 @@ class Target:
     port: int
     headers: dict[str, str]
     count: Callable[[], int]
-    pids: Callable[[], list[int]]
+    parts: Callable[[], dict[str, list[int]]]
+    """The processes of each part of it."""
     rates: dict[str, list[float]] = field(default_factory=dict)
     refused: int = 0
     lost: int = 0
     memory: list[int] = field(default_factory=list)
+    processor: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Milliseconds of processor time for 100 spans, by workload and part."""
 
 
 def main() -> None:
@@ -84,6 +87,7 @@ def _round(target: Target, what: str, number: int, spans: int, traces: int, send
         posts.put(body(first, traces, f"{what}{number}"))
     sent = posts.qsize() * traces * SPANS
     before = target.count()
+    used = _used(target)
     refused = [0]
     threads = [threading.Thread(target=_send, args=(target, posts, refused)) for _ in range(senders)]
     began = time.perf_counter()
@@ -92,10 +96,11 @@ def _round(target: Target, what: str, number: int, spans: int, traces: int, send
     while any(thread.is_alive() for thread in threads):
         threads[0].join(1)
         if keep:
-            target.memory.append(sum(map(_pss, target.pids())))
+            target.memory.append(sum(_pss(pid) for pids in target.parts().values() for pid in pids))
         for thread in threads:
             thread.join(0.05)
     seconds = time.perf_counter() - began
+    spent = {part: now - used.get(part, 0) for part, now in _used(target).items()}
     stored = target.count() - before
     deadline = time.perf_counter() + 600
     while stored < sent - refused[0] * traces * SPANS and time.perf_counter() < deadline:
@@ -109,6 +114,7 @@ def _round(target: Target, what: str, number: int, spans: int, traces: int, send
             break
     if keep:
         target.rates.setdefault(what, []).append(stored / seconds)
+        target.processor[what] = {part: 1e5 * seconds / sent for part, seconds in spent.items()}
         target.refused += refused[0]
         target.lost += sent - refused[0] * traces * SPANS - stored
 
@@ -141,6 +147,19 @@ def _pss(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
+def _used(target: Target) -> dict[str, float]:
+    """Seconds of processor time that each part has used, and this process, which sends."""
+    tick = os.sysconf("SC_CLK_TCK")
+    used = {"sender": time.process_time()}
+    for part, pids in target.parts().items():
+        used[part] = 0.0
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                used[part] += (int(numbers[11]) + int(numbers[12])) / tick
+    return used
+
+
 def _family(pid: int) -> list[int]:
     """A process and all that it has started."""
     children: dict[int, list[int]] = {}
@@ -151,6 +170,17 @@ def _family(pid: int) -> list[int]:
     for one in found:
         found += children.get(one, [])
     return found
+
+
+def _children(pid: int) -> dict[str, list[int]]:
+    """The processes of `manage.py up` by what they do."""
+    parts: dict[str, list[int]] = {"supervisor": [pid], "web": [], "worker": [], "beat": []}
+    for one in _family(pid)[1:]:
+        with contextlib.suppress(OSError):
+            said = Path(f"/proc/{one}/cmdline").read_bytes().decode(errors="replace").split("\0")
+            part = next((part for part in ("worker", "beat") if part in said), "web")
+            parts[part].append(one)
+    return parts
 
 
 def _say(targets: list[Target]) -> None:
@@ -166,6 +196,10 @@ def _say(targets: list[Target]) -> None:
                 f"| {target.name} | {what} | {best:,.0f} | {ratio:.2f} | {target.refused} | {target.lost}"
                 f" | {ends[0]:.0f}, {ends[1]:.0f} |"
             )
+    print("\nMilliseconds of processor time for 100 spans, in the last round:\n")
+    for target in targets:
+        for what, parts in target.processor.items():
+            print(f"- {target.name}, {what}: " + ", ".join(f"{part} {ms:.1f}" for part, ms in parts.items()))
 
 
 # ------------------------------------------------------------------------------------------------------------ targets
@@ -232,14 +266,14 @@ def _ours(folder: Path) -> Iterator[list[Target]]:
                 port,
                 {"Authorization": f"Bearer {KEY}"},
                 lambda: int(rows["ours"].execute("SELECT count(*) FROM step").fetchone()[0]),  # type: ignore[index]
-                lambda: [*_family(up.pid), *_family(database)],
+                lambda: {**_children(up.pid), "database": _family(database)},
             ),
             Target(
                 "bare: decode and COPY",
                 bare_socket.getsockname()[1],
                 {},
                 lambda: int(rows["bare"].execute("SELECT count(*) FROM span").fetchone()[0]),  # type: ignore[index]
-                lambda: [*_family(least.pid), *_family(database)],
+                lambda: {"web": _family(least.pid), "database": _family(database)},
             ),
         ]
     finally:
@@ -289,7 +323,7 @@ def _peer(
 
     try:
         _wait(port, ready, process, within=420)
-        yield Target(name, port, headers, count, lambda: _family(process.pid))
+        yield Target(name, port, headers, count, lambda: {"server": _family(process.pid)})
     finally:
         for pid in reversed(_family(process.pid)):
             with contextlib.suppress(ProcessLookupError):

@@ -15,6 +15,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 from django.utils import timezone
 
+from generations import pacing
 from generations.metrics import holding
 from generations.models import Project
 
@@ -38,7 +39,9 @@ def compact(*, seconds: float = 60.0, now: dt.datetime | None = None) -> int:
     for project, before in turns:
         day = _latest_marked_day(project, before)
         if day is not None and time.monotonic() < until:
+            began = time.monotonic()
             made += _compact_day(project, day, before)
+            pacing.give_way(project, began, until)
             turns.append((project, day))
     return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -23,6 +24,9 @@ RUNNERS: Final[dict[str, Callable[[str], object]]] = {
 
 EXTRACTING: Final = 20.0
 """The seconds after which a worker that extracts turns to what else is waiting."""
+
+_compacting, _extracting = threading.Lock(), threading.Lock()
+# Both rest while writes come in fast: a second one in this process would work in the rests of the first.
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +76,11 @@ def sweep() -> None:
 @shared_task(ignore_result=True)
 def compact() -> None:
     """Every few seconds: make anew the rollups of hours that changed. A long backlog gives other tasks their turn."""
-    rollups.compact(seconds=20)
+    if _compacting.acquire(blocking=False):
+        try:
+            rollups.compact(seconds=20)
+        finally:
+            _compacting.release()
 
 
 @shared_task(ignore_result=True)
@@ -87,7 +95,11 @@ def tidy() -> None:
 @shared_task(ignore_result=True)
 def index_text() -> None:
     """Every few seconds: extract for searching what was recorded since."""
-    search.fill(EXTRACTING)
+    if _extracting.acquire(blocking=False):
+        try:
+            search.fill(EXTRACTING)
+        finally:
+            _extracting.release()
 
 
 @shared_task(ignore_result=True)

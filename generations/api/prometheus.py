@@ -23,7 +23,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from generations import operations
+from generations import operations, search
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 DOORS: Final = (
@@ -112,6 +112,9 @@ class _Installation:
         yield _gauge(
             "generations_rollup_hours_due", "Hours whose sums are to be made again.", operations.hours_to_sum_up()
         )
+        behind = search.lag()
+        yield _gauge("generations_search_waiting", "Calls recorded and not searched yet.", behind.count)
+        yield _gauge("generations_search_lag_seconds", "For how long the oldest of them waits.", behind.seconds)
         disk = operations.disk()
         yield _gauge("generations_disk_free_bytes", "Free on the file system of DATA_DIR.", disk.free)
         yield _gauge("generations_disk_bytes", "Size of the file system of DATA_DIR.", disk.size)

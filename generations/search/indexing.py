@@ -16,7 +16,7 @@ from django.db.models import F, Func, IntegerField, Min, Sum
 from django.utils import timezone
 from psycopg.errors import LockNotAvailable
 
-from generations import filters, folding
+from generations import filters, folding, pacing
 from generations.filters import Condition
 from generations.models import GenerationPayload, GenerationSearch, SearchMark
 
@@ -46,12 +46,19 @@ def lag(project_pk: int | None = None) -> Lag:
 
 
 def fill(seconds: float) -> int:
-    """Extract what is marked in any project, in turn, until nothing is or the time is over; returns how many."""
+    """Extract what is marked in any project, in turn, until nothing is or the time is over; returns how many.
+
+    Where calls come in fast it rests between its pieces: see `pacing`.
+    """
     until = time.monotonic() + seconds
     done = 0
     while time.monotonic() < until:
         projects = list(SearchMark.objects.order_by().values_list("project_id", flat=True).distinct())
-        made = sum(_fill_some(project_pk) for project_pk in projects)
+        made = 0
+        for project_pk in projects:
+            began = time.monotonic()
+            made += _fill_some(project_pk)
+            pacing.give_way(project_pk, began, until)
         if not made:
             break
         done += made
