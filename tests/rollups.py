@@ -20,6 +20,8 @@ MEASURES = (
     Measure("mean cost", "avg", "usage.cost"),
     *(Measure(f"{share} of {path}", "percentile", path, share) for path in MEASURED for share in (0, 0.5, 0.95, 1)),
 )
+EXACT = tuple(one for one in MEASURES if one.path != "usage.cost")
+"""Those whose parts may be taken away again and leave nothing behind."""
 
 
 def both(project: Project, query: Query) -> metrics.Result:

@@ -14,7 +14,7 @@ from generations.metrics import Bucket, Dimension, Measure, Query, answering
 from generations.models import Project, RollupDay, RollupDirty, RollupHour
 from generations.records import GenerationRecord
 from tests.measuring import NOW, moment, store, table
-from tests.rollups import MEASURES, both
+from tests.rollups import EXACT, MEASURES, both
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +58,61 @@ def test_rollups_answer_as_the_rows_do(project: Project) -> None:
     for unit in ("hour", "day", "week", "month", "quarter", "year"):
         for zone in ("UTC", "Europe/Prague", "America/New_York"):
             both(project, Query(bucket=Bucket(unit, zone), dimensions=(Dimension("m", "model.id"),), measures=MEASURES))
+
+
+@pytest.mark.parametrize(
+    "zone",
+    # An hour or two, half a day and more from UTC; clocks that change in this stretch of time, and some that do not.
+    [
+        *("Europe/Prague", "America/New_York", "Asia/Tokyo", "Pacific/Auckland", "Pacific/Kiritimati"),
+        "Africa/Abidjan",
+    ],
+)
+def test_days_of_any_zone_are_put_together_from_days_and_the_hours_at_their_edges(project: Project, zone: str) -> None:
+    store(project, *calls(260))
+    rollups.compact()
+    recording.delete(project, "generation", ["g100"])
+    recording.amend(project, GenerationRecord(id="g30", latency=50.0))
+    bounds = [("2026-03-05T07:00:00Z", "2026-03-14T03:00:00Z"), ("2026-03-05", "2026-03-09"), ("2026-03-08", None)]
+
+    for unit in ("day", "week", "month"):
+        for key, measures in (("model.id", EXACT), ("usage.currency", MEASURES)):
+            query = Query(bucket=Bucket(unit, zone), dimensions=(Dimension("k", key),), measures=measures)
+            assert both(project, query).source == "both"
+            for start, end in bounds:
+                within = {"$gte": start} | ({"$lt": end} if end else {})
+                condition = filters.from_document("generations", {"timestamp": within})
+                both(project, replace(query, condition=condition))
+
+
+def test_of_days_of_another_zone_only_the_hours_at_their_edges_are_read(project: Project) -> None:
+    store(project, *calls(200))
+    rollups.compact()
+    RollupHour.objects.in_project(project.pk).filter(bucket__hour__range=(3, 19)).delete()
+    days = Query(bucket=Bucket("day", "Europe/Prague"), measures=EXACT)
+
+    assert both(project, days).source == "rollup"
+    # What was a sum of floats would leave their last digits behind, and a currency that nothing is left of its name.
+    for inexact in ("performance.latency", "usage.cost"):
+        hours = replace(days, measures=(Measure("sum", "sum", inexact),))
+        assert sum(row.count for row in metrics.aggregate(project, hours).rows) < 200
+
+
+def test_where_nothing_but_edges_was_nothing_is_left(project: Project) -> None:
+    # Ten at night in Prague's winter, and eleven: of the same day in UTC, the next one there.
+    late = moment("2026-03-04T22:30:00Z"), moment("2026-03-04T23:30:00Z")
+    store(project, *({"started_at": one, "model_id": "a", "prompt_tokens": 5, "latency": 1.0} for one in late))
+    rollups.compact()
+
+    found = both(project, Query(bucket=Bucket("day", "Europe/Prague"), measures=EXACT))
+
+    assert [(row.key["time"], row.count) for row in found.rows] == [
+        (moment("2026-03-03T23:00:00Z"), 1),
+        (moment("2026-03-04T23:00:00Z"), 1),
+    ]
+    recording.delete(project, "generation", ["g0"])
+    rollups.compact()
+    assert len(both(project, Query(bucket=Bucket("day", "Europe/Prague"), measures=EXACT)).rows) == 1
 
 
 def test_what_is_marked_is_read_from_the_rows(project: Project) -> None:

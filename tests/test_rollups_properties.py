@@ -17,7 +17,7 @@ from generations.metrics import Bucket, Dimension, Query, answering
 from generations.models import PriceOverride, Project
 from generations.records import GenerationRecord
 from tests.measuring import NOW
-from tests.rollups import MEASURES, agreed, both
+from tests.rollups import EXACT, MEASURES, agreed, both
 
 FIELDS = {
     "model_id": st.sampled_from(["large", "small"]),
@@ -52,6 +52,10 @@ QUERIES = (
     Query(bucket=Bucket("hour"), measures=MEASURES),
     Query(bucket=Bucket("day"), dimensions=(Dimension("e", "environment"),), measures=MEASURES),
     Query(bucket=Bucket("week", "America/New_York"), measures=MEASURES),
+    Query(bucket=Bucket("day", "Asia/Tokyo"), dimensions=(Dimension("m", "model.id"),), measures=EXACT),
+    Query(
+        bucket=Bucket("month", "Pacific/Auckland"), dimensions=(Dimension("c", "usage.currency"),), measures=MEASURES
+    ),
 )
 
 

@@ -68,8 +68,8 @@ def _kept(plan: Plan) -> Reading | None:
         return None
     with connection.cursor() as cursor:
         cursor.execute(*merging.size(asked, MOST_ROLLUPS))
-        generations, rollups = cursor.fetchone()
-    return asked if generations >= FEW or rollups == MOST_ROLLUPS else None
+        generations, rollups, first, last = cursor.fetchone()
+    return asked.among(first, last) if generations >= FEW or rollups == MOST_ROLLUPS else None
 
 
 def _merged(asked: Reading, timeout: float) -> Result | None:
@@ -99,10 +99,16 @@ def _merged(asked: Reading, timeout: float) -> Result | None:
 
 
 def _take_percentiles(plan: Plan, rows: list[dict[str, Any]]) -> None:
+    spread: dict[str, list[tuple[Column, float]]] = {}
     for column, taken in zip(plan.measures, plan.taken, strict=True):
-        if taken.share is not None and column.known is not None:
-            for row in rows:
-                found = histograms.percentile(row[merging.histogram_of(taken)], row[column.known], taken.share)
+        if taken.share is not None:
+            spread.setdefault(merging.histogram_of(taken), []).append((column, taken.share))
+    for histogram, columns in spread.items():
+        # Percentiles of one field know as many of its values.
+        known, shares = str(columns[0][0].known), [share for _, share in columns]
+        for row in rows:
+            values = histograms.percentiles(row[histogram], row[known], shares)
+            for (column, _), found in zip(columns, values, strict=True):
                 # Not to the grain that amounts are kept in: of the smallest it would be more than the 1 %.
                 row[column.alias] = Decimal(f"{found:.6g}") if column.is_money and found is not None else found
 
@@ -137,9 +143,11 @@ def run(sql: str, params: Sequence[Any], timeout: float) -> tuple[list[str], lis
     try:
         # The settings of a transaction end with it; inside another one, the earlier value is put back.
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SHOW statement_timeout")
+            cursor.execute(
+                "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)",
+                [f"{max(1, round(timeout * 1000))}ms"],
+            )
             earlier = cursor.fetchone()[0]
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{max(1, round(timeout * 1000))}ms"])
             cursor.execute(sql, params)
             columns = [column.name for column in cursor.description or ()]
             rows = cursor.fetchall()

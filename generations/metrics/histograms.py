@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
+from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
@@ -32,19 +34,22 @@ def adding(value: str) -> str:
 
 
 def sent(number: str) -> str:
-    """The SQL of a number, itself SQL, in the form that `percentile` reads."""
+    """The SQL of a number, itself SQL, in the form that `percentiles` reads."""
     return f"numeric_send({number})"
 
 
-def percentile(number: bytes | None, known: int, share: float) -> float | None:
-    """The value that `share` (0 to 1) of `known` values are below, interpolated between neighbours; None of none."""
+def percentiles(number: bytes | None, known: int, shares: Sequence[float]) -> list[float | None]:
+    """The values that each share (0 to 1) of `known` values is below, interpolated between neighbours; None of none."""
     if not known:
-        return None
+        return [None] * len(shares)
     above, top = _counted(number)
-    rank = share * (known - 1)
-    low = math.floor(rank)
-    value = _value(above, top, known - 1 - low)
-    return value if rank == low else value + (rank - low) * (_value(above, top, known - 2 - low) - value)
+    found: list[float | None] = []
+    for share in shares:
+        rank = share * (known - 1)
+        low = math.floor(rank)
+        value = _value(above, top, known - 1 - low)
+        found.append(value if rank == low else value + (rank - low) * (_value(above, top, known - 2 - low) - value))
+    return found
 
 
 def _value(above: Sequence[int], top: int, larger: int) -> float:
@@ -58,13 +63,13 @@ def _counted(number: bytes | None) -> tuple[Sequence[int], int]:
     if number is None:
         return (), 0
     # PostgreSQL's own form: digits to the base 10,000, the first of them worth 10,000 ** weight.
-    length, weight = struct.unpack_from(">Hh", number)
-    digits: tuple[int, ...] = struct.unpack_from(f">{length}H", number, 8)
-    digits = (0,) * (2 - weight % 3) + digits
-    digits += (0,) * (-len(digits) % 3)
+    _, weight = struct.unpack_from(">Hh", number)
+    digits = array("H", bytes(2 * (2 - weight % 3)) + number[8:])
+    digits.extend((0,) * (-len(digits) % 3))
+    if sys.byteorder == "little":
+        digits.byteswap()
     high, middle, low = digits[::3], digits[1::3], digits[2::3]
-    if any(middle) or any(high):
-        return list(
-            accumulate(h * 10**8 + m * 10**4 + n for h, m, n in zip(high, middle, low, strict=True))
-        ), weight // 3
-    return list(accumulate(low)), weight // 3
+    # Nearly always: fewer than 10,000 in any bucket.
+    if not (high.tobytes().strip(b"\0") or middle.tobytes().strip(b"\0")):
+        return list(accumulate(low)), weight // 3
+    return list(accumulate(h * 10**8 + m * 10**4 + n for h, m, n in zip(high, middle, low, strict=True))), weight // 3

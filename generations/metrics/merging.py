@@ -23,16 +23,19 @@ from generations.metrics.rolling import KIND, Bounds, Reading
 from generations.models import RollupDay, RollupHour
 
 _DAY: Final = dt.timedelta(days=1)
+_NOON: Final = "({} + interval '12 hours')"
 
 
 def size(asked: Reading, most: int) -> Grouped:
-    """The SQL of roughly how many generations the rollups of a reading's days count, and of how many rollups it saw.
+    """The SQL of roughly how many generations the rollups of a reading's days count, of how many rollups it saw, and
+    of the first and the last day of these.
 
-    It looks at so many rollups at most: that is what it costs, however many generations there are.
+    It looks at so many rollups at most, the latest: that is what it costs, however many generations there are.
     """
     start = None if asked.bounds.start is None else asked.bounds.start - _DAY
-    rows, params = compiled(_kept(asked, RollupDay, Bounds(start, asked.bounds.end))[:most], {"n": F("count")})
-    return f"SELECT coalesce(sum(n), 0), count(*) FROM ({rows}) AS days", params  # noqa: S608
+    days = _kept(asked, RollupDay, Bounds(start, asked.bounds.end)).order_by("-bucket")[:most]
+    rows, params = compiled(days, {"n": F("count"), "day": F("bucket")})
+    return f"SELECT coalesce(sum(n), 0), count(*), min(day), max(day) FROM ({rows}) AS days", params  # noqa: S608
 
 
 def grouped(asked: Reading) -> Grouped:
@@ -43,11 +46,16 @@ def grouped(asked: Reading) -> Grouped:
     """
     plan = asked.plan
     marked, params = _marked(asked)
-    parts = [*_of_days(asked), *_of_hours(asked), *_of_rows(asked)]
+    parts = [*_of_days(asked), *_of_edges(asked), *_of_hours(asked), *_of_rows(asked)]
     keys = [column.alias for column in plan.keys]
-    columns = ", ".join([*keys, "coalesce(sum(n), 0)::bigint AS n", *_taken(plan), "bool_or(is_row) AS has_rows"])
+    columns = ", ".join([*keys, "coalesce(sum(n), 0)::bigint AS n", *_taken(asked), "bool_or(is_row) AS has_rows"])
     union = " UNION ALL ".join(part for part, _ in parts)
     groups = f" GROUP BY {', '.join(keys)}" if keys else ""
+    if asked.edges:
+        # Of a day that has nothing but edges, nothing is left.
+        groups += " HAVING sum(n) > 0"
+        edges, edges_params = _edges(asked)
+        marked, params = f"{marked}, {edges}", [*params, *edges_params]
     return (
         f"WITH RECURSIVE {marked} SELECT {columns} FROM ({union}) AS r{groups}",  # noqa: S608
         [*params, *(param for _, own in parts for param in own)],
@@ -78,10 +86,30 @@ def _marked(asked: Reading) -> Grouped:
     )
 
 
+def _edges(asked: Reading) -> Grouped:
+    """The hours of whole days that are not marked, with the unit that each is in and the other one that its day is."""
+    bucket, days = asked.plan.query.bucket, asked.days
+    assert bucket is not None and days is not None
+    unit_of = "date_trunc(%s, {}, %s)"
+    hours = "unnest(%s::int[]) AS number, LATERAL (SELECT day + number * interval '1 hour' AS hour) AS at"
+    each = (
+        f"SELECT hour, {unit_of.format('hour')} AS unit, {unit_of.format(_NOON.format('day'))} AS other"  # noqa: S608
+        f" FROM generate_series(%s::timestamptz, %s::timestamptz, interval '24 hours') AS day, {hours}"
+        " WHERE day NOT IN (SELECT day FROM dirty)"
+    )
+    assert days.start is not None and days.end is not None
+    named = [bucket.unit, bucket.zone]
+    return (
+        f"edges AS MATERIALIZED (SELECT * FROM ({each}) AS hours WHERE unit <> other)",  # noqa: S608
+        [*named, *named, days.start, days.end - _DAY, list(asked.edges)],
+    )
+
+
 # --------------------------------------------------------------------------------------------------------- sources
 def _of_days(asked: Reading) -> Iterator[Grouped]:
     if asked.days is not None:
-        yield _rollups(asked, _kept(asked, RollupDay, asked.days).filter(_bucket("NOT IN (SELECT day FROM dirty)")))
+        clean = _kept(asked, RollupDay, asked.days).filter(_bucket("NOT IN (SELECT day FROM dirty)"))
+        yield _rollups(asked, clean, at=_NOON if asked.edges else "{}")
 
 
 def _of_hours(asked: Reading) -> Iterator[Grouped]:
@@ -94,17 +122,31 @@ def _of_hours(asked: Reading) -> Iterator[Grouped]:
         yield _for_each("(SELECT DISTINCT day FROM dirty) AS days", select), params
 
 
+def _of_edges(asked: Reading) -> Iterator[Grouped]:
+    """The hours of whole days that are not in the unit of their day: once for where they are, once against it."""
+    if asked.edges and asked.days is not None:
+        select, params = _rollups(asked, _kept(asked, RollupHour, asked.days).filter(_bucket("= edges.hour")))
+        columns = [f"{column} * sign AS {column}" for column in _amounts(asked.plan)]
+        keys = [column.alias for column in asked.plan.keys[1:]]
+        columns = ["CASE sign WHEN 1 THEN unit ELSE other END AS k0", *keys, *columns, "currency_of_row", "is_row"]
+        each = f"edges CROSS JOIN LATERAL ({select} OFFSET 0) AS kept CROSS JOIN (VALUES (1), (-1)) AS signs(sign)"
+        yield f"SELECT {', '.join(columns)} FROM {each}", params  # noqa: S608
+
+
 def _of_rows(asked: Reading) -> Iterator[Grouped]:
     found = filters.narrow(KIND, asked.plan.project, asked.rest, now=asked.now).order_by()
     for cut in asked.bounds.without(asked.hours):
         yield _each(asked.plan, found.filter(rolling.within("started_at", cut)))
     of_hour = _started(">= dirty.hour") & _started("< dirty.hour + interval '1 hour'")
-    select, params = _each(asked.plan, found.filter(of_hour))
+    # Said of the whole stretch too: partitions beside it are then not even planned.
+    select, params = _each(asked.plan, found.filter(of_hour, rolling.within("started_at", asked.hours)))
     yield _for_each("dirty", select), params
 
 
 def _for_each(rows: str, select: str) -> str:
-    return f"SELECT t.* FROM {rows} CROSS JOIN LATERAL ({select}) AS t"  # noqa: S608
+    # With the fence each of `rows` is looked up. The planner, which expects a hundred of them where there are none,
+    # would rather read all that could be asked for.
+    return f"SELECT t.* FROM {rows} CROSS JOIN LATERAL ({select} OFFSET 0) AS t"  # noqa: S608
 
 
 def _kept(asked: Reading, model: type[models.Model], bounds: Bounds) -> models.QuerySet[Any]:
@@ -134,18 +176,20 @@ def _spread(plan: Plan) -> dict[str, Taken]:
     return {taken.alias: taken for taken in plan.taken if taken.share is not None}
 
 
-def _rollups(asked: Reading, rows: models.QuerySet[Any]) -> Grouped:
-    """Rollups, with the columns that all sources have."""
+def _rollups(asked: Reading, rows: models.QuerySet[Any], at: str = "{}") -> Grouped:
+    """Rollups, with the columns that all sources have, in their order; each counts in the unit of its bucket `at`."""
     plan = asked.plan
     inner: dict[str, Combinable] = {}
     bucket = plan.query.bucket
     if bucket is not None:
+        moment = Func(F("bucket"), template=at.format("%(expressions)s"), output_field=DateTimeField())
         inner["k0"] = Func(
-            *(Value(bucket.unit), F("bucket"), Value(bucket.zone)), function="date_trunc", output_field=DateTimeField()
+            *(Value(bucket.unit), moment, Value(bucket.zone)), function="date_trunc", output_field=DateTimeField()
         )
     for dimension in plan.query.dimensions:
         inner[f"k{len(inner)}"] = F(filters.field(KIND, dimension.path).columns[0])
-    inner |= {"n": F("count"), "failed": F("errors"), "currency_of_row": F("currency")}
+    keys = [*inner]
+    inner |= {"n": F("count"), "failed": F("errors")}
     for taken in _parts(plan):
         assert taken.field is not None and taken.field.column is not None
         inner[f"{taken.alias}_known"] = F(f"{taken.field.column}_known")
@@ -153,8 +197,16 @@ def _rollups(asked: Reading, rows: models.QuerySet[Any]) -> Grouped:
     for taken in _spread(plan).values():
         assert taken.field is not None
         inner[f"{taken.alias}_spread"] = F(f"{taken.field.column}_histogram")
+    inner["currency_of_row"] = F("currency")
     select, params = compiled(rows, inner)
-    return f"SELECT {', '.join(inner)}, FALSE AS is_row FROM ({select}) AS kept", params  # noqa: S608
+    columns = [*keys, *_amounts(plan), "currency_of_row", "FALSE AS is_row"]
+    return f"SELECT {', '.join(columns)} FROM ({select}) AS kept", params  # noqa: S608
+
+
+def _amounts(plan: Plan) -> list[str]:
+    """The columns of all sources that are added up, in their order."""
+    parts = [f"{taken.alias}_{what}" for taken in _parts(plan) for what in ("known", "sum")]
+    return ["n", "failed", *parts, *(f"{alias}_spread" for alias in _spread(plan))]
 
 
 def _each(plan: Plan, rows: models.QuerySet[Any]) -> Grouped:
@@ -162,20 +214,25 @@ def _each(plan: Plan, rows: models.QuerySet[Any]) -> Grouped:
     failed = ExpressionWrapper(Q(error__isnull=False), output_field=BooleanField())
     inner = {**plan.inner, "failed": failed, "currency_of_row": F("currency")}
     columns = [column.alias for column in plan.keys]
-    columns += ["1::bigint AS n", "failed::int::bigint AS failed", "currency_of_row"]
+    columns += ["1::bigint AS n", "failed::int::bigint AS failed"]
     for taken in _parts(plan):
         known = f"({taken.alias} IS NOT NULL)::int::bigint"
         columns += [f"{known} AS {taken.alias}_known", f"{taken.alias} AS {taken.alias}_sum"]
     columns += [f"{histograms.adding(alias)} AS {alias}_spread" for alias in _spread(plan)]
+    columns += ["currency_of_row", "TRUE AS is_row"]
     select, params = compiled(rows, inner)
-    return f"SELECT {', '.join(columns)}, TRUE AS is_row FROM ({select}) AS one", params  # noqa: S608
+    return f"SELECT {', '.join(columns)} FROM ({select}) AS one", params  # noqa: S608
 
 
-def _taken(plan: Plan) -> list[str]:
+def _taken(asked: Reading) -> list[str]:
     """The measures, under the names that they have when they are taken of rows."""
+    plan = asked.plan
     columns = []
     for n, taken in enumerate(plan.taken):
         total, known = f"sum({taken.alias}_sum)", f"coalesce(sum({taken.alias}_known), 0)::bigint"
+        if asked.edges:
+            # Where all that was known was taken away again, nothing is left of it, which is not a sum of zero.
+            total = f"CASE WHEN sum({taken.alias}_known) > 0 THEN {total} END"
         if taken.field is None:
             rate = "sum(failed)::float8 / nullif(sum(n), 0)"
             columns.append(f"{'coalesce(sum(n), 0)::bigint' if taken.function == 'count' else rate} AS v{n}")

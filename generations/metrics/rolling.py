@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from django.db import models
 from django.db.models import Q
 
 from generations import filters
@@ -16,9 +17,11 @@ from generations.filters.comparing import span
 from generations.filters.conditions import And, Condition, Leaf, Some, both, bounded, leaves, parts_of
 from generations.metrics import holding
 from generations.metrics.compiling import Plan, Taken
+from generations.models import RollupDay
 
 KIND: Final = "generations"
 _UTC: Final = ("UTC", "Etc/UTC", "GMT", "Etc/GMT")
+_FLOATS: Final = frozenset(c for c in holding.SUMMED if isinstance(RollupDay._meta.get_field(c), models.FloatField))
 _HOUR: Final = dt.timedelta(hours=1)
 _DAY: Final = dt.timedelta(days=1)
 _TICK: Final = dt.timedelta(microseconds=1)
@@ -64,7 +67,11 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How rollups answer a plan: its stretch of time, the rest of its condition, the whole hours and days in it."""
+    """How rollups answer a plan: its stretch of time, the rest of its condition, the whole hours and days in it.
+
+    Days of another zone are put together from days of UTC: each counts where its noon is. `edges` are the hours of a
+    UTC day that may lie elsewhere, and are taken away there and added where they are; empty in UTC.
+    """
 
     plan: Plan
     bounds: Bounds
@@ -72,6 +79,15 @@ class Reading:
     now: dt.datetime
     hours: Bounds
     days: Bounds | None
+    edges: tuple[int, ...] = ()
+
+    def among(self, first: dt.datetime | None, last: dt.datetime | None) -> Reading:
+        """The same, when rollups of days were seen from the first to the last of these: edges are those of bounded
+        stretches. What is there by now beside them is read by its hours."""
+        if not self.edges or self.days is None:
+            return self
+        days = Bounds(_FIRST, _FIRST) if first is None or last is None else self.days.within(Bounds(first, last + _DAY))
+        return replace(self, days=None, edges=()) if days.is_empty else replace(self, days=days)
 
 
 def reading(plan: Plan, now: dt.datetime) -> Reading | None:
@@ -88,8 +104,10 @@ def reading(plan: Plan, now: dt.datetime) -> Reading | None:
     hours = bounds.whole(_HOUR)
     if hours.is_empty or bounds.is_empty:
         return None
-    days = bounds.whole(_DAY) if _is_daily(plan) else None
-    return Reading(plan, bounds, rest, now, hours, None if days is None or days.is_empty else days)
+    edges, days = _edges(plan), bounds.whole(_DAY)
+    if edges is None or days.is_empty:
+        return Reading(plan, bounds, rest, now, hours, None)
+    return Reading(plan, bounds, rest, now, hours, days, edges)
 
 
 def within(column: str, bounds: Bounds) -> Q:
@@ -131,17 +149,44 @@ def _is_held(taken: Taken) -> bool:
     return taken.field is None or column in holding.SUMMED
 
 
-def _is_daily(plan: Plan) -> bool:
+def _edges(plan: Plan) -> tuple[int, ...] | None:
+    """The hours of a UTC day that may be in another unit of the plan's bucket than its noon; None when rollups of
+    days are of no use."""
     bucket = plan.query.bucket
-    return bucket is None or (bucket.zone in _UTC and bucket.unit != "hour")
+    if bucket is None or (bucket.zone in _UTC and bucket.unit != "hour"):
+        return ()
+    # What was taken away must leave nothing behind: no last digits of floats, and no currency that it alone had.
+    inexact = any(taken.field is not None and taken.field.column in _FLOATS for taken in plan.taken if _adds(taken))
+    return None if bucket.unit == "hour" or inexact or plan.mixes else _edges_of(bucket.zone)
+
+
+def _adds(taken: Taken) -> bool:
+    return taken.function in ("sum", "avg")
 
 
 @cache
-def _keeps_hours(zone: str) -> bool:
-    """Whether the hours of a zone begin with those of UTC, as far as anything recorded goes back."""
+def _offsets(zone: str) -> frozenset[dt.timedelta]:
+    """The differences from UTC that a zone has had and will have, as far as anything recorded goes back."""
     tz = ZoneInfo(zone)
     months = (dt.datetime(year, month, 1, tzinfo=dt.UTC) for year in range(2000, 2100) for month in range(1, 13))
-    return all((month.astimezone(tz).utcoffset() or dt.timedelta()) % _HOUR == dt.timedelta() for month in months)
+    return frozenset(month.astimezone(tz).utcoffset() or dt.timedelta() for month in months)
+
+
+def _keeps_hours(zone: str) -> bool:
+    """Whether the hours of a zone begin with those of UTC."""
+    return all(offset % _HOUR == dt.timedelta() for offset in _offsets(zone))
+
+
+@cache
+def _edges_of(zone: str) -> tuple[int, ...]:
+    """The hours of a UTC day that may be on another day of the zone than its noon.
+
+    An hour more on either side, for a database that knows newer laws: it looks at each of them itself.
+    """
+    hours = {int(offset / _HOUR) + near for offset in _offsets(zone) for near in (-1, 0, 1)}
+    return tuple(
+        h for h in range(24) if len({(h + one) // 24 for one in hours} | {(12 + one) // 24 for one in hours}) > 1
+    )
 
 
 def _narrowed(condition: Condition | None, now: dt.datetime) -> tuple[Bounds, Condition | None] | None:
