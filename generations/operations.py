@@ -21,6 +21,8 @@ from django.db import connection, transaction
 from django.db.utils import ProgrammingError
 from django.utils import timezone
 
+from generations.models import Project
+
 T = TypeVar("T")
 GLANCE: Final = 30.0
 """For how many seconds an answer that costs more than a look at a counter is given again."""
@@ -153,11 +155,13 @@ def shares() -> list[Share]:
         if table.month is not None:
             by_month[table.month] += table.size
     counts: dict[str, dict[str, int]] = defaultdict(dict)
-    for slug, month, count in _rows(
-        "SELECT slug, to_char(bucket AT TIME ZONE 'UTC', 'YYYYMM'), sum(rollup_day.count)::bigint"
-        " FROM rollup_day JOIN project ON project.id = rollup_day.project_id GROUP BY 1, 2"
+    slugs = dict(Project.objects.values_list("pk", "slug"))
+    for project, month, count in _rows(
+        "SELECT project_id, to_char(bucket AT TIME ZONE 'UTC', 'YYYYMM'), sum(count)::bigint"
+        " FROM rollup_day WHERE project_id = ANY(%s::bigint[]) GROUP BY 1, 2",
+        list(slugs),
     ):
-        counts[month][slug] = count
+        counts[month][slugs[project]] = count
     made: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for month, of_projects in counts.items():
         whole = sum(of_projects.values())
@@ -205,7 +209,9 @@ def connections() -> Connections:
 def hours_to_sum_up() -> int:
     """Hours whose rollups are to be made again, counted up to 10,000."""
     ((count,),) = _rows(
-        "SELECT count(*) FROM (SELECT DISTINCT project_id, bucket FROM rollup_dirty LIMIT 10000) AS marked"
+        "SELECT count(*) FROM (SELECT DISTINCT project_id, bucket FROM rollup_dirty"
+        " WHERE project_id = ANY(%s::bigint[]) LIMIT 10000) AS marked",
+        list(Project.objects.values_list("pk", flat=True)),
     )
     return int(count)
 
@@ -228,8 +234,8 @@ def slowest() -> list[Slow] | None:
     return [Slow(*row) for row in found]
 
 
-def _rows(sql: str) -> list[tuple[Any, ...]]:
+def _rows(sql: str, *params: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(sql, params or None)
         found: list[tuple[Any, ...]] = cursor.fetchall()
         return found

@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 from django.utils import timezone
 
-from generations import pacing
+from generations import pacing, partitions
 from generations.metrics import holding
 from generations.models import Project
 
@@ -35,7 +35,8 @@ def compact(*, seconds: float = 60.0, now: dt.datetime | None = None) -> int:
     until = time.monotonic() + seconds
     made = 0
     # A day of each in turn: who has a long past to make waits for nobody, and keeps nobody waiting.
-    turns = [(project, running) for project in _marked_projects()]
+    marked = partitions.holders("rollup_dirty", list(Project.objects.values_list("pk", flat=True)))
+    turns = [(project, running) for project in marked]
     for project, before in turns:
         day = _latest_marked_day(project, before)
         if day is not None and time.monotonic() < until:
@@ -62,17 +63,6 @@ def rebuild(project: Project | None = None) -> int:
                 [pk, pk, pk],
             )
             marked += cursor.rowcount
-    return marked
-
-
-def _marked_projects() -> list[int]:
-    """The projects that have marks, by a step of the index for each project and not by reading the marks."""
-    marked = []
-    with connection.cursor() as cursor:
-        for pk in Project.objects.order_by("pk").values_list("pk", flat=True):
-            cursor.execute("SELECT 1 FROM rollup_dirty WHERE project_id = %s LIMIT 1", [pk])
-            if cursor.fetchone():
-                marked.append(pk)
     return marked
 
 

@@ -65,3 +65,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         server.stop()
     if folder := config.stash.get(_FOLDER, None):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+if os.environ.get("WATCH_STATEMENTS"):
+
+    @pytest.fixture(autouse=True)
+    def _watched(request: pytest.FixtureRequest) -> Generator[None]:
+        """Fail what makes the product send a statement that no cluster could route. Takes twice the time."""
+        if not {"db", "transactional_db"} & set(request.fixturenames):
+            yield
+            return
+        from tests import routing
+
+        with routing.watching() as watched:
+            yield
+        assert watched.wrong == []

@@ -228,9 +228,10 @@ def _empty_months(project: Project, kind: str, texts: list[Due], now: dt.datetim
     for name, end in _partitions(_TEXT_TABLES[kind][0]):
         if not _is_all_due(project.pk, kind, texts, end):
             continue
-        counts = _counts(name)
-        if project.pk not in counts:
+        there = _holders(name)
+        if project.pk not in there or not _are_all_due(there, kind, now, end):
             continue
+        counts = {pk: _count(name, pk) for pk in there}
         # One after the other, so that each is locked for no longer than it takes itself; the payloads last, for by
         # them the next run sees what this one did not come to.
         for table in reversed(_TEXT_TABLES[kind]):
@@ -251,9 +252,8 @@ def _emptied(table: str, kind: str, end: dt.datetime, now: dt.datetime, counts: 
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{int(1000 * MOST_HELD)}ms"])
             cursor.execute(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE')
             # Looked at behind the lock: rules, holds and rows are those of this moment.
-            for pk in _projects(cursor, table):
-                if not _is_all_due(pk, kind, meanings(pk, kind, What.TEXT, now), end):
-                    return False
+            if not _are_all_due(_holders(table), kind, now, end):
+                return False
             cursor.execute(f'TRUNCATE "{table}"')
             for pk, count in counts.items():
                 month = {"month": table[-6:], "list": kind, "count": count}
@@ -263,6 +263,10 @@ def _emptied(table: str, kind: str, end: dt.datetime, now: dt.datetime, counts: 
             return False  # a long reader is in the way: the batches go on without it, or the next run does
         raise
     return True
+
+
+def _are_all_due(projects: list[int], kind: str, now: dt.datetime, end: dt.datetime) -> bool:
+    return all(_is_all_due(pk, kind, meanings(pk, kind, What.TEXT, now), end) for pk in projects)
 
 
 def _is_all_due(project_pk: int, kind: str, texts: list[Due], end: dt.datetime) -> bool:
@@ -285,18 +289,12 @@ def _partitions(table: str) -> list[tuple[str, dt.datetime]]:
     return [(name, _moment(partitions.next_month(month))) for name, month in months]
 
 
-def _counts(table: str) -> dict[int, int]:
-    """How many rows of each project there are in a partition; read off its key."""
+def _count(table: str, project_pk: int) -> int:
+    """How many rows of a project there are in a partition; read off its key."""
     with connection.cursor() as cursor:
-        cursor.execute(f'SELECT project_id, count(*) FROM "{table}" GROUP BY project_id')  # noqa: S608
-        return dict(cursor.fetchall())
+        cursor.execute(f'SELECT count(*) FROM "{table}" WHERE project_id = %s', [project_pk])  # noqa: S608
+        return int(cursor.fetchone()[0])
 
 
-def _projects(cursor: Any, table: str) -> list[int]:
-    """The projects that have rows in a partition, in a few steps along its key however many rows there are."""
-    cursor.execute(
-        f'WITH RECURSIVE own AS (SELECT min(project_id) AS id FROM "{table}" UNION ALL'  # noqa: S608
-        f' SELECT (SELECT min(project_id) FROM "{table}" WHERE project_id > own.id) FROM own WHERE own.id IS NOT NULL)'
-        " SELECT id FROM own WHERE id IS NOT NULL"
-    )
-    return [int(row[0]) for row in cursor.fetchall()]
+def _holders(table: str) -> list[int]:
+    return partitions.holders(table, list(Project.objects.values_list("pk", flat=True)))

@@ -16,9 +16,9 @@ from django.db.models import F, Func, IntegerField, Min, Sum
 from django.utils import timezone
 from psycopg.errors import LockNotAvailable
 
-from generations import filters, folding, pacing
+from generations import filters, folding, pacing, partitions
 from generations.filters import Condition
-from generations.models import GenerationPayload, GenerationSearch, SearchMark
+from generations.models import GenerationPayload, GenerationSearch, Project, SearchMark
 
 AT_ONCE: Final = 500
 """Marked generations that are extracted in one transaction, a mark more or less: some megabytes of text."""
@@ -36,9 +36,9 @@ class Lag:
     seconds: float
 
 
-def lag(project_pk: int | None = None) -> Lag:
-    """How far extracts are behind the writes, in one project or in all."""
-    marks = SearchMark.objects.all() if project_pk is None else SearchMark.objects.in_project(project_pk)
+def lag(project_pk: int) -> Lag:
+    """How far the extracts of a project are behind its writes."""
+    marks = SearchMark.objects.in_project(project_pk)
     size = Func(F("uids"), function="cardinality", output_field=IntegerField())
     found = marks.aggregate(oldest=Min("created_at"), count=Sum(size))
     age = (timezone.now() - found["oldest"]).total_seconds() if found["oldest"] else 0.0
@@ -53,9 +53,8 @@ def fill(seconds: float) -> int:
     until = time.monotonic() + seconds
     done = 0
     while time.monotonic() < until:
-        projects = list(SearchMark.objects.order_by().values_list("project_id", flat=True).distinct())
         made = 0
-        for project_pk in projects:
+        for project_pk in partitions.holders("search_mark", list(Project.objects.values_list("pk", flat=True))):
             began = time.monotonic()
             made += _fill_some(project_pk)
             pacing.give_way(project_pk, began, until)
