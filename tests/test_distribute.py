@@ -85,7 +85,8 @@ def rest(api: Caller) -> None:
 def graphql(api: Caller) -> None:
     document = """{
       generations(where: {scores: {some: {name: {eq: "quality"}}}, metadata: [{path: "plan", eq: "pro"}]}, first: 2) {
-        totalCount { value } nodes { id input { content preview } scores { nodes { name } } feedback { rating } thread { id } }
+        totalCount { value }
+        nodes { id input { content preview } scores { nodes { name } } feedback { rating } thread { id } }
       }
       threads(first: 5) { nodes { id } }
       steps(first: 5) { nodes { id generations { nodes { id } } } }
