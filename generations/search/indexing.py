@@ -36,9 +36,10 @@ class Lag:
     seconds: float
 
 
-def lag(project_pk: int) -> Lag:
-    """How far the extracts of a project are behind its writes."""
-    marks = SearchMark.objects.in_project(project_pk)
+def lag(project_pk: int | None = None) -> Lag:
+    """How far extracts are behind the writes, in one project or in all."""
+    projects = Project.objects.values_list("pk", flat=True) if project_pk is None else [project_pk]
+    marks = SearchMark.objects.filter(project_id__in=list(projects))
     size = Func(F("uids"), function="cardinality", output_field=IntegerField())
     found = marks.aggregate(oldest=Min("created_at"), count=Sum(size))
     age = (timezone.now() - found["oldest"]).total_seconds() if found["oldest"] else 0.0
