@@ -16,12 +16,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
+from generations import access
 from generations.access import Grant, NotAllowed, Scope, audit
 from generations.models import Job
 
@@ -33,6 +35,14 @@ TELL_EVERY: Final = 0.5
 UNSENT_AFTER: Final = dt.timedelta(seconds=10)
 RESEND_AFTER: Final = dt.timedelta(seconds=60)
 SWEPT_AT_ONCE: Final = 100
+
+_STARTED_WITH: Final = {
+    Job.Kind.EXPORT: Scope.READ,
+    Job.Kind.REPRICE: Scope.ADMIN,
+    Job.Kind.RETENTION: Scope.ADMIN,
+    Job.Kind.ERASURE: Scope.ADMIN,
+}
+"""The scope that starting a job of a kind needs, where it is not `write`."""
 
 log = logging.getLogger(__name__)
 
@@ -207,6 +217,11 @@ def create(grant: Grant, kind: Job.Kind, parameters: dict[str, Any]) -> Job:
     return job
 
 
+def grant_of(job: Job) -> Grant:
+    """In whose name a job is worked on: whoever started it, with all that the work needs."""
+    return replace(access.of_system(job.project), user=job.created_by, key=job.created_by_key)
+
+
 def find(grant: Grant, job_id: uuid.UUID | str, kind: Job.Kind | None = None) -> Job | None:
     """The project's job of this id; None when there is none, or when the text is no id at all."""
     grant.need(Scope.READ)
@@ -241,6 +256,24 @@ def cancel(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
             audit(grant, f"{job.kind}.cancel", "job", str(job.pk))
     job.refresh_from_db()
     return job
+
+
+def retry(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
+    """A new job that asks for the same as one that failed, was cancelled or has expired; None when there is none.
+
+    The old one stays as a record; the door sends the new one to a worker after the commit. Exports need the scope
+    `read`, what an administrator starts needs `admin`, everything else `write`. Raises NotAllowed, and Failed with a
+    sentence when the job has not ended or has done what it was for.
+    """
+    job = find(grant, job_id)
+    if job is None:
+        return None
+    grant.need(_STARTED_WITH.get(Job.Kind(job.kind), Scope.WRITE))
+    if job.state not in (Job.State.FAILED, Job.State.CANCELLED, Job.State.EXPIRED):
+        raise Failed(
+            f"This job is {job.state}: only those that failed, were cancelled or have expired are begun again."
+        )
+    return create(grant, Job.Kind(job.kind), job.parameters)
 
 
 def sweep() -> list[str]:

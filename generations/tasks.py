@@ -12,11 +12,14 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from generations import exporting, jobs, partitions, retention, rollups, search
+from generations import exporting, gathering, jobs, partitions, retention, rollups, search
+from generations.importing import items as imported
 from generations.models import Job
 
 RUNNERS: Final[dict[str, Callable[[str], object]]] = {
     Job.Kind.EXPORT: exporting.run,
+    Job.Kind.IMPORT: imported.run,
+    Job.Kind.BULK: gathering.run,
     Job.Kind.RETENTION: retention.run_retention,
     Job.Kind.ERASURE: retention.run_erasure,
 }
@@ -90,6 +93,7 @@ def tidy() -> None:
     retention.forget_refused_bodies()
     retention.forget_intake()
     exporting.forget_unfinished()
+    imported.forget_uploads()
 
 
 @shared_task(ignore_result=True)

@@ -34,6 +34,7 @@ _ITEM: Final = {
     "intermediarySteps": "intermediary_steps",
     "generationId": "generation_id",
     "stepId": "step_id",
+    "split": "split",
 }
 
 
@@ -186,6 +187,7 @@ def document(row: Dataset) -> Json:
         "version": row.version,
         "createdAt": iso(row.created_at),
         "updatedAt": iso(row.updated_at),
+        **({} if row.archived_at is None else {"archivedAt": iso(row.archived_at)}),
     }
 
 
@@ -196,6 +198,7 @@ def item_document(row: DatasetItem) -> Json:
         "intermediarySteps": row.intermediary_steps,
         "generationId": row.generation_id,
         "stepId": row.step_id,
+        "split": row.split or None,
     }
     return {
         "id": str(row.pk),
@@ -242,7 +245,7 @@ def _new(item: Json, place: int) -> NewItem:
     if not isinstance(item, dict):
         raise BadDataset(path, item, "an object")
     values = {_ITEM[name]: value for name, value in _named(item, tuple(_ITEM), f"{path}.").items()}
-    for name in ("generationId", "stepId"):
-        if not isinstance(item.get(name), str | None):
+    for name in ("generationId", "stepId", "split"):
+        if not isinstance(item.get(name, ""), str if name == "split" else str | None):
             raise BadDataset(f"{path}.{name}", item[name], "a text")
     return NewItem(**{"input": None, **values})

@@ -40,6 +40,11 @@ _SENT: Final = {
         "filters": {"type": "object", "description": "A filter document; everything when absent."},
         "fields": {"type": ["array", "null"], "items": {"type": "string"}, "description": "All when absent."},
         "order": {"type": ["string", "null"]},
+        "version": {
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "description": "Of datasets: as their items were in it.",
+        },
     },
 }
 _EXAMPLE: Final = {
@@ -164,7 +169,7 @@ def document(job: Job) -> Json:
 
 
 def _started(request: HttpRequest, asked: dict[str, Json], kind: str) -> HttpResponse:
-    known = ("format", "filters", "filter", "fields", "order")
+    known = ("format", "filters", "filter", "fields", "order", "version")
     for name in asked.keys() - set(known):
         raise BadFilter(name, asked[name], nearest(name, known))
     if "filter" in asked and "filters" in asked:
@@ -177,6 +182,9 @@ def _started(request: HttpRequest, asked: dict[str, Json], kind: str) -> HttpRes
         raise BadFilter("fields", fields, "a list of paths")
     if order is not None and not isinstance(order, str):
         raise BadFilter("order", order, "a path, '-' in front for the largest first")
+    version = asked.get("version")
+    if version is not None and (not isinstance(version, int) or isinstance(version, bool) or version < 1):
+        raise BadFilter("version", version, "the number of a dataset's version")
     form = asked.get("format", "jsonl")
     with transaction.atomic():
         job = exporting.start(
@@ -186,6 +194,7 @@ def _started(request: HttpRequest, asked: dict[str, Json], kind: str) -> HttpRes
             condition_document=condition,
             fields=fields,
             order=order,
+            version=version,
         )
         tasks.send(job)
     return answer(document(job), status=202, headers={"Location": f"/api/exports/{job.pk}"})

@@ -127,6 +127,7 @@ def _collected() -> dict[str, Schema]:
         intermediarySteps={"type": "array", "items": {}},
         generationId=_TEXT,
         stepId=_TEXT,
+        split=_TEXT,
         createdAt=TIME,
     )
     sent = closed(
@@ -137,6 +138,7 @@ def _collected() -> dict[str, Schema]:
         intermediarySteps={"type": ["array", "null"], "items": {}},
         generationId=_MAYBE,
         stepId=_MAYBE,
+        split={"type": "string", "maxLength": 100},
     )
     return {
         "Tag": closed(("name", "colour", "description", "createdAt"), name=_TEXT, colour=_TEXT, description=_TEXT,
@@ -151,6 +153,7 @@ def _collected() -> dict[str, Schema]:
             version={**_WHOLE, "description": "Counts the changes of its items."},
             createdAt=TIME,
             updatedAt=TIME,
+            archivedAt=TIME,
         ),
         "DatasetItem": item,
         "DatasetItemSent": sent,

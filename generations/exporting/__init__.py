@@ -61,19 +61,22 @@ def start(
     condition_document: Json = None,
     fields: Sequence[str] | None = None,
     order: str | None = None,
+    version: int | None = None,
 ) -> Job:
     """A job that will write what matches to a file; the door sends it to a worker after the commit.
 
     `kind` is one of KINDS, `format` one of FORMATS; `condition_document` is a filter in its document form, None for
     everything; `fields` are names as `columns.chosen` takes them, None for all; `order` is like `-usage.cost`, newest
-    first when it is None. Needs the scope `read`. Raises filters.BadFilter, before anything is written, for whatever
-    the worker could not do.
+    first when it is None; `version` is that of datasets whose items are wanted as they were. Needs the scope `read`.
+    Raises filters.BadFilter, before anything is written, for whatever the worker could not do.
     """
     grant.need(Scope.READ)
     if kind not in KINDS:
         raise filters.BadFilter("kind", kind, f"one of {', '.join(KINDS)}{nearest(str(kind), KINDS)}")
     if format not in FORMATS:
         raise filters.BadFilter("format", format, f"one of {', '.join(FORMATS)}{nearest(str(format), FORMATS)}")
+    if version is not None and kind != "datasets":
+        raise filters.BadFilter("version", version, f"none: {kind} have no versions")
     if fields is not None:
         columns.chosen(kind, fields)
     # Building the statement finds what reading the document alone cannot.
@@ -86,6 +89,8 @@ def start(
         "fields": None if fields is None else list(fields),
         "order": order,
     }
+    if version is not None:
+        parameters["version"] = version
     return jobs.create(grant, Job.Kind.EXPORT, parameters)
 
 
@@ -196,7 +201,7 @@ def _write(lease: jobs.Lease, file: BinaryIO) -> None:
     stamped = not columns.STAMPS.isdisjoint(chosen)
     done = 0
     with (
-        rows.keys(kind, project, condition, asked["order"]) as keys,
+        rows.keys(kind, project, condition, asked["order"], version=asked.get("version")) as keys,
         writers.writing(asked["format"], file, chosen, whole=fields is None) as writer,
     ):
         lease.advance(0, keys.count())

@@ -125,6 +125,7 @@ COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         _column("intermediarySteps", Type.JSON),
         _column("generationId"),
         _column("stepId"),
+        _column("split"),
         _column("createdAt", Type.TIME),
     ),
 }

@@ -11,7 +11,7 @@ from functools import reduce
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import F, IntegerField, QuerySet, Sum
+from django.db.models import F, IntegerField, Q, QuerySet, Sum
 from django.db.models.expressions import Func
 from django.db.models.functions import Coalesce
 
@@ -95,10 +95,13 @@ class Keys:
 
 
 @contextmanager
-def keys(kind: str, project: Project, condition: filters.Condition | None, order: str | None) -> Iterator[Keys]:
-    """The keys of the rows of a list that satisfy `condition`."""
+def keys(
+    kind: str, project: Project, condition: filters.Condition | None, order: str | None, *, version: int | None = None
+) -> Iterator[Keys]:
+    """The keys of the rows of a list that satisfy `condition`; of datasets, as their items were in `version`."""
     source = SOURCES[kind]
-    rows = source.narrow(project.pk, condition).order_by(*ordering(kind, order, project.pk)).values_list(*source.key)
+    found = source.narrow(project.pk, condition) if version is None else _items_of(project.pk, condition, version)
+    rows = found.order_by(*ordering(kind, order, project.pk)).values_list(*source.key)
     # A condition that nothing can satisfy is a statement too: one without rows.
     sql, params = rows.query.get_compiler(connection=connection, elide_empty=False).as_sql()
     connection.ensure_connection()
@@ -202,10 +205,14 @@ def _scores(project: Project, batch: Sequence[Key], stamped: bool) -> Documents:
     return ((row.uid, rest.score_document(bundles.score_record(row))) for row in rows)
 
 
-def _items_of(project_pk: int, condition: filters.Condition | None) -> QuerySet[DatasetItem]:
-    # The items as they are now: those that were removed belong to versions before.
-    datasets = filters.narrow("datasets", project_pk, condition)
-    return DatasetItem.objects.filter(dataset__in=datasets, removed_in=None)
+def _items_of(
+    project_pk: int, condition: filters.Condition | None, version: int | None = None
+) -> QuerySet[DatasetItem]:
+    # The items as they are now, unless a version is named: those that were removed belong to versions before.
+    found = DatasetItem.objects.filter(dataset__in=filters.narrow("datasets", project_pk, condition))
+    if version is None:
+        return found.filter(removed_in=None)
+    return found.filter(Q(removed_in=None) | Q(removed_in__gt=version), added_in__lte=version)
 
 
 def _items(project: Project, batch: Sequence[Key], stamped: bool) -> Documents:
@@ -224,6 +231,7 @@ def _item(row: DatasetItem) -> dict[str, Json]:
         intermediarySteps=row.intermediary_steps,
         generationId=row.generation_id,
         stepId=row.step_id,
+        split=row.split or None,
         createdAt=iso(row.created_at),
     )
 

@@ -1,9 +1,10 @@
 """All tables, in a few files by subject."""
 
-from generations.models.accounts import ApiKey, AuditEntry, Membership, Project, SavedView, User
+from generations.models.accounts import ApiKey, AuditEntry, Invitation, Membership, Project, SavedView, User
 from generations.models.collections import (
     Dataset,
     DatasetItem,
+    DatasetVersion,
     Experiment,
     ExperimentItem,
     Prompt,
@@ -25,6 +26,7 @@ from generations.models.events import (
 )
 from generations.models.keeping import Kept, LegalHold, RetentionRule
 from generations.models.numbers import GenerationSearch, RollupDay, RollupDirty, RollupHour, SearchMark
+from generations.models.reviewing import Review, ReviewItem, ReviewQueue
 from generations.models.work import IngestReject, Intake, Job, PriceOverride, ProviderCredential
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "AuditEntry",
     "Dataset",
     "DatasetItem",
+    "DatasetVersion",
     "Experiment",
     "ExperimentItem",
     "Feedback",
@@ -42,6 +45,7 @@ __all__ = [
     "GenerationSearch",
     "IngestReject",
     "Intake",
+    "Invitation",
     "Job",
     "Kept",
     "LegalHold",
@@ -53,6 +57,9 @@ __all__ = [
     "PromptVersion",
     "ProviderCredential",
     "RetentionRule",
+    "Review",
+    "ReviewItem",
+    "ReviewQueue",
     "RollupDay",
     "RollupDirty",
     "RollupHour",

@@ -75,6 +75,28 @@ class Membership(models.Model):
         return f"{self.user} in {self.project} as {self.role}"
 
 
+class Invitation(models.Model):
+    """A link by which one person becomes a member. Only a hash of it is kept."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.MEMBER)
+    note = models.CharField(max_length=200, blank=True, default="", help_text="Who it is for.")
+    hash = models.BinaryField(max_length=32, unique=True, editable=False)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    accepted_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    accepted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "invitation"
+        indexes = [models.Index(fields=["project", "-created_at"], name="invitation_by_project")]
+
+    def __str__(self) -> str:
+        return f"to {self.project} as {self.role}"
+
+
 class ApiKey(models.Model):
     """A program's way in. Only a hash is kept; the prefix is shown so that a person knows which one it is."""
 

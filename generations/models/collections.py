@@ -63,6 +63,7 @@ class Dataset(models.Model):
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "dataset"
@@ -71,6 +72,25 @@ class Dataset(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class DatasetVersion(models.Model):
+    """How one version of a dataset came to be. The items themselves know which versions they are part of."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    action = models.CharField(max_length=20)
+    count = models.PositiveIntegerField(default=0, help_text="Items that were added, replaced or removed.")
+    actor = models.CharField(max_length=250, default="", help_text="As it was called then.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "dataset_version"
+        constraints = [models.UniqueConstraint(fields=["dataset", "number"], name="dataset_version_number")]
+
+    def __str__(self) -> str:
+        return f"version {self.number}"
 
 
 class DatasetItem(models.Model):
@@ -85,6 +105,7 @@ class DatasetItem(models.Model):
     intermediary_steps = models.JSONField(null=True, blank=True)
     generation_id = models.TextField(null=True, blank=True, db_collation="C")
     step_id = models.TextField(null=True, blank=True, db_collation="C")
+    split = models.CharField(max_length=100, blank=True, default="", help_text="Train, test or another part.")
     added_in = models.PositiveIntegerField(default=1)
     removed_in = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

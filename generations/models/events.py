@@ -259,6 +259,11 @@ class Generation(Event):
                 fields=["project", "-started_at", "-uid"], name="generation_failed", condition=Q(error__isnull=False)
             ),
             models.Index(fields=["project", "model_id", "-started_at", "-uid"], name="generation_model"),
+            models.Index(
+                fields=["project", "prompt_name", "prompt_version", "-started_at"],
+                name="generation_prompt",
+                condition=Q(prompt_name__isnull=False),
+            ),
             GinIndex(fields=["tags"], name="generation_tags"),
             GinIndex(fields=["metadata"], name="generation_metadata", opclasses=["jsonb_path_ops"]),
         ]

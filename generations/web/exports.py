@@ -96,9 +96,17 @@ def start(request: HttpRequest, grant: Grant) -> HttpResponse:
 def begin(request: HttpRequest, grant: Grant, *, kind: str, document: Json, order: str | None) -> HttpResponse:
     """Start an export in the `format` of the form, and lead to where it is watched."""
     format = request.POST.get("format", "jsonl")
+    version = request.POST.get("version", "")
     try:
         with transaction.atomic():
-            job = exporting.start(grant, kind=kind, format=format, condition_document=document, order=order)
+            job = exporting.start(
+                grant,
+                kind=kind,
+                format=format,
+                condition_document=document,
+                order=order,
+                version=int(version) if version.isascii() and version.isdigit() and len(version) < 10 else None,
+            )
             tasks.send(job)
     except BadFilter as error:
         messages.error(request, str(error))

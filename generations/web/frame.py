@@ -33,6 +33,7 @@ PLACES: Final = (
     Place("users", "Users", "users"),
     Place("datasets", "Datasets", "database"),
     Place("exports", "Exports", "download"),
+    Place("jobs", "Jobs", "loader-circle"),
     Place("settings", "Settings", "settings"),
 )
 

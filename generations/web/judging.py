@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from generations import datasets, recording, records
 from generations.access import Grant, Scope
-from generations.models import Score
+from generations.models import Dataset, Score
 from generations.records import FeedbackRecord, InvalidRecord, Record, ScoreRecord
 from generations.web.frame import show
 from generations.web.gate import is_part, page
@@ -165,14 +165,17 @@ def _collect(request: HttpRequest, grant: Grant, id: str) -> None:
 
 def collect(request: HttpRequest, grant: Grant, ids: list[str]) -> str:
     """Add these generations to the dataset that the form chose or named; returns its name."""
-    name = request.POST.get("new_dataset", "").strip()
-    chosen = request.POST.get("dataset", "")
-    if name:
-        dataset = datasets.named(grant, name) or datasets.create(grant, name=name)
-    else:
-        existing = datasets.find(grant, chosen)
-        if existing is None:
-            raise Refused("Choose a dataset, or name a new one.")
-        dataset = existing
+    dataset = chosen_dataset(request, grant)
     datasets.add_generations(grant, str(dataset.pk), ids)
     return dataset.name
+
+
+def chosen_dataset(request: HttpRequest, grant: Grant) -> Dataset:
+    """The `dataset` that a form chose, or that of the name `new_dataset`, made if need be. Raises Refused."""
+    name = request.POST.get("new_dataset", "").strip()
+    if name:
+        return datasets.named(grant, name) or datasets.create(grant, name=name)
+    existing = datasets.find(grant, request.POST.get("dataset", ""))
+    if existing is None:
+        raise Refused("Choose a dataset, or name a new one.")
+    return existing

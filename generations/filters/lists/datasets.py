@@ -23,5 +23,6 @@ CATALOGUE = Catalogue(
         text("createdBy", "created_by__username", "maker", "Who made it."),
         time("createdAt", "created_at", "making", "When it was made.", "timestamp"),
         time("updatedAt", "updated_at", "last change", "When it was last changed."),
+        time("archivedAt", "archived_at", "archiving", "When it was put away; unknown for those in use."),
     ),
 )

@@ -36,6 +36,7 @@ class DatasetItemInput:
     intermediary_steps: JSON | None = strawberry.field(default=None, description="What happened in between: a list.")
     generation_id: strawberry.ID | None = strawberry.field(default=None, description="The generation it is from.")
     step_id: strawberry.ID | None = strawberry.field(default=None, description="The step it is from.")
+    split: str | None = strawberry.field(default=None, description="Train, test or another part.")
 
 
 @strawberry.type(description="A dataset after items were added.")
@@ -101,6 +102,17 @@ class DatasetMutations:
         grant = info.context.grant
         changed = datasets.update(grant, id, name=name, description=description, metadata=_object("metadata", metadata))
         return _shown(grant, changed)
+
+    @guarded(Scope.WRITE, "Put a dataset away, where lists do not show it, or bring it back.")
+    def archive_dataset(
+        self,
+        info: Info,
+        id: Id,
+        archived: Annotated[bool, strawberry.argument(description="False brings it back.")] = True,
+    ) -> Dataset | None:
+        """A dataset, put away."""
+        grant = info.context.grant
+        return _shown(grant, datasets.archive(grant, id, is_archived=archived))
 
     @guarded(Scope.WRITE, "Delete a dataset with all its versions. Experiments on it stay.")
     def delete_dataset(self, info: Info, id: Id) -> Deletion | None:
@@ -180,4 +192,5 @@ def _item(place: int, given: DatasetItemInput) -> NewItem:
         intermediary_steps=steps,
         generation_id=given.generation_id,
         step_id=given.step_id,
+        split=given.split or "",
     )

@@ -45,6 +45,7 @@ class DatasetItem:
     intermediary_steps: JSON | None = column("intermediary_steps", "What happened in between: a list.")
     generation_id: str | None = column("generation_id", "The generation that it was made from.")
     step_id: str | None = column("step_id", "The step that it was made from.")
+    split: str = column("split", "Train, test or another part; empty for none.")
     added_in: int = column("added_in", "The version that it came with.")
     removed_in: int | None = column("removed_in", "The version that it went with; null while it is there.")
     created_at: dt.datetime = column("created_at", "When it was added.")
@@ -84,6 +85,7 @@ class Dataset:
     version: int = column("version", "The latest version; 1 is the empty one.")
     created_at: dt.datetime = column("created_at", "When it was made.")
     updated_at: dt.datetime = column("updated_at", "When it or its items were last changed.")
+    archived_at: dt.datetime | None = column("archived_at", "When it was put away; null while it is in use.")
 
     @resolved("Its items, the newest first.")
     def items(self, first: FirstItems = SLICE, after: AfterItem = None, version: Version = None) -> Slice[DatasetItem]:
