@@ -7,6 +7,8 @@ from generations.api import files, health, prometheus
 
 admin.autodiscover()
 
+handler500 = "generations.web.middleware.server_error"
+
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.healthz),

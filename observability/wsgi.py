@@ -15,6 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "observability.settings")
 
 _PIECE: Final = 64 * 1024
 _IN_MEMORY: Final = 1024 * 1024
+_WAITS: Final = ("-c lock_timeout=2s", "-c statement_timeout=60s")
 
 
 class BoundedBodies:
@@ -57,9 +58,12 @@ class BoundedBodies:
 
 
 def _application() -> BoundedBodies:
-    django = get_wsgi_application()
     from django.conf import settings
 
+    # Whoever asks is told to come again, rather than kept: the worker may wait, a thread here may not.
+    options = settings.DATABASES["default"]["OPTIONS"]
+    options["options"] = " ".join((options.get("options", ""), *_WAITS)).strip()
+    django = get_wsgi_application()
     return BoundedBodies(django, settings.INGEST_MAX_BYTES)
 
 

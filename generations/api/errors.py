@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import psycopg.errors
 from django.core.exceptions import SuspiciousOperation
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from generations import recording
+from generations import outages, recording
 from generations.access import NoSuchProject, NotAllowed, NotAuthenticated
 from generations.api.answers import answer
 from generations.datasets import BadDataset, NoSuchDataset
@@ -26,7 +25,6 @@ from generations.metrics import BadQuery, TooSlow
 from generations.paging import BadCursor
 from generations.records import InvalidRecord
 
-RETRY_AFTER: Final = "5"
 CODES: Final[Mapping[int, str]] = {
     400: "The request cannot be read: malformed JSON, an unknown filter, a cursor of another list.",
     401: "No API key, or one that is unknown, revoked or expired.",
@@ -118,13 +116,12 @@ def _of_data(error: DataError) -> Refused:
     return Refused(400, "bad_value", f"The database refuses a value of this request: {reason}")
 
 
-def _of_database(error: Exception) -> Refused:
-    headers = {"Retry-After": RETRY_AFTER}
-    if isinstance(error.__cause__, psycopg.errors.QueryCanceled):
-        sentence = "This question takes too long to answer. Narrow it by time, model or user."
-        return Refused(503, "too_slow", sentence, headers=headers)
-    log.error("The database does not answer: %s", error)
-    return Refused(503, "unavailable", "The database does not answer. Try again in a moment.", headers=headers)
+def _of_outage(error: Exception) -> Refused:
+    outage = outages.of(error)
+    if outage is None:
+        raise error
+    log.error("%s: %s", outage.code, error)
+    return Refused(503, outage.code, outage.sentence, headers={"Retry-After": str(outage.retry_after)})
 
 
 def _of_http(error: HttpError) -> Refused:
@@ -146,15 +143,14 @@ REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
     recording.Busy: _of_sentence(503, "busy", Retry_After=str(recording.Busy.retry_after)),
     Http404: lambda _: Refused(404, "not_found", "There is nothing at this address."),
     NotReady: _of_file,
-    TooSlow: _of_sentence(503, "too_slow", Retry_After=RETRY_AFTER),
+    TooSlow: _of_sentence(503, "too_slow", Retry_After=str(outages.LATER)),
     ValidationError: _of_address,
     HttpError: _of_http,
     UnreadablePostError: lambda _: Refused(400, "unreadable", "The body broke off before its end."),
     SuspiciousOperation: _of_sentence(400, "bad_request"),
     RecursionError: lambda _: Refused(400, "too_deep", "The request is nested too deep."),
     DataError: _of_data,
-    OperationalError: _of_database,
-    InterfaceError: _of_database,
+    **dict.fromkeys(outages.ERRORS, _of_outage),
 }
 """Every exception that is an answer. Anything else is a fault of ours and stays one."""
 

@@ -16,10 +16,10 @@ from django.views.decorators.csrf import csrf_exempt
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from generations import access, intake, recording
+from generations import access, intake, outages, recording
 from generations.access import Grant, Scope
 from generations.api import otlp_joining, otlp_logs, receive
-from generations.api.errors import RETRY_AFTER, Refused
+from generations.api.errors import Refused
 from generations.ingest import media
 from generations.ingest.otlp import decode, spans
 from generations.intake import Refusal
@@ -131,25 +131,28 @@ def _take(request: HttpRequest, signal: _Signal) -> HttpResponse:
         _note(request, grant, signal, items, refused, len(items))
         return _accepted(kind, signal, refused)
     except access.NotAuthenticated as error:
-        return _refusal(kind, 401, str(error), {"WWW-Authenticate": 'Bearer realm="generations"'})
+        return refusal(kind, 401, str(error), {"WWW-Authenticate": 'Bearer realm="generations"'})
     except access.NotAllowed as error:
-        return _refusal(kind, 403, str(error))
+        return refusal(kind, 403, str(error))
     except Refused as error:
         if grant is not None:
             _note(request, grant, signal, (), [Refusal(error.message)], 1)
-        return _refusal(kind, error.status, error.message, dict(error.headers or {}))
+        return refusal(kind, error.status, error.message, dict(error.headers or {}))
     except UnreadablePostError:
-        return _refusal(kind, 400, "The body broke off before its end.")
+        return refusal(kind, 400, "The body broke off before its end.")
     except RecursionError:
-        return _refusal(kind, 400, "The body is nested too deep.")
+        return refusal(kind, 400, "The body is nested too deep.")
     except DataError as error:
-        return _refusal(kind, 400, f"The database refuses a value: {str(error).splitlines()[0]}")
+        return refusal(kind, 400, f"The database refuses a value: {str(error).splitlines()[0]}")
     except recording.Busy as error:
-        return _refusal(kind, 503, str(error), {"Retry-After": str(error.retry_after)})
-    except (OperationalError, InterfaceError) as error:
-        log.error("The database does not answer: %s", error)
+        return refusal(kind, 503, str(error), {"Retry-After": str(error.retry_after)})
+    except outages.ERRORS as error:
+        outage = outages.of(error)
+        if outage is None:
+            raise
+        log.error("%s: %s", outage.code, error)
         # 503 and not 429: older exporters drop what is answered with 429.
-        return _refusal(kind, 503, "The database does not answer. Try again in a moment.", {"Retry-After": RETRY_AFTER})
+        return refusal(kind, 503, outage.sentence, {"Retry-After": str(outage.retry_after)})
 
 
 def _encoding(request: HttpRequest) -> str:
@@ -208,7 +211,7 @@ def _accepted(kind: str, signal: _Signal, refused: Sequence[Refusal]) -> HttpRes
     return HttpResponse(answer.SerializeToString(), content_type=PROTOBUF)
 
 
-def _refusal(kind: str, status: int, message: str, headers: dict[str, str] | None = None) -> HttpResponse:
+def refusal(kind: str, status: int, message: str, headers: dict[str, str] | None = None) -> HttpResponse:
     """A google.rpc.Status, as OTLP asks for."""
     code = _CODES.get(status, 2)
     if kind == JSON:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import DataError
 from graphql import GraphQLError
 
-from generations import filters, metrics, paging
+from generations import filters, metrics, outages, paging
 from generations.access import NoSuchProject, NotAllowed, NotAuthenticated
 from generations.datasets import BadDataset, NoSuchDataset
 from generations.graphql.connections import BadArgument
@@ -37,6 +37,7 @@ class Code(StrEnum):
     CONFLICT = "CONFLICT"
     TOO_SLOW = "TOO_SLOW"
     BUSY = "BUSY"
+    UNAVAILABLE = "UNAVAILABLE"
     INTERNAL = "INTERNAL"
 
 
@@ -47,6 +48,7 @@ STATUS: Final = {
     Code.CONFLICT: 409,
     Code.TOO_SLOW: 503,
     Code.BUSY: 503,
+    Code.UNAVAILABLE: 503,
     Code.INTERNAL: 500,
 }
 """The HTTP status of an answer that holds nothing but the error; 400 where none is named."""
@@ -131,6 +133,9 @@ def _expected(cause: Exception) -> Refused | None:
             return Refused(code, str(cause), field, getattr(cause, "value", None), getattr(cause, "expected", None))
     if isinstance(cause, Refused):
         return cause
+    if (outage := outages.of(cause)) is not None:
+        log.error("%s: %s", outage.code, cause)
+        return Refused(Code.UNAVAILABLE, outage.sentence)
     if isinstance(cause, DataError):
         return Refused(Code.BAD_INPUT, "A value is beyond what can be stored or compared.")
     return None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.shortcuts import render
@@ -18,7 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
-from generations import access
+from generations import access, outages
 from generations.access import Grant, NoSuchProject, NotAuthenticated
 from generations.graphql import errors
 from generations.graphql.errors import Code, Refused
@@ -46,7 +48,7 @@ def endpoint(request: HttpRequest) -> HttpResponse:
         grant = _grant(request)
         sent = _from_url(request) if request.method == "GET" else _from_body(request)
         return _executed(request, grant, sent)
-    except (Refused, NotAuthenticated, NoSuchProject) as reason:
+    except (Refused, NotAuthenticated, NoSuchProject, OperationalError, InterfaceError) as reason:
         error = errors.of_exception(reason)
         response = _answer({"errors": [error], "data": None}, errors.status_of([error]))
         if request.method not in ("GET", "POST"):
@@ -102,7 +104,10 @@ def _answer(body: Mapping[str, Any], status: int) -> HttpResponse:
     except TypeError:
         # Integers beyond 64 bits, which JSON has and orjson has not.
         content = json.dumps(body, ensure_ascii=False).encode()
-    return HttpResponse(content, status=status, content_type="application/json; charset=utf-8")
+    response = HttpResponse(content, status=status, content_type="application/json; charset=utf-8")
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response["Retry-After"] = str(outages.SOON)
+    return response
 
 
 # ------------------------------------------------------------------------------------------------------ what was sent

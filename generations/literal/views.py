@@ -13,13 +13,12 @@ from typing import Any, Final
 import orjson
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.csrf import csrf_exempt
 from graphql import DocumentNode, ExecutionResult, GraphQLError, execute_sync
 
-from generations import access, attachments, datasets, experiments, paging, prompts, recording
+from generations import access, attachments, datasets, experiments, outages, paging, prompts, recording
 from generations.access import Scope
 from generations.filters import BadFilter
 from generations.literal import ingesting, nodes, schema
@@ -74,9 +73,8 @@ def _door(view: View) -> View:
             return _errors(error.status, str(error))
         except recording.Busy as error:
             return _later(str(error))
-        except (OperationalError, InterfaceError) as error:
-            log.error("The database does not answer: %s", error)
-            return _later("The database does not answer. Try again in a moment.")
+        except outages.ERRORS as error:
+            return _outage(error)
 
     return gated
 
@@ -97,10 +95,19 @@ def _errors(status: int, message: str) -> JsonResponse:
     return JsonResponse({"errors": [{"message": message}]}, status=status)
 
 
-def _later(message: str) -> JsonResponse:
+def _later(message: str, seconds: int = recording.Busy.retry_after) -> JsonResponse:
     answer = _errors(503, message)
-    answer.headers["Retry-After"] = str(recording.Busy.retry_after)
+    answer.headers["Retry-After"] = str(seconds)
     return answer
+
+
+def _outage(error: Exception) -> JsonResponse:
+    """The answer to what the database or a disk cannot do now; raises any other error."""
+    outage = outages.of(error)
+    if outage is None:
+        raise error
+    log.error("%s: %s", outage.code, error)
+    return _later(outage.sentence, outage.retry_after)
 
 
 def _body(request: HttpRequest) -> dict[str, Any]:
@@ -141,6 +148,10 @@ def graphql(request: HttpRequest, context: Context) -> HttpResponse:
         variable_values=variables,
         operation_name=body.get("operationName") if isinstance(body.get("operationName"), str) else None,
     )
+    for error in result.errors or ():
+        # Half an answer would be taken for all there is: the clients try again what is answered with 503.
+        if error.original_error is not None and outages.of(error.original_error) is not None:
+            raise error.original_error
     return _json(_answer(result))
 
 
@@ -231,4 +242,6 @@ def upload(request: HttpRequest, token: str) -> HttpResponse:
         return _errors(403, str(error))
     except (RequestDataTooBig, MultiPartParserError) as error:
         return _errors(413 if isinstance(error, RequestDataTooBig) else 400, str(error))
+    except outages.ERRORS as error:
+        return _outage(error)
     return JsonResponse({"key": allowed["key"], "size": size})

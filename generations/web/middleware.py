@@ -3,16 +3,22 @@ when to try again."""
 
 from __future__ import annotations
 
+import logging
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
+from django.views import defaults
 
-from generations import recording
+from generations import outages, recording
+
+log = logging.getLogger(__name__)
 
 POLICY: Final = "Content-Security-Policy"
 THEME_COOKIE: Final = "theme"
@@ -122,7 +128,8 @@ class _Spent:
 
 
 class TryAgain:
-    """Answers 503 with `Retry-After` where a page or the admin could not write because too many do."""
+    """Answers 503 with `Retry-After` where a page or the admin cannot be had now: too many write, the database or the
+    disk cannot serve. The other doors do so themselves, in their own form."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -131,9 +138,26 @@ class TryAgain:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """The answer to Busy, which the other doors give in their own form; None for anything else."""
-        if not isinstance(exception, recording.Busy):
-            return None
-        return HttpResponse(
-            str(exception), status=503, content_type="text/plain", headers={"Retry-After": str(exception.retry_after)}
-        )
+        """The answer to what will be over in a moment; None for anything else."""
+        return _later(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """What is answered to what nobody caught: in a middleware that opens the session, say, without a database."""
+    exception = sys.exc_info()[1]
+    return (None if exception is None else _later(request, exception)) or defaults.server_error(request)
+
+
+def _later(request: HttpRequest, exception: BaseException) -> HttpResponse | None:
+    if isinstance(exception, recording.Busy):
+        reason, seconds = str(exception), exception.retry_after
+    elif (outage := outages.of(exception)) is not None:
+        log.error("%s: %s", outage.code, exception)
+        reason, seconds = outage.sentence, outage.retry_after
+    else:
+        return None
+    answer = render(request, "503.html", {"reason": reason}, status=503)
+    answer.headers["Retry-After"] = str(seconds)
+    # It is told above, and once is enough.
+    answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.test import Client
 
@@ -45,3 +46,9 @@ def ask(who: Caller, query: str, **variables: Any) -> Any:
     answer = send(who, {"query": query, "variables": variables}).json
     assert "errors" not in answer, answer
     return answer["data"]
+
+
+def upload_address(who: Caller) -> str:
+    """Where a file may be put, as a path."""
+    url: str = who.post("/api/upload/file", {"contentType": "text/plain"}).json["post"]["url"]
+    return urlsplit(url).path

@@ -1,0 +1,58 @@
+"""Tells what stands behind an error that is no fault of the request: the database or a disk that cannot serve now.
+
+Every door answers such an error with 503 and `Retry-After`, in its own form and with these words.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg.errors
+import psycopg_pool
+from django.db import InterfaceError, OperationalError
+
+SOON: Final = 1
+LATER: Final = 5
+ERRORS: Final = (OperationalError, InterfaceError, OSError)
+"""What `of` may know the reason of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Why there is no answer now; `retry_after` are the seconds after which it may be asked again."""
+
+    code: str
+    sentence: str
+    retry_after: int
+
+
+_NO_CONNECTION: Final = Outage(
+    "no_connection", "No connection to the database could be had in time. Try again in a moment.", SOON
+)
+_LOCKED: Final = Outage("busy", "Somebody else is writing the same. Nothing was changed: try again in a moment.", SOON)
+_TOO_SLOW: Final = Outage(
+    "too_slow", "This question takes too long to answer. Narrow it by time, model or user.", LATER
+)
+_DISK_FULL: Final = Outage(
+    "disk_full", "The server's disk is full. Nothing of this was stored: send it again when there is room.", 30
+)
+_AWAY: Final = Outage("unavailable", "The database does not answer. Try again in a moment.", LATER)
+_KNOWN: Final[tuple[tuple[type[BaseException], Outage], ...]] = (
+    (psycopg_pool.PoolTimeout, _NO_CONNECTION),
+    (psycopg_pool.TooManyRequests, _NO_CONNECTION),
+    (psycopg.errors.QueryCanceled, _TOO_SLOW),
+    (psycopg.errors.LockNotAvailable, _LOCKED),
+    (psycopg.errors.DeadlockDetected, _LOCKED),
+    (psycopg.errors.DiskFull, _DISK_FULL),
+)
+
+
+def of(error: BaseException) -> Outage | None:
+    """The outage that an error tells of; None for any other error."""
+    if isinstance(error, OSError):
+        return _DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
+    if not isinstance(error, OperationalError | InterfaceError):
+        return None
+    return next((outage for kind, outage in _KNOWN if isinstance(error.__cause__, kind)), _AWAY)

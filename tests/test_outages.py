@@ -1,0 +1,163 @@
+"""No connection, no database, no room on the disk: every door and page answers 503 with `Retry-After`, and soon."""
+
+import errno
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import psycopg.errors
+import psycopg_pool
+import pytest
+from django.core.files.storage import default_storage
+from django.db import InterfaceError, OperationalError, connection
+
+from generations import outages
+from generations.models import User
+from tests.doors import literal
+from tests.doors.rest import Caller, caller
+from tests.doors.test_otlp import message, request, span
+
+pytestmark = pytest.mark.django_db
+
+DOORS: dict[str, Callable[[Caller], Any]] = {
+    "REST, writing": lambda api: api.post("/api/generations", {"id": "a"}),
+    "REST, reading": lambda api: api.get("/api/generations"),
+    "REST, one": lambda api: api.get("/api/generations/a"),
+    "REST, aggregating": lambda api: api.post("/api/generations/aggregate", [{"$group": {"_id": None}}]),
+    "REST, exporting": lambda api: api.post("/api/generations/export", {"format": "jsonl"}),
+    "GraphQL": lambda api: api.post("/graphql/", {"query": "{ generations(first: 1) { nodes { id } } }"}),
+    "Literal AI, writing": lambda api: literal.send(api, literal.batch({"id": "a", "type": "run"})),
+    "Literal AI, reading": lambda api: literal.send(
+        api, {"query": "{ threads(first: 1) { edges { node { id } } } }", "variables": {}}
+    ),
+    "OTLP, JSON": lambda api: api.post("/v1/traces", request(span())),
+    "OTLP, protobuf": lambda api: api.send(
+        "POST", "/v1/traces", raw=message().SerializeToString(), type="application/x-protobuf"
+    ),
+    **{
+        path: lambda api, path=path: api.get(path)  # type: ignore[misc]
+        for path in (
+            *("/", "/projects/own/generations/", "/projects/own/generations/a/", "/projects/own/threads/"),
+            *("/projects/own/search/?q=x", "/projects/own/settings/", "/admin/", "/operations/"),
+        )
+    },
+}
+
+
+@pytest.fixture
+def api() -> Caller:
+    """A caller with a key, who is signed in as well."""
+    made = caller("write")
+    made.project.slug = "own"
+    made.project.save()
+    person = User.objects.create_superuser("root", password="correct horse")
+    person.memberships.create(project=made.project, role="owner")
+    made.client.force_login(person)
+    return made
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    def fail(*args: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def of_database(cause: type[psycopg.Error]) -> OperationalError:
+    error = OperationalError("as Django says it")
+    error.__cause__ = cause("as PostgreSQL says it")
+    return error
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (of_database(psycopg_pool.PoolTimeout), "No connection to the database could be had in time."),
+        (of_database(psycopg.errors.DiskFull), "The server's disk is full. Nothing of this was stored"),
+        (of_database(psycopg.errors.AdminShutdown), "The database does not answer."),
+        (of_database(psycopg.errors.LockNotAvailable), "Somebody else is writing the same."),
+        (InterfaceError("the connection is closed"), "The database does not answer."),
+    ],
+    ids=["no connection", "disk full", "shut down", "locked", "closed"],
+)
+def test_every_door_says_in_its_form_why_it_cannot_answer_now(
+    api: Caller, door: str, error: Exception, told: str
+) -> None:
+    with connection.execute_wrapper(failing(error)):
+        answer = DOORS[door](api)
+
+    assert answer.status == 503, answer.content
+    assert int(answer.headers["Retry-After"]) >= 1
+    # The apostrophe is written otherwise in HTML.
+    assert told.split("'")[-1].encode() in answer.content
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_database_that_goes_in_the_middle_of_a_request_is_told_as_well(api: Caller, door: str) -> None:
+    sent: list[str] = []
+
+    def fail_later(execute: Callable[..., Any], sql: str, *args: Any) -> Any:
+        sent.append(sql)
+        if len(sent) == 2:
+            raise OperationalError("the connection is lost") from psycopg.errors.AdminShutdown("terminated")
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(fail_later):
+        answer = DOORS[door](api)
+
+    assert len(sent) >= 2
+    assert answer.status == 503, answer.content
+    assert answer.headers["Retry-After"] == ("1" if door == "GraphQL" else "5")
+
+
+def test_a_file_that_has_no_room_is_refused_until_there_is(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed = literal.upload_address(api)
+    monkeypatch.setattr(default_storage, "save", failing(OSError(errno.ENOSPC, "No space left on device")))
+
+    full = api.send("PUT", signed, raw=b"x")
+
+    assert full.status == 503
+    assert full.headers["Retry-After"] == "30"
+    assert b"disk is full" in full.content
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), OSError(errno.EPERM, "x"), FileNotFoundError("x")])
+def test_what_is_a_fault_of_ours_is_no_outage(error: Exception) -> None:
+    assert outages.of(error) is None
+
+
+def test_a_fault_of_ours_stays_one(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(default_storage, "save", failing(OSError(errno.EPERM, "not permitted")))
+    api.client.raise_request_exception = False
+
+    assert api.send("PUT", literal.upload_address(api), raw=b"x").status == 500
+
+
+@pytest.mark.slow
+def test_whoever_gets_no_connection_is_told_so_instead_of_waiting(api: Caller) -> None:
+    taken: list[Any] = []
+    pool: Any = connection.pool  # type: ignore[attr-defined]  # of the PostgreSQL backend
+    answers: dict[str, Any] = {}
+
+    def ask(door: str) -> None:
+        answers[door] = DOORS[door](Caller(api.project, api.token))
+
+    try:
+        with pytest.raises(psycopg_pool.PoolTimeout):
+            while True:
+                taken.append(pool.getconn(timeout=0.2))
+        # In threads of their own, which have no connection yet.
+        threads = [threading.Thread(target=ask, args=(door,)) for door in DOORS if not door.startswith("/")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        for one in taken:
+            pool.putconn(one)
+
+    assert len(answers) == len(threads)
+    assert {door: answer.status for door, answer in answers.items()} == dict.fromkeys(answers, 503)
+    assert {answer.headers["Retry-After"] for answer in answers.values()} == {"1"}
+    assert all(b"No connection to the database could be had in time" in a.content for a in answers.values())
