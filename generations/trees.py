@@ -147,7 +147,7 @@ _BARE: Final = (
 
 def _of_trace(project: int, row: Step, most: int) -> list[Node]:
     return _read(
-        f"SELECT {_COLUMNS} FROM step s WHERE s.project_id = %(project)s AND s.trace_id = %(trace)s"
+        f"SELECT {_COLUMNS} FROM step s WHERE s.project_id = %(project)s AND s.trace_id = %(trace)s"  # noqa: S608
         " ORDER BY s.started_at LIMIT %(most)s",
         {"project": project, "trace": row.trace_id, "most": most + 1},
     )
@@ -156,7 +156,7 @@ def _of_trace(project: int, row: Step, most: int) -> list[Node]:
 def _below(project: int, top: Step, most: int) -> list[Node]:
     # Nearest first: what is cut is what is deepest. Steps that go round in a circle end with their levels.
     return _read(
-        "WITH RECURSIVE s AS ("
+        "WITH RECURSIVE s AS ("  # noqa: S608
         f"  SELECT {_BARE}, 0 AS level FROM step WHERE project_id = %(project)s AND uid = %(top)s"
         "    AND started_at = %(started)s"
         "  UNION ALL"

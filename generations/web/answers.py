@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from generations import reading
 from generations.bundles import Bundle
 from generations.records import Json
-from generations.web import conversation
+from generations.web import blocks, conversation
 from generations.web.conversation import Card, Reading
 from generations.web.markup import Budget
 
@@ -67,15 +67,7 @@ def alternatives(request: HttpRequest, bundle: Bundle) -> list[Alternative]:
             "Answer" if kind == "answer" else f"{kind.capitalize()} {number}",
             key == opened,
             key == selected,
-            f"?{address(request, answer=key)}#answers",
+            f"?{blocks.address(request, answer=key)}#answers",
         )
         for number, (key, kind) in enumerate(kinds.items(), 1 if same or kinds.get("") in INSTEAD else 0)
     ]
-
-
-def address(request: HttpRequest, **changes: str) -> str:
-    """The query of the page that is shown, with some of its parameters changed."""
-    query = request.GET.copy()
-    for name, value in changes.items():
-        query[name] = value
-    return query.urlencode()

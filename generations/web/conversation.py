@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from django.utils.safestring import SafeString
+
 from generations import reading
 from generations.ingest import media
 from generations.records import Json
@@ -178,9 +180,20 @@ def message(
     return made
 
 
-def value_block(place: str, value: Json, budget: Budget, how: Reading, *, rendered: bool = False) -> Block:
-    """A value that may be text or anything else: an input, an output, an alternative's content."""
+def value_block(
+    place: str, value: Json, budget: Budget, how: Reading, *, rendered: bool = False, language: str = ""
+) -> Block:
+    """A value that may be text or anything else: an input, an output, an alternative's content.
+
+    Text that is a program is coloured by the rules of its `language`, where those are known.
+    """
     block = Block("text" if isinstance(value, str) else "json", place)
+    html = markup.coloured(value, language) if language and isinstance(value, str) and not how.is_raw else None
+    if html is not None and markup.weight(html) + OVERHEAD < budget.left * SHARE:
+        block.kind, block.shown, block.size = "json", Shown(SafeString(html)), len(value.encode("utf-8", "replace"))
+        budget.left -= OVERHEAD
+        budget.spend(html)
+        return block
     template = how.templates[0] if how.templates and place == "/prompt" else ""
     _fill(block, budget, how, said=value, rendered=rendered and not how.is_raw, template=template)
     return block

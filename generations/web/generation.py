@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
@@ -19,10 +16,9 @@ from generations import attachments as stored
 from generations import bundles, retention
 from generations.access import Grant
 from generations.bundles import Bundle
-from generations.ingest import media
 from generations.models import Dataset, DatasetItem, Feedback, PromptVersion, ScoreSchema
 from generations.records import Json
-from generations.web import answers, attachments, conversation, listing, markup
+from generations.web import answers, attachments, blocks, conversation, listing, markup, outline
 from generations.web.conversation import Reading
 from generations.web.frame import part, show
 from generations.web.gate import is_part, page
@@ -36,7 +32,6 @@ WINDOW: Final = 40
 VIEWS: Final = ("formatted", "raw", "json")
 MOST_LISTED: Final = 20
 MOST_DATASETS: Final = 50
-SANDBOX: Final = "default-src 'none'; sandbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +92,25 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "generation": bundle.generation,
         "bundle": bundle,
         "view": view if view in VIEWS else "formatted",
-        "views": [(name, f"?{answers.address(request, view=name)}") for name in VIEWS],
-        "neighbours": listing.neighbours(request, grant, bundle.generation),
+        "views": [(name, f"?{blocks.address(request, view=name)}") for name in VIEWS],
+        "neighbours": listing.neighbours(request, grant, "generations", bundle.generation),
         "back": listing.back(request, grant, "generations"),
         "alternatives": answers.alternatives(request, bundle),
         "files": attachments.shown([row for row in bundle.attachments if not stored.is_of_a_message(row)]),
         "is_expired": bundle.payload is None,
         "expired_on": retention.expired_on(bundle.generation) if bundle.payload is None else None,
+        "outline": outline.beside(grant, bundle.generation.step_id),
         "raw_json": f"/api/generations/{quote(id, safe='')}?{urlencode({'project': grant.project.slug})}",
         **aside(request, grant, bundle),
     }
     facts = part(request, grant, "generation/_head.html", context)
     judged = part(request, grant, "generation/_aside.html", context)
-    budget = Budget(max(LEAST, ROOM - markup.weight(facts) - markup.weight(judged)))
-    context |= {"head": facts, "aside": judged}
+    tree = part(request, grant, "steps/_tree.html", context) if context["outline"] else ""
+    budget = Budget(max(LEAST, ROOM - sum(map(markup.weight, (facts, judged, tree)))))
+    context |= {"head": facts, "aside": judged, "tree": tree}
     if context["view"] == "json":
-        context["sections"] = [
-            (name, conversation.value_block(markup.pointer(name), said[name], budget, Reading(is_raw=True)))
-            for name in _by_importance(said)
-        ]
+        ordered = {name: said[name] for name in _by_importance(said)}
+        context |= blocks.as_json(request, _whole(request, grant, bundle), ordered, budget)
     else:
         context |= _spoken(bundle, said, budget, how, answer=request.GET.get("answer", ""))
         context |= {"settings": _settings(said, budget), "tools": _tools(said, budget), "below": _below(said, budget)}
@@ -240,72 +235,38 @@ def actions(request: HttpRequest, grant: Grant, id: str) -> dict[str, str]:
     shown = urlsplit(request.headers.get("HX-Current-URL", "")).path if is_part(request) else request.path
     page_path = unquote(reverse("web:generation", args=[grant.project.slug, id]))
     up = "../" if unquote(shown).removeprefix(page_path) in ("block/", "messages/") else ""
-    return {name: f"{up}{name}/" for name in ("scores", "tags", "feedback", "datasets", "block", "messages")}
+    names = ("scores", "tags", "feedback", "datasets", "selected", "block", "messages", "json")
+    return {name: f"{up}{name}/" for name in names}
 
 
 # ------------------------------------------------------------------------------------------------- more of what is long
+def _whole(request: HttpRequest, grant: Grant, bundle: Bundle) -> blocks.Whole:
+    id = bundle.generation.public_id
+    said = document(bundle)
+    return blocks.Whole(
+        noun="generation",
+        title=bundle.generation.name or id,
+        address=reverse("web:generation", args=[grant.project.slug, id]),
+        here="generations",
+        said=said,
+        actions=actions(request, grant, id),
+        files=bundle.attachments,
+        variables=Variables.of(said.get("variables")),
+    )
+
+
 @page()
 @require_safe
 def block(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
-    """The next piece of a long block (`?at=` pointer, `from=` character), or all of it `as=text` or `as=file`."""
-    bundle = found(grant, id)
-    place = request.GET.get("at", "")
-    said = document(bundle)
-    try:
-        value = markup.at(said, place)
-    except markup.NoSuchPart as error:
-        raise Http404("There is nothing at this place in this generation.") from error
-    how = request.GET.get("as", "")
-    if how == "file":
-        if (kept := media.reference(value)) is not None:
-            return _kept_file(bundle, kept)
-        return _file(said, place, value)
-    text = value if isinstance(value, str) else markup.pretty(value)
-    if how == "text":
-        response = HttpResponse(text.encode("utf-8", "replace"), content_type="text/plain; charset=utf-8")
-        response.headers["Content-Security-Policy"] = SANDBOX
-        return response
-    start = request.GET.get("from", "0")
-    begin = min(int(start), len(text)) if start.isascii() and start.isdigit() and len(start) < 12 else 0
-    context = {
-        "place": place,
-        "shown": markup.plain(text, start=begin, variables=Variables.of(said.get("variables"))),
-        "begin": begin,
-        "length": len(text),
-        "generation": bundle.generation,
-        "actions": actions(request, grant, id),
-    }
-    return show(request, grant, "generation/block.html", context, here="generations", part="generation/_more.html")
+    """The next piece of a long block, or all of it."""
+    return blocks.piece(request, grant, _whole(request, grant, found(grant, id)))
 
 
-def _kept_file(bundle: Bundle, kept: media.Reference) -> HttpResponse:
-    """The file that a message refers to: one of the generation's own attachments, whatever a message may say."""
-    row = next((row for row in bundle.attachments if row.sha256 == kept.sha256 and row.storage_key), None)
-    if row is None:
-        raise Http404("There is no such file in this generation.")
-    return redirect(stored.path(row.storage_key or "", row.mime))
-
-
-def _file(said: Mapping[str, Json], place: str, value: Json) -> HttpResponse:
-    """An image or a sound that was sent inline, as what it is; nothing else is ever given back as a file."""
-    if not isinstance(value, str):
-        raise Http404("This is no file.")
-    head, comma, data = value.partition(",")
-    if head.startswith("data:") and comma:
-        mime, is_encoded = head[5:].split(";", 1)[0].lower(), head.endswith(";base64")
-    else:
-        holder = markup.at(said, place.rpartition("/")[0])
-        mime, data, is_encoded = conversation.mime_of(holder), value, True
-    if not is_encoded or mime not in conversation.PICTURES | conversation.SOUNDS:
-        raise Http404("This is no image or sound that a browser may be shown.")
-    try:
-        content = base64.b64decode(data, validate=False)
-    except (binascii.Error, ValueError) as error:
-        raise Http404("The file was sent damaged.") from error
-    response = HttpResponse(content, content_type=mime)
-    response.headers["Content-Security-Policy"] = SANDBOX
-    response.headers["Cache-Control"] = "private, max-age=3600"
-    return response
+@page()
+@require_safe
+def json(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """What is below a place of the JSON."""
+    return blocks.branch(request, grant, _whole(request, grant, found(grant, id)))
 
 
 @page()
@@ -317,21 +278,17 @@ def messages(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     spoken = said.get("messages")
     if not isinstance(spoken, list):
         raise Http404("This generation has no messages.")
-    first = _index(request, "from", len(spoken))
-    last = min(_index(request, "to", len(spoken)), first + WINDOW)
+    first = min(blocks.index(request, "from"), len(spoken))
+    end = min(blocks.index(request, "to"), len(spoken))
+    last = min(end, first + WINDOW)
     how = _reading(grant, bundle, said, is_raw=request.GET.get("view") == "raw")
     context = {
         "cards": conversation.window(spoken, first, last, Budget(ROOM - 20_000), how),
         "first": first,
         "last": last,
-        "rest": conversation.Gap(last, _index(request, "to", len(spoken))),
+        "rest": conversation.Gap(last, end),
         "count": len(spoken),
         "generation": bundle.generation,
         "actions": actions(request, grant, id),
     }
     return show(request, grant, "generation/messages.html", context, here="generations", part="generation/_cards.html")
-
-
-def _index(request: HttpRequest, name: str, most: int) -> int:
-    given = request.GET.get(name, "")
-    return min(int(given), most) if given.isascii() and given.isdigit() and len(given) < 10 else 0

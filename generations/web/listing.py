@@ -21,7 +21,7 @@ from psycopg.errors import QueryCanceled
 from generations import filters, paging
 from generations.access import Grant
 from generations.filters import BadFilter, Condition, Kind
-from generations.models import Generation
+from generations.models import Generation, Step, Thread
 
 NOT_FILTERS: Final = ("order", "limit", "after", "before", "q")
 PLACES: Final = ("after", "before")
@@ -356,22 +356,26 @@ class Neighbours:
     older: str = ""
 
 
-def neighbours(request: HttpRequest, grant: Grant, row: Generation) -> Neighbours:
-    """What stands before and after this generation in the list that `?list=` says; three queries."""
+ONE: Final = {"generations": "web:generation", "steps": "web:step", "threads": "web:thread"}
+"""The page of one row of each list."""
+
+
+def neighbours(request: HttpRequest, grant: Grant, kind: str, row: Generation | Step | Thread) -> Neighbours:
+    """What stands before and after this row in the list that `?list=` says; two queries."""
     carried = request.GET.get("list", "")
     query = QueryDict(carried[:4000])
     order = query.get("order") or None
     pk = grant.project.pk
     try:
-        condition = filters.from_query("generations", query, ignore=NOT_FILTERS)
-        here = paging.page("generations", pk, condition, order=order, limit=1).cursor(row)
-        after = paging.page("generations", pk, condition, order=order, after=here, limit=1)
-        before = paging.page("generations", pk, condition, order=order, before=here, limit=1)
+        condition = filters.from_query(kind, query, ignore=NOT_FILTERS)
+        here = paging.cursor(kind, pk, condition, order, row)
+        after = paging.page(kind, pk, condition, order=order, after=here, limit=1)
+        before = paging.page(kind, pk, condition, order=order, before=here, limit=1)
     except (BadFilter, paging.BadCursor):
         return Neighbours()
     tail = f"?{urlencode({'list': carried})}" if carried else ""
     older, newer = (
-        reverse("web:generation", args=[grant.project.slug, page.rows[0].public_id]) + tail if page.rows else ""
+        reverse(ONE[kind], args=[grant.project.slug, page.rows[0].public_id]) + tail if page.rows else ""
         for page in (after, before)
     )
     return Neighbours(newer, older)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
-from django.http import QueryDict
+from django.urls import reverse
 
 from generations import trees
 from generations.access import Grant
@@ -15,9 +15,14 @@ from generations.models import Generation, Step
 from generations.trees import Node, Tree
 
 ROWS: Final = 110
-"""How many rows of a tree a page begins with."""
+"""How many rows of a tree a page begins with, at most."""
+FEWEST: Final = 6
 MORE: Final = 100
-"""How many rows are added when more are asked for."""
+"""How many rows are added when more are asked for, at most."""
+ROOM: Final = 78_000
+"""The bytes of HTML that rows take together, at most. Ids may be long, and stand in every row."""
+ROW: Final = 620
+"""The bytes of HTML of a row without its ids, at most."""
 SIDE: Final = 8
 """How many neighbours, before and after, stand beside a step on the way from the top to the one that is shown."""
 FULL: Final = 40
@@ -26,10 +31,28 @@ ENDS: Final = (10, 30)
 """Of a way that is longer than both, so many steps from the top and so many nearest to the end are shown."""
 CALLS: Final = 3
 """How many calls of models a row names."""
+CALL: Final = 260
+CALLS_ROOM: Final = 20_000
+"""The bytes of HTML of a call without its id, and of all that are named."""
 DEEPEST: Final = 16
 """The deepest level that is indented."""
+ICONS: Final = {
+    "tool": "wrench",
+    "retrieval": "search",
+    "embedding": "layers",
+    "rerank": "list-tree",
+    "llm": "sparkles",
+    "agent": "bot",
+    "chain": "git-branch",
+    "user_message": "user",
+    "assistant_message": "bot",
+    "system_message": "settings",
+    "message": "message-square",
+}
+"""The icons of types of steps; runs and what is undefined have that of work."""
 BESIDE: Final = 400
-"""The most steps of a tree that a page about something else reads for it."""
+ROWS_BESIDE: Final = 44
+"""The most steps of a tree that a page about something else reads for it, and the most rows that it shows."""
 
 
 @dataclass(slots=True)
@@ -47,6 +70,11 @@ class Row:
     def indent(self) -> int:
         """How far it is indented."""
         return min(self.node.level, DEEPEST)
+
+    @property
+    def icon(self) -> str:
+        """The icon of its type."""
+        return ICONS.get(self.node.type, "activity")
 
     @property
     def below(self) -> int:
@@ -97,16 +125,28 @@ class Outline:
     first_failure: Node | None
     next_failure: Node | None
     failures: int
+    base: str
+
+    @property
+    def more_roots(self) -> int:
+        """How many beginnings of a trace are left out."""
+        return max(0, len(self.tree.roots) - FULL)
+
+    @property
+    def ticks(self) -> list[float]:
+        """Moments to read the bars by, in seconds from the beginning."""
+        return [self.seconds * part / 4 for part in (0, 1, 2, 3, 4)]
 
 
-def outline(grant: Grant, tree: Tree) -> Outline:
-    """What of a tree is near the step that it is about; one query."""
+def outline(grant: Grant, tree: Tree, *, rows: int = ROWS) -> Outline:
+    """What of a tree is near the step that it is about, in at most so many rows; one query."""
     failures = tree.failures
     later = next((node for node in failures if node.place > tree.here.place), None)
-    items = _chosen(tree)
+    items = _chosen(tree, min(rows, _fitting(tree)))
     _name_calls(grant, items)
     first = failures[0] if failures and failures[0] is not tree.here else None
-    return Outline(tree, items, tree.ended - tree.began, first, later, len(failures))
+    base = reverse("web:step-tree", args=[grant.project.slug, tree.here.id])
+    return Outline(tree, items, tree.ended - tree.began, first, later, len(failures), base)
 
 
 def beside(grant: Grant, step_id: str | None) -> Outline | None:
@@ -118,17 +158,13 @@ def beside(grant: Grant, step_id: str | None) -> Outline | None:
     if row is None:
         return None
     tree = trees.around(grant.project, row, most=BESIDE)
-    return None if tree.is_cut else outline(grant, tree)
+    return None if tree.is_cut or len(tree.nodes) == 1 else outline(grant, tree, rows=ROWS_BESIDE)
 
 
-def unfolded(grant: Grant, tree: Tree, asked: QueryDict) -> list[Item] | None:
-    """Children of the step `of`, from the place `from` on to before `to`; None when there is no such step."""
-    of = tree.by_id.get(asked.get("of", ""))
-    if of is None:
-        return None
-    first = _place(asked, "from", 0)
-    last = min(len(of.children), _place(asked, "to", len(of.children)))
-    until = min(last, first + MORE)
+def unfolded(grant: Grant, tree: Tree, of: Node, first: int, last: int | None) -> list[Item]:
+    """Children of a step, from the place `first` on to before `last`, or to their end; one query."""
+    last = len(of.children) if last is None else min(len(of.children), last)
+    until = min(last, first + min(MORE, _fitting(tree)))
     items: list[Item] = [_row(tree, child, is_open=False) for child in of.children[first:until]]
     if until < last:
         items.append(Rest(of, until, last))
@@ -136,34 +172,36 @@ def unfolded(grant: Grant, tree: Tree, asked: QueryDict) -> list[Item] | None:
     return items
 
 
-def listed(grant: Grant, tree: Tree, nodes: Sequence[Node]) -> list[Item]:
-    """These steps, each for itself; one query."""
-    items: list[Item] = [_row(tree, node, is_open=False) for node in nodes]
+def listed(grant: Grant, tree: Tree, nodes: Sequence[Node], first: int) -> tuple[list[Item], int]:
+    """Some of these steps from the place `first` on, each for itself, and the place of those after; one query."""
+    until = first + min(MORE, _fitting(tree))
+    items: list[Item] = [_row(tree, node, is_open=False) for node in nodes[first:until]]
     _name_calls(grant, items)
-    return items
-
-
-def _place(asked: QueryDict, name: str, otherwise: int) -> int:
-    given = asked.get(name, "")
-    return int(given) if given.isascii() and given.isdigit() and len(given) < 10 else otherwise
+    return items, until
 
 
 # ----------------------------------------------------------------------------------------------------------- choosing
-def _chosen(tree: Tree) -> list[Item]:
+def _fitting(tree: Tree) -> int:
+    """How many rows of this tree fit, by the longest of its ids, which a row has in its address."""
+    longest = max((node.id for node in tree.nodes), key=len)
+    return max(FEWEST, ROOM // (ROW + 2 * len(quote(longest))))
+
+
+def _chosen(tree: Tree, room: int) -> list[Item]:
     """The way from the top to the step, what stands beside it, what is below, then whatever has room from the top."""
     way = [*tree.here.above, tree.here]
-    skipped = way[ENDS[0] : -ENDS[1]] if len(way) > sum(ENDS) else []
-    on_way = {id(node): node for node in way}
-    left_out = set(map(id, skipped))
-    left = ROWS - len(way) + len(skipped)
+    top, near = min(ENDS[0], room // 4), min(ENDS[1], room // 2)
+    skipped = way[top:-near] if len(way) > top + near else []
+    on_way, left_out = set(map(id, way)), set(map(id, skipped))
+    left = room - len(way) + len(skipped) - min(FULL, len(tree.roots))
     windows: dict[int, tuple[int, int]] = {}
     # What is nearest to the step comes first: it takes what it needs, and the rest have what is left.
     for node in reversed(way[:-1]):
         if id(node) in left_out:
             continue
-        place = next(n for n, child in enumerate(node.children) if id(child) in on_way)
-        side = 0 if left <= 0 or node in skipped else min(SIDE, left // 2)
-        first, last = max(0, place - side), min(len(node.children), place + side + 1)
+        at = next(n for n, child in enumerate(node.children) if id(child) in on_way)
+        side = max(0, min(SIDE, left // 4))
+        first, last = max(0, at - side), min(len(node.children), at + side + 1)
         if len(node.children) <= min(FULL, left):
             first, last = 0, len(node.children)
         windows[id(node)] = (first, last)
@@ -172,8 +210,8 @@ def _chosen(tree: Tree) -> list[Item]:
     while waiting and left > 0:
         node = waiting.pop(0)
         if id(node) not in windows and node.children and id(node) not in left_out:
-            last = min(len(node.children), FULL if node is tree.here else min(FULL, left), max(left, 1))
-            if last == len(node.children) or node is tree.here or node.level == 0:
+            last = min(len(node.children), left if len(tree.nodes) <= room else min(FULL, left))
+            if last == len(node.children) or node is tree.here or node.parent is None:
                 windows[id(node)] = (0, last)
                 left -= last
         if id(node) in windows:
@@ -184,8 +222,7 @@ def _chosen(tree: Tree) -> list[Item]:
 
 def _laid_out(tree: Tree, windows: dict[int, tuple[int, int]], skipped: Sequence[Node]) -> list[Item]:
     items: list[Item] = []
-    resumed = skipped[-1].children if skipped else []
-    waiting: list[Node | Rest] = list(_roots(tree))[::-1]
+    waiting: list[Node | Rest] = [*reversed(_roots(tree))]
     while waiting:
         at = waiting.pop()
         if isinstance(at, Rest):
@@ -193,7 +230,7 @@ def _laid_out(tree: Tree, windows: dict[int, tuple[int, int]], skipped: Sequence
             continue
         if skipped and at is skipped[0]:
             items.append(Rest(at, 0, len(skipped), is_way=True))
-            waiting.append(next(child for child in resumed if child is tree.here or _leads_to(child, tree.here)))
+            waiting.append(next(child for child in skipped[-1].children if _leads_to(child, tree.here)))
             continue
         window = windows.get(id(at))
         items.append(_row(tree, at, is_open=window is not None))
@@ -231,5 +268,9 @@ def _name_calls(grant: Grant, items: Sequence[Item]) -> None:
     """Give each row the calls of models that were made in its step."""
     rows = [item for item in items if isinstance(item, Row)]
     made = trees.calls(grant.project, [row.node for row in rows], each=CALLS) if rows else {}
+    left = CALLS_ROOM
     for row in rows:
-        row.calls = made.get(row.node.id, [])
+        for call in made.get(row.node.id, []):
+            left -= CALL + len(quote(call.public_id))
+            if left >= 0:
+                row.calls.append(call)

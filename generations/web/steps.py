@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
-from generations import bundles, retention
+from generations import bundles, retention, trees
 from generations.access import Grant
-from generations.models import Generation, Step
-from generations.web import attachments, conversation, doors
+from generations.bundles import StepBundle
+from generations.records import Json
+from generations.web import attachments, blocks, conversation, doors, markup, outline
 from generations.web import listing as lists
-from generations.web.conversation import Reading
-from generations.web.frame import show
+from generations.web.conversation import Block, Reading
+from generations.web.frame import part, show
 from generations.web.gate import page
 from generations.web.listing import OPERATORS, bounded, listing, options, plain_address
 from generations.web.markup import Budget
 
-ROOM: Final = 60_000
-DEPTH: Final = 12
-MOST: Final = 100
-"""How deep and how many steps of a tree are shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """A step or a generation in a tree. `left` and `width` are percents of the time that the whole tree took."""
-
-    row: Step | Generation
-    depth: int
-    is_here: bool
-    is_generation: bool
-    left: float | None = None
-    width: float | None = None
-
-    @property
-    def indents(self) -> range:
-        """One for each level above it."""
-        return range(min(self.depth, DEPTH))
+ROOM: Final = 124_000
+"""The bytes that a page has beside its frame, for the facts, for the tree and for what was said."""
+LEAST: Final = 20_000
+"""The bytes that what was said has in any case."""
+VIEWS: Final = ("formatted", "raw", "json")
+SAID: Final = ("error", "input", "output", "metadata", "attributes", "events")
+"""What a step page shows, in its order."""
+BY_IMPORTANCE: Final = ("error", "output", "input", "metadata", "attributes", "events")
 
 
 @page()
@@ -63,97 +51,130 @@ def steps(request: HttpRequest, grant: Grant) -> HttpResponse:
 @page()
 @require_safe
 def step(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
-    """A step: what it was given and gave back, and the tree it belongs to."""
-    bundle = bundles.step(grant.project, id) if "\0" not in id else None
-    if bundle is None:
-        raise Http404("There is no such step in this project.")
-    budget, how = Budget(ROOM), Reading(is_raw=True)
-    payload = bundle.payload
-    said = {
-        "Error": (payload.error_detail if payload else None) or bundle.step.error,
-        "Output": payload.output if payload else None,
-        "Input": payload.input if payload else None,
-        "Metadata": bundle.step.metadata,
-        "Attributes": payload.attributes if payload else None,
-        "Events": payload.events if payload else None,
-    }
-    blocks = {
-        name: conversation.value_block(f"/{name}", value, budget, how)
-        for name, value in said.items()
-        if value not in (None, {}, [])
-    }
-    shown = ("Error", "Input", "Output", "Metadata", "Attributes", "Events")
-    tree, is_cut = _tree(grant, bundle.step)
+    """A step: what it was given and gave back, and the tree it belongs to. `?view=` as of a generation."""
+    bundle = found(grant, id)
+    row = bundle.step
+    said = document(bundle)
+    view = request.GET.get("view", "formatted")
+    view = view if view in VIEWS else "formatted"
     context: dict[str, Any] = {
-        "is_expired": payload is None,
-        "expired_on": retention.expired_on(bundle.step) if payload is None else None,
-        "step": bundle.step,
+        "is_expired": bundle.payload is None,
+        "expired_on": retention.expired_on(row) if bundle.payload is None else None,
+        "step": row,
         "bundle": bundle,
-        "blocks": [(name, blocks[name]) for name in shown if name in blocks],
+        "view": view,
+        "views": [(name, f"?{blocks.address(request, view=name)}") for name in VIEWS],
         "files": attachments.shown(bundle.attachments),
-        "tree": tree,
-        "is_cut": is_cut,
+        "outline": outline.outline(grant, trees.around(grant.project, row)),
+        "is_searchable": True,
+        "shows_input": row.metadata.get("showInput"),
+        "language": row.metadata.get("language"),
         "raw_json": f"/api/steps/{quote(id, safe='')}?{urlencode({'project': grant.project.slug})}",
+        "neighbours": lists.neighbours(request, grant, "steps", row),
         "back": lists.back(request, grant, "steps"),
+        "actions": _actions(grant, id),
     }
+    context["head"] = part(request, grant, "steps/_head.html", context)
+    context["tree"] = part(request, grant, "steps/_tree.html", context)
+    budget = Budget(max(LEAST, ROOM - markup.weight(context["head"]) - markup.weight(context["tree"])))
+    if view == "json":
+        ordered = {name: said[name] for name in BY_IMPORTANCE if name in said}
+        context |= blocks.as_json(request, _whole(grant, bundle), ordered, budget)
+    else:
+        context["blocks"] = _blocks(said, budget, is_raw=view == "raw", language=context["language"])
     return show(request, grant, "steps/step.html", context, here="steps")
 
 
-def _tree(grant: Grant, row: Step) -> tuple[list[Branch], bool]:
-    """The tree around a step, in reading order, and whether it was cut; queries grow with its depth, not its size."""
-    pk = grant.project.pk
-    root = row
-    for _ in range(DEPTH):
-        above = Step.objects.by_ids(pk, "step", [root.parent_id]).first() if root.parent_id else None
-        if above is None or above.uid == row.uid:
-            break
-        root = above
-    below: dict[str, list[Step]] = defaultdict(list)
-    known: dict[str, Step] = {root.public_id: root}
-    level = [root.public_id]
-    for _ in range(2 * DEPTH):
-        rows = Step.objects.in_project(pk).filter(parent_id__in=level).order_by("started_at", "uid")
-        new = [child for child in rows[: MOST + 1 - len(known)] if child.public_id not in known]
-        for child in new:
-            below[str(child.parent_id)].append(child)
-            known[child.public_id] = child
-        level = [child.public_id for child in new]
-        if not level or len(known) > MOST:
-            break
-    calls: dict[str, list[Generation]] = defaultdict(list)
-    made = Generation.objects.in_project(pk).filter(step_id__in=list(known)).order_by("started_at", "uid")
-    for call in made[:MOST]:
-        calls[str(call.step_id)].append(call)
-    branches: list[Branch] = []
-    _grow(branches, root, 0, row, below, calls)
-    return _placed(branches), len(known) > MOST
+def found(grant: Grant, id: str) -> StepBundle:
+    """The step of this id with all that belongs to it; raises Http404."""
+    bundle = bundles.step(grant.project, id) if "\0" not in id else None
+    if bundle is None:
+        raise Http404("There is no such step in this project.")
+    return bundle
 
 
-def _grow(
-    branches: list[Branch],
-    row: Step,
-    depth: int,
-    here: Step,
-    below: dict[str, list[Step]],
-    calls: dict[str, list[Generation]],
-) -> None:
-    branches.append(Branch(row, depth, row.uid == here.uid, False))
-    branches.extend(Branch(call, depth + 1, False, True) for call in calls[row.public_id])
-    for child in below[row.public_id]:
-        _grow(branches, child, depth + 1, here, below, calls)
+def document(bundle: StepBundle) -> dict[str, Json]:
+    """All that was said of a step, by the names that pointers into it begin with."""
+    payload = bundle.payload
+    said = {
+        "error": (payload.error_detail if payload else None) or bundle.step.error,
+        "input": payload.input if payload else None,
+        "output": payload.output if payload else None,
+        "metadata": bundle.step.metadata,
+        "attributes": payload.attributes if payload else None,
+        "events": payload.events if payload else None,
+    }
+    return {name: value for name, value in said.items() if value not in (None, {}, [])}
 
 
-def _placed(branches: list[Branch]) -> list[Branch]:
-    """The branches with their place in the time that all of them took together."""
-    begin = min(branch.row.started_at for branch in branches)
-    end = max(branch.row.ended_at or branch.row.started_at for branch in branches)
-    whole = (end - begin).total_seconds()
-    if whole <= 0:
-        return branches
-    placed = []
-    for branch in branches:
-        left = (branch.row.started_at - begin).total_seconds() / whole * 100
-        seconds = branch.row.latency
-        width = None if seconds is None else max(0.5, min(100 - left, seconds / whole * 100))
-        placed.append(Branch(branch.row, branch.depth, branch.is_here, branch.is_generation, left, width))
-    return placed
+def _blocks(said: dict[str, Json], budget: Budget, *, is_raw: bool, language: Json) -> list[tuple[str, Block]]:
+    """What was said, by name, what matters most first as far as room is concerned."""
+    made = {
+        name: conversation.value_block(
+            f"/{name}",
+            said[name],
+            budget,
+            Reading(is_raw=is_raw),
+            rendered=name in ("input", "output"),
+            language=language if isinstance(language, str) and name == "output" else "",
+        )
+        for name in BY_IMPORTANCE
+        if name in said
+    }
+    return [(name, made[name]) for name in SAID if name in made]
+
+
+def _actions(grant: Grant, id: str) -> dict[str, str]:
+    address = reverse("web:step", args=[grant.project.slug, id])
+    return {name: f"{address}{name}/" for name in ("block", "json")}
+
+
+def _whole(grant: Grant, bundle: StepBundle) -> blocks.Whole:
+    id = bundle.step.public_id
+    return blocks.Whole(
+        noun="step",
+        title=bundle.step.name or id,
+        address=reverse("web:step", args=[grant.project.slug, id]),
+        here="steps",
+        said=document(bundle),
+        actions=_actions(grant, id),
+        files=bundle.attachments,
+    )
+
+
+@page()
+@require_safe
+def block(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """The next piece of a long block, or all of it."""
+    return blocks.piece(request, grant, _whole(grant, found(grant, id)))
+
+
+@page()
+@require_safe
+def json(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """What is below a place of the JSON."""
+    return blocks.branch(request, grant, _whole(grant, found(grant, id)))
+
+
+@page()
+@require_safe
+def tree(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """More of the tree around a step: what is below the step `?of=`, or the steps that have the text `?find=`."""
+    row = found(grant, id).step
+    grown = trees.around(grant.project, row)
+    context: dict[str, Any] = {"step": row, "base": reverse("web:step-tree", args=[grant.project.slug, id])}
+    find = request.GET.get("find", "").replace("\0", "").strip()[:200]
+    if find:
+        matching = trees.search(grant.project, grown, find)
+        context["items"], until = outline.listed(grant, grown, matching, blocks.index(request, "from"))
+        rest = urlencode([("find", find), ("from", str(until))]) if until < len(matching) else ""
+        context |= {"find": find, "found": len(matching), "rest": rest}
+    elif "of" in request.GET:
+        of = grown.by_id.get(request.GET["of"])
+        if of is None:
+            raise Http404("There is no such step in this tree.")
+        last = blocks.index(request, "to") if "to" in request.GET else None
+        context["items"] = outline.unfolded(grant, grown, of, blocks.index(request, "from"), last)
+    else:
+        context["items"] = outline.outline(grant, grown).items
+    return show(request, grant, "steps/tree.html", context, here="steps", part="steps/_found.html")

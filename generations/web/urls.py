@@ -33,6 +33,7 @@ register_converter(CallersId, "id")
 app_name = "web"
 _project = "projects/<slug:slug>"
 _generation = f"{_project}/generations/<id:id>"
+_step = f"{_project}/steps/<id:id>"
 
 urlpatterns = [
     path("", sessions.home, name="home"),
@@ -50,6 +51,7 @@ urlpatterns = [
     path(f"{_project}/bulk/generations/", generations.bulk, name="generations-bulk"),
     path(f"{_generation}/", generation.generation, name="generation"),
     path(f"{_generation}/block/", generation.block, name="generation-block"),
+    path(f"{_generation}/json/", generation.json, name="generation-json"),
     path(f"{_generation}/messages/", generation.messages, name="generation-messages"),
     path(f"{_generation}/scores/", judging.scores, name="generation-scores"),
     path(f"{_generation}/tags/", judging.tags, name="generation-tags"),
@@ -58,7 +60,10 @@ urlpatterns = [
     path(f"{_project}/threads/", threads.threads, name="threads"),
     path(f"{_project}/threads/<id:id>/", threads.thread, name="thread"),
     path(f"{_project}/steps/", steps.steps, name="steps"),
-    path(f"{_project}/steps/<id:id>/", steps.step, name="step"),
+    path(f"{_step}/", steps.step, name="step"),
+    path(f"{_step}/tree/", steps.tree, name="step-tree"),
+    path(f"{_step}/block/", steps.block, name="step-block"),
+    path(f"{_step}/json/", steps.json, name="step-json"),
     path(f"{_project}/users/", participants.participants, name="users"),
     path(f"{_project}/users/<id:id>/erase/", retention.erase, name="erase"),
     path(f"{_project}/datasets/", datasets.dataset_list, name="datasets"),

@@ -3,6 +3,7 @@ import { watchCopying } from "./copying.js";
 import { watchFilters } from "./filters.js";
 import { watchKeys } from "./keys.js";
 import { watchMenus } from "./menus.js";
+import { watchOutlines } from "./outline.js";
 import { watchPalette } from "./palette.js";
 import { watchSelection } from "./selection.js";
 
@@ -10,6 +11,7 @@ watchCopying();
 watchFilters();
 watchKeys();
 watchMenus();
+watchOutlines();
 watchPalette();
 watchSelection();
 

@@ -1,0 +1,153 @@
+"""What is too long for its page: the next piece of a text, all of it, a file inside of a message, or a part of the
+JSON. The same for a generation and for a step."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.http import urlencode
+
+from generations import attachments as stored
+from generations.access import Grant
+from generations.ingest import media
+from generations.models import Attachment
+from generations.records import Json
+from generations.web import conversation, jsontree, markup
+from generations.web.conversation import Reading
+from generations.web.frame import show
+from generations.web.gate import is_part
+from generations.web.markup import Budget, Variables
+
+SANDBOX: Final = "default-src 'none'; sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A generation or a step, of which a part is asked for: its document, its files, and where its page is.
+
+    `noun` is what it is called; `here` the entry of the navigation; `actions` hold the addresses of its parts.
+    """
+
+    noun: str
+    title: str
+    address: str
+    here: str
+    said: Mapping[str, Json]
+    actions: Mapping[str, str]
+    files: Sequence[Attachment] = ()
+    variables: Variables = field(default_factory=Variables)
+
+    def at(self, place: str) -> Json:
+        """What stands at a pointer; raises Http404."""
+        try:
+            return markup.at(self.said, place)
+        except markup.NoSuchPart as error:
+            raise Http404(f"There is nothing at {place[:200]} in this {self.noun}.") from error
+
+
+def piece(request: HttpRequest, grant: Grant, whole: Whole) -> HttpResponse:
+    """The next piece of a long block (`?at=` pointer, `from=` character), or all of it `as=text` or `as=file`."""
+    place = request.GET.get("at", "")
+    value = whole.at(place)
+    how = request.GET.get("as", "")
+    if how == "file":
+        if (kept := media.reference(value)) is not None:
+            return _kept_file(whole, kept)
+        return _file(whole, place, value)
+    text = value if isinstance(value, str) else markup.pretty(value)
+    if how == "text":
+        response = HttpResponse(text.encode("utf-8", "replace"), content_type="text/plain; charset=utf-8")
+        response.headers["Content-Security-Policy"] = SANDBOX
+        return response
+    begin = min(index(request, "from"), len(text))
+    context = {
+        "whole": whole,
+        "place": place,
+        "shown": markup.plain(text, start=begin, variables=whole.variables),
+        "begin": begin,
+        "length": len(text),
+        "actions": whole.actions,
+    }
+    return show(request, grant, "blocks/block.html", context, here=whole.here, part="blocks/_more.html")
+
+
+def branch(request: HttpRequest, grant: Grant, whole: Whole) -> HttpResponse:
+    """What is below a place of the JSON (`?at=` pointer, `from=` place among its parts), as rows; for htmx alone."""
+    place = request.GET.get("at", "")
+    value = whole.at(place)
+    if not is_part(request):
+        return redirect(f"{whole.address}?{urlencode({'view': 'json', **request.GET.dict()})}")
+    level = place.count("/")
+    context = {"actions": whole.actions, "level": min(level, jsontree.DEEPEST), "place": place}
+    if isinstance(value, str):
+        context["shown"] = markup.plain(value)
+        template = "blocks/_json_text.html"
+    else:
+        room = jsontree.ROOM
+        context["rows"] = jsontree.rows(value, place, room=room, first=index(request, "from"), level=level)
+        template = "blocks/_json.html"
+    return show(request, grant, template, context, here=whole.here, part=template)
+
+
+def as_json(request: HttpRequest, whole: Whole, said: Mapping[str, Json], budget: Budget) -> dict[str, Any]:
+    """What a page shows of all that was said as JSON, or of what is at the place that `?at=` says, if it fits."""
+    place = request.GET.get("at", "")
+    value = whole.at(place) if place else said
+    if not isinstance(value, Mapping | list):
+        block = conversation.value_block(place, value, budget, Reading(is_raw=True))
+        return {"place": place, "crumbs": jsontree.crumbs(place), "text": block}
+    room = min(jsontree.ROOM, budget.left)
+    rows = jsontree.rows(value, place, room=room, first=index(request, "from"), level=place.count("/"))
+    return {"place": place, "crumbs": jsontree.crumbs(place), "rows": rows}
+
+
+def index(request: HttpRequest, name: str) -> int:
+    """The number that a parameter of the query gives, from 0."""
+    given = request.GET.get(name, "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 12 else 0
+
+
+def _kept_file(whole: Whole, kept: media.Reference) -> HttpResponse:
+    """The file that a message refers to: one of the generation's own attachments, whatever a message may say."""
+    row = next((row for row in whole.files if row.sha256 == kept.sha256 and row.storage_key), None)
+    if row is None:
+        raise Http404(f"There is no such file in this {whole.noun}.")
+    return redirect(stored.path(row.storage_key or "", row.mime))
+
+
+def _file(whole: Whole, place: str, value: Json) -> HttpResponse:
+    """An image or a sound that was sent inline, as what it is; nothing else is ever given back as a file."""
+    if not isinstance(value, str):
+        raise Http404("This is no file.")
+    head, comma, data = value.partition(",")
+    if head.startswith("data:") and comma:
+        mime, is_encoded = head[5:].split(";", 1)[0].lower(), head.endswith(";base64")
+    else:
+        holder = markup.at(whole.said, place.rpartition("/")[0])
+        mime, data, is_encoded = conversation.mime_of(holder), value, True
+    if not is_encoded or mime not in conversation.PICTURES | conversation.SOUNDS:
+        raise Http404("This is no image or sound that a browser may be shown.")
+    try:
+        content = base64.b64decode(data, validate=False)
+    except (binascii.Error, ValueError) as error:
+        raise Http404("The file was sent damaged.") from error
+    response = HttpResponse(content, content_type=mime)
+    response.headers["Content-Security-Policy"] = SANDBOX
+    response.headers["Cache-Control"] = "private, max-age=3600"
+    return response
+
+
+def address(request: HttpRequest, **changes: str) -> str:
+    """The query of the page that is shown, with some of its parameters changed."""
+    query = request.GET.copy()
+    for name, value in changes.items():
+        query[name] = value
+    for name in ("at", "from"):
+        query.pop(name, None)
+    return query.urlencode()
