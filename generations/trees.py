@@ -105,8 +105,7 @@ def calls(project: Project, nodes: Sequence[Node], *, each: int) -> dict[str, li
 
 
 _SHOWN: Final = (
-    "project_id", "uid", "public_id", "step_id", "name", "type", "model_id", "started_at", "ended_at", "latency",
-    "total_tokens", "cost", "currency",
+    "project_id", "uid", "public_id", "step_id", "name", "type", "model_id", "started_at", "latency", "error",
 )  # fmt: skip
 
 

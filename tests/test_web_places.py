@@ -130,8 +130,13 @@ def test_a_step_stands_in_its_tree_with_its_generations(client: Client, project:
         at(project, "steps", "tool"),
     ]
     bars = [(bar["x"], bar["width"]) for bar in web.tags(response, "rect")]
-    assert bars == [("0.00", "100.00"), ("0.00", "50.00"), ("0.00", "25.00")]
-    assert [row.get("aria-current") for row in web.tags(response, "li") if row.get("data-level")] == [None, "true", None]
+    assert bars == [("0.00", "100.00"), ("0.00", "50.00"), ("0.00", "25.00"), ("0.00", "25.00")]
+    assert [row.get("aria-current") for row in web.tags(response, "li") if row.get("data-level")] == [
+        None,
+        "true",
+        None,
+        None,
+    ]
 
 
 def test_a_ring_of_steps_is_shown_and_ends(client: Client, project: Project) -> None:

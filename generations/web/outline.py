@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -29,9 +29,9 @@ FULL: Final = 40
 """Up to so many children are unfolded together."""
 ENDS: Final = (10, 30)
 """Of a way that is longer than both, so many steps from the top and so many nearest to the end are shown."""
-CALLS: Final = 3
-"""How many calls of models a row names."""
-CALL: Final = 260
+CALLS: Final = 10
+"""How many calls of models are shown of a step."""
+CALL: Final = 460
 CALLS_ROOM: Final = 20_000
 """The bytes of HTML of a call without its id, and of all that are named."""
 DEEPEST: Final = 16
@@ -57,14 +57,17 @@ ROWS_BESIDE: Final = 44
 
 @dataclass(slots=True)
 class Row:
-    """A step of the tree. `left` and `width` are percents of the time that the whole tree took."""
+    """A step of the tree. `left` and `width` are percents of the time that the whole tree took.
+
+    `call` is the one call of a model that a step without steps below it is the frame of.
+    """
 
     node: Node
     left: float
     width: float
     is_open: bool
     is_here: bool
-    calls: list[Generation] = field(default_factory=list)
+    call: Generation | None = None
 
     @property
     def indent(self) -> int:
@@ -80,6 +83,26 @@ class Row:
     def below(self) -> int:
         """How many steps are below it."""
         return self.node.size - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a model that was made in the step `of`, beside other work."""
+
+    made: Generation
+    of: Node
+    left: float
+    width: float
+
+    @property
+    def level(self) -> int:
+        """The level that it is on."""
+        return self.of.level + 1
+
+    @property
+    def indent(self) -> int:
+        """How far it is indented."""
+        return min(self.level, DEEPEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +135,7 @@ class Rest:
         return urlencode({"of": self.of.id, "from": self.first, "to": self.last})
 
 
-Item = Row | Rest
+Item = Row | Call | Rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +165,7 @@ def outline(grant: Grant, tree: Tree, *, rows: int = ROWS) -> Outline:
     """What of a tree is near the step that it is about, in at most so many rows; one query."""
     failures = tree.failures
     later = next((node for node in failures if node.place > tree.here.place), None)
-    items = _chosen(tree, min(rows, _fitting(tree)))
-    _name_calls(grant, items)
+    items = _with_calls(grant, tree, _chosen(tree, min(rows, _fitting(tree))))
     first = failures[0] if failures and failures[0] is not tree.here else None
     base = reverse("web:step-tree", args=[grant.project.slug, tree.here.id])
     return Outline(tree, items, tree.ended - tree.began, first, later, len(failures), base)
@@ -168,16 +190,14 @@ def unfolded(grant: Grant, tree: Tree, of: Node, first: int, last: int | None) -
     items: list[Item] = [_row(tree, child, is_open=False) for child in of.children[first:until]]
     if until < last:
         items.append(Rest(of, until, last))
-    _name_calls(grant, items)
-    return items
+    return _with_calls(grant, tree, items)
 
 
 def listed(grant: Grant, tree: Tree, nodes: Sequence[Node], first: int) -> tuple[list[Item], int]:
     """Some of these steps from the place `first` on, each for itself, and the place of those after; one query."""
     until = first + min(MORE, _fitting(tree))
     items: list[Item] = [_row(tree, node, is_open=False) for node in nodes[first:until]]
-    _name_calls(grant, items)
-    return items, until
+    return _with_calls(grant, tree, items), until
 
 
 # ----------------------------------------------------------------------------------------------------------- choosing
@@ -258,19 +278,32 @@ def _leads_to(node: Node, here: Node) -> bool:
 
 # ------------------------------------------------------------------------------------------------------------ drawing
 def _row(tree: Tree, node: Node, *, is_open: bool) -> Row:
-    whole = (tree.ended - tree.began) or 1.0
-    left = min(99.5, (node.began - tree.began) / whole * 100)
-    width = max(0.5, min(100 - left, (node.ended - node.began) / whole * 100))
+    left, width = _bar(tree, node.began, node.ended)
     return Row(node, left, width, is_open and bool(node.children), node is tree.here)
 
 
-def _name_calls(grant: Grant, items: Sequence[Item]) -> None:
-    """Give each row the calls of models that were made in its step."""
-    rows = [item for item in items if isinstance(item, Row)]
-    made = trees.calls(grant.project, [row.node for row in rows], each=CALLS) if rows else {}
+def _bar(tree: Tree, began: float, ended: float) -> tuple[float, float]:
+    whole = (tree.ended - tree.began) or 1.0
+    left = min(99.5, max(0.0, (began - tree.began) / whole * 100))
+    return left, max(0.5, min(100 - left, (ended - began) / whole * 100))
+
+
+def _with_calls(grant: Grant, tree: Tree, items: Sequence[Item]) -> list[Item]:
+    """The rows with the calls of models that were made in their steps."""
+    nodes = [item.node for item in items if isinstance(item, Row)]
+    found = trees.calls(grant.project, nodes, each=CALLS) if nodes else {}
     left = CALLS_ROOM
-    for row in rows:
-        for call in made.get(row.node.id, []):
+    shown: list[Item] = []
+    for item in items:
+        shown.append(item)
+        made = found.get(item.node.id, []) if isinstance(item, Row) else []
+        for call in made:
             left -= CALL + len(quote(call.public_id))
-            if left >= 0:
-                row.calls.append(call)
+            if left < 0 or not isinstance(item, Row):
+                break
+            if len(made) == 1 and not item.node.children:
+                item.call = call
+                continue
+            began = call.started_at.timestamp()
+            shown.append(Call(call, item.node, *_bar(tree, began, began + (call.latency or 0.0))))
+    return shown
