@@ -152,7 +152,7 @@ def error_of(response: httpx.Response) -> GenerationsError:
     # Any web server answers 404; only ours says that it is the id that is not known.
     kind = NotFound if response.status_code == 404 and code == "not_found" else GenerationsError
     return kind(
-        message, status=response.status_code, code=code, field=field, retry_after=_retry_after(response.headers)
+        message, status=response.status_code, code=code, field=field, retry_after=retry_after(response.headers)
     )
 
 
@@ -160,7 +160,7 @@ def _text(value: object) -> str | None:
     return None if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """
     > Retry-After = HTTP-date / delay-seconds (RFC 9110, 10.2.3)
     """

@@ -1,0 +1,114 @@
+"""Where a server may send requests on behalf of its users: configured hosts, and no address of the house itself.
+
+A name is looked up once, all its addresses are checked, and the connection goes to one that was checked: a name that
+points elsewhere a moment later gains nothing. Redirects are never followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from generations.llm.errors import ForbiddenHost, Unreachable
+
+_METADATA: Final = tuple(map(ipaddress.ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")))
+"""Link-local addresses and those where clouds tell a machine its secrets: never called, whatever is allowed."""
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """What may be called. `hosts` are names or patterns (`*.example.com`), none: any. `private` are hosts and networks
+    (`vllm.internal`, `10.1.0.0/16`) that may be called although their addresses are not public."""
+
+    hosts: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+
+    def check_host(self, host: str) -> None:
+        """Raises ForbiddenHost when this name may not be called, whatever its addresses are."""
+        name = host.rstrip(".").lower()
+        if self.hosts and not _matches(name, (*self.hosts, *self.private)):
+            raise ForbiddenHost(f"{host} is not among the hosts that may be called from here.")
+
+    def check_address(self, host: str, address: str) -> None:
+        """Raises ForbiddenHost when a request to `host` must not go to this address."""
+        ip = _plain(ipaddress.ip_address(address.partition("%")[0]))
+        if any(ip.version == network.version and ip in network for network in _METADATA):
+            raise ForbiddenHost(f"{host} is at {ip}, a link-local address, which is never called.")
+        if ip.is_multicast or ip.is_unspecified:
+            raise ForbiddenHost(f"{host} is at {ip}, which is nobody's address.")
+        if not ip.is_global and not self._is_allowed(host, ip):
+            raise ForbiddenHost(
+                f"{host} is at {ip}, an address of a private network; an operator may allow it with EGRESS_PRIVATE."
+            )
+
+    def _is_allowed(self, host: str, ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+        networks, names = [], []
+        for entry in self.private:
+            try:
+                networks.append(ipaddress.ip_network(entry, strict=False))
+            except ValueError:
+                names.append(entry)
+        if any(ip.version == network.version and ip in network for network in networks):
+            return True
+        return _matches(host.rstrip(".").lower(), names)
+
+    async def resolved(self, host: str, port: int) -> str:
+        """The address to connect to for `host`, all of them checked. Raises ForbiddenHost, Unreachable."""
+        self.check_host(host)
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as problem:
+            raise Unreachable(f"There is no host {host}: {problem}") from problem
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        if not addresses:
+            raise Unreachable(f"There is no host {host}.")
+        for address in addresses:
+            self.check_address(host, address)
+        return addresses[0]
+
+
+def transport(egress: Egress, **options: Any) -> Any:
+    """An httpx transport that connects to nothing else than `egress` allows."""
+    import httpx
+
+    class Checked(httpx.AsyncBaseTransport):
+        def __init__(self) -> None:
+            # A pool for each name: several names at one address must not share a connection, nor its certificate.
+            self._pools: dict[str, httpx.AsyncHTTPTransport] = {}
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            host = request.url.host
+            port = request.url.port or (443 if request.url.scheme == "https" else 80)
+            address = await egress.resolved(host, port)
+            if host not in self._pools:
+                self._pools[host] = httpx.AsyncHTTPTransport(**options)
+            # The name stays in the Host header and, for TLS, in what the certificate is checked against.
+            request.extensions = {**request.extensions, "sni_hostname": host}
+            request.url = request.url.copy_with(host=address)
+            return await self._pools[host].handle_async_request(request)
+
+        async def aclose(self) -> None:
+            for pool in self._pools.values():
+                await pool.aclose()
+
+    return Checked()
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern.lower()) for pattern in patterns)
+
+
+def _plain(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that an IPv6 address stands for, if it does."""
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if inner is None and ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        return inner or ip
+    return ip

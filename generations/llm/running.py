@@ -1,0 +1,107 @@
+"""One event loop for all calls of a process, on a thread of its own.
+
+So that `await` in any number of loops and the blocking `*_sync` functions mix freely, share connections, and are
+batched together: whoever calls only waits for what happens here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+_thread: threading.Thread | None = None
+_END: Final = object()
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    """The loop, started when it is first needed."""
+    global _loop, _thread
+    with _lock:
+        if _loop is None or _thread is None or not _thread.is_alive():
+            made = asyncio.new_event_loop()
+            _thread = threading.Thread(target=made.run_forever, name="generations-llm", daemon=True)
+            _thread.start()
+            _loop = made
+        return _loop
+
+
+def submit(work: Coroutine[Any, Any, T]) -> Future[T]:
+    """Begin `work` there; cancelling what is returned cancels it."""
+    return asyncio.run_coroutine_threadsafe(work, loop())
+
+
+async def awaited(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, awaited from any loop. Cancelling the awaiting task cancels the work."""
+    return await asyncio.wrap_future(submit(work))
+
+
+def blocking(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, waited for by the calling thread. An interrupt while waiting cancels the work."""
+    if threading.current_thread() is _thread:
+        work.close()
+        raise RuntimeError("A *_sync function was called from within a model's own work, where it would wait forever.")
+    future = submit(work)
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def iterated(make: Callable[[], AsyncIterator[T]]) -> Generator[T]:
+    """The items of an asynchronous iterator, one after another in the calling thread. Closing it ends the other."""
+    items: queue.Queue[Any] = queue.Queue()
+    future = submit(_pumped(make, items.put))
+    try:
+        while (item := items.get()) is not _END:
+            yield item
+        future.result()
+    finally:
+        future.cancel()
+
+
+async def iterated_async(make: Callable[[], AsyncIterator[T]]) -> AsyncGenerator[T]:
+    """The items of an asynchronous iterator there, one after another in any other loop. Closing it ends the other."""
+    here = asyncio.get_running_loop()
+    items: asyncio.Queue[Any] = asyncio.Queue()
+
+    def put(item: object) -> None:
+        if not here.is_closed():
+            here.call_soon_threadsafe(items.put_nowait, item)
+
+    future = submit(_pumped(make, put))
+    try:
+        while (item := await items.get()) is not _END:
+            yield item
+        await asyncio.wrap_future(future)
+    finally:
+        future.cancel()
+
+
+async def _pumped(make: Callable[[], AsyncIterator[T]], put: Callable[[object], None]) -> None:
+    # Unbounded: whoever reads is never far behind a model, and all of an answer is small.
+    try:
+        async for item in make():
+            put(item)
+    finally:
+        put(_END)
+
+
+def _after_fork() -> None:
+    """Begin anew in a child: the thread did not come along, and its connections are the parent's."""
+    global _lock, _loop, _thread
+    _lock = threading.Lock()
+    _loop = _thread = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
