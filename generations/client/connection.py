@@ -151,9 +151,7 @@ def error_of(response: httpx.Response) -> GenerationsError:
         field = _text(told.get("field"))
     # Any web server answers 404; only ours says that it is the id that is not known.
     kind = NotFound if response.status_code == 404 and code == "not_found" else GenerationsError
-    return kind(
-        message, status=response.status_code, code=code, field=field, retry_after=retry_after(response.headers)
-    )
+    return kind(message, status=response.status_code, code=code, field=field, retry_after=retry_after(response.headers))
 
 
 def _text(value: object) -> str | None:
