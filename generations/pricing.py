@@ -225,6 +225,13 @@ def _public_model(model: str, provider: str) -> tuple[Any, Any] | None:
     return None
 
 
+def known_models() -> dict[str, str]:
+    """The models of the public price list, and who serves each."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    return {model.id: provider.id for provider in reversed(get_snapshot().providers) for model in provider.models}
+
+
 @lru_cache(maxsize=1024)
 def _is_provider(name: str) -> bool:
     from genai_prices.data_snapshot import get_snapshot

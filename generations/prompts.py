@@ -23,6 +23,9 @@ from generations.records import InvalidRecord, Json
 
 MAX_NAME: Final = 200
 MAX_TEMPLATE: Final = 4 << 20
+MAX_LABEL: Final = 100
+MOST_COMPARED: Final = 20
+"""Versions whose template is compared with a text that one of them may have made."""
 _VARIABLE: Final = re.compile(r"\{\{\{?\s*[#^&/]?\s*([\w.\-]+)\s*\}?\}\}")
 _NOT_CONTENT: Final = frozenset({"uuid", "templated"})
 
@@ -77,6 +80,69 @@ def version(grant: Grant, version_id: str) -> PromptVersion | None:
     return row
 
 
+def numbered(grant: Grant, name: str, number: int) -> PromptVersion | None:
+    """The version of this number of the prompt of this name, or None, in one query."""
+    grant.need(Scope.INGEST)
+    row: PromptVersion | None = _of_name(grant, name).filter(version=number).first()
+    return row
+
+
+def that_made(grant: Grant, name: str, text: str, values: Mapping[str, Json]) -> PromptVersion | None:
+    """The newest version of the prompt of this name whose template, filled with `values`, is `text`. In one query."""
+    grant.need(Scope.INGEST)
+    rows = _of_name(grant, name).filter(version__gte=0, template__isnull=False).order_by("-version")[:MOST_COMPARED]
+    return next((row for row in rows if filled(row.template, values) == text), None)
+
+
+def filled(template: str, values: Mapping[str, Json]) -> str:
+    """A template with each `{{name}}` replaced by its value; names without a value stay."""
+    for name, value in values.items():
+        template = template.replace("{{" + name + "}}", value if isinstance(value, str) else str(value))
+    return template
+
+
+def _of_name(grant: Grant, name: str) -> Any:
+    project = grant.project.pk
+    prompt = Prompt.objects.filter(project=project, name=clean_string(name)).values("pk")
+    return PromptVersion.objects.in_project(project).filter(prompt_uid__in=prompt)
+
+
+def labelled(grant: Grant, prompt: Prompt, label: str) -> PromptVersion | None:
+    """The version of a prompt that has this label, or None. Needs `read`."""
+    grant.need(Scope.READ)
+    rows = PromptVersion.objects.in_project(grant.project.pk).filter(prompt_uid=prompt.pk, labels__contains=[label])
+    row: PromptVersion | None = rows.first()
+    return row
+
+
+def label(grant: Grant, version: PromptVersion, labels: Collection[str]) -> PromptVersion:
+    """Give a version these labels, and take them from the versions that had them, at once. Needs `write`.
+
+    Each moved label is noted in the audit with the number that it was taken from. Raises InvalidRecord.
+    """
+    grant.need(Scope.WRITE)
+    wanted = list(dict.fromkeys(clean_string(one).strip() for one in labels))
+    for one in wanted:
+        if not one or len(one) > MAX_LABEL:
+            raise InvalidRecord("labels", one, f"texts of 1 to {MAX_LABEL} characters")
+    with transaction.atomic():
+        # The prompt's row is the lock under which labels move.
+        Prompt.objects.select_for_update().get(pk=version.prompt_uid, project=grant.project)
+        rows = PromptVersion.objects.in_project(grant.project.pk).filter(prompt_uid=version.prompt_uid)
+        taken_from = dict.fromkeys(wanted)
+        for other in rows.filter(labels__overlap=wanted).exclude(uid=version.uid):
+            taken_from |= {one: other.version for one in other.labels if one in wanted}
+            kept = [one for one in other.labels if one not in wanted]
+            rows.filter(uid=other.uid).update(labels=kept)
+        current = rows.get(uid=version.uid)
+        current.labels = list(dict.fromkeys([*current.labels, *wanted]))
+        rows.filter(uid=version.uid).update(labels=current.labels)
+        for one in wanted:
+            detail = {"label": one, "version": version.version, "from": taken_from[one]}
+            audit(grant, "prompt.label", "prompt", str(version.prompt_uid), detail)
+    return current
+
+
 def names_of(grant: Grant, version_ids: Collection[str]) -> dict[str, tuple[str, int]]:
     """The prompt's name and the number of each of these versions that the project has, in one query."""
     uids = [records.uid(grant.project.pk, "prompt_version", id) for id in version_ids]
@@ -115,10 +181,12 @@ def add_version(
     metadata: Mapping[str, Json] | None = None,
     id: str | None = None,
     created_at: dt.datetime | None = None,
+    first: int = 0,
+    is_new: bool = False,
 ) -> PromptVersion:
-    """The version of this content, or a new one with the next number, from 0. Needs `write`.
+    """The version of this content, or a new one with the next number, from `first`. Needs `write`.
 
-    A new one has the given `id` and moment, or its own.
+    A new one has the given `id` and moment, or its own. With `is_new` there is a new one also of known content.
 
     Two versions are of the same content whatever their messages' uuids and their settings' provider. Drafts have
     numbers below 0 and are always new.
@@ -133,14 +201,14 @@ def add_version(
         # The prompt's row is the lock under which numbers are given out.
         Prompt.objects.select_for_update().get(pk=prompt.pk)
         rows = PromptVersion.objects.in_project(grant.project.pk).filter(prompt_uid=prompt.pk)
-        if not is_draft:
+        if not is_draft and not is_new:
             same: PromptVersion | None = rows.filter(content_hash=content, version__gte=0).order_by("-version").first()
             if same is not None:
                 return same
         numbers = rows.filter(version__lt=0) if is_draft else rows.filter(version__gte=0)
         last = numbers.order_by("version" if is_draft else "-version").values_list("version", flat=True).first()
         step = -1 if is_draft else 1
-        number = (-1 if is_draft else 0) if last is None else last + step
+        number = (-1 if is_draft else first) if last is None else last + step
         public_id = id or records.new_id()
         row: PromptVersion = PromptVersion.objects.create(
             project=grant.project,
@@ -161,8 +229,8 @@ def add_version(
             metadata=dict(metadata or {}),
             created_at=created_at or timezone.now(),
         )
-        if number == 0:
-            Prompt.objects.filter(pk=prompt.pk).update(rollout=[{"version": 0, "rollout": 100}])
+        if last is None and not is_draft:
+            Prompt.objects.filter(pk=prompt.pk).update(rollout=[{"version": number, "rollout": 100}])
         audit(grant, "prompt.version", "prompt", str(prompt.pk), {"version": number})
     return row
 

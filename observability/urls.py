@@ -17,6 +17,7 @@ urlpatterns = [
     path("graphql/", include("generations.graphql.urls")),
     path("files/<path:key>", files.file),
     path("", include("generations.api.otlp_urls")),
+    path("", include("generations.api.gantry.urls")),
     path("", include("generations.literal.urls")),
     path("", include("generations.web.urls")),
     # Last: below /api/ it answers whatever is left.

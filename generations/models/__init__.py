@@ -1,6 +1,7 @@
 """All tables, in a few files by subject."""
 
 from generations.models.accounts import ApiKey, AuditEntry, Invitation, Membership, Project, SavedView, User
+from generations.models.applications import Application, DatasetCommit, DatasetFile
 from generations.models.collections import (
     Dataset,
     DatasetItem,
@@ -32,9 +33,12 @@ from generations.models.work import IngestReject, Intake, Job, PriceOverride, Pr
 __all__ = [
     "Alternative",
     "ApiKey",
+    "Application",
     "Attachment",
     "AuditEntry",
     "Dataset",
+    "DatasetCommit",
+    "DatasetFile",
     "DatasetItem",
     "DatasetVersion",
     "Experiment",

@@ -1,0 +1,234 @@
+"""Events on their way in: always answered 200 to a key that may send, whatever they hold, because the client drops all
+that stands behind an event that is refused. What cannot be read is kept, and told on the page of what comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+from django.http import HttpRequest
+from django.utils import timezone
+
+from generations import applications, intake, prompts, recording
+from generations.access import Grant
+from generations.api import receive
+from generations.ingest import gantry
+from generations.ingest.gantry import Event
+from generations.intake import Refusal
+from generations.models import Feedback, Generation, Score
+from generations.records import FeedbackRecord, InvalidRecord, Json, Record, ScoreRecord, revised
+
+DOOR: Final = "gantry"
+MAX_EVENTS: Final = 10_000
+BATCH: Final = 500
+"""Events that are written in one transaction; as many as the client sends at once."""
+
+_known_applications: set[tuple[int, str]] = set()
+_known_versions: dict[tuple[int, str, int], str] = {}
+MOST_KNOWN: Final = 10_000
+
+
+def call(grant: Grant, request: HttpRequest, vendor: str = "openai", kind: str = "Completion") -> None:
+    """One call of `log_llm_data`."""
+    documents = _documents(grant, request)
+    now = timezone.now()
+    take(grant, request, documents, [_read_call(one, vendor, kind, now) for one in documents])
+
+
+def chat(grant: Grant, request: HttpRequest) -> None:
+    """One call of a chat application's `log_llm_data`."""
+    call(grant, request, "chat", "Chat")
+
+
+def raw(grant: Grant, request: HttpRequest) -> None:
+    """Events of `log`, up to 500 at once."""
+    documents = _documents(grant, request)
+    events: list[Json] = []
+    for document in documents:
+        inner = document.get("events") if isinstance(document, Mapping) else None
+        events += inner if isinstance(inner, list) else [document]
+    for first in range(0, len(events), BATCH):
+        store(grant, request, events[first : first + BATCH])
+    if not events:
+        _note(grant, request, [], 0)
+
+
+def store(grant: Grant, request: HttpRequest, documents: Sequence[Json]) -> int:
+    """Store events of `log`; returns how many of them there were to store."""
+    now = timezone.now()
+    return take(grant, request, documents, [_read_custom(one, now) for one in documents])
+
+
+def _read_call(document: Json, vendor: str, kind: str, now: Any) -> Event | InvalidRecord:
+    try:
+        return gantry.call(document, kind=kind, vendor=vendor, now=now)
+    except InvalidRecord as error:
+        return error
+
+
+def _read_custom(document: Json, now: Any) -> Event | InvalidRecord:
+    try:
+        return gantry.custom(document, now=now)
+    except InvalidRecord as error:
+        return error
+
+
+def _documents(grant: Grant, request: HttpRequest) -> list[Json]:
+    """The JSON that was sent; what is none is kept for the page of what comes in, and accepted."""
+    sent = receive.body(request)
+    try:
+        return [orjson.loads(sent)]
+    except orjson.JSONDecodeError as error:
+        _note(grant, request, [Refusal(f"The body is not JSON: {error}")], 1)
+        return []
+
+
+# ------------------------------------------------------------------------------------------------------------ storing
+def take(grant: Grant, request: HttpRequest, documents: Sequence[Json], events: Sequence[Event | InvalidRecord]) -> int:
+    """Write what was read in one transaction, and note what could not be. Raises Busy and the database's own errors."""
+    refusals: list[Refusal] = []
+    placed = _placed(grant, [event for event in events if isinstance(event, Event)])
+    items: list[Record] = []
+    owners: list[int] = []
+    for n, event in enumerate(events):
+        if isinstance(event, InvalidRecord):
+            refusals.append(Refusal(str(event), event.field, n))
+            continue
+        refusals += [Refusal(f"Kept as it came. {one}", one.field, n) for one in event.problems]
+        id = placed.get(id_key(event), "")
+        made: list[Record] = []
+        if event.call is not None:
+            made.append(_tied(grant, revised(event.call, id=id), event, refusals, n))
+        made += gantry.judgements(id, event.feedback, event.said_at, event.fingerprint)
+        items += made
+        owners += [n] * len(made)
+    waited = _waiting(grant, [event for event in events if isinstance(event, Event)], placed)
+    items += waited
+    owners += [-1] * len(waited)
+    _see(grant, [event for event in events if isinstance(event, Event)])
+    receipts = recording.record(grant.project, items) if items else []
+    again: list[Record] = []
+    for receipt, n in zip(receipts, owners, strict=True):
+        if receipt.state != "rejected" or n < 0:
+            continue
+        refusals.append(Refusal(receipt.reason or "", receipt.field, n, receipt.id))
+        event, document = events[n], documents[n]
+        if receipt.kind == "generation" and isinstance(event, Event) and isinstance(document, Mapping):
+            reason = InvalidRecord(receipt.field or "event", "…", receipt.reason or "something that can be stored")
+            again.append(revised(gantry.unread(document, event, reason), id=receipt.id))
+    if again:
+        # Without what was refused of them; what not even then can be stored is kept for a day with the refusals.
+        recording.record(grant.project, again)
+    _note(grant, request, refusals, len(events))
+    return len(events) - sum(isinstance(event, InvalidRecord) for event in events)
+
+
+def id_key(event: Event) -> tuple[str, str | None, str]:
+    """What tells events of one request apart."""
+    return event.application, event.key, event.fingerprint
+
+
+def _placed(grant: Grant, events: Sequence[Event]) -> dict[tuple[str, str | None, str], str]:
+    """The id of the generation that each event is, or is about; one look-up for all of them.
+
+    The first event of a response or join key has the id that the key stands for. Another one of the same key is told
+    apart by its fingerprint; the same one once more has the id that it has already.
+    """
+    wanted = {
+        id for event in events for id in ([event.call.id, *event.seen] if event.call is not None else [_target(event)])
+    }
+    stored = dict(
+        Generation.objects.by_ids(grant.project.pk, "generation", wanted).values_list("public_id", "metadata__event")
+    )
+    placed: dict[tuple[str, str | None, str], str] = {}
+    for event in events:
+        if event.call is None:
+            continue
+        mark = event.fingerprint[:40]
+        id = next((one for one in event.seen if stored.get(one) == mark), event.call.id)
+        if id in stored and stored[id] not in (None, mark):
+            id = f"{id}:{mark[:12]}"
+        stored[id] = mark
+        placed[id_key(event)] = id
+    late = [event for event in events if event.call is None]
+    sessions = {event.key or "": event for event in late if _target(event) not in stored}
+    named: dict[str, str] = {}
+    if sessions:
+        rows = Generation.objects.in_project(grant.project.pk).filter(thread_id__in=sessions)
+        for thread, id in rows.order_by("started_at", "uid").values_list("thread_id", "public_id")[:10_000]:
+            named[thread] = id
+    for event in late:
+        target = _target(event)
+        placed[id_key(event)] = target if target in stored else named.get(event.key or "", target)
+    return placed
+
+
+def _waiting(
+    grant: Grant, events: Sequence[Event], placed: Mapping[tuple[str, str | None, str], str]
+) -> list[ScoreRecord | FeedbackRecord]:
+    """Feedback that came before the calls of the session it names, moved to the first of them. One look-up a kind."""
+    first: dict[str, str] = {}
+    for event in events:
+        if event.call is not None and event.call.session_id:
+            first.setdefault(gantry.id_of(event.application, event.call.session_id), placed[id_key(event)])
+    wanted = [id for id, call in first.items() if id != call]
+    if not wanted:
+        return []
+    scores = Score.objects.in_project(grant.project.pk).filter(generation_id__in=wanted)
+    said = Feedback.objects.in_project(grant.project.pk).filter(generation_id__in=wanted)
+    return [
+        *(ScoreRecord(id=one.public_id, name=one.name, generation_id=first[one.generation_id]) for one in scores),
+        *(FeedbackRecord(id=one.public_id, generation_id=first[one.generation_id]) for one in said),
+    ]
+
+
+def _target(event: Event) -> str:
+    return gantry.id_of(event.application, event.key or "")
+
+
+def _tied(grant: Grant, record: Any, event: Event, refusals: list[Refusal], n: int) -> Any:
+    """The record with the version that made it: the one it names, or the one whose template it fills."""
+    project = grant.project.pk
+    if event.version is None:
+        if not record.variables or not isinstance(record.prompt, str):
+            return record
+        found = prompts.that_made(grant, event.application, record.prompt, record.variables)
+        return (
+            record
+            if found is None
+            else revised(record, prompt_version=found.version, prompt_version_id=found.public_id)
+        )
+    key = (project, event.application, event.version)
+    id = _known_versions.get(key)
+    if id is None:
+        version = prompts.numbered(grant, event.application, event.version)
+        if version is None:
+            problem = InvalidRecord("tags.version_number", event.version, "the number of a version of the application")
+            refusals.append(Refusal(f"Kept as it came. {problem}", problem.field, n))
+            said = [*(record.metadata or {}).get("problems", []), str(problem)]
+            return revised(record, metadata={**(record.metadata or {}), "problems": said})
+        id = version.public_id
+        if len(_known_versions) > MOST_KNOWN:
+            _known_versions.clear()
+        _known_versions[key] = id
+    return revised(record, prompt_version_id=id)
+
+
+def _see(grant: Grant, events: Sequence[Event]) -> None:
+    """See to it that there are the applications that log; asked once a process for each."""
+    for name, kind in {event.application: event.kind for event in events}.items():
+        key = (grant.project.pk, name)
+        if key in _known_applications:
+            continue
+        applications.seen(grant, name, kind)
+        if len(_known_applications) > MOST_KNOWN:
+            _known_applications.clear()
+        _known_applications.add(key)
+
+
+def _note(grant: Grant, request: HttpRequest, refusals: Sequence[Refusal], number: int) -> None:
+    agent = request.headers.get("User-Agent", "")
+    if refusals:
+        intake.keep(grant.project, DOOR, refusals, receive.taken(request), agent)
+    intake.count(grant.project, DOOR, agent, number, len({one.index for one in refusals}))

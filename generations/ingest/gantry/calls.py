@@ -1,0 +1,154 @@
+"""`log_llm_data`: the request to a vendor and its response, with what the application says beside them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from generations.ingest import files
+from generations.ingest.gantry.forms import Event, fingerprint, id_of
+from generations.ingest.gantry.values import application_name, attributes, is_duration, labels, short, version_number
+from generations.ingest.gantry.vendors import of_any_vendor
+from generations.records import Alternative, GenerationRecord, InvalidRecord, Json, revised
+
+KNOWN_VENDORS: Final = ("openai", "chat")
+"""Vendors in the address that say no more than that the call is in OpenAI's form."""
+_RESENT: Final = dt.timedelta(minutes=5)
+"""How long the same event without a response's id is held to be one that was sent again."""
+_BESIDE: Final = ("latency", "latency_ms", "duration", "duration_ms", "time_to_first_token", "ttft")
+"""Attributes of a response that say how long it took, in the units that files of calls have."""
+
+
+def call(document: Json, *, kind: str, vendor: str, now: dt.datetime) -> Event:
+    """The event of `log_llm_data`. Raises InvalidRecord only without an object or an application."""
+    if not isinstance(document, Mapping):
+        raise InvalidRecord("event", document, "a JSON object")
+    application = application_name(document.get("application"), "application")
+    problems: list[InvalidRecord] = []
+    print_ = fingerprint([vendor, dict(document)])
+    asked = document.get("api_request", document.get("open_ai_api_request", document.get("request")))
+    answered = document.get("api_response", document.get("open_ai_api_response", document.get("response")))
+    sent = attributes(document, "request_attributes", problems)
+    got = attributes(document, "response_attributes", problems)
+    feedback = attributes(document, "feedback", problems)
+    tags = attributes(document, "tags", problems)
+    record = _read(asked, answered, vendor, {k: got[k] for k in _BESIDE if is_duration(got.get(k))}, problems)
+    chosen, completion, others = _chosen(record, answered, document.get("selected_choice_index", 0), problems)
+    number = version_number(tags, problems)
+    said: dict[str, Json] = {"application": application, "event": print_[:40]}
+    if tags:
+        said["labels"] = tags
+    if problems:
+        said["problems"] = [str(problem) for problem in problems]
+    session = document.get("session_id")
+    response_id = record.response_id
+    base, seen = _ids(application, response_id, print_, now)
+    values = sent.get("prompt_values")
+    record = revised(
+        record,
+        id=base,
+        name=application,
+        started_at=record.started_at or (now - dt.timedelta(seconds=record.latency or 0)),
+        session_id=None if session in (None, "") else str(session),
+        thread_id=None if session in (None, "") else str(session),
+        user_id=record.user_id or short(sent, "user_id", "userId", "user"),
+        environment=short(tags, "env", "environment"),
+        variables=dict(values) if isinstance(values, Mapping) else None,
+        prompt_name=application,
+        prompt_version=number,
+        selected_choice=chosen,
+        tags=labels(tags),
+        metadata={**(record.metadata or {}), **said},
+        request_attributes={**(record.request_attributes or {}), **sent} or None,
+        response_attributes={**(record.response_attributes or {}), **got} or None,
+        alternatives=others,
+        **completion,
+    )
+    return Event(
+        application=application,
+        kind=kind,
+        fingerprint=print_,
+        key=response_id or record.session_id,
+        call=record,
+        seen=seen,
+        feedback=feedback,
+        said_at=now,
+        version=number,
+        problems=tuple(problems),
+    )
+
+
+def unread(document: Mapping[str, Json], event: Event, reason: InvalidRecord) -> GenerationRecord:
+    """The event's call without anything that could be refused: what was sent and what came, as they are."""
+    assert event.call is not None
+    return GenerationRecord(
+        id=event.call.id,
+        type="other",
+        name=event.application,
+        started_at=event.call.started_at,
+        input=document.get("api_request"),
+        output=document.get("api_response"),
+        metadata={
+            "application": event.application,
+            "event": event.fingerprint[:40],
+            "problems": [*(str(problem) for problem in event.problems), str(reason)],
+        },
+    )
+
+
+def _read(
+    asked: Json, answered: Json, vendor: str, beside: Mapping[str, Json], problems: list[InvalidRecord]
+) -> GenerationRecord:
+    pair = {"id": "-", "request": asked, "response": answered, **beside}
+    try:
+        found = files.read(pair)
+    except InvalidRecord as error:
+        record = of_any_vendor(asked, answered, beside)
+        if error.field != "line":
+            problems.append(error)
+        elif record.completion is None and record.message_completion is None:
+            problems.append(InvalidRecord("api_response", answered, "an answer in which a vendor's text is found"))
+    else:
+        record = found.record
+        if vendor not in KNOWN_VENDORS:
+            record = revised(record, provider=vendor)
+        elif record.provider is None and found.shape.startswith("openai") and vendor == "openai":
+            record = revised(record, provider="openai")
+        return record
+    return record if vendor in KNOWN_VENDORS else revised(record, provider=vendor)
+
+
+def _chosen(
+    record: GenerationRecord, answered: Json, index: Json, problems: list[InvalidRecord]
+) -> tuple[int | None, dict[str, Any], tuple[Alternative, ...] | None]:
+    """(index of the choice that was used, the answer's fields, all choices). With one choice there is none besides."""
+    first = record.message_completion if record.message_completion is not None else record.completion
+    if first is None:
+        return None, {}, record.alternatives
+    others = record.alternatives or ()
+    reason, logprobs = record.finish_reason, record.logprobs
+    all_ = [Alternative(index=0, content=first, finish_reason=reason, logprobs=logprobs)]
+    all_ += [replace(other, index=n) for n, other in enumerate(others, 1)]
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(all_):
+        expected = f"the index of one of the {len(all_)} choices, from 0" if len(all_) > 1 else "0, the only choice"
+        problems.append(InvalidRecord("selected_choice_index", index, expected))
+        index = 0
+    if not others:
+        return index, {}, None
+    used = all_[index]
+    answer: dict[str, Any] = {"finish_reason": used.finish_reason, "logprobs": used.logprobs}
+    if isinstance(used.content, str) and record.message_completion is None:
+        answer["completion"] = used.content
+    elif isinstance(used.content, Mapping):
+        answer["message_completion"] = dict(used.content)
+    return index, answer, tuple(all_)
+
+
+def _ids(application: str, response_id: str | None, print_: str, now: dt.datetime) -> tuple[str, list[str]]:
+    if response_id:
+        return id_of(application, response_id), []
+    # The same words may well be asked twice; only what comes again at once was sent again.
+    slot = int(now.timestamp() // _RESENT.total_seconds())
+    return id_of(application, f"{print_[:20]}-{slot}"), [id_of(application, f"{print_[:20]}-{slot - 1}")]
