@@ -31,9 +31,9 @@ MOST_KNOWN: Final = 10_000
 
 def call(grant: Grant, request: HttpRequest, vendor: str = "openai", kind: str = "Completion") -> None:
     """One call of `log_llm_data`."""
-    documents = _documents(grant, request)
+    sent, documents = _documents(grant, request)
     now = timezone.now()
-    take(grant, request, documents, [_read_call(one, vendor, kind, now) for one in documents])
+    take(grant, request, documents, [_read_call(one, sent, vendor, kind, now) for one in documents])
 
 
 def chat(grant: Grant, request: HttpRequest) -> None:
@@ -43,7 +43,7 @@ def chat(grant: Grant, request: HttpRequest) -> None:
 
 def raw(grant: Grant, request: HttpRequest) -> None:
     """Events of `log`, up to 500 at once."""
-    documents = _documents(grant, request)
+    _, documents = _documents(grant, request)
     events: list[Json] = []
     for document in documents:
         inner = document.get("events") if isinstance(document, Mapping) else None
@@ -60,11 +60,13 @@ def store(grant: Grant, request: HttpRequest, documents: Sequence[Json]) -> int:
     return take(grant, request, documents, [_read_custom(one, now) for one in documents])
 
 
-def _read_call(document: Json, vendor: str, kind: str, now: Any) -> Event | InvalidRecord:
+def _read_call(document: Json, sent: bytes, vendor: str, kind: str, now: Any) -> Event | InvalidRecord:
     try:
-        return gantry.call(document, kind=kind, vendor=vendor, now=now)
+        return gantry.call(document, sent_as=sent, kind=kind, vendor=vendor, now=now)
     except InvalidRecord as error:
         return error
+    except RecursionError:
+        return InvalidRecord("event", "…", "JSON that is not nested so deep")
 
 
 def _read_custom(document: Json, now: Any) -> Event | InvalidRecord:
@@ -72,16 +74,18 @@ def _read_custom(document: Json, now: Any) -> Event | InvalidRecord:
         return gantry.custom(document, now=now)
     except InvalidRecord as error:
         return error
+    except RecursionError:
+        return InvalidRecord("event", "…", "JSON that is not nested so deep")
 
 
-def _documents(grant: Grant, request: HttpRequest) -> list[Json]:
-    """The JSON that was sent; what is none is kept for the page of what comes in, and accepted."""
+def _documents(grant: Grant, request: HttpRequest) -> tuple[bytes, list[Json]]:
+    """The body, and the JSON that it is; what is none is kept for the page of what comes in, and accepted."""
     sent = receive.body(request)
     try:
-        return [orjson.loads(sent)]
+        return sent, [orjson.loads(sent)]
     except orjson.JSONDecodeError as error:
         _note(grant, request, [Refusal(f"The body is not JSON: {error}")], 1)
-        return []
+        return sent, []
 
 
 # ------------------------------------------------------------------------------------------------------------ storing
@@ -152,15 +156,15 @@ def _placed(grant: Grant, events: Sequence[Event]) -> dict[tuple[str, str | None
         stored[id] = mark
         placed[id_key(event)] = id
     late = [event for event in events if event.call is None]
-    sessions = {event.key or "": event for event in late if _target(event) not in stored}
-    named: dict[str, str] = {}
+    sessions = {event.key for event in late if _target(event) not in stored}
+    newest: dict[tuple[str | None, str | None], str] = {}
     if sessions:
-        rows = Generation.objects.in_project(grant.project.pk).filter(thread_id__in=sessions)
-        for thread, id in rows.order_by("started_at", "uid").values_list("thread_id", "public_id")[:10_000]:
-            named[thread] = id
+        calls = Generation.objects.in_project(grant.project.pk).filter(thread_id__in=sessions)
+        for name, thread, id in calls.order_by("started_at", "uid").values_list("name", "thread_id", "public_id"):
+            newest[name, thread] = id
     for event in late:
         target = _target(event)
-        placed[id_key(event)] = target if target in stored else named.get(event.key or "", target)
+        placed[id_key(event)] = target if target in stored else newest.get((event.application, event.key), target)
     return placed
 
 

@@ -21,13 +21,16 @@ _BESIDE: Final = ("latency", "latency_ms", "duration", "duration_ms", "time_to_f
 """Attributes of a response that say how long it took, in the units that files of calls have."""
 
 
-def call(document: Json, *, kind: str, vendor: str, now: dt.datetime) -> Event:
-    """The event of `log_llm_data`. Raises InvalidRecord only without an object or an application."""
+def call(document: Json, *, sent_as: bytes, kind: str, vendor: str, now: dt.datetime) -> Event:
+    """The event of `log_llm_data`, of which `sent_as` are the bytes that came.
+
+    Raises InvalidRecord only without an object or an application.
+    """
     if not isinstance(document, Mapping):
         raise InvalidRecord("event", document, "a JSON object")
     application = application_name(document.get("application"), "application")
     problems: list[InvalidRecord] = []
-    print_ = fingerprint([vendor, dict(document)])
+    print_ = fingerprint(vendor.encode() + sent_as)
     asked = document.get("api_request", document.get("open_ai_api_request", document.get("request")))
     answered = document.get("api_response", document.get("open_ai_api_response", document.get("response")))
     sent = attributes(document, "request_attributes", problems)

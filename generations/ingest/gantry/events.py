@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 
-from generations.ingest.gantry.forms import Event, fingerprint, id_of
-from generations.ingest.gantry.values import application_name, attributes, labels, moment, short
+from generations.ingest.gantry.forms import Event, id_of
+from generations.ingest.gantry.values import application_name, attributes, digest, labels, moment, short
 from generations.records import GenerationRecord, InvalidRecord, Json
 
 
@@ -21,7 +21,7 @@ def custom(document: Json, *, now: dt.datetime) -> Event:
     tags = attributes(document, "tags", problems)
     feedback = attributes(document, "feedback", problems)
     event_id = document.get("event_id")
-    print_ = event_id if isinstance(event_id, str) and event_id else fingerprint(dict(document))
+    print_ = event_id if isinstance(event_id, str) and event_id else digest(repr(document))
     joined = document.get("feedback_id")
     key = str(joined) if isinstance(joined, str | int) and joined != "" else None
     when = moment(document.get("timestamp"), now, problems)

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import uuid
+from pathlib import Path
 
 import gantry
 import pandas as pd
@@ -150,10 +151,9 @@ dataset = plain.create_dataset("ds1")
 pushed = dataset.push_dataframe(pd.DataFrame({"q": [1, 2], "a": ["x", "y"]}), filename="table")
 told["pushed"] = pushed["is_latest_version"]
 told["pulled"] = dataset.pull()["version_id"] == pushed["version_id"]
-with open(f"{folder}/ds1/tabular_manifests/table.csv") as file:
-    told["table"] = file.read()
-with open(f"{folder}/ds1/artifacts/note.txt", "w") as file:
-    file.write("hello")
+local = Path(folder) / "ds1"
+told["table"] = (local / "tabular_manifests" / "table.csv").read_text()
+(local / "artifacts" / "note.txt").write_text("hello")
 told["diff"] = dataset.get_diff()["new_files"]
 told["committed"] = dataset.push_version("a note")["message"]
 told["versions"] = [version["message"] for version in dataset.list_versions()]
@@ -161,12 +161,11 @@ told["from_query"] = dataset.push_gantry_dataframe(frame, "found")["message"]
 told["datasets"] = [one["name"] for one in datasets.list_datasets()]
 told["of_plain"] = [one["name"] for one in plain.list_datasets()]
 again = datasets.get_dataset("ds1")
-with open(f"{folder}/ds1/artifacts/late.txt", "w") as file:
-    file.write("late")
+(local / "artifacts" / "late.txt").write_text("late")
 attempt("behind", lambda: again.push_version("late"))
 again.pull(forced=True)
 attempt("rollback", lambda: again.rollback(pushed["version_id"])["is_latest_version"])
-told["after"] = sorted(os.listdir(f"{folder}/ds1/artifacts"))
+told["after"] = sorted(file.name for file in (local / "artifacts").iterdir())
 attempt("no_dataset", lambda: datasets.get_dataset("none"))
 
 gantry.archive_application("talker")
