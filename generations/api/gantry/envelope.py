@@ -8,15 +8,15 @@ from functools import wraps
 from typing import Any, Final
 
 import orjson
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
-from generations import access, recording
+from generations import access, outages, recording
 from generations.access import Grant, Scope
 from generations.api import receive
 from generations.api.auth import key_of
-from generations.api.errors import RETRY_AFTER, Refused
+from generations.api.errors import Refused
 from generations.applications import NameTaken
 from generations.datasets import BadDataset, NoSuchDataset
 from generations.metrics import BadQuery, TooSlow
@@ -72,9 +72,12 @@ def speaks(**methods: tuple[Scope, View]) -> Callable[..., HttpResponse]:
             return refused(AGAIN, str(error), {"Retry-After": str(error.retry_after)})
         except DataError as error:
             return refused(400, f"The database refuses a value: {str(error).splitlines()[0]}")
-        except (OperationalError, InterfaceError) as error:
-            log.error("The database does not answer: %s", error)
-            return refused(AGAIN, "The database does not answer. Try again in a moment.", {"Retry-After": RETRY_AFTER})
+        except outages.ERRORS as error:
+            outage = outages.of(error)
+            if outage is None:
+                raise
+            log.error("%s: %s", outage.code, error)
+            return refused(AGAIN, outage.sentence, {"Retry-After": str(outage.retry_after)})
 
     allowed = ", ".join(sorted(methods))
     return csrf_exempt(wraps(answered)(answered))

@@ -20,7 +20,7 @@ _CONFIGURATION: Final = rf"cms/{_NAME}/configurations/(?P<configuration>[^/]+)"
 
 
 def _v1(route: str, view: Callable[..., HttpResponse]) -> URLPattern:
-    return re_path(rf"^/?api/v1/{route}/?\Z", view)
+    return re_path(rf"^api/v1/{route}/?\Z", view)
 
 
 urlpatterns = [
