@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, TextIO
@@ -29,6 +29,13 @@ _STOP_WITHIN: Final = 4.5  # of the 5 seconds that are promised
 _POSTGRES_SHARE: Final = 1.5
 _LONGEST_PAUSE: Final = 30.0
 _STEADY_AFTER: Final = 20.0
+PARTS: Final = ("web", "worker", "beat")
+"""What a machine may run of it, beside others that run the rest."""
+_SHARED: Final = {
+    "DATABASE_URL": "the PostgreSQL that all machines use",
+    "CELERY_BROKER_URL": "the Redis or RabbitMQ that all machines use",
+    "SECRET_KEY": "the one key of all machines: what one has signed or encrypted another has to read",
+}
 
 
 class Refusal(Exception):
@@ -82,15 +89,17 @@ class Child:
 class Supervisor:
     """The state of one `manage.py up`."""
 
-    def __init__(self, data_dir: Path, *, demo: bool) -> None:
+    def __init__(self, data_dir: Path, *, demo: bool, only: tuple[str, ...] = PARTS) -> None:
         self.data_dir = data_dir
         self.demo = demo
+        self.only = only
         self.postgres: embedded.Server | None = None
         self.preparation: subprocess.Popen[str] | None = None
         self.seeding: subprocess.Popen[bytes] | None = None
         self.children: list[Child] = []
         self.announced = False
         self._told: dict[str, Any] = {}
+        self._untold = ""
 
     def run(self) -> None:
         """Start everything, say so, and watch until `Stop`."""
@@ -99,15 +108,20 @@ class Supervisor:
         if not os.environ.get("DATABASE_URL"):
             self.postgres = embedded.Server(self.data_dir)
         settings = self._hear("The settings or the code cannot be loaded; the reason is above.")
-        with listening.listening(settings["HOST"], settings["PORT"]) as listener:
+        with ExitStack() as open_while_running:
+            listener = None
+            address = f"{' and '.join(self.only)}, beside other machines"
+            if "web" in self.only:
+                listener = open_while_running.enter_context(listening.listening(settings["HOST"], settings["PORT"]))
+                address = f"http://{listening.reached_at(settings['HOST'])}:{settings['PORT']}/"
+                address = settings["PUBLIC_URL"] or address
             if self.postgres:
                 self.postgres.start(tell=_say)
             self._prepare(settings)
-            self.children = _children(listener, settings["WEB_THREADS"])
+            self.children = _children(self.only, listener, settings["WEB_THREADS"])
             for child in self.children:
                 child.start()
-            address = f"http://{listening.reached_at(settings['HOST'])}:{settings['PORT']}/"
-            self._watch(listener, began, settings["PUBLIC_URL"] or address)
+            self._watch(listener, began, address)
 
     def stop(self) -> None:
         """End every process: TERM, then KILL; the database last, so that work in hand can be put away."""
@@ -145,7 +159,7 @@ class Supervisor:
         if made:
             _say(_first_start(made, settings["PUBLIC_URL"]))
 
-    def _watch(self, listener: socket.socket, began: float, address: str) -> None:
+    def _watch(self, listener: socket.socket | None, began: float, address: str) -> None:
         wakened, waken = os.pipe()
         for end in (wakened, waken):
             os.set_blocking(end, False)
@@ -155,11 +169,11 @@ class Supervisor:
             if self.postgres and not self.postgres.is_running():
                 _say("PostgreSQL ended and is started again.")
                 self._tell()
-                self.postgres.start(tell=_say)
+                self._start_again(self.postgres)
             for child in self.children:
                 child.keep_running()
             ready = self._tell()
-            if ready and not self.announced and listening.answers_ready(listener):
+            if ready and not self.announced and (listener is None or listening.answers_ready(listener)):
                 self.announced = True
                 # First the line, then the 200: who waits for either finds both.
                 _say(f"Generations is ready after {time.monotonic() - began:.1f} s: {address}")
@@ -168,6 +182,21 @@ class Supervisor:
                 self._seed()
             if select.select([wakened], [], [], 1.0 if self.announced and ready else 0.05)[0]:
                 os.read(wakened, 4096)
+
+    def _start_again(self, postgres: embedded.Server) -> None:
+        """Start the database that had run already, however long it cannot: on a full disk, say, until there is room.
+
+        Meanwhile web says so to whoever asks.
+        """
+        pause = 1.0
+        while True:
+            try:
+                postgres.start(tell=_say)
+                return
+            except (embedded.CannotStart, OSError) as error:
+                _say(f"{error} It is tried again in {pause:.0f} s.")
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE / 3)
 
     def _tell(self) -> bool:
         """Write how each part is to the file that /healthz reads. Returns whether all are ready.
@@ -182,8 +211,15 @@ class Supervisor:
             self._told = told
             file = places.state(self.data_dir)
             unfinished = file.with_suffix(".new")
-            unfinished.write_text(json.dumps(told))
-            unfinished.replace(file)
+            try:
+                unfinished.write_text(json.dumps(told))
+                unfinished.replace(file)
+            except OSError as error:
+                # A full disk: it is told again at the next turn, and is no reason to end what runs.
+                self._told = {}
+                if str(error) != self._untold:
+                    self._untold = str(error)
+                    _say(f"How the parts are cannot be told: {error}")
         return all(state == "ready" for state in parts.values())
 
     def _state(self, child: Child) -> str:
@@ -208,6 +244,12 @@ class Supervisor:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `manage.py up` understands."""
     parser.add_argument("--demo", action="store_true", help="write a week of demonstration data after the first start")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=PARTS,
+        help="run this part alone, beside other machines that run the others; may be given several times",
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -217,7 +259,8 @@ def main(arguments: list[str]) -> int:
         description="Runs everything: database, web, worker and beat. Settings come from the environment.",
     )
     add_arguments(parser)
-    demo: bool = parser.parse_args(arguments).demo
+    given = parser.parse_args(arguments)
+    only = tuple(part for part in PARTS if part in (given.only or PARTS))
     os.chdir(_ROOT)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "observability.settings")
     # Threads in arenas of their own would hold twice the memory (mallopt(3), M_ARENA_MAX).
@@ -227,10 +270,12 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _raise_stop)
     try:
+        if only != PARTS and (lacking := [name for name in _SHARED if not os.environ.get(name)]):
+            raise Refusal(f"A part alone needs {'; '.join(f'{name}, {_SHARED[name]}' for name in lacking)}.")
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with only_one(data_dir):
             make_secret_key(data_dir)
-            supervisor = Supervisor(data_dir, demo=demo)
+            supervisor = Supervisor(data_dir, demo=given.demo, only=only)
             try:
                 supervisor.run()
             finally:
@@ -245,19 +290,20 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _children(listener: socket.socket, threads: int) -> list[Child]:
-    fd = listener.fileno()
+def _children(only: tuple[str, ...], listener: socket.socket | None, threads: int) -> list[Child]:
+    fd = -1 if listener is None else listener.fileno()
     serving = ["-m", "generations.management.serving", "observability.wsgi:application"]
     celery = ["-m", "celery", "--quiet", "-A"]
     # One worker has nobody to gossip with; its heartbeats would only be written to disk.
     alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return [
+    children = [
         Child(
             "web", [sys.executable, *serving, "--fd", str(fd), "--threads", str(threads)], fds=(fd,), marks_ready=False
         ),
         Child("worker", [sys.executable, *celery, "observability.celery:app", "worker", *alone]),
         Child("beat", [sys.executable, *celery, "observability.celery:scheduler", "beat", "--pidfile="]),
     ]
+    return [child for child in children if child.name in only]
 
 
 def _spawn(command: list[str], *, fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:

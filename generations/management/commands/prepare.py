@@ -4,6 +4,8 @@ import json
 import sys
 import time
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -36,11 +38,12 @@ class Command(BaseCommand):
             self._tell({name: getattr(settings, name) for name in ("HOST", "PORT", "PUBLIC_URL", "WEB_THREADS")})
             if not sys.stdin.readline():
                 return
-        _migrate()
-        _count_statements()
-        from generations import access
+        with _alone():
+            _migrate()
+            _count_statements()
+            from generations import access
 
-        made = access.bootstrap(settings.BOOTSTRAP_API_KEY or None, settings.BOOTSTRAP_PASSWORD or None)
+            made = access.bootstrap(settings.BOOTSTRAP_API_KEY or None, settings.BOOTSTRAP_PASSWORD or None)
         if for_supervisor:
             self._tell({"made": asdict(made) if made else None})
         elif made:
@@ -52,8 +55,9 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _migrate() -> None:
-    """Apply what is missing. Nothing missing costs two queries."""
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One after the other, when several machines start at once."""
     with connection.cursor() as cursor:
         # Asked for again and again, not waited for: who waits inside PostgreSQL holds up
         # CREATE INDEX CONCURRENTLY, and with it the migration that is waited for.
@@ -63,11 +67,16 @@ def _migrate() -> None:
                 break
             time.sleep(0.2)
         try:
-            executor = MigrationExecutor(connection)
-            if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-                call_command("migrate", interactive=False, verbosity=0)
+            yield
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _migrate() -> None:
+    """Apply what is missing. Nothing missing costs two queries."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        call_command("migrate", interactive=False, verbosity=0)
 
 
 def _count_statements() -> None:

@@ -18,5 +18,6 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         supervising.add_arguments(parser)
 
-    def handle(self, *args: Any, demo: bool, **options: Any) -> None:
-        sys.exit(supervising.main(["--demo"] if demo else []))
+    def handle(self, *args: Any, demo: bool, only: list[str] | None, **options: Any) -> None:
+        parts = [f"--only={part}" for part in only or ()]
+        sys.exit(supervising.main([*(["--demo"] if demo else []), *parts]))
