@@ -94,7 +94,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
             (folder / name).mkdir()
             (folder / "files").mkdir(exist_ok=True)
             (folder / name / "media").symlink_to(folder / "files")
-            stacks.append(Stack(folder / name, **shared))
+            stacks.append(Stack(folder / name, port=free_port(), **shared))
             ending.callback(stacks[-1].discard)
         web, worker = stacks
         web.start("--only=web", within=120)
