@@ -87,6 +87,17 @@ def open_file(key: str) -> File[bytes]:
     return default_storage.open(key)
 
 
+def content(row: Attachment) -> bytes | None:
+    """The bytes of an attachment, where they are ours and still there."""
+    if not row.storage_key or not _is_own(row):
+        return None
+    try:
+        with open_file(row.storage_key) as file:
+            return bytes(file.read())
+    except FileNotFoundError:
+        return None
+
+
 def path(key: str, mime: str | None, name: str | None = None) -> str:
     """The address of a stored file, below our own host, for a day: whoever has it can read the file.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Final
 
 import orjson
 
@@ -94,3 +95,19 @@ def preview(text: str) -> str | None:
     if head.isprintable() and "  " not in head and head.strip() == head != "":
         return head
     return " ".join(text[: PREVIEW * 4].split())[:PREVIEW] or None
+
+
+def seen(text: str) -> str:
+    """The text with marks in the place of what a terminal obeys, and of what turns the order of text around."""
+    return text if text.isprintable() else text.translate(_UNSEEN)
+
+
+_UNSEEN: Final = {
+    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n\r\f"},
+    0x7F: "\u2421",
+    **{
+        code: f"\u27e8U+{code:04X}\u27e9"
+        for code in (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    },
+}
+"""Control characters as their pictures, and by their numbers those that have none."""

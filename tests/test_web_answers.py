@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from generations.models import Project
+from generations.models import AuditEntry, Generation, Project
+from generations.models.accounts import Role
 from generations.records import Alternative
 from tests import web
 from tests.web import page, recorded
@@ -64,8 +65,63 @@ def test_answers_are_numbered_and_the_one_that_was_used_is_marked(
 
     response = page(client, project)
 
-    assert f" {tabs} Assistant" in web.text(response)
+    assert f" {tabs} " in web.text(response).replace("Select this answer ", "")
     assert [
         tab["href"] for tab in web.tags(response, "a") if tab.get("aria-current") and "answer=" in (tab["href"] or "")
     ]
     assert "First" in web.text(response)
+
+
+def three(project: Project) -> None:
+    recorded(
+        project,
+        completion="First",
+        alternatives=(Alternative(index=0, content="Second"), Alternative(index=1, content="Third")),
+    )
+
+
+def stored(project: Project) -> int | None:
+    choice: int | None = Generation.objects.in_project(project.pk).get().selected_choice
+    return choice
+
+
+def test_another_answer_is_selected_and_the_audit_says_by_whom(client: Client, project: Project) -> None:
+    three(project)
+    address = f"/projects/{project.slug}/generations/one/"
+
+    response = client.post(f"{address}selected/", {"choice": "1"})
+
+    assert response["Location"] == f"{address}?answer=1#answers"
+    assert stored(project) == 1
+    assert "Choice 1 Choice 2 Choice 3 selected" in web.text(page(client, project))
+    entry = AuditEntry.objects.get(action="generation.select")
+    assert (entry.subject_id, entry.detail, entry.actor) == ("one", {"from": None, "to": 1}, "mia")
+
+    client.post(f"{address}selected/", {"choice": ""})
+    client.post(f"{address}selected/", {"choice": ""})
+
+    assert stored(project) is None
+    assert AuditEntry.objects.filter(action="generation.select").count() == 2
+    assert "Select this answer" in web.text(page(client, project, query="?answer=0"))
+    assert "Select this answer" not in web.text(page(client, project))
+
+
+@pytest.mark.parametrize("choice", ["7", "-1", "x", "99999999999"])
+def test_no_answer_is_selected_that_is_not_there(client: Client, project: Project, choice: str) -> None:
+    three(project)
+
+    response = client.post(f"/projects/{project.slug}/generations/one/selected/", {"choice": choice})
+
+    assert response.status_code == 404
+    assert stored(project) is None
+
+
+def test_a_viewer_and_another_projects_member_select_nothing(project: Project) -> None:
+    three(project)
+    viewer, stranger = web.signed_in(project, Role.VIEWER, "vic"), web.signed_in(web.project("Other"), name="sam")
+    address = f"/projects/{project.slug}/generations/one/selected/"
+
+    assert viewer.post(address, {"choice": "1"}).status_code == 403
+    assert stranger.post(address, {"choice": "1"}).status_code == 404
+    assert stored(project) is None
+    assert "Select this answer" not in web.text(page(viewer, project, query="?answer=1"))

@@ -163,7 +163,9 @@ def test_variables_are_marked_where_the_template_put_them(client: Client, projec
 
     html = page(client, project).content.decode()
 
-    assert 'Add <mark class="var" title="a">1</mark> to <mark class="var" title="b">2</mark>, and 1 more.' in html
+    first, second = (f'<a class="var v{n}" href="#variable-{n}" title="{"ab"[n]}">{n + 1}</a>' for n in (0, 1))
+    assert f"Add {first} to {second}, and 1 more." in html
+    assert '<tr id="variable-1"><th scope="row"><span class="var v1">b</span>' in html
     assert "Add {{a}} to {{b}}, and 1 more." in html
 
 
@@ -176,7 +178,7 @@ def test_variables_of_an_unknown_template_are_marked_wherever_their_values_stand
 
     html = page(client, project).content.decode()
 
-    assert '<mark class="var" title="city">Paris</mark>, <mark class="var" title="n">5</mark> days, 15 h' in html
+    assert 'title="city">Paris</a>, <a class="var v0" href="#variable-0" title="n">5</a> days, 15 h' in html
 
 
 def test_tool_calls_are_joined_to_their_definitions_and_results(client: Client, project: Project) -> None:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
+from generations import reading
 from generations.models import Generation, Project, Step
 
 register = template.Library()
@@ -51,13 +52,19 @@ def known(value: object) -> object:
 @register.filter
 def excerpt(value: object, most: int = 200) -> SafeString:
     """The beginning of a text, in at most so many bytes of HTML, whatever its characters."""
-    text = str(value)
+    text = reading.seen(str(value)[: most + 1])
     cut = text[:most]
     html = escape(cut)
     while len(html.encode("utf-8", "replace")) > most:
         cut = cut[: min(len(cut) - 1, int(len(cut) * most / len(html.encode("utf-8", "replace"))))]
         html = escape(cut)
     return SafeString(html if len(cut) == len(text) else f"{html}…")
+
+
+@register.filter
+def remainder(value: int, by: int) -> int:
+    """What is left of a number that is divided."""
+    return value % by
 
 
 @register.filter

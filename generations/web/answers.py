@@ -30,6 +30,11 @@ class Alternative:
     is_selected: bool
     address: str
 
+    @property
+    def may_be_selected(self) -> bool:
+        """Whether it is the one that is shown, and another one is marked."""
+        return self.is_open and not self.is_selected
+
 
 def card(value: Json, place: str, budget: Budget, how: Reading) -> Card:
     """An answer as a card, whatever it is: a message, a text, or anything else."""
@@ -71,3 +76,16 @@ def alternatives(request: HttpRequest, bundle: Bundle) -> list[Alternative]:
         )
         for number, (key, kind) in enumerate(kinds.items(), 1 if same or kinds.get("") in INSTEAD else 0)
     ]
+
+
+def choice(bundle: Bundle, key: str) -> int | None:
+    """What is stored when the answer of the tab `key` is the one taken; raises LookupError where there is none.
+
+    The answer itself is 0 where no alternative has that place, and else what is selected when nothing is said.
+    """
+    places = {other.index for other in bundle.alternatives}
+    if key == "":
+        return None if 0 in places else 0
+    if not (key.isascii() and key.isdigit() and len(key) < 9 and int(key) in places):
+        raise LookupError(key)
+    return int(key)

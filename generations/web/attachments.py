@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from generations import attachments
+from generations.ingest.media import Reference
 from generations.models import Attachment
-from generations.web.conversation import PICTURES, SOUNDS
+from generations.web.parts import PICTURES, SOUNDS
 
 MOST: Final = 20
 
@@ -28,6 +29,17 @@ class Attached:
 def shown(rows: Sequence[Attachment]) -> list[Attached]:
     """The first of these files."""
     return [_shown(row) for row in rows[:MOST]]
+
+
+def bytes_of(rows: Sequence[Attachment]) -> Callable[[Reference], bytes | None]:
+    """What gives the bytes of files that messages refer to: those of these rows that are kept here."""
+    by_digest = {row.sha256: row for row in rows if row.sha256 and row.storage_key}
+
+    def read(found: Reference) -> bytes | None:
+        row = by_digest.get(found.sha256)
+        return attachments.content(row) if row is not None else None
+
+    return read
 
 
 def _shown(row: Attachment) -> Attached:

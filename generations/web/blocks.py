@@ -18,7 +18,7 @@ from generations.access import Grant
 from generations.ingest import media
 from generations.models import Attachment
 from generations.records import Json
-from generations.web import conversation, jsontree, markup
+from generations.web import conversation, jsontree, markup, parts
 from generations.web.conversation import Reading
 from generations.web.frame import show
 from generations.web.gate import is_part
@@ -62,9 +62,7 @@ def piece(request: HttpRequest, grant: Grant, whole: Whole) -> HttpResponse:
         return _file(whole, place, value)
     text = value if isinstance(value, str) else markup.pretty(value)
     if how == "text":
-        response = HttpResponse(text.encode("utf-8", "replace"), content_type="text/plain; charset=utf-8")
-        response.headers["Content-Security-Policy"] = SANDBOX
-        return response
+        return plain_text(text)
     begin = min(index(request, "from"), len(text))
     context = {
         "whole": whole,
@@ -75,6 +73,13 @@ def piece(request: HttpRequest, grant: Grant, whole: Whole) -> HttpResponse:
         "actions": whole.actions,
     }
     return show(request, grant, "blocks/block.html", context, here=whole.here, part="blocks/_more.html")
+
+
+def plain_text(text: str) -> HttpResponse:
+    """A text as nothing but text, whatever a browser would make of it."""
+    response = HttpResponse(text.encode("utf-8", "replace"), content_type="text/plain; charset=utf-8")
+    response.headers["Content-Security-Policy"] = SANDBOX
+    return response
 
 
 def branch(request: HttpRequest, grant: Grant, whole: Whole) -> HttpResponse:
@@ -130,8 +135,8 @@ def _file(whole: Whole, place: str, value: Json) -> HttpResponse:
         mime, is_encoded = head[5:].split(";", 1)[0].lower(), head.endswith(";base64")
     else:
         holder = markup.at(whole.said, place.rpartition("/")[0])
-        mime, data, is_encoded = conversation.mime_of(holder), value, True
-    if not is_encoded or mime not in conversation.PICTURES | conversation.SOUNDS:
+        mime, data, is_encoded = parts.mime_of(holder), value, True
+    if not is_encoded or mime not in parts.PICTURES | parts.SOUNDS:
         raise Http404("This is no image or sound that a browser may be shown.")
     try:
         content = base64.b64decode(data, validate=False)

@@ -18,11 +18,12 @@ from generations.access import Grant
 from generations.bundles import Bundle
 from generations.models import Dataset, DatasetItem, Feedback, PromptVersion, ScoreSchema
 from generations.records import Json
-from generations.web import answers, attachments, blocks, conversation, listing, markup, outline
+from generations.web import answers, attachments, blocks, conversation, listing, markup, outline, resending
 from generations.web.conversation import Reading
 from generations.web.frame import part, show
 from generations.web.gate import is_part, page
 from generations.web.markup import Budget, Variables
+from generations.web.parts import Block
 
 ROOM: Final = 122_000
 """The bytes that a page has beside its frame: for the facts, for what hangs on a generation, and for what was said."""
@@ -40,7 +41,7 @@ class Tool:
 
     name: str
     description: str
-    block: conversation.Block
+    block: Block
 
 
 def found(grant: Grant, id: str) -> Bundle:
@@ -88,6 +89,7 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     said = document(bundle)
     view = request.GET.get("view", "formatted")
     how = _reading(grant, bundle, said, is_raw=view == "raw")
+    carried = request.GET.get("list", "")
     context: dict[str, Any] = {
         "generation": bundle.generation,
         "bundle": bundle,
@@ -96,9 +98,12 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "neighbours": listing.neighbours(request, grant, "generations", bundle.generation),
         "back": listing.back(request, grant, "generations"),
         "alternatives": answers.alternatives(request, bundle),
+        "tail": f"&{urlencode({'list': carried})}" if 0 < len(carried) <= listing.MOST_CARRIED else "",
         "files": attachments.shown([row for row in bundle.attachments if not stored.is_of_a_message(row)]),
         "is_expired": bundle.payload is None,
         "expired_on": retention.expired_on(bundle.generation) if bundle.payload is None else None,
+        "languages": (("curl", "cURL"), ("python", "Python"), ("javascript", "JavaScript")),
+        "can_resend": any(said.get(name) for name in ("messages", "prompt", "input")),
         "outline": outline.beside(grant, bundle.generation.step_id),
         "raw_json": f"/api/generations/{quote(id, safe='')}?{urlencode({'project': grant.project.slug})}",
         **aside(request, grant, bundle),
@@ -112,12 +117,13 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         ordered = {name: said[name] for name in _by_importance(said)}
         context |= blocks.as_json(request, _whole(request, grant, bundle), ordered, budget)
     else:
-        context |= _spoken(bundle, said, budget, how, answer=request.GET.get("answer", ""))
+        here = blocks.index(request, "message") if "message" in request.GET else None
+        context |= _spoken(said, budget, how, answer=request.GET.get("answer", ""), here=here)
         context |= {"settings": _settings(said, budget), "tools": _tools(said, budget), "below": _below(said, budget)}
     return show(request, grant, "generation/page.html", context, here="generations")
 
 
-def _spoken(bundle: Bundle, said: Mapping[str, Json], budget: Budget, how: Reading, *, answer: str) -> dict[str, Any]:
+def _spoken(said: Mapping[str, Json], budget: Budget, how: Reading, *, answer: str, here: int | None) -> dict[str, Any]:
     """What was sent and what came back, the answer first as far as room is concerned."""
     context: dict[str, Any] = {"error": None, "answer": None, "blocks": []}
     if "error" in said:
@@ -133,14 +139,14 @@ def _spoken(bundle: Bundle, said: Mapping[str, Json], budget: Budget, how: Readi
     messages = said.get("messages")
     context["variables"] = _variables(how, budget)
     if isinstance(messages, list):
-        context["cards"] = conversation.cards(messages, budget, how)
+        context["cards"] = conversation.cards(messages, budget, how, here)
     for name in ("prompt", "input"):
         if name in said and not (name == "input" and messages):
             context["blocks"].append((name.capitalize(), conversation.value_block(f"/{name}", said[name], budget, how)))
     return context
 
 
-def _variables(how: Reading, budget: Budget) -> list[tuple[str, conversation.Block]]:
+def _variables(how: Reading, budget: Budget) -> list[tuple[str, Block]]:
     """The variables and their values, as far as there is room."""
     made = []
     for name, value in how.variables.values.items():
@@ -150,7 +156,7 @@ def _variables(how: Reading, budget: Budget) -> list[tuple[str, conversation.Blo
     return made
 
 
-def _below(said: Mapping[str, Json], budget: Budget) -> list[tuple[str, str, conversation.Block]]:
+def _below(said: Mapping[str, Json], budget: Budget) -> list[tuple[str, str, Block]]:
     """What stands below the conversation: (name, title, block)."""
     titles = {
         "metadata": "Metadata",
@@ -235,7 +241,7 @@ def actions(request: HttpRequest, grant: Grant, id: str) -> dict[str, str]:
     shown = urlsplit(request.headers.get("HX-Current-URL", "")).path if is_part(request) else request.path
     page_path = unquote(reverse("web:generation", args=[grant.project.slug, id]))
     up = "../" if unquote(shown).removeprefix(page_path) in ("block/", "messages/") else ""
-    names = ("scores", "tags", "feedback", "datasets", "selected", "block", "messages", "json")
+    names = ("scores", "tags", "feedback", "datasets", "selected", "block", "messages", "json", "code")
     return {name: f"{up}{name}/" for name in names}
 
 
@@ -267,6 +273,22 @@ def block(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
 def json(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     """What is below a place of the JSON."""
     return blocks.branch(request, grant, _whole(request, grant, found(grant, id)))
+
+
+@page()
+@require_safe
+def code(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """The call as a program that makes it again: `?as=` curl, python or javascript."""
+    bundle = found(grant, id)
+    write = resending.LANGUAGES.get(request.GET.get("as", ""))
+    if write is None:
+        raise Http404(f"A call is given as {', '.join(resending.LANGUAGES)}.")
+    row = bundle.generation
+    kept = attachments.bytes_of(bundle.attachments)
+    made = resending.request(document(bundle), kind=row.type, model=row.model_id, provider=row.provider, kept=kept)
+    if made is None:
+        raise Http404("Nothing is recorded of this call that could be sent again.")
+    return blocks.plain_text(write(made))
 
 
 @page()

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
+from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
-from generations import datasets, recording, records
+from generations import access, datasets, recording, records
 from generations.access import Grant, Scope
 from generations.models import Dataset, Score
-from generations.records import FeedbackRecord, InvalidRecord, Record, ScoreRecord
+from generations.records import FeedbackRecord, GenerationRecord, InvalidRecord, Record, ScoreRecord
+from generations.web import answers
 from generations.web.frame import show
 from generations.web.gate import is_part, page
 from generations.web.generation import aside, found
@@ -150,6 +152,26 @@ def _feedback(request: HttpRequest, grant: Grant, id: str) -> None:
     if (said.rating, said.thumbs, said.comment, said.categories) == (None, None, None, None):
         raise Refused("Feedback is at least one of rating, thumbs, categories and comment.")
     _record(grant, said)
+
+
+@page(Scope.WRITE)
+@require_POST
+def selected(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """Mark the answer `choice`, by its place among the alternatives, as the one that was taken; the audit keeps it."""
+    bundle = found(grant, id)
+    key = request.POST.get("choice", "")
+    try:
+        wanted = answers.choice(bundle, key)
+    except LookupError as error:
+        raise Http404("There is no such answer to this call.") from error
+    before = bundle.generation.selected_choice
+    if wanted != before:
+        cleared = frozenset({"selected_choice"}) if wanted is None else frozenset()
+        recording.amend(grant.project, GenerationRecord(id=id, selected_choice=wanted, cleared=cleared))
+        access.audit(grant, "generation.select", "generation", id, {"from": before, "to": wanted})
+    response = redirect("web:generation", slug=grant.project.slug, id=id)
+    response.headers["Location"] += f"?{urlencode({'answer': key})}#answers"
+    return response
 
 
 @page(Scope.WRITE)

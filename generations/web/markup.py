@@ -23,6 +23,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 
+from generations import reading
 from generations.records import Json
 
 CHUNK: Final = 64 * 1024
@@ -30,6 +31,8 @@ CHUNK: Final = 64 * 1024
 MARKDOWN_LIMIT: Final = 32 * 1024
 MOST_MARKS: Final = 200
 MOST_COLOURED: Final = 8
+COLOURS: Final = 6
+"""How many colours variables have."""
 SHORT: Final = 3
 """Values of at most this many characters are marked only where they are whole words."""
 
@@ -86,6 +89,10 @@ class Variables:
         pairs = given.items() if isinstance(given, Mapping) else ()
         return cls({str(name): value if isinstance(value, str) else compact(value) for name, value in pairs})
 
+    def place(self, name: str) -> int:
+        """Which of the variables it is, from 0: its colour, and the end of its anchor."""
+        return next((place for place, one in enumerate(self.values) if one == name), 0)
+
 
 Span = tuple[int, int, str]
 """Where in a text the value of a variable stands, and which variable."""
@@ -126,11 +133,12 @@ def plain(
     end = min(len(text), start + max(room, 1))
     if spans is None:
         spans = _found(text, start, end, variables) if variables is not None else ()
-    html = _marked(text, start, end, spans)
+    known = variables or Variables()
+    html = _marked(text, start, end, spans, known)
     while weight(html) > room and end - start > 64:
         # Escaping lengthens a text up to sixfold: shorten by what was seen, with a little less to be sure.
         end = start + max(64, int((end - start) * room / weight(html) * 0.95))
-        html = _marked(text, start, end, spans)
+        html = _marked(text, start, end, spans, known)
     return Shown(SafeString(html), end if end < len(text) else None)
 
 
@@ -155,17 +163,26 @@ def _is_word(text: str, start: int, end: int) -> bool:
     return not any(character.isalnum() for character in around)
 
 
-def _marked(text: str, start: int, end: int, spans: Sequence[Span]) -> str:
+def _marked(text: str, start: int, end: int, spans: Sequence[Span], variables: Variables) -> str:
     pieces: list[str] = []
     at = start
     for first, last, name in spans:
         if first >= end:
             break
-        pieces.append(escape(text[at:first]))
-        pieces.append(f'<mark class="var" title="{escape(name)}">{escape(text[first : min(last, end)])}</mark>')
+        pieces.append(_escaped(text[at:first]))
+        place = variables.place(name)
+        inner = _escaped(text[first : min(last, end)])
+        pieces.append(
+            f'<a class="var v{place % COLOURS}" href="#variable-{place}" title="{_escaped(name[:100])}">{inner}</a>'
+        )
         at = min(last, end)
-    pieces.append(escape(text[at:end]))
+    pieces.append(_escaped(text[at:end]))
     return "".join(pieces)
+
+
+def _escaped(text: str) -> str:
+    """Text as HTML, with marks in the place of characters that are not seen or that turn the text around."""
+    return escape(reading.seen(text))
 
 
 def template_spans(template: str, text: str, variables: Variables) -> list[Span] | None:
@@ -197,7 +214,7 @@ def coloured(code: str, language: str) -> str | None:
     name, limit = _LANGUAGES.get(language.lower(), ("", 0))
     if not name or len(code) > limit:
         return None
-    html: str = highlight(code, get_lexer_by_name(name, stripnl=False, ensurenl=False), _formatter())
+    html: str = highlight(reading.seen(code), get_lexer_by_name(name, stripnl=False, ensurenl=False), _formatter())
     return html
 
 
@@ -224,7 +241,7 @@ def markdown(text: str, room: int = CHUNK) -> Shown | None:
     if len(text) > min(MARKDOWN_LIMIT, room):
         return None
     html = nh3.clean(
-        _markdown().render(text, {}),
+        _markdown().render(reading.seen(text), {}),
         tags=_TAGS,
         attributes={"a": {"href", "title"}, "span": {"class"}, "code": {"class"}, "ol": {"start"}},
         url_schemes=_SCHEMES,

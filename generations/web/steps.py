@@ -17,11 +17,12 @@ from generations.bundles import StepBundle
 from generations.records import Json
 from generations.web import attachments, blocks, conversation, doors, markup, outline
 from generations.web import listing as lists
-from generations.web.conversation import Block, Reading
+from generations.web.conversation import Reading
 from generations.web.frame import part, show
 from generations.web.gate import page
 from generations.web.listing import OPERATORS, bounded, listing, options, plain_address
 from generations.web.markup import Budget
+from generations.web.parts import Block
 
 ROOM: Final = 124_000
 """The bytes that a page has beside its frame, for the facts, for the tree and for what was said."""

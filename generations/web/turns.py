@@ -15,9 +15,10 @@ from generations.models import Generation, Project, Score, Step
 from generations.records import Json
 from generations.web import answers, attachments, conversation
 from generations.web.attachments import Attached
-from generations.web.conversation import Block, Card, Reading
+from generations.web.conversation import Card, Reading
 from generations.web.generation import document
 from generations.web.markup import Budget
+from generations.web.parts import Block
 
 Row = Step | Generation
 

@@ -162,7 +162,7 @@ def test_a_call_is_found_read_judged_and_exported(watched: Watched, tmp_path: Pa
     # Opened.
     page.locator("tr[data-row] .row-link").click()
     expect(page.get_by_role("heading", name="plan-trip")).to_be_visible()
-    expect(page.locator("mark.var", has_text="Lisbon").first).to_be_visible()
+    expect(page.locator("a.var", has_text="Lisbon").first).to_be_visible()
     expect(page.get_by_text("Result of find_museum")).to_be_visible()
     expect(page.locator(".answer strong")).to_have_text("Museu do Azulejo")
 
