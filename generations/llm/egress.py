@@ -16,7 +16,9 @@ from typing import Any, Final
 
 from generations.llm.errors import ForbiddenHost, Unreachable
 
-_METADATA: Final = tuple(map(ipaddress.ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")))
+_METADATA: Final = tuple(
+    map(ipaddress.ip_network, ("169.254.0.0/16", "192.0.0.0/24", "fe80::/10", "fd00:ec2::254/128"))
+)
 """Link-local addresses and those where clouds tell a machine its secrets: never called, whatever is allowed."""
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
@@ -39,7 +41,9 @@ class Egress:
         """Raises ForbiddenHost when a request to `host` must not go to this address."""
         ip = _plain(ipaddress.ip_address(address.partition("%")[0]))
         if any(ip.version == network.version and ip in network for network in _METADATA):
-            raise ForbiddenHost(f"{host} is at {ip}, a link-local address, which is never called.")
+            raise ForbiddenHost(
+                f"{host} is at {ip}, an address of the machine itself or its cloud, which is never called."
+            )
         if ip.is_multicast or ip.is_unspecified:
             raise ForbiddenHost(f"{host} is at {ip}, which is nobody's address.")
         if not ip.is_global and not self._is_allowed(host, ip):

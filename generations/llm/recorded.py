@@ -180,10 +180,12 @@ def hand(sink: Sink | None, record: GenerationRecord) -> None:
 
 def _begun(call: Call) -> Fields:
     """What is known of a call whatever came of it."""
+    from generations.ingest.rest_parameters import normalized
+
     request = call.request
     fields: Fields = {"type": "scoring", "prompt": call.prompt}
     if request is not None:
-        parameters = {**request.settings, "decoder": request.decoder}
+        parameters = normalized({**request.settings, "decoder": request.decoder})
         if request.n > 1:
             parameters["n"] = request.n
         fields = {
