@@ -87,15 +87,15 @@ def reply(asked: dict[str, Any], response: dict[str, Any]) -> Answer:
 
 def events(response: dict[str, Any]) -> list[bytes]:
     """A response as a stream of events, word by word."""
-    made = []
+    made: list[dict[str, Any]] = []
     for one in response["choices"]:
         message = one.get("message")
         words = str(message["content"] if message else one["text"]).split(" ")
         for at, word in enumerate(words):
             text = f" {word}" if at else word
-            piece = {"delta": {"content": text}} if message else {"text": text}
+            piece: dict[str, Any] = {"delta": {"content": text}} if message else {"text": text}
             made.append({"choices": [{"index": one["index"], "finish_reason": None, **piece}]})
-        ending = {"delta": {}} if message else {"text": ""}
+        ending: dict[str, Any] = {"delta": {}} if message else {"text": ""}
         made.append({"choices": [{"index": one["index"], "finish_reason": one["finish_reason"], **ending}]})
     made.append({"choices": [], "usage": response["usage"]})
     kind = "chat.completion.chunk" if "message" in response["choices"][0] else "text_completion"

@@ -93,7 +93,7 @@ def test_a_stream_that_breaks_keeps_what_had_arrived(endpoint: Scripted, how: st
     endpoint.script.append((status, headers, parts))
     sink = Kept()
     stream = llm.model("m", endpoint=endpoint.url, sink=sink).stream("the dog")
-    seen = []
+    seen: list[str] = []
 
     with pytest.raises(kinds[how]) as caught:
         seen.extend(piece.text for piece in stream)

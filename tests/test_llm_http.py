@@ -133,7 +133,8 @@ def test_several_answers_to_each_of_several_prompts_find_their_callers(endpoint:
     m = llm.model("m", endpoint=endpoint.url, sink=None)
 
     async def both() -> list[str | list[str]]:
-        return await asyncio.gather(m.generate("the", 1, n=2), m.generate(" sat", 1, n=2), m.generate("the", 3))
+        calls = [m.generate("the", 1, n=2), m.generate(" sat", 1, n=2), m.generate("the", 3)]
+        return await asyncio.gather(*calls)
 
     assert asyncio.run(both()) == [["the cat"] * 2, [" sat on"] * 2, m.generate_sync("the", 3)]
     sent = [(b["prompt"], b.get("n")) for b in bodies(endpoint)[:2]]

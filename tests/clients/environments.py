@@ -26,8 +26,12 @@ def folder() -> Path:
     return Path(os.environ.get("CLIENTS_DIR") or ROOT / ".clients").resolve()
 
 
-def python(name: str) -> Path:
-    """The interpreter of the environment that `locks/NAME.txt` describes, installed when it is not there yet."""
+def python(name: str, *, besides: str | None = None) -> Path:
+    """The interpreter of the environment that `locks/NAME.txt` describes, installed when it is not there yet.
+
+    `besides` is a pinned package that no lock can hold, because what it is depends on the machine: PyTorch has builds
+    with and without CUDA, and pip's settings say which.
+    """
     lock = LOCKS / f"{name}.txt"
 
     def install(place: Path) -> None:
@@ -35,6 +39,9 @@ def python(name: str) -> Path:
         # The lock is complete, and uv is seven times faster than pip where nothing was fetched before.
         uv = [sys.executable, "-m", "uv", "--no-config", "pip", "install", "--quiet", "--python", str(place)]
         _run(*uv, "--no-deps", "--require-hashes", "--requirement", str(lock))
+        if besides is not None:
+            pip = [sys.executable, "-m", "pip", "--python", str(place / "bin" / "python"), "install", "--quiet"]
+            _run(*pip, "--no-cache-dir", besides)
 
     return _made(name, lock, install) / "bin" / "python"
 

@@ -95,7 +95,7 @@ class Local:
         options = self._steering(first, length, self._room(model))
         stops = _stops(first)
         if stops:
-            options |= {"stop_strings": stops, "tokenizer": tokenizer}
+            options["stopping_criteria"] = [_criterion(tokenizer, length, stops)]
         if "seed" in first.settings:
             torch.manual_seed(int(first.settings["seed"]))
         with torch.inference_mode():
@@ -250,6 +250,20 @@ def _kept(tokenizer: Any, ids: list[int]) -> tuple[list[int], bool]:
 def _stops(request: Request) -> list[str]:
     stop = request.settings.get("stop")
     return [stop] if isinstance(stop, str) else list(stop or [])
+
+
+def _criterion(tokenizer: Any, length: int, stops: Sequence[str]) -> Any:
+    """Ends an answer in which one of `stops` stands. Those of the library need a vocabulary of a certain kind."""
+    import torch
+    import transformers
+
+    class Stops(transformers.StoppingCriteria):  # type: ignore[misc]  # the library is not there for mypy
+        def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+            texts = [tokenizer.decode(row[length:], skip_special_tokens=True) for row in input_ids]
+            ended = [any(stop in text for stop in stops) for text in texts]
+            return torch.tensor(ended, device=input_ids.device)
+
+    return Stops()
 
 
 def _choice(
