@@ -29,9 +29,9 @@ ALIKE: Final[tuple[dict[str, Any], ...]] = (
         "values": [f" {word}" for word in ("good", "bad", "neither", "both", "1", "2")],
     },
 )
-STRADDLING: Final = {"prompt": "A Hel", "values": ["lo", "p"]}
-LOW: Final = {"prompt": "Hello", "values": [" World", " Apples"], "model": "davinci-low"}
-ZEROS: Final = {"prompt": "Hello", "values": [" World", " Apples"], "model": "davinci-zeros"}
+STRADDLING: Final[dict[str, Any]] = {"prompt": "A Hel", "values": ["lo", "p"]}
+LOW: Final[dict[str, Any]] = {"prompt": "Hello", "values": [" World", " Apples"], "model": "davinci-low"}
+ZEROS: Final[dict[str, Any]] = {"prompt": "Hello", "values": [" World", " Apples"], "model": "davinci-zeros"}
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +223,7 @@ def test_texts_and_batches_are_lmqls(endpoint: str, theirs: dict[str, Any]) -> N
     m = ours(endpoint, return_full_text=False)
 
     async def both() -> list[Any]:
-        return await asyncio.gather(m.generate("A", max_tokens=2), m.generate("B", max_tokens=2))
+        return list(await asyncio.gather(m.generate("A", max_tokens=2), m.generate("B", max_tokens=2)))
 
     assert asyncio.run(both()) == theirs["together"]
     httpx.get(endpoint)
