@@ -12,14 +12,14 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from generations import exporting, gathering, jobs, partitions, retention, rollups, search
+from generations import bulk, exporting, jobs, partitions, retention, rollups, search
 from generations.importing import items as imported
 from generations.models import Job
 
 RUNNERS: Final[dict[str, Callable[[str], object]]] = {
+    Job.Kind.BULK: bulk.run,
     Job.Kind.EXPORT: exporting.run,
     Job.Kind.IMPORT: imported.run,
-    Job.Kind.BULK: gathering.run,
     Job.Kind.RETENTION: retention.run_retention,
     Job.Kind.ERASURE: retention.run_erasure,
 }

@@ -6,12 +6,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.test import Client
 
-from generations import recording
-from generations.models import Dataset, DatasetItem, Generation, Project
+from generations import access, recording, retention, tasks
+from generations import bulk as verbs
+from generations.models import Dataset, DatasetItem, Generation, Job, Membership, Project, Step, Thread
 from generations.models.accounts import Role
-from generations.records import ScoreRecord
+from generations.records import ScoreRecord, StepRecord
 from tests import rows, web
-from tests.web import call, ids
+from tests.web import NOON, call, ids
 
 pytestmark = pytest.mark.django_db
 
@@ -52,7 +53,7 @@ def test_the_selected_are_added_to_a_new_dataset_and_to_an_old_one() -> None:
         ({"do": "tag", "tags": " , ", "id": "call-001"}, "Say which tags to add"),
         ({"do": "dataset", "id": "call-001"}, "Choose a dataset, or name a new one"),
         ({"do": "dataset", "dataset": "rubbish", "id": "call-001"}, "Choose a dataset"),
-        ({"do": "delete", "id": "call-001"}, "Say what to do"),
+        ({"do": "burn", "id": "call-001"}, "Say what to do: tag, untag, dataset, delete, export."),
         ({"do": "dataset", "new_dataset": "X", "id": "nothing"}, "no generation 'nothing'"),
     ],
 )
@@ -89,6 +90,128 @@ def test_bulk_leads_back_to_this_site_only() -> None:
     response = client.post(f"/projects/{project.slug}/bulk/generations/", {"next": "https://evil.example/"})
 
     assert response["Location"] == f"/projects/{project.slug}/generations/"
+
+
+# --------------------------------------------------------------------------------------------------- all that match
+def started(client: Client, project: Project, **sent: Any) -> Job:
+    """The job of a bulk action on all that match, done by a worker."""
+    response = client.post(f"/projects/{project.slug}/bulk/generations/", {"all": "1", **sent})
+    job = Job.objects.get(kind=Job.Kind.BULK)
+    assert response["Location"] == f"/projects/{project.slug}/jobs/{job.pk}/"
+    tasks.run_job(str(job.pk))
+    job.refresh_from_db()
+    return job
+
+
+def tags_of(project: Project) -> dict[str, list[str]]:
+    """The tags of each generation."""
+    return dict(Generation.objects.in_project(project.pk).values_list("public_id", "tags"))
+
+
+def test_all_that_match_are_tagged_by_a_job_however_many_pages_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    project, other = web.project(), web.project("Other")
+    client = web.signed_in(project)
+    recording.record(project, [call(n, model_id="gpt-4" if n % 2 else "gpt-4o") for n in range(12)])
+    recording.record(other, [call(1, model_id="gpt-4")])
+    monkeypatch.setitem(verbs.AT_ONCE, "tag", 4)
+
+    job = started(client, project, do="tag", tags="batch, one", query="model.id=gpt-4&view=x&order=timestamp")
+
+    assert (job.state, job.result, job.progress_done) == (Job.State.DONE, {"matched": 6, "changed": 6}, 6)
+    odd = {f"call-{n:03}" for n in range(1, 12, 2)}
+    assert {id for id, tags in tags_of(project).items() if tags == ["batch", "one"]} == odd
+    assert tags_of(other) == {"call-001": []}
+    said = web.text(client.get(f"/projects/{project.slug}/jobs/{job.pk}/"))
+    assert "tag with batch, one: generations where model is gpt-4" in said
+    assert "Changed 6" in said
+
+
+def test_a_job_that_takes_away_what_it_was_asked_by_reaches_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(n, tags=("old", "kept")) for n in range(9)])
+    monkeypatch.setitem(verbs.AT_ONCE, "untag", 2)
+
+    job = started(client, project, do="untag", tags="old", query="tags=old")
+
+    assert job.result == {"matched": 9, "changed": 9}
+    assert set(map(tuple, tags_of(project).values())) == {("kept",)}
+
+
+def test_a_dataset_takes_each_generation_once_however_often_it_is_asked() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(n) for n in range(5)])
+
+    bulk(client, project, do="dataset", new_dataset="Hard ones", id=["call-001"])
+    job = started(client, project, do="dataset", new_dataset="Hard ones", query="")
+    again = web.text(bulk(client, project, do="dataset", new_dataset="Hard ones", id=["call-001", "call-002"]))
+
+    assert (job.state, job.result) == (Job.State.DONE, {"matched": 5, "added": 4})
+    assert DatasetItem.objects.count() == 5
+    assert "Added 0 generations to the dataset Hard ones." in again
+
+
+def test_only_an_admin_deletes_and_a_hold_keeps_its_rows() -> None:
+    project = web.project()
+    admin, member = web.signed_in(project, Role.ADMIN), web.signed_in(project, name="ben")
+    recording.record(project, [call(1), call(2, tags=("kept",)), call(3, model_id="gpt-4")])
+    retention.add_hold(
+        access.of_system(project), reason="A dispute", kind="generations", document={"tags": {"$contains": "kept"}}
+    )
+
+    refused = member.post(f"/projects/{project.slug}/bulk/generations/", {"all": "1", "do": "delete", "query": ""})
+    job = started(admin, project, do="delete", query="model.id=gpt-4o")
+    bulk(admin, project, do="delete", id=["call-002", "call-003"])
+
+    assert refused.status_code == 403
+    assert job.result == {"matched": 1, "changed": 1}
+    assert list(tags_of(project)) == ["call-002"]
+
+
+def test_who_may_no_longer_do_it_has_it_not_done() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(1)])
+    client.post(f"/projects/{project.slug}/bulk/generations/", {"all": "1", "do": "tag", "tags": "x", "query": ""})
+    Membership.objects.update(role=Role.VIEWER)
+
+    tasks.run_job(str(Job.objects.get().pk))
+
+    job = Job.objects.get()
+    assert (job.state, job.error) == (Job.State.FAILED, "Who started this may no longer do it.")
+    assert tags_of(project) == {"call-001": []}
+
+
+def test_who_may_not_delete_does_not_by_beginning_a_deletion_again() -> None:
+    project = web.project()
+    admin, member = web.signed_in(project, Role.ADMIN), web.signed_in(project, name="ben")
+    recording.record(project, [call(1)])
+    admin.post(f"/projects/{project.slug}/bulk/generations/", {"all": "1", "do": "delete", "query": ""})
+    first = Job.objects.get()
+    admin.post(f"/projects/{project.slug}/jobs/{first.pk}/cancel/")
+
+    member.post(f"/projects/{project.slug}/jobs/{first.pk}/retry/")
+    for job in Job.objects.exclude(pk=first.pk):
+        tasks.run_job(str(job.pk))
+
+    assert list(tags_of(project)) == ["call-001"]
+    assert not Job.objects.filter(state=Job.State.DONE).exists()
+
+
+def test_steps_and_threads_are_tagged_in_bulk_too() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [StepRecord(id="s", started_at=NOON, type="tool", thread_id="chat")])
+
+    for kind, id in (("steps", "s"), ("threads", "chat")):
+        sent = {"do": "tag", "tags": "seen", "id": id}
+        said = web.text(client.post(f"/projects/{project.slug}/bulk/{kind}/", sent, follow=True))
+        assert f"Tagged 1 {kind.removesuffix('s')} with seen." in said
+
+    assert Step.objects.in_project(project.pk).get().tags == ["seen"]
+    assert Thread.objects.in_project(project.pk).get().tags == ["seen"]
+    assert client.post(f"/projects/{project.slug}/bulk/secrets/", {"do": "tag"}).status_code == 404
 
 
 # ------------------------------------------------------------------------------------------------------ other doors

@@ -1,6 +1,15 @@
 """All tables, in a few files by subject."""
 
-from generations.models.accounts import ApiKey, AuditEntry, Invitation, Membership, Project, SavedView, User
+from generations.models.accounts import (
+    ApiKey,
+    AuditEntry,
+    Invitation,
+    ListColumns,
+    Membership,
+    Project,
+    SavedView,
+    User,
+)
 from generations.models.applications import Application, DatasetCommit, DatasetFile
 from generations.models.collections import (
     Dataset,
@@ -53,6 +62,7 @@ __all__ = [
     "Job",
     "Kept",
     "LegalHold",
+    "ListColumns",
     "Membership",
     "Participant",
     "PriceOverride",

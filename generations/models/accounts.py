@@ -162,7 +162,38 @@ class SavedView(models.Model):
 
     class Meta:
         db_table = "saved_view"
-        constraints = [models.UniqueConstraint(fields=["project", "kind", "name"], name="saved_view_name")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "kind", "name"], condition=models.Q(is_shared=True), name="saved_view_name"
+            ),
+            models.UniqueConstraint(
+                fields=["project", "kind", "created_by", "name"],
+                condition=models.Q(is_shared=False),
+                name="saved_view_own_name",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class ListColumns(models.Model):
+    """The columns that a person chose for a list, or for one of its saved views."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=20)
+    view = models.ForeignKey(SavedView, models.CASCADE, null=True, related_name="+")
+    columns = models.JSONField(default=list)
+
+    class Meta:
+        db_table = "list_columns"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "user", "kind", "view"], nulls_distinct=False, name="list_columns_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {', '.join(map(str, self.columns))}"

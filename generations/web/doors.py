@@ -28,6 +28,7 @@ def others(made: Listing, grant: Grant) -> list[tuple[str, str]]:
     """(name, address) of the same filter, order and place at the other doors."""
     slug = grant.project.slug
     query = made.query.copy()
+    query.pop("view", None)
     query.setdefault("limit", str(made.limit))
     found = []
     if made.kind in OVER_REST:

@@ -19,9 +19,10 @@ from generations.access import Grant, Scope
 from generations.filters import BadFilter
 from generations.models import Job
 from generations.web.exports import OPEN, row_of
+from generations.web.filtering import plain_address
 from generations.web.frame import show
 from generations.web.gate import page
-from generations.web.listing import listing, plain_address
+from generations.web.listing import listing
 
 ENDED_BADLY: Final = (Job.State.FAILED, Job.State.CANCELLED, Job.State.EXPIRED)
 MOST_REFUSALS: Final = 100
@@ -34,6 +35,7 @@ _TITLES: Final = {
     Job.Kind.RETENTION: "Retention",
     Job.Kind.ERASURE: "Erasure",
 }
+_CHANGES: Final = {"tag": "tag with {}", "untag": "remove the tags {}", "delete": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,9 @@ def _sentence(job: Job) -> str:
             return f"{row_of(job).sentence} as {asked.get('format', '')}"
         case Job.Kind.IMPORT:
             return f"{asked.get('fileName', 'a file')} into the dataset {asked.get('name', '')}"
+        case Job.Kind.BULK if asked.get("do") in _CHANGES:
+            rows = _filtered(str(asked.get("kind", "generations")), asked.get("filter"))
+            return f"{_CHANGES[asked['do']].format(', '.join(map(str, asked.get('tags', ()))))}: {rows}"
         case Job.Kind.BULK:
             what = "the dataset" if asked.get("do") == "dataset" else "the queue" if asked.get("do") == "review" else ""
             where = f" into {what} {asked.get('name', '')}" if what else ""

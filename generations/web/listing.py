@@ -6,6 +6,7 @@ and `before`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
@@ -20,10 +21,10 @@ from psycopg.errors import QueryCanceled
 
 from generations import filters, paging
 from generations.access import Grant
-from generations.filters import BadFilter, Condition, Kind
+from generations.filters import BadFilter, Condition
 from generations.models import Generation, Step, Thread
 
-NOT_FILTERS: Final = ("order", "limit", "after", "before", "q")
+NOT_FILTERS: Final = ("order", "limit", "after", "before", "q", "view")
 PLACES: Final = ("after", "before")
 LIMITS: Final = (10, 25, 50, 100)
 LIMIT: Final = 50
@@ -33,8 +34,6 @@ COUNTED: Final = 10_000
 PATIENCE: Final = 400
 """The milliseconds that counting may take."""
 MOST_CARRIED: Final = 400
-NEW: Final = ("_field", "_key", "_op", "_value")
-"""The parameters of a filter that is being added, until the address is put in its plain form."""
 SEARCHED: Final = {
     "generations": "text",
     "steps": "text",
@@ -44,20 +43,6 @@ SEARCHED: Final = {
 """The filter that the search box of a list sets."""
 PRESETS: Final = (("1 h", "now-1h"), ("24 h", "now-24h"), ("7 d", "now-7d"), ("30 d", "now-30d"))
 SPANS: Final = frozenset(start for _, start in PRESETS)
-OPERATORS: Final = {
-    "eq": "is",
-    "ne": "is not",
-    "contains": "contains",
-    "startsWith": "starts with",
-    "gt": "is more than",
-    "gte": "is at least",
-    "lt": "is less than",
-    "lte": "is at most",
-    "in": "is one of",
-    "nin": "is none of",
-    "all": "has all of",
-    "exists": "is known",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +117,16 @@ class Listing:
         return _pairs(self.query, drop=(*PLACES, self.search))
 
     @property
+    def timeless(self) -> list[tuple[str, str]]:
+        """The parameters beside the time, to be sent along when another one is chosen."""
+        return _pairs(self.query, drop=(*PLACES, "from", "to"))
+
+    @property
+    def key(self) -> str:
+        """A short name of what is asked, the same on all of its pages."""
+        return hashlib.blake2b(self.narrowed.encode(), digest_size=6).hexdigest()
+
+    @property
     def text(self) -> str:
         """What the search box holds."""
         return self.query.get(self.search, "")
@@ -179,25 +174,6 @@ class Listing:
             if value:
                 query[name] = value
         return f"{self.path}?{query.urlencode()}" if query else self.path
-
-
-def plain_address(request: HttpRequest, kind: str) -> str | None:
-    """The address that says the same without empty parameters and without the fields of the form; None: this one."""
-    given = request.GET
-    if not any(name in given for name in NEW) and all(value for values in given.lists() for value in values[1]):
-        return None
-    query = QueryDict(mutable=True)
-    for name, values in given.lists():
-        if name not in NEW:
-            query.setlist(name, [value for value in values if value])
-    path, op, value = given.get("_field", ""), given.get("_op", "eq"), given.get("_value", "").strip()
-    key = given.get("_key", "").strip()
-    name = f"{path}.{key}" if key and path in dynamic(kind) else path
-    if name and (value or op == "exists"):
-        query.appendlist(name if op == "eq" else f"{name}__{op}", value or "true")
-    for name in [name for name, values in query.lists() if not values]:
-        del query[name]
-    return f"{request.path}?{query.urlencode()}" if query else request.path
 
 
 def asked(request: HttpRequest, kind: str, *, search: str) -> Listing:
@@ -304,40 +280,6 @@ def _pairs(query: QueryDict, drop: Sequence[str]) -> list[tuple[str, str]]:
 
 def _query(query: QueryDict, drop: Sequence[str]) -> str:
     return urlencode(_pairs(query, drop))
-
-
-# ----------------------------------------------------------------------------------------------------- the filter form
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A field that can be filtered by, as the form needs to know it."""
-
-    path: str
-    title: str
-    kind: str
-    operators: str
-    choices: str
-    is_dynamic: bool
-
-
-def options(kind: str) -> list[Option]:
-    """The fields of the catalogue for the filter form, in its order."""
-    return [
-        Option(
-            one.path,
-            one.sentence.capitalize(),
-            str(one.kind),
-            " ".join(one.operators),
-            ",".join(one.choices) or ("true,false" if one.kind is Kind.BOOL else ""),
-            bool(one.dynamic),
-        )
-        for one in filters.fields(kind)
-        if one.path != "text"
-    ]
-
-
-def dynamic(kind: str) -> frozenset[str]:
-    """The fields that are asked about with a key behind them."""
-    return frozenset(one.path for one in options(kind) if one.is_dynamic)
 
 
 # ----------------------------------------------------------------------------------------------- from a row to the list

@@ -18,9 +18,10 @@ from generations.access import Grant
 from generations.filters import BadFilter
 from generations.models import Dataset, Generation, Job
 from generations.search import Excerpt, Found, Named
+from generations.web.filtering import OPERATORS, options, plain_address
 from generations.web.frame import show
 from generations.web.gate import page
-from generations.web.listing import NOT_FILTERS, OPERATORS, Listing, asked, options, plain_address
+from generations.web.listing import NOT_FILTERS, Listing, asked
 
 PLACES: Final = {"generation": "generation", "step": "step", "thread": "thread"}
 _BLOCKS: Final = {"/prompt": "prompt", "/input": "input", "/completion": "answers", "/output": "answers"}

@@ -6,7 +6,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
@@ -15,12 +14,12 @@ from generations import bundles, retention, trees
 from generations.access import Grant
 from generations.bundles import StepBundle
 from generations.records import Json
-from generations.web import attachments, blocks, conversation, doors, markup, outline
+from generations.web import attachments, blocks, conversation, markup, outline, tables
 from generations.web import listing as lists
 from generations.web.conversation import Reading
 from generations.web.frame import part, show
 from generations.web.gate import page
-from generations.web.listing import OPERATORS, bounded, listing, options, plain_address
+from generations.web.listing import bounded
 from generations.web.markup import Budget
 from generations.web.parts import Block
 
@@ -39,14 +38,7 @@ BY_IMPORTANCE: Final = ("error", "output", "input", "metadata", "attributes", "e
 @bounded
 def steps(request: HttpRequest, grant: Grant) -> HttpResponse:
     """The list of steps, the newest first."""
-    plain = plain_address(request, "steps")
-    if plain is not None:
-        return redirect(plain)
-    made = listing(request, grant, "steps")
-    context = {"listing": made, "options": options("steps"), "operators": OPERATORS}
-    context["others"] = doors.others(made, grant)
-    template, part = "steps/page.html", "steps/_list.html"
-    return show(request, grant, template, context, here="steps", part=part, status=made.status)
+    return tables.answer(request, grant, "steps")
 
 
 @page()

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.db.models import Count, Max, Q, Sum
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 
 from generations.access import Grant
 from generations.filters import BadFilter
 from generations.models import Generation, Score, Step, Thread
-from generations.web import doors, markup, turns
 from generations.web import listing as lists
+from generations.web import markup, tables, turns
 from generations.web.frame import show
 from generations.web.gate import page
-from generations.web.listing import OPERATORS, bounded, listing, options, plain_address
+from generations.web.listing import bounded
 
 STEPS: Final = 50
 
@@ -27,33 +27,25 @@ STEPS: Final = 50
 @bounded
 def threads(request: HttpRequest, grant: Grant) -> HttpResponse:
     """The list of threads, the latest active first, with the numbers of their generations."""
-    plain = plain_address(request, "threads")
-    if plain is not None:
-        return redirect(plain)
-    made = listing(request, grant, "threads")
-    rows: list[Thread] = list(made.rows)
-    counted = (
-        Generation.objects.in_project(grant.project.pk)
-        .filter(thread_id__in=[row.public_id for row in rows])
-        .values("thread_id")
-        .annotate(
-            count=Count("uid"),
-            failed=Count("uid", filter=Q(error__isnull=False)),
-            tokens=Sum("total_tokens"),
-            cost=Sum("cost"),
-            currency=Max("currency"),
+
+    def hanging(rows: Sequence[Thread]) -> Sequence[Any]:
+        counted = (
+            Generation.objects.in_project(grant.project.pk)
+            .filter(thread_id__in=[row.public_id for row in rows])
+            .values("thread_id")
+            .annotate(
+                count=Count("uid"),
+                failed=Count("uid", filter=Q(error__isnull=False)),
+                tokens=Sum("total_tokens"),
+                cost=Sum("cost"),
+                currency=Max("currency"),
+            )
         )
-    )
-    totals = {row["thread_id"]: row for row in counted}
-    context = {
-        "listing": made,
-        "rows": [(row, totals.get(row.public_id, {"count": 0})) for row in rows],
-        "options": options("threads"),
-        "operators": OPERATORS,
-        "others": doors.others(made, grant),
-    }
-    template, part = "threads/page.html", "threads/_list.html"
-    return show(request, grant, template, context, here="threads", part=part, status=made.status)
+        totals = {row["thread_id"]: row for row in counted}
+        nothing = {"count": 0, "failed": 0, "tokens": None, "cost": None, "currency": None}
+        return [totals.get(row.public_id, nothing) for row in rows]
+
+    return tables.answer(request, grant, "threads", hanging)
 
 
 @page()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from generations.web import (
+    bulk,
     components,
     datasets,
     doors,
@@ -16,14 +17,17 @@ from generations.web import (
     ingestion,
     jobs,
     judging,
+    narrowing,
     operations,
     participants,
     prompts,
     retention,
+    saved,
     searching,
     sessions,
     settings,
     steps,
+    strip,
     threads,
 )
 from generations.web.gate import CallersId
@@ -48,7 +52,13 @@ urlpatterns = [
     path(f"{_project}/search/", searching.search, name="search"),
     path(f"{_project}/named/", searching.named, name="named"),
     path(f"{_project}/generations/", generations.generations, name="generations"),
-    path(f"{_project}/bulk/generations/", generations.bulk, name="generations-bulk"),
+    path(f"{_project}/bulk/<slug:kind>/", bulk.bulk, name="bulk"),
+    path(f"{_project}/lists/<slug:kind>/filter/", narrowing.builder, name="list-filter"),
+    path(f"{_project}/lists/<slug:kind>/facets/", narrowing.facets, name="list-facets"),
+    path(f"{_project}/lists/<slug:kind>/charts/", strip.charts, name="list-charts"),
+    path(f"{_project}/lists/<slug:kind>/columns/", saved.choose_columns, name="list-columns"),
+    path(f"{_project}/lists/<slug:kind>/views/", saved.save, name="view-save"),
+    path(f"{_project}/views/<uuid:id>/", saved.change, name="view-change"),
     path(f"{_generation}/", generation.generation, name="generation"),
     path(f"{_generation}/block/", generation.block, name="generation-block"),
     path(f"{_generation}/json/", generation.json, name="generation-json"),

@@ -1,4 +1,5 @@
 // What pages do better with a script. Everything works without one.
+import { watchCharts } from "./charts.js";
 import { watchCopying } from "./copying.js";
 import { watchFilters } from "./filters.js";
 import { watchKeys } from "./keys.js";
@@ -7,6 +8,7 @@ import { watchOutlines } from "./outline.js";
 import { watchPalette } from "./palette.js";
 import { watchSelection } from "./selection.js";
 
+watchCharts();
 watchCopying();
 watchFilters();
 watchKeys();

@@ -1,0 +1,140 @@
+"""One thing done to many rows of a list: to those that were named, at once, or to all that match a filter, as a job.
+
+A job goes through the list page by page, newest first, and can be stopped between two pages. Doing it again changes
+nothing: tags are there already, items are in the dataset already, what was deleted is gone.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from django.contrib.auth.models import AnonymousUser
+
+from generations import access, datasets, filters, gathering, jobs, paging, recording
+from generations.access import Grant, Scope
+from generations.filters import Condition, Not
+from generations.models import DatasetItem, Generation, Job, Project, Step
+from generations.records import InvalidRecord, Json
+from generations.retention.removing import remove
+from generations.retention.rules import open_holds
+
+ACTIONS: Final = {
+    "generations": ("tag", "untag", "dataset", "delete"),
+    "steps": ("tag", "untag", "dataset", "delete"),
+    "threads": ("tag", "untag"),
+}
+"""What can be done to the rows of each list."""
+NEEDED: Final = {"tag": Scope.WRITE, "untag": Scope.WRITE, "dataset": Scope.WRITE, "delete": Scope.ADMIN}
+AT_ONCE: Final = {"tag": 500, "untag": 500, "delete": 100}
+"""So many rows a job changes in one transaction."""
+COUNTED: Final = 1_000_000
+_NOUNS: Final = {"generations": "generation", "steps": "step", "threads": "thread"}
+
+
+class BadBulk(ValueError):
+    """What cannot be done in bulk; the sentence says why."""
+
+
+def check(grant: Grant, kind: str, action: str, values: Mapping[str, Json]) -> None:
+    """Raise BadBulk unless this can be done to rows of the list, and NotAllowed unless this grant may.
+
+    `values` are `tags`, a list, for tag and untag, and `dataset`, its id, for dataset.
+    """
+    if action not in ACTIONS.get(kind, ()):
+        known = ", ".join((*ACTIONS.get(kind, ()), "export"))
+        raise BadBulk(f"Say what to do: {known}.")
+    grant.need(NEEDED[action])
+    if action in ("tag", "untag"):
+        tags = values.get("tags")
+        if not isinstance(tags, list) or not tags:
+            raise BadBulk(f"Say which tags to {'add' if action == 'tag' else 'remove'}, by commas.")
+    if action == "dataset" and datasets.find(grant, str(values.get("dataset"))) is None:
+        raise BadBulk("Choose a dataset, or name a new one.")
+
+
+def apply(grant: Grant, kind: str, action: str, ids: Sequence[str], values: Mapping[str, Json]) -> int:
+    """Do it to the rows of these ids; returns how many changed. Raises as `check`, and InvalidRecord for a bad tag."""
+    check(grant, kind, action, values)
+    if action == "dataset":
+        return _collect(grant, kind, ids, str(values["dataset"]))
+    if action == "delete":
+        kept = _kept(grant.project, kind)
+        if kept is not None:
+            free = filters.both(filters.from_document(kind, {"id": {"$in": list(ids)}}), kept)
+            ids = [row.public_id for row in filters.narrow(kind, grant.project.pk, free)]
+        return remove(grant.project, _NOUNS[kind], ids)[0]
+    tags = [str(tag) for tag in values.get("tags") or []]
+    change = {"add": tags} if action == "tag" else {"remove": tags}
+    return recording.retag(grant.project, _NOUNS[kind], ids, **change)
+
+
+def _kept(project: Project, kind: str) -> Condition | None:
+    """What rows have that no legal hold keeps; None when there is no hold."""
+    holds = open_holds(project.pk, kind)
+    if any(hold is None for hold in holds):
+        raise BadBulk("A legal hold keeps everything in this list. Nothing was deleted.")
+    return filters.both(*(Not(hold) for hold in holds if hold is not None))
+
+
+def _collect(grant: Grant, kind: str, ids: Sequence[str], dataset: str) -> int:
+    column = f"{_NOUNS[kind]}_id"
+    there = DatasetItem.objects.filter(dataset_id=dataset, removed_in=None, **{f"{column}__in": list(ids)})
+    known = set(there.values_list(column, flat=True))
+    model: Any = Generation if kind == "generations" else Step
+    rows = model.objects.by_ids(grant.project.pk, _NOUNS[kind], [id for id in ids if id not in known])
+    new = [row.public_id for row in rows]
+    if ids and not new and not known:
+        raise datasets.NoSuchDataset(_NOUNS[kind], ids[0])
+    if new:
+        (datasets.add_generations if kind == "generations" else datasets.add_steps)(grant, dataset, new)
+    return len(new)
+
+
+# --------------------------------------------------------------------------------------------------------------- jobs
+def start(grant: Grant, kind: str, action: str, document: Json, values: Mapping[str, Json]) -> Job:
+    """A job that will do it to all rows that match a filter document; the door sends it after the commit.
+
+    Raises as `check`, and BadFilter.
+    """
+    check(grant, kind, action, values)
+    filters.narrow(kind, grant.project.pk, filters.from_document(kind, document or {}))
+    if action == "dataset":
+        return gathering.into_dataset(grant, str(values["dataset"]), kind=kind, document=document)
+    parameters = {"do": action, "kind": kind, "filter": document or {}, **values}
+    return jobs.create(grant, Job.Kind.BULK, parameters)
+
+
+def run(job_id: uuid.UUID | str) -> bool:
+    """Do a job of `start`, or of `gathering`; False when another worker has it or it has ended."""
+    do = Job.objects.filter(pk=job_id).values_list("parameters__do", flat=True).first()
+    return jobs.work(job_id, _run) if do in AT_ONCE else gathering.run(job_id)
+
+
+def _run(lease: jobs.Lease) -> None:
+    asked, project = lease.job.parameters, lease.job.project
+    kind, action = str(asked["kind"]), str(asked["do"])
+    changed, seen, after = 0, 0, None
+    try:
+        # As they are now: who begins a job again may have fewer rights than who began it first.
+        grant = access.by_user(lease.job.created_by or AnonymousUser(), project.slug)
+        check(grant, kind, action, asked)
+        condition = filters.from_document(kind, asked["filter"])
+        if action == "delete":
+            condition = filters.both(condition, _kept(project, kind))
+        lease.advance(0, paging.count(kind, project.pk, condition, cap=COUNTED).value)
+        while True:
+            page = paging.page(kind, project.pk, condition, after=after, limit=AT_ONCE[action])
+            ids = [row.public_id for row in page.rows]
+            changed += apply(grant, kind, action, ids, asked) if ids else 0
+            seen += len(ids)
+            lease.advance(seen, max(seen, lease.total or 0))
+            if page.next is None:
+                break
+            after = page.next
+    except (BadBulk, filters.BadFilter, InvalidRecord) as error:
+        raise jobs.Failed(str(error)) from error
+    except (access.NotAllowed, access.NotAuthenticated, access.NoSuchProject) as error:
+        raise jobs.Failed("Who started this may no longer do it.") from error
+    lease.finish({"matched": seen, "changed": changed})

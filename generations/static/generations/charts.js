@@ -1,0 +1,147 @@
+// The strip of charts above a list. Dragging over one narrows the list to that time.
+
+const SHOWN = [
+  { name: "count", title: "Volume", kind: "bars", colour: "--accent-fill", sum: true },
+  { name: "errors", title: "Errors", kind: "bars", colour: "--bad", sum: true },
+  { name: "p95", title: "Latency p95, p50", kind: "line", colour: "--warn", also: "p50", unit: seconds },
+  { name: "cost", title: "Cost", kind: "bars", colour: "--good", sum: true, unit: money },
+];
+
+export function watchCharts() {
+  const draw = () => document.querySelectorAll("[data-charts]:not([data-drawn])").forEach(load);
+  document.addEventListener("htmx:afterSettle", draw);
+  draw();
+}
+
+async function load(strip) {
+  strip.dataset.drawn = "";
+  strip.hidden = false;
+  strip.setAttribute("aria-busy", "true");
+  const answer = await fetch(strip.dataset.charts, { credentials: "same-origin", headers: { Accept: "application/json" } });
+  const told = (answer.headers.get("Content-Type") ?? "").startsWith("application/json");
+  const said = told ? await answer.json() : { problem: "The charts could not be drawn." };
+  strip.removeAttribute("aria-busy");
+  if (!strip.isConnected) return;
+  if (said.problem || !said.time.length) {
+    strip.hidden = !said.problem;
+    strip.textContent = said.problem ?? "";
+    return;
+  }
+  strip.replaceChildren();
+  for (const one of SHOWN) {
+    if (said[one.name]) strip.append(chart(strip, one, said));
+  }
+}
+
+function chart(strip, one, said) {
+  const box = document.createElement("figure");
+  const caption = document.createElement("figcaption");
+  const values = said[one.name];
+  const unit = one.unit ?? whole;
+  const total = one.sum ? unit(values.reduce((sum, value) => sum + (value ?? 0), 0), said.currency) : "";
+  const title = Object.assign(document.createElement("span"), { textContent: one.title });
+  const figure = Object.assign(document.createElement("b"), { textContent: total });
+  caption.append(title, figure);
+  const place = document.createElement("div");
+  box.append(caption, place);
+  requestAnimationFrame(() => plot(strip, place, figure, total, one, said, unit));
+  return box;
+}
+
+function plot(strip, place, figure, total, one, said, unit) {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => resolved(style.getPropertyValue(name).trim());
+  const times = said.time.length > 1 ? said.time : [...said.time, said.end];
+  const fit = (values) => (said.time.length > 1 ? values : [...values, null]);
+  const series = [{}, mark(one, colour(one.colour), said)];
+  const data = [times, fit(said[one.name])];
+  if (one.also) {
+    series.push({ stroke: colour("--quiet"), width: 1, points: { size: 4 }, spanGaps: true });
+    data.push(fit(said[one.also]));
+  }
+  const plotted = new window.uPlot(
+    {
+      width: place.clientWidth,
+      height: 54,
+      padding: [4, 0, 0, 0],
+      legend: { show: false },
+      tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1e3), said.zone),
+      cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: 5 }, sync: { key: strip.id } },
+      scales: { x: { time: true, range: (_, low, high) => [low, Math.max(high, said.end ?? high)] }, y: { range: (_, low, high) => [0, high || 1] } },
+      axes: [{ show: false }, { show: false }],
+      series,
+      hooks: {
+        setCursor: [(u) => tell(u, figure, total, one, said, unit)],
+        setSelect: [(u) => select(strip, u, said)],
+      },
+    },
+    data,
+    place,
+  );
+  new ResizeObserver(() => {
+    if (place.clientWidth) plotted.setSize({ width: place.clientWidth, height: 54 });
+  }).observe(place);
+}
+
+function mark(one, colour, said) {
+  if (one.kind === "line" || said.time.length > 200) return { stroke: colour, width: 1.5, points: { size: 4 }, spanGaps: true };
+  // Each bar stands over the time that it counts.
+  return { stroke: colour, fill: colour, width: 0, points: { show: false }, paths: window.uPlot.paths.bars({ size: [0.8, 40], align: 1 }) };
+}
+
+function tell(u, figure, total, one, said, unit) {
+  const at = u.cursor.idx;
+  if (at == null || at >= said.time.length) {
+    figure.textContent = total;
+    return;
+  }
+  const value = said[one.name][at];
+  const options = { timeZone: said.zone, month: "short", day: "numeric" };
+  if (said.unit === "hour" || said.unit === "minute") Object.assign(options, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const when = new Date(said.time[at] * 1e3).toLocaleString("en-GB", options);
+  figure.textContent = `${when}: ${value == null ? "—" : unit(value, said.currency)}`;
+}
+
+function select(strip, u, said) {
+  const { left, width } = u.select;
+  if (width < 4) return;
+  const from = new Date(Math.round(u.posToVal(left, "x")) * 1e3);
+  const to = new Date(Math.round(Math.min(u.posToVal(left + width, "x"), said.end ?? Infinity)) * 1e3);
+  const address = new URL(location.href);
+  for (const name of ["from", "to", "after", "before"]) address.searchParams.delete(name);
+  address.searchParams.set("from", plain(from));
+  address.searchParams.set("to", plain(to));
+  const link = Object.assign(document.createElement("a"), { href: address.pathname + address.search, hidden: true });
+  strip.closest("#list").append(link);
+  window.htmx.process(link);
+  link.click();
+}
+
+function plain(date) {
+  return date.toISOString().replace(/\.\d+Z$/, "Z");
+}
+
+// A canvas knows no light-dark(): the browser is asked what the colour is here.
+function resolved(colour) {
+  const probe = document.createElement("span");
+  probe.hidden = true;
+  document.body.append(probe);
+  probe.style.color = colour;
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
+
+export function whole(value) {
+  return Math.round(value).toLocaleString("en-US");
+}
+
+export function seconds(value) {
+  return value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(2)} s`;
+}
+
+export function money(value, currency) {
+  const options = { style: "currency", currency: currency ?? "USD", currencyDisplay: "narrowSymbol" };
+  if (value && value < 1) options.maximumSignificantDigits = 3;
+  return value.toLocaleString("en-US", options);
+}

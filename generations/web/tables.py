@@ -1,0 +1,121 @@
+"""A list with all that is around it: views as tabs, filters, charts, facets, columns, bulk actions, other doors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from generations import exporting, filters, gathering, metrics
+from generations.access import Grant
+from generations.exporting import writers
+from generations.metrics import faceting
+from generations.models import Dataset
+from generations.web import bulk, columns, doors, saved
+from generations.web.columns import Cell
+from generations.web.filtering import OPERATORS, options, plain_address, shown_moment
+from generations.web.frame import show
+from generations.web.listing import MOST_CARRIED, Listing, listing
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """What one list's page says and shows. `here` is its place in the navigation and the name of its address."""
+
+    kind: str
+    here: str
+    title: str
+    hint: str
+    table: str
+    empty: str
+
+
+SORTS: Final = {
+    "generations": Sort(
+        "generations",
+        "generations",
+        "Generations",
+        "Search in what was asked and answered",
+        "generations/_table.html",
+        "generations/_empty.html",
+    ),
+    "steps": Sort("steps", "steps", "Steps", "Search in inputs and outputs", "steps/_table.html", "steps/_empty.html"),
+    "threads": Sort("threads", "threads", "Threads", "Search in names", "threads/_table.html", "threads/_empty.html"),
+    "participants": Sort(
+        "participants",
+        "users",
+        "Users",
+        "Search in identifiers",
+        "participants/_table.html",
+        "participants/_empty.html",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the list, what hangs on it, and its values in the columns of the catalogue."""
+
+    row: Any
+    more: Any
+    cells: list[Cell]
+
+
+def answer(
+    request: HttpRequest,
+    grant: Grant,
+    kind: str,
+    hanging: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
+) -> HttpResponse:
+    """The page of a list, or for htmx the part below its title. `hanging` gives what belongs to each of its rows."""
+    plain = plain_address(request, kind)
+    if plain is not None:
+        return redirect(plain)
+    made, sort = listing(request, grant, kind), SORTS[kind]
+    tabs = saved.tabs(grant, kind, request.GET)
+    here = next((tab for tab in tabs if tab.is_here), None)
+    shown = columns.chosen(grant, kind, here.view if here else None)
+    rows = list(made.rows)
+    hung = hanging(rows) if hanging is not None else [None] * len(rows)
+    context = {
+        "listing": made,
+        "sort": sort,
+        "kind": kind,
+        "noun": filters.catalogue(kind).noun,
+        "lines": [Line(row, more, shown.cells(row)) for row, more in zip(rows, hung, strict=True)],
+        "tabs": tabs,
+        "tab": here,
+        "columns": shown,
+        "own_columns": columns.OWN[kind],
+        "more_columns": columns.offered(kind),
+        "options": options(kind),
+        "operators": OPERATORS,
+        "others": doors.others(made, grant),
+        "parts": _parts(grant, made),
+        "since": shown_moment(made.query.get("from", "")),
+        "until": shown_moment(made.query.get("to", "")),
+        "has_facets": bool(faceting.PATHS.get(kind)),
+        "has_charts": kind in metrics.query.KINDS,
+        "actions": bulk.offered(grant, kind),
+        "formats": writers.FORMATS if kind in exporting.KINDS else (),
+        "datasets": list(Dataset.objects.filter(project=grant.project).order_by("name")[:200]),
+        "is_gathered": kind in gathering.KINDS,
+        "is_empty": not rows and not made.is_filtered and not made.text and not made.problem,
+        "server": f"{request.scheme}://{request.get_host()}",
+    }
+    return show(request, grant, "lists/page.html", context, here=sort.here, part="lists/_list.html", status=made.status)
+
+
+def _parts(grant: Grant, made: Listing) -> dict[str, str]:
+    """The addresses of what is fetched beside the list: the same for all of its pages."""
+    slug = grant.project.slug
+    query = urlencode({"list": made.narrowed}) if len(made.narrowed) <= 20 * MOST_CARRIED else ""
+    return {
+        name: f"{reverse(f'web:list-{name}', args=[slug, made.kind])}{'?' if query else ''}{query}"
+        for name in ("charts", "facets", "filter")
+    }

@@ -1,0 +1,103 @@
+"""Numbers over time, as charts draw them: the buckets of a stretch of time, and what was counted in each."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
+
+from generations import filters
+from generations.access import Grant
+from generations.filters import Condition
+from generations.metrics import Bucket, Row, rolling
+from generations.web.gate import zone_of
+
+_HOUR: Final = dt.timedelta(hours=1)
+_DAY: Final = dt.timedelta(days=1)
+_LONGEST: Final = (("minute", 2 * _HOUR), ("hour", 4 * _DAY), ("day", 150 * _DAY), ("week", 800 * _DAY))
+"""Up to which stretch of time a chart has a point for each of these units; beyond, for each month."""
+_FURTHEST: Final = 36_500 * _DAY
+"""What is longer before the end than this is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A stretch of time from `start` up to `end`, in units of the project's zone."""
+
+    start: dt.datetime
+    end: dt.datetime
+    unit: str
+    zone: ZoneInfo
+
+    @property
+    def bucket(self) -> Bucket:
+        """How an aggregation groups by its units."""
+        return Bucket(self.unit, self.zone.key)
+
+    def starts(self) -> list[dt.datetime]:
+        """The first moments of its units, in UTC, in order."""
+        found = []
+        at = _floor(self.start.astimezone(self.zone), self.unit)
+        while at.astimezone(dt.UTC) < self.end:
+            found.append(at.astimezone(dt.UTC))
+            at = _next(at, self.unit, self.zone)
+        return found
+
+    def after(self, start: dt.datetime) -> dt.datetime:
+        """When the unit that begins at `start` ends, in UTC."""
+        return _next(start.astimezone(self.zone), self.unit, self.zone).astimezone(dt.UTC)
+
+
+def timeline(grant: Grant, kind: str, condition: Condition | None) -> Timeline:
+    """The stretch of time that a list's condition leaves; open ends are those of its rows. At most two statements."""
+    bounds = rolling.stretch(kind, condition, timezone.now())
+    column = filters.field(kind, filters.catalogue(kind).time).column
+    assert column is not None
+    end = bounds.end or timezone.now()
+    start = bounds.start
+    if start is None:
+        rows = filters.rows(kind, grant.project.pk)
+        first = rows.order_by(column).values_list(column, flat=True).first()
+        start = first if first is not None and first < end else end - _DAY
+    return over(grant, start, end)
+
+
+def over(grant: Grant, start: dt.datetime, end: dt.datetime, unit: str = "") -> Timeline:
+    """The units of a stretch of time, of a length that it has a few dozen of, unless one is named."""
+    zone = zone_of(grant)
+    start = max(start, end - _FURTHEST)
+    unit = unit or next((unit for unit, longest in _LONGEST if end - start <= longest), "month")
+    return Timeline(start, end, unit, zone)
+
+
+def _floor(local: dt.datetime, unit: str) -> dt.datetime:
+    if unit == "minute":
+        return local.replace(second=0, microsecond=0)
+    hour = local.replace(minute=0, second=0, microsecond=0)
+    if unit == "hour":
+        return hour
+    day = hour.replace(hour=0, fold=0)
+    if unit == "day":
+        return day
+    return day - dt.timedelta(days=day.weekday()) if unit == "week" else day.replace(day=1)
+
+
+def _next(local: dt.datetime, unit: str, zone: ZoneInfo) -> dt.datetime:
+    if unit in ("minute", "hour"):
+        # In UTC: the hour that a clock repeats is two.
+        step = _HOUR if unit == "hour" else dt.timedelta(minutes=1)
+        return (local.astimezone(dt.UTC) + step).astimezone(zone)
+    if unit == "month":
+        return (local.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
+    return local + dt.timedelta(days=7 if unit == "week" else 1)
+
+
+def series(starts: Sequence[dt.datetime], rows: Mapping[Any, Row], name: str, empty: float | None) -> list[Any]:
+    """The values called `name` of each bucket; `empty` where nothing was counted."""
+    found = (rows[start].values[name] if start in rows else empty for start in starts)
+    return [float(value) if isinstance(value, Decimal) else value for value in found]
