@@ -103,7 +103,7 @@ def answer(
         "has_charts": kind in metrics.query.KINDS,
         "actions": bulk.offered(grant, kind),
         "formats": writers.FORMATS if kind in exporting.KINDS else (),
-        "datasets": list(Dataset.objects.filter(project=grant.project).order_by("name")[:200]),
+        "datasets": list(Dataset.objects.filter(project=grant.project, archived_at=None).order_by("name")[:200]),
         "is_gathered": kind in gathering.KINDS,
         "is_empty": not rows and not made.is_filtered and not made.text and not made.problem,
         "server": f"{request.scheme}://{request.get_host()}",

@@ -234,7 +234,7 @@ def test_several_are_selected_and_tagged(watched: Watched) -> None:
     page.get_by_label("Select all on this page").check()
     expect(page.get_by_text("50 selected:")).to_be_visible()
     page.locator(".bulk").get_by_label("Tags to add").fill(tag)
-    page.locator(".bulk").get_by_role("button", name="Tag").click()
+    page.locator(".bulk").get_by_role("button", name="Tag", exact=True).click()
 
     expect(page.get_by_role("status")).to_contain_text(f"Tagged 50 generations with {tag}.")
     assert watched.is_clean()
