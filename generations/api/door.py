@@ -13,12 +13,23 @@ from ninja import NinjaAPI
 from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 
-from generations.api import asking, datasets, errors, exports, noting, scores, steps
+from generations.api import asking, datasets, errors, experiments, exports, noting, prompts, scores, steps
 from generations.api import generations as recorded
 from generations.api.schemas import components
 
 VERSION: Final = "1"
-TAGS: Final = ("Generations", "Exports", "Scores", "Tags", "Steps", "Threads", "Participants", "Datasets")
+TAGS: Final = (
+    "Generations",
+    "Exports",
+    "Scores",
+    "Tags",
+    "Steps",
+    "Threads",
+    "Participants",
+    "Datasets",
+    "Experiments",
+    "Prompts",
+)
 DESCRIPTION: Final = """
 Every call to a language model: recorded, found, rated, exported.
 
@@ -101,6 +112,8 @@ def _door() -> Door:
     door.add_router("/scores", scores.router)
     door.add_router("/tags", scores.tags)
     door.add_router("/datasets", datasets.router)
+    door.add_router("/experiments", experiments.router)
+    door.add_router("/prompts", prompts.router)
     return door
 
 

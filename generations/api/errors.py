@@ -17,12 +17,14 @@ from generations import outages, recording
 from generations.access import NoSuchProject, NotAllowed, NotAuthenticated
 from generations.api.answers import answer
 from generations.datasets import BadDataset, NoSuchDataset
+from generations.experiments import NoSuchExperiment
 from generations.exporting import NotReady
 from generations.filters import BadFilter
 from generations.ingest import rest
 from generations.ingest.rest_fields import Slot
 from generations.metrics import BadQuery, TooSlow
 from generations.paging import BadCursor
+from generations.prompts import NoSuchPrompt
 from generations.records import InvalidRecord
 
 CODES: Final[Mapping[int, str]] = {
@@ -139,6 +141,8 @@ REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
     NotAllowed: _of_sentence(403, "not_allowed"),
     NoSuchProject: _of_sentence(404, "not_found"),
     NoSuchDataset: _of_sentence(404, "not_found"),
+    NoSuchExperiment: _of_sentence(404, "not_found"),
+    NoSuchPrompt: _of_sentence(404, "not_found"),
     recording.UnknownId: _of_sentence(404, "not_found"),
     recording.Busy: _of_sentence(503, "busy", Retry_After=str(recording.Busy.retry_after)),
     Http404: lambda _: Refused(404, "not_found", "There is nothing at this address."),

@@ -18,7 +18,7 @@ _MAYBE_TIME: Final[Schema] = {**TIME, "type": ["string", "null"]}
 
 def components() -> dict[str, Schema]:
     """The schemas by name."""
-    return {**_answers(), **_recorded(), **_collected(), "Export": _export()}
+    return {**_answers(), **_recorded(), **_collected(), **_compared(), "Export": _export()}
 
 
 def _answers() -> dict[str, Schema]:
@@ -158,6 +158,75 @@ def _collected() -> dict[str, Schema]:
         "DatasetItem": item,
         "DatasetItemSent": sent,
     }  # fmt: skip
+
+
+def _compared() -> dict[str, Schema]:
+    number: Schema = {"type": "number"}
+    maybe: Schema = {"type": ["number", "null"]}
+    interval = {"count": _WHOLE, "mean": number, "low": maybe, "high": maybe}
+    of_names: Schema = {"type": "object", "additionalProperties": ref("Interval")}
+    no_or_interval: Schema = {"anyOf": [ref("Interval"), {"type": "null"}]}
+    experiment = {
+        "id": _TEXT, "name": _TEXT, "datasetId": _MAYBE, "promptVersionId": _MAYBE, "params": {}, "createdAt": TIME,
+    }  # fmt: skip
+    difference = closed((*interval, "wins", "losses"), **interval, wins=_WHOLE, losses=_WHOLE)
+    numbers = {"count": _WHOLE, "currency": _MAYBE, "totalCost": maybe, "means": of_names}
+    return {
+        "Interval": {**closed(tuple(interval), **interval), "description": "A mean with its 95 % confidence interval."},
+        "Experiment": closed(tuple(experiment), **experiment),
+        "ExperimentNumbers": closed(
+            (*experiment, *numbers, "failed", "differences"),
+            **experiment,
+            **numbers,
+            failed=_WHOLE,
+            differences={"type": "object", "additionalProperties": difference},
+        ),
+        "ExperimentItem": closed(
+            ("id", "experimentId", "datasetItemId", "runId", "generationId", "input", "output", "createdAt"),
+            id=_TEXT,
+            experimentId=_TEXT,
+            datasetItemId=_MAYBE,
+            runId=_MAYBE,
+            generationId=_MAYBE,
+            input={},
+            output={},
+            createdAt=TIME,
+        ),
+        "Prompt": closed(
+            ("id", "name", "description", "labels", "createdAt"),
+            id=_TEXT,
+            name=_TEXT,
+            description=_TEXT,
+            labels={"type": "object", "additionalProperties": {"type": "integer"}},
+            createdAt=TIME,
+        ),
+        "PromptVersion": closed(
+            ("id", "name", "version", "labels", "settings", "tools", "inputs", "inputDefaults", "createdAt"),
+            id=_TEXT,
+            name=_TEXT,
+            version={"type": "integer"},
+            labels=_TEXTS,
+            messages={"type": ["array", "null"], "items": {}},
+            template=_MAYBE,
+            inputs=_TEXTS,
+            inputDefaults=OBJECT,
+            model=_MAYBE,
+            provider=_MAYBE,
+            settings=OBJECT,
+            tools={"type": "array", "items": {}},
+            description=_TEXT,
+            createdAt=TIME,
+        ),
+        "PromptNumbers": closed(
+            ("version", *numbers, "scores", "errors", "thumbs", "rating"),
+            **numbers,
+            version={"type": "integer"},
+            scores=of_names,
+            errors=no_or_interval,
+            thumbs=no_or_interval,
+            rating=no_or_interval,
+        ),
+    }
 
 
 def _export() -> Schema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -138,7 +138,7 @@ def _result(plan: Plan, rows: list[dict[str, Any]]) -> Result:
     return Result(rows=[_row(plan, row) for row in rows[:limit]], more=len(rows) > limit)
 
 
-def run(sql: str, params: Sequence[Any], timeout: float) -> tuple[list[str], list[tuple[Any, ...]]]:
+def run(sql: str, params: Sequence[Any] | Mapping[str, Any], timeout: float) -> tuple[list[str], list[tuple[Any, ...]]]:
     """The columns and the rows that a statement returns within so many seconds. Raises TooSlow and BadQuery."""
     try:
         # The settings of a transaction end with it; inside another one, the earlier value is put back.

@@ -78,10 +78,18 @@ def number(value: float | Decimal | None) -> str:
 
 
 @register.filter
+def percent(value: float | None) -> str:
+    """A share of 1 in percent: `12.5 %`."""
+    return UNKNOWN if value is None else f"{number(round(value * 100, 1))} %"
+
+
+@register.filter
 def seconds(value: float | None) -> str:
     """A duration: `312 ms`, `1.24 s`, `2 m 05 s`."""
     if value is None:
         return UNKNOWN
+    if value < 0:
+        return f"−{seconds(-value)}"
     if value < 0.9995:
         return f"{value * 1000:.0f} ms" if value >= 0.001 or value == 0 else f"{value * 1000:.2g} ms"
     if value < 59.995:

@@ -17,7 +17,7 @@ from generations import datasets, reading
 from generations.access import Grant, Scope
 from generations.datasets import BadDataset, NewItem, NoSuchDataset
 from generations.exporting import writers
-from generations.models import Dataset, DatasetItem
+from generations.models import Dataset, DatasetItem, Experiment
 from generations.web import markup
 from generations.web.frame import show
 from generations.web.gate import page
@@ -99,6 +99,7 @@ def dataset(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
         "shown": [_item(item) for item in shown],
         "count": count,
         "formats": writers.FORMATS,
+        "experiments": list(Experiment.objects.filter(dataset=row, project=grant.project).order_by("-created_at")[:10]),
         "server": f"{request.scheme}://{request.get_host()}",
     }
     return show(request, grant, "datasets/dataset.html", context, here="datasets")

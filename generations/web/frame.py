@@ -32,6 +32,8 @@ PLACES: Final = (
     Place("steps", "Steps", "list-tree"),
     Place("users", "Users", "users"),
     Place("datasets", "Datasets", "database"),
+    Place("experiments", "Experiments", "flask"),
+    Place("prompts", "Prompts", "message-square"),
     Place("exports", "Exports", "download"),
     Place("jobs", "Jobs", "loader-circle"),
     Place("settings", "Settings", "settings"),

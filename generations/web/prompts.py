@@ -1,27 +1,42 @@
-"""A prompt: one of its versions as it is, and the way to all others."""
+"""Prompts: their list, one in a version of it, a new version, labels, and two versions compared."""
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+from django.contrib import messages
+from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from generations import prompts, reading
-from generations.access import Grant
-from generations.models import PromptVersion
+from generations import metrics, prompts, reading
+from generations.access import Grant, Scope
+from generations.intervals import Interval
+from generations.models import Generation, Prompt, PromptVersion
+from generations.prompts import Numbers
+from generations.records import InvalidRecord, Json
 from generations.web import markup
 from generations.web.frame import show
 from generations.web.gate import page
 from generations.web.markup import Budget, Shown
+from generations.web.stretches import stretch
 
 ROOM: Final = 90_000
 """The bytes of HTML that a version's messages have together."""
 MESSAGES: Final = 100
 VERSIONS: Final = 200
+DAYS: Final = (1, 7, 30, 90)
+ROLES: Final = ("system", "user", "assistant", "developer", "tool")
+MORE: Final = 2
+"""Messages that the form of a new version has room for beside those there are."""
+USED: Final = dt.timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +47,51 @@ class Message:
     shown: Shown
 
 
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A measure of two versions: each one's interval, and whether the difference is more than chance and good."""
+
+    name: str
+    form: str
+    old: Interval | None
+    new: Interval | None
+    is_better: bool | None
+
+
+@page()
+@require_http_methods(["GET", "HEAD", "POST"])
+def prompt_list(request: HttpRequest, grant: Grant) -> HttpResponse:
+    """The project's prompts, the newest first; makes one of the `name` that is posted."""
+    if request.method == "POST":
+        grant.need(Scope.WRITE)
+        try:
+            made = prompts.get_or_create(grant, request.POST.get("name", ""), request.POST.get("description", ""))
+        except InvalidRecord as error:
+            messages.error(request, str(error))
+            return redirect("web:prompts", slug=grant.project.slug)
+        return redirect("web:prompt", slug=grant.project.slug, id=made.pk)
+    rows = stretch(request, Prompt.objects.filter(project=grant.project, deleted_at=None))
+    keys = [row.pk for row in rows]
+    versions = PromptVersion.objects.in_project(grant.project.pk).filter(prompt_uid__in=keys, version__gte=0)
+    counts = dict(versions.order_by().values_list("prompt_uid").annotate(count=Count("uid")))
+    used = Generation.objects.in_project(grant.project.pk).filter(
+        prompt_name__in=[row.name for row in rows], started_at__gte=timezone.now() - USED
+    )
+    calls = dict(used.order_by().values_list("prompt_name").annotate(count=Count("uid")))
+    labels = prompts.labels_of(grant, keys)
+    context = {
+        "rows": rows,
+        "shown": [(row, counts.get(row.pk, 0), labels.get(row.pk, {}).items(), calls.get(row.name, 0)) for row in rows],
+        "server": f"{request.scheme}://{request.get_host()}",
+    }
+    return show(request, grant, "prompts/page.html", context, here="prompts")
+
+
 @page()
 @require_safe
 def prompt(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
     """A prompt in its newest version, or in that of `?version=`, a number."""
-    row = prompts.found(grant, str(id))
-    if row is None:
-        raise Http404("There is no such prompt in this project.")
+    row = _found(grant, id)
     versions = prompts.versions(grant, row)
     asked = request.GET.get("version", "")
     chosen = next((one for one in versions if not asked or str(one.version) == asked), None)
@@ -48,12 +101,244 @@ def prompt(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
         "prompt": row,
         "versions": versions[:VERSIONS],
         "version": chosen,
-        "messages": [] if chosen is None else _messages(chosen),
+        "said": [] if chosen is None else _messages(chosen),
         "is_cut": chosen is not None and len(chosen.template_messages or []) > MESSAGES,
         "blocks": [] if chosen is None else _blocks(chosen),
         "weights": {part["version"]: part["rollout"] for part in row.rollout},
+        "labels": prompts.labels_of(grant, [row.pk]).get(row.pk, {}),
+        "others": [one for one in versions[:VERSIONS] if one is not chosen],
+        "server": f"{request.scheme}://{request.get_host()}",
     }
     return show(request, grant, "prompts/prompt.html", context, here="prompts")
+
+
+@page(Scope.WRITE)
+@require_POST
+def labels(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
+    """Move labels: `label` by `label` to the `version` beside it, nothing takes one away; all of them or none."""
+    row = _found(grant, id)
+    given = request.POST
+    wanted: dict[str, int | None] = {}
+    try:
+        for label, number in zip(given.getlist("label"), given.getlist("version"), strict=False):
+            if label.strip():
+                if number.strip() and not (number.strip().isascii() and number.strip().isdigit()):
+                    raise InvalidRecord("version", number, "the number of a version, or nothing")
+                wanted[label.strip().lower()] = int(number) if number.strip() else None
+        prompts.move(grant, row, wanted)
+    except (InvalidRecord, prompts.NoSuchPrompt) as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "The labels are where you put them.")
+    return redirect("web:prompt", slug=grant.project.slug, id=id)
+
+
+@page(Scope.WRITE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def new_version(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
+    """A form that begins with the newest version, or with `?version=`; makes a version of what is posted."""
+    row = _found(grant, id)
+    asked = request.GET.get("version", "")
+    versions = prompts.versions(grant, row)
+    base = next((one for one in versions if not asked or str(one.version) == asked), None)
+    problem, given = "", request.POST
+    if request.method == "POST":
+        try:
+            made = prompts.add_version(
+                grant,
+                row,
+                template_messages=_written(request, base),
+                settings=_object("settings", given.get("settings", "")),
+                tools=_list("tools", given.get("tools", "")),
+                input_defaults=_object("defaults", given.get("defaults", "")),
+                model_id=given.get("model", "").strip() or None,
+                provider=given.get("provider", "").strip() or None,
+                description=given.get("description", ""),
+            )
+            if label := given.get("label", "").strip().lower():
+                prompts.move(grant, row, {label: made.version})
+        except InvalidRecord as error:
+            problem = str(error)
+        else:
+            messages.success(request, f"Version {made.version} is there.")
+            return redirect(f"{request.path.removesuffix('new/')}?version={made.version}")
+    fields = _fields(base)
+    if problem:
+        fields = list(zip(given.getlist("role"), given.getlist("content"), strict=False))
+    context = {
+        "prompt": row,
+        "base": base,
+        "fields": fields,
+        "roles": ROLES,
+        "model": given.get("model", "") if problem else (base.model_id or "" if base else ""),
+        "provider": given.get("provider", "") if problem else (base.provider or "" if base else ""),
+        "parts": [
+            (name, title, given.get(name, "") if problem else _json(getattr(base, column, None)))
+            for name, title, column in (
+                ("settings", "Settings, a JSON object", "settings"),
+                ("tools", "Tools, a JSON list", "tools"),
+                ("defaults", "Default values of variables, a JSON object", "input_defaults"),
+            )
+        ],
+        "problem": problem,
+    }
+    return show(request, grant, "prompts/new.html", context, here="prompts", status=400 if problem else 200)
+
+
+@page()
+@require_safe
+def compare(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
+    """Version `old` beside version `new`: what differs in them, what they led to in `days`, and on which inputs."""
+    row = _found(grant, id)
+    versions = prompts.versions(grant, row)
+    by_number = {str(one.version): one for one in versions}
+    new = by_number.get(request.GET.get("new", "")) or (versions[0] if versions else None)
+    old = by_number.get(request.GET.get("old", "")) or (versions[1] if len(versions) > 1 else None)
+    if old is None or new is None:
+        raise Http404(f"The prompt {row.name} has no two versions to compare yet.")
+    asked = request.GET.get("days", "")
+    days = int(asked) if asked in {str(n) for n in DAYS} else 30
+    end = timezone.now()
+    start = end - dt.timedelta(days=days)
+    context: dict[str, Any] = {
+        "prompt": row,
+        "versions": versions[:VERSIONS],
+        "old": old,
+        "new": new,
+        "days": days,
+        "choices": DAYS,
+        "parts": prompts.differences(old, new),
+        "problem": "",
+    }
+    try:
+        told = prompts.numbers(grant, row, [old.version, new.version], start, end)
+        before, after = told[old.version], told[new.version]
+        names = sorted({*before.scores, *after.scores})
+        by = request.GET.get("by", "")
+        by = by if by in (*prompts.MEASURES, *names) else (names[0] if names else "latency")
+        context |= {
+            "before": before,
+            "after": after,
+            "measures": _measures(before, after, names),
+            "by": by,
+            "bys": [*names, *prompts.MEASURES],
+            "apart": [
+                (one, _said(one.text)) for one in prompts.apart(grant, row, old.version, new.version, start, end, by=by)
+            ],
+        }
+    except metrics.TooSlow as error:
+        context["problem"] = str(error)
+    return show(request, grant, "prompts/compare.html", context, here="prompts")
+
+
+def _measures(before: Numbers, after: Numbers, names: list[str]) -> list[Measure]:
+    """What is known of either version. Less of cost, latency, tokens and errors is better, more of all else."""
+    made = []
+    rows: list[tuple[str, str, Interval | None, Interval | None, bool]] = [
+        (name, form, before.means.get(key), after.means.get(key), True)
+        for key, name, form in (
+            ("cost", "Cost", "money"),
+            ("latency", "Latency", "seconds"),
+            ("ttft", "Time to first token", "seconds"),
+            ("tokens", "Tokens", "number"),
+        )
+    ]
+    rows += [
+        ("Errors", "share", before.errors, after.errors, True),
+        ("Thumbs up", "share", before.thumbs, after.thumbs, False),
+    ]
+    rows += [("Rating", "number", before.rating, after.rating, False)]
+    rows += [(name, "number", before.scores.get(name), after.scores.get(name), False) for name in names]
+    for name, form, old, new, lower in rows:
+        if old is None and new is None:
+            continue
+        is_better = None
+        if old and new and old.low is not None and new.low is not None:
+            apart = new.low > (old.high or 0) or (new.high or 0) < old.low
+            is_better = (new.mean < old.mean) is lower if apart else None
+        if name == "Cost" and before.currency != after.currency and old and new:
+            is_better = None
+        made.append(Measure(name, form, old, new, is_better))
+    return made
+
+
+def _said(text: str) -> str:
+    """An input as a person reads it; the text of one that was cut."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text[:600]
+    if isinstance(value, dict) and "content" in value:
+        return reading.message_text(value)[:600]
+    return (value if isinstance(value, str) else markup.pretty(value))[:600]
+
+
+# ---------------------------------------------------------------------------------------------------------- the form
+def _fields(base: PromptVersion | None) -> list[tuple[str, str]]:
+    """Roles and texts that the form begins with; content that is no text as its JSON."""
+    if base is None:
+        return [("system", ""), ("user", "")]
+    given = base.template_messages
+    found = []
+    for one in [{"role": "user", "content": base.template or ""}] if given is None else given[:MESSAGES]:
+        said = one if isinstance(one, Mapping) else {"role": "user", "content": one}
+        content = said.get("content")
+        found.append((str(said.get("role") or ""), content if isinstance(content, str) else _json(content)))
+    return [*found, *[("", "")] * MORE]
+
+
+def _written(request: HttpRequest, base: PromptVersion | None) -> list[Json]:
+    """The messages of the form; what it has no field for (tool calls, names) is kept from the version it began with."""
+    old = (base.template_messages if base is not None else None) or []
+    made: list[Json] = []
+    for n, (role, content) in enumerate(
+        zip(request.POST.getlist("role"), request.POST.getlist("content"), strict=False)
+    ):
+        kept = dict(old[n]) if n < len(old) and isinstance(old[n], Mapping) else {}
+        if not content.strip() and not kept.get("tool_calls"):
+            continue
+        value: Json = content.replace("\r\n", "\n")
+        if kept and not isinstance(kept.get("content"), str) and kept.get("content") is not None:
+            value = _read(f"message {n + 1}", content)
+        if not role.strip():
+            raise InvalidRecord(f"message {n + 1}", role, f"a role, such as {', '.join(ROLES[:3])}")
+        made.append({**kept, "role": role.strip(), "content": value})
+    if not made:
+        raise InvalidRecord("messages", None, "at least one message")
+    return made
+
+
+def _read(name: str, text: str) -> Json:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRecord(name, text.strip()[:40], f"JSON (line {error.lineno}: {error.msg})") from None
+
+
+def _object(name: str, text: str) -> dict[str, Json] | None:
+    value = _read(name, text) if text.strip() else None
+    if not isinstance(value, dict | None):
+        raise InvalidRecord(name, value, "a JSON object")
+    return value
+
+
+def _list(name: str, text: str) -> list[Json] | None:
+    value = _read(name, text) if text.strip() else None
+    if not isinstance(value, list | None):
+        raise InvalidRecord(name, value, "a JSON list")
+    return value
+
+
+def _json(value: Json) -> str:
+    return "" if not value else markup.pretty(value)
+
+
+# ------------------------------------------------------------------------------------------------------- what is shown
+def _found(grant: Grant, id: uuid.UUID) -> Prompt:
+    row = prompts.found(grant, str(id))
+    if row is None:
+        raise Http404("There is no such prompt in this project.")
+    return row
 
 
 def _messages(version: PromptVersion) -> list[Message]:

@@ -59,6 +59,13 @@ def known_id(api: Caller, path: str) -> str:
         dataset: str = api.post("/api/datasets", {"name": "Known"}).json["id"]
         api.post(f"/api/datasets/{dataset}/items", {"generationIds": ["0"]})
         return dataset
+    if path.startswith("/api/experiments"):
+        items = [{"output": "x", "generationId": "0", "scores": [{"name": "y", "value": 1}]}]
+        experiment: str = api.post("/api/experiments", {"name": "Known", "items": items}).json["id"]
+        return experiment
+    if path.startswith("/api/prompts"):
+        api.post("/api/prompts/known/versions", {"template": "Hello {{name}}", "labels": ["prod"]})
+        return "known"
     return "0"
 
 
@@ -80,8 +87,9 @@ def test_no_request_is_answered_by_a_fault(method: str, path: str, api: Caller) 
     )
     @given(case=SCHEMA[path][method].as_strategy(), is_known=st.booleans())
     def hostile(case: schemathesis.Case[Any], is_known: bool) -> None:
-        if is_known and "{id}" in path:
-            case.path_parameters["id"] = id
+        for name in ("id", "name"):
+            if is_known and f"{{{name}}}" in path:
+                case.path_parameters[name] = id
         case.call_and_validate(headers=headers, checks=CHECKS)
 
     hostile()

@@ -50,6 +50,32 @@ def create(
     return made
 
 
+def find(grant: Grant, experiment_id: str) -> Experiment | None:
+    """The project's experiment of this id, with its dataset, or None. Needs `read`."""
+    grant.need(Scope.READ)
+    if not is_uuid(experiment_id):
+        return None
+    rows = Experiment.objects.select_related("dataset").filter(project=grant.project)
+    return rows.filter(pk=uuid.UUID(experiment_id)).first()
+
+
+def delete(grant: Grant, experiment_id: str) -> Experiment:
+    """Delete an experiment with its results; what was recorded of its runs stays. Needs `write`.
+
+    Returns the row as it was, with its id. Raises NoSuchExperiment.
+    """
+    grant.need(Scope.WRITE)
+    with transaction.atomic():
+        found = find(grant, experiment_id)
+        if found is None:
+            raise NoSuchExperiment(f"There is no experiment '{experiment_id[:80]}' in this project.")
+        key = found.pk
+        audit(grant, "experiment.delete", "experiment", str(key), {"name": found.name})
+        found.delete()
+        found.pk = key
+    return found
+
+
 def add_item(
     grant: Grant,
     experiment_id: str,

@@ -23,9 +23,9 @@ from generations.records import InvalidRecord, Json
 
 MAX_NAME: Final = 200
 MAX_TEMPLATE: Final = 4 << 20
-MAX_LABEL: Final = 100
 MOST_COMPARED: Final = 20
 """Versions whose template is compared with a text that one of them may have made."""
+MAX_DESCRIPTION: Final = 10_000
 _VARIABLE: Final = re.compile(r"\{\{\{?\s*[#^&/]?\s*([\w.\-]+)\s*\}?\}\}")
 _NOT_CONTENT: Final = frozenset({"uuid", "templated"})
 
@@ -107,42 +107,6 @@ def _of_name(grant: Grant, name: str) -> Any:
     return PromptVersion.objects.in_project(project).filter(prompt_uid__in=prompt)
 
 
-def labelled(grant: Grant, prompt: Prompt, label: str) -> PromptVersion | None:
-    """The version of a prompt that has this label, or None. Needs `read`."""
-    grant.need(Scope.READ)
-    rows = PromptVersion.objects.in_project(grant.project.pk).filter(prompt_uid=prompt.pk, labels__contains=[label])
-    row: PromptVersion | None = rows.first()
-    return row
-
-
-def label(grant: Grant, version: PromptVersion, labels: Collection[str]) -> PromptVersion:
-    """Give a version these labels, and take them from the versions that had them, at once. Needs `write`.
-
-    Each moved label is noted in the audit with the number that it was taken from. Raises InvalidRecord.
-    """
-    grant.need(Scope.WRITE)
-    wanted = list(dict.fromkeys(clean_string(one).strip() for one in labels))
-    for one in wanted:
-        if not one or len(one) > MAX_LABEL:
-            raise InvalidRecord("labels", one, f"texts of 1 to {MAX_LABEL} characters")
-    with transaction.atomic():
-        # The prompt's row is the lock under which labels move.
-        Prompt.objects.select_for_update().get(pk=version.prompt_uid, project=grant.project)
-        rows = PromptVersion.objects.in_project(grant.project.pk).filter(prompt_uid=version.prompt_uid)
-        taken_from = dict.fromkeys(wanted)
-        for other in rows.filter(labels__overlap=wanted).exclude(uid=version.uid):
-            taken_from |= {one: other.version for one in other.labels if one in wanted}
-            kept = [one for one in other.labels if one not in wanted]
-            rows.filter(uid=other.uid).update(labels=kept)
-        current = rows.get(uid=version.uid)
-        current.labels = list(dict.fromkeys([*current.labels, *wanted]))
-        rows.filter(uid=version.uid).update(labels=current.labels)
-        for one in wanted:
-            detail = {"label": one, "version": version.version, "from": taken_from[one]}
-            audit(grant, "prompt.label", "prompt", str(version.prompt_uid), detail)
-    return current
-
-
 def names_of(grant: Grant, version_ids: Collection[str]) -> dict[str, tuple[str, int]]:
     """The prompt's name and the number of each of these versions that the project has, in one query."""
     uids = [records.uid(grant.project.pk, "prompt_version", id) for id in version_ids]
@@ -150,6 +114,27 @@ def names_of(grant: Grant, version_ids: Collection[str]) -> dict[str, tuple[str,
     name = Prompt.objects.filter(project=grant.project.pk, pk=OuterRef("prompt_uid")).values("name")[:1]
     found = rows.annotate(prompt_name=Subquery(name)).values_list("public_id", "prompt_name", "version")
     return {id: (name, number) for id, name, number in found if name is not None}
+
+
+def of_number(grant: Grant, prompt: Prompt, number: int) -> PromptVersion | None:
+    """The version of this number, or None. Needs `read`."""
+    grant.need(Scope.READ)
+    rows = PromptVersion.objects.in_project(grant.project.pk).filter(prompt_uid=prompt.pk, version=number)
+    row: PromptVersion | None = rows.first()
+    return row
+
+
+def describe(grant: Grant, prompt: Prompt, description: str) -> Prompt:
+    """Say what a prompt is for. Needs `write`. Raises InvalidRecord."""
+    grant.need(Scope.WRITE)
+    clean = clean_string(description).strip()
+    if len(clean) > MAX_DESCRIPTION:
+        raise InvalidRecord("description", description, f"at most {MAX_DESCRIPTION} characters")
+    with transaction.atomic():
+        prompt.description = clean
+        prompt.save(update_fields=["description"])
+        audit(grant, "prompt.update", "prompt", str(prompt.pk), {"changed": ["description"]})
+    return prompt
 
 
 def drawn(grant: Grant, prompt: Prompt, number: int | None = None) -> PromptVersion | None:

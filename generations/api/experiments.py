@@ -1,0 +1,270 @@
+"""Experiments over REST: made with or without their results, listed, read with their numbers, compared."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from generations import experiments, recording, records
+from generations.access import Grant, Scope
+from generations.api import plain, receive
+from generations.api.answers import answer
+from generations.api.auth import grant_of
+from generations.api.describing import closed, listed, page_of, ref
+from generations.api.errors import not_found
+from generations.api.operations import PROJECT, operation
+from generations.experiments import Run
+from generations.filters import BadFilter
+from generations.ingest import rest
+from generations.ingest.values import iso, nearest
+from generations.intervals import Interval
+from generations.models import Experiment, ExperimentItem
+from generations.records import InvalidRecord, Json
+
+router = Router()
+TAG: Final = "Experiments"
+MAX_ITEMS: Final = 1_000
+_MAYBE: Final = {"type": ["string", "null"]}
+ITEM: Final = closed(
+    (),
+    datasetItemId=_MAYBE,
+    runId=_MAYBE,
+    generationId=_MAYBE,
+    input={},
+    output={},
+    scores={"type": "array", "items": ref("NestedScoreSent")},
+)
+_NAMES: Final = ("datasetItemId", "runId", "generationId", "input", "output", "scores")
+
+
+@router.get(
+    "",
+    **operation("List experiments", tag=TAG, scope=Scope.READ, ok={200: page_of(ref("Experiment"))}, query=plain.QUERY),
+)
+def list_experiments(request: HttpRequest) -> HttpResponse:
+    """The newest first."""
+    return plain.page(request, Experiment.objects.filter(project=grant_of(request).project), plain.each(document))
+
+
+@router.post(
+    "",
+    **operation(
+        "Make an experiment",
+        tag=TAG,
+        scope=Scope.WRITE,
+        sent=closed(
+            ("name",),
+            name={"type": "string", "minLength": 1, "maxLength": 200},
+            datasetId=_MAYBE,
+            promptVersionId=_MAYBE,
+            params={},
+            items={"type": "array", "items": ITEM, "maxItems": MAX_ITEMS},
+        ),
+        example={
+            "name": "gpt-4o, short prompt",
+            "items": [{"input": "Two and two?", "output": "Four.", "scores": [{"name": "correct", "value": 1}]}],
+        },
+        ok={201: ref("Experiment")},
+    ),
+)
+def make_experiment(request: HttpRequest) -> HttpResponse:
+    """On a dataset or on none, with its first results or without any. All of it is made, or nothing."""
+    grant = grant_of(request)
+    asked = _named(receive.mapping(request), ("name", "datasetId", "promptVersionId", "params", "items"))
+    name = asked.get("name", "")
+    if not isinstance(name, str):
+        raise InvalidRecord("name", name, "a text")
+    with transaction.atomic():
+        made = experiments.create(
+            grant,
+            name=name,
+            dataset_id=_text("datasetId", asked),
+            prompt_version_id=_text("promptVersionId", asked),
+            params=asked.get("params"),
+        )
+        _add(grant, made, asked.get("items", []))
+    return answer(document(made), status=201, headers={"Location": f"/api/experiments/{made.pk}"})
+
+
+@router.get(
+    "/compare",
+    **operation(
+        "Compare experiments",
+        tag=TAG,
+        scope=Scope.READ,
+        ok={200: listed(ref("ExperimentNumbers"))},
+        query=[
+            {
+                "name": "id",
+                "in": "query",
+                "required": True,
+                "description": "Two to four of them; the first is what the others are measured by.",
+                "schema": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 4},
+            },
+            PROJECT,
+        ],
+    ),
+)
+def compare_experiments(request: HttpRequest) -> HttpResponse:
+    """Means with their 95 % confidence intervals, and differences from the first over the items that both ran."""
+    ids = list(dict.fromkeys(request.GET.getlist("id")))
+    if not 2 <= len(ids) <= experiments.MOST_RUNS:
+        raise BadFilter("id", len(ids), f"the ids of 2 to {experiments.MOST_RUNS} experiments")
+    grant = grant_of(request)
+    comparison = experiments.compare(grant, [_experiment(grant, id) for id in ids])
+    return answer({"data": [_numbers(run) for run in comparison.runs]})
+
+
+@router.get(
+    "/{id}",
+    **operation("Get an experiment", tag=TAG, scope=Scope.READ, ok={200: ref("ExperimentNumbers")}, query=[PROJECT]),
+)
+def get_experiment(request: HttpRequest, id: str) -> HttpResponse:
+    """With the mean of each score, of cost and of latency."""
+    grant = grant_of(request)
+    return answer(_numbers(experiments.compare(grant, [_experiment(grant, id)]).runs[0]))
+
+
+@router.delete("/{id}", **operation("Delete an experiment", tag=TAG, scope=Scope.WRITE, ok={204: None}))
+def delete_experiment(request: HttpRequest, id: str) -> HttpResponse:
+    """With its results; what was recorded of its runs stays."""
+    experiments.delete(grant_of(request), id)
+    return HttpResponse(status=204)
+
+
+@router.get(
+    "/{id}/items",
+    **operation(
+        "List an experiment's results",
+        tag=TAG,
+        scope=Scope.READ,
+        ok={200: page_of(ref("ExperimentItem"))},
+        query=plain.QUERY,
+    ),
+)
+def list_experiment_items(request: HttpRequest, id: str) -> HttpResponse:
+    """The newest first."""
+    return plain.page(request, _experiment(grant_of(request), id).items.all(), plain.each(item_document))
+
+
+@router.post(
+    "/{id}/items",
+    **operation(
+        "Add results to an experiment",
+        tag=TAG,
+        scope=Scope.WRITE,
+        sent=closed(("items",), items={"type": "array", "items": ITEM, "maxItems": MAX_ITEMS}),
+        example={"items": [{"input": "Two and two?", "output": "Four.", "scores": [{"name": "correct", "value": 1}]}]},
+        ok={201: listed(ref("ExperimentItem"))},
+    ),
+)
+def add_experiment_items(request: HttpRequest, id: str) -> HttpResponse:
+    """Results with their scores, all or none of them. The runs that made them may not have come yet."""
+    grant = grant_of(request)
+    asked = _named(receive.mapping(request), ("items",))
+    with transaction.atomic():
+        made = _add(grant, _experiment(grant, id), asked.get("items"))
+    return answer({"data": [item_document(row) for row in made]}, status=201)
+
+
+def document(row: Experiment) -> dict[str, Json]:
+    """An experiment as JSON."""
+    return {
+        "id": str(row.pk),
+        "name": row.name,
+        "datasetId": None if row.dataset_id is None else str(row.dataset_id),
+        "promptVersionId": row.prompt_version_id,
+        "params": row.params,
+        "createdAt": iso(row.created_at),
+    }
+
+
+def item_document(row: ExperimentItem) -> Json:
+    """A result as JSON."""
+    return {
+        "id": str(row.pk),
+        "experimentId": str(row.experiment_id),
+        "datasetItemId": None if row.dataset_item_id is None else str(row.dataset_item_id),
+        "runId": row.run_id,
+        "generationId": row.generation_id,
+        "input": row.input,
+        "output": row.output,
+        "createdAt": iso(row.created_at),
+    }
+
+
+def _numbers(run: Run) -> Json:
+    return {
+        **document(run.experiment),
+        "count": run.count,
+        "failed": run.failed,
+        "currency": run.currency,
+        "totalCost": run.total_cost,
+        "means": {name: _interval(interval) for name, interval in run.means.items()},
+        "differences": {
+            name: {**_interval(one.interval), "wins": one.wins, "losses": one.losses}
+            for name, one in run.differences.items()
+        },
+    }
+
+
+def _interval(one: Interval) -> dict[str, Any]:
+    return {"count": one.count, "mean": one.mean, "low": one.low, "high": one.high}
+
+
+def _add(grant: Grant, experiment: Experiment, items: Json) -> list[ExperimentItem]:
+    if not isinstance(items, list) or len(items) > MAX_ITEMS:
+        raise InvalidRecord("items", items, f"a list of at most {MAX_ITEMS} results")
+    made, scores = [], []
+    for n, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise InvalidRecord(f"items[{n}]", item, "an object")
+        _named(item, _NAMES, f"items[{n}].")
+        row = experiments.add_item(
+            grant,
+            str(experiment.pk),
+            dataset_item_id=_text("datasetItemId", item, f"items[{n}]."),
+            run_id=_text("runId", item, f"items[{n}]."),
+            generation_id=_text("generationId", item, f"items[{n}]."),
+            input=item.get("input"),
+            output=item.get("output"),
+        )
+        made.append(row)
+        given = item.get("scores") or []
+        if not isinstance(given, list):
+            raise InvalidRecord(f"items[{n}].scores", given, "a list")
+        for score in given:
+            if not isinstance(score, dict):
+                raise InvalidRecord(f"items[{n}].scores", score, "objects with a name and a value")
+            said = {"type": "AI", **score, "experimentItemId": str(row.pk)}
+            if item.get("generationId"):
+                said["generationId"] = item["generationId"]
+            scores.append(records.revised(rest.score(said), id=score.get("id") or records.new_id()))
+    for receipt in recording.record(grant.project, scores) if scores else ():
+        if receipt.state == "rejected":
+            raise InvalidRecord(receipt.field or "scores", receipt.id, receipt.reason or "a score that can be stored")
+    return made
+
+
+def _experiment(grant: Grant, id: str) -> Experiment:
+    found = experiments.find(grant, id)
+    if found is None:
+        raise not_found("experiment", id)
+    return found
+
+
+def _text(name: str, asked: dict[str, Json], path: str = "") -> str | None:
+    value = asked.get(name)
+    if not isinstance(value, str | None):
+        raise InvalidRecord(path + name, value, "a text")
+    return value
+
+
+def _named(asked: dict[str, Json], known: tuple[str, ...], path: str = "") -> dict[str, Json]:
+    for name in asked:
+        if name not in known:
+            raise InvalidRecord(path + name, asked[name], nearest(name, known))
+    return asked

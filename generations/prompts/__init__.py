@@ -1,0 +1,57 @@
+"""Prompts and their immutable versions: got or created by content, labelled, rolled out, compared."""
+
+from generations.prompts.comparing import MEASURES, Apart, Numbers, apart, numbers
+from generations.prompts.differing import Part, differences
+from generations.prompts.keeping import (
+    MAX_NAME,
+    NoSuchPrompt,
+    add_version,
+    describe,
+    drawn,
+    filled,
+    found,
+    get_or_create,
+    named,
+    names_of,
+    numbered,
+    of_number,
+    roll_out,
+    that_made,
+    variables_of,
+    version,
+    versions,
+)
+from generations.prompts.labels import LATEST, label, labelled, labels_of, move, publish
+
+__all__ = [
+    "LATEST",
+    "MAX_NAME",
+    "MEASURES",
+    "Apart",
+    "NoSuchPrompt",
+    "Numbers",
+    "Part",
+    "add_version",
+    "apart",
+    "describe",
+    "differences",
+    "drawn",
+    "filled",
+    "found",
+    "get_or_create",
+    "label",
+    "labelled",
+    "labels_of",
+    "move",
+    "named",
+    "names_of",
+    "numbered",
+    "numbers",
+    "of_number",
+    "publish",
+    "roll_out",
+    "that_made",
+    "variables_of",
+    "version",
+    "versions",
+]
