@@ -65,7 +65,7 @@ def main() -> None:
         _, token = access.create_key(access.of_system(project), name="bench", scopes=("write",))
         with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
             port = listener.getsockname()[1]
-            server = _serve(listener, str(connection.settings_dict["NAME"]))
+            server = serve(listener, str(connection.settings_dict["NAME"]))
             try:
                 taken = {name: Taken() for name in WAYS}
                 for name in WAYS:
@@ -90,12 +90,14 @@ def main() -> None:
             )
 
 
-def _serve(listener: socket.socket, database: str) -> subprocess.Popen[bytes]:
+def serve(
+    listener: socket.socket, database: str, target: str = "bench.creates_server:application"
+) -> subprocess.Popen[bytes]:
+    """The server's process, on this socket, as `manage.py up` starts it."""
     url = os.environ["DATABASE_URL"].replace("@/generations?", f"@/{database}?")
     fd = listener.fileno()
-    target = ["generations.management.serving", "bench.creates_server:application"]
     return subprocess.Popen(
-        [sys.executable, "-m", *target, "--fd", str(fd), "--threads", "8"],
+        [sys.executable, "-m", "generations.management.serving", target, "--fd", str(fd), "--threads", "8"],
         cwd=ROOT,
         env={**os.environ, "DATABASE_URL": url},
         pass_fds=(fd,),
@@ -116,8 +118,8 @@ async def _one_connection(port: int, token: str, way: str, number: int, until: f
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
     head += "Content-Type: application/json\r\nContent-Length: "
     while time.perf_counter() < until:
-        document = _document(chance, number)
-        body = json.dumps([document] if is_list else document).encode()
+        call = document(chance, number)
+        body = json.dumps([call] if is_list else call).encode()
         began = time.perf_counter()
         writer.write(f"{head}{len(body)}\r\n\r\n".encode() + body)
         status = int((await reader.readline()).split()[1])
@@ -134,7 +136,8 @@ async def _one_connection(port: int, token: str, way: str, number: int, until: f
     writer.close()
 
 
-def _document(chance: random.Random, number: int) -> dict[str, object]:
+def document(chance: random.Random, number: int) -> dict[str, object]:
+    """A call that brings a thread, a user and a tag along."""
     now = dt.datetime.now(dt.UTC)
     return {
         "id": f"counted-{number}-{time.perf_counter_ns()}",

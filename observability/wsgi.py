@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from django.core.wsgi import get_wsgi_application
 
+from generations.management import serving
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -64,7 +66,9 @@ def _application() -> BoundedBodies:
     options = settings.DATABASES["default"]["OPTIONS"]
     options["options"] = " ".join((options.get("options", ""), *_WAITS)).strip()
     django = get_wsgi_application()
-    return BoundedBodies(django, settings.INGEST_MAX_BYTES)
+    from generations.api.sharing import FairShare
+
+    return BoundedBodies(FairShare(django, settings.WEB_THREADS, serving.ROOM), settings.INGEST_MAX_BYTES)
 
 
 application = _application()

@@ -11,7 +11,7 @@ import asyncio
 import importlib
 import signal
 import threading
-from typing import Any
+from typing import Any, Final
 
 from granian import _futures, _granian, wsgi
 from granian.http import HTTP1Settings
@@ -20,12 +20,18 @@ from granian.http import HTTP1Settings
 _compiled: Any = _granian
 _scheduling: Any = _futures
 
+# Threads beyond those that work: in them requests wait for their turn, which is given out by project.
+ROOM: Final = 24
 # More requests than threads may be open: they wait for one, and callers see a slow answer, not an error.
-_WAITING_PER_THREAD = 16
+_WAITING_PER_THREAD: Final = 4
 
 
 def serve(target: str, file_descriptor: int, threads: int) -> None:
-    """Answer requests with the WSGI application `module:name` until TERM or INT, then finish those begun."""
+    """Answer requests with the WSGI application `module:name` until TERM or INT, then finish those begun.
+
+    `threads` of them at once, if the application sees to that: there are ROOM threads more.
+    """
+    threads += ROOM
     module, _, name = target.partition(":")
     application = getattr(importlib.import_module(module), name)
     stopping, stopped = _compiled.WorkerSignal(), threading.Event()

@@ -1,0 +1,142 @@
+"""Shares a web process among projects: who sends more than there is room for waits, and at last is told to come again.
+
+Requests come to a process in one line, whoever sends them, and each takes a thread as soon as there is one. There are
+more threads than requests that are worked on: the others wait here, in a line for each project, and the project that
+has the least in hand is next. Nothing here looks at the database.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from django.http import HttpResponse
+
+from generations import access
+from generations.api import errors, otlp
+from generations.api.answers import answer
+from generations.api.prometheus import door_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+RETRY_AFTER: Final = 1
+SENTENCE: Final = "This project sends more than there is room for beside the others. Send it again in a moment."
+NOBODY: Final = 0
+"""Whoever sends no key that was let in before: people at pages, above all. They are shared with, and do not share."""
+UNSHARED: Final = ("health", "static")
+WHILE: Final = 2.0
+"""For so many seconds after its last request a project is one of those that share."""
+PART: Final = 4
+"""A project that is not alone has one in so many of the requests that are worked on at once. What more it had would
+take its time from the others: threads of one process share a processor."""
+PATIENCE: Final = 1.5
+PATIENCE_ALONE: Final = 30.0
+"""Seconds that a request waits for its turn: among others, and when its project is the only one."""
+
+
+class FairShare:
+    """A WSGI application in which at most `at_once` requests are worked on, and some `waiting` more may wait."""
+
+    def __init__(self, application: WSGIApplication, at_once: int, waiting: int) -> None:
+        self.application = application
+        self.at_once = at_once
+        self.waiting = waiting
+        self._guard = threading.Lock()
+        self._in_hand: Counter[int] = Counter()
+        self._lines: dict[int, deque[threading.Event]] = {}
+        self._seen: dict[int, float] = {}
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if door_of(environ.get("PATH_INFO", "")) in UNSHARED:
+            return self.application(environ, start_response)
+        project = _project_of(environ)
+        if not self._enter(project):
+            refused = refusal(environ.get("PATH_INFO", ""), environ.get("CONTENT_TYPE", ""))
+            start_response(f"{refused.status_code} {refused.reason_phrase}", list(refused.items()))
+            return [refused.content]
+        try:
+            return self.application(environ, start_response)
+        finally:
+            with self._guard:
+                self._in_hand[project] -= 1
+                self._call_next()
+
+    def _enter(self, project: int) -> bool:
+        """Wait for one's turn; False when there is no room to wait, or it does not come in time."""
+        with self._guard:
+            self._see(project)
+            is_alone = project == NOBODY or len(self._seen) == 1
+            if self._may_go(project) and project not in self._lines:
+                self._in_hand[project] += 1
+                return True
+            line = self._lines.setdefault(project, deque())
+            if not is_alone and len(line) >= max(1, self.waiting // len(self._seen)):
+                return False
+            turn = threading.Event()
+            line.append(turn)
+            # One that went may have left room that nobody waited for.
+            self._call_next()
+        if turn.wait(PATIENCE_ALONE if is_alone else PATIENCE):
+            return True
+        with self._guard:
+            if turn.is_set():
+                return True
+            line.remove(turn)
+            if not line:
+                del self._lines[project]
+            return False
+
+    def _see(self, project: int) -> None:
+        now = time.monotonic()
+        if project != NOBODY:
+            self._seen[project] = now
+        for other in [other for other, moment in self._seen.items() if now - moment > WHILE]:
+            if not self._in_hand[other]:
+                del self._seen[other], self._in_hand[other]
+
+    def _may_go(self, project: int) -> bool:
+        is_alone = project == NOBODY or len(self._seen) == 1
+        most = self.at_once if is_alone else max(1, self.at_once // PART)
+        return self._in_hand[project] < most and self._in_hand.total() < self.at_once
+
+    def _call_next(self) -> None:
+        """Let those go whose turn it is: of the projects that wait, the one that has the least in hand is next."""
+        while ready := [project for project in self._lines if self._may_go(project)]:
+            project = min(ready, key=self._in_hand.__getitem__)
+            line = self._lines.pop(project)
+            self._in_hand[project] += 1
+            line.popleft().set()
+            if line:
+                # Behind those that have waited longer.
+                self._lines[project] = line
+
+
+def _project_of(environ: WSGIEnvironment) -> int:
+    said = unquote(environ.get("HTTP_AUTHORIZATION", "")).strip()
+    scheme, _, rest = said.partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            name, _, secret = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
+        except ValueError:
+            return NOBODY
+        rest = secret or name
+    key = rest or said or environ.get("HTTP_X_API_KEY", "")
+    return access.project_of(key) or NOBODY
+
+
+def refusal(path: str, content_type: str) -> HttpResponse:
+    """What is said to whoever is to come again, in the form of the door at this address."""
+    door = door_of(path)
+    again = {"Retry-After": str(RETRY_AFTER)}
+    if door == "otlp":
+        return otlp.refusal(otlp.PROTOBUF if "protobuf" in content_type else otlp.JSON, 503, SENTENCE, again)
+    if door in ("graphql", "literal"):
+        told = {"errors": [{"message": SENTENCE, "extensions": {"code": "BUSY"}}], "data": None}
+        return answer(told, status=503, headers=again)
+    return errors.response(errors.Refused(503, "busy", SENTENCE, headers=again))

@@ -1,0 +1,214 @@
+"""One project may have the whole process, and among others it has its part: what is more waits, or is to come again."""
+
+import base64
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+
+from generations.api import sharing
+from generations.api.sharing import NOBODY, FairShare
+from tests.doors.rest import Caller, caller
+
+AT_ONCE, ROOM = 8, 24
+
+
+class Work:
+    """An application that says who is in it, and lets them go when it is told to."""
+
+    def __init__(self) -> None:
+        self.inside: list[str] = []
+        self.changed = threading.Condition()
+        self.doors: dict[str, threading.Event] = {}
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        name = environ["test.name"]
+        with self.changed:
+            self.inside.append(name)
+            self.changed.notify_all()
+        self.doors[name].wait(30)
+        start_response("200 OK", [])
+        return [b"done"]
+
+    def until(self, number: int) -> None:
+        """Wait until so many have come in, in all."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.inside) >= number, 30), self.inside
+
+
+class Senders:
+    """Requests in threads of their own, by name, and what each was answered."""
+
+    def __init__(self) -> None:
+        self.work = Work()
+        self.shared = FairShare(self.work, AT_ONCE, ROOM)
+        self.threads: list[threading.Thread] = []
+        self.answers: dict[str, tuple[str, dict[str, str], bytes]] = {}
+
+    def send(self, name: str, who: Caller | None, path: str = "/api/generations", **environ: str) -> None:
+        """One request. Returns at once; a name is used once."""
+        self.work.doors[name] = threading.Event()
+        key = {"HTTP_AUTHORIZATION": f"Bearer {who.token}"} if who else {}
+
+        def run() -> None:
+            said: list[Any] = []
+            body = self.shared(
+                {"PATH_INFO": path, "test.name": name, **key, **environ},
+                lambda *told: said.extend(told),  # type: ignore[arg-type]
+            )
+            self.answers[name] = (said[0], dict(said[1]), b"".join(body))
+
+        self.threads.append(threading.Thread(target=run))
+        self.threads[-1].start()
+
+    def waiting(self, number: int) -> None:
+        """Wait until so many wait for their turn."""
+        for _ in range(3000):
+            with self.shared._guard:
+                if sum(map(len, self.shared._lines.values())) >= number:
+                    return
+            threading.Event().wait(0.01)
+        raise AssertionError(self.shared._lines)
+
+    def end(self) -> None:
+        """Let everybody go."""
+        for door in self.work.doors.values():
+            door.set()
+        for thread in self.threads:
+            thread.join(30)
+
+
+@pytest.fixture
+def senders() -> Iterator[Senders]:
+    made = Senders()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def known(db: None) -> Iterator[list[Caller]]:
+    """Three projects whose keys were let in."""
+    made = [caller(), caller(), caller()]
+    for one in made:
+        assert one.get("/api/generations").status == 200
+    yield made
+
+
+def test_alone_a_project_has_everything_and_the_rest_waits_its_turn(senders: Senders, known: list[Caller]) -> None:
+    for n in range(AT_ONCE + 3):
+        senders.send(f"many {n}", known[0])
+    senders.work.until(AT_ONCE)
+    senders.waiting(3)
+
+    assert len(senders.work.inside) == AT_ONCE
+    senders.end()
+    assert {answer[0] for answer in senders.answers.values()} == {"200 OK"}
+
+
+def test_beside_another_a_project_has_a_part_and_the_other_comes_in_at_once(
+    senders: Senders, known: list[Caller]
+) -> None:
+    senders.send("other 0", known[1])
+    senders.work.until(1)
+    for n in range(2 + ROOM // 2):
+        senders.send(f"many {n}", known[0])
+    senders.work.until(3)
+    senders.waiting(ROOM // 2)
+
+    senders.send("one too many", known[0])
+    senders.threads[-1].join(30)
+    senders.send("other 1", known[1])
+    senders.work.until(4)
+
+    assert [name.split()[0] for name in senders.work.inside].count("many") == AT_ONCE // sharing.PART
+    assert senders.work.inside[-1] == "other 1"
+    status, headers, body = senders.answers["one too many"]
+    assert (status, headers["Retry-After"]) == ("503 Service Unavailable", "1")
+    assert orjson.loads(body)["error"] == {"code": "busy", "message": sharing.SENTENCE}
+
+
+def test_who_has_the_least_in_hand_is_next(senders: Senders, known: list[Caller]) -> None:
+    for n in range(AT_ONCE + 1):
+        senders.send(f"many {n}", known[0])
+    senders.work.until(AT_ONCE)
+    senders.waiting(1)
+    senders.send("other 0", known[1])
+    senders.waiting(2)
+
+    senders.work.doors[senders.work.inside[0]].set()
+    senders.work.until(AT_ONCE + 1)
+
+    assert senders.work.inside[-1] == "other 0"
+
+
+def test_who_waits_too_long_is_told_to_come_again(
+    senders: Senders, known: list[Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "PATIENCE", 0.01)
+    senders.send("other 0", known[1])
+    senders.work.until(1)
+    for n in range(AT_ONCE // sharing.PART):
+        senders.send(f"many {n}", known[0])
+    senders.work.until(3)
+
+    senders.send("late", known[0])
+    senders.threads[-1].join(30)
+
+    assert senders.answers["late"][0] == "503 Service Unavailable"
+    assert "late" not in senders.work.inside
+    assert senders.shared._lines == {}
+
+
+def test_pages_are_shared_with_and_do_not_make_a_project_share(senders: Senders, known: list[Caller]) -> None:
+    senders.send("page", None, "/login/")
+    senders.work.until(1)
+    for n in range(AT_ONCE):
+        senders.send(f"many {n}", known[0])
+    senders.work.until(AT_ONCE)
+    senders.waiting(1)
+    senders.send("another page", None, "/login/")
+    senders.waiting(2)
+    senders.send("health", known[0], "/healthz")
+    senders.work.until(AT_ONCE + 1)
+    assert senders.work.inside[-1] == "health"
+
+    senders.work.doors[next(name for name in senders.work.inside if name.startswith("many"))].set()
+    senders.work.until(AT_ONCE + 2)
+
+    assert senders.work.inside[-1] == "another page"
+
+
+@pytest.mark.parametrize(
+    ("path", "type", "told"),
+    [
+        ("/v1/traces", "application/x-protobuf", b"\x08\x0e\x12"),
+        ("/v1/traces", "application/json", b'{"code":14,'),
+        ("/graphql/", "application/json", b'{"errors":[{"message":"This project'),
+        ("/api/graphql", "application/json", b'{"errors":[{"message":"This project'),
+        ("/api/generations", "", b'{"error":{"code":"busy"'),
+    ],
+)
+def test_every_door_says_it_in_its_form(path: str, type: str, told: bytes) -> None:
+    answer = sharing.refusal(path, type)
+
+    assert (answer.status_code, answer["Retry-After"]) == (503, "1")
+    assert answer.content.startswith(told)
+
+
+def test_a_project_is_known_by_any_form_of_its_key_once_that_was_let_in(known: list[Caller]) -> None:
+    token, project = known[0].token or "", known[0].project.pk
+    basic = base64.b64encode(f"pk:{token}".encode()).decode()
+    forms: list[dict[str, str]] = [
+        {"HTTP_AUTHORIZATION": f"Bearer {token}"},
+        {"HTTP_AUTHORIZATION": f"Bearer%20{token}"},
+        {"HTTP_AUTHORIZATION": token},
+        {"HTTP_AUTHORIZATION": f"Basic {basic}"},
+        {"HTTP_X_API_KEY": token},
+    ]
+
+    assert [sharing._project_of(form) for form in forms] == [project] * len(forms)
+    assert [
+        sharing._project_of(form) for form in ({}, {"HTTP_X_API_KEY": "unknown"}, {"HTTP_AUTHORIZATION": "Basic !"})
+    ] == [NOBODY] * 3
