@@ -75,12 +75,13 @@ def main() -> None:
 
 
 def _fill(project: Any, texts: Texts, number: int) -> None:
-    """Facts, payloads and extracts by COPY, the index of trigrams made at the end; as of so many days."""
+    """Facts, payloads and extracts by COPY, the bits of segments made at the end; as of so many days."""
     from django.db import connection
 
     from bench.filling import settle
     from generations import folding, partitions, records
     from generations.recording.tables import dumped
+    from generations.search import segments
 
     began = time.perf_counter()
     step = dt.timedelta(days=DAYS) / number
@@ -92,7 +93,6 @@ def _fill(project: Any, texts: Texts, number: int) -> None:
             yield records.uid(project.pk, "generation", id), UNTIL - step * n, id, texts.text(n)
 
     with connection.cursor() as cursor:
-        cursor.execute("DROP INDEX generation_search_terms")
         for start in range(0, number, BATCH):
             made = list(rows(start))
             with cursor.copy(
@@ -107,25 +107,24 @@ def _fill(project: Any, texts: Texts, number: int) -> None:
             with cursor.copy("COPY generation_payload (project_id, uid, started_at, messages) FROM STDIN") as copy:
                 for uid, at, _, text in made:
                     copy.write_row((project.pk, uid, at, dumped([{"role": "user", "content": text}])))
-            with cursor.copy("COPY generation_search (project_id, uid, started_at, text) FROM STDIN") as copy:
-                for uid, at, _, text in made:
-                    copy.write_row((project.pk, uid, at, folding.encoded(folding.folded(text))))
+            places = segments.give_places(project.pk, [at for _, at, _, _ in made])
+            with cursor.copy("COPY generation_search (project_id, uid, started_at, text, place) FROM STDIN") as copy:
+                for (uid, at, _, text), place in zip(made, places, strict=True):
+                    copy.write_row((project.pk, uid, at, folding.encoded(folding.folded(text)), place))
         filled = time.perf_counter()
-        cursor.execute("SET maintenance_work_mem = '1GB'")
+        while segments.build(project.pk):
+            pass
+        indexed = time.perf_counter()
         cursor.execute(
-            "CREATE INDEX generation_search_terms ON generation_search USING gin (project_id,"
-            " (extract(epoch from started_at at time zone 'UTC')::int8 / 3600), text gin_trgm_ops)"
-        )
-        cursor.execute(
-            "SELECT sum(pg_table_size(c.oid)), sum(pg_indexes_size(c.oid)) FROM pg_class c"
-            " WHERE relname LIKE 'generation_search_p%' AND relkind = 'r'"
+            "SELECT sum(pg_total_relation_size(c.oid)) FILTER (WHERE relname LIKE 'generation_search_p%'),"
+            " sum(pg_total_relation_size(c.oid)) FILTER (WHERE relname = 'search_bits') FROM pg_class c"
+            " WHERE relkind = 'r'"
         )
         text_size, index_size = map(float, cursor.fetchone())
-    indexed = time.perf_counter()
     settle()
     print(
         f"{number:,} calls in {DAYS} days: filled in {filled - began:.0f} s, indexed in {indexed - filled:.0f} s; "
-        f"extracts {text_size / 1e6:,.0f} MB, their indexes {index_size / 1e6:,.0f} MB\n",
+        f"extracts {text_size / 1e6:,.0f} MB, the bits of their segments {index_size / 1e6:,.0f} MB\n",
         flush=True,
     )
 

@@ -64,7 +64,8 @@ def page(
     before: str | None = None,
     limit: int = 50,
 ) -> Page:
-    """The rows of the project's list that satisfy the condition, from one end or from a cursor. One query.
+    """The rows of the project's list that satisfy the condition, from one end or from a cursor. One query, and
+    some more where the condition asks what was said.
 
     `order` is the path of a sortable field, "-" in front for the largest first; rows where it is unknown come last
     either way. Ties are broken, so that pages neither lose nor repeat a row, whatever is written between them.
@@ -77,7 +78,7 @@ def page(
         raise BadFilter("before", before, "either after or before, not both")
     backward = before is not None
     search.catch_up(kind, project_pk, condition)
-    rows = filters.narrow(kind, project_pk, condition)
+    rows = _rows(kind, project_pk, condition)
     for name, cursor in (("after", after), ("before", before)):
         if cursor is not None:
             rows = rows.filter(key.beyond(*key.read(name, cursor), backward=backward))
@@ -103,8 +104,13 @@ def cursor(kind: str, project_pk: int, condition: Condition | None, order: str |
 
 def count(kind: str, project_pk: int, condition: Condition | None = None, cap: int = CAP) -> Count:
     """How many rows satisfy the condition, counted up to `cap`."""
-    found = filters.narrow(kind, project_pk, condition)[: cap + 1].count()
+    found = _rows(kind, project_pk, condition)[: cap + 1].count()
     return Count(min(found, cap), found <= cap)
+
+
+def _rows(kind: str, project_pk: int, condition: Condition | None) -> models.QuerySet[Any]:
+    rest, found = search.narrowed(kind, project_pk, condition)
+    return filters.narrow(kind, project_pk, rest).filter(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,8 @@ def index_text() -> None:
 
 @shared_task(ignore_result=True)
 def retain() -> None:
-    """Every hour: a job for each project whose rules have not been followed for most of a day."""
+    """Every hour: a job for each project whose rules have not been followed for most of a day; what the index of
+    extracts still has of texts that are gone is forgotten."""
     for job in retention.due():
         send(job)
+    search.renew()

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EVENTS = (
     *("participant", "thread", "step", "step_payload", "generation", "generation_payload", "alternative", "score"),
     *("feedback", "attachment", "prompt_version", "rollup_hour", "rollup_day", "rollup_dirty", "generation_search"),
-    "search_mark",
+    *("search_mark", "search_segment", "search_bits"),
 )
 
 

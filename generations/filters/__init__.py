@@ -23,6 +23,7 @@ from generations.filters.filtersets import CatalogueFilterSet, filterset, from_q
 from generations.filters.kinds import OPERATORS, Kind
 from generations.filters.queries import to_query
 from generations.filters.sentences import sentence
+from generations.filters.sources import has_terms
 from generations.filters.triples import from_list
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "from_document",
     "from_list",
     "from_query",
+    "has_terms",
     "joined",
     "kinds",
     "leaves",

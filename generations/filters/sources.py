@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -293,8 +294,13 @@ class Extract(Elsewhere):
         wanted = folding.terms(str(test.value))
         if not wanted:
             return sql.never()
-        rows = GenerationSearch.objects.in_project(project_pk)
-        rows = rows.filter(uid=OuterRef("uid"), started_at=OuterRef("started_at"))
-        for term in wanted:
-            rows = rows.filter(sql.compare(F("text"), "LIKE", sql.Param(f"%{sql.pattern(folding.encoded(term))}%")))
-        return Q(Exists(rows))
+        rows = GenerationSearch.objects.in_project(project_pk).filter(has_terms(wanted))
+        return Q(Exists(rows.filter(uid=OuterRef("uid"), started_at=OuterRef("started_at"))))
+
+
+def has_terms(terms: Iterable[str]) -> Q:
+    """That an extract has all of these folded terms in it."""
+    found = Q()
+    for term in terms:
+        found &= sql.compare(F("text"), "LIKE", sql.Param(f"%{sql.pattern(folding.encoded(term))}%"))
+    return found

@@ -35,7 +35,15 @@ from generations.models.events import (
     Thread,
 )
 from generations.models.keeping import Kept, LegalHold, RetentionRule
-from generations.models.numbers import GenerationSearch, RollupDay, RollupDirty, RollupHour, SearchMark
+from generations.models.numbers import (
+    GenerationSearch,
+    RollupDay,
+    RollupDirty,
+    RollupHour,
+    SearchBits,
+    SearchMark,
+    SearchSegment,
+)
 from generations.models.reviewing import Review, ReviewItem, ReviewQueue
 from generations.models.work import IngestReject, Intake, Job, PriceOverride, ProviderCredential
 
@@ -80,7 +88,9 @@ __all__ = [
     "SavedView",
     "Score",
     "ScoreSchema",
+    "SearchBits",
     "SearchMark",
+    "SearchSegment",
     "Step",
     "StepPayload",
     "Tag",

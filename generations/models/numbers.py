@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
-from django.db.models import F, Func
 
 from generations.models.events import Event, optional
 
@@ -116,27 +114,48 @@ class RollupDirty(Event):
         indexes = [models.Index(fields=["project", "bucket"], name="rollup_dirty_bucket")]
 
 
-HOUR: Final = Func(
-    F("started_at"),
-    template="(extract(epoch from %(expressions)s at time zone 'UTC')::int8 / 3600)",
-    output_field=models.BigIntegerField(),
-)
-"""The hours between 1970 and a start, as the index of extracts has them."""
-
-
 class GenerationSearch(Event):
-    """A bounded extract of what was asked and answered, folded for searching (see `folding`)."""
+    """A bounded extract of what was asked and answered, folded for searching (see `folding`).
+
+    `place` is the number of its segment times its size, plus its slot there (see `search.bits`).
+    """
 
     started_at = models.DateTimeField()
     text = models.TextField(default="")
+    place = models.BigIntegerField()
 
     class Meta:
         db_table = "generation_search"
         indexes = [
             models.Index(fields=["project", "-started_at", "-uid"], name="generation_search_list"),
-            # With project and hour in it, it leads to no row of other projects or of times that are not looked at.
-            GinIndex(F("project"), HOUR, OpClass(F("text"), name="gin_trgm_ops"), name="generation_search_terms"),
+            models.Index(fields=["project", "place"], name="generation_search_place"),
         ]
+
+
+class SearchSegment(Event):
+    """Some thousand extracts that were made one after the other, and the stretch of time that they are of.
+
+    `uid` is computed from the number. Places are given out in order; `size` of them are. A full segment gets bits, made
+    of `texts` extracts.
+    """
+
+    number = models.BigIntegerField()
+    size = models.IntegerField()
+    first_start = models.DateTimeField()
+    last_start = models.DateTimeField()
+    texts = models.IntegerField(null=True)
+
+    class Meta:
+        db_table = "search_segment"
+
+
+class SearchBits(Event):
+    """Which extracts of a segment have one of a bucket's grams (see `search.bits`); `uid` is computed from both."""
+
+    bits = models.BinaryField()
+
+    class Meta:
+        db_table = "search_bits"
 
 
 class SearchMark(Event):
@@ -151,5 +170,5 @@ class SearchMark(Event):
         db_table = "search_mark"
 
 
-DERIVED: Final = (RollupHour, RollupDay, RollupDirty, GenerationSearch, SearchMark)
+DERIVED: Final = (RollupHour, RollupDay, RollupDirty, GenerationSearch, SearchMark, SearchSegment, SearchBits)
 """What is made from the rows that were recorded, and goes with them."""

@@ -1,7 +1,8 @@
 """Finds generations by what was said in them, newest first, in bounded time.
 
 The newest extracts are read one after the other: a common word fills its page there. What does not is looked up in the
-index of trigrams, in stretches of time that grow. When the time is over, the answer says how far back it has looked.
+bits of segments, the latest first, and the texts that they leave are read, more of them in each step. When the time is
+over, the answer says how far back it has looked.
 """
 
 from __future__ import annotations
@@ -9,31 +10,32 @@ from __future__ import annotations
 import datetime as dt
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import Exists, F, Func, Min, OuterRef, Q, TextField
+from django.db.models import DateTimeField, Exists, F, Func, OuterRef, Q, TextField
 from psycopg.errors import QueryCanceled
 
 from generations import bundles, filters, folding
 from generations.filters import BadFilter, Condition, sql
 from generations.models import Generation, GenerationSearch, Project
-from generations.models.numbers import HOUR
-from generations.search import indexing
+from generations.search import indexing, segments
 
 MAX_LIMIT: Final = 100
 MAX_QUERY: Final = 500
 PATIENCE: Final = 0.8
 """The seconds that looking may take."""
-WALKED: Final = 2_000
-"""The extracts that are read before the index is asked: a word in one call of eighty fills a page of 25 there."""
+WALKED: Final = 500
+"""The extracts that are read before the index is asked: a word in one call of twenty fills a page of 25 there."""
+READ: Final = 1_000
+"""The extracts that the index is to leave for the first step that reads them."""
 GROWTH: Final = 4
-"""Each stretch of time that is looked up is so many times as long as the one before."""
+"""Each step is so many times as long as the one before."""
 MOST_PIECES: Final = 3
-_SHORTEST: Final = 3  # what a trigram is made of
 _PLACE: Final = "{}~{}"
 
 
@@ -110,11 +112,11 @@ def find(
 _Key = tuple[dt.datetime, uuid.UUID]
 _LEAST: Final = uuid.UUID(int=0)
 _GREATEST: Final = uuid.UUID(int=2**128 - 1)
-_EARLIEST: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
-_SECOND: Final = dt.timedelta(seconds=1)
-# What the planner is to do without.
-_WALK: Final = "enable_bitmapscan"
-_LOOK_UP: Final = "enable_indexscan"
+_UNINDEXED: Final = Func(F("started_at"), template="(%(expressions)s + interval '0')", output_field=DateTimeField())
+_SET: Final = (
+    "SELECT set_config('statement_timeout', %s, true), set_config('enable_seqscan', %s, true),"
+    " set_config('enable_bitmapscan', %s, true)"
+)
 
 
 class _Look:
@@ -127,100 +129,110 @@ class _Look:
         self.stopped: _Key | None = None
         self.limit = limit
         self.until = until
-        self.extracts = GenerationSearch.objects.in_project(project_pk).order_by("-started_at", "-uid")
-        self.tests = [f"%{sql.pattern(folding.encoded(term))}%" for term in wanted]
-        self.narrowed = Q()
+        self.project_pk = project_pk
+        self.extracts = GenerationSearch.objects.in_project(project_pk)
+        self.buckets = segments.buckets(wanted)
+        self.wanted = filters.has_terms(wanted)
         if condition is not None:
             rows = filters.narrow("generations", project_pk, condition)
-            self.narrowed = Q(Exists(rows.filter(uid=OuterRef("uid"), started_at=OuterRef("started_at"))))
+            self.wanted &= Q(Exists(rows.filter(uid=OuterRef("uid"), started_at=OuterRef("started_at"))))
 
     def back_from(self, before: _Key | None) -> None:
         """Look from there to the end of what is recorded, while there is time and the page is not full."""
-        place = before or self.newest()
-        if place is None:
+        first = before or self.newest()
+        if first is None:
             return
-        oldest: dt.datetime = self.extracts.order_by().aggregate(first=Min("started_at"))["first"]
-        edge, is_walked = self.walk_to(place), True
-        while place[0] >= oldest and len(self.rows) < self.limit:
-            rows = self.before(place).filter(started_at__gte=edge)
-            if not is_walked:
-                rows = rows.filter(_hours(edge, place[0]))
+        for place, rows in self.steps(first):
             try:
-                self.rows += self.keys(rows, _WALK if is_walked else _LOOK_UP)
-            except _TimeIsUp:
+                self.rows += self.keys(rows)
+            except TimeIsUp:
                 self.stopped = place
                 return
-            span = (place[0] - edge) * GROWTH
-            place = (edge, _LEAST)
-            is_walked = not self.is_indexed
-            edge = self.walk_to(place) if is_walked else _back(edge, max(span, _SECOND))
+            if len(self.rows) >= self.limit:
+                return
 
     def newest(self) -> _Key | None:
         """A place before which everything is; None when there is nothing."""
-        first = self.extracts.values_list("started_at", flat=True).first()
+        starts = self.extracts.order_by("-started_at", "-uid").values_list("started_at", flat=True)
+        first = starts.first()
         return None if first is None else (first, _GREATEST)
 
-    def walk_to(self, place: _Key) -> dt.datetime:
-        """The moment that the next WALKED extracts reach back to."""
-        starts = self.before(place).values_list("started_at", flat=True)
-        return next(iter(starts[WALKED - 1 : WALKED]), _EARLIEST)
+    def steps(self, place: _Key) -> Iterator[tuple[_Key, Any]]:
+        """The places to look back from, and the extracts to read until the next one."""
+        walked = WALKED
+        while True:
+            edge = self.walk_to(place, walked)
+            yield place, self.between(edge, place).order_by("-started_at", "-uid")
+            if edge is None:
+                return
+            place = (edge, _GREATEST)
+            if self.buckets:
+                break
+            walked *= GROWTH
+        yield from self.looked_up(place)
 
-    @property
-    def is_indexed(self) -> bool:
-        """Whether any term has letters or digits in a row, enough for a trigram."""
-        return any(len(run) >= _SHORTEST for test in self.tests for run in _runs(test))
+    def walk_to(self, place: _Key, number: int) -> dt.datetime | None:
+        """The moment after which there are so many extracts before the place; None when there are not."""
+        starts = self.between(None, place).order_by("-started_at", "-uid").values_list("started_at", flat=True)
+        return next(iter(starts[number - 1 : number]), None)
 
-    def before(self, place: _Key) -> Any:
-        """The extracts before a place."""
+    def looked_up(self, place: _Key) -> Iterator[tuple[_Key, Any]]:
+        """Steps over what the bits of segments leave, those with the latest texts first."""
+        waiting = deque(one for one in segments.all_of(self.project_pk) if one.first <= place[0])
+        found = segments.places(self.project_pk, list(waiting), self.buckets)
+        left: list[tuple[segments.Segment, Collection[int]]] = []
+        read = READ
+        while waiting or left:
+            while waiting and sum(len(places) for _, places in left) < read and time.monotonic() < self.until:
+                one, places = waiting.popleft(), next(found)
+                left += [(one, places)] if places else []
+            # In the segments that follow nothing is newer than this.
+            edge = waiting[0].last if waiting else None
+            if left and (edge is None or edge < place[0]):
+                among = [place for _, places in left for place in places]
+                rows = self.between(edge, place).filter(started_at__gte=min(one.first for one, _ in left))
+                # Ordered by what no index has: the planner would walk one, and read all that the bits left out.
+                yield place, rows.filter(sql.one_of(F("place"), among, "::int8[]")).order_by(_UNINDEXED.desc(), "-uid")
+            elif time.monotonic() >= self.until:
+                yield place, self.extracts
+            if edge is None:
+                return
+            place = (edge, _GREATEST) if edge < place[0] else place
+            left = [(one, places) for one, places in left if one.first <= place[0]]
+            read *= GROWTH
+
+    def between(self, edge: dt.datetime | None, place: _Key) -> Any:
+        """The extracts before a place and after a moment."""
         row = Func(F("started_at"), F("uid"), template="(%(expressions)s)", output_field=TextField())
         other = Func(*map(sql.Param, place), template="(%(expressions)s)", output_field=TextField())
-        return self.extracts.filter(sql.compare(row, "<", other), started_at__lte=place[0])
+        rows = self.extracts.filter(sql.compare(row, "<", other), started_at__lte=place[0])
+        return rows if edge is None else rows.filter(started_at__gt=edge)
 
-    def keys(self, rows: Any, how: str) -> list[_Key]:
+    def keys(self, rows: Any) -> list[_Key]:
         """The keys of the rows that have what is looked for, as many as the page has room for."""
-        found = self.narrowed
-        for test in self.tests:
-            found &= sql.compare(F("text"), "LIKE", sql.Param(test))
-        with _until(self.until, how):
-            return list(rows.filter(found).values_list("started_at", "uid")[: self.limit - len(self.rows)])
+        with until(self.until):
+            return list(rows.filter(self.wanted).values_list("started_at", "uid")[: self.limit - len(self.rows)])
 
 
-def _hours(first: dt.datetime, last: dt.datetime) -> Q:
-    """The hours of these moments, as the index has them: said beside the moments, which it has not."""
-    low, high = (sql.Param(int(moment.timestamp() // 3600), "::int8") for moment in (first, last))
-    return sql.compare(HOUR, ">=", low) & sql.compare(HOUR, "<=", high)
-
-
-def _back(moment: dt.datetime, span: dt.timedelta) -> dt.datetime:
-    return moment - span if moment - _EARLIEST > span else _EARLIEST
-
-
-def _runs(test: str) -> list[str]:
-    return "".join(one if one.isalnum() else " " for one in test).split()
-
-
-class _TimeIsUp(Exception):
+class TimeIsUp(Exception):
     """A statement was stopped because the look may take no longer."""
 
 
 @contextmanager
-def _until(moment: float, avoided: str) -> Iterator[None]:
-    """Statements inside end by then, and do without one kind of plan; raises _TimeIsUp when one would not end."""
+def until(moment: float) -> Iterator[None]:
+    """Statements inside end by then; raises TimeIsUp when one would not."""
     left = int(1000 * (moment - time.monotonic()))
     if left <= 0:
-        raise _TimeIsUp
+        raise TimeIsUp
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            # The planner cannot know in how many texts a word is: it would read whole months for a rare one, or
-            # look up what is in all of them.
-            cursor.execute(
-                "SELECT set_config('statement_timeout', %s, true), set_config(%s, 'off', true)", [str(left), avoided]
-            )
+            # The planner cannot know in how many texts a word is: it would read whole months for a rare one.
+            cursor.execute(_SET, [str(left), "off", "off"])
             yield
-            cursor.execute("SELECT set_config('statement_timeout', '0', true), set_config(%s, 'on', true)", [avoided])
+            cursor.execute(_SET, ["0", "on", "on"])
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):
-            raise _TimeIsUp from error
+            raise TimeIsUp from error
         raise
 
 

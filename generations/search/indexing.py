@@ -19,6 +19,7 @@ from psycopg.errors import LockNotAvailable
 from generations import filters, folding, pacing, partitions
 from generations.filters import Condition
 from generations.models import GenerationPayload, GenerationSearch, Project, SearchMark
+from generations.search import segments
 
 AT_ONCE: Final = 500
 """Marked generations that are extracted in one transaction, a mark more or less: some megabytes of text."""
@@ -58,11 +59,19 @@ def fill(seconds: float) -> int:
         for project_pk in partitions.holders("search_mark", list(Project.objects.values_list("pk", flat=True))):
             began = time.monotonic()
             made += _fill_some(project_pk)
+            while time.monotonic() < until and segments.build(project_pk):
+                pass
             pacing.give_way(project_pk, began, until)
         if not made:
             break
         done += made
     return done
+
+
+def renew() -> int:
+    """Forget what is left of texts that are gone in the index of extracts; returns how many segments were made anew."""
+    projects = list(Project.objects.values_list("pk", flat=True))
+    return sum(segments.renew(project_pk) for project_pk in partitions.holders("search_segment", projects))
 
 
 def catch_up(kind: str, project_pk: int, condition: Condition | None) -> None:
@@ -117,8 +126,11 @@ def _extract(project_pk: int, uids: Sequence[Any], marks: Sequence[SearchMark]) 
     span = {"uid__in": uids, "started_at__gte": first, "started_at__lte": last}
     payloads = GenerationPayload.objects.in_project(project_pk).filter(**span).defer("tools", "logprobs", "attributes")
     made = [
-        GenerationSearch(project_id=project_pk, uid=one.uid, started_at=one.started_at, text=folding.extract(one))
-        for one in payloads.iterator(100)
+        GenerationSearch(project_id=project_pk, uid=one.uid, started_at=one.started_at, text=text)
+        for one in payloads.order_by("started_at").iterator(100)
+        if (text := folding.extract(one))
     ]
+    for one, place in zip(made, segments.give_places(project_pk, [one.started_at for one in made]), strict=True):
+        one.place = place
     GenerationSearch.objects.in_project(project_pk).filter(**span).delete()
-    GenerationSearch.objects.bulk_create([one for one in made if one.text])
+    GenerationSearch.objects.bulk_create(made)
