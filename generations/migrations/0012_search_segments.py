@@ -21,7 +21,7 @@ def _uid() -> models.Field:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("generations", "0010_gantry")]
+    dependencies = [("generations", "0011_saved_views")]
     operations = [
         # In SQL: the index stands over expressions, which Django would look for in the models as they are by then.
         migrations.SeparateDatabaseAndState(
