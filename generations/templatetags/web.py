@@ -115,6 +115,20 @@ def money(amount: Decimal | float | None, currency: str | None = "USD") -> str:
     return f"{sign}{symbol}{shown}" if symbol else f"{sign}{shown} {currency}"
 
 
+@register.simple_tag
+def measured(value: float | Decimal | None, unit: str, currency: str | None = None) -> str:
+    """A number of a chart in its unit: count, seconds, money, share (0 to 1, as percents) or score."""
+    if value is None:
+        return UNKNOWN
+    if unit == "seconds":
+        return seconds(float(value))
+    if unit == "money":
+        return money(value, currency)
+    if unit == "share":
+        return f"{value:.1%}".replace("%", " %")
+    return number(value)
+
+
 @register.filter
 def size(value: int | None) -> str:
     """A number of bytes: `512 B`, `1.4 MB`."""

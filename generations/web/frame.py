@@ -27,6 +27,7 @@ class Place:
 
 
 PLACES: Final = (
+    Place("dashboard", "Dashboard", "layout-dashboard"),
     Place("generations", "Generations", "sparkles"),
     Place("threads", "Threads", "messages-square"),
     Place("steps", "Steps", "list-tree"),

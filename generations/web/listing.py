@@ -24,7 +24,7 @@ from generations.access import Grant
 from generations.filters import BadFilter, Condition
 from generations.models import Generation, Step, Thread
 
-NOT_FILTERS: Final = ("order", "limit", "after", "before", "q", "view")
+NOT_FILTERS: Final = ("order", "limit", "after", "before", "q", "view", "by")
 PLACES: Final = ("after", "before")
 LIMITS: Final = (10, 25, 50, 100)
 LIMIT: Final = 50

@@ -7,6 +7,7 @@ from django.urls import path, register_converter
 from generations.web import (
     bulk,
     components,
+    dashboard,
     datasets,
     doors,
     experiments,
@@ -50,6 +51,10 @@ urlpatterns = [
     path("-/components", components.components, name="components"),
     path(f"{_project}/", sessions.project_home, name="project"),
     path(f"{_project}/<slug:kind>.csv", doors.as_csv, name="csv"),
+    path(f"{_project}/dashboard/", dashboard.dashboard, name="dashboard"),
+    path(f"{_project}/dashboard/tiles/", dashboard.change_tiles, name="dashboard-tiles"),
+    path(f"{_project}/dashboard/<slug:name>/", dashboard.chart, name="chart"),
+    path(f"{_project}/dashboard/<slug:name>/data/", dashboard.chart_data, name="chart-data"),
     path(f"{_project}/search/", searching.search, name="search"),
     path(f"{_project}/named/", searching.named, name="named"),
     path(f"{_project}/generations/", generations.generations, name="generations"),

@@ -1,6 +1,7 @@
 // What pages do better with a script. Everything works without one.
 import { watchCharts } from "./charts.js";
 import { watchCopying } from "./copying.js";
+import { watchDashboard } from "./dashboard.js";
 import { watchFilters } from "./filters.js";
 import { watchKeys } from "./keys.js";
 import { watchMenus } from "./menus.js";
@@ -10,6 +11,7 @@ import { watchSelection } from "./selection.js";
 
 watchCharts();
 watchCopying();
+watchDashboard();
 watchFilters();
 watchKeys();
 watchMenus();

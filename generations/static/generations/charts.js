@@ -96,10 +96,7 @@ function tell(u, figure, total, one, said, unit) {
     return;
   }
   const value = said[one.name][at];
-  const options = { timeZone: said.zone, month: "short", day: "numeric" };
-  if (said.unit === "hour" || said.unit === "minute") Object.assign(options, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-  const when = new Date(said.time[at] * 1e3).toLocaleString("en-GB", options);
-  figure.textContent = `${when}: ${value == null ? "—" : unit(value, said.currency)}`;
+  figure.textContent = `${moment(said.time[at], said.zone, said.unit)}: ${value == null ? "—" : unit(value, said.currency)}`;
 }
 
 function select(strip, u, said) {
@@ -117,12 +114,12 @@ function select(strip, u, said) {
   link.click();
 }
 
-function plain(date) {
+export function plain(date) {
   return date.toISOString().replace(/\.\d+Z$/, "Z");
 }
 
 // A canvas knows no light-dark(): the browser is asked what the colour is here.
-function resolved(colour) {
+export function resolved(colour) {
   const probe = document.createElement("span");
   probe.hidden = true;
   document.body.append(probe);
@@ -130,6 +127,12 @@ function resolved(colour) {
   const found = getComputedStyle(probe).color;
   probe.remove();
   return found;
+}
+
+export function moment(stamp, zone, grain) {
+  const options = { timeZone: zone, month: "short", day: "numeric" };
+  if (grain === "hour" || grain === "minute") Object.assign(options, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  return new Date(stamp * 1e3).toLocaleString("en-GB", options);
 }
 
 export function whole(value) {

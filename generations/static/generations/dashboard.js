@@ -1,0 +1,169 @@
+// The charts of the dashboard: bars stacked or beside each other's lines, with a legend; a click on a point opens the
+// list of what it counts, dragging narrows the whole dashboard to that time.
+import { money, moment, plain, resolved, seconds, whole } from "./charts.js";
+
+const COLOURS = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6"];
+
+export function watchDashboard() {
+  const seen = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      seen.unobserve(entry.target);
+      load(entry.target);
+    }
+  }, { rootMargin: "300px" });
+  document.querySelectorAll("[data-chart]").forEach((place) => seen.observe(place));
+}
+
+async function load(place) {
+  place.setAttribute("aria-busy", "true");
+  const answer = await fetch(place.dataset.chart, { credentials: "same-origin", headers: { Accept: "application/json" } });
+  const told = (answer.headers.get("Content-Type") ?? "").startsWith("application/json");
+  const said = told ? await answer.json() : { problem: "The chart could not be drawn." };
+  place.removeAttribute("aria-busy");
+  place.replaceChildren();
+  const isEmpty = !said.problem && !said.lines.some((line) => line.values.some((value) => value));
+  if (said.problem || isEmpty) {
+    place.append(text("p", "quiet nothing-here", said.problem ?? "Nothing in this time."));
+    return;
+  }
+  draw(place, said);
+}
+
+function draw(place, said) {
+  const style = getComputedStyle(document.documentElement);
+  const colours = said.lines.map((_, n) => resolved(style.getPropertyValue(COLOURS[n % COLOURS.length]).trim()));
+  const quiet = resolved(style.getPropertyValue("--quiet").trim());
+  const grid = resolved(style.getPropertyValue("--line").trim());
+  const show = unit(said);
+  const canvas = document.createElement("div");
+  const legend = document.createElement("ul");
+  legend.className = "legend";
+  place.append(canvas, legend);
+  const told = said.lines.map((line, n) => {
+    const item = document.createElement("li");
+    const swatch = text("span", "legend-mark", "");
+    swatch.style.background = colours[n];
+    const value = text("b", "", "");
+    item.append(swatch, text("span", "truncate", line.label), value);
+    legend.append(item);
+    return value;
+  });
+  const when = text("li", "quiet", "");
+  legend.append(when);
+  if (said.note) place.append(text("p", "quiet note", said.note));
+
+  const isLone = said.time.length === 1;
+  const times = isLone ? [...said.time, said.end] : said.time;
+  const heights = said.isStacked ? stacked(said.lines) : said.lines.map((line) => line.values);
+  // What is stacked highest is drawn first, so that each part shows above the one below it.
+  const order = said.lines.map((_, n) => n);
+  if (said.isStacked) order.reverse();
+  const isBars = said.style === "bars" && said.time.length <= 240 && (said.isStacked || said.lines.length === 1);
+  const paths = isBars ? window.uPlot.paths.bars({ size: [0.82, 48], align: 1 }) : undefined;
+  const axis = { stroke: quiet, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+  const plotted = new window.uPlot(
+    {
+      width: canvas.clientWidth,
+      height: 190,
+      padding: [8, 8, 0, 0],
+      legend: { show: false },
+      tzDate: (stamp) => window.uPlot.tzDate(new Date(stamp * 1e3), said.zone),
+      cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: !isBars, size: 6 } },
+      scales: { x: { time: true, range: (_, low, high) => [low, isBars ? Math.max(high, said.end) : high] }, y: { range: (_, low, high) => [Math.min(0, low), high || 1] } },
+      axes: [{ ...axis, grid: { show: false }, size: 30, values: (_, ticks) => days(ticks, said) }, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => show(tick)) }],
+      series: [
+        {},
+        ...order.map((n) =>
+          isBars
+            ? { stroke: colours[n], fill: colours[n], width: 0, paths, points: { show: false } }
+            : { stroke: colours[n], width: 1.75, spanGaps: true, points: { size: 4, fill: colours[n] } },
+        ),
+      ],
+      hooks: {
+        setCursor: [(u) => tell(u.cursor.idx)],
+        setSelect: [(u) => zoom(u, said)],
+      },
+    },
+    [times, ...order.map((n) => (isLone ? [...heights[n], null] : heights[n]))],
+    canvas,
+  );
+  function tell(at) {
+    const isThere = at != null && at < said.time.length;
+    when.textContent = isThere ? moment(said.time[at], said.zone, said.grain) : "";
+    told.forEach((value, n) => {
+      const counted = isThere ? said.lines[n].values[at] : sum(said, n);
+      value.textContent = counted === undefined ? "" : counted === null ? "—" : show(counted);
+    });
+  }
+  tell(null);
+  plotted.over.classList.add("clickable");
+  plotted.over.addEventListener("click", () => {
+    const at = plotted.cursor.idx;
+    if (at != null && at < said.time.length && plotted.select.width < 4) location.assign(behind(plotted, said, heights, at));
+  });
+  new ResizeObserver(() => {
+    if (canvas.clientWidth) plotted.setSize({ width: canvas.clientWidth, height: 190 });
+  }).observe(canvas);
+}
+
+// The list of exactly what the point counts: that of the part of the bar, or of the line, that was clicked.
+function behind(plotted, said, heights, at) {
+  const y = plotted.posToVal(plotted.cursor.top, "y");
+  let line = said.lines[0];
+  if (said.isStacked) {
+    line = said.lines.find((_, n) => (heights[n][at] ?? 0) >= y) ?? said.lines[0];
+  } else {
+    const far = (n) => Math.abs((said.lines[n].values[at] ?? Infinity) - y);
+    line = said.lines[said.lines.map((_, n) => n).reduce((best, n) => (far(n) < far(best) ? n : best), 0)];
+  }
+  const address = new URL(said.list, location.href);
+  const end = at + 1 < said.time.length ? said.time[at + 1] : said.end;
+  for (const [name, value] of new URLSearchParams(line.query)) address.searchParams.append(name, value);
+  address.searchParams.set("from", plain(new Date(said.time[at] * 1e3)));
+  address.searchParams.set("timestamp__lt", plain(new Date(end * 1e3)));
+  return address.href;
+}
+
+function zoom(u, said) {
+  if (u.select.width < 4) return;
+  const at = (left) => new Date(Math.round(Math.min(u.posToVal(left, "x"), said.end)) * 1e3);
+  const address = new URL(location.href);
+  address.searchParams.set("from", plain(at(u.select.left)));
+  address.searchParams.set("to", plain(at(u.select.left + u.select.width)));
+  location.assign(address.href);
+}
+
+function stacked(lines) {
+  const below = lines[0].values.map(() => 0);
+  return lines.map((line) => line.values.map((value, n) => (below[n] += value ?? 0)));
+}
+
+// Undefined where a sum says nothing, null where none of what it is made of is known.
+function sum(said, n) {
+  if (said.style !== "bars" || !said.isStacked) return undefined;
+  const values = said.lines[n].values;
+  if (values.some((value) => value == null) && !values.some((value) => value)) return null;
+  return values.reduce((all, value) => all + (value ?? 0), 0);
+}
+
+// The day at its first tick and the hour at the others, as the project's zone has them.
+function days(ticks, said) {
+  let last = "";
+  return ticks.map((tick) => {
+    const day = moment(tick, said.zone, "day");
+    if (day !== last) return (last = day);
+    return new Date(tick * 1e3).toLocaleTimeString("en-GB", { timeZone: said.zone, hour: "2-digit", minute: "2-digit" });
+  });
+}
+
+function unit(said) {
+  if (said.unit === "seconds") return seconds;
+  if (said.unit === "money") return (value) => money(value, said.currency);
+  if (said.unit === "score") return (value) => Number(value.toPrecision(3)).toString();
+  return (value) => (value >= 1e6 ? `${Number((value / 1e6).toPrecision(3))} M` : whole(value));
+}
+
+function text(tag, className, content) {
+  return Object.assign(document.createElement(tag), { className, textContent: content });
+}

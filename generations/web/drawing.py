@@ -1,0 +1,251 @@
+"""The charts of the dashboard: what each counts, and its numbers over time, each with the list of what it counted."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Final
+
+from generations import filters, metrics
+from generations.access import Grant
+from generations.filters import BadFilter, Condition, Leaf
+from generations.metrics import Dimension, Measure, Query, Row
+from generations.web.timeline import Timeline, series
+
+TIMEOUT: Final = 10.0
+TOP: Final = 6
+"""So many groups of a breakdown are drawn: the largest."""
+_LATENCY: Final = "performance.latency"
+_FIRST: Final = "performance.timeToFirstToken"
+_CURRENCY: Final = "currency"
+_GROUP: Final = "group"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What a chart draws. `measures` has a line for each; broken down, it draws `main` of each group instead.
+
+    `unit` is that of its values: count, seconds, money or score. `query` narrows the list behind its points.
+    """
+
+    name: str
+    title: str
+    measures: tuple[Measure, ...]
+    main: Measure
+    style: str = "bars"
+    unit: str = "count"
+    query: str = ""
+    kind: str = "generations"
+    is_stacked: bool = True
+    is_divided: bool = True
+
+
+def _one(name: str, title: str, measure: Measure, **more: Any) -> Chart:
+    return Chart(name, title, (measure,), measure, **more)
+
+
+def _share(path: str, percent: int) -> Measure:
+    return Measure(f"p{percent}", "percentile", path, percent / 100)
+
+
+def _shares(path: str, *percents: int) -> tuple[Measure, ...]:
+    return tuple(_share(path, percent) for percent in percents)
+
+
+_COST: Final = Measure("cost", "sum", "usage.cost")
+CHARTS: Final = {
+    chart.name: chart
+    for chart in (
+        _one("generations", "Generations", Measure("generations", "count")),
+        _one("errors", "Errors", Measure("errors", "error_rate"), query="hasError=true"),
+        Chart(
+            "latency",
+            "Latency",
+            _shares(_LATENCY, 50, 90, 95, 99),
+            _share(_LATENCY, 95),
+            style="lines",
+            unit="seconds",
+            is_stacked=False,
+        ),
+        Chart(
+            "first-token",
+            "Time to first token",
+            _shares(_FIRST, 50, 95),
+            _share(_FIRST, 95),
+            style="lines",
+            unit="seconds",
+            is_stacked=False,
+        ),
+        Chart(
+            "tokens",
+            "Tokens",
+            (
+                Measure("input", "sum", "usage.promptTokens"),
+                Measure("cached input", "sum", "usage.cachedTokens"),
+                Measure("output", "sum", "usage.completionTokens"),
+                Measure("reasoning", "sum", "usage.reasoningTokens"),
+            ),
+            Measure("tokens", "sum", "usage.totalTokens"),
+            style="lines",
+            is_stacked=False,
+        ),
+        _one("cost", "Cost", _COST, unit="money"),
+        _one("users", "Users", Measure("users", "distinct", "metadata.userId"), is_stacked=False),
+        _one(
+            "scores",
+            "Scores",
+            Measure("average", "avg", "value"),
+            style="lines",
+            unit="score",
+            kind="scores",
+            is_stacked=False,
+            is_divided=False,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line, or one colour of bars: its values, and what narrows the list to what it counts."""
+
+    label: str
+    values: list[float | None]
+    query: dict[str, str]
+
+
+@dataclass(slots=True)
+class Drawn:
+    """The numbers of a chart. `starts` are the moments that its units begin at; `note` says what they leave out."""
+
+    chart: Chart
+    line: Timeline
+    starts: list[dt.datetime]
+    lines: list[Line] = field(default_factory=list)
+    currency: str | None = None
+    note: str = ""
+
+
+def draw(grant: Grant, chart: Chart, condition: Condition | None, line: Timeline, by: str) -> Drawn:
+    """The numbers of a chart under a condition, which holds its time; broken down by the field `by`, if any.
+
+    Raises BadFilter for a field that cannot be grouped by, and metrics.TooSlow.
+    """
+    if chart.kind == "scores":
+        return _scores(grant, chart, line)
+    if by and chart.is_divided:
+        return _divided(grant, chart, condition, line, by)
+    asked = Query(condition=condition, bucket=line.bucket, measures=_counted(chart.measures), limit=metrics.MAX_LIMIT)
+    rows, currency = _of_one_currency(grant, chart, asked)
+    by_time: dict[Any, Row] = {row.key["time"]: row for row in rows}
+    drawn = Drawn(chart, line, sorted({*line.starts(), *by_time}), currency=currency)
+    for measure in chart.measures:
+        drawn.lines.append(Line(measure.name, _values(drawn.starts, by_time, measure), {}))
+    return drawn
+
+
+def _divided(grant: Grant, chart: Chart, condition: Condition | None, line: Timeline, by: str) -> Drawn:
+    path = filters.field("generations", by).path
+    dimension = Dimension(_GROUP, path)
+    asked = Query(condition=condition, dimensions=(dimension,), order=(("count", True),), limit=TOP)
+    top = metrics.aggregate(grant.project, asked, timeout=TIMEOUT)
+    groups = [row.key[_GROUP] for row in top.rows]
+    if not groups:
+        return Drawn(chart, line, line.starts())
+    asked = Query(
+        condition=filters.both(condition, _any_of(path, groups)),
+        bucket=line.bucket,
+        dimensions=(dimension,),
+        measures=_counted((chart.main,)),
+        limit=metrics.MAX_LIMIT,
+    )
+    rows, currency = _of_one_currency(grant, chart, asked)
+    by_group: dict[Any, dict[Any, Row]] = defaultdict(dict)
+    for row in rows:
+        by_group[row.key[_GROUP]][row.key["time"]] = row
+    times = {time for found in by_group.values() for time in found}
+    drawn = Drawn(chart, line, sorted({*line.starts(), *times}), currency=currency)
+    for group in groups:
+        query = {f"{path}__exists": "false"} if group is None else {path: str(group)}
+        label = "none" if group is None else str(group)
+        drawn.lines.append(Line(label, _values(drawn.starts, by_group[group], chart.main), query))
+    if top.more:
+        drawn.note = f"The {TOP} with the most generations."
+    return drawn
+
+
+def _any_of(path: str, groups: Sequence[Any]) -> Condition:
+    known = [str(group) for group in groups if group is not None]
+    parts: list[Condition] = []
+    if known:
+        found = filters.from_document("generations", {path: {"$in": known}})
+        assert found is not None
+        parts.append(found)
+    if len(known) < len(groups):
+        found = filters.from_document("generations", {path: {"$exists": False}})
+        assert found is not None
+        parts.append(found)
+    return parts[0] if len(parts) == 1 else filters.Or(tuple(parts))
+
+
+def _counted(measures: tuple[Measure, ...]) -> tuple[Measure, ...]:
+    return (*measures, Measure("count", "count")) if all(one.name != "count" for one in measures) else measures
+
+
+def _values(starts: Sequence[dt.datetime], rows: Mapping[Any, Row], measure: Measure) -> list[float | None]:
+    values = series(starts, rows, measure.name, None if measure.function in ("percentile", "avg") else 0)
+    if measure.function == "error_rate":
+        counts = series(starts, rows, "count", 0)
+        return [round((rate or 0) * n) for rate, n in zip(values, counts, strict=True)]
+    return values
+
+
+def _of_one_currency(grant: Grant, chart: Chart, asked: Query) -> tuple[list[Row], str | None]:
+    """The groups of a query; of money those in the currency that most of it is in."""
+    if chart.unit != "money":
+        return metrics.aggregate(grant.project, asked, timeout=TIMEOUT).rows, None
+    dimension = Dimension(_CURRENCY, "usage.currency")
+    asked = replace(asked, dimensions=(*asked.dimensions, dimension))
+    rows = metrics.aggregate(grant.project, asked, timeout=TIMEOUT).rows
+    return of_currency(rows)
+
+
+def of_currency(rows: Sequence[Row]) -> tuple[list[Row], str | None]:
+    """Of rows grouped by `currency` those of the one that most calls are in; amounts of two are never added."""
+    counts: dict[Any, int] = defaultdict(int)
+    for row in rows:
+        if isinstance(row.values["cost"], Decimal):
+            counts[row.key[_CURRENCY]] += row.count
+    if not counts:
+        return [], None
+    currency = max(counts, key=lambda one: (counts[one], str(one)))
+    return [row for row in rows if row.key[_CURRENCY] == currency], currency
+
+
+def _scores(grant: Grant, chart: Chart, line: Timeline) -> Drawn:
+    """Scores by their name: of what was judged in that time, whatever the filter of generations is."""
+    within = filters.And((Leaf("timestamp", (), "gte", line.start), Leaf("timestamp", (), "lt", line.end)))
+    asked = Query("scores", within, (Dimension(_GROUP, "name"),), line.bucket, _counted(chart.measures), limit=5_000)
+    by_name: dict[str, dict[Any, Row]] = defaultdict(dict)
+    for row in metrics.aggregate(grant.project, asked, timeout=TIMEOUT).rows:
+        if row.values[chart.main.name] is not None:
+            by_name[str(row.key[_GROUP])][row.key["time"]] = row
+    names = sorted(by_name, key=lambda name: (-sum(row.count for row in by_name[name].values()), name))
+    times = {time for found in by_name.values() for time in found}
+    drawn = Drawn(chart, line, sorted({*line.starts(), *times}))
+    drawn.note = "By when the scores were given, whatever else is filtered."
+    for name in names[:TOP]:
+        query = {f"scores.{filters.joined([name])}__exists": "true"}
+        drawn.lines.append(Line(name, _values(drawn.starts, by_name[name], chart.main), query))
+    return drawn
+
+
+def path_of(text: str) -> str:
+    """The path of a field that a chart can be broken down by; raises BadFilter for any other."""
+    found = filters.field("generations", text)
+    if not found.groupable:
+        raise BadFilter("by", text, "a field that can be grouped by, such as model.id, tags or metadata.plan")
+    return found.path

@@ -1,0 +1,227 @@
+"""The dashboard: numbers beside those of the time before, charts whose points lead to what they count, kept tiles."""
+
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from generations import recording
+from generations.models import AuditEntry, Project
+from generations.models.accounts import Role
+from generations.records import ScoreRecord
+from tests import web
+from tests.web import call, ids
+
+pytestmark = pytest.mark.django_db
+
+DAY = 24 * 60
+WEEK = "from=2026-11-14T00:00:00Z&timestamp__lt=2026-11-21T00:00:00Z"
+
+
+def place(project: Project) -> str:
+    """The address of the dashboard."""
+    return f"/projects/{project.slug}/dashboard/"
+
+
+def data(client: Client, project: Project, chart: str, query: str = WEEK) -> Any:
+    """The numbers of a chart."""
+    return client.get(f"{place(project)}{chart}/data/?{query}").json()
+
+
+def lines(said: Any) -> dict[str, list[float | None]]:
+    """The values of each line by its label."""
+    return {line["label"]: line["values"] for line in said["lines"]}
+
+
+def filled(project: Project) -> None:
+    """Seven days: two models, one failure, one call without a cost; the week before one call."""
+    recording.record(
+        project,
+        [
+            call(-6 * DAY, latency=1.0, user_id="ann", tags=("a", "b"), prompt_tokens=10, completion_tokens=5),
+            call(1 - 6 * DAY, latency=3.0, user_id="bob", error="Boom", model_id="gpt-4", cost=None),
+            call(-2 * DAY, latency=2.0, user_id="ann", environment="staging", metadata={"plan": "pro"}),
+            call(-9 * DAY, latency=4.0, user_id="eve"),
+        ],
+    )
+
+
+def test_numbers_stand_beside_their_change_since_the_time_before() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    filled(project)
+
+    said = web.text(client.get(f"{place(project)}?{WEEK}"))
+
+    assert "Generations 3 Up 200 %" in said
+    assert "Failed 33.3 % Up 33.3 points" in said
+    assert "Latency p50 2.00 s Down 50 %" in said
+    assert "First token p50 — nothing to compare with" in said
+    assert "Tokens 15 nothing to compare with" in said
+    assert "Cost $0.50 Up 100 %" in said
+
+
+def test_each_number_leads_to_the_list_that_it_is_of() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    filled(project)
+
+    page = client.get(f"{place(project)}?from=2026-11-14T00:00:00Z&to=2026-11-21T00:00:00Z")
+    tiles = [str(link["href"]) for link in web.tags(page, "a") if link.get("class") == "tile"]
+
+    assert len(ids(client.get(tiles[0]))) == 3
+    assert ids(client.get(tiles[1])) == [f"call-{1 - 6 * DAY:03}"]
+
+
+def test_every_point_of_every_chart_leads_to_exactly_the_calls_that_it_counts() -> None:
+    project = web.project()
+    Project.objects.update(time_zone="Asia/Kolkata")
+    client = web.signed_in(project)
+    filled(project)
+
+    for chart in ("generations", "errors"):
+        for by in ("", "model.id", "tags", "environment", "metadata.plan", "metadata.userId"):
+            table = client.get(f"{place(project)}{chart}/?{WEEK}&by={by}")
+            found = [
+                (link, client.get(link)) for link in web.links(table) if "timestamp__lt" in link and "from" in link
+            ]
+            rows = [len(ids(page)) for link, page in found if "/generations/?" in link]
+            counts = [int(value) for values in lines(data(client, project, chart, f"{WEEK}&by={by}")).values()
+                      for value in values if value]  # fmt: skip
+            assert sorted(rows) == sorted(counts), (chart, by)
+            assert rows, (chart, by)
+
+
+def test_charts_tell_the_units_of_the_chosen_time() -> None:
+    project, other = web.project(), web.project("Other")
+    client = web.signed_in(project)
+    filled(project)
+    recording.record(other, [call(0)])
+
+    counted = data(client, project, "generations")
+    latency = data(client, project, "latency")
+    cost = data(client, project, "cost", f"{WEEK}&by=model.id")
+
+    assert counted["grain"] == "day"
+    assert lines(counted) == {"generations": [2, 0, 0, 0, 1, 0, 0]}
+    assert lines(data(client, project, "errors")) == {"errors": [1, 0, 0, 0, 0, 0, 0]}
+    assert lines(latency)["p50"] == [2.0, None, None, None, 2.0, None, None]
+    assert lines(data(client, project, "tokens"))["input"] == [10, 0, 0, 0, None, 0, 0]
+    assert lines(data(client, project, "users")) == {"users": [2, 0, 0, 0, 1, 0, 0]}
+    assert cost["currency"] == "USD"
+    assert lines(cost) == {"gpt-4o": [0.25, 0, 0, 0, 0.25, 0, 0], "gpt-4": [0, 0, 0, 0, 0, 0, 0]}
+
+
+def test_money_of_two_currencies_is_never_added() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(
+        project, [call(0), call(-1), call(-2, currency="EUR", cost=Decimal(100)), call(-3, cost=None, currency=None)]
+    )
+
+    assert lines(data(client, project, "cost"))["cost"][-1] == 0.5
+    assert "Cost $0.50" in web.text(client.get(f"{place(project)}?{WEEK}"))
+
+
+def test_scores_are_averaged_by_their_name() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    tone = ScoreRecord(name="tone", label="kind")
+    recording.record(project, [call(n, scores=(ScoreRecord(name="quality", value=n / 2), tone)) for n in (1, 2)])
+    # Scores are given when they come in, which is today.
+    said = data(client, project, "scores", "from=now-1d")
+
+    assert {label: [value for value in values if value is not None] for label, values in lines(said).items()} == {
+        "quality": [0.75]
+    }
+    assert said["lines"][0]["query"] == "scores.quality__exists=true"
+
+
+def test_a_filter_narrows_all_and_is_carried_to_the_list() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    filled(project)
+
+    said = data(client, project, "generations", f"{WEEK}&environment=staging")
+
+    assert lines(said) == {"generations": [0, 0, 0, 0, 1, 0, 0]}
+    assert parse_qs(urlsplit(said["list"]).query) == {
+        "environment": ["staging"],
+        "timestamp__lt": ["2026-11-21T00:00:00Z"],
+    }
+    assert "Generations 1 none before" in web.text(client.get(f"{place(project)}?{WEEK}&environment=staging"))
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("by=model.idd", "did you mean model.id?"),
+        ("by=input.content", "a field that can be grouped by"),
+        ("by=metadata", "such as metadata.plan"),
+        ("model.idd=x", "did you mean model.id?"),
+        ("from=soon", "a time in ISO 8601"),
+    ],
+)
+def test_what_cannot_be_drawn_says_why(query: str, words: str) -> None:
+    project = web.project()
+    client = web.signed_in(project)
+
+    page, table = client.get(f"{place(project)}?{query}"), client.get(f"{place(project)}cost/?{query}")
+    answer = client.get(f"{place(project)}cost/data/?{query}")
+
+    assert (page.status_code, table.status_code, answer.status_code) == (400, 400, 400)
+    assert words in web.text(page)
+    assert words in web.text(table)
+    assert words in answer.json()["problem"]
+
+
+def test_an_empty_project_has_a_dashboard_without_numbers() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+
+    page = client.get(place(project))
+
+    assert page.status_code == 200
+    assert "Generations 0 as before" in web.text(page)
+    assert sum(lines(data(client, project, "generations", ""))["generations"]) == 0  # type: ignore[arg-type]
+    assert lines(data(client, project, "cost", "by=model.id")) == {}
+
+
+def test_tiles_are_kept_for_the_project() -> None:
+    project = web.project()
+    client, viewer = web.signed_in(project), web.signed_in(project, Role.VIEWER, name="ben")
+    tiles = f"{place(project)}tiles/"
+
+    client.post(tiles, {"add": "cost", "by": "metadata.plan"})
+    client.post(tiles, {"up": "8"})
+    client.post(tiles, {"remove": "0"})
+    shown = [tag["aria-label"] for tag in web.tags(viewer.get(place(project)), "section")]
+
+    assert shown == ["Errors", "Latency", "Time to first token", "Tokens", "Cost", "Scores", "Cost", "Users"]
+    assert viewer.post(tiles, {"remove": "0"}).status_code == 403
+    assert AuditEntry.objects.filter(action="dashboard.update").count() == 3
+    wrong = client.post(tiles, {"add": "cost", "by": "model.idd"}, follow=True)
+    assert "did you mean model.id?" in web.text(wrong)
+    assert client.post(tiles, {"add": "secrets"}).status_code == 404
+    client.post(tiles, {"reset": "1"})
+    assert "dashboard" not in Project.objects.get().settings
+
+
+def test_the_dashboard_is_the_members_alone_and_takes_as_many_queries_for_much_as_for_little() -> None:
+    counts = []
+    for name, count in (("few", 1), ("many", 50)):
+        project = web.project(name)
+        client = web.signed_in(project, name=name)
+        recording.record(project, [call(-n, model_id=f"model-{n}") for n in range(count)])
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(f"{place(project)}?{WEEK}&by=model.id").status_code == 200
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1]
+    for address in (place(web.project("Other")), f"{place(web.project('Another'))}cost/data/"):
+        assert client.get(address).status_code == 404
+    assert Client().get(place(project))["Location"].startswith("/login/")
