@@ -66,7 +66,7 @@ function draw(place, said) {
     {
       width: canvas.clientWidth,
       height: 190,
-      padding: [8, 8, 0, 0],
+      padding: [8, 26, 0, 0],
       legend: { show: false },
       tzDate: (stamp) => window.uPlot.tzDate(new Date(stamp * 1e3), said.zone),
       cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: !isBars, size: 6 } },
