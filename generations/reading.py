@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Final
 
 import orjson
@@ -19,7 +18,7 @@ def text_of(content: Json) -> str:
         return content
     if isinstance(content, list):
         return "\n".join(text for text in map(text_of, content) if text)
-    if isinstance(content, Mapping):
+    if isinstance(content, dict):
         for key in ("text", "content", "output_text", "input_text", "refusal", "parts"):
             if key in content and isinstance(content[key], str | list):
                 return text_of(content[key])
@@ -40,23 +39,23 @@ def compact(value: Json) -> str:
 
 def tool_calls_of(message: Json) -> list[tuple[str, str]]:
     """(name, arguments as text) of each tool call in an assistant's message, whatever the provider's shape."""
-    if not isinstance(message, Mapping):
+    if not isinstance(message, dict):
         return []
     found: list[tuple[str, str]] = []
     for call in message.get("tool_calls") or ():
-        if isinstance(call, Mapping):
-            function = call.get("function") if isinstance(call.get("function"), Mapping) else call
-            assert isinstance(function, Mapping)
+        if isinstance(call, dict):
+            function = call.get("function") if isinstance(call.get("function"), dict) else call
+            assert isinstance(function, dict)
             arguments = function.get("arguments", function.get("args", ""))
             found.append(
                 (str(function.get("name") or ""), arguments if isinstance(arguments, str) else compact(arguments))
             )
     legacy = message.get("function_call")
-    if isinstance(legacy, Mapping):
+    if isinstance(legacy, dict):
         found.append((str(legacy.get("name") or ""), str(legacy.get("arguments") or "")))
     content = message.get("content")
     for part in content if isinstance(content, list) else ():
-        if isinstance(part, Mapping) and part.get("type") in ("tool_use", "tool_call"):
+        if isinstance(part, dict) and part.get("type") in ("tool_use", "tool_call"):
             arguments = part.get("input", part.get("arguments", ""))
             found.append((str(part.get("name") or ""), arguments if isinstance(arguments, str) else compact(arguments)))
     return found
@@ -64,11 +63,11 @@ def tool_calls_of(message: Json) -> list[tuple[str, str]]:
 
 def message_text(message: Json) -> str:
     """What a person would read in a message: its text, else its tool calls as `name(arguments)`."""
-    if not isinstance(message, Mapping):
+    if not isinstance(message, dict):
         return text_of(message)
     content = message.get("content", message.get("parts"))
     if isinstance(content, list):
-        content = [p for p in content if not (isinstance(p, Mapping) and p.get("type") in ("tool_use", "tool_call"))]
+        content = [p for p in content if not (isinstance(p, dict) and p.get("type") in ("tool_use", "tool_call"))]
     text = text_of(content)
     calls = " ".join(f"{name}({arguments})" for name, arguments in tool_calls_of(message))
     return f"{text}\n{calls}" if text and calls else text or calls
@@ -77,7 +76,7 @@ def message_text(message: Json) -> str:
 def input_text(record: GenerationRecord) -> str:
     """What was asked: the last message that is not the assistant's, the prompt, or the input as text."""
     if record.messages:
-        asked = [m for m in record.messages if isinstance(m, Mapping) and m.get("role") not in ("assistant", "system")]
+        asked = [m for m in record.messages if isinstance(m, dict) and m.get("role") not in ("assistant", "system")]
         return message_text(asked[-1] if asked else record.messages[-1])
     return record.prompt if record.prompt is not None else text_of(record.input)
 

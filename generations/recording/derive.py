@@ -187,9 +187,9 @@ def costs(found: pricing.Price | None) -> dict[str, Any]:
 
 def _input_type(record: GenerationRecord) -> str:
     for message in record.messages or ():
-        content = message.get("content", message.get("parts")) if isinstance(message, Mapping) else None
+        content = message.get("content", message.get("parts")) if isinstance(message, dict) else None
         for part in content if isinstance(content, list) else ():
-            kind = str(part.get("type", "")) if isinstance(part, Mapping) else ""
+            kind = str(part.get("type", "")) if isinstance(part, dict) else ""
             if any(modality in kind for modality in _MODALITIES):
                 return "multimodal"
     return "text"

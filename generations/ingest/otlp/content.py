@@ -8,6 +8,7 @@ from typing import Any
 from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
 from generations.ingest import openai
 from generations.ingest.otlp import messages
+from generations.ingest.otlp.dialects import About
 from generations.ingest.otlp.messages import loaded
 from generations.reading import compact
 from generations.records import Alternative, InvalidRecord, Json
@@ -26,25 +27,23 @@ _ASKED = ("messages", "input", "prompt", "contents")
 """Names in a request that hold what was asked; the others are settings."""
 
 
-def read(attributes: Attributes, kind: str, choices: int | None) -> Fields:
+def read(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
     """The content of a call of type `kind`; `choices` is how many answers were asked for, where that is known.
 
     The dialects are read from the most particular to the least; a field that one lacks is filled from the next.
     """
     fields: Fields = {}
-    has_old = any(name.startswith(("gen_ai.prompt.", "gen_ai.completion.")) for name in attributes)
-    has_openinference = any(name.startswith(("llm.", "embedding.")) for name in attributes)
     if "langfuse.observation.input" in attributes or "langfuse.observation.output" in attributes:
         _fill(fields, _langfuse(attributes, kind, choices))
     if any(name in attributes for name in ("gen_ai.input.messages", "gen_ai.output.messages")):
         _fill(fields, _genai(attributes, kind, choices))
     elif system := messages.system(attributes.get("gen_ai.system_instructions")):
         fields.setdefault("messages", system)
-    if has_openinference:
+    if not about.starts.isdisjoint(("llm.", "embedding.")):
         _fill(fields, _openinference(attributes, kind, choices))
-    if has_old:
+    if not about.starts.isdisjoint(("gen_ai.prompt.", "gen_ai.completion.")):
         _fill(fields, _traceloop(attributes, kind, choices))
-    if any(name.startswith("ai.") for name in attributes):
+    if "ai." in about.starts:
         _fill(fields, _vercel(attributes, kind))
     for asked, answered in _RAW:
         if asked in attributes or answered in attributes:

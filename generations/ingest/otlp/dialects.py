@@ -9,7 +9,7 @@ others: MLflow, LangSmith, Logfire, OpenLIT, LiteLLM and general conventions, as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -356,40 +356,80 @@ CONTENT: Final[Names] = (
 """Beginnings of attributes that are stored as what they say, or are too bulky or secret to be kept twice."""
 
 
-class Name(NamedTuple):
-    """What the name of an attribute says of its value."""
+class About(NamedTuple):
+    """What the names of a span's attributes say, whatever their values are."""
 
-    parameter: str | None
-    metadata: str | None
-    is_content: bool
+    holders: Mapping[str, tuple[tuple[str, str | None], ...]]
+    """The fields that may be said: by which attribute, and which member of the JSON in it, the first to ask first."""
+    parameters: tuple[tuple[str, str], ...]
+    """Attributes that are settings of the call, and the names of these."""
+    metadata: tuple[tuple[str, str], ...]
+    """Attributes that are metadata, and the names in it."""
+    objects: Mapping[str, tuple[str, ...]]
+    """Attributes that hold several settings, or several metadata: by `parameters` and `metadata`."""
+    kept: tuple[str, ...]
+    """Attributes that are no content."""
+    starts: frozenset[str]
+    """Which of BEGINNINGS some attribute has."""
 
 
-def named(name: str) -> Name:
-    """What a name says: the same few hundred come again with every span."""
-    return _named(name) if len(name) <= _MAX_NAME else _named.__wrapped__(name)
+def about(attributes: Collection[str]) -> About:
+    """What these names say: an instrumentation sends the same few sets of them all day."""
+    names = tuple(attributes)
+    return _about(names) if sum(map(len, names)) <= _MOST_CHARACTERS else _about.__wrapped__(names)
 
 
-@lru_cache(maxsize=4_096)
-def _named(name: str) -> Name:
-    parameter = PARAMETER_NAMES.get(name)
-    if parameter is None and not name.startswith("ai.settings.context."):
-        start = next((start for start in PARAMETERS if name.startswith(start)), None)
-        if start is not None:
-            parameter = RENAMED.get(name[len(start) :], name[len(start) :])
-    metadata = None
+@lru_cache(maxsize=512)
+def _about(names: tuple[str, ...]) -> About:
+    there = frozenset(names)
+    holders = {}
+    for field, candidates in FIELDS.items():
+        places: list[tuple[str, str | None]] = []
+        for name in candidates:
+            if name in there:
+                places.append((name, None))
+            outer, inside, inner = name.partition(">")
+            if inside and outer in there:
+                places.append((outer, inner))
+        if places:
+            holders[field] = tuple(places)
+    return About(
+        holders=holders,
+        parameters=tuple((name, short) for name in names if (short := _parameter(name)) is not None),
+        metadata=tuple((name, rest) for name in names if (rest := _metadata(name)) is not None),
+        objects={
+            "parameters": tuple(name for name in PARAMETER_OBJECTS if name in there),
+            "metadata": tuple(name for name in METADATA_OBJECTS if name in there),
+        },
+        kept=tuple(name for name in names if not name.startswith(CONTENT)),
+        starts=frozenset(start for start in BEGINNINGS if any(name.startswith(start) for name in names)),
+    )
+
+
+def _parameter(name: str) -> str | None:
+    """The setting that an attribute of this name is."""
+    if name in PARAMETER_NAMES or name.startswith("ai.settings.context."):
+        return PARAMETER_NAMES.get(name)
+    start = next((start for start in PARAMETERS if name.startswith(start)), None)
+    return None if start is None else RENAMED.get(name[len(start) :], name[len(start) :])
+
+
+def _metadata(name: str) -> str | None:
+    """The name in the metadata that an attribute of this name has."""
     start = next((start for start in METADATA if name.startswith(start)), None)
-    if start is not None and name not in _USED and not name[len(start) :].startswith(NOT_METADATA):
-        metadata = name[len(start) :]
-    return Name(parameter, metadata, name.startswith(CONTENT))
+    if start is None or name in _USED or name[len(start) :].startswith(NOT_METADATA):
+        return None
+    return name[len(start) :]
 
 
-_MAX_NAME: Final = 200
+_MOST_CHARACTERS: Final = 8_000
 _USED: Final = frozenset(
     name
     for field in ("thread_id", "session_id", "user_id", "tags", "thread_name", "finish_reason")
     for name in FIELDS[field]
 ) | frozenset(PARAMETER_NAMES)
-HOLDERS: Final[Mapping[str, frozenset[str]]] = {
-    field: frozenset(name.partition(">")[0] for name in names) | frozenset(names) for field, names in FIELDS.items()
-}
-"""The attributes one of which a span has if it says a field at all."""
+BEGINNINGS: Final[Names] = (
+    *("gen_ai.prompt.", "gen_ai.completion.", "gen_ai.prompt.0.", "gen_ai.completion.0.", "gen_ai.prompt.variable."),
+    *("gen_ai.agent.", "llm.", "embedding.", "ai."),
+)
+"""Beginnings of attributes' names that tell a dialect, or a kind of work."""

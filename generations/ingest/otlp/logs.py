@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from generations.ingest.otlp import content, messages, spans
+from generations.ingest.otlp import content, dialects, messages, spans
 from generations.ingest.otlp.shapes import LogEvent
 from generations.reading import compact
 from generations.records import Json, ScoreRecord
@@ -99,11 +99,12 @@ def fields(attributes: Mapping[str, Json]) -> dict[str, Any]:
         said = attributes[name]
         kind, body = said["name"], said["body"]
         if kind == DETAILS:
-            whole = {**(body if isinstance(body, Mapping) else {}), **said["attributes"]}
-            told |= content.read(whole, spans.call_type(whole) or "chat", None)
-            if tools := messages.tools(spans.first(whole, "tools")):
+            whole = {**(body if isinstance(body, dict) else {}), **said["attributes"]}
+            about = dialects.about(whole)
+            told |= content.read(whole, about, spans.call_type(whole, about) or "chat", None)
+            if tools := messages.tools(spans.first(whole, about, "tools")):
                 told["tools"] = tools
-        elif isinstance(body, Mapping):
+        elif isinstance(body, dict):
             if kind == _CHOICE:
                 choices.append(body)
             else:
@@ -122,6 +123,6 @@ def fields(attributes: Mapping[str, Json]) -> dict[str, Any]:
 
 def _message(choice: Mapping[str, Json]) -> dict[str, Json]:
     inner = choice.get("message")
-    if isinstance(inner, Mapping):
+    if isinstance(inner, dict):
         return {"role": "assistant", **inner}
     return {"role": "assistant", "content": inner, **({"tool_calls": t} if (t := choice.get("tool_calls")) else {})}

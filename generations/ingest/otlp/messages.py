@@ -18,9 +18,12 @@ _SAME_REASON: Final = {
 }
 
 
+_JSON_BEGINS: Final = frozenset('[{"-0123456789tfn')
+
+
 def loaded(value: Json) -> Json:
     """The JSON in a text, or the value as it is."""
-    if isinstance(value, str) and value[:1] in tuple('[{"-0123456789tfn'):
+    if isinstance(value, str) and value[:1] in _JSON_BEGINS:
         try:
             return orjson.loads(value)
         except orjson.JSONDecodeError:
@@ -41,7 +44,7 @@ def conversation(value: Json) -> list[Json]:
     value = loaded(value)
     if isinstance(value, str):
         return [{"role": "user", "content": value}] if value else []
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         value = [value]
     if not isinstance(value, list):
         return []
@@ -53,7 +56,7 @@ def system(value: Json) -> list[Json]:
     value = loaded(value)
     if isinstance(value, str):
         return [{"role": "system", "content": value}] if value else []
-    parts = value if isinstance(value, list) else [value] if isinstance(value, Mapping) else []
+    parts = value if isinstance(value, list) else [value] if isinstance(value, dict) else []
     return message({"role": "system", "parts": parts}) if parts else []
 
 
@@ -61,16 +64,18 @@ def message(given: Json) -> list[Json]:
     """One message of any dialect, as one or, where it holds results of several tools, more."""
     if isinstance(given, str):
         return [{"role": "user", "content": given}]
-    if not isinstance(given, Mapping):
+    if not isinstance(given, dict):
         return []
+    if len(given) == 2 and (plain := _plain(given)) is not None:
+        return [plain]
     inner = given.get("message")
-    if isinstance(inner, Mapping) and "role" not in given and "content" not in given:
+    if isinstance(inner, dict) and "role" not in given and "content" not in given:
         given = {**given, **inner}  # OpenInference, and old choice events
     parts = given.get("parts", given.get("contents"))
     content = loaded(given.get("content")) if isinstance(given.get("content"), str) else given.get("content")
     if not isinstance(parts, list):
         # A text may be JSON that somebody said; only a list of typed parts is taken for parts.
-        if isinstance(content, list) and content and all(isinstance(p, Mapping) and "type" in p for p in content):
+        if isinstance(content, list) and content and all(isinstance(p, dict) and "type" in p for p in content):
             parts = content
         elif isinstance(given.get("content"), str):
             content = given["content"]
@@ -86,9 +91,9 @@ def message(given: Json) -> list[Json]:
     else:
         shown, reasoning = [], []
         for part in parts:
-            if isinstance(part, Mapping) and isinstance(part.get("message_content"), Mapping):
+            if isinstance(part, dict) and isinstance(part.get("message_content"), dict):
                 part = part["message_content"]
-            kind = part.get("type") if isinstance(part, Mapping) else None
+            kind = part.get("type") if isinstance(part, dict) else None
             if kind in ("tool_call", "tool-call", "tool_use"):
                 one = call(part)
                 if one["id"] is None or one["id"] not in [c["id"] for c in calls]:
@@ -110,14 +115,24 @@ def message(given: Json) -> list[Json]:
     return [made, *results]
 
 
+def _plain(given: dict[str, Json]) -> dict[str, Json] | None:
+    """A message of nothing but a role and a text, in a part or as it is; None for any other, which takes longer."""
+    role, text, parts = given.get("role"), given.get("content"), given.get("parts")
+    if isinstance(parts, list) and len(parts) == 1 and isinstance(part := parts[0], dict) and len(part) == 2:
+        text = part.get("content", part.get("text")) if part.get("type") == "text" else None
+    elif isinstance(text, str) and text[:1] == "[":
+        return None  # perhaps the JSON of parts
+    return {"role": role, "content": text} if isinstance(text, str) and isinstance(role, str) and role else None
+
+
 def call(given: Json) -> dict[str, Json]:
     """A call of a tool, with its arguments as text."""
     given = loaded(given)
-    if not isinstance(given, Mapping):
+    if not isinstance(given, dict):
         return {"id": None, "type": "function", "function": {"name": None, "arguments": str(given)}}
-    if isinstance(given.get("tool_call"), Mapping):
+    if isinstance(given.get("tool_call"), dict):
         given = given["tool_call"]
-    function = given.get("function") if isinstance(given.get("function"), Mapping) else given
+    function = given.get("function") if isinstance(given.get("function"), dict) else given
     arguments = next((function[n] for n in ("arguments", "input", "args") if function.get(n) is not None), None)
     name = function.get("name", function.get("toolName"))
     return {
@@ -130,7 +145,7 @@ def call(given: Json) -> dict[str, Json]:
 def _result(part: Mapping[str, Json]) -> dict[str, Json]:
     names = ("response", "result", "output", "content")
     value = next((part[n] for n in names if part.get(n) is not None), None)
-    if isinstance(value, Mapping) and set(value) == {"type", "value"}:  # as Vercel's SDK wraps it
+    if isinstance(value, dict) and set(value) == {"type", "value"}:  # as Vercel's SDK wraps it
         value = value["value"]
     id = part.get("id", part.get("toolCallId", part.get("tool_use_id")))
     return {"role": "tool", "tool_call_id": id, "content": value if isinstance(value, str) else compact(value)}
@@ -140,15 +155,15 @@ def content_part(part: Json) -> Json:
     """A part of a content: texts and images as OpenAI has them, whatever else as it is."""
     if isinstance(part, str):
         return {"type": "text", "text": part}
-    if not isinstance(part, Mapping):
+    if not isinstance(part, dict):
         return part
     kind = part.get("type")
     if kind in ("text", "input_text", "output_text") and not part.get("annotations"):
         return {"type": "text", "text": part.get("text", part.get("content"))}
     image = part.get("image")
-    if isinstance(image, Mapping):  # OpenInference: image.image.url
+    if isinstance(image, dict):  # OpenInference: image.image.url
         image = image.get("image", image)
-        return {"type": "image_url", "image_url": {"url": image.get("url") if isinstance(image, Mapping) else image}}
+        return {"type": "image_url", "image_url": {"url": image.get("url") if isinstance(image, dict) else image}}
     modality, mime = part.get("modality"), part.get("mime_type")
     if kind == "blob" and modality == "audio":
         form = str(mime or "audio/wav").rpartition("/")[2]
@@ -165,11 +180,11 @@ def content_part(part: Json) -> Json:
 def tool(given: Json) -> Json:
     """A tool's definition, in OpenAI's nesting where it is a function."""
     given = loaded(given)
-    if not isinstance(given, Mapping):
+    if not isinstance(given, dict):
         return given
-    if isinstance(given.get("tool"), Mapping):
+    if isinstance(given.get("tool"), dict):
         return tool(given["tool"].get("json_schema"))
-    if isinstance(given.get("function"), Mapping) or given.get("type", "function") != "function":
+    if isinstance(given.get("function"), dict) or given.get("type", "function") != "function":
         return dict(given)
     schema = next((given[n] for n in ("parameters", "inputSchema", "input_schema") if n in given), None)
     function = {"name": given.get("name"), "description": given.get("description"), "parameters": loaded(schema)}
@@ -209,7 +224,7 @@ def _listed(value: Json) -> list[Json]:
     """A list, or the values of an object whose names are places, in their order."""
     if isinstance(value, list):
         return value
-    if isinstance(value, Mapping) and value and all(str(k).isdigit() for k in value):
+    if isinstance(value, dict) and value and all(str(k).isdigit() for k in value):
         return [value[k] for k in sorted(value, key=int)]
     return []
 

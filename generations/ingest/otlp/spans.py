@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -12,6 +13,7 @@ from typing import Any, Final
 from generations.cleaning import MAX_TEXT
 from generations.ingest import openai
 from generations.ingest.otlp import content, dialects, messages, quirks, values
+from generations.ingest.otlp.dialects import About
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.shapes import ERROR, Event, Span
 from generations.ingest.otlp.usage import tokens_of
@@ -20,7 +22,7 @@ from generations.records import GenerationRecord, Json, ScoreRecord, StepRecord,
 
 MAX_ATTRIBUTE: Final = 64 << 10
 """Characters of an attribute that is kept as it came; what is longer is cut. Content is never cut."""
-_SECRETS: Final = ("api_key", "apikey", "authorization", "secret", "password", "access_token", "headers")
+_SECRET: Final = re.compile("api_?key|authorization|secret|password|access_token|headers", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +42,24 @@ def told(span: Span) -> Told:
     """What a span tells. Never refuses: what is not understood is kept among the attributes."""
     span = _as_long_as_it_says(span)
     a = span.attributes
-    kind = None if _only_opens_a_stream(span) else call_type(a)
-    whole = _common(span)
+    about = dialects.about(a)
+    kind = None if _only_opens_a_stream(span, about) else call_type(a, about)
+    whole = _common(span, about)
     own = {k: whole[k] for k in _STEP if whole.get(k) is not None}
-    name = values.text(first(a, "name")) or span.name or None
+    name = values.text(first(a, about, "name")) or span.name or None
     step = StepRecord(
         id=span.id,
         type=_step_type(a, kind, span.parent_id is None),
         name=None if name is None else name[:MAX_TEXT],
-        parent_id=values.text(first(a, "parent_id"))
+        parent_id=values.text(first(a, about, "parent_id"))
         or (f"{span.trace_id}-{span.parent_id}" if span.parent_id else None),
-        attributes=_rest(span),
+        attributes=_rest(span, about),
         events=_events(span) or None,
-        input=None if kind else content.work(first(a, "step_input")),
-        output=None if kind else content.work(first(a, "step_output")),
+        input=None if kind else content.work(first(a, about, "step_input")),
+        output=None if kind else content.work(first(a, about, "step_output")),
         **own,
     )
-    generation = None if kind is None else _generation(span, kind, whole, step)
+    generation = None if kind is None else _generation(span, about, kind, whole, step)
     scores = tuple(
         score
         for event in span.events
@@ -64,7 +67,7 @@ def told(span: Span) -> Told:
         if (score := evaluation(event.attributes, span.id, event.time)) is not None
     )
     thread = None
-    if whole.get("thread_id") and (title := values.text(first(a, "thread_name"))):
+    if whole.get("thread_id") and (title := values.text(first(a, about, "thread_name"))):
         thread = ThreadRecord(id=whole["thread_id"], name=title[:MAX_TEXT])
     return Told(span, step, generation, scores, thread)
 
@@ -75,7 +78,7 @@ _STEP: Final = (
 )
 
 
-def call_type(attributes: Mapping[str, Json]) -> str | None:
+def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
     """The type of generation that a span with these attributes is; None for any other work.
 
     Having a model is not enough: agents and chains repeat the model, messages and tokens of the calls below them.
@@ -90,10 +93,10 @@ def call_type(attributes: Mapping[str, Json]) -> str | None:
             if kind is None and name == "ai.operationId" and str(said).startswith("ai."):
                 return None
             return kind
-    if any(name.startswith(("gen_ai.prompt.0.", "gen_ai.completion.0.")) for name in attributes):
+    if not about.starts.isdisjoint(("gen_ai.prompt.0.", "gen_ai.completion.0.")):
         return "chat"
     has_model = "gen_ai.request.model" in attributes or "gen_ai.response.model" in attributes
-    return "chat" if has_model and not any(name.startswith("gen_ai.agent.") for name in attributes) else None
+    return "chat" if has_model and "gen_ai.agent." not in about.starts else None
 
 
 def _is_text_completion(a: Mapping[str, Json]) -> bool:
@@ -117,14 +120,14 @@ def _as_long_as_it_says(span: Span) -> Span:
     return replace(span, start=max(0, span.start - int(seconds * 1e9)))
 
 
-def _only_opens_a_stream(span: Span) -> bool:
+def _only_opens_a_stream(span: Span, about: About) -> bool:
     """Whether another span tells of this call: with this one's question, and with its answer."""
     names = ("gen_ai.output.messages", "gen_ai.response.id", "response_data")
     return (
         span.scope.startswith(quirks.STREAMS_APART)
         and span.status != ERROR
         and not any(name in span.attributes for name in names)
-        and not tokens_of(span.attributes)
+        and not tokens_of(span.attributes, about)
     )
 
 
@@ -138,32 +141,28 @@ def _step_type(a: Mapping[str, Json], kind: str | None, is_root: bool) -> str:
 
 
 # --------------------------------------------------------------------------------------------------------------- fields
-def first(attributes: Mapping[str, Json], field: str) -> Json:
+def first(attributes: Mapping[str, Json], about: About, field: str) -> Json:
     """The first value that the table's names for `field` have in these attributes; empty texts are none."""
-    if dialects.HOLDERS[field].isdisjoint(attributes):
-        return None
-    for name in dialects.FIELDS[field]:
-        value = attributes.get(name)
-        if value is None and ">" in name:
-            outer, _, inner = name.partition(">")
-            if outer in attributes and isinstance(whole := loaded(attributes[outer]), dict):
-                value = whole.get(inner)
+    for name, inner in about.holders.get(field, ()):
+        value = attributes[name]
+        if inner is not None:
+            value = whole.get(inner) if isinstance(whole := loaded(value), dict) else None
         if not quirks.is_unsaid(value):
             # MLflow and Langfuse write texts as JSON, with its quotes.
             return loaded(value) if isinstance(value, str) and value[0] == value[-1] == '"' else value
     return None
 
 
-def _common(span: Span) -> dict[str, Any]:
+def _common(span: Span, about: About) -> dict[str, Any]:
     a = span.attributes
-    error, error_type, detail = _failure(span)
+    error, error_type, detail = _failure(span, about)
     return {
-        "thread_id": values.identifier(first(a, "thread_id")),
-        "user_id": values.identifier(first(a, "user_id")),
-        "environment": values.short(first(a, "environment") or _resource(span, "environment")),
-        "release": values.short(first(a, "release") or _resource(span, "release")),
-        "tags": values.tags(first(a, "tags")),
-        "metadata": _metadata(a) or None,
+        "thread_id": values.identifier(first(a, about, "thread_id")),
+        "user_id": values.identifier(first(a, about, "user_id")),
+        "environment": values.short(first(a, about, "environment") or _resource(span, "environment")),
+        "release": values.short(first(a, about, "release") or _resource(span, "release")),
+        "tags": values.tags(first(a, about, "tags")),
+        "metadata": _metadata(a, about) or None,
         "started_at": values.moment(span.start),
         "ended_at": values.moment(span.end) if span.end >= span.start else None,
         "trace_id": span.trace_id,
@@ -174,58 +173,62 @@ def _common(span: Span) -> dict[str, Any]:
     }
 
 
-def _generation(span: Span, kind: str, whole: dict[str, Any], step: StepRecord) -> GenerationRecord:
+def _generation(span: Span, about: About, kind: str, whole: dict[str, Any], step: StepRecord) -> GenerationRecord:
     a = span.attributes
-    parameters = _parameters(span)
+    parameters = _parameters(span, about)
     choices = values.number(parameters.get("n"))
-    said = content.read(a, kind, None if choices is None else int(choices))
+    waited = _first_token(span, about)
+    said = content.read(a, about, kind, None if choices is None else int(choices))
     asked, answering = (
-        values.identifier(loaded(first(a, "asked_model"))),
-        values.identifier(loaded(first(a, "answering_model"))),
+        values.identifier(loaded(first(a, about, "asked_model"))),
+        values.identifier(loaded(first(a, about, "answering_model"))),
     )
     fields: dict[str, Any] = {
         **said,
         **{k: v for k, v in whole.items() if v is not None},
-        **tokens_of(a),
+        **tokens_of(a, about),
         "name": step.name,
         "step_id": span.id,
         "type": kind,
         "model_id": asked or answering,
-        "provider": _provider(first(a, "provider")) or openai.provider_of(asked or answering),
-        "session_id": values.identifier(first(a, "session_id")),
-        "agent_id": values.identifier(first(a, "agent_id")),
-        "workflow_id": values.identifier(first(a, "workflow_id")),
-        "function_id": values.identifier(first(a, "function_id")),
-        "time_to_first_token": seconds if (seconds := _first_token(span)) is not None and 0 <= seconds < 1e8 else None,
+        "provider": _provider(first(a, about, "provider")) or openai.provider_of(asked or answering),
+        "session_id": values.identifier(first(a, about, "session_id")),
+        "agent_id": values.identifier(first(a, about, "agent_id")),
+        "workflow_id": values.identifier(first(a, about, "workflow_id")),
+        "function_id": values.identifier(first(a, about, "function_id")),
+        "time_to_first_token": waited if waited is not None and 0 <= waited < 1e8 else None,
         "attributes": {"scope": span.scope} if span.scope else None,
     }
     if answering and asked and answering != asked:
         fields["model_version"] = answering
-    if found := values.identifier(first(a, "response_id")):
+    if found := values.identifier(first(a, about, "response_id")):
         fields["response_id"] = found
-    if reason := messages.finish_reason(first(a, "finish_reason")) or messages.finish_reason(said.get("finish_reason")):
+    reason = messages.finish_reason(first(a, about, "finish_reason"))
+    if reason := reason or messages.finish_reason(said.get("finish_reason")):
         fields["finish_reason"] = reason[:MAX_TEXT]
-    if tools := messages.tools(first(a, "tools")):
+    if tools := messages.tools(first(a, about, "tools")):
         fields["tools"] = tools
     if parameters:
         fields["parameters"] = parameters
-    _prompt_lineage(a, fields)
+    _prompt_lineage(a, about, fields)
     # Nothing priced it, or nothing was answered: instrumentations then say 0.
-    if (cost := values.number(loaded(first(a, "cost")))) and 0 < cost < 1e9:
+    if (cost := values.number(loaded(first(a, about, "cost")))) and 0 < cost < 1e9:
         fields["cost"] = Decimal(repr(cost))
     if _is_json(a, parameters):
         fields["output_type"] = "json"
     return GenerationRecord(id=span.id, **{k: v for k, v in fields.items() if v is not None})
 
 
-def _prompt_lineage(a: Mapping[str, Json], fields: dict[str, Any]) -> None:
-    fields["prompt_name"] = values.short(first(a, "prompt_name"))
-    version = first(a, "prompt_version")
+def _prompt_lineage(a: Mapping[str, Json], about: About, fields: dict[str, Any]) -> None:
+    fields["prompt_name"] = values.short(first(a, about, "prompt_name"))
+    version = first(a, about, "prompt_version")
     found = values.number(version.lstrip("v") if isinstance(version, str) else version)
     if found is not None and found == int(found) and 0 <= found < 2**31:
         fields["prompt_version"] = int(found)
-    variables = loaded(first(a, "variables"))
-    named = {k[23:]: v for k, v in a.items() if k.startswith("gen_ai.prompt.variable.")}
+    variables = loaded(first(a, about, "variables"))
+    named: dict[str, Json] = {}
+    if "gen_ai.prompt.variable." in about.starts:
+        named = {k[23:]: v for k, v in a.items() if k.startswith("gen_ai.prompt.variable.")}
     if isinstance(variables, dict) or named:
         fields["variables"] = {**(variables if isinstance(variables, dict) else {}), **named}
 
@@ -235,15 +238,14 @@ def _is_json(a: Mapping[str, Json], parameters: Mapping[str, Json]) -> bool:
     return a.get("gen_ai.output.type") == "json" or (isinstance(wanted, dict) and "json" in str(wanted.get("type")))
 
 
-def _parameters(span: Span) -> dict[str, Json]:
+def _parameters(span: Span, about: About) -> dict[str, Json]:
     a = span.attributes
     found: dict[str, Json] = {}
-    for outer in dialects.PARAMETER_OBJECTS:
-        if isinstance(given := loaded(a.get(outer)), dict):
+    for outer in about.objects["parameters"]:
+        if isinstance(given := loaded(a[outer]), dict):
             found |= given
-    for name, value in a.items():
-        if (short := dialects.named(name).parameter) is not None:
-            found.setdefault(short, value)
+    for name, short in about.parameters:
+        found.setdefault(short, a[name])
     if "mlflow.spanType" in a:
         request = loaded(a.get("mlflow.spanInputs"))
         found |= request if isinstance(request, dict) else {}
@@ -253,30 +255,26 @@ def _parameters(span: Span) -> dict[str, Json]:
     kept = {
         k: v
         for k, v in found.items()
-        if not quirks.is_made_up(span.scope, k, v)
-        and v not in ("", "Infinity", "None")
-        and not any(secret in k.lower() for secret in _SECRETS)
+        if not quirks.is_made_up(span.scope, k, v) and v not in ("", "Infinity", "None") and not _SECRET.search(k)
     }
     return settings(kept, dialects.NOT_PARAMETERS)
 
 
-def _metadata(a: Mapping[str, Json]) -> dict[str, Json]:
+def _metadata(a: Mapping[str, Json], about: About) -> dict[str, Json]:
     found: dict[str, Json] = {}
-    for name in dialects.METADATA_OBJECTS:
-        if isinstance(given := loaded(a.get(name)), dict):
+    for name in about.objects["metadata"]:
+        if isinstance(given := loaded(a[name]), dict):
             found |= {k: v for k, v in given.items() if not k.startswith(dialects.NOT_METADATA)}
-    for name, value in a.items():
-        if (rest := dialects.named(name).metadata) is not None:
-            found.setdefault(rest, loaded(value))
+    for name, rest in about.metadata:
+        found.setdefault(rest, loaded(a[name]))
     return found
 
 
-def _rest(span: Span) -> dict[str, Json] | None:
+def _rest(span: Span, about: About) -> dict[str, Json] | None:
     """The attributes that are not stored as content, with the resource and the scope that they were sent with."""
     kept: dict[str, Json] = {}
-    for name, value in span.attributes.items():
-        if dialects.named(name).is_content:
-            continue
+    for name in about.kept:
+        value = span.attributes[name]
         if isinstance(value, str) and len(value) > MAX_ATTRIBUTE:
             value = f"{value[:MAX_ATTRIBUTE]}… ({len(value)} characters)"
         kept[name] = value
@@ -304,30 +302,34 @@ def _cut(value: Json) -> Json:
     return value[:MAX_ATTRIBUTE] if isinstance(value, str) else value
 
 
-def _failure(span: Span) -> tuple[str | None, str | None, str | None]:
+def _failure(span: Span, about: About) -> tuple[str | None, str | None, str | None]:
     """The error, its type and its trace. A status that nobody set is success."""
     a = span.attributes
     is_failed = span.status == ERROR or a.get("langfuse.observation.level") == "ERROR"
     if not is_failed:
         return None, None, None
     exception: Event | None = next((e for e in reversed(span.events) if e.name == "exception"), None)
-    about = exception.attributes if exception is not None else {}
-    kind = values.text(first(a, "error_type")) or values.text(about.get("exception.type"))
+    thrown = exception.attributes if exception is not None else {}
+    kind = values.text(first(a, about, "error_type")) or values.text(thrown.get("exception.type"))
     error = (
-        span.message or values.text(first(a, "error")) or values.text(about.get("exception.message")) or kind or "error"
+        span.message
+        or values.text(first(a, about, "error"))
+        or values.text(thrown.get("exception.message"))
+        or kind
+        or "error"
     )
-    return error, None if kind is None else kind[:MAX_TEXT], values.text(about.get("exception.stacktrace"))
+    return error, None if kind is None else kind[:MAX_TEXT], values.text(thrown.get("exception.stacktrace"))
 
 
-def _first_token(span: Span) -> float | None:
+def _first_token(span: Span, about: About) -> float | None:
     a = span.attributes
-    seconds = values.number(first(a, "first_token_seconds"))
+    seconds = values.number(first(a, about, "first_token_seconds"))
     # OpenLIT says it of calls that are no streams, too, where it is the whole duration.
-    if seconds is not None and first(a, "is_stream") not in (False, "False", "false"):
+    if seconds is not None and first(a, about, "is_stream") not in (False, "False", "false"):
         return round(seconds, 6)
-    if (milliseconds := values.number(first(a, "first_token_milliseconds"))) is not None:
+    if (milliseconds := values.number(first(a, about, "first_token_milliseconds"))) is not None:
         return milliseconds / 1000
-    if (said := loaded(first(a, "first_token_moment"))) and isinstance(said, str) and span.start:
+    if (said := loaded(first(a, about, "first_token_moment"))) and isinstance(said, str) and span.start:
         try:
             came = dt.datetime.fromisoformat(said)
         except ValueError:

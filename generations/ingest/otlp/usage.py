@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from generations.ingest.otlp import dialects
+from generations.ingest.otlp.dialects import About
 from generations.ingest.otlp.messages import loaded
 from generations.records import Json
 
@@ -24,7 +25,7 @@ _WRITTEN: Final = ("input_cache_creation", "cache_creation_input_tokens", "input
 _THOUGHT: Final = ("output_reasoning_tokens", "reasoning_tokens", "output_reasoning")
 
 
-def tokens_of(attributes: Mapping[str, Json]) -> dict[str, int]:
+def tokens_of(attributes: Mapping[str, Json], about: About) -> dict[str, int]:
     """The token counts that a span says, gross; what it does not say is not in it."""
     found: dict[str, int] = {}
     for name in dialects.USAGE_OBJECTS:
@@ -32,9 +33,7 @@ def tokens_of(attributes: Mapping[str, Json]) -> dict[str, int]:
             found = _detailed(details)
             break
     for name in COUNTS:
-        if name in found or dialects.HOLDERS[name].isdisjoint(attributes):
-            continue
-        if (count := _first(attributes, dialects.FIELDS[name])) is not None:
+        if name not in found and (count := _held(attributes, about.holders.get(name, ()))) is not None:
             found[name] = count
     return gross(found)
 
@@ -96,13 +95,19 @@ def _nested(details: Mapping[str, Json], *names: str) -> Mapping[str, Any]:
     return next((found for n in names if isinstance(found := details.get(n), dict)), {})
 
 
+def _held(attributes: Mapping[str, Json], places: Iterable[tuple[str, str | None]]) -> int | None:
+    for name, inner in places:
+        value = attributes[name]
+        if inner is not None:
+            value = whole.get(inner) if isinstance(whole := loaded(value), dict) else None
+        if value is not None and (count := _count(value)) is not None:
+            return count
+    return None
+
+
 def _first(values: Mapping[str, Json], names: tuple[str, ...]) -> int | None:
     for name in names:
         value = values.get(name)
-        if value is None and ">" in name:
-            outer, _, inner = name.partition(">")
-            whole = loaded(values.get(outer))
-            value = whole.get(inner) if isinstance(whole, dict) else None
         if value is not None and (count := _count(value)) is not None:
             return count
     return None
