@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 
-from generations import pricing, records
+from generations import prepared, pricing, records
 from generations.recording import derive
 from generations.recording.tables import (
     ALTERNATIVE,
     AMOUNTS,
     GENERATIONS,
+    NAMED,
     TABLES,
     Keys,
     Table,
@@ -53,6 +54,8 @@ class Found:
     prices: list[pricing.Override] = field(default_factory=list)
     judged: set[str] = field(default_factory=set)
     """Generations of a small batch that scores, feedback or attachments hang on already."""
+    wide: dict[str, set[str]] = field(default_factory=lambda: {kind: set() for kind in NAMED})
+    """The ids that were only named whose rows have nothing to gain from that."""
 
 
 def lock(cursor: Any, project: int) -> None:
@@ -63,41 +66,116 @@ def lock(cursor: Any, project: int) -> None:
 _LOCKING: Final = "SELECT pg_advisory_xact_lock(%s, %s)"
 
 
-def look(cursor: Any, keys: Keys, wanted: Mapping[str, Mapping[str, Any]], *, tags: Collection[str] = ()) -> Found:
+def look(
+    cursor: Any,
+    keys: Keys,
+    wanted: Mapping[str, Mapping[str, Any]],
+    *,
+    named: Mapping[str, Mapping[str, Any]] | None = None,
+    tags: Collection[str] = (),
+) -> Found:
     """Lock the project and find the rows of these ids, with as much of them as merging these records needs.
 
-    One message to the database for the lock and one statement. Another follows for ids of a large batch that are not
-    near its own times, and for payloads that only turn out to be needed.
+    One message to the database for the lock and one statement, which only says what is there: most of what comes is
+    new. Another follows for what is there, and one more for payloads that only turn out to be needed.
     """
     found = Found()
+    near: dict[str, Collection[str]] = {}
+    far: dict[str, Collection[str]] = {}
+    starts: list[dt.datetime] = []
+    for kind, items in wanted.items():
+        if not TABLES[kind].is_partitioned or len(items) <= LOOK_EVERYWHERE:
+            far[kind] = items
+        else:
+            near[kind] = [id for id, item in items.items() if item.started_at is not None]
+            far[kind] = [id for id, item in items.items() if item.started_at is None]
+            starts += [items[id].started_at for id in near[kind]]
+    window = (min(starts) - WINDOW, max(starts) + WINDOW) if starts else _ALWAYS
+    calls = wanted.get("generation", {})
+    judged = calls if len(calls) <= LOOK_EVERYWHERE else ()
+    params = [
+        *(_array(keys[kind, id] for id in far.get(kind, ())) for kind in TABLES),
+        *(_array(keys[kind, id] for id in near.get(kind, ())) for kind in _EVENTS),
+        *window,
+        list(tags),
+        list(judged),
+        bool(calls),
+    ]
+    for kind, wider in NAMED.items():
+        some = (named or {}).get(kind, {})
+        params.append(_array(keys[kind, id] for id in some))
+        params += [[getattr(record, name) for record in some.values()] for name in wider.fields]
+    there: dict[str, set[str]] = {kind: set() for kind in TABLES}
+    lock = f"SELECT pg_advisory_xact_lock({_LOCK}, {keys.project % 2**31}); "
+    for label, said in prepared.fetch(cursor, _SEEN, keys.project, params, before=lock):
+        if label == "tag":
+            found.tags.add(said)
+        elif label.startswith("wide "):
+            found.wide[label[5:]].add(said)
+        elif label == "judged":
+            found.judged.add(said)
+        elif label == "price":
+            found.prices.append(pricing.Override(**{n: loaded(n, v) for n, v in parsed(said).items()}))
+        else:
+            there[label].add(said)
     question = _Question(keys)
-    if tags:
-        question.ask_tags(tags)
-    if calls := wanted.get("generation"):
-        question.ask_prices()
-        if len(calls) <= LOOK_EVERYWHERE:
-            question.ask_judged(calls)
     for kind, items in wanted.items():
         table = TABLES[kind]
-        if not table.is_partitioned or len(items) <= LOOK_EVERYWHERE:
-            question.ask(table, items)
-            if table.is_partitioned:
-                question.ask_rest(table, _needing(items, _needs_payload), _needing(items, _needs_alternatives))
-            continue
-        timed = {id: item for id, item in items.items() if item.started_at is not None}
-        if timed:
-            starts = [item.started_at for item in timed.values()]
-            question.ask(table, timed, (min(starts) - WINDOW, max(starts) + WINDOW))
-        question.ask(table, [id for id in items if id not in timed])
-    question.fetch(cursor, found, locks=True)
-    for kind, items in wanted.items():
-        table = TABLES[kind]
-        if table.is_partitioned:
-            if LOOK_EVERYWHERE < len(items) <= LOOK_EVERYWHERE + len(found.rows[kind]):
-                question.ask(table, [id for id in items if id not in found.rows[kind]])
-                question.fetch(cursor, found)
-            complete(cursor, keys, table, items, found)
+        some = {id: item for id, item in items.items() if keys[kind, id] in there[kind]} if there[kind] else {}
+        question.ask(table, some, window if near.get(kind) and not far[kind] else None)
+        if LOOK_EVERYWHERE < len(items) <= LOOK_EVERYWHERE + len(some) and len(some) < len(items):
+            question.ask(table, [id for id in items if id not in some])
+        if table.is_partitioned and some:
+            question.ask_rest(table, _needing(some, _needs_payload), _needing(some, _needs_alternatives))
+    question.fetch(cursor, found)
+    for kind in _EVENTS:
+        if found.rows[kind]:
+            complete(cursor, keys, TABLES[kind], wanted[kind], found)
     return found
+
+
+_EVENTS: Final = tuple(kind for kind, table in TABLES.items() if table.is_partitioned)
+_ALWAYS: Final[Window] = (dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC))
+
+
+def _seen() -> prepared.Statement:
+    """Which keys there are, of events also within a window of time; which tags; prices; what hangs on calls."""
+    types: list[str] = []
+    parts: list[str] = []
+
+    def given(type: str) -> str:
+        types.append(type)
+        return f"${len(types)}"
+
+    key = "SELECT '{}' AS label, uid::text AS said FROM {} WHERE project_id = {{project}} AND uid = ANY({})"
+    parts += [key.format(kind, table.facts, given("uuid[]")) for kind, table in TABLES.items()]
+    near = [key.format(kind, TABLES[kind].facts, given("uuid[]")) for kind in _EVENTS]
+    first, last = given("timestamptz"), given("timestamptz")
+    parts += [f"{part} AND started_at BETWEEN {first} AND {last}" for part in near]
+    named = "SELECT '{}', {} FROM {} WHERE project_id = {{project}} AND {} = ANY({})"
+    parts.append(named.format("tag", "name", "tag", "name", given("text[]")))
+    calls = given("text[]")
+    parts += [
+        named.format("judged", "generation_id", table, "generation_id", calls)
+        for table in ("score", "feedback", "attachment")
+    ]
+    columns = ", ".join(f'"{name}"::text' if name in AMOUNTS else f'"{name}"' for name in _PRICE)
+    parts.append(
+        f"SELECT 'price', row_to_json(r)::text FROM (SELECT {columns} FROM price_override"  # noqa: S608
+        f" WHERE project_id = {{project}} AND {given('boolean')}) AS r"
+    )
+    for kind, wider in NAMED.items():
+        columns = ", ".join(column for column, _ in wider.fields.values())
+        told = ", ".join([given("uuid[]"), *(given(f"{type}[]") for _, type in wider.fields.values())])
+        parts.append(
+            f"SELECT 'wide {kind}', there.public_id FROM unnest({told}) AS excluded (uid, {columns})"  # noqa: S608
+            f" JOIN {TABLES[kind].facts} AS there ON there.uid = excluded.uid"
+            f" WHERE there.project_id = {{project}} AND NOT ({wider.where})"
+        )
+    return prepared.Statement("seen", types, " UNION ALL ".join(parts))
+
+
+_SEEN: Final = _seen()
 
 
 def complete(cursor: Any, keys: Keys, table: Table, items: Mapping[str, Any], found: Found) -> None:
@@ -146,23 +224,6 @@ class _Question:
         self._add("alternative", columns, "alternative", "generation_uid", table.kind, short, window)
         self._bare.append((table.kind, "has_alternatives", short))
 
-    def ask_tags(self, names: Collection[str]) -> None:
-        """Ask which of these tags there are."""
-        self._parts.append("SELECT 'tag', to_json(name)::text FROM tag WHERE project_id = %s AND name = ANY(%s)")
-        self._params += [self._keys.project, list(names)]
-
-    def ask_prices(self) -> None:
-        """Ask for the project's own prices."""
-        columns = ", ".join(f'"{name}"::text' if name in AMOUNTS else f'"{name}"' for name in _PRICE)
-        self._parts.append(_PART.format("price", columns, "price_override", "TRUE"))
-        self._params.append(self._keys.project)
-
-    def ask_judged(self, ids: Collection[str]) -> None:
-        """Ask on which of these generations something hangs."""
-        for table in ("score", "feedback", "attachment"):
-            self._parts.append(_JUDGED.format(table))
-            self._params += [self._keys.project, list(ids)]
-
     def _add(
         self, label: str, columns: str, table: str, key: str, kind: str, ids: Collection[str], window: Window | None
     ) -> None:
@@ -175,19 +236,10 @@ class _Question:
             self._params += window
         self._parts.append(_PART.format(label, columns, table, condition))
 
-    def fetch(self, cursor: Any, found: Found, *, locks: bool = False) -> None:
-        """Send it, with the lock before it if asked, and sort the answer into `found`."""
-        sql, params = " UNION ALL ".join(self._parts), self._params
-        if locks:
-            # The lock is a statement of its own: what is read with it would be as old as the wait for it.
-            sql = f"{_LOCKING}; {sql}" if sql else _LOCKING
-            params = [_LOCK, self._keys.project % 2**31, *params]
-        if not sql:
-            return
-        cursor.execute(sql, params)
-        if locks and self._parts:
-            cursor.nextset()
+    def fetch(self, cursor: Any, found: Found) -> None:
+        """Send it, if anything is asked, and sort the answer into `found`."""
         if self._parts:
+            cursor.execute(" UNION ALL ".join(self._parts), self._params)
             self._sort(cursor.fetchall(), found)
         for kind, name, ids in self._bare:
             for id in ids:
@@ -199,13 +251,7 @@ class _Question:
         rest: list[tuple[str, dict[str, Any]]] = []
         for label, text in answer:
             values = parsed(text)
-            if label == "tag":
-                found.tags.add(values)
-            elif label == "judged":
-                found.judged.add(values)
-            elif label == "price":
-                found.prices.append(pricing.Override(**{name: loaded(name, v) for name, v in values.items()}))
-            elif label in TABLES:
+            if label in TABLES:
                 row = _row(TABLES[label], values)
                 found.rows[label][row.record.id] = row
             else:
@@ -215,10 +261,6 @@ class _Question:
 
 
 _PART: Final = "SELECT '{}' AS label, row_to_json(r)::text FROM (SELECT {} FROM {} WHERE project_id = %s AND {}) AS r"
-
-_JUDGED: Final = (
-    "SELECT 'judged', to_json(generation_id)::text FROM {} WHERE project_id = %s AND generation_id = ANY(%s)"
-)
 
 
 def _array(keys: Iterable[Any]) -> str:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from generations import pricing, records
 from generations.recording import derive
 from generations.recording.looking import Found, Known
 from generations.recording.tables import GENERATIONS, TABLES, Table
 from generations.records import GenerationRecord, ParticipantRecord, Record, StepRecord, ThreadRecord, fill, revised
-
-_SEEN_GRAIN: Final = dt.timedelta(minutes=1)
 
 
 @dataclass(slots=True)
@@ -23,14 +21,6 @@ class Batch:
     told: dict[str, dict[str, Any]] = field(default_factory=lambda: {kind: {} for kind in TABLES})
     implied: dict[str, dict[str, Any]] = field(default_factory=lambda: {"participant": {}, "thread": {}})
     tags: set[str] = field(default_factory=set)
-
-    @property
-    def wanted(self) -> dict[str, Mapping[str, Any]]:
-        """All records whose rows are to be looked for, by kind and id."""
-        return {
-            kind: {**self.implied[kind], **items} if self.implied.get(kind) else items
-            for kind, items in self.told.items()
-        }
 
     def add(self, record: Record) -> None:
         """Take a record in, after others of its id."""
@@ -144,10 +134,24 @@ def merged(batch: Batch, found: Found, now: dt.datetime) -> dict[str, list[Merge
         return pricing.price(record, found.prices)
 
     return {
-        kind: _implied(batch.implied.get(kind, {}), found.rows[kind], now)
-        + [_merged(TABLES[kind], items[id], found.rows[kind].get(id), price, now) for id in sorted(items)]
+        kind: [_merged(TABLES[kind], items[id], found.rows[kind].get(id), price, now) for id in sorted(items)]
         for kind, items in batch.told.items()
     }
+
+
+def named(batch: Batch, found: Found, now: dt.datetime) -> dict[str, list[Merged]]:
+    """The threads and participants that others only named, as they stand if they are new, in the order of the ids.
+
+    Without those whose rows say as much already.
+    """
+    return {
+        kind: [_merged(TABLES[kind], some[id], None, _no_price, now) for id in sorted(some.keys() - found.wide[kind])]
+        for kind, some in batch.implied.items()
+    }
+
+
+def _no_price(record: GenerationRecord) -> None:
+    """Nothing else than generations costs anything."""
 
 
 def _merged(table: Table, new: Any, old: Known | None, price: derive.Pricing, now: dt.datetime) -> Merged:
@@ -178,27 +182,3 @@ def new_alternatives(record: Any) -> Any:
 
 def _differ(one: Any, other: Any, names: Collection[str]) -> bool:
     return any(getattr(one, name) != getattr(other, name) for name in names)
-
-
-def _implied(wanted: Mapping[str, Any], there: Mapping[str, Known], now: dt.datetime) -> list[Merged]:
-    """What was only named, made, or its times widened; without what stays as it is."""
-    rows = []
-    for id in sorted(wanted):
-        old = there.get(id)
-        whole = wanted[id] if old is None else _filled(old.record, wanted[id])
-        if old is not None and _is_recent_enough(whole, old.record):
-            continue
-        record, extra = derive.complete(whole, whole, None, {} if old is None else dict(old.extra), _no_price, now)
-        rows.append(Merged(record, old, extra))
-    return rows
-
-
-def _is_recent_enough(new: Any, old: Any) -> bool:
-    """Whether nothing changed that is worth a write; when a participant was seen is kept to the minute."""
-    if isinstance(new, ParticipantRecord):
-        return bool(new.seen_at - old.seen_at < _SEEN_GRAIN)
-    return bool(new == old)
-
-
-def _no_price(record: GenerationRecord) -> None:
-    """Nothing else than generations costs anything."""

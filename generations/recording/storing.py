@@ -23,6 +23,7 @@ from generations.recording.tables import (
     ALTERNATIVE,
     GENERATIONS,
     JSON,
+    NAMED,
     TABLES,
     Keys,
     Table,
@@ -31,7 +32,7 @@ from generations.recording.tables import (
     quoted,
 )
 
-TOGETHER: Final = 50
+TOGETHER: Final = 20
 """Up to so many rows of a table go into the one statement, which is faster for few rows; COPY is for many."""
 _WEIGHT: Final = 1 << 20
 """Bytes of a row from which it is copied by itself: the one statement is parsed as a whole."""
@@ -49,23 +50,36 @@ class _Load:
     rows: Callable[[], Iterator[Row]]
     gone: tuple[str, list[Any]] | None = None
     """Condition and parameters of what is deleted."""
-    is_new_to_others: bool = True
-    """Whether nobody else may write the same row at the same time."""
+    name: str = ""
+    """What it is called in the statement, where that is not the table."""
+    unless: str = ""
+    """What is done where there is such a row already, which of what is deleted before there is not."""
 
 
-def write(cursor: Any, keys: Keys, rows: Mapping[str, Sequence[Merged]], tags: Iterable[str], now: dt.datetime) -> None:
-    """Write what changed: facts always, payloads and alternatives where they did, new tags, marks of the hours."""
+def write(
+    cursor: Any,
+    keys: Keys,
+    rows: Mapping[str, Sequence[Merged]],
+    tags: Iterable[str],
+    now: dt.datetime,
+    *,
+    named: Mapping[str, Sequence[Merged]] | None = None,
+) -> None:
+    """Write what changed: facts always, payloads and alternatives where they did, new tags, marks of the hours.
+
+    Threads and participants that others only `named` are made, or their times widened.
+    """
     changed = {kind: [row for row in some if row.is_changed] for kind, some in rows.items()}
     starts = [row.record.started_at for kind in ("step", "generation") for row in changed.get(kind, ())]
     if starts:
         partitions.ensure({partitions.month_of(start) for start in starts})
-    loads = [_tags(keys.project, tags, now)]
+    loads = [_tags(keys.project, tags, now), *(_named(kind, keys, some) for kind, some in (named or {}).items())]
     for kind, some in changed.items():
         if some:
             loads += _of_kind(TABLES[kind], keys, some, now)
     together, copied = [], []
     for load in loads:
-        if load.number > TOGETHER and load.is_new_to_others:
+        if load.number > TOGETHER and not load.unless:
             copied.append(load)
         elif load.number or load.gone:
             together.append(load)
@@ -192,7 +206,17 @@ def _convert(values: list[Any], special: Iterable[tuple[int, Callable[[Any], str
 def _tags(project: int, names: Iterable[str], now: dt.datetime) -> _Load:
     rows = [(project, name, "", "", now) for name in sorted(names)]
     columns = ("project_id", "name", "colour", "description", "created_at")
-    return _Load("tag", columns, len(rows), lambda: iter(rows), is_new_to_others=False)
+    return _Load("tag", columns, len(rows), lambda: iter(rows), unless=" ON CONFLICT DO NOTHING")
+
+
+def _named(kind: str, keys: Keys, rows: Sequence[Merged]) -> _Load:
+    table = TABLES[kind]
+    columns = ("project_id", "uid", *table.columns)
+    wider = NAMED[kind]
+    unless = f" ON CONFLICT (project_id, uid) DO UPDATE SET {wider.changes} WHERE {wider.where}"
+    return _Load(
+        table.facts, columns, len(rows), lambda: _facts(table, keys, rows), name=f"{kind}_named", unless=unless
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------ writing
@@ -218,10 +242,9 @@ def _write_together(cursor: Any, project: int, loads: Sequence[_Load], copied: l
         columns = quoted(load.columns)
         # Reading what was deleted puts the deletion first, for the new row may have the key of the old one.
         after = f" WHERE (SELECT count(*) FROM {load.table}_gone) >= 0" if load.gone else ""  # noqa: S608
-        unless = "" if load.is_new_to_others else " ON CONFLICT DO NOTHING"
         parts.append(
-            f"{load.table}_new AS (INSERT INTO {load.table} ({columns}) SELECT {columns}"  # noqa: S608
-            f" FROM json_populate_recordset(NULL::{load.table}, %s){after}{unless})"
+            f"{load.name or load.table}_new AS (INSERT INTO {load.table} AS there ({columns}) SELECT {columns}"  # noqa: S608
+            f" FROM json_populate_recordset(NULL::{load.table}, %s){after}{load.unless})"
         )
         params.append(text)
     if parts:
@@ -234,7 +257,7 @@ def _as_json(load: _Load) -> str | None:
     rows, weight = [], 0
     for row in load.rows():
         weight += sum(len(value) for value in row if isinstance(value, str))
-        if weight > _WEIGHT and load.is_new_to_others:
+        if weight > _WEIGHT and not load.unless:
             return None
         rows.append(
             {

@@ -94,6 +94,43 @@ ALTERNATIVE: Final = ("index", "kind", "content", "tokens", "score", "finish_rea
 """The columns of an alternative that are fields of its record."""
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """How a row is made wider that others only name: nothing that was said of it is overruled."""
+
+    fields: Mapping[str, tuple[str, str]]
+    """What is told of it: by field, the column and its type."""
+    changes: str
+    """What becomes of a row that is `there` of what is `excluded` from coming in beside it, as PostgreSQL calls it."""
+    where: str
+    """When something does."""
+
+
+NAMED: Final[Mapping[str, Named]] = {
+    "thread": Named(
+        {
+            "user_id": ("user_id", "text"),
+            "environment": ("environment", "text"),
+            "started_at": ("started_at", "timestamptz"),
+            "last_activity_at": ("last_activity_at", "timestamptz"),
+        },
+        "user_id = coalesce(there.user_id, excluded.user_id),"
+        " environment = coalesce(there.environment, excluded.environment),"
+        " started_at = least(there.started_at, excluded.started_at),"
+        " last_activity_at = greatest(there.last_activity_at, excluded.last_activity_at)",
+        "excluded.started_at < there.started_at OR excluded.last_activity_at > there.last_activity_at"
+        " OR (there.user_id IS NULL AND excluded.user_id IS NOT NULL)"
+        " OR (there.environment IS NULL AND excluded.environment IS NOT NULL)",
+    ),
+    # When they were last seen is kept to the minute: a write for each call would be the hottest of all.
+    "participant": Named(
+        {"seen_at": ("last_seen_at", "timestamptz")},
+        "last_seen_at = excluded.last_seen_at",
+        "excluded.last_seen_at >= there.last_seen_at + interval '1 minute'",
+    ),
+}
+
+
 class Keys(dict[tuple[str, str], str]):
     """The keys of a project's rows by (kind, id), each reckoned once in a transaction, as text."""
 

@@ -12,7 +12,7 @@ from django.db import DatabaseError, DataError, IntegrityError, connection, tran
 from django.utils import timezone
 from psycopg.errors import ProgramLimitExceeded
 
-from generations import cleaning, records
+from generations import cleaning, prepared, records
 from generations.models import Project
 from generations.recording import grouping, looking, merging, storing
 from generations.recording.tables import Keys
@@ -127,8 +127,7 @@ def _write_or_halve(
     if not items:
         return []
     try:
-        with transaction.atomic():
-            return _write(project, items, now, must_exist=must_exist)
+        return prepared.again(lambda: _write(project, items, now, must_exist=must_exist))
     except (DataError, IntegrityError, DatabaseError) as error:
         if not _is_about_a_value(error):
             raise
@@ -185,18 +184,18 @@ def _feedback_of(feedback: FeedbackRecord) -> FeedbackRecord:
 
 # ---------------------------------------------------------------------------------------------------------- writing
 def _write(project: int, items: Sequence[Record], now: dt.datetime, *, must_exist: bool) -> list[Outcome]:
-    """Lock, look, merge, write. Raises UnknownId for an item that must be there and is not."""
+    """Lock, look, merge, write, commit. Raises UnknownId for an item that must be there and is not."""
     batch = merging.gathered(items, now)
     keys = Keys(project)
-    with connection.cursor() as cursor:
-        found = looking.look(cursor, keys, batch.wanted, tags=batch.tags)
+    with transaction.atomic(), connection.cursor() as cursor:
+        found = looking.look(cursor, keys, batch.told, named=batch.implied, tags=batch.tags)
         if must_exist:
             for item in items:
                 kind = records.KINDS[type(item)]
                 if item.id not in found.rows[kind]:
                     raise UnknownId(kind, str(item.id))
         rows = merging.merged(batch, found, now)
-        storing.write(cursor, keys, rows, batch.tags - found.tags, now)
+        storing.write(cursor, keys, rows, batch.tags - found.tags, now, named=merging.named(batch, found, now))
         mark_latest(cursor, project, (row.record.generation_id for row in rows["feedback"]))
     states: dict[tuple[str, str], State] = {
         (kind, row.record.id): "unchanged" if not row.is_changed else "stored" if row.known is None else "merged"
