@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import math
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final
 
 import orjson
 
-from generations.records import THUMBS, Alternative, InvalidRecord, Json, R, revised, said
+from generations.records import KINDS, THUMBS, Alternative, InvalidRecord, Json, R, revised
 
 MAX_ID: Final = 512
 MAX_TEXT: Final = 1_000
@@ -29,22 +30,30 @@ EARLIEST: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 LATEST_AHEAD: Final = dt.timedelta(days=2)
 
 
-def clean(record: R, *, now: dt.datetime) -> R:
+Packed = dict[int, tuple[Json, str]]
+"""JSON texts of values by where these are in memory, each beside its value, which stays there for as long."""
+
+
+def clean(record: R, *, now: dt.datetime, packed: Packed | None = None) -> R:
     """`record` made storable: NUL characters and lone surrogates dropped, sizes and ranges checked, dates clamped.
 
     Raises InvalidRecord for what has no honest stored form: NaN and infinities, numbers and texts out of bounds,
-    an empty id, a rating outside 1 to 5.
+    an empty id, a rating outside 1 to 5. JSON that had to be written to be checked is kept in `packed`.
     """
     changes: dict[str, Any] = {}
     latest = now + LATEST_AHEAD
-    for name, value in said(record):
-        # Most of what comes needs nothing, and that is seen at once: by its type, as nothing else is as fast.
+    shape = _SHAPES[type(record)]
+    # Most of what comes needs nothing, and that is seen of all texts and of all counts at once.
+    doubtful = shape.others(record)
+    if not _are_plain([text for text in shape.texts(record) if text is not None]):
+        doubtful += shape.named_texts(record)
+    counts = [count for count in shape.counts(record) if count is not None]
+    if counts and not ({*map(type, counts)} == {int} and min(counts) >= 0 and max(counts) <= MAX_INT):
+        doubtful += shape.named_counts(record)
+    for name, value in doubtful:
         kind = type(value)
         if kind is str:
             if 0 < len(value) <= 40 and value.isascii() and "\0" not in value and name != "thumbs":
-                continue
-        elif kind is int:
-            if 0 <= value <= MAX_INT and name not in _FLOATS and name not in _AMOUNTS:
                 continue
         elif kind is float:
             if 0 <= value <= MAX_NUMBER and name != "rating":
@@ -52,15 +61,63 @@ def clean(record: R, *, now: dt.datetime) -> R:
         elif kind is dt.datetime:
             if value.tzinfo is dt.UTC and EARLIEST <= value <= latest:
                 continue
-        elif not value and (kind is tuple or kind is frozenset):
+        elif not value and kind in _EMPTY:
             continue
-        elif kind is dict:
-            if (tidy := clean_json(name, value, _limit(name))) is not value:
+        elif kind is dict or kind is list:
+            if (tidy := clean_json(name, value, _limit(name), packed)) is not value:
                 changes[name] = tidy
             continue
         if name != "cleared" and (tidy := _clean_field(name, value, now)) is not value:
             changes[name] = tidy
     return revised(record, **changes) if changes else record
+
+
+_EMPTY: Final = frozenset({tuple, frozenset, dict, list})
+
+
+def _are_plain(texts: Sequence[str]) -> bool:
+    """Whether these can be stored as they are, each in any field of facts."""
+    if not texts:
+        return True
+    if {*map(type, texts)} != {str} or not min(map(len, texts)) or max(map(len, texts)) > MAX_ID:
+        return False
+    every = "".join(texts)
+    return "\0" not in every and (every.isascii() or _is_unicode(every))
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether there is no surrogate in it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class _Shape:
+    """The fields of a type of record: short texts, counts, and others, each read at once."""
+
+    def __init__(self, kind: type[Any]) -> None:
+        types = {f.name: f.type for f in fields(kind)}
+        apart = {"type", "thumbs", "url", "error"} | _PAYLOAD_TEXT
+        texts = [name for name, type in types.items() if type in ("str", "str | None") and name not in apart]
+        counts = [name for name, type in types.items() if type == "int | None"]
+        self.texts, self.named_texts = _reader(texts), _naming_reader(texts)
+        self.counts, self.named_counts = _reader(counts), _naming_reader(counts)
+        self.others = _naming_reader([name for name in types if name not in (*texts, *counts)])
+
+
+def _reader(names: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
+    """What reads these fields of a record."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda record: [getattr(record, name) for name in names]
+
+
+def _naming_reader(names: Sequence[str]) -> Callable[[Any], list[tuple[str, Any]]]:
+    """What reads these fields of a record as far as they say something, with their names."""
+    read = _reader(names)
+    return lambda record: [pair for pair in zip(names, read(record), strict=True) if pair[1] is not None]
 
 
 def _clean_field(name: str, value: Any, now: dt.datetime) -> Any:
@@ -98,6 +155,7 @@ def _limit(name: str) -> int:
 _FLOATS: Final = frozenset({"rating", "value", "latency", "time_to_first_token", "tokens_per_second"})
 _AMOUNTS: Final = frozenset({"cost", "input_cost", "output_cost"})
 _PAYLOAD_TEXT: Final = frozenset({"prompt", "completion", "error_detail", "comment", "input", "output"})
+_SHAPES: Final = {kind: _Shape(kind) for kind in KINDS}
 
 
 def _clean_text(name: str, value: str) -> str:
@@ -165,6 +223,9 @@ def _clean_alternatives(alternatives: Sequence[Alternative]) -> tuple[Alternativ
     )
 
 
+_STRICT: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
 def clean_string(text: str) -> str:
     """`text` without NUL characters (PostgreSQL has no place for them) and lone surrogates."""
     if "\0" in text:
@@ -177,12 +238,18 @@ def clean_string(text: str) -> str:
     return text
 
 
-def clean_json(name: str, value: Json, limit: int) -> Json:
-    """`value` with clean strings; refuses what JSON or the store cannot hold, naming the path to it."""
+def clean_json(name: str, value: Json, limit: int, packed: Packed | None = None) -> Json:
+    """`value` with clean strings; refuses what JSON or the store cannot hold, naming the path to it.
+
+    The text of a value that is left as it is goes to `packed`.
+    """
     try:
-        # Most values are sound JSON, which orjson sees fifty times sooner than the walk below does.
-        packed = orjson.dumps(value)
-        if len(packed) <= limit and b"\\u0000" not in packed and orjson.loads(packed) == value:
+        # Most values are sound JSON, which orjson sees a hundred times sooner than the walk below does. It writes null
+        # for what is not a number.
+        text = orjson.dumps(value, option=_STRICT)
+        if len(text) <= limit and b"\\u0000" not in text and (b"null" not in text or orjson.loads(text) == value):
+            if packed is not None:
+                packed[id(value)] = value, text.decode()
             return value
     except (TypeError, orjson.JSONDecodeError):
         pass  # not JSON, deeper than orjson goes, or not Unicode: the walk says where

@@ -12,7 +12,7 @@ import hashlib
 import reprlib
 import uuid
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from itertools import repeat
@@ -380,13 +380,6 @@ def fill(record: Record, /, **changes: Any) -> None:
     """Set fields of a record that nobody else holds yet."""
     for name, value in changes.items():
         object.__setattr__(record, name, value)
-
-
-def said(record: Record) -> Iterator[tuple[str, Any]]:
-    """(field, value) of what a record says."""
-    for name, value in zip(_ALL[type(record)], _READ[type(record)](record), strict=True):
-        if value is not None:
-            yield name, value
 
 
 def merge(old: R, new: R) -> R:

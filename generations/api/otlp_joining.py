@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from django.db import connection, transaction
 
-from generations import attachments, bundles, recording
+from generations import attachments, bundles, prepared, recording
+from generations.api import otlp_stored
+from generations.api.otlp_stored import SHARED
 from generations.ingest import media
 from generations.ingest.media import Media
 from generations.ingest.otlp import couples, dialects
 from generations.ingest.otlp.spans import Told
 from generations.models import Feedback, Generation, Project, Step
 from generations.records import FeedbackRecord, GenerationRecord, Record, ScoreRecord, StepRecord, revised
-
-_LOCK: Final = 0x4F544C50
-_MOST: Final = 5_000
-"""Stored steps of the traces of one request that are looked at for a thread or a user."""
-_SHARED: Final = ("thread_id", "user_id", "tags")
-
 
 Refused = tuple[str, str, str | None]
 """The id of the step of a span of which something was refused, the reason and the field."""
@@ -45,14 +41,21 @@ def write_spans(project: Project, told: Sequence[Told], has_files: bool) -> list
 
 def _write(project: Project, given: Sequence[Told]) -> list[list[Refused]]:
     """What was refused of each span."""
+    try:
+        return prepared.again(lambda: _join(project, given, halves=False))
+    except recording.Doubtful:
+        return prepared.again(lambda: _join(project, given, halves=True))
+
+
+def _join(project: Project, given: Sequence[Told], *, halves: bool) -> list[list[Refused]]:
     told: Sequence[Told] = given
     with transaction.atomic():
-        lock(project)
-        stored = steps_of_traces(project, {one.span.trace_id for one in told})
+        said = [one.generation for one in told if one.generation is not None]
+        stored, answers = otlp_stored.around(project, {one.span.trace_id for one in told}, said, locks=True)
         told, late = _share(project, told, stored)
         if not project.keep_generic_spans:
             told = _without_generic(project, told)
-        calls, there = _calls(project, told, stored)
+        calls, there = _calls(project, told, stored, answers)
         settled = couples.settle(calls)
         plain = {one.step.id for one in told if one.generation is None}
         demoted = [id for id in there if id in settled.into or id in plain]
@@ -65,29 +68,16 @@ def _write(project: Project, given: Sequence[Told]) -> list[list[Refused]]:
             recording.delete(project, "generation", demoted)
         if demoted or any(one.has_files for one in told):
             records = with_attachments(project, records)
-        receipts = recording.record(project, records)
+        receipts = recording.record(project, records, halves=halves)
         # By themselves: with their spans they would take over the spans' times for the whole thread's.
         if threads := [one.thread for one in told if one.thread is not None]:
-            recording.record(project, threads)
+            recording.record(project, threads, halves=halves)
     refused: dict[str, list[Refused]] = defaultdict(list)
     for receipt, record in zip(receipts, records, strict=True):
         if receipt.state == "rejected":
             owner = (record.step_id if isinstance(record, ScoreRecord) else record.id) or ""
             refused[owner].append((owner, receipt.reason or "refused", receipt.field))
     return [refused.get(one.step.id, []) for one in given]
-
-
-def lock(project: Project) -> None:
-    """Let no other request of the project join spans until the transaction ends."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, project.pk])
-
-
-def steps_of_traces(project: Project, traces: Collection[str]) -> list[dict[str, Any]]:
-    """What joining has to know of the stored steps of these traces, by their start."""
-    rows = Step.objects.in_project(project.pk).filter(trace_id__in=traces).order_by("started_at", "uid")
-    names = ("public_id", "parent_id", "type", "trace_id", "started_at", "ended_at", *_SHARED)
-    return list(rows.values(*names)[:_MOST])
 
 
 def _without_files(project: Project, told: Sequence[Told]) -> list[Told]:
@@ -116,11 +106,11 @@ def _share(project: Project, told: Sequence[Told], stored: Sequence[dict[str, An
     """The spans with the thread, user and tags of their trace, and the stored rows that lacked them."""
     common: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in stored:
-        for name in _SHARED:
+        for name in SHARED:
             if row[name]:
                 common[row["trace_id"]].setdefault(name, row[name])
     for one in told:
-        for name in _SHARED:
+        for name in SHARED:
             if value := getattr(one.step, name):
                 common[one.span.trace_id].setdefault(name, value)
     late: list[Record] = []
@@ -167,7 +157,7 @@ def _without_generic(project: Project, told: Sequence[Told]) -> list[Told]:
 
 # ------------------------------------------------------------------------------------------------- calls told twice
 def _calls(
-    project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any]]
+    project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any]], answers: Collection[str]
 ) -> tuple[list[couples.Call], Collection[str]]:
     """The calls of the request with the stored ones that one of them may be the same as, and the ids of the latter.
 
@@ -178,16 +168,12 @@ def _calls(
     new = {one.step.id: one for one in told}
     places |= {id: couples.Place(one.step.parent_id, one.step.type or "") for id, one in new.items()}
     own = {id for id, one in new.items() if one.generation is not None}
-    wanted = (couples.around(new, places) | new.keys()) & known
-    rows = {row.public_id: row for row in _generations(project, wanted)}
-    if own:
-        rows |= {row.public_id: row for row in _same_answers(project, [new[id] for id in own])}
-    there = {
-        bundle.record.id: bundle.record
-        for bundle in bundles.of_generations(
-            project, list(rows.values()), scores=False, feedback=False, attachments=False
-        )
-    }
+    wanted = ((couples.around(new, places) | new.keys()) & known).union(answers)
+    there: dict[str, GenerationRecord] = {}
+    if wanted:
+        rows = list(Generation.objects.in_project(project.pk).by_ids(project.pk, "generation", wanted))
+        whole = bundles.of_generations(project, rows, scores=False, feedback=False, attachments=False)
+        there = {bundle.record.id: bundle.record for bundle in whole}
     alive = own | (there.keys() - new.keys())
     calls = []
     for id in alive:
@@ -201,24 +187,6 @@ def _calls(
             scope = str((there[id].attributes or {}).get("scope") or "")
             calls.append(couples.Call(there[id], above, scope, is_stored=True))
     return calls, there.keys()
-
-
-def _generations(project: Project, ids: Collection[str]) -> list[Generation]:
-    return list(Generation.objects.in_project(project.pk).by_ids(project.pk, "generation", ids)) if ids else []
-
-
-def _same_answers(project: Project, calls: Sequence[Told]) -> list[Generation]:
-    """The stored generations whose answer has the id of one of these calls' and that ran when these did."""
-    records = [one.generation for one in calls if one.generation is not None]
-    responses = {record.response_id for record in records if record.response_id}
-    starts = [record.started_at for record in records if record.started_at]
-    ends = [record.ended_at for record in records if record.ended_at]
-    if not responses or not starts or not ends:
-        return []
-    same = Generation.objects.in_project(project.pk).filter(
-        response_id__in=responses, started_at__lte=max(ends), ended_at__gte=min(starts)
-    )
-    return list(same[:_MOST])
 
 
 def _on_the_call(score: ScoreRecord, into: Mapping[str, str | None]) -> ScoreRecord:

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db import transaction
 
-from generations import attachments, bundles, recording
-from generations.api import otlp_joining
+from generations import attachments, bundles, prepared, recording
+from generations.api import otlp_joining, otlp_stored
 from generations.ingest import media
 from generations.ingest.media import Media
 from generations.ingest.otlp import couples, dialects, logs
@@ -27,8 +27,12 @@ def write_logs(project: Project, events: Sequence[LogEvent], has_files: bool) ->
     spoken, scores = logs.spoken(events), logs.scores(events)
     if not spoken and not scores:
         return []
+    return prepared.again(lambda: _write(project, spoken, scores, has_files))
+
+
+def _write(project: Project, spoken: Sequence[Spoken], scores: Sequence[ScoreRecord], has_files: bool) -> list[str]:
     with transaction.atomic():
-        otlp_joining.lock(project)
+        otlp_stored.lock(project)
         ids = {one.id for one in spoken} | {score.generation_id for score in scores if score.generation_id}
         calls = _Calls(project, ids)
         records: list[Record] = []
@@ -78,7 +82,7 @@ class _Calls:
         traces = {trace for id in ids if (trace := self.steps[id].trace_id)}
         places = {
             row["public_id"]: couples.Place(row["parent_id"], row["type"])
-            for row in otlp_joining.steps_of_traces(project, traces)
+            for row in otlp_stored.around(project, traces)[0]
         }
         groups = {id: couples.around([id], places) for id in ids if id in places}
         near = Generation.objects.in_project(project.pk).by_ids(

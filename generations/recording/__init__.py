@@ -2,10 +2,11 @@
 
 from generations.recording.editing import delete, erase, forget_text, reprice, retag
 from generations.recording.grouping import Busy, together
-from generations.recording.writing import Receipt, UnknownId, amend, record
+from generations.recording.writing import Doubtful, Receipt, UnknownId, amend, record
 
 __all__ = [
     "Busy",
+    "Doubtful",
     "Receipt",
     "UnknownId",
     "amend",

@@ -94,16 +94,25 @@ def _gather(batch: Batch, item: Record, now: dt.datetime) -> None:
 def _imply_thread(batch: Batch, item: GenerationRecord | StepRecord, moment: dt.datetime) -> None:
     assert item.thread_id is not None
     ends = item.ended_at if item.ended_at is not None and item.ended_at > moment else moment
-    said = ThreadRecord(
-        id=item.thread_id,
-        user_id=item.user_id,
-        environment=item.environment,
-        started_at=moment,
-        last_activity_at=ends,
-    )
     implied = batch.implied["thread"]
     there = implied.get(item.thread_id)
-    implied[item.thread_id] = said if there is None else _filled(there, said)
+    if there is None:
+        implied[item.thread_id] = ThreadRecord(
+            id=item.thread_id,
+            user_id=item.user_id,
+            environment=item.environment,
+            started_at=moment,
+            last_activity_at=ends,
+        )
+        return
+    if there.user_id is None and item.user_id is not None:
+        fill(there, user_id=item.user_id)
+    if there.environment is None and item.environment is not None:
+        fill(there, environment=item.environment)
+    if moment < there.started_at:
+        fill(there, started_at=moment)
+    if ends > there.last_activity_at:
+        fill(there, last_activity_at=ends)
 
 
 def _imply_participant(batch: Batch, id: str, moment: dt.datetime) -> None:

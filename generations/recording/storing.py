@@ -25,9 +25,9 @@ from generations.recording.tables import (
     JSON,
     NAMED,
     TABLES,
+    Conversions,
     Keys,
     Table,
-    conversions,
     plain,
     quoted,
 )
@@ -169,38 +169,32 @@ def _gone(table: Table, name: str, keys: Keys, rows: Iterable[Merged]) -> tuple[
 # --------------------------------------------------------------------------------------------------------------- rows
 def _facts(table: Table, keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
     fields = ("id", *records.stored_fields(table.record))
-    read, special = attrgetter(*fields), conversions((*fields, *table.extra))
+    read, special = attrgetter(*fields), Conversions((*fields, *table.extra))
     project, kind, extra = keys.project, table.kind, table.extra
     for row in rows:
         values = [*read(row.record), *map(row.extra.__getitem__, extra)]
-        _convert(values, special)
+        special.apply(values, keys.packed)
         yield project, keys[kind, row.record.id], *values
 
 
 def _payloads(table: Table, keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
-    read, special = attrgetter(*table.payload_names), conversions(table.payload_names)
+    read, special = attrgetter(*table.payload_names), Conversions(table.payload_names)
     project, kind = keys.project, table.kind
     for row in rows:
         values = list(read(row.record))
-        _convert(values, special)
+        special.apply(values, keys.packed)
         yield project, keys[kind, row.record.id], *values
 
 
 def _alternatives(keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
-    read, special = attrgetter(*ALTERNATIVE), conversions(ALTERNATIVE)
+    read, special = attrgetter(*ALTERNATIVE), Conversions(ALTERNATIVE)
     for row in rows:
         id = row.record.id
         for one in row.record.alternatives or ():
             uid = records.uid(keys.project, "alternative", f"{id}\0{one.index}")
             values = list(read(one))
-            _convert(values, special)
+            special.apply(values, keys.packed)
             yield keys.project, uid, row.record.started_at, keys["generation", id], *values
-
-
-def _convert(values: list[Any], special: Iterable[tuple[int, Callable[[Any], str], str | None]]) -> None:
-    for place, convert, default in special:
-        value = values[place]
-        values[place] = default if value is None else convert(value)
 
 
 def _tags(project: int, names: Iterable[str], now: dt.datetime) -> _Load:

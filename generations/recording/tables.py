@@ -6,14 +6,14 @@ import datetime as dt
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
 import orjson
 
-from generations import records
+from generations import cleaning, records
 from generations.records import (
     AttachmentRecord,
     FeedbackRecord,
@@ -132,11 +132,15 @@ NAMED: Final[Mapping[str, Named]] = {
 
 
 class Keys(dict[tuple[str, str], str]):
-    """The keys of a project's rows by (kind, id), each reckoned once in a transaction, as text."""
+    """The keys of a project's rows by (kind, id), each reckoned once in a transaction, as text.
 
-    def __init__(self, project: int) -> None:
+    `packed` has JSON that is text already.
+    """
+
+    def __init__(self, project: int, packed: cleaning.Packed | None = None) -> None:
         super().__init__()
         self.project = project
+        self.packed = packed or {}
 
     def __missing__(self, named: tuple[str, str]) -> str:
         key = self[named] = str(records.uid(self.project, *named))
@@ -149,18 +153,31 @@ def quoted(names: Any) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------- values
-def conversions(names: Sequence[str]) -> list[tuple[int, Callable[[Any], str], str | None]]:
+class Conversions:
     """How values of these fields become what their columns take, where they are not that already.
 
-    Each is a place among the names, a function, and what stands for None. JSON and times become text, which psycopg
-    writes faster than what it has to turn into text itself.
+    JSON and times become text, which psycopg writes faster than what it has to turn into text itself.
     """
-    special: list[tuple[int, Callable[[Any], str], str | None]] = []
-    for place, name in enumerate(names):
-        convert = dumped if name in JSON else _timed if name in TIMES else _array if name in ARRAYS else None
-        if convert is not None:
-            special.append((place, convert, _DEFAULTS.get(name)))
-    return special
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._documents = [(place, _DEFAULTS.get(name)) for place, name in enumerate(names) if name in JSON]
+        self._others = [
+            (place, _timed if name in TIMES else _array, _DEFAULTS.get(name))
+            for place, name in enumerate(names)
+            if name in TIMES or name in ARRAYS
+        ]
+
+    def apply(self, values: list[Any], packed: cleaning.Packed) -> None:
+        """Convert a row in place. `packed` has the JSON that is text already."""
+        for place, default in self._documents:
+            if (value := values[place]) is None:
+                values[place] = default
+            else:
+                there = packed.get(id(value))
+                values[place] = dumped(value) if there is None else there[1]
+        for place, convert, default in self._others:
+            value = values[place]
+            values[place] = default if value is None else convert(value)
 
 
 def _timed(moment: dt.datetime) -> str:
@@ -169,6 +186,8 @@ def _timed(moment: dt.datetime) -> str:
 
 def _array(values: Any) -> str:
     """A list of texts in PostgreSQL's notation."""
+    if not values:
+        return "{}"
     escaped = (value.replace("\\", r"\\").replace('"', r"\"") for value in values)
     return "{" + ",".join(f'"{value}"' for value in escaped) + "}"
 

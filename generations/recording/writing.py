@@ -64,8 +64,12 @@ class UnknownId(LookupError):
         super().__init__(f"There is no {kind} '{records.shown(id)[1:-1]}' in this project.")
 
 
+class Doubtful(Exception):
+    """The database refused a value, and the transaction with it."""
+
+
 def record(
-    project: Project, items: Sequence[Record | InvalidRecord], *, now: dt.datetime | None = None
+    project: Project, items: Sequence[Record | InvalidRecord], *, now: dt.datetime | None = None, halves: bool = True
 ) -> list[Receipt]:
     """Store a batch of records and say of each what became of it, in the order given.
 
@@ -73,9 +77,13 @@ def record(
     nothing new changes nothing. Threads, participants and tags that are named come into being. What cannot be stored
     is rejected by itself; the others are committed together before this returns. Small batches that come at the same
     time share a transaction, unless the caller has one open or says what `now` is. Raises Busy when too many wait.
+
+    A value that the database refuses is found by `halves`, which takes a savepoint. Without, in a transaction of the
+    caller's, Doubtful is raised: it is all to be written again, with `halves`.
     """
     moment = now or timezone.now()
     receipts: dict[int, Receipt] = {}
+    packed: cleaning.Packed = {}
     tidy: list[Record] = []
     places: list[int] = []
     for index, item in enumerate(items):
@@ -83,15 +91,15 @@ def record(
             receipts[index] = Receipt(index, "record", None, "rejected", str(item), item.field)
             continue
         try:
-            tidy.append(_identified(cleaning.clean(item, now=moment)))
+            tidy.append(_identified(cleaning.clean(item, now=moment, packed=packed)))
             places.append(index)
         except InvalidRecord as error:
             receipts[index] = Receipt(index, records.KINDS[type(item)], item.id, "rejected", str(error), error.field)
     if now is not None or not 0 < len(tidy) <= GROUPED or connection.in_atomic_block:
-        outcomes: Sequence[Outcome] = _write_or_halve(project.pk, tidy, moment)
+        outcomes: Sequence[Outcome] = _write_or_halve(project.pk, tidy, packed, moment, halves=halves)
     else:
         outcomes = grouping.together(
-            "records", project.pk, tidy, lambda all: _write_or_halve(project.pk, all, timezone.now())
+            "records", project.pk, [(one, packed) for one in tidy], lambda all: _write_all(project.pk, all)
         )
     for index, item, (state, reason, standing) in zip(places, tidy, outcomes, strict=True):
         receipts[index] = Receipt(index, records.KINDS[type(item)], item.id, state, reason, standing=standing)
@@ -110,7 +118,7 @@ def amend(project: Project, item: Record, *, now: dt.datetime | None = None) -> 
     if getattr(item, "started_at", None) is not None:
         item = revised(item, cleared=item.cleared | {"started_at"})
     item = _identified(cleaning.clean(item, now=moment))
-    state, reason, _ = _write_or_halve(project.pk, [item], moment, must_exist=True)[0]
+    state, reason, _ = _write_or_halve(project.pk, [item], {}, moment, must_exist=True)[0]
     if state == "rejected":
         raise InvalidRecord(kind, id, reason or "a record that can be stored")
     return Receipt(0, kind, item.id, state)
@@ -120,20 +128,37 @@ Outcome = tuple[State, str | None, Standing | None]
 """What became of a record, why not, and how it stands."""
 
 
+def _write_all(project: int, given: Sequence[tuple[Record, cleaning.Packed]]) -> list[Outcome]:
+    """Write what several callers bring, each with the JSON that it has as text already."""
+    packed: cleaning.Packed = {}
+    for one in {id(one): one for _, one in given}.values():
+        packed |= one
+    return _write_or_halve(project, [record for record, _ in given], packed, timezone.now())
+
+
 def _write_or_halve(
-    project: int, items: Sequence[Record], now: dt.datetime, *, must_exist: bool = False
+    project: int,
+    items: Sequence[Record],
+    packed: cleaning.Packed,
+    now: dt.datetime,
+    *,
+    must_exist: bool = False,
+    halves: bool = True,
 ) -> list[Outcome]:
     """Write all; if the database refuses a value, halve until the one that it refuses stands alone."""
     if not items:
         return []
     try:
-        return prepared.again(lambda: _write(project, items, now, must_exist=must_exist))
+        return prepared.again(lambda: _write(project, items, packed, now, must_exist=must_exist, savepoint=halves))
     except (DataError, IntegrityError, DatabaseError) as error:
         if not _is_about_a_value(error):
             raise
+        if not halves:
+            raise Doubtful from error
         if len(items) > 1:
             middle = len(items) // 2
-            return _write_or_halve(project, items[:middle], now) + _write_or_halve(project, items[middle:], now)
+            halved = (items[:middle], items[middle:])
+            return [outcome for half in halved for outcome in _write_or_halve(project, half, packed, now)]
         reason = str(error.__cause__ or error).splitlines()[0]
         return [("rejected", f"The database refuses this value: {reason}", None)]
 
@@ -183,11 +208,19 @@ def _feedback_of(feedback: FeedbackRecord) -> FeedbackRecord:
 
 
 # ---------------------------------------------------------------------------------------------------------- writing
-def _write(project: int, items: Sequence[Record], now: dt.datetime, *, must_exist: bool) -> list[Outcome]:
+def _write(
+    project: int,
+    items: Sequence[Record],
+    packed: cleaning.Packed,
+    now: dt.datetime,
+    *,
+    must_exist: bool,
+    savepoint: bool,
+) -> list[Outcome]:
     """Lock, look, merge, write, commit. Raises UnknownId for an item that must be there and is not."""
     batch = merging.gathered(items, now)
-    keys = Keys(project)
-    with transaction.atomic(), connection.cursor() as cursor:
+    keys = Keys(project, packed)
+    with transaction.atomic(savepoint=savepoint), connection.cursor() as cursor:
         found = looking.look(cursor, keys, batch.told, named=batch.implied, tags=batch.tags)
         if must_exist:
             for item in items:

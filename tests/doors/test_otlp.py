@@ -354,4 +354,5 @@ def test_the_number_of_queries_is_the_same_for_one_span_and_for_fifty(
     with CaptureQueriesContext(connection) as fifty:
         post(api, *(span(n) for n in range(100, 150)))
 
-    assert len(fifty) == len(one)
+    # More than a few rows are copied besides, a table at a time.
+    assert len([q for q in fifty if not q["sql"].startswith("COPY")]) == len(one)

@@ -1,0 +1,70 @@
+"""What joining has to know of what is stored: the steps of traces, and calls whose answers have the same id."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+import orjson
+from django.db import connection
+
+from generations import prepared
+from generations.models import Project
+from generations.records import GenerationRecord
+
+MOST: Final = 5_000
+"""Stored steps of the traces of one request that are looked at, and calls with the same answers."""
+SHARED: Final = ("thread_id", "user_id", "tags")
+"""What the spans of a trace have in common."""
+_LOCK: Final = 0x4F544C50
+_STEP: Final = ("public_id", "parent_id", "type", "trace_id", "started_at", "ended_at", *SHARED)
+# OFFSET 0: the ids are looked up by their own index, however few rows the planner knows of.
+_SQL: Final = (
+    "(SELECT 'step' AS label, row_to_json(s)::text AS said FROM (SELECT {columns} FROM (SELECT * FROM step"
+    "   WHERE project_id = {{project}} AND trace_id IS NOT NULL AND trace_id = ANY($1) OFFSET 0) AS every"
+    " ORDER BY started_at, uid LIMIT {most}) AS s)"
+    " UNION ALL (SELECT 'answer', public_id FROM (SELECT * FROM generation"
+    "   WHERE project_id = {{project}} AND response_id IS NOT NULL AND response_id = ANY($2) OFFSET 0) AS every"
+    " WHERE started_at <= $4 AND ended_at >= $3 LIMIT {most})"
+)
+_STORED: Final = prepared.Statement(
+    "joined",
+    ("text[]", "text[]", "timestamptz", "timestamptz"),
+    _SQL.format(columns=", ".join(_STEP), most=MOST),
+)
+
+
+def lock(project: Project) -> None:
+    """Let no other request of the project join spans until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, project.pk])
+
+
+def around(
+    project: Project, traces: Collection[str], calls: Sequence[GenerationRecord] = (), *, locks: bool = False
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The steps of these traces by their start, and the ids of generations that answered as one of these calls did.
+
+    That is, with the same id and at the same time. With `locks` no other request of the project joins spans until the
+    transaction ends.
+    """
+    starts = [call.started_at for call in calls if call.started_at]
+    ends = [call.ended_at for call in calls if call.ended_at]
+    responses: set[str] = set()
+    if starts and ends:
+        responses = {call.response_id for call in calls if call.response_id}
+    params = [list(traces), list(responses), min(starts, default=None), max(ends, default=None)]
+    steps: list[dict[str, Any]] = []
+    answers: list[str] = []
+    before = f"SELECT pg_advisory_xact_lock({_LOCK}, {project.pk}); " if locks else ""
+    with connection.cursor() as cursor:
+        for label, said in prepared.fetch(cursor, _STORED, project.pk, params, before=before):
+            if label == "answer":
+                answers.append(said)
+            else:
+                row = orjson.loads(said)
+                for name in ("started_at", "ended_at"):
+                    row[name] = row[name] and dt.datetime.fromisoformat(row[name])
+                steps.append(row)
+    return steps, answers
