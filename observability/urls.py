@@ -7,6 +7,7 @@ from generations.api import files, health, prometheus
 
 admin.autodiscover()
 
+handler404 = "generations.web.missing.page_not_found"
 handler500 = "generations.web.middleware.server_error"
 
 urlpatterns = [

@@ -13,7 +13,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.http import urlencode
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from generations import access
 from generations.access import Grant, Scope
@@ -53,7 +53,12 @@ def to_login(request: HttpRequest) -> HttpResponse:
         response = HttpResponse(status=204)
         response.headers["HX-Redirect"] = "/login/?" + urlencode({REDIRECT_FIELD_NAME: _path_of(from_page)})
         return response
-    return redirect_to_login(request.get_full_path() if request.method == "GET" else "/")
+    if request.method in ("GET", "HEAD"):
+        return redirect_to_login(request.get_full_path())
+    # What was sent is lost; the page that it was sent from is not.
+    page = request.headers.get("Referer", "")
+    is_ours = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
+    return redirect_to_login(_path_of(page) if is_ours else "/")
 
 
 def _path_of(url: str) -> str:

@@ -23,6 +23,7 @@ from generations.web.conversation import Reading
 from generations.web.frame import part, show
 from generations.web.gate import is_part, page
 from generations.web.markup import Budget, Variables
+from generations.web.missing import Gone
 from generations.web.parts import Block
 
 ROOM: Final = 122_000
@@ -48,7 +49,7 @@ def found(grant: Grant, id: str) -> Bundle:
     """The generation of this id with all that belongs to it; raises Http404."""
     bundle = bundles.generation(grant.project, id) if "\0" not in id else None
     if bundle is None:
-        raise Http404("There is no such generation in this project.")
+        raise Gone(grant, "generation", id)
     return bundle
 
 

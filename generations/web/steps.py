@@ -21,6 +21,7 @@ from generations.web.frame import part, show
 from generations.web.gate import page
 from generations.web.listing import bounded
 from generations.web.markup import Budget
+from generations.web.missing import Gone
 from generations.web.parts import Block
 
 ROOM: Final = 124_000
@@ -82,7 +83,7 @@ def found(grant: Grant, id: str) -> StepBundle:
     """The step of this id with all that belongs to it; raises Http404."""
     bundle = bundles.step(grant.project, id) if "\0" not in id else None
     if bundle is None:
-        raise Http404("There is no such step in this project.")
+        raise Gone(grant, "step", id)
     return bundle
 
 

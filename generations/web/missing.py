@@ -1,0 +1,58 @@
+"""What a page says where a link leads to nothing: what is gone, why it may be, and where to go."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.http import urlencode
+from django.views import defaults
+
+from generations import access, records
+from generations.access import Grant
+from generations.models import AuditEntry, Generation, RetentionRule, Step, Thread
+from generations.web.frame import show
+from generations.web.gate import is_part
+
+MODELS: Final[dict[str, Any]] = {"generation": Generation, "step": Step, "thread": Thread}
+MOST_PROJECTS: Final = 20
+
+
+class Gone(Http404):
+    """A generation, step or thread that a project does not have, or has no more."""
+
+    def __init__(self, grant: Grant, kind: str, id: str) -> None:
+        super().__init__(f"There is no such {kind} in this project.")
+        self.grant, self.kind, self.id = grant, kind, id.replace("\0", "")
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """The answer to whatever is not there; to htmx a line that takes the place of what it asked for."""
+    if is_part(request):
+        return render(request, "missing/part.html", {"reason": str(exception)}, status=404)
+    if not isinstance(exception, Gone):
+        return defaults.page_not_found(request, exception)
+    grant, kind, id = exception.grant, exception.kind, exception.id
+    project = grant.project
+    deleted = AuditEntry.objects.filter(project=project, action=f"{kind}.delete", subject_id=id[:512])
+    context = {
+        "kind": kind,
+        "id": id,
+        "deleted": deleted.order_by("-created_at").first(),
+        "expires": RetentionRule.objects.filter(project=project, kind=f"{kind}s").exists(),
+        "elsewhere": _elsewhere(request, grant, kind, id),
+        "list_name": f"web:{kind}s",
+        "search": urlencode({"q": id[:500]}),
+    }
+    return show(request, grant, "missing/page.html", context, here=f"{kind}s", status=404)
+
+
+def _elsewhere(request: HttpRequest, grant: Grant, kind: str, id: str) -> list[Any]:
+    """The other projects of this person that have something of this id."""
+    return [
+        project
+        for project in access.projects_of(request.user)[:MOST_PROJECTS]
+        if project.pk != grant.project.pk
+        and MODELS[kind].objects.in_project(project.pk).filter(uid=records.uid(project.pk, kind, id)).exists()
+    ]

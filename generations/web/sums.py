@@ -1,0 +1,88 @@
+"""What a thread comes to: calls, steps, errors, tokens, time, money and scores of all that was recorded in it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db.models import Count, Q, Sum
+
+from generations.models import Generation, Score, Step
+
+MOST_SCORES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """The mean of the scores of one name that have a value, and how many there are with and without one."""
+
+    name: str
+    value: float | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The totals of a thread. What nobody said is None. `costs` are (amount, currency), never added across these.
+
+    `seconds` is how long models took, one call after the other.
+    """
+
+    generations: int
+    failed: int
+    tokens: int | None
+    seconds: float | None
+    costs: list[tuple[Decimal, str | None]]
+    steps: int
+    failed_steps: int
+    scores: list[Mean]
+
+
+def of_thread(project_pk: int, thread_id: str) -> Sums:
+    """The totals of a thread; five queries."""
+    calls = Generation.objects.in_project(project_pk).filter(thread_id=thread_id)
+    failed = Count("uid", filter=Q(error__isnull=False))
+    sums = {"tokens": Sum("total_tokens"), "seconds": Sum("latency"), "cost": Sum("cost")}
+    by_currency = list(
+        calls.order_by("currency").values("currency").annotate(count=Count("uid"), failed=failed, **sums)
+    )
+    steps = Step.objects.in_project(project_pk).filter(thread_id=thread_id)
+    work = steps.aggregate(count=Count("uid"), failed=failed)
+    return Sums(
+        generations=sum(row["count"] for row in by_currency),
+        failed=sum(row["failed"] for row in by_currency),
+        tokens=_sum([row["tokens"] for row in by_currency]),
+        seconds=_sum([row["seconds"] for row in by_currency]),
+        costs=[(row["cost"], row["currency"]) for row in by_currency if row["cost"] is not None],
+        steps=work["count"],
+        failed_steps=work["failed"],
+        scores=_scores(
+            project_pk,
+            (
+                Q(thread_id=thread_id),
+                Q(generation_id__in=calls.values("public_id")),
+                Q(step_id__in=steps.values("public_id")),
+            ),
+        ),
+    )
+
+
+def _sum(values: list[Any]) -> Any:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _scores(project_pk: int, places: tuple[Q, ...]) -> list[Mean]:
+    found: dict[str, list[tuple[float | None, int, int]]] = defaultdict(list)
+    for place in places:
+        rows = Score.objects.in_project(project_pk).filter(place).order_by("name").values("name")
+        for row in rows.annotate(total=Sum("value"), valued=Count("value"), count=Count("uid"))[:MOST_SCORES]:
+            found[row["name"]].append((row["total"], row["valued"], row["count"]))
+    means = []
+    for name, parts in sorted(found.items()):
+        valued = sum(part[1] for part in parts)
+        total = sum(part[0] for part in parts if part[0] is not None)
+        means.append(Mean(name, total / valued if valued else None, sum(part[2] for part in parts)))
+    return means[:MOST_SCORES]

@@ -1,0 +1,92 @@
+"""A link that leads to nothing says what is gone, why it may be, and where to go; an ended session loses no page."""
+
+import re
+
+import pytest
+from django.test import Client
+
+from generations import access, recording
+from generations.models import Membership, Project, RetentionRule, User
+from generations.records import StepRecord
+from tests import web
+from tests.web import NOON, page, recorded
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project() -> Project:
+    return web.project()
+
+
+@pytest.fixture
+def client(project: Project) -> Client:
+    return web.signed_in(project)
+
+
+@pytest.mark.parametrize("kind", ["generation", "step", "thread"])
+def test_what_is_not_there_is_named_with_ways_on(client: Client, project: Project, kind: str) -> None:
+    response = client.get(f"/projects/{project.slug}/{kind}s/gone-7/")
+
+    assert response.status_code == 404
+    assert f"There is no such {kind} in Shop gone-7" in web.text(response)
+    assert "rules of retention" not in web.text(response)
+    ways = web.links(response)
+    assert f"/projects/{project.slug}/search/?q=gone-7" in ways
+    assert f"/projects/{project.slug}/{kind}s/" in ways
+
+
+def test_who_deleted_it_is_said_and_what_rules_may_have(client: Client, project: Project) -> None:
+    recorded(project)
+    grant = access.by_user(User.objects.get(username="mia"), project.slug)
+    RetentionRule.objects.create(project=project, kind="generations", what="all", days=30)
+    assert recording.erase(grant, "generation", "one")
+
+    gone, never = page(client, project), page(client, project, "two")
+
+    assert re.search(r"It was deleted by mia on \d{4}-\d\d-\d\d ", web.text(gone))
+    assert "have expired as the rules of retention say" in web.text(never)
+
+
+def test_a_link_of_another_project_leads_there_if_one_may_go(client: Client, project: Project) -> None:
+    mine, theirs = web.project("Mine"), web.project("Theirs")
+    Membership.objects.create(project=mine, user=User.objects.get(username="mia"))
+    recorded(mine)
+    recording.record(theirs, [StepRecord(id="one", started_at=NOON)])
+
+    found, hidden = page(client, project), client.get(f"/projects/{project.slug}/steps/one/")
+
+    assert f"/projects/{mine.slug}/generations/one/" in web.links(found)
+    assert "Theirs" not in web.text(hidden)
+    assert client.get(f"/projects/{theirs.slug}/steps/one/").status_code == 404
+
+
+def test_htmx_is_told_in_a_line(client: Client, project: Project) -> None:
+    recorded(project)
+    address = f"/projects/{project.slug}/generations/one/block/?at=/nothing"
+
+    response = client.get(address, headers={"HX-Request": "true"})
+
+    assert response.status_code == 404
+    assert "<html" not in response.content.decode()
+    assert "There is nothing at /nothing in this generation." in web.text(response)
+    assert "There is nothing at /nothing in this generation." in web.text(client.get(address))
+
+
+@pytest.mark.parametrize(
+    ("referer", "next_"),
+    [
+        (
+            "http://testserver/projects/shop/generations/one/?list=a%3Db",
+            "/projects/shop/generations/one/%3Flist%3Da%253Db",
+        ),
+        ("https://elsewhere.example/x", "/"),
+        ("", "/"),
+    ],
+)
+def test_a_form_that_comes_after_the_session_leads_back_to_its_page(project: Project, referer: str, next_: str) -> None:
+    response = Client().post(
+        f"/projects/{project.slug}/generations/one/tags/", {"add": "x"}, headers={"Referer": referer} if referer else {}
+    )
+
+    assert response["Location"] == f"/login/?next={next_}"
