@@ -231,6 +231,7 @@ def _grown(by_id: dict[str, Node], here: Node, trace_id: str | None, *, is_cut: 
                 node.parent = None
                 roots.append(node)
                 reached |= set(map(id, _in_order([node])))
+        roots.sort(key=lambda node: (node.began, node.id))
         ordered = _in_order(roots)
     for place, node in enumerate(ordered):
         node.place = place

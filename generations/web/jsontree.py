@@ -105,7 +105,7 @@ def _laid_out(
     while waiting:
         row = waiting.pop()
         yield row
-        if isinstance(row, Row) and row.place in opened:
+        if isinstance(row, Row) and row.is_folded and row.place in opened:
             row.is_open = True
             waiting.extend(_inside(opened, held[row.place], row.place, 0, row.level + 1)[::-1])
 
