@@ -73,6 +73,20 @@ class Environment(BaseSettings):
     )
     EXPORT_EXPIRY_HOURS: int = Field(default=72, ge=1, description="How long the file of an export is kept.")
     WEB_THREADS: int = Field(default=8, ge=1, le=256, description="Requests that are answered at once.")
+    GATEWAY_UPSTREAM: str = Field(
+        default="https://api.openai.com/v1",
+        description="Where the gateway sends calls that bring the provider's own key.",
+    )
+    GATEWAY_STREAMS: int = Field(
+        default=256, ge=1, le=2000, description="Calls that one web process passes on at once; more are answered 503."
+    )
+    EGRESS_HOSTS: CommaSeparated = Field(
+        default=[], description="The only hosts that model calls may go to, by commas, `*.example.com` too; empty: any."
+    )
+    EGRESS_PRIVATE: CommaSeparated = Field(
+        default=[],
+        description="Private hosts and networks that model calls may go to all the same: `vllm.internal,10.1.0.0/16`.",
+    )
     WORKER_CONCURRENCY: int = Field(default=2, ge=1, le=64, description="Tasks that are worked on at once.")
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe log line that is written."
@@ -86,7 +100,7 @@ class Environment(BaseSettings):
     )
     STORAGE_ENDPOINT_URL: str = Field(default="", description="Endpoint of an S3-compatible store other than AWS.")
 
-    @field_validator("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", mode="before")
+    @field_validator("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "EGRESS_HOSTS", "EGRESS_PRIVATE", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -168,6 +182,10 @@ METRICS_TOKEN = env.METRICS_TOKEN
 HOST = env.HOST
 PORT = env.PORT
 WEB_THREADS = env.WEB_THREADS
+GATEWAY_UPSTREAM = env.GATEWAY_UPSTREAM
+GATEWAY_STREAMS = env.GATEWAY_STREAMS
+EGRESS_HOSTS = env.EGRESS_HOSTS
+EGRESS_PRIVATE = env.EGRESS_PRIVATE
 
 # --- Django ---------------------------------------------------------------------------------------
 

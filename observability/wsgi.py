@@ -67,7 +67,9 @@ def _application() -> BoundedBodies:
     options["options"] = " ".join((options.get("options", ""), *_WAITS)).strip()
     django = get_wsgi_application()
     from generations.api.sharing import FairShare
+    from generations.gateway import views
 
+    views.begin()
     return BoundedBodies(FairShare(django, settings.WEB_THREADS, serving.ROOM), settings.INGEST_MAX_BYTES)
 
 

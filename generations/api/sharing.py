@@ -20,6 +20,7 @@ from django.http import HttpResponse
 from generations import access
 from generations.api import errors, otlp
 from generations.api.answers import answer
+from generations.api.gantry import envelope
 from generations.api.prometheus import door_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ RETRY_AFTER: Final = 1
 SENTENCE: Final = "This project sends more than there is room for beside the others. Send it again in a moment."
 NOBODY: Final = 0
 """Whoever sends no key that was let in before: people at pages, above all. They are shared with, and do not share."""
-UNSHARED: Final = ("health", "static")
+UNSHARED: Final = ("gateway", "health", "static")
+"""Doors whose requests take no turn: who waits for a model works on nothing."""
 WHILE: Final = 2.0
 """For so many seconds after its last request a project is one of those that share."""
 PART: Final = 4
@@ -126,7 +128,7 @@ def _project_of(environ: WSGIEnvironment) -> int:
         except ValueError:
             return NOBODY
         rest = secret or name
-    key = rest or said or environ.get("HTTP_X_API_KEY", "")
+    key = rest or said or environ.get("HTTP_X_API_KEY", "") or environ.get("HTTP_X_GANTRY_API_KEY", "")
     return access.project_of(key) or NOBODY
 
 
@@ -136,6 +138,8 @@ def refusal(path: str, content_type: str) -> HttpResponse:
     again = {"Retry-After": str(RETRY_AFTER)}
     if door == "otlp":
         return otlp.refusal(otlp.PROTOBUF if "protobuf" in content_type else otlp.JSON, 503, SENTENCE, again)
+    if door == "gantry":
+        return envelope.refused(envelope.AGAIN, SENTENCE, again)
     if door in ("graphql", "literal"):
         told = {"errors": [{"message": SENTENCE, "extensions": {"code": "BUSY"}}], "data": None}
         return answer(told, status=503, headers=again)

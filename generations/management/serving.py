@@ -26,10 +26,11 @@ ROOM: Final = 24
 _WAITING_PER_THREAD: Final = 4
 
 
-def serve(target: str, file_descriptor: int, threads: int) -> None:
+def serve(target: str, file_descriptor: int, threads: int, streams: int = 0) -> None:
     """Answer requests with the WSGI application `module:name` until TERM or INT, then finish those begun.
 
-    `threads` of them at once, if the application sees to that: there are ROOM threads more.
+    `threads` of them at once, and `streams` more that only wait for others, if the application sees to that: there are
+    ROOM threads more. Threads are made when they are needed.
     """
     threads += ROOM
     module, _, name = target.partition(":")
@@ -47,7 +48,7 @@ def serve(target: str, file_descriptor: int, threads: int) -> None:
     listener = (None, _compiled.SocketHolder(file_descriptor, False, 1024))
     waiting = threads * _WAITING_PER_THREAD
     worker = _compiled.WSGIWorker(
-        1, listener, None, 1, 4, threads, 30, waiting, *http, None, *no_tls, (None, None)
+        1, listener, None, 1, 4, threads + streams, 30, waiting + streams, *http, None, *no_tls, (None, None)
     )  # fmt: skip
     loop = asyncio.new_event_loop()
     callback = wsgi._callback_wrapper(application, {})
@@ -60,5 +61,6 @@ if __name__ == "__main__":
     parser.add_argument("target")
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--streams", type=int, default=0)
     arguments = parser.parse_args()
-    serve(arguments.target, arguments.fd, arguments.threads)
+    serve(arguments.target, arguments.fd, arguments.threads, arguments.streams)

@@ -118,7 +118,7 @@ class Supervisor:
             if self.postgres:
                 self.postgres.start(tell=_say)
             self._prepare(settings)
-            self.children = _children(self.only, listener, settings["WEB_THREADS"])
+            self.children = _children(self.only, listener, settings["WEB_THREADS"], settings["GATEWAY_STREAMS"])
             for child in self.children:
                 child.start()
             self._watch(listener, began, address)
@@ -290,16 +290,15 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _children(only: tuple[str, ...], listener: socket.socket | None, threads: int) -> list[Child]:
+def _children(only: tuple[str, ...], listener: socket.socket | None, threads: int, streams: int) -> list[Child]:
     fd = -1 if listener is None else listener.fileno()
     serving = ["-m", "generations.management.serving", "observability.wsgi:application"]
+    serving += ["--fd", str(fd), "--threads", str(threads), "--streams", str(streams)]
     celery = ["-m", "celery", "--quiet", "-A"]
     # One worker has nobody to gossip with; its heartbeats would only be written to disk.
     alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     children = [
-        Child(
-            "web", [sys.executable, *serving, "--fd", str(fd), "--threads", str(threads)], fds=(fd,), marks_ready=False
-        ),
+        Child("web", [sys.executable, *serving], fds=(fd,), marks_ready=False),
         Child("worker", [sys.executable, *celery, "observability.celery:app", "worker", *alone]),
         Child("beat", [sys.executable, *celery, "observability.celery:scheduler", "beat", "--pidfile="]),
     ]

@@ -35,7 +35,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, for_supervisor: bool, **options: Any) -> None:
         if for_supervisor:
             # Loaded while the database starts; the supervisor says when that is done.
-            self._tell({name: getattr(settings, name) for name in ("HOST", "PORT", "PUBLIC_URL", "WEB_THREADS")})
+            self._tell(
+                {
+                    name: getattr(settings, name)
+                    for name in ("HOST", "PORT", "PUBLIC_URL", "WEB_THREADS", "GATEWAY_STREAMS")
+                }
+            )
             if not sys.stdin.readline():
                 return
         with _alone():

@@ -1,0 +1,226 @@
+"""What passes through is written to a file as it passes, and recorded from it behind the answer.
+
+The answer waits for nothing but an append to a file. A file belongs to whoever holds its lock: those of a process that
+was killed are found by the next one, and recorded as far as they came.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import queue
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from django.conf import settings
+from django.db import Error, connections
+
+from generations import intake, recording, records
+from generations.ingest import gateway
+from generations.ingest.gateway import Passed, Tried
+from generations.intake import Refusal
+from generations.models import Project
+
+DOOR: Final = "gateway"
+SWEEP_SECONDS: Final = 15.0
+MAX_BODY: Final = 64 << 20
+"""Bytes of an answer that are kept; what is beyond passes all the same."""
+_FRAME: Final = struct.Struct(">cdI")
+_META, _REQUEST, _HEAD, _DATA, _END, _TRIED = b"M", b"Q", b"H", b"D", b"E", b"T"
+
+log = logging.getLogger(__name__)
+
+
+class Journal:
+    """The file of one call. Trouble with the disk is logged, and never reaches whoever is being answered."""
+
+    def __init__(self, project: int, path: str, provider: str | None, about: dict[str, str], agent: str) -> None:
+        self.id = records.new_id()
+        self.path: Path | None = None
+        self._file = -1
+        self._kept = 0
+        told = {"id": self.id, "project": project, "path": path, "provider": provider, "about": about, "agent": agent}
+        try:
+            folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.path = folder() / self.id
+            self._file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        except OSError as error:
+            self._lose(error)
+        self.note(_META, orjson.dumps(told))
+
+    def request(self, body: bytes) -> None:
+        """What was asked."""
+        self.note(_REQUEST, body)
+
+    def tried(self, one: Tried) -> None:
+        """An attempt that came to nothing."""
+        self.note(_TRIED, orjson.dumps([one.provider, one.status, one.error]))
+
+    def head(self, status: int, content_type: str, encoding: str, provider: str | None) -> None:
+        """Who answers, and how."""
+        self.note(_HEAD, orjson.dumps([status, content_type, encoding, provider]))
+
+    def data(self, piece: bytes) -> None:
+        """A piece of the answer."""
+        self._kept += len(piece)
+        if self._kept <= MAX_BODY:
+            self.note(_DATA, piece)
+
+    def end(self, error: str | None = None) -> None:
+        """The end of it; from here on the recorder has the file."""
+        self.note(_END, (error or "").encode())
+        if self.path is not None:
+            start()
+            _done.put((self.path, self._file))
+
+    def note(self, kind: bytes, content: bytes) -> None:
+        """Append a frame."""
+        if self._file < 0:
+            return
+        try:
+            os.write(self._file, _FRAME.pack(kind, time.time(), len(content)) + content)
+        except OSError as error:
+            self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        log.error("A call through the gateway cannot be recorded: %s", error)
+        if self._file >= 0:
+            os.close(self._file)
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+        self._file, self.path = -1, None
+
+
+def folder() -> Path:
+    """Where the files are."""
+    return Path(settings.DATA_DIR) / "gateway"
+
+
+# ------------------------------------------------------------------------------------------------------------ recorder
+_done: queue.SimpleQueue[tuple[Path, int]] = queue.SimpleQueue()
+_starting: Final = threading.Lock()
+_recorder: threading.Thread | None = None
+
+
+def start() -> None:
+    """See to it that this process records what passes through it, and what others left behind."""
+    global _recorder
+    if _recorder is not None and _recorder.is_alive():
+        return
+    with _starting:
+        if _recorder is None or not _recorder.is_alive():
+            _recorder = threading.Thread(target=_work, name="gateway recorder", daemon=True)
+            _recorder.start()
+
+
+def _work() -> None:
+    swept = 0.0
+    while True:
+        with contextlib.suppress(queue.Empty):
+            path, file = _done.get(timeout=SWEEP_SECONDS)
+            _record(path, file)
+        if time.monotonic() - swept > SWEEP_SECONDS and _done.empty():
+            sweep()
+            swept = time.monotonic()
+        if _done.empty():
+            connections.close_all()
+
+
+def sweep() -> int:
+    """Record the files that nobody holds any more; returns how many there were."""
+    found = 0
+    with contextlib.suppress(FileNotFoundError):
+        for path in sorted(folder().iterdir()):
+            try:
+                file = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                continue
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(file)
+                continue
+            found += 1
+            if not _record(path, file):
+                break
+    return found
+
+
+def _record(path: Path, file: int) -> bool:
+    """Record a file and remove it; False when it has to wait, because the database does not answer."""
+    try:
+        if not path.exists():
+            return True
+        project, agent, passed = read(path)
+        if passed is not None and project is not None:
+            _write(project, agent, passed)
+        path.unlink(missing_ok=True)
+    except (recording.Busy, Error) as error:
+        log.warning("A call through the gateway is recorded later: %s", error)
+        connections.close_all()
+        return False
+    except OSError as error:
+        log.error("A call through the gateway could not be read back: %s", error)
+    finally:
+        os.close(file)
+    return True
+
+
+def _write(project_pk: int, agent: str, passed: Passed) -> None:
+    project = Project.objects.filter(pk=project_pk).first()
+    if project is None:
+        return
+    made = gateway.record(passed)
+    (receipt,) = recording.record(project, [made])
+    refusals = [Refusal(receipt.reason or "", receipt.field, 0, made.id)] if receipt.state == "rejected" else []
+    if refusals:
+        intake.keep(project, DOOR, refusals, intake.Body(passed.request, len(passed.request)), agent)
+    intake.count(project, DOOR, agent, 1, len(refusals))
+
+
+def read(path: Path) -> tuple[int | None, str, Passed | None]:
+    """(project, program, what passed) of a file; a frame that breaks off ends it."""
+    passed: Passed | None = None
+    project: int | None = None
+    agent, body = "", bytearray()
+    for kind, moment, content in _frames(path):
+        if kind == _META:
+            told: dict[str, Any] = orjson.loads(content)
+            project, agent = told["project"], told["agent"]
+            passed = Passed(told["id"], told["path"], told["provider"], moment, b"", told["about"])
+        elif passed is None:
+            break
+        elif kind == _REQUEST:
+            passed.request = content
+        elif kind == _TRIED:
+            passed.tried = (*passed.tried, Tried(*orjson.loads(content)))
+        elif kind == _HEAD:
+            passed.status, passed.content_type, passed.encoding, provider = orjson.loads(content)
+            passed.provider = provider or passed.provider
+        elif kind == _DATA:
+            passed.first = passed.first or moment
+            passed.last = moment
+            body += content
+        elif kind == _END:
+            passed.ended, passed.error = moment, content.decode() or None
+    if passed is not None:
+        passed.body = bytes(body)
+    return project, agent, passed
+
+
+def _frames(path: Path) -> Iterator[tuple[bytes, float, bytes]]:
+    with path.open("rb") as file:
+        while len(head := file.read(_FRAME.size)) == _FRAME.size:
+            kind, moment, length = _FRAME.unpack(head)
+            content = file.read(length)
+            if len(content) < length:
+                return
+            yield kind, moment, content
