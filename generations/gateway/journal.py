@@ -124,14 +124,21 @@ def start() -> None:
 def _work() -> None:
     swept = 0.0
     while True:
-        with contextlib.suppress(queue.Empty):
-            path, file = _done.get(timeout=SWEEP_SECONDS)
-            _record(path, file)
+        record_one(SWEEP_SECONDS)
         if time.monotonic() - swept > SWEEP_SECONDS and _done.empty():
             sweep()
             swept = time.monotonic()
         if _done.empty():
-            connections.close_all()
+            give_back()
+
+
+def record_one(patience: float = 0.0) -> bool:
+    """Record the next call that has ended, or wait for one; False when none came."""
+    try:
+        path, file = _done.get(timeout=patience) if patience else _done.get_nowait()
+    except queue.Empty:
+        return False
+    return _record(path, file)
 
 
 def sweep() -> int:
@@ -165,7 +172,7 @@ def _record(path: Path, file: int) -> bool:
         path.unlink(missing_ok=True)
     except (recording.Busy, Error) as error:
         log.warning("A call through the gateway is recorded later: %s", error)
-        connections.close_all()
+        give_back()
         return False
     except OSError as error:
         log.error("A call through the gateway could not be read back: %s", error)
@@ -184,6 +191,13 @@ def _write(project_pk: int, agent: str, passed: Passed) -> None:
     if refusals:
         intake.keep(project, DOOR, refusals, intake.Body(passed.request, len(passed.request)), agent)
     intake.count(project, DOOR, agent, 1, len(refusals))
+
+
+def give_back() -> None:
+    """Let go of this thread's connection to the database: there are few, and a call takes long."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
 
 
 def read(path: Path) -> tuple[int | None, str, Passed | None]:

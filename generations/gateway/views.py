@@ -11,7 +11,6 @@ from typing import Any, Final
 import httpx
 import orjson
 from django.conf import settings
-from django.db import connections
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
@@ -54,7 +53,7 @@ class _Refused(Exception):
 
 @csrf_exempt
 def forward(request: HttpRequest, path: str, key: str = "") -> HttpResponseBase:
-    """Send a call on and answer it byte for byte. `key` is ours, in the address, beside the provider's in the header."""
+    """Send a call on and answer it byte for byte. `key` is ours, in the address, beside the provider's."""
     if not _streams.acquire(blocking=False):
         sentence = "More calls are under way than this server passes on at once."
         return _error(503, "overloaded", sentence, Retry_After="1")
@@ -88,7 +87,7 @@ def _forward(request: HttpRequest, path: str, key: str) -> HttpResponseBase:
     except routes.NoRoute as error:
         raise _Refused(400, "invalid_request_error", str(error)) from None
     # The database is not needed until all is over: its connections are few.
-    connections.close_all()
+    journal.give_back()
     kept: Journal | None = None
     if asked is not None:
         agent = request.headers.get("User-Agent", "")

@@ -81,6 +81,10 @@ def record(passed: Passed) -> GenerationRecord:
     error = passed.error or (None if passed.ended else "Nobody saw the end of the answer: the server was stopped.")
     if error:
         beside["error"] = {"message": error, "type": "interrupted" if passed.status else "unreachable"}
+    cut: str | None = None
+    if isinstance(answered, str):
+        cut, answered = answered, None
+        problems.append("response: no JSON; its text is the output")
     said = {"request": asked if isinstance(asked, Mapping) else {"body": asked}, "response": answered, **beside}
     try:
         made = files.read({k: v for k, v in said.items() if v is not None}).record
@@ -98,6 +102,7 @@ def record(passed: Passed) -> GenerationRecord:
         ended_at=None if latency is None else started + dt.timedelta(seconds=latency),
         provider=passed.provider or made.provider,
         metadata=metadata or None,
+        output=made.output if cut is None else cut,
         alternatives=_all(made, passed.tried),
         **about,
     )
