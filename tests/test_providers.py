@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import override_settings
 
@@ -50,7 +52,7 @@ def test_saving_again_without_a_key_keeps_the_one_there_is(grant: Grant) -> None
         ({"secret": "x" * 4_001}, "secret"),
     ],
 )
-def test_what_is_wrong_is_named_and_never_the_key(grant: Grant, said: dict[str, str], field: str) -> None:
+def test_what_is_wrong_is_named_and_never_the_key(grant: Grant, said: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRecord) as refused:
         providers.save(grant, **{"kind": "openai", "name": "main", "secret": "sk-secret", **said})
 
@@ -70,7 +72,8 @@ def test_only_admins_keep_and_forget_and_nobody_reaches_another_projects(grant: 
         providers.forget(member, str(row.pk))
     assert providers.forget(stranger, str(row.pk)) is False
     assert providers.forget(grant, "no id") is False
-    assert providers.opened(stranger) == providers.every(stranger) == []
+    assert providers.opened(stranger) == []
+    assert providers.every(stranger) == []
     assert providers.forget(grant, str(row.pk)) is True
     assert providers.opened(grant) == []
 
