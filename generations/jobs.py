@@ -89,12 +89,16 @@ class Lease:
         """
         self.done = done
         self.total = self.total if total is None else total
+        self.check()
+        if time.monotonic() - self._renewed >= TELL_EVERY:
+            self.renew()
+
+    def check(self) -> None:
+        """Stop where `advance` would, of what is known already: for where nothing can be written, and for each row."""
         if self._taken_away is not None:
             raise self._taken_away
         if _stopping.is_set():
             raise Interrupted
-        if time.monotonic() - self._renewed >= TELL_EVERY:
-            self.renew()
 
     def renew(self) -> None:
         """Hold the lease for a while longer and write the progress; raises Cancelled or Lost instead."""

@@ -42,7 +42,8 @@ def tool_calls_of(message: Json) -> list[tuple[str, str]]:
     if not isinstance(message, dict):
         return []
     found: list[tuple[str, str]] = []
-    for call in message.get("tool_calls") or ():
+    calls = message.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
         if isinstance(call, dict):
             function = call.get("function") if isinstance(call.get("function"), dict) else call
             assert isinstance(function, dict)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pytest_django.fixtures import Settings
 
 from generations import access, exporting
 from generations.access import Grant
+from generations.exporting import rows
 from generations.models import Job
 from generations.records import (
     Alternative,
@@ -85,6 +87,19 @@ def content(job: Job) -> bytes:
 
 def lines(job: Job) -> list[dict[str, Any]]:
     return [json.loads(line) for line in content(job).splitlines()]
+
+
+def before_each_batch(monkeypatch: pytest.MonkeyPatch, do: Callable[[int], object]) -> None:
+    """Make batches of two rows, and `do` something before each one, told its number from 1."""
+    read = rows.Keys.batches
+
+    def batches(keys: rows.Keys) -> Iterator[list[rows.Key]]:
+        for number, batch in enumerate(read(keys), 1):
+            do(number)
+            yield batch
+
+    monkeypatch.setattr(rows, "BATCH_ROWS", 2)
+    monkeypatch.setattr(rows.Keys, "batches", batches)
 
 
 def left_behind() -> list[str]:

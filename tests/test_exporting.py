@@ -6,9 +6,7 @@ import gzip
 import hashlib
 import io
 import json
-import random
 from decimal import Decimal
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +17,6 @@ from django.utils import timezone
 
 from generations import access, bundles, exporting, recording
 from generations.access import Grant
-from generations.exporting import rows
 from generations.ingest import rest
 from generations.models import Dataset, Generation
 from generations.records import (
@@ -29,7 +26,7 @@ from generations.records import (
     StepRecord,
     ThreadRecord,
 )
-from tests.exports import NOW, RICH, content, export, folder, grant, lines, plain
+from tests.exports import NOW, RICH, before_each_batch, content, export, folder, grant, lines, plain
 
 __all__ = ["folder", "grant"]
 pytestmark = pytest.mark.django_db
@@ -237,28 +234,26 @@ def test_nothing_of_another_project_is_in_the_file(grant: Grant) -> None:
     assert "name" not in lines(export(grant))[0]
 
 
-def test_rows_written_meanwhile_are_not_in_it_and_rows_deleted_meanwhile_are_left_out(
-    grant: Grant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rows, "BATCH_ROWS", 2)
+@pytest.mark.django_db(transaction=True)
+def test_a_file_shows_everything_as_it_was_at_one_moment(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
     recording.record(grant.project, [plain(n) for n in range(6)])
-    read = rows.documents
-    batches = 0
+    before = {format: content(export(grant, format=format)) for format in ("jsonl", "csv")}
 
-    def documents(*args: Any, **kwargs: Any) -> Any:
-        nonlocal batches
-        batches += 1
-        if batches == 2:
-            recording.record(grant.project, [plain(100)])
+    def change(batch: int) -> None:
+        if batch == 2:
+            recording.record(grant.project, [plain(100), plain(5, completion="changed")])
+            recording.record(grant.project, [ScoreRecord(id="late", name="q", value=1, generation_id="g00003")])
             recording.delete(grant.project, "generation", ["g00004"])
-        return read(*args, **kwargs)
 
-    monkeypatch.setattr(rows, "documents", documents)
+    before_each_batch(monkeypatch, change)
 
     job = export(grant)
 
-    assert [line["id"] for line in lines(job)] == ["g00000", "g00001", "g00002", "g00003", "g00005"]
-    assert (job.result["rows"], job.progress_done, job.progress_total) == (5, 5, 6)
+    assert content(job) == before["jsonl"]
+    assert (job.result["rows"], job.progress_done, job.progress_total) == (6, 6, 6)
+    ids = [line["id"] for line in lines(export(grant))]
+    assert ids == ["g00000", "g00001", "g00002", "g00003", "g00005", "g00100"]
+    assert content(export(grant, format="csv")) != before["csv"]
 
 
 # ------------------------------------------------------------------ cost
@@ -284,22 +279,3 @@ def test_a_batch_costs_the_same_queries_for_one_row_and_for_fifty(grant: Grant) 
 
     assert counts[0] == counts[1]
     assert all('"project_id" = ' in q["sql"] for q in queries if 'FROM "generation' in q["sql"])
-
-
-def test_large_payloads_are_read_a_few_at_a_time(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Random text: the store cannot make it much smaller.
-    noise = [random.Random(n).randbytes(10_000 if n < 8 else 10).hex() for n in range(12)]
-    recording.record(grant.project, [plain(n, completion=noise[n]) for n in range(12)])
-    monkeypatch.setattr(rows, "BATCH_BYTES", 50_000)
-
-    found = list(
-        rows.documents(
-            "generations",
-            grant.project,
-            list(Generation.objects.in_project(grant.project.pk).newest_first().values_list("uid", "started_at")),
-        )
-    )
-
-    batches = [len(batch) for batch in found]
-    assert max(batches[:3]) <= 4 < batches[-1]
-    assert [d["id"] for batch in found for d in batch] == [f"g{n:05}" for n in range(12)]

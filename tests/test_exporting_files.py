@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from generations import access, exporting, filters, jobs, recording
 from generations.access import Grant, NotAllowed, Scope
-from generations.exporting import columns, rows, writers
+from generations.exporting import columns, writers
 from generations.models import AuditEntry, Job
-from tests.exports import export, folder, grant, left_behind, lines, plain
+from tests.exports import before_each_batch, export, folder, grant, left_behind, lines, plain
 
 __all__ = ["folder", "grant"]
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.parametrize(
     ("asked", "field", "says"),
     [
-        ({"format": "xlsx"}, "format", "one of jsonl, csv, parquet, jsonl.gz, csv.gz"),
+        ({"format": "xlsx"}, "format", "one of jsonl, csv, parquet"),
         ({"format": "jsnol"}, "format", "did you mean jsonl?"),
         ({"kind": "generation"}, "kind", "did you mean generations?"),
         ({"fields": ["id", "usage.totalTokns"]}, "fields", "did you mean usage.totalTokens?"),
@@ -76,19 +76,16 @@ def test_a_filter_that_has_become_impossible_fails_the_job_with_a_sentence(grant
 # ------------------------------------------------------------------ whole or absent, expiry
 def test_a_cancelled_export_leaves_no_file(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "TELL_EVERY", 0.0)
-    monkeypatch.setattr(rows, "BATCH_ROWS", 2)
     recording.record(grant.project, [plain(n) for n in range(10)])
     job = exporting.start(grant)
-    read = rows.documents
     seen: list[list[str]] = []
 
-    def documents(*args: Any, **kwargs: Any) -> Any:
+    def cancel(batch: int) -> None:
         seen.append(left_behind())
-        if len(seen) == 3:
+        if batch == 3:
             exporting.cancel(grant, job.pk)
-        return read(*args, **kwargs)
 
-    monkeypatch.setattr(rows, "documents", documents)
+    before_each_batch(monkeypatch, cancel)
 
     exporting.run(job.pk)
 
@@ -103,28 +100,25 @@ def test_a_cancelled_export_leaves_no_file(grant: Grant, monkeypatch: pytest.Mon
 def test_a_worker_that_lost_its_lease_leaves_no_file_and_the_other_a_whole_one(
     grant: Grant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "BATCH_ROWS", 2)
     recording.record(grant.project, [plain(n) for n in range(10)])
     job = exporting.start(grant)
-    read = rows.documents
-    calls = 0
+    is_first = True
 
-    def documents(*args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == 3:
+    def lose(batch: int) -> None:
+        nonlocal is_first
+        if batch == 3 and is_first:
+            is_first = False
             Job.objects.filter(pk=job.pk).update(leased_until=Now() - dt.timedelta(minutes=1))
             assert exporting.run(job.pk)
-        return read(*args, **kwargs)
 
-    monkeypatch.setattr(rows, "documents", documents)
+    before_each_batch(monkeypatch, lose)
 
     exporting.run(job.pk)
 
     job.refresh_from_db()
     assert (job.state, job.attempts) == ("done", 2)
     assert [line["id"] for line in lines(job)] == [f"g{n:05}" for n in range(10)]
-    assert left_behind() == [f"{job.pk}-2.jsonl"]
+    assert left_behind() == [f"{job.pk}-2.jsonl", f"{job.pk}-2.jsonl.manifest.json"]
 
 
 def test_a_file_that_cannot_be_written_fails_the_job_with_a_sentence(grant: Grant) -> None:
@@ -161,7 +155,7 @@ def test_an_expired_export_loses_its_file_and_says_so(grant: Grant) -> None:
     job.refresh_from_db()
     kept.refresh_from_db()
     assert (job.state, kept.state) == ("expired", "done")
-    assert left_behind() == [f"{kept.pk}-1.jsonl"]
+    assert left_behind() == [f"{kept.pk}-1.jsonl", f"{kept.pk}-1.jsonl.manifest.json"]
     with pytest.raises(exporting.NotReady, match="has expired") as gone:
         exporting.open_file(job)
     assert gone.value.is_gone
@@ -222,10 +216,11 @@ def test_parquet_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
     with (
         (tmp_path / "part").open("wb") as file,
         pytest.raises(jobs.Cancelled),
-        writers.writing("parquet", file, columns.COLUMNS["scores"], whole=True) as writer,
+        writers.writing("parquet", "zstd", file, columns.COLUMNS["scores"]) as writer,
     ):
         assert len(children()) == len(before) + 1
-        writer.write([{"id": f"s{n}", "comment": "long " * 1000} for n in range(500)])
+        for n in range(1000):
+            writer.write(writers.line_of(columns.COLUMNS["scores"], {"id": f"s{n}", "comment": "long " * 1000}))
         raise jobs.Cancelled
 
     assert children() == before
@@ -237,8 +232,8 @@ def test_parquet_that_cannot_be_written_says_why() -> None:
     with (
         Path("/dev/full").open("wb", buffering=0) as file,
         pytest.raises(OSError, match="No space left on device"),
-        writers.writing("parquet", file, columns.COLUMNS["scores"], whole=True) as writer,
+        writers.writing("parquet", "zstd", file, columns.COLUMNS["scores"]) as writer,
     ):
-        writer.write([{"id": "s1"}])
+        writer.write(writers.line_of(columns.COLUMNS["scores"], {"id": "s1"}))
 
     assert children() == before

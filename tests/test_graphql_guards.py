@@ -34,6 +34,7 @@ MUTATIONS: dict[str, tuple[Scope, str]] = {
     "addDatasetItems": (Scope.WRITE, 'addDatasetItems(datasetId: "$DATASET", generationIds: ["g"]) { items { id } }'),
     "removeDatasetItems": (Scope.WRITE, 'removeDatasetItems(datasetId: "$DATASET", itemIds: ["$ITEM"]) { removed }'),
     "startExport": (Scope.READ, "startExport(format: JSONL) { id }"),
+    "retryExport": (Scope.READ, 'retryExport(id: "$EXPORT") { id }'),
     "cancelExport": (Scope.READ, 'cancelExport(id: "$EXPORT") { id }'),
     "createKey": (Scope.ADMIN, 'createKey(name: "new") { token }'),
     "revokeKey": (Scope.ADMIN, 'revokeKey(id: "$KEY") { id }'),

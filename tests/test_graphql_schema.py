@@ -20,7 +20,7 @@ from graphql import (
 
 from generations import filters
 from generations.datasets import TYPES
-from generations.exporting.writers import FORMATS
+from generations.exporting.writers import COMPRESSIONS, FORMATS, PACKED
 from generations.graphql import inputs
 from generations.graphql.mutations.datasets import DatasetType
 from generations.graphql.mutations.documents import AlternativeKind
@@ -63,7 +63,7 @@ def described() -> Iterator[tuple[str, str | None]]:
 
 def _speaks_for_itself(name: str) -> bool:
     """The words of a field of the catalogue, and the formats of files, are described by their field."""
-    return name == "ExportFormat" or f"{name}Filter" in TYPES_BY_NAME
+    return name in ("ExportFormat", "ExportCompression") or f"{name}Filter" in TYPES_BY_NAME
 
 
 def test_every_type_field_and_argument_has_a_description() -> None:
@@ -139,7 +139,8 @@ def test_a_generation_shows_everything_that_rest_shows() -> None:
 def test_the_words_of_enums_are_the_products() -> None:
     assert {str(kind.value) for kind in AlternativeKind} == set(ALTERNATIVE_KINDS)
     assert {str(kind.value) for kind in DatasetType} == set(TYPES)
-    assert {str(value.value) for value in TYPES_BY_NAME["ExportFormat"].values.values()} == set(FORMATS)
+    assert {str(value.value) for value in TYPES_BY_NAME["ExportFormat"].values.values()} == {*FORMATS, *PACKED}
+    assert {str(value.value) for value in TYPES_BY_NAME["ExportCompression"].values.values()} == set(COMPRESSIONS)
 
 
 def test_lists_are_connections_with_the_same_arguments() -> None:

@@ -30,6 +30,7 @@ def test_content_is_read_in_every_shape(content: Any, text: str) -> None:
     [
         ({"tool_calls": [{"function": {"name": "f", "arguments": '{"a":1}'}}]}, [("f", '{"a":1}')]),
         ({"tool_calls": [{"name": "f", "args": {"a": 1}}]}, [("f", '{"a":1}')]),
+        ({"tool_calls": True}, []),
         ({"function_call": {"name": "old", "arguments": "{}"}}, [("old", "{}")]),
         ({"content": [{"type": "tool_use", "name": "g", "input": {"b": 2}}]}, [("g", '{"b":2}')]),
         ({"content": "no call"}, []),

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import pytest
 from celery import Celery
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django.fixtures import DjangoCaptureOnCommitCallbacks
@@ -96,8 +97,8 @@ def workers(tmp_path: Path) -> Iterator[Workers]:
         workers.stop()
 
 
-def fill(grant: Grant, number: int, size: int) -> None:
-    """Calls whose payload does not compress, `size` bytes of it each."""
+def fill(grant: Grant, number: int, size: int, *, months: int = 1) -> None:
+    """Calls whose payload does not compress, `size` bytes of it each; of two months, half of them in the one before."""
     chance = random.Random(1)
     for start in range(0, number, 500):
         recording.record(
@@ -105,13 +106,21 @@ def fill(grant: Grant, number: int, size: int) -> None:
             [
                 GenerationRecord(
                     id=f"g{n:06}",
-                    started_at=NOW - dt.timedelta(seconds=n),
+                    started_at=NOW - dt.timedelta(days=0 if n < number / months else 10, seconds=n),
                     messages=[{"role": "user", "content": chance.randbytes(size // 2).hex()}],
                     completion=f"answer {n}",
                 )
                 for n in range(start, min(start + 500, number))
             ],
         )
+
+
+@contextmanager
+def held_up() -> Iterator[None]:
+    """Nobody may read what was said a month before NOW: an export of `fill(months=2)` that has begun cannot end."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE generation_payload_p202602 IN ACCESS EXCLUSIVE MODE")
+        yield
 
 
 def is_over(job: Job) -> bool:
@@ -128,14 +137,15 @@ def peak_bytes(process: subprocess.Popen[bytes]) -> int:
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_killed_in_the_middle_leaves_nothing_and_another_writes_the_whole_file(workers: Workers) -> None:
     grant = access.of_system(access.create_project("Killed"))
-    fill(grant, 4000, 4000)
+    fill(grant, 4000, 4000, months=2)
     job = exporting.start(grant)
-    first = workers.start()
-    workers.send(job)
-    workers.wait_for("writing", lambda: [f for f in workers.files("unfinished/*") if f.stat().st_size])
+    with held_up():
+        first = workers.start()
+        workers.send(job)
+        workers.wait_for("writing", lambda: [f for f in workers.files("unfinished/*") if f.stat().st_size])
 
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
 
     job.refresh_from_db()
     assert (job.state, job.attempts, job.result) == ("running", 1, {})
@@ -149,8 +159,9 @@ def test_a_worker_killed_in_the_middle_leaves_nothing_and_another_writes_the_who
     workers.wait_for("done", lambda: is_over(job))
 
     assert (job.state, job.attempts, job.error) == ("done", 2, "")
-    [file] = workers.files("media/**/*")
+    [file, manifest] = workers.files("media/**/*")
     data = file.read_bytes()
+    assert manifest.name == f"{file.name}.manifest.json"
     assert file.name == f"{job.pk}-2.jsonl"
     assert [json.loads(line)["id"] for line in data.splitlines()] == [f"g{n:06}" for n in range(4000)]
     assert job.result["sha256"] == hashlib.sha256(data).hexdigest()
@@ -163,13 +174,15 @@ def test_a_worker_killed_in_the_middle_leaves_nothing_and_another_writes_the_who
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_is_asked_to_stop_puts_its_export_back_and_ends_soon(workers: Workers) -> None:
     grant = access.of_system(access.create_project("Stopped"))
-    fill(grant, 4000, 4000)
+    fill(grant, 4000, 4000, months=2)
     job = exporting.start(grant)
-    worker = workers.start()
-    workers.send(job)
-    workers.wait_for("writing", lambda: [f for f in workers.files("unfinished/*") if f.stat().st_size])
+    with held_up():
+        worker = workers.start()
+        workers.send(job)
+        workers.wait_for("writing", lambda: [f for f in workers.files("unfinished/*") if f.stat().st_size])
 
-    worker.terminate()
+        worker.terminate()
+        workers.wait_for("told to stop", lambda: "Warm shutdown" in workers.log())
     worker.wait(5)
 
     job.refresh_from_db()

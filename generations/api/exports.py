@@ -20,7 +20,7 @@ from generations.api.auth import Gate, grant_of, key_of
 from generations.api.describing import page_of, ref
 from generations.api.errors import Refused, not_found
 from generations.api.operations import PROJECT, of_list, operation
-from generations.exporting.writers import FORMATS
+from generations.exporting.writers import COMPRESSIONS, FORMATS, PACKED
 from generations.filters import BadFilter, Leaf
 from generations.ingest.values import iso, nearest
 from generations.models import Job
@@ -36,19 +36,20 @@ _SENT: Final = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        "format": {"type": "string", "enum": list(FORMATS), "default": "jsonl"},
+        "format": {"type": "string", "enum": [*FORMATS, *PACKED], "default": "jsonl"},
+        "compression": {
+            "type": ["string", "null"],
+            "enum": [*COMPRESSIONS, None],
+            "description": "none when absent; of Parquet's columns, zstd.",
+        },
         "filters": {"type": "object", "description": "A filter document; everything when absent."},
         "fields": {"type": ["array", "null"], "items": {"type": "string"}, "description": "All when absent."},
         "order": {"type": ["string", "null"]},
-        "version": {
-            "type": ["integer", "null"],
-            "minimum": 1,
-            "description": "Of datasets: as their items were in it.",
-        },
     },
 }
 _EXAMPLE: Final = {
     "format": "jsonl",
+    "compression": "zstd",
     "filters": {
         "model.id": "gpt-4",
         "timestamp": {"gte": "2026-01-01T00:00:00Z", "lte": "2026-01-31T23:59:59Z"},
@@ -144,18 +145,50 @@ def cancel_export(request: HttpRequest, id: str) -> HttpResponse:
     return answer(document(job))
 
 
+@router.post(
+    "/{id}/retry",
+    **operation("Export again", tag=TAG, scope=Scope.READ, ok={202: ref("Export")}, refuses=(400,)),
+)
+def retry_export(request: HttpRequest, id: str) -> HttpResponse:
+    """A new export of what an earlier one was asked for, whatever became of that."""
+    with transaction.atomic():
+        job = exporting.again(grant_of(request), id)
+        if job is None:
+            raise not_found("export", id)
+        tasks.send(job)
+    return answer(document(job), status=202, headers={"Location": f"/api/exports/{job.pk}"})
+
+
+@router.get(
+    "/{id}/manifest",
+    **operation(
+        "Read an export's manifest",
+        tag=TAG,
+        scope=Scope.READ,
+        ok={200: {"type": "object"}},
+        query=[PROJECT],
+        refuses=(409, 410),
+    ),
+)
+def get_manifest(request: HttpRequest, id: str) -> HttpResponse:
+    """What is in the file and how it came to be: project, filter, fields, format, counts, bytes, SHA-256, the time that
+    its rows span, the moment that it shows, and the version that wrote it. It outlives the file.
+    """
+    return answer(exporting.manifest_of(_job(grant_of(request), id)))
+
+
 def document(job: Job) -> Json:
     """An export as JSON."""
-    asked, result = job.parameters, job.result
-    is_done = job.state == Job.State.DONE
+    asked, result = exporting.Asked.of(job), job.result
     return {
         "id": str(job.pk),
         "state": job.state,
-        "kind": asked.get("kind"),
-        "format": asked.get("format"),
-        "filter": asked.get("filter"),
-        "fields": asked.get("fields"),
-        "order": asked.get("order"),
+        "kind": asked.kind,
+        "format": asked.format,
+        "compression": asked.compression,
+        "filter": asked.filter,
+        "fields": asked.fields,
+        "order": asked.order,
         "progress": {"done": job.progress_done, "total": job.progress_total},
         "result": {name: result[name] for name in ("rows", "bytes", "sha256")} if result else None,
         "error": job.error or None,
@@ -164,12 +197,15 @@ def document(job: Job) -> Json:
         "startedAt": iso(job.started_at) if job.started_at else None,
         "finishedAt": iso(job.finished_at) if job.finished_at else None,
         "expiresAt": iso(job.expires_at) if job.expires_at else None,
-        "download": exporting.download_path(job) if is_done else None,
+        "download": exporting.download_path(job) if exporting.has_file(job) else None,
+        "manifest": f"/api/exports/{job.pk}/manifest" if result else None,
+        "schedule": str(job.schedule_id) if job.schedule_id else None,
+        "delivered": result.get("delivered"),
     }
 
 
 def _started(request: HttpRequest, asked: dict[str, Json], kind: str) -> HttpResponse:
-    known = ("format", "filters", "filter", "fields", "order", "version")
+    known = ("format", "compression", "filters", "filter", "fields", "order", "version")
     for name in asked.keys() - set(known):
         raise BadFilter(name, asked[name], nearest(name, known))
     if "filter" in asked and "filters" in asked:
@@ -182,15 +218,18 @@ def _started(request: HttpRequest, asked: dict[str, Json], kind: str) -> HttpRes
         raise BadFilter("fields", fields, "a list of paths")
     if order is not None and not isinstance(order, str):
         raise BadFilter("order", order, "a path, '-' in front for the largest first")
+    form, compression = asked.get("format", "jsonl"), asked.get("compression")
+    if compression is not None and not isinstance(compression, str):
+        raise BadFilter("compression", compression, f"one of {', '.join(COMPRESSIONS)}")
     version = asked.get("version")
     if version is not None and (not isinstance(version, int) or isinstance(version, bool) or version < 1):
         raise BadFilter("version", version, "the number of a dataset's version")
-    form = asked.get("format", "jsonl")
     with transaction.atomic():
         job = exporting.start(
             grant_of(request),
             kind=kind,
             format=form if isinstance(form, str) else "",
+            compression=compression,
             condition_document=condition,
             fields=fields,
             order=order,

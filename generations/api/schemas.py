@@ -233,13 +233,15 @@ def _export() -> Schema:
     result = closed(("rows", "bytes", "sha256"), rows=_WHOLE, bytes=_WHOLE, sha256=_TEXT)
     return closed(
         (
-            "id", "state", "kind", "format", "filter", "fields", "order", "progress", "result", "error", "attempts",
-            "createdAt", "startedAt", "finishedAt", "expiresAt", "download",
+            "id", "state", "kind", "format", "compression", "filter", "fields", "order", "progress", "result", "error",
+            "attempts", "createdAt", "startedAt", "finishedAt", "expiresAt", "download", "manifest", "schedule",
+            "delivered",
         ),
         id=_TEXT,
         state={"type": "string", "enum": list(Job.State.values)},
         kind=_TEXT,
         format=_TEXT,
+        compression=_TEXT,
         filter={},
         fields={"type": ["array", "null"], "items": _TEXT},
         order=_MAYBE,
@@ -252,4 +254,7 @@ def _export() -> Schema:
         finishedAt=_MAYBE_TIME,
         expiresAt=_MAYBE_TIME,
         download={**_MAYBE, "description": "A path that needs no key until the export expires; null until it is done."},
+        manifest={**_MAYBE, "description": "The path of its manifest; null until it is done."},
+        schedule={**_MAYBE, "description": "The schedule that it is a run of."},
+        delivered={**_MAYBE, "description": "Where a run's file was put."},
     )  # fmt: skip

@@ -7,13 +7,9 @@ its job. Memory stays flat whatever the number of rows; the rows are those that 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import os
-import time
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Final
 
 from django.conf import settings
 from django.core import signing
@@ -21,21 +17,37 @@ from django.core.files import File
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from generations import filters, jobs
+from generations import jobs
 from generations.access import Grant, Scope
-from generations.exporting import columns, rows, writers
-from generations.exporting.columns import COLUMNS
-from generations.exporting.writers import FORMATS, MEDIA_TYPES
-from generations.filters.fields import nearest
+from generations.exporting import writers
+from generations.exporting.asked import KINDS, Asked, checked
+from generations.exporting.making import expire, forget, forget_unfinished, run
+from generations.exporting.writers import COMPRESSIONS, FORMATS
 from generations.models import Job
 from generations.records import Json
 
-if TYPE_CHECKING:
-    _BytesFile = File[bytes]
-else:
-    _BytesFile = File
-
-KINDS: Final = tuple(COLUMNS)
+__all__ = [
+    "COMPRESSIONS",
+    "FORMATS",
+    "KINDS",
+    "Asked",
+    "NotReady",
+    "again",
+    "cancel",
+    "check_signature",
+    "download_path",
+    "expire",
+    "file_name",
+    "find",
+    "forget",
+    "forget_unfinished",
+    "has_file",
+    "manifest_of",
+    "media_type",
+    "open_file",
+    "run",
+    "start",
+]
 _SALT: Final = "generations.exporting"
 
 
@@ -58,6 +70,7 @@ def start(
     *,
     kind: str = "generations",
     format: str = "jsonl",
+    compression: str | None = None,
     condition_document: Json = None,
     fields: Sequence[str] | None = None,
     order: str | None = None,
@@ -65,33 +78,23 @@ def start(
 ) -> Job:
     """A job that will write what matches to a file; the door sends it to a worker after the commit.
 
-    `kind` is one of KINDS, `format` one of FORMATS; `condition_document` is a filter in its document form, None for
-    everything; `fields` are names as `columns.chosen` takes them, None for all; `order` is like `-usage.cost`, newest
-    first when it is None; `version` is that of datasets whose items are wanted as they were. Needs the scope `read`.
-    Raises filters.BadFilter, before anything is written, for whatever the worker could not do.
+    `kind` is one of KINDS, `format` one of FORMATS, `compression` one of COMPRESSIONS, None for what is usual with the
+    format; `condition_document` is a filter in its document form, None for everything; `fields` are names as
+    `columns.chosen` takes them, None for all; `order` is like `-usage.cost`, newest first when it is None; `version` is
+    that of datasets whose items are wanted as they were. Needs the scope `read`. Raises filters.BadFilter, before anything is written, for whatever the worker could not do.
     """
     grant.need(Scope.READ)
-    if kind not in KINDS:
-        raise filters.BadFilter("kind", kind, f"one of {', '.join(KINDS)}{nearest(str(kind), KINDS)}")
-    if format not in FORMATS:
-        raise filters.BadFilter("format", format, f"one of {', '.join(FORMATS)}{nearest(str(format), FORMATS)}")
-    if version is not None and kind != "datasets":
-        raise filters.BadFilter("version", version, f"none: {kind} have no versions")
-    if fields is not None:
-        columns.chosen(kind, fields)
-    # Building the statement finds what reading the document alone cannot.
-    rows.ordering(kind, order, grant.project.pk)
-    rows.SOURCES[kind].narrow(grant.project.pk, filters.from_document(kind, condition_document or {}))
-    parameters = {
-        "kind": kind,
-        "format": format,
-        "filter": condition_document or {},
-        "fields": None if fields is None else list(fields),
-        "order": order,
-    }
-    if version is not None:
-        parameters["version"] = version
-    return jobs.create(grant, Job.Kind.EXPORT, parameters)
+    asked = checked(
+        grant.project,
+        kind=kind,
+        format=format,
+        compression=compression,
+        condition_document=condition_document,
+        fields=fields,
+        order=order,
+        version=version,
+    )
+    return jobs.create(grant, Job.Kind.EXPORT, asked.parameters())
 
 
 def find(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
@@ -104,30 +107,22 @@ def cancel(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
     return None if find(grant, job_id) is None else jobs.cancel(grant, job_id)
 
 
-def run(job_id: uuid.UUID | str) -> bool:
-    """Do the export, if it is free to be done; False when another worker has it or it has ended."""
-    return jobs.work(job_id, _export)
-
-
-def expire() -> int:
-    """Delete the files that are past their time; returns how many exports that were."""
-    past = Job.objects.filter(kind=Job.Kind.EXPORT, state=Job.State.DONE, expires_at__lte=timezone.now())
-    expired = 0
-    for job in past.order_by("expires_at")[:100]:
-        # In this order: a file that could not be deleted is tried again, rather than forgotten.
-        default_storage.delete(job.result["file"])
-        expired += Job.objects.filter(pk=job.pk, state=Job.State.DONE).update(state=Job.State.EXPIRED)
-    return expired
-
-
-def forget_unfinished() -> int:
-    """Delete what killed workers left beside the storage and no later attempt cleared; returns how many files."""
-    # A live one is written to all the time.
-    old = time.time() - dt.timedelta(days=1).total_seconds()
-    parts = [part for part in _unfinished().glob("*.part") if part.stat().st_mtime < old]
-    for part in parts:
-        part.unlink(missing_ok=True)
-    return len(parts)
+def again(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
+    """A new export of what an earlier one was asked for; None when there is none. Raises BadFilter as `start` does."""
+    job = find(grant, job_id)
+    if job is None:
+        return None
+    asked = Asked.of(job)
+    return start(
+        grant,
+        kind=asked.kind,
+        format=asked.format,
+        compression=asked.compression,
+        condition_document=asked.filter,
+        fields=asked.fields,
+        order=asked.order,
+        version=asked.version,
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------- download
@@ -148,10 +143,22 @@ def check_signature(job_id: uuid.UUID | str, signature: str) -> Job | None:
     return Job.objects.filter(pk=job_id, kind=Job.Kind.EXPORT).select_related("project").first()
 
 
+def has_file(job: Job) -> bool:
+    """Whether there is a file to be fetched here, as far as the job knows."""
+    return job.state == Job.State.DONE and "file" in job.result
+
+
+def manifest_of(job: Job) -> Json:
+    """What is told of the file of an export that was made once. Raises NotReady when none was."""
+    if "manifest" not in job.result:
+        raise NotReady(job)
+    return job.result["manifest"]
+
+
 def open_file(job: Job) -> File[bytes]:
     """The file of a finished export, to be read and closed by the caller. Raises NotReady when there is none."""
     is_past = job.expires_at is not None and job.expires_at <= timezone.now()
-    if job.state != Job.State.DONE or is_past:
+    if not has_file(job) or is_past:
         raise NotReady(job)
     try:
         return default_storage.open(job.result["file"], "rb")
@@ -160,100 +167,12 @@ def open_file(job: Job) -> File[bytes]:
 
 
 def file_name(job: Job) -> str:
-    """What the file is called on the disk of who fetches it: `generations-2026-03-01-0199….csv`."""
-    return f"{job.parameters['kind']}-{job.created_at:%Y-%m-%d}-{str(job.pk)[:13]}.{job.parameters['format']}"
+    """What the file is called on the disk of who fetches it: `generations-2026-03-01-0199….csv.gz`."""
+    asked = Asked.of(job)
+    return f"{asked.kind}-{job.created_at:%Y-%m-%d}-{str(job.pk)[:13]}{asked.ending}"
 
 
 def media_type(job: Job) -> str:
     """The content type of the file."""
-    return MEDIA_TYPES[job.parameters["format"]]
-
-
-# ------------------------------------------------------------------------------------------------------------ writing
-def _export(lease: jobs.Lease) -> None:
-    job = lease.job
-    _clear_earlier_attempts(job)
-    part = _part(job, job.attempts)
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            with part.open("xb") as file:
-                _write(lease, file)
-                file.flush()
-                # The job must not outlive its file when the machine stops.
-                os.fsync(file.fileno())
-            _deliver(lease, part)
-        finally:
-            part.unlink(missing_ok=True)
-    except filters.BadFilter as error:
-        raise jobs.Failed(f"The filter or the fields are no longer possible. {error}") from error
-    except OSError as error:
-        raise jobs.Failed(f"The file could not be written: {error.strerror or error}.") from error
-
-
-def _write(lease: jobs.Lease, file: BinaryIO) -> None:
-    project, asked = lease.job.project, lease.job.parameters
-    kind, fields = asked["kind"], asked["fields"]
-    chosen = columns.chosen(kind, fields)
-    if not asked["format"].startswith("jsonl"):
-        chosen = columns.flat(kind, chosen)
-    condition = filters.from_document(kind, asked["filter"])
-    stamped = not columns.STAMPS.isdisjoint(chosen)
-    done = 0
-    with (
-        rows.keys(kind, project, condition, asked["order"], version=asked.get("version")) as keys,
-        writers.writing(asked["format"], file, chosen, whole=fields is None) as writer,
-    ):
-        lease.advance(0, keys.count())
-        for batch in keys.batches():
-            for documents in rows.documents(kind, project, batch, stamped=stamped):
-                writer.write(documents)
-                done += len(documents)
-                lease.advance(done)
-
-
-def _deliver(lease: jobs.Lease, part: Path) -> None:
-    with part.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        size = file.tell()
-    # Not for an attempt that has been taken over meanwhile.
-    lease.renew()
-    with _Finished(part) as finished:
-        name = default_storage.save(_name(lease.job, lease.job.attempts), finished)
-    result: dict[str, Any] = {"file": name, "rows": lease.done, "bytes": size, "sha256": digest}
-    expires_at = timezone.now() + dt.timedelta(hours=settings.EXPORT_EXPIRY_HOURS)
-    try:
-        lease.finish(result, expires_at=expires_at)
-    except (jobs.Cancelled, jobs.Lost):
-        default_storage.delete(name)
-        raise
-
-
-class _Finished(_BytesFile):
-    """A file that a storage on the same disk may move instead of copying it."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path.open("rb"), name=path.name)
-        self._path = path
-
-    def temporary_file_path(self) -> str:
-        return str(self._path)
-
-
-def _name(job: Job, attempt: int) -> str:
-    # Each attempt has a name of its own, so that two of them can never be in one file.
-    return f"exports/{job.project_id}/{job.pk}-{attempt}.{job.parameters['format']}"
-
-
-def _part(job: Job, attempt: int) -> Path:
-    return _unfinished() / f"{job.pk}-{attempt}.part"
-
-
-def _unfinished() -> Path:
-    return Path(settings.DATA_DIR) / "unfinished"
-
-
-def _clear_earlier_attempts(job: Job) -> None:
-    for attempt in range(1, job.attempts):
-        _part(job, attempt).unlink(missing_ok=True)
-        default_storage.delete(_name(job, attempt))
+    asked = Asked.of(job)
+    return writers.media_type(asked.format, asked.compression)

@@ -75,9 +75,14 @@ _TYPES: Final[dict[Any, Type]] = {
 """The type of what a REST field is read by; all other readings read texts."""
 
 
+def type_of(slot: Slot) -> Type:
+    """What a column of this field holds."""
+    return _TYPES.get(slot.read, Type.TEXT)
+
+
 def _declared(slots: Mapping[str, Slot], leave_out: Iterable[str] = ()) -> list[Column]:
     kept = ((path, slot) for path, slot in slots.items() if path not in leave_out)
-    return [Column(tuple(path.split(".")), _TYPES.get(slot.read, Type.TEXT)) for path, slot in kept]
+    return [Column(tuple(path.split(".")), type_of(slot)) for path, slot in kept]
 
 
 def _within(name: str, slots: Mapping[str, Slot]) -> list[Column]:

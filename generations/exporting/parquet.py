@@ -1,22 +1,17 @@
 """Writes Parquet in a process of its own: its library takes more memory than all else that a worker does.
 
-Runs as a program and knows nothing of the project. On its input, in lines of JSON: the columns as pairs of name and
-type, then batches of rows as lists of cells, then null. Its output is the file, which has no end, and is of no use,
-when the input ends before null.
+Runs as a program and knows nothing of the project. On its input: a line of JSON with the columns as pairs of name and
+type and the compression; then blocks, each the number of its bytes in eight bytes and lines of a CSV, and a block of
+none at the end. Its output is the file, which is of no use when the input ends before.
 """
 
-import datetime as dt
 import json
 import sys
-from collections.abc import Callable
-from decimal import Decimal
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
-
-ROW_GROUP_BYTES: Final = 4 << 20
-"""Of input; readers want groups of many rows, this process wants little memory."""
 
 _TYPES: Final[dict[str, Any]] = {
     "text": pa.string(),
@@ -27,39 +22,37 @@ _TYPES: Final[dict[str, Any]] = {
     "bool": pa.bool_(),
     "time": pa.timestamp("us", tz="UTC"),
 }
-_READ: Final[dict[str, Callable[[Any], Any]]] = {
-    "time": dt.datetime.fromisoformat,
-    "decimal": lambda text: Decimal(text).quantize(Decimal("1e-12")),
-}
-"""How a cell comes to be of its column's type, where JSON has none for it."""
 
 
-def write(lines: BinaryIO, file: BinaryIO) -> bool:
-    """Read all lines and write the file; False when they end before they should."""
-    columns = json.loads(lines.readline())
-    schema = pa.schema([(name, _TYPES[type]) for name, type in columns])
-    reads = [_READ.get(type) for _, type in columns]
+def write(source: BinaryIO, file: BinaryIO) -> bool:
+    """Read all blocks and write the file; False when they end before they should."""
+    asked = json.loads(source.readline())
+    schema = pa.schema([(name, _TYPES[type]) for name, type in asked["columns"]])
     # Long texts are never twice the same: a dictionary of them would only be another copy in memory.
-    repeated = [name for name, type in columns if type != "json"]
-    writer = pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=repeated)
-    waiting: list[Any] = []
-    size = 0
-    while line := lines.readline():
-        rows = json.loads(line)
-        if rows is not None:
-            cells = zip(*rows, strict=True)
-            arrays = [
-                pa.array([c if c is None or read is None else read(c) for c in column], type=field.type)
-                for column, read, field in zip(cells, reads, schema, strict=True)
-            ]
-            waiting.append(pa.record_batch(arrays, schema=schema))
-            size += waiting[-1].nbytes
-        if waiting and (rows is None or size >= ROW_GROUP_BYTES):
-            writer.write_table(pa.Table.from_batches(waiting))
-            waiting, size = [], 0
-        if rows is None:
+    repeated = [name for name, type in asked["columns"] if type != "json"]
+    writer = pq.ParquetWriter(file, schema, compression=asked["compression"], use_dictionary=repeated)
+    convert = pc.ConvertOptions(
+        column_types=schema,
+        null_values=[""],
+        strings_can_be_null=True,
+        # An empty text is in quotes, and is not unknown.
+        quoted_strings_can_be_null=False,
+        true_values=["true"],
+        false_values=["false"],
+    )
+    parse = pc.ParseOptions(newlines_in_values=True)
+    while len(head := source.read(8)) == 8:
+        size = int.from_bytes(head, "big")
+        if size == 0:
             writer.close()
             return True
+        block = source.read(size)
+        if len(block) < size:
+            break
+        read = pc.ReadOptions(column_names=schema.names, block_size=size + 1, use_threads=False)
+        table = pc.read_csv(pa.BufferReader(block), read_options=read, parse_options=parse, convert_options=convert)
+        writer.write_table(table)
+        del block, table
     return False
 
 

@@ -1,39 +1,30 @@
-"""The rows of an export: which ones, fixed by one statement, and their documents, a bounded batch at a time."""
+"""The rows of an export: which ones, fixed by one statement, and what they are in a file, a batch at a time."""
 
 from __future__ import annotations
 
-import operator
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import F, IntegerField, Q, QuerySet, Sum
-from django.db.models.expressions import Func
-from django.db.models.functions import Coalesce
+from django.db.models import F, Q, QuerySet
 
 from generations import bundles, filters
-from generations.ingest import rest
+from generations.exporting import settling, statements
+from generations.exporting.columns import Column
+from generations.exporting.settling import dumped, loaded
+from generations.exporting.snapshots import Snapshot
+from generations.exporting.writers import line_of
 from generations.ingest.values import iso
-from generations.models import (
-    Alternative,
-    DatasetItem,
-    Generation,
-    GenerationPayload,
-    Project,
-    Score,
-    Step,
-    StepPayload,
-    Thread,
-)
+from generations.models import DatasetItem, Project, Thread
 from generations.records import Json
 
-BATCH_ROWS: Final = 500
-BATCH_BYTES: Final = 1 << 20
-"""Of payload as it is stored, compressed: read, it takes some ten times as much memory."""
+BATCH_ROWS: Final = 2_000
+"""Whose documents one statement makes. None of them is held longer than it takes to write it."""
+READ_ROWS: Final = 100
+"""Whose documents are made in Python at once, and held."""
 
 Key = tuple[Any, ...]
 Documents = Iterable[tuple[uuid.UUID, dict[str, Json]]]
@@ -41,13 +32,14 @@ Documents = Iterable[tuple[uuid.UUID, dict[str, Json]]]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """How the rows of one list are found and read. `order` is the default; `key` is what a row is fetched by again."""
+    """How the rows of one list are found. `order` is the default; `key` is what a row is fetched by again, its moment
+    second, and the caller's id third where others refer to it."""
 
     key: tuple[str, ...]
     order: str
     narrow: Callable[[int, filters.Condition | None], QuerySet[Any]]
-    read: Callable[[Project, Sequence[Key], bool], Documents]
-    sizes: Callable[[Project, Sequence[Key]], dict[uuid.UUID, int]] | None = None
+    read: Callable[[Project, Sequence[Key]], Documents] | None = None
+    """Documents made in Python, for the lists that `statements` does not make."""
 
 
 def ordering(kind: str, order: str | None, project_pk: int) -> list[Any]:
@@ -56,7 +48,7 @@ def ordering(kind: str, order: str | None, project_pk: int) -> list[Any]:
     Raises BadFilter for a field that there is none of, or that cannot be sorted by.
     """
     source = SOURCES[kind]
-    ties: list[Any] = [F(name).desc() for name in reversed(source.key)]
+    ties: list[Any] = [F(name).desc() for name in reversed(source.key[:2])]
     if not order or order == source.order:
         return ties
     path = order.removeprefix("-")
@@ -72,8 +64,7 @@ def ordering(kind: str, order: str | None, project_pk: int) -> list[Any]:
 class Keys:
     """The keys of all rows that match, in order, held by the database: its memory and disk, not this process's.
 
-    A cursor "with hold" is filled by one statement, so the rows are those of one moment; and it holds neither a
-    transaction nor a snapshot, however long the export takes, so that nothing else waits for it.
+    A cursor "with hold" is filled by one statement and then needs no transaction.
     """
 
     def __init__(self, cursor: Any) -> None:
@@ -95,127 +86,98 @@ class Keys:
 
 
 @contextmanager
-def keys(
-    kind: str, project: Project, condition: filters.Condition | None, order: str | None, *, version: int | None = None
-) -> Iterator[Keys]:
-    """The keys of the rows of a list that satisfy `condition`; of datasets, as their items were in `version`."""
-    source = SOURCES[kind]
-    found = source.narrow(project.pk, condition) if version is None else _items_of(project.pk, condition, version)
-    rows = found.order_by(*ordering(kind, order, project.pk)).values_list(*source.key)
+def keys(kind: str, snapshot: Snapshot, rows: QuerySet[Any], order: str | None, project: Project) -> Iterator[Keys]:
+    """The keys of these rows of a list, as the snapshot shows them."""
+    found = rows.order_by(*ordering(kind, order, project.pk)).values_list(*SOURCES[kind].key)
     # A condition that nothing can satisfy is a statement too: one without rows.
-    sql, params = rows.query.get_compiler(connection=connection, elide_empty=False).as_sql()
+    sql, params = found.query.get_compiler(connection=connection, elide_empty=False).as_sql()
     connection.ensure_connection()
     raw: Any = connection.connection
     with closing(raw.cursor(name=f"export_{uuid.uuid4().hex}", scrollable=True, withhold=True)) as cursor:
         cursor.itersize = BATCH_ROWS
-        cursor.execute(sql, params)
+        with snapshot.reading(), connection.wrap_database_errors:
+            cursor.execute(sql, params)
         yield Keys(cursor)
 
 
 def documents(
-    kind: str, project: Project, batch: Sequence[Key], *, stamped: bool = False
-) -> Iterator[list[dict[str, Json]]]:
-    """The documents of these rows in their order, in lists that fit into memory; rows deleted meanwhile are left out.
+    kind: str,
+    project: Project,
+    batch: Sequence[Key],
+    wanted: Sequence[Column] | None = None,
+    *,
+    stamped: bool = False,
+) -> Iterator[bytes]:
+    """The documents of these rows as JSON, in their order, one after the other as they are read.
 
-    `stamped` ones also say when the row was stored and changed here. A constant number of queries for each list; a
-    single row is read whole, whatever its size.
+    `wanted` leaves out what none of these columns shows. Rows that are not there any more are left out. A constant
+    number of statements for each list.
     """
-    source = SOURCES[kind]
-    sizes = source.sizes(project, batch) if source.sizes else {}
-    for some in _bounded(batch, sizes):
-        found = dict(source.read(project, some, stamped))
-        yield [found[key[0]] for key in some if key[0] in found]
+    read = SOURCES[kind].read
+    if read is not None:
+        for start in range(0, len(batch), READ_ROWS):
+            some = batch[start : start + READ_ROWS]
+            found = dict(read(project, some))
+            yield from (dumped(found[key[0]]) for key in some if key[0] in found)
+        return
+    with _copied(statements.documents(kind, wanted, stamped=stamped), project, batch) as copy:
+        copy.set_types(["bool", "bytea"])
+        for is_open, text in copy.rows():
+            yield dumped(settling.finished(kind, text)) if is_open else text
 
 
-def _bounded(batch: Sequence[Key], sizes: dict[uuid.UUID, int]) -> Iterator[list[Key]]:
-    some: list[Key] = []
-    room = BATCH_BYTES
-    for key in batch:
-        size = sizes.get(key[0], 0)
-        if some and size > room:
-            yield some
-            some, room = [], BATCH_BYTES
-        some.append(key)
-        room -= size
-    if some:
-        yield some
+def lines(kind: str, project: Project, batch: Sequence[Key], columns: Sequence[Column]) -> Iterator[bytes]:
+    """These columns of these rows as lines of a CSV."""
+    if not statements.is_table(kind, columns):
+        for document in documents(kind, project, batch, columns):
+            yield line_of(columns, loaded(document))
+        return
+    with _copied(statements.table(kind, columns), project, batch) as copy:
+        # > CopyData messages (always one per row)   PostgreSQL's protocol, "COPY Operations"
+        for row in copy:
+            line = bytes(row)
+            if line.startswith(b","):
+                yield line[1:-1] + b"\r\n"
+            else:
+                text = bytes.fromhex(line.partition(b",")[0].decode())
+                yield line_of(columns, settling.finished(kind, text))
 
 
-# ------------------------------------------------------------------------------------------------- generations, steps
-def _within(rows: Any, project: Project, batch: Sequence[Key]) -> Any:
-    """Rows of a partitioned table by key; the range of starts spares the partitions that hold none of them."""
-    starts = [key[1] for key in batch]
-    return rows.in_project(project.pk).filter(
-        uid__in=[key[0] for key in batch], started_at__gte=min(starts), started_at__lte=max(starts)
-    )
+@contextmanager
+def _copied(sql: str, project: Project, batch: Sequence[Key]) -> Iterator[Any]:
+    moments = [key[1] for key in batch]
+    params = {
+        "project": project.pk,
+        "uids": [str(key[0]) for key in batch],
+        "ids": [key[2] for key in batch] if len(batch[0]) > 2 else [],
+        "first": min(moments),
+        "last": max(moments),
+    }
+    # Django wraps the errors of its own calls only, and COPY is psycopg's.
+    with (
+        connection.cursor() as cursor,
+        connection.wrap_database_errors,
+        cursor.copy(cursor.mogrify(sql, params)) as copy,
+    ):
+        yield copy
 
 
-def _stored_bytes(*columns: str) -> Any:
-    # The size as stored is read off the row; a TOASTed value itself is not touched.
-    sizes = (Func(F(name), function="pg_column_size", output_field=IntegerField()) for name in columns)
-    return reduce(operator.add, (Coalesce(size, 0) for size in sizes))
-
-
-_GENERATION_BYTES: Final = _stored_bytes(
-    "input", "output", "messages", "message_completion", "prompt", "completion", "variables", "tools", "logprobs",
-    "attributes", "error_detail", "cost_arithmetic",
-)  # fmt: skip
-_STEP_BYTES: Final = _stored_bytes("input", "output", "attributes", "events", "error_detail")
-_ALTERNATIVE_BYTES: Final = Sum(_stored_bytes("content", "logprobs"))
-
-
-def _generation_sizes(project: Project, batch: Sequence[Key]) -> dict[uuid.UUID, int]:
-    payloads = _within(GenerationPayload.objects, project, batch)
-    sizes = dict(payloads.values_list("uid", _GENERATION_BYTES))
-    others = Alternative.objects.in_project(project.pk).filter(generation_uid__in=[key[0] for key in batch])
-    for uid, size in others.values_list("generation_uid").annotate(size=_ALTERNATIVE_BYTES):
-        sizes[uid] = sizes.get(uid, 0) + size
-    return sizes
-
-
-def _step_sizes(project: Project, batch: Sequence[Key]) -> dict[uuid.UUID, int]:
-    return dict(_within(StepPayload.objects, project, batch).values_list("uid", _STEP_BYTES))
-
-
-def _generations(project: Project, batch: Sequence[Key], stamped: bool) -> Documents:
-    rows: list[Generation] = list(_within(Generation.objects, project, batch))
-    for bundle in bundles.of_generations(project, rows):
-        row = bundle.generation
-        yield row.uid, rest.document(bundle.record, **_stamps(row, stamped))
-
-
-def _steps(project: Project, batch: Sequence[Key], stamped: bool) -> Documents:
-    rows: list[Step] = list(_within(Step.objects, project, batch))
-    for bundle in bundles.of_steps(project, rows, generations=False):
-        yield bundle.step.uid, rest.step_document(bundle.record, **_stamps(bundle.step, stamped))
-
-
-def _stamps(row: Generation | Step, stamped: bool) -> dict[str, Any]:
-    return {"created_at": row.created_at, "updated_at": row.updated_at} if stamped else {}
-
-
-# ------------------------------------------------------------------------------------------- threads, scores, datasets
-def _threads(project: Project, batch: Sequence[Key], stamped: bool) -> Documents:
+# --------------------------------------------------------------------------------------------------- threads, datasets
+def _threads(project: Project, batch: Sequence[Key]) -> Documents:
     rows = Thread.objects.in_project(project.pk).filter(uid__in=[key[0] for key in batch])
     return ((row.uid, bundles.thread_document(row)) for row in rows)
 
 
-def _scores(project: Project, batch: Sequence[Key], stamped: bool) -> Documents:
-    rows = Score.objects.in_project(project.pk).filter(uid__in=[key[0] for key in batch])
-    return ((row.uid, rest.score_document(bundles.score_record(row))) for row in rows)
-
-
-def _items_of(
-    project_pk: int, condition: filters.Condition | None, version: int | None = None
-) -> QuerySet[DatasetItem]:
-    # The items as they are now, unless a version is named: those that were removed belong to versions before.
+def items_of(project_pk: int, condition: filters.Condition | None, version: int | None = None) -> QuerySet[DatasetItem]:
+    """The items of datasets as they are now, unless a version is named: those that were removed belong to versions
+    before."""
     found = DatasetItem.objects.filter(dataset__in=filters.narrow("datasets", project_pk, condition))
     if version is None:
         return found.filter(removed_in=None)
     return found.filter(Q(removed_in=None) | Q(removed_in__gt=version), added_in__lte=version)
 
 
-def _items(project: Project, batch: Sequence[Key], stamped: bool) -> Documents:
+def _items(project: Project, batch: Sequence[Key]) -> Documents:
     rows = DatasetItem.objects.select_related("dataset").filter(dataset__project=project)
     return ((row.pk, _item(row)) for row in rows.filter(pk__in=[key[0] for key in batch]))
 
@@ -245,9 +207,9 @@ def _narrow(kind: str) -> Callable[[int, filters.Condition | None], QuerySet[Any
 
 
 SOURCES: Final[dict[str, Source]] = {
-    "generations": Source(("uid", "started_at"), "-timestamp", _narrow("generations"), _generations, _generation_sizes),
-    "steps": Source(("uid", "started_at"), "-timestamp", _narrow("steps"), _steps, _step_sizes),
+    "generations": Source(("uid", "started_at", "public_id"), "-timestamp", _narrow("generations")),
+    "steps": Source(("uid", "started_at", "public_id"), "-timestamp", _narrow("steps")),
     "threads": Source(("uid", "last_activity_at"), "-lastActivityAt", _narrow("threads"), _threads),
-    "scores": Source(("uid", "created_at"), "-timestamp", _narrow("scores"), _scores),
-    "datasets": Source(("pk", "created_at"), "-createdAt", _items_of, _items),
+    "scores": Source(("uid", "created_at"), "-timestamp", _narrow("scores")),
+    "datasets": Source(("pk", "created_at"), "-createdAt", items_of, _items),
 }

@@ -26,10 +26,10 @@ from generations.ingest.values import iso, nearest
 from generations.reading import compact
 from generations.records import FeedbackRecord, GenerationRecord, InvalidRecord, Json, ScoreRecord, StepRecord
 
-_ALWAYS: Final = ("model", "input", "output", "parameters", "usage", "metadata", "performance")
+ALWAYS: Final = ("model", "input", "output", "parameters", "usage", "metadata", "performance")
 """Objects that every generation has, empty when nothing of them is known."""
 
-_FIRST: Final = ("id", "timestamp", "type", "name")
+FIRST: Final = ("id", "timestamp", "type", "name")
 
 _FREE: Final = ("metadata", "parameters", "variables", "requestAttributes", "responseAttributes", "attributes")
 """Objects with names of the caller's own, any of which `fields` may name."""
@@ -66,7 +66,7 @@ def document(
         "attachments": [_flat(a, ATTACHMENT) for a in record.attachments] or None,
     }
     found = _nested(record, GENERATION, own)
-    first = {name: found.get(name, {}) for name in (*_FIRST, *_ALWAYS) if name in found or name in _ALWAYS}
+    first = {name: found.get(name, {}) for name in (*FIRST, *ALWAYS) if name in found or name in ALWAYS}
     whole = first | found
     _stamp(whole, created_at, updated_at)
     return whole if fields is None else picked(whole, fields)
@@ -198,13 +198,21 @@ def _score(record: ScoreRecord) -> dict[str, Json]:
 
 
 def _metadata(record: GenerationRecord | StepRecord, own: Mapping[str, Slot]) -> dict[str, Json]:
-    callers = dict(record.metadata or {})
+    known = {name: getattr(record, slot.attribute) for name, slot in own.items()}
+    return metadata_of({name: value for name, value in known.items() if value is not None}, own, record.metadata)
+
+
+def metadata_of(
+    known: Mapping[str, Any], own: Mapping[str, Slot], metadata: Mapping[str, Json] | None
+) -> dict[str, Json]:
+    """The caller's metadata with the record's `own` fields that are `known`, which come first."""
+    callers = dict(metadata or {})
     shown: dict[str, Json] = {}
     for name, slot in own.items():
-        value = getattr(record, slot.attribute)
+        value = known.get(name)
         # Other wire formats may have left one of these names in the free metadata: the field comes first.
         left = callers.pop(name, None)
-        if value is None or value == ():
+        if value is None or (len(value) == 0 and name == "tags"):
             value = left if left is None else _labels(left) if name == "tags" else _text(left)
         if value is not None and value != ():
             shown[name] = slot.write(value)

@@ -45,7 +45,7 @@ from generations.models.numbers import (
     SearchSegment,
 )
 from generations.models.reviewing import Review, ReviewItem, ReviewQueue
-from generations.models.work import IngestReject, Intake, Job, PriceOverride, ProviderCredential
+from generations.models.work import ExportSchedule, IngestReject, Intake, Job, PriceOverride, ProviderCredential
 
 __all__ = [
     "Alternative",
@@ -60,6 +60,7 @@ __all__ = [
     "DatasetVersion",
     "Experiment",
     "ExperimentItem",
+    "ExportSchedule",
     "Feedback",
     "Generation",
     "GenerationPayload",

@@ -11,6 +11,49 @@ from django.utils import timezone
 from generations.models.accounts import ApiKey, Project, User, new_uuid
 
 
+class ExportSchedule(models.Model):
+    """An export that is made again and again, into a folder or a bucket."""
+
+    class Every(models.TextChoices):
+        HOUR = "hour", "every hour"
+        DAY = "day", "every day"
+        WEEK = "week", "every week"
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="export_schedules")
+    name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=20, default="generations")
+    format = models.CharField(max_length=10, default="jsonl")
+    compression = models.CharField(max_length=10, default="none")
+    filter = models.JSONField(default=dict, blank=True)
+    fields = models.JSONField(null=True, blank=True)
+    every = models.CharField(max_length=10, choices=Every.choices, default=Every.DAY)
+    minute = models.PositiveSmallIntegerField(default=0)
+    hour = models.PositiveSmallIntegerField(default=0)
+    weekday = models.PositiveSmallIntegerField(default=0, help_text="0 is Monday.")
+    zone = models.CharField(max_length=60, default="UTC")
+    destination = models.CharField(max_length=500)
+    incremental = models.BooleanField(default=False)
+    is_paused = models.BooleanField(default=False)
+    next_at = models.DateTimeField()
+    revision = models.PositiveIntegerField(default=1, help_text="How often what is exported has been changed.")
+    complete_until = models.DateTimeField(null=True, blank=True, help_text="What changed before has been delivered.")
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    created_by_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "export_schedule"
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="export_schedule_name")]
+        indexes = [
+            models.Index(fields=["next_at"], name="export_schedule_due", condition=Q(is_paused=False)),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.name)
+
+
 class Job(models.Model):
     """Long work: exports, imports, bulk actions, evaluations, erasures. Held by a lease, so that a killed worker's
     job is taken up again by another."""
@@ -46,6 +89,9 @@ class Job(models.Model):
     leased_until = models.DateTimeField(null=True, blank=True)
     leased_by = models.CharField(max_length=100, blank=True, default="")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    schedule = models.ForeignKey(
+        ExportSchedule, models.SET_NULL, null=True, blank=True, related_name="jobs", db_index=False
+    )
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
     created_by_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -59,6 +105,7 @@ class Job(models.Model):
             models.Index(fields=["project", "kind", "-created_at", "-id"], name="job_list"),
             models.Index(fields=["leased_until"], name="job_open", condition=Q(state__in=["queued", "running"])),
             models.Index(fields=["expires_at"], name="job_expiry", condition=Q(state="done")),
+            models.Index(fields=["schedule", "-created_at"], name="job_schedule", condition=Q(schedule__isnull=False)),
         ]
 
     def __str__(self) -> str:

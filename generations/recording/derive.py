@@ -102,6 +102,7 @@ def complete(
     elif isinstance(whole, FeedbackRecord):
         done = revised(whole, created_at=whole.created_at or now)
         extra.setdefault("is_latest", False)
+        extra["updated_at"] = now
     else:
         done = revised(whole, created_at=whole.created_at or now)
     return done, extra

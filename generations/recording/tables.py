@@ -84,7 +84,7 @@ THREADS: Final = Table(ThreadRecord, "thread")
 STEPS: Final = Table(StepRecord, "step", "step_payload", extra=_EVENT)
 GENERATIONS: Final = Table(GenerationRecord, "generation", "generation_payload", extra=_EVENT)
 SCORES: Final = Table(ScoreRecord, "score", extra=("updated_at",))
-FEEDBACK: Final = Table(FeedbackRecord, "feedback", extra=("is_latest",))
+FEEDBACK: Final = Table(FeedbackRecord, "feedback", extra=("is_latest", "updated_at"))
 ATTACHMENTS: Final = Table(AttachmentRecord, "attachment", extra=())
 TABLES: Final[Mapping[str, Table]] = {
     table.kind: table for table in (PARTICIPANTS, THREADS, STEPS, GENERATIONS, SCORES, FEEDBACK, ATTACHMENTS)

@@ -6,11 +6,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from generations import filters, jobs, records
+from generations import exporting, filters, jobs, records
 from generations.access import Grant, Scope
 from generations.filters import BadFilter, sql
 from generations.models import (
@@ -167,9 +166,8 @@ def _exports(project: Project, id: str, job: Job) -> int:
     is deleted: an export can be made again."""
     gone = 0
     for export in Job.objects.filter(project=project, kind=Job.Kind.EXPORT, state=Job.State.DONE):
-        if _may_hold(project, id, export) and export.result.get("file"):
-            default_storage.delete(export.result["file"])
-            gone += Job.objects.filter(pk=export.pk, state=Job.State.DONE).update(state=Job.State.EXPIRED)
+        if _may_hold(project, id, export):
+            gone += exporting.forget(export)
     return gone
 
 

@@ -77,9 +77,9 @@ def as_csv(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
     chosen = columns.flat(kind, columns.chosen(kind, None))
     file = io.BytesIO()
     keys: list[Any] = [tuple(getattr(row, name) for name in rows.SOURCES[kind].key) for row in made.rows]
-    with writers.writing("csv", file, chosen, whole=True) as writer:
-        for documents in rows.documents(kind, grant.project, keys) if keys else ():
-            writer.write(documents)
+    with writers.writing("csv", "none", file, chosen) as writer:
+        for line in rows.lines(kind, grant.project, keys, chosen) if keys else ():
+            writer.write(line)
     response = HttpResponse(file.getvalue(), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{grant.project.slug}-{kind}.csv"'
     return response

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+import zstandard
+from django.core.files.storage import default_storage
 
-from generations import access, exporting, importing
+from generations import __version__, access, exporting, importing
+from generations.access import Scope
 from generations.importing import calls
 from generations.models import Job
 from tests.doors.rest import GZIP, Answer, Caller, caller, rows
@@ -28,6 +34,10 @@ def api() -> Caller:
     ]
     assert api.post("/api/generations/batch", documents).json["counts"]["stored"] == 5
     return api
+
+
+def unzstd(packed: bytes) -> bytes:
+    return zstandard.ZstdDecompressor().stream_reader(packed).read()
 
 
 def done(api: Caller, **asked: Any) -> dict[str, Any]:
@@ -76,6 +86,98 @@ def test_a_file_says_what_it_is(api: Caller, format: str, type: str) -> None:
     assert file.headers["Content-Disposition"].endswith(f'.{format}"')
     assert file.headers["Accept-Ranges"] == "bytes"
     assert file.headers["ETag"] == f'"{document["result"]["sha256"]}"'
+
+
+@pytest.mark.parametrize(
+    ("asked", "ending", "type", "unpacked"),
+    [
+        ({"format": "jsonl", "compression": "gzip"}, ".jsonl.gz", "application/gzip", gzip.decompress),
+        ({"format": "csv", "compression": "zstd"}, ".csv.zst", "application/zstd", unzstd),
+        ({"format": "jsonl.gz"}, ".jsonl.gz", "application/gzip", gzip.decompress),
+        ({"format": "jsonl", "compression": None}, ".jsonl", "application/x-ndjson", bytes),
+        ({"format": "csv", "compression": "none"}, ".csv", "text/csv; charset=utf-8", bytes),
+    ],
+)
+def test_a_packed_file_says_so_and_is_the_same_inside(
+    api: Caller, asked: dict[str, Any], ending: str, type: str, unpacked: Callable[[bytes], bytes]
+) -> None:
+    bare = api.get(done(api, format=asked["format"].partition(".")[0], compression="none")["download"]).content
+
+    document = done(api, **asked)
+    file = api.get(document["download"])
+
+    assert unpacked(file.content) == bare
+    assert file.headers["Content-Type"] == type
+    assert file.headers["Content-Disposition"].endswith(f'{ending}"')
+    assert "Content-Encoding" not in file.headers
+    assert document["compression"] == ("gzip" if ".gz" in ending else "zstd" if ".zst" in ending else "none")
+    # A part of a packed file is a part of what was packed.
+    assert api.get(document["download"], range="bytes=3-9").content == file.content[3:10]
+
+
+@pytest.mark.parametrize(("compression", "codec"), [("none", "UNCOMPRESSED"), ("gzip", "GZIP"), (None, "ZSTD")])
+def test_parquet_packs_its_columns(api: Caller, compression: str | None, codec: str) -> None:
+    document = done(api, format="parquet", compression=compression)
+
+    file = api.get(document["download"])
+
+    found = pq.ParquetFile(io.BytesIO(file.content)).metadata
+    assert (found.num_rows, found.row_group(0).column(0).compression) == (5, codec)
+    assert file.headers["Content-Type"] == "application/vnd.apache.parquet"
+    assert file.headers["Content-Disposition"].endswith('.parquet"')
+
+
+def test_a_manifest_says_what_is_in_the_file(api: Caller) -> None:
+    started = api.post("/api/generations/export", {"filters": {"id": {"$in": ["g2", "g4"]}}, "fields": ["id"]}).json
+    path = f"/api/exports/{started['id']}/manifest"
+    early = api.get(path)
+    exporting.run(started["id"])
+    document = api.get(f"/api/exports/{started['id']}").json
+
+    manifest = api.get(document["manifest"]).json
+
+    assert (early.status, early.error["code"], started["manifest"]) == (409, "not_ready", None)
+    assert document["manifest"] == path
+    content = api.get(document["download"]).content
+    expected = {
+        "export": started["id"],
+        "project": {"slug": api.project.slug, "name": api.project.name},
+        "kind": "generations",
+        "filter": {"document": {"id": {"$in": ["g2", "g4"]}}, "sentence": "generations where id is g2 or g4"},
+        "fields": ["id"],
+        "order": None,
+        "format": "jsonl",
+        "compression": "none",
+        "rows": 2,
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "time": {"from": "2026-03-02T00:00:00Z", "to": "2026-03-04T00:00:00Z"},
+        "changedSince": None,
+        "version": __version__,
+    }
+    assert {name: manifest[name] for name in expected} == expected
+    assert manifest["snapshotAt"] <= manifest["finishedAt"]
+    assert set(manifest) - set(expected) == {"snapshotAt", "startedAt", "finishedAt"}
+    job = Job.objects.get(pk=started["id"])
+    with default_storage.open(f"{job.result['file']}.manifest.json") as beside:
+        assert json.loads(beside.read()) == manifest
+    # It tells of a file that is gone, too.
+    Job.objects.filter(pk=job.pk).update(state=Job.State.EXPIRED)
+    assert api.get(path).json == manifest
+    assert caller().get(path).status == 404
+    assert caller(Scope.INGEST, project=api.project).get(path).status == 403
+
+
+def test_an_export_is_made_again(api: Caller) -> None:
+    first = done(api, format="csv", compression="gzip", filters={"id": "g2"}, fields=["id"], order="name")
+
+    again = api.send("POST", f"/api/exports/{first['id']}/retry")
+
+    assert (again.status, again.json["state"]) == (202, "queued")
+    same = ("kind", "format", "compression", "filter", "fields", "order")
+    assert {name: again.json[name] for name in same} == {name: first[name] for name in same}
+    assert again.json["id"] != first["id"]
+    assert caller().send("POST", f"/api/exports/{first['id']}/retry").status == 404
 
 
 def test_a_download_is_taken_up_where_it_broke_off(api: Caller) -> None:
@@ -152,6 +254,9 @@ def test_the_task_is_sent_after_the_commit(api: Caller, django_capture_on_commit
     [
         ("/api/generations/export", {"format": "xml"}, "format"),
         ("/api/generations/export", {"format": 1}, "format"),
+        ("/api/generations/export", {"compression": "brotli"}, "compression"),
+        ("/api/generations/export", {"compression": 1}, "compression"),
+        ("/api/generations/export", {"format": "jsonl.gz", "compression": "zstd"}, "format"),
         ("/api/generations/export", {"filters": {"modl.id": 1}}, "modl.id"),
         ("/api/generations/export", {"filters": {"model.id": {"$like": 1}}}, "model.id"),
         ("/api/generations/export", {"filters": []}, "filter"),

@@ -10,7 +10,7 @@ import strawberry
 
 from generations import exporting, models, tasks
 from generations.access import Grant, Scope
-from generations.exporting.writers import FORMATS
+from generations.exporting.writers import COMPRESSIONS, FORMATS, PACKED
 from generations.graphql import inputs
 from generations.graphql.errors import not_found
 from generations.graphql.guards import Info, guarded
@@ -21,10 +21,15 @@ from generations.graphql.types.exports import Export
 
 if TYPE_CHECKING:
     ExportFormat: TypeAlias = Enum
+    ExportCompression: TypeAlias = Enum
 else:
     ExportFormat = strawberry.enum(
-        Enum("ExportFormat", {re.sub(r"\W", "_", name).upper(): name for name in FORMATS}, module=__name__),
+        Enum("ExportFormat", {re.sub(r"\W", "_", name).upper(): name for name in (*FORMATS, *PACKED)}, module=__name__),
         description="The format of the file.",
+    )
+    ExportCompression = strawberry.enum(
+        Enum("ExportCompression", {name.upper(): name for name in COMPRESSIONS}, module=__name__),
+        description="How the file is packed; of Parquet, its columns.",
     )
 
 
@@ -39,6 +44,9 @@ class ExportMutations:
         self,
         info: Info,
         format: Annotated[ExportFormat, strawberry.argument(description="The format of the file.")],
+        compression: Annotated[
+            ExportCompression | None, strawberry.argument(description="How it is packed; else as is usual.")
+        ] = None,
         where: Annotated[
             GenerationWhere | None, strawberry.argument(description="What rows have to be like; nothing for all.")
         ] = None,
@@ -55,6 +63,7 @@ class ExportMutations:
             grant,
             kind="generations",
             format=str(format.value),
+            compression=None if compression is None else str(compression.value),
             condition_document=None if where is None else inputs.document(where),
             fields=fields,
             order=inputs.order(order_by),
@@ -69,6 +78,16 @@ class ExportMutations:
         job = exporting.cancel(grant, id)
         if job is None:
             raise not_found("export", id)
+        return _shown(grant, job)
+
+    @guarded(Scope.READ, "A new export of what an earlier one was asked for, whatever became of that.")
+    def retry_export(self, info: Info, id: Id) -> Export | None:
+        """A job, sent to a worker."""
+        grant = info.context.grant
+        job = exporting.again(grant, id)
+        if job is None:
+            raise not_found("export", id)
+        tasks.send(job)
         return _shown(grant, job)
 
 

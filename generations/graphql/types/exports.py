@@ -43,6 +43,7 @@ class Export:
     progress: Progress = part(Progress, "How far it has come.")
     attempts: int = column("attempts", "How often a worker has begun it.")
     created_at: dt.datetime = column("created_at", "When it was asked for.")
+    schedule_id: strawberry.ID | None = column("schedule_id", "The schedule that it is a run of.")
     started_at: dt.datetime | None = column("started_at", "When a worker began it.")
     finished_at: dt.datetime | None = column("finished_at", "When it ended.")
     expires_at: dt.datetime | None = column("expires_at", "When its file is deleted.")
@@ -55,7 +56,24 @@ class Export:
     @resolved("jsonl, csv, parquet, ...")
     def format(self) -> str:
         """The file's format."""
-        return str(self._asked("format"))
+        return exporting.Asked.of(self.row).format
+
+    @resolved("How it is packed: none, gzip or zstd.")
+    def compression(self) -> str:
+        """The compression."""
+        return exporting.Asked.of(self.row).compression
+
+    @resolved("What is in the file and how it came to be; null until it is there. It outlives the file.")
+    def manifest(self) -> JSON | None:
+        """The manifest."""
+        found = self.row.result.get("manifest")
+        return None if found is None else scalars.json(found)
+
+    @resolved("Where a run of a schedule put its file; null when it was kept to be downloaded.")
+    def delivered(self) -> str | None:
+        """A folder's file, or an address in a bucket."""
+        found = self.row.result.get("delivered")
+        return None if found is None else str(found)
 
     @resolved("The filter as a document; an empty one exports everything.")
     def filter(self) -> JSON:
@@ -98,7 +116,7 @@ class Export:
     @resolved("Where whoever has this path may fetch the file, for a while; null until it is there.")
     def download_path(self) -> str | None:
         """A signed path."""
-        return exporting.download_path(self.row) if self.row.state == models.Job.State.DONE else None
+        return exporting.download_path(self.row) if exporting.has_file(self.row) else None
 
     def _asked(self, name: str) -> Any:
         return self.row.parameters.get(name)

@@ -1,0 +1,192 @@
+"""Makes the file of an export: in one picture of the database, whole or absent, at flat memory."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db.models import Q
+from django.utils import timezone
+
+from generations import filters, jobs
+from generations.exporting import columns, manifests, rows, snapshots, writers
+from generations.exporting.asked import Asked
+from generations.exporting.columns import Column
+from generations.exporting.manifests import Made
+from generations.exporting.settling import dumped, loaded
+from generations.exporting.snapshots import Snapshot
+from generations.models import Job, Project
+
+if TYPE_CHECKING:
+    _BytesFile = File[bytes]
+else:
+    _BytesFile = File
+
+LEFT_AFTER: Final = dt.timedelta(days=1)
+"""A file that is written to all the time is not left over before."""
+
+
+def run(job_id: uuid.UUID | str) -> bool:
+    """Do the export, if it is free to be done; False when another worker has it or it has ended."""
+    return jobs.work(job_id, _export)
+
+
+def expire() -> int:
+    """Delete the files that are past their time; returns how many exports that were."""
+    past = Job.objects.filter(kind=Job.Kind.EXPORT, state=Job.State.DONE, expires_at__lte=timezone.now())
+    return sum(forget(job) for job in past.order_by("expires_at")[:100])
+
+
+def forget(job: Job) -> bool:
+    """Delete the file of an export; whether it had one. What was delivered elsewhere stays there."""
+    name = job.result.get("file")
+    if not name:
+        return False
+    # In this order: a file that could not be deleted is tried again, rather than forgotten.
+    default_storage.delete(name)
+    default_storage.delete(manifests.beside(name))
+    return bool(Job.objects.filter(pk=job.pk, state=Job.State.DONE).update(state=Job.State.EXPIRED))
+
+
+def forget_unfinished() -> int:
+    """Delete what killed workers left beside the storage and no later attempt cleared; returns how many files."""
+    old = time.time() - LEFT_AFTER.total_seconds()
+    parts = [part for part in _unfinished().glob("*.part") if part.stat().st_mtime < old]
+    for part in parts:
+        part.unlink(missing_ok=True)
+    return len(parts)
+
+
+# ------------------------------------------------------------------------------------------------------------ the work
+def _export(lease: jobs.Lease) -> None:
+    job = lease.job
+    asked = Asked.of(job)
+    _clear_earlier_attempts(job, asked)
+    try:
+        with snapshots.held() as snapshot, _part(job, job.attempts) as part:
+            made = Made(part, snapshot)
+            with part.open("xb") as file:
+                _write(lease, asked, made, file)
+                file.flush()
+                # The job must not outlive its file when the machine stops.
+                os.fsync(file.fileno())
+            with part.open("rb") as file:
+                made.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                made.bytes = file.tell()
+            _keep(lease, asked, made)
+    except filters.BadFilter as error:
+        raise jobs.Failed(f"The filter or the fields are no longer possible. {error}") from error
+    except OSError as error:
+        raise jobs.Failed(f"The file could not be written: {error.strerror or error}.") from error
+
+
+def _write(lease: jobs.Lease, asked: Asked, made: Made, file: BinaryIO) -> None:
+    project = lease.job.project
+    chosen = columns.chosen(asked.kind, asked.fields)
+    flat = chosen if asked.format == "jsonl" else columns.flat(asked.kind, chosen)
+    with (
+        rows.keys(asked.kind, made.snapshot, asked.rows(project), asked.order, project) as keys,
+        writers.writing(asked.format, asked.compression, file, flat) as writer,
+    ):
+        lease.advance(0, keys.count())
+        for batch in keys.batches():
+            made.saw([key[1] for key in batch])
+            with made.snapshot.reading(), closing(_lines(asked, project, batch, flat)) as lines:
+                for line in lines:
+                    writer.write(line)
+                    made.rows += 1
+                    lease.check()
+            lease.advance(made.rows)
+
+
+def _lines(asked: Asked, project: Project, batch: Sequence[rows.Key], chosen: Sequence[Column]) -> Generator[bytes]:
+    if asked.format != "jsonl":
+        yield from rows.lines(asked.kind, project, batch, chosen)
+    elif asked.fields is None:
+        yield from rows.documents(asked.kind, project, batch)
+    else:
+        stamped = not columns.STAMPS.isdisjoint(chosen)
+        for document in rows.documents(asked.kind, project, batch, chosen, stamped=stamped):
+            yield dumped(columns.part(loaded(document), chosen))
+
+
+def _keep(lease: jobs.Lease, asked: Asked, made: Made) -> None:
+    """Hand the file to the storage and tell of it, unless someone's records were erased meanwhile."""
+    job = lease.job
+    if _is_outdated(job, made.snapshot):
+        raise jobs.Interrupted
+    # Not for an attempt that has been taken over meanwhile.
+    lease.renew()
+    manifest = manifests.manifest(job, asked, made)
+    result: dict[str, Any] = {"rows": made.rows, "bytes": made.bytes, "sha256": made.sha256, "manifest": manifest}
+    with _Finished(made.path) as finished:
+        name = default_storage.save(_name(job, asked, job.attempts), finished)
+    default_storage.save(manifests.beside(name), ContentFile(manifests.text(manifest)))
+    expires_at = timezone.now() + dt.timedelta(hours=settings.EXPORT_EXPIRY_HOURS)
+    try:
+        lease.finish(result | {"file": name}, expires_at=expires_at)
+    except (jobs.Cancelled, jobs.Lost):
+        default_storage.delete(name)
+        default_storage.delete(manifests.beside(name))
+        raise
+
+
+def _is_outdated(job: Job, snapshot: Snapshot) -> bool:
+    """Whether an erasure has begun that the snapshot may not show. The export is then made anew."""
+    erasures = Job.objects.filter(project=job.project, kind=Job.Kind.ERASURE)
+    late = Q(state=Job.State.RUNNING) | Q(started_at__isnull=False, finished_at__gte=snapshot.taken_at)
+    return erasures.filter(late).exists()
+
+
+class _Finished(_BytesFile):
+    """A file that a storage on the same disk may move instead of copying it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.open("rb"), name=path.name)
+        self._path = path
+
+    def temporary_file_path(self) -> str:
+        return str(self._path)
+
+
+def _name(job: Job, asked: Asked, attempt: int) -> str:
+    # Each attempt has a name of its own, so that two of them can never be in one file.
+    return f"exports/{job.project_id}/{job.pk}-{attempt}{asked.ending}"
+
+
+def _path(job: Job, attempt: int) -> Path:
+    return _unfinished() / f"{job.pk}-{attempt}.part"
+
+
+@contextmanager
+def _part(job: Job, attempt: int) -> Iterator[Path]:
+    """A file to write to, gone afterwards if nobody has moved it."""
+    part = _path(job, attempt)
+    part.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _unfinished() -> Path:
+    return Path(settings.DATA_DIR) / "unfinished"
+
+
+def _clear_earlier_attempts(job: Job, asked: Asked) -> None:
+    for attempt in range(1, job.attempts):
+        _path(job, attempt).unlink(missing_ok=True)
+        name = _name(job, asked, attempt)
+        default_storage.delete(name)
+        default_storage.delete(manifests.beside(name))

@@ -1,0 +1,371 @@
+"""Rows' documents as SQL: the JSON that `ingest.rest_documents` makes of a record, made by the database and copied out.
+
+Which path holds which column is read off the slots of `ingest.rest_fields`, so a new field is here by itself. The few
+things that SQL does not decide (what a mixture of input, messages and prompt comes to, names that stand for another)
+are left open: such a row says so, and `settling` finishes its document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from generations import records
+from generations.exporting.columns import COLUMNS, Column, Type, type_of
+from generations.ingest.rest_documents import ALWAYS, FIRST
+from generations.ingest.rest_fields import (
+    ALTERNATIVE,
+    ATTACHMENT,
+    FEEDBACK,
+    GENERATION,
+    OWN_METADATA,
+    OWN_STEP_METADATA,
+    SCORE,
+    STEP,
+    Slot,
+)
+from generations.ingest.rest_parameters import SAME
+from generations.records import GenerationRecord, StepRecord
+
+RAW: Final = ""
+"""The name under which an open document holds what it is finished from: no path of a document is empty."""
+STAMPED: Final = ("createdAt", "updatedAt")
+"""When this store heard of a row: only shown when asked for, for elsewhere it would not be true."""
+_AT_ONCE: Final = 80
+"""Arguments of a function; PostgreSQL takes a hundred."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value of a row: as JSON text and as the text of a table's cell; both null when it is not known."""
+
+    json: str
+    cell: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the rows of one list become documents and tables."""
+
+    source: str
+    """FROM and joins. `{joins}` is where those of `joins` come that are needed."""
+    values: Mapping[str, str]
+    """JSON by path of a document, in the document's order."""
+    cells: Mapping[str, str]
+    """Texts by path of a column."""
+    always: Collection[str]
+    """Groups of paths that every document has, empty when nothing of them is known."""
+    joins: Mapping[str, str] = field(default_factory=dict)
+    """What hangs on the rows, by the name of the path that shows it."""
+    together: Collection[str] = ()
+    """Paths of which none is settled without the others."""
+    open: str = "false"
+    """Whether a row is left open."""
+    raw: str = "NULL"
+    """What an open row is finished from."""
+
+
+# ------------------------------------------------------------------------------------------------------------- values
+def value(column: str, type: Type, *, empty: bool = False) -> Value:
+    """A column as a value. With `empty`, an empty list or object counts as unknown."""
+    match type:
+        case Type.TEXT:
+            return Value(f"to_json({column})::text", column)
+        case Type.TIME:
+            moment = f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+            # As Python writes it: six digits, or none.
+            moment = f"replace({moment}, '.000000Z', 'Z')"
+            return Value(f"'\"' || {moment} || '\"'", moment)
+        case Type.DECIMAL:
+            return Value(f"{column}::float8::text", f"trim_scale({column})::text")
+        case Type.JSON:
+            text = f"nullif({column}, '{{}}')::text" if empty else f"{column}::text"
+            return Value(text, text)
+        case _:
+            return Value(f"{column}::text", f"{column}::text")
+
+
+def _labels(column: str) -> Value:
+    text = f"CASE WHEN cardinality({column}) > 0 THEN to_json({column})::text END"
+    return Value(text, text)
+
+
+def _any(json: str, column: str) -> Value:
+    """A JSON value of which a text is shown as it is."""
+    return Value(json, f"CASE jsonb_typeof({column}) WHEN 'string' THEN {column} #>> '{{}}' ELSE {column}::text END")
+
+
+def _of_slot(alias: str, slot: Slot, *, empty: bool = False) -> Value:
+    name = "public_id" if slot.attribute == "id" else slot.attribute
+    if name in ("tags", "categories"):
+        return _labels(f"{alias}.{name}")
+    return value(f'{alias}."{name}"', type_of(slot), empty=empty)
+
+
+def concatenated(parts: Sequence[str]) -> str:
+    """SQL that puts texts together and leaves out those that are null; never null itself."""
+    if len(parts) <= _AT_ONCE:
+        return f"concat({', '.join(parts)})"
+    return concatenated([concatenated(parts[n : n + _AT_ONCE]) for n in range(0, len(parts), _AT_ONCE)])
+
+
+def _named(name: str, json: str) -> str:
+    return f"""',"{name}":' || {json}"""
+
+
+def _object(values: Mapping[str, str]) -> str:
+    """An object of these values, without those that are null. The first must not be."""
+    (first, json), *others = values.items()
+    return concatenated([f"""'{{"{first}":'""", json, *(_named(name, json) for name, json in others), "'}'"])
+
+
+def _flat(alias: str, table: Mapping[str, Slot], leave_out: Collection[str] = ()) -> str:
+    """A small row as an object; what is empty is left out as if not known."""
+    slots = {name: slot for name, slot in table.items() if name not in leave_out}
+    return _object({name: _of_slot(alias, slot, empty=True).json for name, slot in slots.items()})
+
+
+def _rows(facts: str, payload: str | None) -> str:
+    """The rows with these keys, in their order. Only partitions that the batch lies in are looked at."""
+    within = "BETWEEN %(first)s AND %(last)s"
+    source = (
+        "FROM unnest(%(uids)s::uuid[]) WITH ORDINALITY AS k (uid, place)"
+        f" JOIN {facts} r ON r.project_id = %(project)s AND r.uid = k.uid"
+        f" AND r.started_at {within}"
+    )
+    if payload is None:
+        return source
+    return f"{source} LEFT JOIN {payload} p ON p.project_id = %(project)s AND p.uid = k.uid AND p.started_at {within}"
+
+
+def _columns(table: Mapping[str, Slot], record: type[GenerationRecord] | type[StepRecord]) -> dict[str, Value]:
+    """The paths of a document that show one column each."""
+    payload, facts = records.payload_fields(record), ("id", *records.stored_fields(record))
+    return {
+        path: _of_slot("p" if slot.attribute in payload else "r", slot)
+        for path, slot in table.items()
+        if slot.attribute in payload or slot.attribute in facts
+    }
+
+
+def _metadata(own: Mapping[str, Slot]) -> tuple[str, str]:
+    """The metadata with the fields that are shown in it, and whether a key of the caller's stands in their way."""
+    shown = [_named(name, _of_slot("r", slot).json) for name, slot in own.items()]
+    theirs = "',' || nullif(substr(r.metadata::text, 2), '}')"
+    # The brace that closes the caller's object closes ours, unless theirs is empty.
+    end = "CASE WHEN r.metadata = '{}' THEN '}' END"
+    names = ", ".join(f"'{name}'" for name in own)
+    shown_ = f"concat('{{', substr({concatenated([*shown, theirs])}, 2), {end})"
+    return shown_, f"r.metadata ?| ARRAY[{names}]"
+
+
+_SENT_IS_OPEN: Final = """(p.input IS NOT NULL AND (p.messages IS NOT NULL OR CASE jsonb_typeof(p.input)
+ WHEN 'object' THEN p.input ? 'messages' WHEN 'array' THEN jsonb_typeof(p.input -> 0) = 'object'
+ WHEN 'number' THEN false WHEN 'boolean' THEN false ELSE true END))"""
+_RECEIVED_IS_OPEN: Final = """(p.output IS NOT NULL AND (p.message_completion IS NOT NULL OR p.completion IS NOT NULL OR
+ CASE jsonb_typeof(p.output) WHEN 'object' THEN p.output ? 'role'
+ WHEN 'array' THEN false WHEN 'number' THEN false WHEN 'boolean' THEN false ELSE true END))"""
+"""What `ingest.rest_content` may move elsewhere. What is left over stays where it is."""
+
+# Each is made text once, however often it is shown: the fence keeps the planner from copying the expressions.
+_TEXTS: Final = """ CROSS JOIN LATERAL (SELECT p.messages::text AS messages, p.message_completion::text AS message,
+ (p.message_completion -> 'content')::text AS content, to_json(p.prompt)::text AS prompt,
+ to_json(p.completion)::text AS completion OFFSET 0) t"""
+_SENT: Final = """'{"messages": ' || t.messages || '}'"""
+# jsonb orders keys by length: an assistant's message of nothing but a text is spelt in one way alone.
+_IS_PLAIN: Final = """t.content LIKE '"%%' AND t.message = '{"role": "assistant", "content": ' || t.content || '}'"""
+_CONTENT: Final[Mapping[str, Value]] = {
+    "input.content": Value(
+        f"coalesce(p.input::text, {_SENT}, t.prompt)",
+        f"coalesce({_any('', 'p.input').cell}, {_SENT}, p.prompt)",
+    ),
+    "output.content": Value(
+        f"coalesce(p.output::text, CASE WHEN {_IS_PLAIN} THEN t.content ELSE t.message END, t.completion)",
+        f"coalesce({_any('', 'p.output').cell},"
+        f" CASE WHEN {_IS_PLAIN} THEN p.message_completion ->> 'content' ELSE t.message END, p.completion)",
+    ),
+    "messages": Value("t.messages", "t.messages"),
+    "messageCompletion": Value("t.message", "t.message"),
+    "prompt": Value("t.prompt", "p.prompt"),
+    "completion": Value("t.completion", "p.completion"),
+    "logprobs": _any("p.logprobs::text", "p.logprobs"),
+}
+
+
+def _hanging(table: str, on: str, alias: str, slots: Mapping[str, Slot]) -> str:
+    """What hangs on the rows by the caller's id, in one list for each, the oldest first."""
+    one = _flat("c", slots, leave_out=("generationId", "stepId", "threadId", "experimentItemId"))
+    return (
+        f" LEFT JOIN (SELECT c.{on} AS id,"  # noqa: S608
+        f" '[' || string_agg({one}, ',' ORDER BY c.created_at, c.uid) || ']' AS list"
+        f" FROM {table} c WHERE c.project_id = %(project)s AND c.{on} = ANY(%(ids)s) GROUP BY 1) {alias}"
+        f" ON {alias}.id = r.public_id"
+    )
+
+
+_ALTERNATIVES: Final = (
+    " LEFT JOIN (SELECT c.generation_uid,"  # noqa: S608
+    f" '[' || string_agg({_flat('c', ALTERNATIVE)}, ',' ORDER BY c.index) || ']'"
+    " AS list FROM alternative c WHERE c.project_id = %(project)s AND c.generation_uid = ANY(%(uids)s::uuid[])"
+    " AND c.started_at BETWEEN %(first)s AND %(last)s GROUP BY 1) alternatives"
+    " ON alternatives.generation_uid = r.uid"
+)
+_FEEDBACK: Final = (
+    " LEFT JOIN (SELECT DISTINCT ON (c.generation_id) c.* FROM feedback c WHERE c.project_id = %(project)s"
+    " AND c.generation_id = ANY(%(ids)s) AND c.is_latest ORDER BY c.generation_id, c.created_at DESC) f"
+    " ON f.generation_id = r.public_id"
+)
+
+
+def _listed(alias: str) -> Value:
+    return Value(f"{alias}.list", f"{alias}.list")
+
+
+def _generations() -> Shape:
+    metadata, is_taken = _metadata(OWN_METADATA)
+    hung = {
+        "output.alternatives": _listed("alternatives"),
+        "scores": _listed("scores"),
+        "attachments": _listed("attachments"),
+    }
+    found = {**_columns(GENERATION, GenerationRecord), **_CONTENT, **hung}
+    feedback = {name: _of_slot("f", slot, empty=True) for name, slot in FEEDBACK.items()}
+    own = {name: _of_slot("r", slot) for name, slot in OWN_METADATA.items()}
+    json = {path: value.json for path, value in found.items()} | {
+        "metadata": metadata,
+        "feedback": f"CASE WHEN f.uid IS NOT NULL THEN {_flat('f', FEEDBACK)} END",
+        "createdAt": value("r.created_at", Type.TIME).json,
+        "updatedAt": value("r.updated_at", Type.TIME).json,
+    }
+    first = [path for name in (*FIRST, *ALWAYS) for path in GENERATION if path.partition(".")[0] == name]
+    cells = {path: value.cell for path, value in found.items()}
+    cells |= {f"metadata.{name}": value.cell for name, value in own.items()} | {"metadata": metadata}
+    cells |= {f"feedback.{name}": value.cell for name, value in feedback.items()}
+    names = ", ".join(f"'{name}'" for name in SAME)
+    return Shape(
+        source=_rows("generation", "generation_payload") + "{joins}" + _TEXTS,
+        values={path: json[path] for path in dict.fromkeys((*first, *GENERATION, *STAMPED))},
+        cells={column.path: cells[column.path] for column in COLUMNS["generations"]},
+        always=ALWAYS,
+        joins={
+            "output.alternatives": _ALTERNATIVES,
+            "scores": _hanging("score", "generation_id", "scores", SCORE),
+            "feedback": _FEEDBACK,
+            "attachments": _hanging("attachment", "generation_id", "attachments", ATTACHMENT),
+        },
+        together=("type", "input.content", "output.content", *(set(_CONTENT) - {"logprobs"})),
+        open=f"({_SENT_IS_OPEN} OR {_RECEIVED_IS_OPEN} OR {is_taken} OR r.parameters ?| ARRAY[{names}])",
+        raw=_raw({"input": "p.input::text", "output": "p.output::text"}, own),
+    )
+
+
+def _steps() -> Shape:
+    metadata, is_taken = _metadata(OWN_STEP_METADATA)
+    found = _columns(STEP, StepRecord) | {"scores": _listed("scores"), "attachments": _listed("attachments")}
+    found |= {name: _any(f"p.{name}::text", f"p.{name}") for name in ("input", "output")}
+    own = {name: _of_slot("r", slot) for name, slot in OWN_STEP_METADATA.items()}
+    json = {path: value.json for path, value in found.items()} | {
+        "metadata": metadata,
+        "createdAt": value("r.created_at", Type.TIME).json,
+        "updatedAt": value("r.updated_at", Type.TIME).json,
+    }
+    cells = {path: value.cell for path, value in found.items()}
+    cells |= {f"metadata.{name}": value.cell for name, value in own.items()} | {"metadata": metadata}
+    return Shape(
+        source=_rows("step", "step_payload") + "{joins}",
+        values={path: json[path] for path in (*STEP, *STAMPED)},
+        cells={column.path: cells[column.path] for column in COLUMNS["steps"]},
+        always=("performance",),
+        joins={
+            "scores": _hanging("score", "step_id", "scores", SCORE),
+            "attachments": _hanging("attachment", "step_id", "attachments", ATTACHMENT),
+        },
+        open=is_taken,
+        raw=_raw({}, own),
+    )
+
+
+def _raw(values: Mapping[str, str], own: Mapping[str, Value]) -> str:
+    """What an open row is finished from: what was stored as it is, and the fields that are shown in the metadata."""
+    mine = f"concat('{{', substr({concatenated([_named(name, each.json) for name, each in own.items()])}, 2), '}}')"
+    return _object({"metadata": "r.metadata::text", **values, "own": mine})
+
+
+def _scores() -> Shape:
+    found = {name: _of_slot("r", slot, empty=True) for name, slot in SCORE.items()}
+    return Shape(
+        source=(
+            "FROM unnest(%(uids)s::uuid[]) WITH ORDINALITY AS k (uid, place)"
+            " JOIN score r ON r.project_id = %(project)s AND r.uid = k.uid{joins}"
+        ),
+        values={name: value.json for name, value in found.items()},
+        cells={name: value.cell for name, value in found.items()},
+        always=(),
+    )
+
+
+SHAPES: Final[Mapping[str, Shape]] = {"generations": _generations(), "steps": _steps(), "scores": _scores()}
+"""The lists whose documents the database makes."""
+
+
+# --------------------------------------------------------------------------------------------------------- statements
+def documents(kind: str, wanted: Iterable[Column] | None = None, *, stamped: bool = False) -> str:
+    """COPY of two columns: whether the row is open, and its document, without what none of `wanted` shows.
+
+    Takes project, uids, ids, first and last. `stamped` documents say when the row was stored and changed.
+    """
+    shape = SHAPES[kind]
+    paths = _needed(shape, wanted, stamped)
+    return _copied(shape, paths, [shape.open, _document(shape, paths)], "binary")
+
+
+def table(kind: str, columns: Sequence[Column]) -> str:
+    """COPY of a CSV: of a row that is open the document in hexadecimal, of another nothing, and then these columns."""
+    shape = SHAPES[kind]
+    paths = _needed(shape, columns, False)
+    finished = f"CASE WHEN {shape.open} THEN encode(convert_to({_document(shape, paths)}, 'UTF8'), 'hex') END"
+    return _copied(shape, paths, [finished, *(shape.cells[column.path] for column in columns)], "csv")
+
+
+def is_table(kind: str, columns: Iterable[Column]) -> bool:
+    """Whether the database can make a table of these columns by itself."""
+    return kind in SHAPES and all(column.path in SHAPES[kind].cells for column in columns)
+
+
+def _needed(shape: Shape, wanted: Iterable[Column] | None, stamped: bool) -> list[str]:
+    """The paths of a document that shows these columns, in its order."""
+    own = [path for path in shape.values if stamped or path not in STAMPED]
+    if wanted is None:
+        return own
+    shown = [f"{column.path}." for column in wanted]
+    # Either holds the other: `usage` has usage.cost in it, and metadata.plan is in `metadata`.
+    some = {path for path in own if any(name.startswith(f"{path}.") or f"{path}.".startswith(name) for name in shown)}
+    if not some.isdisjoint(shape.together):
+        some.update(shape.together)
+    return [path for path in own if path in some]
+
+
+def _document(shape: Shape, paths: Iterable[str]) -> str:
+    groups: dict[str, list[str]] = {}
+    parts: dict[str, str] = {}
+    for path in paths:
+        group, _, leaf = path.rpartition(".")
+        if group:
+            groups.setdefault(group, []).append(_named(leaf, shape.values[path]))
+            parts[group] = ""
+        else:
+            parts[path] = _named(path, shape.values[path])
+    for name, inner in groups.items():
+        made = concatenated(inner)
+        made = made if name in shape.always else f"nullif({made}, '')"
+        parts[name] = _named(name, f"'{{' || substr({made}, 2) || '}}'")
+    raw = f"CASE WHEN {shape.open} THEN {_named(RAW, shape.raw)} END"
+    # All begin with a comma, of which the first is one too many.
+    return f"'{{' || substr({concatenated([*parts.values(), raw])}, 2) || '}}'"
+
+
+def _copied(shape: Shape, paths: Collection[str], values: Sequence[str], format: str) -> str:
+    joins = "".join(join for path, join in shape.joins.items() if path in paths)
+    source = shape.source.replace("{joins}", joins)
+    return f"COPY (SELECT {', '.join(values)} {source} ORDER BY k.place) TO STDOUT (FORMAT {format})"
