@@ -14,6 +14,8 @@ from generations.models import DatasetItem, Generation, Job, Project, Step
 from generations.records import Json
 
 KINDS: Final = ("generations", "steps")
+AT_ONCE: Final = 500
+"""Rows that are read and put together."""
 _ROWS: Final[dict[str, tuple[Any, str]]] = {
     "generations": (Generation, "generation"),
     "steps": (Step, "step"),
@@ -52,9 +54,10 @@ def _gather(lease: jobs.Lease) -> None:
     try:
         put = _PLACES[asked["do"]](lease)
         condition = filters.from_document(asked["kind"], asked["filter"])
-        with rows.keys(asked["kind"], project, condition, asked["order"]) as keys:
+        matching = rows.SOURCES[asked["kind"]].narrow(project.pk, condition)
+        with rows.keys(asked["kind"], project, matching, asked["order"]) as keys:
             lease.advance(0, keys.count())
-            for batch in keys.batches():
+            for batch in keys.batches(AT_ONCE):
                 added += put(_ids(project, asked["kind"], batch))
                 done += len(batch)
                 lease.advance(done)

@@ -93,7 +93,7 @@ def before_each_batch(monkeypatch: pytest.MonkeyPatch, do: Callable[[int], objec
     """Make batches of two rows, and `do` something before each one, told its number from 1."""
     read = rows.Keys.batches
 
-    def batches(keys: rows.Keys) -> Iterator[list[rows.Key]]:
+    def batches(keys: rows.Keys, number: int | None = None) -> Iterator[list[rows.Key]]:
         for number, batch in enumerate(read(keys), 1):
             do(number)
             yield batch

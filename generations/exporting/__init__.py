@@ -81,7 +81,8 @@ def start(
     `kind` is one of KINDS, `format` one of FORMATS, `compression` one of COMPRESSIONS, None for what is usual with the
     format; `condition_document` is a filter in its document form, None for everything; `fields` are names as
     `columns.chosen` takes them, None for all; `order` is like `-usage.cost`, newest first when it is None; `version` is
-    that of datasets whose items are wanted as they were. Needs the scope `read`. Raises filters.BadFilter, before anything is written, for whatever the worker could not do.
+    that of datasets whose items are wanted as they were. Needs the scope `read`. Raises filters.BadFilter, before
+    anything is written, for whatever the worker could not do.
     """
     grant.need(Scope.READ)
     asked = checked(

@@ -96,7 +96,7 @@ def _write(lease: jobs.Lease, asked: Asked, made: Made, file: BinaryIO) -> None:
     chosen = columns.chosen(asked.kind, asked.fields)
     flat = chosen if asked.format == "jsonl" else columns.flat(asked.kind, chosen)
     with (
-        rows.keys(asked.kind, made.snapshot, asked.rows(project), asked.order, project) as keys,
+        rows.keys(asked.kind, project, asked.rows(project), asked.order, made.snapshot) as keys,
         writers.writing(asked.format, asked.compression, file, flat) as writer,
     ):
         lease.advance(0, keys.count())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -79,15 +79,17 @@ class Keys:
             plain.execute(f"MOVE ABSOLUTE 0 IN {self._name}")
         return count
 
-    def batches(self) -> Iterator[list[Key]]:
-        """The keys in order, BATCH_ROWS at a time."""
-        while batch := self._cursor.fetchmany(BATCH_ROWS):
+    def batches(self, number: int | None = None) -> Iterator[list[Key]]:
+        """The keys in order, so many at a time, else BATCH_ROWS."""
+        while batch := self._cursor.fetchmany(number or BATCH_ROWS):
             yield batch
 
 
 @contextmanager
-def keys(kind: str, snapshot: Snapshot, rows: QuerySet[Any], order: str | None, project: Project) -> Iterator[Keys]:
-    """The keys of these rows of a list, as the snapshot shows them."""
+def keys(
+    kind: str, project: Project, rows: QuerySet[Any], order: str | None, snapshot: Snapshot | None = None
+) -> Iterator[Keys]:
+    """The keys of these rows of a list: as the snapshot shows them, or as they are now."""
     found = rows.order_by(*ordering(kind, order, project.pk)).values_list(*SOURCES[kind].key)
     # A condition that nothing can satisfy is a statement too: one without rows.
     sql, params = found.query.get_compiler(connection=connection, elide_empty=False).as_sql()
@@ -95,7 +97,7 @@ def keys(kind: str, snapshot: Snapshot, rows: QuerySet[Any], order: str | None, 
     raw: Any = connection.connection
     with closing(raw.cursor(name=f"export_{uuid.uuid4().hex}", scrollable=True, withhold=True)) as cursor:
         cursor.itersize = BATCH_ROWS
-        with snapshot.reading(), connection.wrap_database_errors:
+        with snapshot.reading() if snapshot else nullcontext(), connection.wrap_database_errors:
             cursor.execute(sql, params)
         yield Keys(cursor)
 
