@@ -22,8 +22,8 @@ KINDS: Final = tuple(COLUMNS)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The parameters of an export. `version` is that of datasets whose items are wanted as they were; `since` leaves out
-    what was neither recorded nor changed from then on."""
+    """The parameters of an export. `version` is that of datasets whose items are wanted as they were; `since` leaves
+    out what was neither recorded nor changed from then on."""
 
     kind: str
     format: str
