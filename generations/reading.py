@@ -103,11 +103,8 @@ def seen(text: str) -> str:
 
 
 _UNSEEN: Final = {
-    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n\r\f"},
-    0x7F: "\u2421",
-    **{
-        code: f"\u27e8U+{code:04X}\u27e9"
-        for code in (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-    },
+    code: f"\u27e8U+{code:04X}\u27e9"
+    for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if chr(code) not in "\t\n\r\f"
 }
-"""Control characters as their pictures, and by their numbers those that have none."""
+"""Characters that are shown by their numbers: those of control, and those that embed, override and isolate."""

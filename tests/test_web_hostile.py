@@ -151,3 +151,47 @@ def test_a_place_that_is_not_in_the_call_is_not_there(client: Client, project: P
     recorded(project, prompt="Hello", messages=[{"role": "user", "content": "x"}])
 
     assert client.get(f"/projects/{project.slug}/generations/one/block/{query}").status_code == 404
+
+
+@pytest.mark.parametrize("view", ["formatted", "raw", "json"])
+def test_what_a_terminal_obeys_and_what_turns_text_around_is_shown_by_its_number(
+    client: Client, project: Project, view: str
+) -> None:
+    evil = "say \u202eh\u2066i\x1b[31m\x07\x9b end"
+    recorded(
+        project,
+        name=evil,
+        user_id=evil,
+        messages=[{"role": "user", "name": evil, "content": evil}],
+        message_completion={"role": "assistant", "content": evil},
+        variables={"v": "h\u2066i"},
+        tools=[{"name": evil, "description": evil}],
+        metadata={evil: evil},
+        scores=(ScoreRecord(name=evil[:60], label=evil, comment=evil),),
+    )
+
+    response = page(client, project, query=f"?view={view}")
+
+    html = response.content.decode()
+    assert not [character for character in "\u202e\u2066\x1b\x07\x9b" if character in html.replace("\n", "")]
+    assert "⟨U+202E⟩h⟨U+2066⟩i⟨U+001B⟩[31m⟨U+0007⟩⟨U+009B⟩ end" in html or view == "json"
+    # What is copied is what was said.
+    copied = client.get(f"/projects/{project.slug}/generations/one/block/?at=/messages/0/content&as=text")
+    assert copied.content.decode() == evil
+
+
+def test_a_message_in_the_middle_of_a_long_conversation_has_an_address(client: Client, project: Project) -> None:
+    said = [{"role": "user", "content": f"message number {n:04} {'x' * 900}"} for n in range(1000)]
+    recorded(project, messages=said, completion="Done")
+
+    response = page(client, project, query="?message=500&list=model.id%3Dgpt-4o")
+
+    assert len(response.content) < BOUND
+    assert "message number 0500" in web.text(response)
+    assert "message number 0499" in web.text(response)
+    assert "m-messages-500" in {found.get("id") for found in web.tags(response)}
+    assert "?message=501&list=model.id%3Dgpt-4o#m-messages-501" in web.links(response)
+    assert len([link for link in web.links(response) if "/messages/?from=4&to=492" in link]) == 1
+    assert len([link for link in web.links(response) if "/messages/?from=509&to=992" in link]) == 1
+    for odd in ("-1", "x", "5000", "99999999999999"):
+        assert page(client, project, query=f"?message={odd}").status_code == 200

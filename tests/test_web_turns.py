@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from generations import recording
 from generations.models import Project
 from generations.records import AttachmentRecord, GenerationRecord, Record, ScoreRecord, StepRecord, ThreadRecord, uid
 from generations.web import turns
+from generations.web.gate import CallersId
 from tests import web
 from tests.web import NOON
 
@@ -291,3 +293,105 @@ def test_another_projects_thread_and_steps_are_not_shown(client: Client, project
 
     assert shown(response) == ["user"]
     assert client.get(f"/projects/{other.slug}/threads/chat/").status_code == 404
+
+
+def test_a_thread_of_two_thousand_turns_opens_at_either_end(client: Client, project: Project) -> None:
+    recording.record(project, [ThreadRecord(id="short"), *messages(4, "short")])
+    recording.record(project, messages(2000))
+    counts = []
+    for thread, query in (
+        ("short", ""),
+        ("chat", ""),
+        ("chat", "?order=-timestamp"),
+        ("chat", "?currentStepId=chat-1000"),
+    ):
+        with CaptureQueriesContext(connection) as captured:
+            response = show(client, project, query, thread)
+        counts.append(len(captured))
+        assert len(response.content) < 150_000
+
+    assert len(set(counts[:3])) == 1
+    assert counts[0] <= 30
+    assert "Line 1999" in web.text(show(client, project, "?order=-timestamp"))
+    assert "2,000" in web.text(show(client, project))
+
+
+def test_what_a_thread_comes_to_is_said_and_never_added_across_currencies(client: Client, project: Project) -> None:
+    recording.record(
+        project,
+        [
+            ThreadRecord(id="chat", user_id="ann", tags=("vip",), metadata={"plan": "pro"}),
+            call(0, "a", prompt="x", cost=Decimal("0.25"), currency="USD", total_tokens=100, latency=1.0),
+            call(1, "b", prompt="x", cost=Decimal("0.5"), currency="USD", total_tokens=50, latency=2.5, error="Full"),
+            call(2, "c", prompt="x", cost=Decimal(2), currency="EUR"),
+            step(3, "s", "run", error="It broke"),
+            ScoreRecord(name="quality", value=0.5, generation_id="a"),
+            ScoreRecord(name="quality", value=1, step_id="s"),
+            ScoreRecord(name="mood", value=3, thread_id="chat"),
+        ],
+    )
+
+    said = web.text(show(client, project))
+
+    assert "Generations 3 1 failed Steps 1 1 failed Tokens 150" in said
+    assert "Model time 3.50 s Cost €2.00 + $0.75" in said
+    assert "mood 3" in said
+    assert "quality mean of 2 0.75" in said
+    assert "plan pro" in said
+    assert "vip" in said
+    links = web.links(show(client, project))
+    assert f"/projects/{project.slug}/generations/?threadId=chat&hasError=true" in links
+    assert f"/projects/{project.slug}/threads/?metadata.userId=ann" in links
+
+
+def test_a_thread_without_calls_costs_nothing_that_is_known(client: Client, project: Project) -> None:
+    recording.record(project, [step(0, "s", "user_message", output="Hello")])
+
+    assert "Generations 0 Steps 1 Tokens — Model time — Cost —" in web.text(show(client, project))
+
+
+EVIL = (
+    "<script>alert(1)</script><img src=x onerror=alert(1)> [x](javascript:alert(1)) \u202edaer\x1b[31m <svg onload=x>"
+)
+
+
+@pytest.mark.parametrize("letter", ["東", "<", "%"])
+def test_a_thread_page_is_bounded_and_text_whatever_is_in_it(client: Client, project: Project, letter: str) -> None:
+    long = letter * (170 if letter == "東" else 500)
+    recording.record(
+        project,
+        [
+            ThreadRecord(
+                id=long, name=EVIL + letter * 800, user_id=long, tags=(EVIL[:100],),
+                metadata={f"{EVIL}{n}": EVIL + letter * 500 for n in range(300)},
+            ),
+            *(
+                StepRecord(
+                    id=f"{n:03}{long}", type=("user_message", "assistant_message", "run")[n % 3], name=EVIL,
+                    thread_id=long, started_at=NOON + dt.timedelta(seconds=n), output=EVIL + letter * 4000, error=EVIL,
+                )
+                for n in range(90)
+            ),
+            *(
+                GenerationRecord(
+                    id=f"g{n:03}{long}", thread_id=long, step_id=f"{n:03}{long}", model_id=EVIL,
+                    started_at=NOON + dt.timedelta(seconds=n), messages=[{"role": EVIL, "content": EVIL}],
+                    message_completion={"role": "assistant", "content": EVIL},
+                )
+                for n in range(90)
+            ),
+        ],
+    )  # fmt: skip
+    address = f"/projects/{project.slug}/threads/{CallersId().to_url(long)}/"
+
+    for query in ("", "?order=-timestamp"):
+        response = client.get(address + query)
+        assert response.status_code == 200
+        assert len(response.content) < 150_000
+        assert all("nonce" in script for script in web.tags(response, "script"))
+        assert not [image for image in web.tags(response, "img") if image.get("src") == "x"]
+        assert "\u202e" not in response.content.decode()
+        assert "\x1b" not in response.content.decode()
+        for attributes in web.tags(response):
+            assert not [name for name in attributes if name.startswith("on")]
+            assert not (attributes.get("href") or "").startswith("javascript:")
