@@ -9,13 +9,14 @@ import datetime as dt
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, F, Func, OuterRef, Q, QuerySet, TextField
 from django.utils import timezone
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import LockNotAvailable, QueryCanceled
 
 from generations import access, filters, jobs, partitions, recording
 from generations.access import Grant, Scope
@@ -171,18 +172,35 @@ def _batches(project: Project, kind: str, rule: RetentionRule, rows: QuerySet[An
         found = list(ahead.order_by("started_at", "uid").values_list("started_at", "uid", "public_id")[:size])
         if not found:
             return
-        last = (found[-1][0], found[-1][1])
         began = time.monotonic()
-        if rule.what == What.TEXT:
-            done = recording.forget_text(project, name, [(start, uid) for start, uid, _ in found])
-        else:
-            # Alone: what was made in a step has rules of its own.
-            done, _ = remove(project, name, [id for _, _, id in found])
+        try:
+            with transaction.atomic(), _hurried(len(found)):
+                if rule.what == What.TEXT:
+                    done = recording.forget_text(project, name, [(start, uid) for start, uid, _ in found])
+                else:
+                    # Alone: what was made in a step has rules of its own.
+                    done, _ = remove(project, name, [id for _, _, id in found])
+        except OperationalError as error:
+            if not isinstance(error.__cause__, QueryCanceled):
+                raise
+            size = max(1, len(found) // 4)
+            continue
+        last = (found[-1][0], found[-1][1])
         held = time.monotonic() - began
         yield done, held
         # Half of what is allowed, for the next rows may be heavier.
         fitting = int(size * MOST_HELD / 2 / max(held, 0.001))
         size = max(1, min(fitting, 2 * size, MOST_AT_ONCE))
+
+
+@contextmanager
+def _hurried(number: int) -> Iterator[None]:
+    """Let a batch be given up whose statements take longer than they may, unless it is of one row."""
+    with connection.cursor() as cursor:
+        if number > 1:
+            cursor.execute("SET LOCAL statement_timeout = %s", [int(1000 * MOST_HELD)])
+        yield
+        cursor.execute("SET LOCAL statement_timeout = DEFAULT")
 
 
 def _beyond(key: _Key) -> Q:
@@ -235,34 +253,46 @@ def _empty_months(project: Project, kind: str, texts: list[Due], now: dt.datetim
         # One after the other, so that each is locked for no longer than it takes itself; the payloads last, for by
         # them the next run sees what this one did not come to.
         for table in reversed(_TEXT_TABLES[kind]):
-            began = time.monotonic()
             is_last = table == _TEXT_TABLES[kind][0]
             told = counts if is_last else {}
-            if not _emptied(name.replace(_TEXT_TABLES[kind][0], table), kind, end, now, told):
+            held = _emptied(name.replace(_TEXT_TABLES[kind][0], table), kind, end, now, told)
+            if held is None:
                 break
-            report.longest = max(report.longest, time.monotonic() - began)
+            report.longest = max(report.longest, held)
             if is_last:
                 report.months.append({"kind": kind, "month": name[-6:], "count": counts[project.pk]})
 
 
-def _emptied(table: str, kind: str, end: dt.datetime, now: dt.datetime, counts: dict[int, int]) -> bool:
-    """Empty a partition unless some project keeps something there; the audit of each project in `counts` tells it."""
+class _StillKept(Exception):
+    """Something in a partition is to stay."""
+
+
+def _emptied(table: str, kind: str, end: dt.datetime, now: dt.datetime, counts: dict[int, int]) -> float | None:
+    """Empty a partition; the audit of each project in `counts` tells it. Returns how long it was locked.
+
+    None, and nothing done, when some project keeps something there or somebody reads for long: the batches go on
+    without it, or the next run does.
+    """
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{int(1000 * MOST_HELD)}ms"])
+            for project in Project.objects.filter(pk__in=counts):
+                month = {"month": table[-6:], "list": kind, "count": counts[project.pk]}
+                access.audit(access.of_system(project), "retention.empty", "month", "", month)
+            # Who waits for this lock lets nobody past: half of the time is for waiting.
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{int(500 * MOST_HELD)}ms"])
             cursor.execute(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE')
+            began = time.monotonic()
             # Looked at behind the lock: rules, holds and rows are those of this moment.
             if not _are_all_due(_holders(table), kind, now, end):
-                return False
+                raise _StillKept
             cursor.execute(f'TRUNCATE "{table}"')
-            for pk, count in counts.items():
-                month = {"month": table[-6:], "list": kind, "count": count}
-                access.audit(access.of_system(Project.objects.get(pk=pk)), "retention.empty", "month", "", month)
+    except _StillKept:
+        return None
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
-            return False  # a long reader is in the way: the batches go on without it, or the next run does
+            return None
         raise
-    return True
+    return time.monotonic() - began
 
 
 def _are_all_due(projects: list[int], kind: str, now: dt.datetime, end: dt.datetime) -> bool:

@@ -1,0 +1,167 @@
+"""What expiring text costs, and what those notice who write meanwhile.
+
+    python bench/retention.py [--rows 50000 200000]
+
+A past month of so many calls of 2 KB, of which all text is due; then as many of which a filter picks one in ten. While
+`retention.plan` works, a writer on a connection of its own stores one call after the other, some of this moment and
+some late ones of that very month: the longest that one of them took, beside the longest before the work began. Emptying
+is timed until its last partition is empty; the previews in the facts are cleared behind it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import resource
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.database import databases, machine
+
+MONTH = dt.datetime(2026, 8, 1, tzinfo=dt.UTC)
+KILOBYTES = 2
+PICKED = 10
+
+
+@dataclass
+class Writer(threading.Thread):
+    """Writes one call after the other, and keeps how long each took."""
+
+    project: Any
+    seconds: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        from django.db import connection
+
+        super().__init__()
+        self.connection = connection.copy()
+        self.connection.inc_thread_sharing()
+        self.stopping = threading.Event()
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def run(self) -> None:
+        """Write until told to stop."""
+        from django.db import connections
+
+        from generations import recording
+        from generations.records import GenerationRecord
+
+        connections["default"] = self.connection
+        number = 0
+        try:
+            while not self.stopping.wait(0.01):
+                number += 1
+                start = dt.datetime.now(dt.UTC) if number % 2 else MONTH + dt.timedelta(minutes=number)
+                call = GenerationRecord(id=f"w{id(self)}-{number}", started_at=start, prompt="Hello", completion="Hi")
+                began = time.perf_counter()
+                recording.record(self.project, [call])
+                self.seconds.append(time.perf_counter() - began)
+        finally:
+            self.connection.close()
+
+    def stop(self) -> float:
+        """The longest write, in milliseconds."""
+        self.stopping.set()
+        self.join()
+        return 1000 * max(self.seconds)
+
+
+def main() -> None:
+    """Run as the module says and print a table."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--rows", type=int, nargs="+", default=[50_000, 200_000])
+    asked = arguments.parse_args()
+    with databases("retention"):
+        from generations import access
+
+        print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}  {machine()}\n")
+        print("| work | rows | text gone, s | in all, s | longest lock ms | longest write ms | before | memory MB |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|", flush=True)
+        for rows in asked.rows:
+            project = access.create_project(f"Retention {rows}")
+            fill(project, rows)
+            work(project, rows, "all text of a month", {})
+            fill(project, rows)
+            work(project, rows, "text of one call in ten, by a filter", {"tags": "picked"})
+            project.delete()
+
+
+def fill(project: Any, rows: int) -> None:
+    """A month of calls in the place of what there was, made in SQL."""
+    from django.db import connection
+
+    from bench.filling import settle
+    from generations import partitions
+
+    partitions.ensure([MONTH.date()])
+    with connection.cursor() as cursor:
+        for table in ("generation", "generation_payload", "generation_search", "search_mark", "rollup_dirty"):
+            cursor.execute(f"TRUNCATE {table}")
+        cursor.execute("DROP INDEX IF EXISTS generation_search_terms")
+        cursor.execute(
+            "CREATE TEMP TABLE made AS SELECT gen_random_uuid() AS uid, n, %s + n * (%s::interval / %s::float8) AS at"
+            " FROM generate_series(1, %s) AS n",
+            [MONTH, "28 days", rows, rows],
+        )
+        cursor.execute(
+            "INSERT INTO generation (project_id, uid, public_id, type, started_at, input_type, output_type, tags,"
+            " metadata, parameters, start_assumed, created_at, updated_at, model_id, input_preview, output_preview)"
+            " SELECT %s, uid, 'call-' || n, 'chat', at, 'text', 'text',"
+            " CASE WHEN n %% %s = 0 THEN '{picked}'::text[] ELSE '{}'::text[] END, '{}', '{}', false, at, at, 'gpt-4o',"
+            " repeat(md5(n::text), 6), repeat(md5(n::text), 6) FROM made",
+            [project.pk, PICKED],
+        )
+        cursor.execute(
+            "INSERT INTO generation_payload (project_id, uid, started_at, input) SELECT %s, uid, at,"
+            " to_jsonb((SELECT string_agg(md5(n::text || i), ' ') FROM generate_series(1, %s) AS i)) FROM made",
+            [project.pk, KILOBYTES * 1024 // 33],
+        )
+        cursor.execute(
+            "INSERT INTO generation_search (project_id, uid, started_at, text)"
+            " SELECT %s, uid, at, md5(n::text) || ' ' || md5((-n)::text) FROM made",
+            [project.pk],
+        )
+        cursor.execute("DROP TABLE made")
+        cursor.execute(
+            "CREATE INDEX generation_search_terms ON generation_search USING gin (project_id,"
+            " (extract(epoch from started_at at time zone 'UTC')::int8 / 3600), text gin_trgm_ops)"
+        )
+    settle()
+
+
+def work(project: Any, rows: int, name: str, document: dict[str, Any]) -> None:
+    """One run with a rule, and a line of the table."""
+    from generations import access, retention
+
+    retention.add_rule(access.of_system(project), kind="generations", what="text", days=1, document=document)
+    before = Writer(project)
+    before.start()
+    time.sleep(3)
+    longest_before = before.stop()
+    writer = Writer(project)
+    writer.start()
+    began = time.perf_counter()
+    emptied: list[float] = []
+    report = retention.plan(project, is_dry=False, advance=lambda done: emptied.append(time.perf_counter() - began))
+    took = time.perf_counter() - began
+    longest = writer.stop()
+    gone = emptied[0] if report.months else took
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(
+        f"| {name} | {sum(line['count'] for line in report.lines):,} of {rows:,} | {gone:.2f} | {took:.1f}"
+        f" | {1000 * report.longest:.0f} | {longest:.0f} | {longest_before:.0f} | {memory} |",
+        flush=True,
+    )
+    project.retention_rules.all().delete()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""What is deployed is what there is: the parts, settings and files that the examples name."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from generations.management import supervising
+from observability.settings import Environment
+from tests.stack import ROOT
+
+DEPLOY = ROOT / "deploy"
+
+
+def compose() -> Any:
+    return yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+
+
+def kubernetes() -> list[Any]:
+    return list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
+
+
+def containers() -> list[Any]:
+    made = [one for one in kubernetes() if one["kind"] == "Deployment"]
+    return [one["spec"]["template"]["spec"]["containers"][0] for one in made]
+
+
+def test_compose_runs_each_part_once_on_what_they_share() -> None:
+    services = {name: one for name, one in compose()["services"].items() if one["image"] == "generations"}
+
+    assert {one["command"][2] for one in services.values()} == set(supervising.PARTS)
+    for name, one in services.items():
+        assert one["command"] == ["up", "--only", name]
+        assert {"DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY"} <= set(one["environment"])
+        assert set(one["environment"]) <= set(Environment.model_fields)
+        assert one["volumes"] == ["files:/data/media"]
+
+
+def test_kubernetes_runs_each_part_and_one_beat() -> None:
+    assert [one["args"] for one in containers()] == [["up", "--only", part] for part in supervising.PARTS]
+    made = {one["metadata"]["labels"]["part"]: one for one in kubernetes() if one["kind"] == "Deployment"}
+    assert made["beat"]["spec"]["replicas"] == 1
+    settings = next(one for one in kubernetes() if one["kind"] == "ConfigMap")["data"]
+    assert set(settings) <= set(Environment.model_fields)
+
+
+def test_the_image_has_what_runs_and_nothing_that_is_not_there() -> None:
+    text = (DEPLOY / "Dockerfile").read_text()
+    copied = [name for line in re.findall(r"^COPY (.+)$", text, re.M) for name in line.split()[:-1]]
+    allowed = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")}
+
+    assert {"generations", "observability", "templates", "manage.py", "requirements.txt"} <= set(copied)
+    assert set(copied) <= allowed
+    assert all((ROOT / name).exists() for name in copied)
+    pinned = re.findall(r"^(boto3|django-storages)==\S+", (ROOT / "requirements-dev.txt").read_text(), re.M)
+    assert sorted(pinned) == ["boto3", "django-storages"]
+
+
+@pytest.mark.parametrize("page", ["deploy/README.md", "docs/operating.md"])
+def test_pages_name_settings_and_commands_that_exist(page: str) -> None:
+    text = (ROOT / page).read_text()
+    commands = {path.stem for path in (ROOT / "generations/management/commands").glob("*.py")}
+
+    assert set(re.findall(r"manage\.py ([a-z]+)", text)) <= commands
+    assert set(re.findall(r"--only ([a-z]+)", text)) <= set(supervising.PARTS)
+    assert all((ROOT / page).parent.joinpath(link).exists() for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text))
