@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from django.contrib.auth.models import AnonymousUser
 
-from generations import access, datasets, filters, gathering, jobs, paging, recording
+from generations import access, datasets, filters, gathering, jobs, paging, recording, reviewing
 from generations.access import Grant, Scope
 from generations.filters import Condition, Not
 from generations.models import DatasetItem, Generation, Job, Project, Step
@@ -21,12 +21,18 @@ from generations.retention.removing import remove
 from generations.retention.rules import open_holds
 
 ACTIONS: Final = {
-    "generations": ("tag", "untag", "dataset", "delete"),
-    "steps": ("tag", "untag", "dataset", "delete"),
+    "generations": ("tag", "untag", "dataset", "review", "delete"),
+    "steps": ("tag", "untag", "dataset", "review", "delete"),
     "threads": ("tag", "untag"),
 }
 """What can be done to the rows of each list."""
-NEEDED: Final = {"tag": Scope.WRITE, "untag": Scope.WRITE, "dataset": Scope.WRITE, "delete": Scope.ADMIN}
+NEEDED: Final = {
+    "tag": Scope.WRITE,
+    "untag": Scope.WRITE,
+    "dataset": Scope.WRITE,
+    "review": Scope.WRITE,
+    "delete": Scope.ADMIN,
+}
 AT_ONCE: Final = {"tag": 500, "untag": 500, "delete": 100}
 """So many rows a job changes in one transaction."""
 COUNTED: Final = 1_000_000
@@ -40,7 +46,7 @@ class BadBulk(ValueError):
 def check(grant: Grant, kind: str, action: str, values: Mapping[str, Json]) -> None:
     """Raise BadBulk unless this can be done to rows of the list, and NotAllowed unless this grant may.
 
-    `values` are `tags`, a list, for tag and untag, and `dataset`, its id, for dataset.
+    `values` are `tags`, a list, for tag and untag, `dataset`, its id, for dataset, and `queue` for review.
     """
     if action not in ACTIONS.get(kind, ()):
         known = ", ".join((*ACTIONS.get(kind, ()), "export"))
@@ -52,6 +58,8 @@ def check(grant: Grant, kind: str, action: str, values: Mapping[str, Json]) -> N
             raise BadBulk(f"Say which tags to {'add' if action == 'tag' else 'remove'}, by commas.")
     if action == "dataset" and datasets.find(grant, str(values.get("dataset"))) is None:
         raise BadBulk("Choose a dataset, or name a new one.")
+    if action == "review" and reviewing.find(grant, str(values.get("queue"))) is None:
+        raise BadBulk("Choose a review queue; make one under Review if there is none.")
 
 
 def apply(grant: Grant, kind: str, action: str, ids: Sequence[str], values: Mapping[str, Json]) -> int:
@@ -59,6 +67,8 @@ def apply(grant: Grant, kind: str, action: str, ids: Sequence[str], values: Mapp
     check(grant, kind, action, values)
     if action == "dataset":
         return _collect(grant, kind, ids, str(values["dataset"]))
+    if action == "review":
+        return reviewing.add(grant, str(values["queue"]), _NOUNS[kind], ids)
     if action == "delete":
         kept = _kept(grant.project, kind)
         if kept is not None:
@@ -102,6 +112,8 @@ def start(grant: Grant, kind: str, action: str, document: Json, values: Mapping[
     filters.narrow(kind, grant.project.pk, filters.from_document(kind, document or {}))
     if action == "dataset":
         return gathering.into_dataset(grant, str(values["dataset"]), kind=kind, document=document)
+    if action == "review":
+        return gathering.into_queue(grant, str(values["queue"]), kind=kind, document=document)
     parameters = {"do": action, "kind": kind, "filter": document or {}, **values}
     return jobs.create(grant, Job.Kind.BULK, parameters)
 

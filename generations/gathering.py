@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from generations import datasets, filters, jobs
+from generations import datasets, filters, jobs, reviewing
 from generations.access import Grant, Scope
 from generations.exporting import rows
 from generations.filters import BadFilter
@@ -32,6 +32,18 @@ def into_dataset(grant: Grant, dataset_id: str, *, kind: str, document: Json, or
     if dataset is None:
         raise datasets.NoSuchDataset("dataset", dataset_id)
     return _started(grant, {"do": "dataset", "dataset": str(dataset.pk), "name": dataset.name}, kind, document, order)
+
+
+def into_queue(grant: Grant, queue_id: str, *, kind: str, document: Json, order: str | None = None) -> Job:
+    """A job that puts each generation or step that matches into a review queue, but for those that it has already.
+
+    Needs `write`. Raises BadFilter, NoSuchQueue.
+    """
+    grant.need(Scope.WRITE)
+    queue = reviewing.find(grant, queue_id)
+    if queue is None:
+        raise reviewing.NoSuchQueue(f"There is no review queue '{queue_id[:80]}' in this project.")
+    return _started(grant, {"do": "review", "queue": str(queue.pk), "name": queue.name}, kind, document, order)
 
 
 def run(job_id: uuid.UUID | str) -> bool:
@@ -65,7 +77,9 @@ def _gather(lease: jobs.Lease) -> None:
         raise jobs.Failed(f"The filter is no longer possible. {error}") from error
     except datasets.NoSuchDataset:
         raise jobs.Failed("The dataset was deleted meanwhile.") from None
-    except datasets.BadDataset as error:
+    except reviewing.NoSuchQueue:
+        raise jobs.Failed("The review queue was deleted meanwhile.") from None
+    except (datasets.BadDataset, reviewing.BadQueue) as error:
         raise jobs.Failed(f"{error} {added:,} were added before.") from error
     lease.finish({"matched": done, "added": added})
 
@@ -100,4 +114,12 @@ def _dataset(lease: jobs.Lease) -> Callable[[list[str]], int]:
     return put
 
 
-_PLACES: Final[dict[str, Callable[[jobs.Lease], Callable[[list[str]], int]]]] = {"dataset": _dataset}
+def _queue(lease: jobs.Lease) -> Callable[[list[str]], int]:
+    asked, grant = lease.job.parameters, jobs.grant_of(lease.job)
+    return lambda ids: reviewing.add(grant, asked["queue"], _ROWS[asked["kind"]][1], ids)
+
+
+_PLACES: Final[dict[str, Callable[[jobs.Lease], Callable[[list[str]], int]]]] = {
+    "dataset": _dataset,
+    "review": _queue,
+}

@@ -53,7 +53,7 @@ def test_the_selected_are_added_to_a_new_dataset_and_to_an_old_one() -> None:
         ({"do": "tag", "tags": " , ", "id": "call-001"}, "Say which tags to add"),
         ({"do": "dataset", "id": "call-001"}, "Choose a dataset, or name a new one"),
         ({"do": "dataset", "dataset": "rubbish", "id": "call-001"}, "Choose a dataset"),
-        ({"do": "burn", "id": "call-001"}, "Say what to do: tag, untag, dataset, delete, export."),
+        ({"do": "burn", "id": "call-001"}, "Say what to do: tag, untag, dataset, review, delete, export."),
         ({"do": "dataset", "new_dataset": "X", "id": "nothing"}, "no generation 'nothing'"),
     ],
 )

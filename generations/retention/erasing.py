@@ -21,6 +21,7 @@ from generations.models import (
     Job,
     Participant,
     Project,
+    ReviewItem,
     Score,
     Step,
     Thread,
@@ -138,6 +139,8 @@ def _take(project: Project, kind: str, ids: list[str], count: Callable[[str, int
             named = {"generation_id__in": ids} if kind == "generation" else {"run_id__in": ids}
             results = results.filter(Q(**named) | Q(**{f"dataset_item__{name}": value for name, value in made.items()}))
             items = DatasetItem.objects.filter(dataset__project=project, **made)
+            # With what reviewers wrote of it.
+            ReviewItem.objects.filter(queue__project=project, kind=kind, subject_id__in=ids).delete()
             gone = results.delete()[1].get("generations.ExperimentItem", 0)
             count("experiment items", gone)
             count("dataset items", items.delete()[1].get("generations.DatasetItem", 0))

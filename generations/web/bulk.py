@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from generations import bulk as verbs
-from generations import datasets, exporting, filters
+from generations import datasets, exporting, filters, reviewing
 from generations.access import Grant, Scope
 from generations.filters import BadFilter
 from generations.records import InvalidRecord, Json
@@ -53,7 +53,7 @@ def bulk(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
         if is_all:
             return _started(request, grant, kind, action, document, values)
         changed = verbs.apply(grant, kind, action, ids, values)
-    except (judging.Refused, verbs.BadBulk, BadFilter, InvalidRecord, *_DATASETS) as error:
+    except (judging.Refused, verbs.BadBulk, BadFilter, InvalidRecord, reviewing.BadQueue, *_DATASETS) as error:
         messages.error(request, str(error))
     else:
         messages.success(request, _said(grant, kind, action, changed, values))
@@ -73,7 +73,7 @@ def _values(request: HttpRequest, grant: Grant, kind: str, action: str) -> dict[
         return {"tags": list(judging.split(request.POST.get("tags", "")))}
     if action == "dataset" and action in verbs.ACTIONS.get(kind, ()):
         return {"dataset": str(judging.chosen_dataset(request, grant).pk)}
-    return {}
+    return {"queue": request.POST.get("queue", "")} if action == "review" else {}
 
 
 def _started(
@@ -89,6 +89,8 @@ def _said(grant: Grant, kind: str, action: str, count: int, values: dict[str, Js
     if action == "dataset":
         dataset = datasets.find(grant, str(values["dataset"]))
         return f"Added {what} to the dataset {dataset.name if dataset else ''}."
+    if action == "review":
+        return f"Put {what} into the review queue; what it had already is there once."
     if action == "delete":
         return f"Deleted {what}."
     tags = ", ".join(map(str, values["tags"]))

@@ -11,11 +11,12 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from generations import datasets, filters, gathering, paging
+from generations import datasets, filters, gathering, paging, reviewing
 from generations.access import Grant, Scope
 from generations.datasets import BadDataset, NoSuchDataset
 from generations.filters import BadFilter, Condition
-from generations.models import Dataset
+from generations.models import Dataset, ReviewQueue
+from generations.reviewing import BadQueue, NoSuchQueue
 from generations.web import jobs as work
 from generations.web.frame import show
 from generations.web.gate import page
@@ -29,7 +30,7 @@ AT_ONCE: Final = 100
 @page(Scope.WRITE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def gather(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
-    """How many of the list `kind` match `query`, its filters as in its address; puts them into a dataset."""
+    """How many of the list `kind` match `query`, its filters as in its address; puts them `into` a dataset or queue."""
     if kind not in gathering.KINDS:
         raise Http404("There is no such list to gather from.")
     query = QueryDict((request.POST if request.method == "POST" else request.GET).get("query", "")[:8000])
@@ -38,8 +39,10 @@ def gather(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
         condition = filters.from_query(kind, query, ignore=NOT_FILTERS)
         count = paging.count(kind, grant.project.pk, condition)
         if request.method == "POST":
+            if request.POST.get("into") == "queue":
+                return _into_queue(request, grant, kind, condition, count)
             return _into_dataset(request, grant, kind, condition, count, query.get("order") or None)
-    except (BadFilter, BadDataset, NoSuchDataset, Refused) as error:
+    except (BadFilter, BadDataset, NoSuchDataset, Refused, BadQueue, NoSuchQueue) as error:
         problem = str(error)
     back = reverse(f"web:{kind}", args=[grant.project.slug])
     context = {
@@ -49,6 +52,7 @@ def gather(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
         "count": count,
         "problem": problem,
         "datasets": list(Dataset.objects.filter(project=grant.project, archived_at=None).order_by("name")[:200]),
+        "queues": list(ReviewQueue.objects.filter(project=grant.project).order_by("name")[:200]),
         "back": f"{back}?{query.urlencode()}" if query else back,
     }
     return show(request, grant, "gathering/page.html", context, here=kind, status=400 if problem else 200)
@@ -70,3 +74,22 @@ def _into_dataset(
         added = add(grant, str(dataset.pk), [row.public_id for row in rows])
     messages.success(request, f"Added {len(added)} to {dataset.name}.")
     return redirect("web:dataset", slug=grant.project.slug, id=dataset.pk)
+
+
+def _into_queue(
+    request: HttpRequest, grant: Grant, kind: str, condition: Condition | None, count: paging.Count
+) -> HttpResponse:
+    queue = reviewing.find(grant, request.POST.get("queue", ""))
+    if queue is None:
+        raise Refused("Choose a review queue; make one under Review if there is none.")
+    if not count.value:
+        raise Refused("Nothing matches, so there is nothing to review.")
+    document = filters.to_document(condition) if condition is not None else {}
+    if count.value > AT_ONCE:
+        with transaction.atomic():
+            made = gathering.into_queue(grant, str(queue.pk), kind=kind, document=document)
+            return work.lead_to(request, grant, made)
+    rows = paging.page(kind, grant.project.pk, condition, limit=AT_ONCE).rows
+    added = reviewing.add(grant, str(queue.pk), kind.removesuffix("s"), [row.public_id for row in rows])
+    messages.success(request, f"Put {added} into {queue.name}.")
+    return redirect("web:queue", slug=grant.project.slug, id=queue.pk)

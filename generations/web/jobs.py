@@ -119,6 +119,8 @@ def _filtered(kind: str, document: Any) -> str:
 
 def _links(job: Job, slug: str) -> list[tuple[str, str]]:
     asked = job.parameters
+    if isinstance(asked.get("queue"), str):
+        return [("Open the queue", reverse("web:queue", args=[slug, asked["queue"]]))]
     if isinstance(asked.get("dataset"), str):
         return [("Open the dataset", reverse("web:dataset", args=[slug, asked["dataset"]]))]
     if job.kind == Job.Kind.EXPORT:

@@ -15,7 +15,7 @@ from generations import exporting, filters, gathering, metrics
 from generations.access import Grant
 from generations.exporting import writers
 from generations.metrics import faceting
-from generations.models import Dataset
+from generations.models import Dataset, ReviewQueue
 from generations.web import bulk, columns, doors, saved
 from generations.web.columns import Cell
 from generations.web.filtering import OPERATORS, options, plain_address, shown_moment
@@ -104,6 +104,9 @@ def answer(
         "actions": bulk.offered(grant, kind),
         "formats": writers.FORMATS if kind in exporting.KINDS else (),
         "datasets": list(Dataset.objects.filter(project=grant.project, archived_at=None).order_by("name")[:200]),
+        "queues": list(ReviewQueue.objects.filter(project=grant.project).order_by("name")[:200])
+        if kind in gathering.KINDS
+        else [],
         "is_gathered": kind in gathering.KINDS,
         "is_empty": not rows and not made.is_filtered and not made.text and not made.problem,
         "server": f"{request.scheme}://{request.get_host()}",

@@ -7,6 +7,7 @@ import { watchKeys } from "./keys.js";
 import { watchMenus } from "./menus.js";
 import { watchOutlines } from "./outline.js";
 import { watchPalette } from "./palette.js";
+import { watchReview } from "./review.js";
 import { watchSelection } from "./selection.js";
 
 watchCharts();
@@ -17,6 +18,7 @@ watchKeys();
 watchMenus();
 watchOutlines();
 watchPalette();
+watchReview();
 watchSelection();
 
 // What works with a script alone is not shown to those who have none.
