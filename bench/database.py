@@ -18,14 +18,15 @@ sys.path.insert(0, str(ROOT))
 
 
 @contextmanager
-def databases(*names: str) -> Iterator[list[Callable[[], None]]]:
+def databases(*names: str, keep: Path | None = None) -> Iterator[list[Callable[[], None]]]:
     """Databases with all tables and nothing in them, dropped at the end; each is called to turn to it.
 
-    Durable, as in production. The first one is turned to already.
+    Durable, as in production. The first one is turned to already. With a folder to keep them in they are there again
+    the next time, as they were left, and brought up to date.
     """
     from generations.management import embedded
 
-    folder = Path(tempfile.mkdtemp(prefix="generations-bench-"))
+    folder = keep.resolve() if keep else Path(tempfile.mkdtemp(prefix="generations-bench-"))
     os.environ.setdefault("SECRET_KEY", "only-for-benchmarks")
     os.environ.update(DJANGO_SETTINGS_MODULE="observability.settings", DATA_DIR=str(folder), LOG_LEVEL="ERROR")
     server = None
@@ -38,16 +39,17 @@ def databases(*names: str) -> Iterator[list[Callable[[], None]]]:
         import django
 
         django.setup()
-        with _databases([f"bench_{name}_{os.getpid()}" for name in names]) as made:
+        with _databases([f"bench_{name}" + ("" if keep else f"_{os.getpid()}") for name in names], bool(keep)) as made:
             yield made
     finally:
         if server is not None:
             server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _databases(names: list[str]) -> Iterator[list[Callable[[], None]]]:
+def _databases(names: list[str], are_kept: bool) -> Iterator[list[Callable[[], None]]]:
     from django.core.management import call_command
     from django.db import connections
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -62,7 +64,9 @@ def _databases(names: list[str]) -> Iterator[list[Callable[[], None]]]:
     try:
         for name in names:
             with server.cursor() as cursor:
-                cursor.execute(f'CREATE DATABASE "{name}"')
+                cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+                if cursor.fetchone() is None:
+                    cursor.execute(f'CREATE DATABASE "{name}"')
             wrapper = server.copy()
             wrapper.settings_dict["NAME"] = name
             wrapper.settings_dict["OPTIONS"].pop("pool", None)
@@ -75,6 +79,8 @@ def _databases(names: list[str]) -> Iterator[list[Callable[[], None]]]:
         use(server)
         for wrapper in made:
             wrapper.close()
+            if are_kept:
+                continue
             with server.cursor() as cursor:
                 cursor.execute(f'DROP DATABASE "{wrapper.settings_dict["NAME"]}" WITH (FORCE)')
         server.close()

@@ -1,18 +1,20 @@
 """Times of lists, pages, single calls, filters and aggregates at 10,000 and at 1,000,000 calls of one project.
 
-    python bench/list.py [--rows 1000000] [--times 40] [--only aggregate]
+    python bench/list.py [--rows 1000000] [--a-day 4000] [--times 40] [--only aggregate] [--keep FOLDER]
 
-Two databases beside each other, with the same number of calls a day: the larger one has the longer past. A third one
-has the 10,000 calls of the first over as many days as the larger one: where an answer has a line for each day, it is
-this one's that is as long. Times are the server's: the answer of a door from its first middleware to its last byte, or
-of a function, in one process with one connection; p50 and p95 of so many rounds of all questions, each to both in turn,
-after three rounds that warm up. Last, the aggregates of the larger one beside the same ones taken of the rows.
+Two databases beside each other, with the same number of calls a day unless another one is given for the larger one: it
+has the longer past. A third one has the 10,000 calls of the first over as many days as the larger one: where an answer
+has a line for each day, it is this one's that is as long. Times are the server's: the answer of a door from its first
+middleware to its last byte, or of a function, in one process with one connection; p50 and p95 of so many rounds of all
+questions, each to both in turn, after three rounds that warm up. Last, the aggregates of the larger one beside the same
+ones taken of the rows.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
+import os
 import random
 import statistics
 import sys
@@ -50,18 +52,21 @@ def main() -> None:
     """Run as the module says and print a table."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rows", type=int, default=1_000_000)
+    arguments.add_argument("--a-day", type=int, default=4_000, help="calls a day of the larger one")
     arguments.add_argument("--times", type=int, default=40)
+    arguments.add_argument("--keep", type=Path, help="where the databases are, or will be, to be measured again")
     arguments.add_argument("--only", default="", metavar="WORD", help="questions with this in their names")
     asked = arguments.parse_args()
     began = time.perf_counter()
-    with databases("few", "many", "long") as (few, many, long):
-        from bench.calls import A_DAY
+    days = asked.rows // asked.a_day
+    with databases("few", f"{asked.rows}", f"long{days}", keep=asked.keep) as (few, many, long):
         from bench.filling import FIRST
 
-        print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}  {machine()}\n", flush=True)
-        small, large = _Side(few, FIRST), _Side(many, asked.rows)
-        sparse = _Side(long, FIRST, asked.rows / A_DAY)
-        print(f"Rollups of {asked.rows:,} calls were made in {large.rolling_up:.1f} s\n")
+        print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M}  {machine()}, load {os.getloadavg()[0]:.1f}\n", flush=True)
+        small, large = _Side(few, FIRST), _Side(many, asked.rows, a_day=asked.a_day)
+        sparse = _Side(long, FIRST, days)
+        if large.rolling_up:
+            print(f"Rollups of {asked.rows:,} calls were made in {large.rolling_up:.1f} s\n")
         besides = {name: sparse if name in BY_DAY else small for name in small.questions if asked.only in name}
         beside: Asks = {name: [partial(side.ask, name), partial(large.ask, name)] for name, side in besides.items()}
         _say((f"{FIRST:,}", f"{asked.rows:,}", "p50 ratio"), _measure(beside, asked.times))
@@ -86,21 +91,17 @@ def _say(heads: tuple[str, str, str], measured: Measured) -> None:
 class _Side:
     """A project of so many calls in a database of its own, and the questions to it."""
 
-    def __init__(self, use: Callable[[], None], number: int, days: float | None = None) -> None:
-        from bench import filling
-        from bench.calls import A_DAY
-        from generations import access
-        from generations.models import User
+    def __init__(
+        self, use: Callable[[], None], number: int, days: float | None = None, a_day: int | None = None
+    ) -> None:
+        from bench.filling import filled
 
         use()
         self.use = use
-        owner = User.objects.create_superuser("bench")
-        grant = access.by_user(owner, access.create_project("Bench", owner).slug)
-        filling.record_first(grant.project, days or filling.FIRST / A_DAY)
-        self.rolling_up = filling.grow(grant.project, number)
+        grant, self.rolling_up = filled(number, days, a_day)
         self.project = grant.project
         self.aggregates = _aggregates()
-        self.questions = _questions(grant, number) | {
+        self.questions = _questions(grant, number, a_day) | {
             name: self._aggregate(query) for name, query in self.aggregates.items()
         }
         self.chances = {name: random.Random(name) for name in self.questions}
@@ -155,10 +156,10 @@ def _p50_p95(seconds: list[float]) -> tuple[float, float]:
     return statistics.median(ordered), ordered[int(len(ordered) * 0.95)]
 
 
-def _questions(grant: Grant, number: int) -> dict[str, Ask]:
+def _questions(grant: Grant, number: int, a_day: int | None) -> dict[str, Ask]:
     from django.test import Client
 
-    from generations import access, paging
+    from generations import access, metrics, paging
 
     project = grant.project
     _, token = access.create_key(grant, name=f"bench {number}", scopes=["read"])
@@ -167,7 +168,7 @@ def _questions(grant: Grant, number: int) -> dict[str, Ask]:
     assert grant.user is not None
     person.force_login(grant.user)
     ids = [f"call-{n:09}" for n in random.Random(1).sample(range(number), 200)]
-    deep = paging.page("generations", project.pk, _before(number), limit=1)
+    deep = paging.page("generations", project.pk, _before(number, a_day), limit=1)
 
     def get(query: str) -> Ask:
         return lambda _: _fetch(rest, f"/api/generations?{query}")
@@ -195,6 +196,12 @@ def _questions(grant: Grant, number: int) -> dict[str, Ask]:
             person, f"/projects/{project.slug}/generations/{chance.choice(ids)}/"
         ),
         "count, capped at 10,000": lambda _: paging.count("generations", project.pk),
+        "facets": lambda _: metrics.facets(project),
+        "facets of a model": lambda _: metrics.facets(project, _said({"model.id": "claude-sonnet-4"})),
+        "facets of a tag on 1 in 150": lambda _: metrics.facets(project, _said({"tags": "seldom"})),
+        "facets of scores.quality at least 0.9": lambda _: metrics.facets(
+            project, _said({"scores.quality": {"$gte": 0.9}})
+        ),
     }
 
 
@@ -231,13 +238,18 @@ def _aggregates() -> dict[str, Query]:
     }
 
 
-def _before(number: int) -> Any:
+def _before(number: int, a_day: int | None) -> Any:
     """Calls in the oldest tenth."""
     from bench.calls import A_DAY, UNTIL
+
+    moment = UNTIL - dt.timedelta(days=number * 0.9 / (a_day or A_DAY))
+    return _said({"timestamp": {"$lte": moment.isoformat()}})
+
+
+def _said(document: dict[str, Any]) -> Any:
     from generations import filters
 
-    moment = UNTIL - dt.timedelta(days=number * 0.9 / A_DAY)
-    return filters.from_document("generations", {"timestamp": {"$lte": moment.isoformat()}})
+    return filters.from_document("generations", document)
 
 
 def _fetch(client: Client, path: str) -> bytes:

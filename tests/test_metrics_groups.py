@@ -181,7 +181,7 @@ def test_it_is_one_statement_with_the_project_as_a_literal(project: Project) -> 
     assert len(reading) == 1
     # generation, its feedback twice (condition and measure), its scores
     assert reading[0].count(f'"project_id" = {project.pk}') == 4
-    assert len(captured) == 6  # savepoint, the earlier timeout, ours, the statement, the earlier one again, release
+    assert len(captured) == 3  # savepoint, the statement between the settings of its timeout, release
 
 
 def test_a_slow_aggregation_is_stopped_and_leaves_the_connection_as_it_was(project: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -25,6 +26,11 @@ FEW: Final = 20_000
 """So few generations are read as fast as rollups are, and their percentiles are exact."""
 MOST_ROLLUPS: Final = 5_000
 """So many rollups of days are looked at to see how many generations there are; more of them are worth their use."""
+_BOUND: Final = (
+    "SELECT set_config('generations.earlier_timeout', current_setting('statement_timeout'), true),"
+    " set_config('statement_timeout', %s, true)"
+)
+_UNBOUND: Final = "SELECT set_config('statement_timeout', current_setting('generations.earlier_timeout'), true)"
 _GRAIN: Final = Decimal("1e-12")
 _ONE_CURRENCY: Final = "amounts of one currency: group by usage.currency too, or narrow to one of its values"
 
@@ -140,19 +146,14 @@ def _result(plan: Plan, rows: list[dict[str, Any]]) -> Result:
 
 def run(sql: str, params: Sequence[Any] | Mapping[str, Any], timeout: float) -> tuple[list[str], list[tuple[Any, ...]]]:
     """The columns and the rows that a statement returns within so many seconds. Raises TooSlow and BadQuery."""
+    # One message, and so one transaction, in which the timeout holds; inside another one the earlier value is put back.
+    bounded = f"{_BOUND}; {sql}; {_UNBOUND}"
+    within = transaction.atomic() if connection.in_atomic_block else nullcontext()
     try:
-        # The settings of a transaction end with it; inside another one, the earlier value is put back.
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)",
-                [f"{max(1, round(timeout * 1000))}ms"],
-            )
-            earlier = cursor.fetchone()[0]
-            cursor.execute(sql, params)
-            columns = [column.name for column in cursor.description or ()]
-            rows = cursor.fetchall()
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [earlier])
-            return columns, rows
+        with within, connection.cursor() as cursor:
+            cursor.execute(bounded, [f"{max(1, round(timeout * 1000))}ms", *params])
+            cursor.nextset()
+            return [column.name for column in cursor.description or ()], cursor.fetchall()
     except OperationalError as error:
         if isinstance(error.__cause__, psycopg.errors.QueryCanceled):
             raise TooSlow(timeout) from error
