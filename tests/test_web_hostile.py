@@ -1,5 +1,7 @@
 """Whatever was said of a call, its page shows it as text and stays small."""
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -173,7 +175,7 @@ def test_what_a_terminal_obeys_and_what_turns_text_around_is_shown_by_its_number
     response = page(client, project, query=f"?view={view}")
 
     html = response.content.decode()
-    assert not [character for character in "\u202e\u2066\x1b\x07\x9b" if character in html.replace("\n", "")]
+    assert re.findall("[^\n]{0,40}[\u202e\u2066\x1b\x07\x9b]", html) == []
     assert "⟨U+202E⟩h⟨U+2066⟩i⟨U+001B⟩[31m⟨U+0007⟩⟨U+009B⟩ end" in html or view == "json"
     # What is copied is what was said.
     copied = client.get(f"/projects/{project.slug}/generations/one/block/?at=/messages/0/content&as=text")
