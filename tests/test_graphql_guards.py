@@ -36,6 +36,8 @@ MUTATIONS: dict[str, tuple[Scope, str]] = {
     "startExport": (Scope.READ, "startExport(format: JSONL) { id }"),
     "retryExport": (Scope.READ, 'retryExport(id: "$EXPORT") { id }'),
     "cancelExport": (Scope.READ, 'cancelExport(id: "$EXPORT") { id }'),
+    "generate": (Scope.WRITE, 'generate(input: {model: "ngram:", prompt: "The", maxTokens: 1}) { generationId }'),
+    "score": (Scope.WRITE, 'score(input: {model: "ngram:", prompt: "The", values: " sea"}) { generationId }'),
     "createKey": (Scope.ADMIN, 'createKey(name: "new") { token }'),
     "revokeKey": (Scope.ADMIN, 'revokeKey(id: "$KEY") { id }'),
 }

@@ -112,7 +112,7 @@ def test_leaving_a_stream_ends_the_call_and_is_recorded(endpoint: Scripted) -> N
     pieces = iter(llm.model("m", endpoint=endpoint.url, sink=sink).stream("sing"))
 
     assert next(pieces).text == " la"
-    pieces.close()  # type: ignore[attr-defined]
+    pieces.close()
 
     (record,) = sink.records
     assert record.error_type == "cancelled"

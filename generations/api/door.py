@@ -13,7 +13,7 @@ from ninja import NinjaAPI
 from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 
-from generations.api import asking, datasets, errors, experiments, exports, noting, prompts, scores, steps
+from generations.api import asking, datasets, errors, experiments, exports, models, noting, prompts, scores, steps
 from generations.api import generations as recorded
 from generations.api.schemas import components
 
@@ -29,6 +29,7 @@ TAGS: Final = (
     "Datasets",
     "Experiments",
     "Prompts",
+    "Models",
 )
 DESCRIPTION: Final = """
 Every call to a language model: recorded, found, rated, exported.
@@ -114,6 +115,7 @@ def _door() -> Door:
     door.add_router("/datasets", datasets.router)
     door.add_router("/experiments", experiments.router)
     door.add_router("/prompts", prompts.router)
+    door.add_router("", models.router)
     return door
 
 

@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from generations import outages, recording
+from generations import generating, llm, outages, recording
 from generations.access import NoSuchProject, NotAllowed, NotAuthenticated
 from generations.api.answers import answer
 from generations.datasets import BadDataset, NoSuchDataset
@@ -39,6 +39,8 @@ CODES: Final[Mapping[int, str]] = {
     415: "The body's type or encoding is none that is read here.",
     416: "The file has no such range of bytes.",
     422: "The document is well-formed and says something that cannot be stored; the error names the field.",
+    429: "The provider of a model asks to wait. `Retry-After` says how long.",
+    502: "The provider of a model failed, refused the key, or could not be reached; the call is recorded.",
     503: "No answer in time, or more comes in than can be stored. `Retry-After` says when to try again.",
 }
 """What each refusal means, as the OpenAPI page says it."""
@@ -126,6 +128,15 @@ def _of_outage(error: Exception) -> Refused:
     return Refused(503, outage.code, outage.sentence, headers={"Retry-After": str(outage.retry_after)})
 
 
+def _of_model(error: llm.LLMError) -> Refused:
+    """A call to a model that did not succeed. What the caller can change is a 422, what the provider did a 502."""
+    known = {"X-Generation-Id": error.generation_id} if error.generation_id else {}
+    if isinstance(error, llm.RateLimited):
+        return Refused(429, error.kind, str(error), headers={**known, "Retry-After": str(int(error.retry_after or 1))})
+    others = (llm.WrongKey, llm.Unreachable, llm.TooSlow, llm.Broken, llm.ProviderFailed)
+    return Refused(502 if isinstance(error, others) else 422, error.kind, str(error), headers=known)
+
+
 def _of_http(error: HttpError) -> Refused:
     return Refused(error.status_code, "refused", error.message)
 
@@ -147,6 +158,8 @@ REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
     recording.Busy: _of_sentence(503, "busy", Retry_After=str(recording.Busy.retry_after)),
     Http404: lambda _: Refused(404, "not_found", "There is nothing at this address."),
     NotReady: _of_file,
+    llm.LLMError: _of_model,
+    generating.Full: _of_sentence(503, "busy", Retry_After=str(generating.Full.retry_after)),
     TooSlow: _of_sentence(503, "too_slow", Retry_After=str(outages.LATER)),
     ValidationError: _of_address,
     HttpError: _of_http,

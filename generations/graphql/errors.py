@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import DataError
 from graphql import GraphQLError
 
-from generations import filters, metrics, outages, paging
+from generations import filters, generating, llm, metrics, outages, paging
 from generations.access import NoSuchProject, NotAllowed, NotAuthenticated
 from generations.datasets import BadDataset, NoSuchDataset
 from generations.graphql.connections import BadArgument
@@ -38,6 +38,7 @@ class Code(StrEnum):
     TOO_SLOW = "TOO_SLOW"
     BUSY = "BUSY"
     UNAVAILABLE = "UNAVAILABLE"
+    MODEL_FAILED = "MODEL_FAILED"
     INTERNAL = "INTERNAL"
 
 
@@ -49,6 +50,7 @@ STATUS: Final = {
     Code.TOO_SLOW: 503,
     Code.BUSY: 503,
     Code.UNAVAILABLE: 503,
+    Code.MODEL_FAILED: 502,
     Code.INTERNAL: 500,
 }
 """The HTTP status of an answer that holds nothing but the error; 400 where none is named."""
@@ -146,6 +148,10 @@ _CODES: Final[dict[type[Exception], Code]] = {
     metrics.BadQuery: Code.BAD_INPUT,
     metrics.TooSlow: Code.TOO_SLOW,
     Busy: Code.BUSY,
+    generating.Full: Code.BUSY,
+    llm.InvalidCall: Code.BAD_INPUT,
+    llm.UnknownModel: Code.BAD_INPUT,
+    llm.LLMError: Code.MODEL_FAILED,
     filters.BadFilter: Code.BAD_FILTER,
     BadArgument: Code.BAD_INPUT,
     BadDataset: Code.BAD_INPUT,

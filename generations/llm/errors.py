@@ -9,8 +9,8 @@ class LLMError(Exception):
     """A call that did not succeed.
 
     `kind` is the word under which it is recorded and told at every door. `status` is the provider's HTTP status,
-    `retry_after` how many seconds it asks to wait, `partial` the text that had arrived; each is None where there is
-    none.
+    `retry_after` how many seconds it asks to wait, `partial` the text that had arrived, `generation_id` the id of
+    the recorded call; each is None where there is none.
     """
 
     kind: ClassVar[str] = "error"
@@ -22,6 +22,7 @@ class LLMError(Exception):
         self.status = status
         self.retry_after = retry_after
         self.partial = partial
+        self.generation_id: str | None = None
 
 
 class InvalidCall(LLMError, ValueError):

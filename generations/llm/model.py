@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -91,10 +92,10 @@ class LLM:
         try:
             answer = await running.awaited(self._answered(call))
         except LLMError as problem:
-            self._keep(recorded.failed(call, problem))
+            self._keep_failed(call, problem)
             raise
         except asyncio.CancelledError:
-            self._keep(recorded.failed(call, Cancelled("The call was cancelled before the answer was there.")))
+            self._keep_failed(call, Cancelled("The call was cancelled before the answer was there."))
             raise
         return self._completed(call, answer)
 
@@ -106,7 +107,7 @@ class LLM:
         try:
             answer = running.blocking(self._answered(call))
         except LLMError as problem:
-            self._keep(recorded.failed(call, problem))
+            self._keep_failed(call, problem)
             raise
         return self._completed(call, answer)
 
@@ -141,10 +142,10 @@ class LLM:
         try:
             result, said = await running.awaited(self._scored(call, texts, how))
         except LLMError as problem:
-            self._keep(recorded.failed(call, problem))
+            self._keep_failed(call, problem)
             raise
         except asyncio.CancelledError:
-            self._keep(recorded.failed(call, Cancelled("The call was cancelled before the scores were there.")))
+            self._keep_failed(call, Cancelled("The call was cancelled before the scores were there."))
             raise
         return self._kept_scores(call, result, said)
 
@@ -154,7 +155,7 @@ class LLM:
         try:
             result, said = running.blocking(self._scored(call, texts, how))
         except LLMError as problem:
-            self._keep(recorded.failed(call, problem))
+            self._keep_failed(call, problem)
             raise
         return self._kept_scores(call, result, said)
 
@@ -219,6 +220,12 @@ class LLM:
             about=recorded.about(about),
         )
 
+    def _keep_failed(self, call: Call, problem: LLMError, answer: Answer | None = None) -> GenerationRecord:
+        problem.generation_id = call.id
+        record = recorded.failed(call, problem, answer)
+        self._keep(record)
+        return record
+
     def _keep(self, record: GenerationRecord) -> None:
         recorded.hand(self._sink if self._has_sink else recorded.default_sink(), record)
 
@@ -241,11 +248,19 @@ class Stream:
         self.completion: Completion | None = None
         self.record: GenerationRecord | None = None
 
-    def __iter__(self) -> Iterator[Piece]:
-        source = running.iterated(self._pieces)
+    def __iter__(self) -> Generator[Piece]:
+        with closing(self.beating(None)) as pieces:
+            for piece in pieces:
+                if piece is not None:
+                    yield piece
+
+    def beating(self, seconds: float | None) -> Generator[Piece | None]:
+        """The pieces, and None after each so many seconds without one."""
+        source = running.iterated(self._pieces, seconds)
         try:
             for piece in source:
-                self._note(piece)
+                if piece is not None:
+                    self._note(piece)
                 yield piece
         except LLMError as problem:
             raise self._failed(problem) from None
@@ -300,8 +315,7 @@ class Stream:
         except LLMError:
             answer = None
         problem.partial = answer.text if answer is not None else None
-        self.record = recorded.failed(self._call, problem, answer)
-        self._model._keep(self.record)
+        self.record = self._model._keep_failed(self._call, problem, answer)
         return problem
 
     def _left(self) -> None:

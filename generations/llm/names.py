@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from generations.llm.calls import Backend
 from generations.llm.errors import InvalidCall, UnknownModel
-from generations.llm.transport import ATTEMPTS, TIMEOUT, Reach
+from generations.llm.transport import ATTEMPTS, LONGEST_WAIT, TIMEOUT, Reach
 
 FALLBACK: Final = "openai/gpt-3.5-turbo-instruct"
 ALIASES: Final[Mapping[str, str]] = {"chatgpt": "openai/gpt-3.5-turbo", "gpt-4": "openai/gpt-4"}
@@ -19,7 +19,19 @@ ANTHROPIC: Final = "https://api.anthropic.com"
 OLLAMA: Final = "http://localhost:11434"
 AZURE_VERSION: Final = "2024-10-21"
 _HTTP: Final = frozenset(
-    {"endpoint", "api_key", "headers", "timeout", "attempts", "egress", "environ", "chat", "max_batch", "api_version"}
+    {
+        "endpoint",
+        "api_key",
+        "headers",
+        "timeout",
+        "attempts",
+        "egress",
+        "environ",
+        "chat",
+        "max_batch",
+        "api_version",
+        "patience",
+    }
 )
 _NGRAM: Final = frozenset({"seed", "text", "order", "environ", "egress"})
 _LOCAL: Final = frozenset({"batch_size", "device", "model", "tokenizer", "environ", "egress"})
@@ -94,6 +106,7 @@ def _openai(model: str, given: dict[str, Any], environ: Mapping[str, str], *, pr
         is_chat=is_chat,
         max_batch=int(given.get("max_batch") or MAX_BATCH),
         beams=not is_openai,
+        models_url=f"{base}/models",
         missing_key="OPENAI_API_KEY" if is_openai and not key and not given.get("headers") else None,
     )
 
@@ -116,6 +129,7 @@ def _azure(deployment: str, given: dict[str, Any], environ: Mapping[str, str]) -
         headers=_headers(given, {"api-key": key} if key else {}),
         reach=_reach(given),
         provider="azure",
+        models_url=f"{_base(base)}/openai/models?api-version={quote(str(version))}",
         is_chat=is_chat_model(deployment, is_openai=True) if chosen is None else bool(chosen),
         max_batch=int(given.get("max_batch") or MAX_BATCH),
         beams=False,
@@ -137,6 +151,7 @@ def _anthropic(model: str, given: dict[str, Any]) -> Backend:
     return Anthropic(
         model=model,
         url=f"{base}/v1/messages",
+        models_url=f"{base}/v1/models?limit=1000",
         headers=_headers(given, own),
         reach=_reach(given),
         missing_key=missing,
@@ -178,9 +193,12 @@ def _headers(given: Mapping[str, Any], own: dict[str, str]) -> dict[str, str]:
 
 
 def _reach(given: Mapping[str, Any]) -> Reach:
-    timeout = given.get("timeout")
+    timeout, patience = given.get("timeout"), given.get("patience")
     return Reach(
-        TIMEOUT if timeout is None else float(timeout), int(given.get("attempts") or ATTEMPTS), given.get("egress")
+        timeout=TIMEOUT if timeout is None else float(timeout),
+        attempts=int(given.get("attempts") or ATTEMPTS),
+        egress=given.get("egress"),
+        patience=LONGEST_WAIT if patience is None else float(patience),
     )
 
 

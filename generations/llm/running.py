@@ -20,6 +20,8 @@ _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
 _END: Final = object()
+_held: dict[asyncio.AbstractEventLoop, list[tuple[Coroutine[Any, Any, Any], Future[Any]]]] = {}
+_tasks: set[asyncio.Task[Any]] = set()
 
 
 def loop() -> asyncio.AbstractEventLoop:
@@ -40,8 +42,45 @@ def submit(work: Coroutine[Any, Any, T]) -> Future[T]:
 
 
 async def awaited(work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, awaited from any loop. Cancelling the awaiting task cancels the work."""
-    return await asyncio.wrap_future(submit(work))
+    """The result of `work`, awaited from any loop. Cancelling the awaiting task cancels the work.
+
+    What a loop asks for in one go (`asyncio.gather`) begins there in one go, so that it can be batched however busy the
+    machine is.
+    """
+    here = asyncio.get_running_loop()
+    future: Future[T] = Future()
+    held = _held.setdefault(here, [])
+    held.append((work, future))
+    if len(held) == 1:
+        # Runs after whatever this loop has begun already.
+        here.call_soon(lambda: loop().call_soon_threadsafe(_begin, _held.pop(here)))
+    return await asyncio.wrap_future(future)
+
+
+def _begin(held: list[tuple[Coroutine[Any, Any, Any], Future[Any]]]) -> None:
+    for work, future in held:
+        task = asyncio.get_running_loop().create_task(work)
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+        _linked(task, future)
+
+
+def _linked(task: asyncio.Task[Any], future: Future[Any]) -> None:
+    """Bring the result of `task` to `future`, and a cancelling of `future` to `task`."""
+    there = asyncio.get_running_loop()
+
+    def told(done: asyncio.Task[Any]) -> None:
+        if done.cancelled():
+            future.cancel()
+        if not future.set_running_or_notify_cancel():
+            return
+        if (problem := done.exception()) is not None:
+            future.set_exception(problem)
+        else:
+            future.set_result(done.result())
+
+    task.add_done_callback(told)
+    future.add_done_callback(lambda f: there.call_soon_threadsafe(task.cancel) if f.cancelled() else None)
 
 
 def blocking(work: Coroutine[Any, Any, T]) -> T:
@@ -57,16 +96,27 @@ def blocking(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-def iterated(make: Callable[[], AsyncIterator[T]]) -> Generator[T]:
-    """The items of an asynchronous iterator, one after another in the calling thread. Closing it ends the other."""
+def iterated(make: Callable[[], AsyncIterator[T]], beat: float | None = None) -> Generator[T | None]:
+    """The items of an asynchronous iterator, one after another in the calling thread. Closing it ends the other.
+
+    With a `beat`, None comes whenever so many seconds have passed without an item: a chance to see whether anybody
+    still listens.
+    """
     items: queue.Queue[Any] = queue.Queue()
     future = submit(_pumped(make, items.put))
     try:
-        while (item := items.get()) is not _END:
+        while (item := _next(items, beat)) is not _END:
             yield item
         future.result()
     finally:
         future.cancel()
+
+
+def _next(items: queue.Queue[Any], beat: float | None) -> Any:
+    try:
+        return items.get(timeout=beat)
+    except queue.Empty:
+        return None
 
 
 async def iterated_async(make: Callable[[], AsyncIterator[T]]) -> AsyncGenerator[T]:

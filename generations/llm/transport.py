@@ -42,11 +42,13 @@ _TOO_LONG: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How a provider is called: silence that is borne (seconds), attempts, and which hosts may be called at all."""
+    """How a provider is called: silence that is borne (seconds), attempts, which hosts may be called at all, and how
+    many seconds a provider may ask to wait."""
 
     timeout: float = TIMEOUT
     attempts: int = ATTEMPTS
     egress: Egress | None = None
+    patience: float = LONGEST_WAIT
 
 
 _clients: dict[tuple[int, Reach], httpx.AsyncClient] = {}
@@ -67,6 +69,18 @@ def client(reach: Reach) -> httpx.AsyncClient:
             headers={"User-Agent": "generations-llm"},
         )
     return _clients[key]
+
+
+async def get(url: str, headers: Mapping[str, str], reach: Reach) -> Any:
+    """The JSON at an address. Raises LLMError."""
+    with errors(url):
+        response = await client(reach).get(url, headers=dict(headers))
+    if response.status_code >= 300:
+        raise error_of(response, url)
+    try:
+        return response.json()
+    except ValueError:
+        raise Broken(f"{url} answered something other than JSON.", status=response.status_code) from None
 
 
 async def post(url: str, headers: Mapping[str, str], body: Mapping[str, Any], reach: Reach) -> tuple[Any, list[Any]]:
@@ -119,7 +133,7 @@ async def _wait(problem: LLMError, attempt: int, reach: Reach) -> None:
     from generations.client.connection import wait_before
 
     may_pass = isinstance(problem, RateLimited | Unreachable) or problem.status in (502, 503, 529)
-    if not may_pass or attempt == reach.attempts or (problem.retry_after or 0) > LONGEST_WAIT:
+    if not may_pass or attempt == reach.attempts or (problem.retry_after or 0) > reach.patience:
         raise problem
     await asyncio.sleep(wait_before(attempt, problem.retry_after))
 

@@ -13,11 +13,20 @@ from generations.graphql.mutations.exports import ExportMutations
 from generations.graphql.mutations.generations import GenerationMutations
 from generations.graphql.mutations.judgements import JudgementMutations
 from generations.graphql.mutations.keys import KeyMutations
+from generations.graphql.mutations.models import ModelMutations
 from generations.graphql.mutations.tags import TagMutations
 
 
 @strawberry.type(
     description="What can be changed. Fields are done one after the other; each is done whole or not at all."
 )
-class Mutation(GenerationMutations, JudgementMutations, TagMutations, DatasetMutations, ExportMutations, KeyMutations):
+class Mutation(
+    GenerationMutations,
+    JudgementMutations,
+    TagMutations,
+    DatasetMutations,
+    ExportMutations,
+    KeyMutations,
+    ModelMutations,
+):
     """Root fields of mutations."""

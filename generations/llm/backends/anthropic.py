@@ -28,6 +28,7 @@ class Anthropic:
     reach: Reach
     provider: str | None = "anthropic"
     missing_key: str | None = None
+    models_url: str = ""
     extra: dict[str, Json] = field(default_factory=dict)
 
     async def complete(self, requests: Sequence[Request]) -> list[Answer]:
@@ -75,6 +76,11 @@ class Anthropic:
         """The answer that a stream's events amount to, so far as they came."""
         response = wires.joined(chunks) if chunks else {}
         return wires.anthropic_answer(self._body(request), response, is_whole=is_whole)
+
+    async def models(self) -> list[str]:
+        """The names of the models that the provider lists: a way to try a key that costs nothing."""
+        wires.need_key(self.missing_key, self.model)
+        return wires.models_of(await transport.get(self.models_url, self.headers, self.reach))
 
     async def score(self, prompt: str, values: Sequence[str]) -> Scores:
         """Never: Anthropic tells no log-probabilities."""

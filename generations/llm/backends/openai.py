@@ -45,6 +45,7 @@ class OpenAI:
     max_batch: int = MAX_BATCH
     beams: bool = True
     missing_key: str | None = None
+    models_url: str = ""
     extra: dict[str, Json] = field(default_factory=dict)
     _least_tokens: int = 0
     _is_probed: bool = False
@@ -149,6 +150,11 @@ class OpenAI:
                 fields["tokens_estimated"] = True
             answers.append(replace(made, fields=fields))
         return answers
+
+    async def models(self) -> list[str]:
+        """The names of the models that the provider lists: a way to try a key that costs nothing."""
+        wires.need_key(self.missing_key, self.model)
+        return wires.models_of(await transport.get(self.models_url, self.headers, self.reach))
 
     # ---------------------------------------------------------------------------------------------------- scores
     async def score(self, prompt: str, values: Sequence[str]) -> Scores:

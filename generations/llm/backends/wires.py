@@ -27,6 +27,14 @@ def joined(events: Sequence[Json]) -> dict[str, Json]:
         raise Broken(f"The stream is no answer of a known kind: {problem}") from problem
 
 
+def models_of(reply: Json) -> list[str]:
+    """The names in a provider's list of models."""
+    listed = reply.get("data") if isinstance(reply, Mapping) else None
+    if not isinstance(listed, list):
+        raise Broken("The provider's answer is no list of models.")
+    return sorted(str(one["id"]) for one in listed if isinstance(one, Mapping) and one.get("id"))
+
+
 def choices_of(response: Json) -> list[dict[str, Json]]:
     """The choices of a response, as they came."""
     choices = response.get("choices") if isinstance(response, Mapping) else None

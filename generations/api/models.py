@@ -1,0 +1,152 @@
+"""Calls to models: generate and score, whole or as a stream that ends when whoever asked goes away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any, Final
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase, StreamingHttpResponse
+from ninja import Router
+
+from generations import generating, llm
+from generations.access import Scope
+from generations.api import errors, receive
+from generations.api.answers import answer
+from generations.api.auth import grant_of
+from generations.api.describing import Schema, closed, ref
+from generations.api.operations import operation
+from generations.generating import Asked
+from generations.ingest import rest
+
+router = Router()
+MODELS: Final = "Models"
+BEAT: Final = 1.0
+"""Seconds of silence after which a stream sends a comment: only by sending is it found out that nobody listens."""
+MOST: Final = 8 << 20
+
+_TEXT: Final[Schema] = {"type": "string"}
+_ANY_OBJECT: Final[Schema] = {"type": "object", "additionalProperties": True}
+_MODEL: Final[Schema] = {**_TEXT, "description": "`ngram:`, `random`, or `NAME/MODEL` of a provider of the project."}
+_CONTEXT: Final[dict[str, Schema]] = {
+    **dict.fromkeys(
+        ("id", "name", "threadId", "stepId", "userId", "sessionId", "environment", "release", "promptVersionId"), _TEXT
+    ),
+    "tags": {"type": "array", "items": _TEXT},
+    "metadata": _ANY_OBJECT,
+    "variables": {**_ANY_OBJECT, "description": "Values for `{{name}}` in the prompt or the messages."},
+}
+_ASKED: Final = closed(
+    ("model",),
+    model=_MODEL,
+    prompt=_TEXT,
+    messages={"type": "array", "items": _ANY_OBJECT},
+    tools={"type": "array", "items": _ANY_OBJECT},
+    decoder={"type": "string", "enum": ["argmax", "sample", "beam"]},
+    n={"type": "integer", "minimum": 1, "maximum": 128},
+    maxTokens={"type": "integer", "minimum": 1},
+    parameters={**_ANY_OBJECT, "description": "temperature, topP, stopSequences, seed and whatever the model has."},
+    stream={"type": "boolean", "description": "Answer with server-sent events: pieces, then `done` or `error`."},
+    **_CONTEXT,
+)
+_ASKED_TO_SCORE: Final = closed(
+    ("model", "prompt", "values"),
+    model=_MODEL,
+    prompt=_TEXT,
+    values={"type": "array", "items": _TEXT, "minItems": 1, "maxItems": generating.MOST_VALUES},
+    separator={**_TEXT, "description": "What stands between prompt and value; nothing unless given."},
+    straddle={"type": "string", "enum": ["include", "exclude", "error"]},
+    **_CONTEXT,
+)
+_ANSWERED: Final = closed(
+    ("texts", "generation"), texts={"type": "array", "items": _TEXT}, generation=ref("Generation")
+)
+
+
+@router.get(
+    "/models",
+    **operation(
+        "List models",
+        tag=MODELS,
+        scope=Scope.READ,
+        ok={200: closed(("data",), data={"type": "array", "items": closed(("id",), id=_TEXT)})},
+    ),
+)
+def list_models(request: HttpRequest) -> HttpResponse:
+    """The models that may be called, as far as their names are known."""
+    return answer({"data": [{"id": name} for name in generating.models(grant_of(request))]})
+
+
+@router.post(
+    "/generate",
+    **operation(
+        "Generate text",
+        tag=MODELS,
+        scope=Scope.WRITE,
+        sent=_ASKED,
+        example={"model": "ngram:", "prompt": "Hello", "maxTokens": 10},
+        ok={200: _ANSWERED},
+        refuses=(429, 502),
+    ),
+)
+def generate(request: HttpRequest) -> HttpResponseBase:
+    """Calls a model and records the call. With `stream`, the answer are server-sent events: `{"index", "text"}` for
+    each piece, then `done` with the generation, or `error`; leaving ends the call.
+    """
+    grant, asked = grant_of(request), generating.asked(receive.mapping(request, limit=MOST))
+    if not asked.is_stream:
+        done = generating.generate(grant, asked)
+        return answer({"texts": done.texts, "generation": rest.document(done.record)})
+    response = StreamingHttpResponse(
+        events(generating.stream(grant, asked)), content_type="text/event-stream; charset=utf-8"
+    )
+    # Nothing between here and the caller may gather pieces before it passes them on.
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+@router.post(
+    "/score",
+    **operation(
+        "Score continuations",
+        tag=MODELS,
+        scope=Scope.WRITE,
+        sent=_ASKED_TO_SCORE,
+        example={"model": "ngram:", "prompt": "The sea is", "values": [" blue", " grey"]},
+        ok={200: _ANY_OBJECT},
+        refuses=(429, 502),
+    ),
+)
+def score(request: HttpRequest) -> HttpResponse:
+    """How likely each value is to follow the prompt: `sum`, `mean`, `normalized`, `prob` and the tokens of each."""
+    asked: Asked = generating.asked_to_score(receive.mapping(request, limit=MOST))
+    result = generating.score(grant_of(request), asked)
+    return answer({"generationId": result.generation_id, **result.to_dict()})
+
+
+def events(stream: llm.Stream) -> Iterator[bytes]:
+    """A stream as server-sent events. Closing it ends the call."""
+    try:
+        with generating.streaming(), closing(stream.beating(BEAT)) as pieces:
+            for piece in pieces:
+                if piece is None:
+                    yield b": waiting\n\n"
+                elif piece.text:
+                    yield event(None, {"index": piece.index, "text": piece.text})
+    except (llm.LLMError, generating.Full) as problem:
+        refusal = errors.REFUSALS[llm.LLMError if isinstance(problem, llm.LLMError) else generating.Full](problem)
+        said: dict[str, Any] = {"code": refusal.code, "message": refusal.message, "generationId": stream.id}
+        yield event("error", {"error": said})
+        return
+    assert stream.completion is not None
+    done = stream.completion
+    yield event("done", {"texts": done.texts, "generation": rest.document(done.record)})
+
+
+def event(name: str | None, document: object) -> bytes:
+    """A server-sent event whose data is a line of JSON."""
+    head = b"" if name is None else b"event: " + name.encode() + b"\n"
+    return head + b"data: " + orjson.dumps(document, default=str) + b"\n\n"

@@ -1,0 +1,332 @@
+"""Calls to models that the server makes itself: what was asked of a door, checked, done and recorded."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import connection
+
+from generations import llm, outages, providers, recording
+from generations.access import Grant, Scope
+from generations.ingest.values import nearest
+from generations.llm import running
+from generations.llm.backends.anthropic import Anthropic
+from generations.llm.backends.openai import OpenAI
+from generations.llm.recorded import Sink
+from generations.llm.scoring import ScoringResult
+from generations.models import Project, ProviderCredential
+from generations.providers import Provider
+from generations.records import GenerationRecord, InvalidRecord, Json
+
+MOST_VALUES: Final = 1_000
+MOST_TEXT: Final = 4 << 20
+_CONTEXT: Final = {
+    "id": "id",
+    "name": "name",
+    "threadId": "thread_id",
+    "stepId": "step_id",
+    "userId": "user_id",
+    "sessionId": "session_id",
+    "environment": "environment",
+    "release": "release",
+    "tags": "tags",
+    "metadata": "metadata",
+    "promptVersionId": "prompt_version_id",
+}
+_SPELT: Final = {
+    "topP": "top_p",
+    "maxTokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "stopSequences": "stop",
+    "stop_sequences": "stop",
+    "presencePenalty": "presence_penalty",
+    "frequencyPenalty": "frequency_penalty",
+}
+"""Parameters as documents spell them, and as the library and most providers do."""
+GENERATE: Final = (
+    "model",
+    "prompt",
+    "messages",
+    "variables",
+    "tools",
+    "decoder",
+    "n",
+    "maxTokens",
+    "parameters",
+    "stream",
+)
+SCORE: Final = ("model", "prompt", "values", "variables", "separator", "straddle")
+BUILT_IN: Final = ("ngram:", "random")
+TIMEOUT: Final = 60.0
+PATIENCE: Final = 5.0
+"""Seconds that a provider may ask to wait: somebody waits for the answer, and a thread of the server with them."""
+MOST_MODELS: Final = 500
+_CHATTING: Final = frozenset({"mistral", "groq", "together", "deepseek", "openrouter", "ollama"})
+"""Providers whose models take a text as a user's message."""
+_NOT_SENT: Final = frozenset(
+    {"stream", "stream_options", "decoder", "n", "max_tokens", "tools", "model", "messages", "prompt"}
+)
+_log = logging.getLogger(__name__)
+
+
+class Full(Exception):
+    """As many calls are under way as this process makes at once. Doors answer 503."""
+
+    retry_after: Final = 2
+
+    def __str__(self) -> str:
+        return "As many calls to models are under way as the server makes at once; try again in a moment."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a door was asked for."""
+
+    model: str
+    prompt: str | list[dict[str, Json]]
+    values: list[str] = field(default_factory=list)
+    max_tokens: int | None = None
+    decoder: str = "argmax"
+    options: dict[str, Any] = field(default_factory=dict)
+    is_stream: bool = False
+
+
+class LocalSink:
+    """Records through the one writer. What cannot be stored is logged: the answer is there nevertheless."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def record(self, record: GenerationRecord) -> None:
+        """Store one call."""
+        try:
+            (receipt,) = recording.record(self._project, [record])
+        except (recording.Busy, *outages.ERRORS) as problem:
+            _log.error("A call to %s was made and is not recorded: %s", record.model_id, problem)
+            return
+        if receipt.state == "rejected":
+            _log.error("A call to %s was made and is not recorded: %s", record.model_id, receipt.reason)
+
+
+def asked(document: Mapping[str, Json]) -> Asked:
+    """A document of `generate`, checked: `{"model", "prompt" or "messages", ...}`. Raises InvalidRecord."""
+    _known(document, GENERATE)
+    messages, prompt = document.get("messages"), document.get("prompt")
+    if (messages is None) == (prompt is None):
+        raise InvalidRecord("prompt", prompt, "a text, or messages in its place")
+    parameters = _mapping(document, "parameters")
+    settings_ = {_SPELT.get(name, name): value for name, value in parameters.items()}
+    options: dict[str, Any] = {name: value for name, value in settings_.items() if name not in _NOT_SENT}
+    clash = sorted({"variables", "record", "return_full_text"} & set(options))
+    if clash:
+        raise InvalidRecord("parameters", clash[0], "settings of the model")
+    for name in ("n", "tools"):
+        value = document.get(name, settings_.get(name) if name == "n" else None)
+        if value is not None:
+            options[name] = value
+    if document.get("tools") is not None and not isinstance(document["tools"], list):
+        raise InvalidRecord("tools", document["tools"], "a list of tools")
+    given = _checked_prompt(messages if messages is not None else prompt)
+    return Asked(
+        model=_model_name(document),
+        prompt=given,
+        max_tokens=document.get("maxTokens", settings_.get("max_tokens")),
+        decoder=document.get("decoder") or settings_.get("decoder") or _decoder(settings_, options),
+        options=options | _context(document),
+        is_stream=document.get("stream") is True,
+    )
+
+
+def asked_to_score(document: Mapping[str, Json]) -> Asked:
+    """A document of `score`, checked: `{"model", "prompt", "values", ...}`. Raises InvalidRecord."""
+    _known(document, SCORE)
+    values = document.get("values")
+    if not isinstance(values, list | str) or (isinstance(values, list) and len(values) > MOST_VALUES):
+        raise InvalidRecord("values", values, f"a list of 1 to {MOST_VALUES} texts")
+    prompt = _checked_prompt(document.get("prompt"))
+    if not isinstance(prompt, str):
+        raise InvalidRecord("prompt", prompt, "a text")
+    options = {name: document[name] for name in ("separator", "straddle") if document.get(name) is not None}
+    texts = [values] if isinstance(values, str) else values
+    return Asked(model=_model_name(document), prompt=prompt, values=texts, options=options | _context(document))
+
+
+def generate(grant: Grant, asked: Asked) -> llm.Completion:
+    """The answers. Needs `write`. Raises LLMError (the call is recorded), Full."""
+    model = _model(grant, asked)
+    with _room():
+        return model.complete_sync(asked.prompt, asked.max_tokens, asked.decoder, **asked.options)
+
+
+def score(grant: Grant, asked: Asked) -> ScoringResult:
+    """The scores of the values. Needs `write`. Raises LLMError (the call is recorded), Full."""
+    model = _model(grant, asked)
+    assert isinstance(asked.prompt, str)
+    with _room():
+        return model.score_sync(asked.prompt, asked.values, **asked.options)
+
+
+def stream(grant: Grant, asked: Asked) -> llm.Stream:
+    """The answer on its way; iterate it within `streaming`. Needs `write`. Raises LLMError for what makes no sense."""
+    return _model(grant, asked).stream(asked.prompt, asked.max_tokens, asked.decoder, **asked.options)
+
+
+@contextmanager
+def streaming() -> Iterator[None]:
+    """Room for a stream. Raises Full."""
+    with _room():
+        yield
+
+
+# -------------------------------------------------------------------------------------------------------------- models
+def models(grant: Grant) -> list[str]:
+    """Names of models that may be called, as far as they are known: built in, and those that providers listed."""
+    known = [f"{row.name}/{name}" for row in providers.every(grant) for name in row.options.get("models", [])]
+    return [*BUILT_IN, *known]
+
+
+def tried(grant: Grant, row: ProviderCredential) -> list[str]:
+    """Ask a provider for its models, which costs nothing, and keep their names. Needs `admin`.
+
+    Raises LLMError with what is wrong.
+    """
+    grant.need(Scope.ADMIN)
+    backend = _called(_opened(row), "any", sink=None).backend
+    assert isinstance(backend, OpenAI | Anthropic)
+    with _room():
+        found = running.blocking(backend.models())[:MOST_MODELS]
+    row.options = {**row.options, "models": found}
+    row.save(update_fields=["options"])
+    providers.used(grant, str(row.pk))
+    return found
+
+
+def _model(grant: Grant, asked: Asked) -> llm.LLM:
+    """The model of a name: one that is built in, or `NAME/MODEL` of a provider by its name or its kind."""
+    grant.need(Scope.WRITE)
+    sink, name = LocalSink(grant.project), asked.model
+    if name in BUILT_IN:
+        return llm.model(name, sink=sink)
+    rows = providers.every(grant)
+    prefix, _, rest = name.partition("/")
+    if not rest:
+        # A name alone is that of a model which just one of the providers may have.
+        rest, prefix = name, next((row.name for row in rows if name in row.options.get("models", [])), "")
+    row = next((row for row in rows if row.name == prefix), None)
+    row = row or next((row for row in rows if row.provider == prefix), None)
+    if row is None:
+        have = ", ".join([*BUILT_IN, *(f"{row.name}/MODEL" for row in rows)])
+        raise llm.UnknownModel(f"There is no model {name[:200]!r} in this project; it has {have}.")
+    return _called(_opened(row), rest, sink=sink)
+
+
+def _opened(row: ProviderCredential) -> Provider:
+    try:
+        return providers.open_one(row)
+    except providers.Unreadable as problem:
+        raise llm.NotConfigured(str(problem)) from problem
+
+
+def _called(provider: Provider, name: str, *, sink: Sink | None) -> llm.LLM:
+    """A model of a provider. Requests go to the provider's own host, if the operator's rules let them."""
+    options: dict[str, Any] = {
+        "endpoint": provider.endpoint,
+        "environ": {},
+        "timeout": TIMEOUT,
+        "patience": PATIENCE,
+        "egress": llm.Egress(hosts=tuple(settings.EGRESS_HOSTS), private=tuple(settings.EGRESS_PRIVATE)),
+        "sink": sink,
+    }
+    if provider.key:
+        options["api_key"] = provider.key
+    if provider.kind in ("anthropic", "azure"):
+        return llm.LLM(f"{provider.kind}/{name}", options)
+    if provider.kind in _CHATTING:
+        options["chat"] = True
+    model = llm.LLM(f"openai/{name}", options)
+    model.backend.provider = None if provider.kind == "other" else provider.kind
+    return model
+
+
+# --------------------------------------------------------------------------------------------------------------- rooms
+
+
+@cache
+def _places() -> threading.BoundedSemaphore:
+    # A call keeps a thread of the server for as long as the model takes: half of them are left to everybody else.
+    return threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    if not _places().acquire(blocking=False):
+        raise Full
+    try:
+        if not connection.in_atomic_block:
+            connection.close()  # back to the pool: models take their time
+        yield
+    finally:
+        _places().release()
+
+
+# ------------------------------------------------------------------------------------------------------------ checking
+def _known(document: Mapping[str, Json], names: tuple[str, ...]) -> None:
+    for name in document:
+        if name not in names and name not in _CONTEXT:
+            raise InvalidRecord(str(name), document[name], nearest(str(name), (*names, *_CONTEXT)))
+
+
+def _model_name(document: Mapping[str, Json]) -> str:
+    given = document.get("model")
+    name = given.get("id") if isinstance(given, Mapping) else given
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidRecord("model", given, "the name of a model, such as ngram: or openai/gpt-4o-mini")
+    return name.strip()
+
+
+def _checked_prompt(given: Json) -> str | list[dict[str, Json]]:
+    if isinstance(given, str):
+        if len(given) > MOST_TEXT:
+            raise InvalidRecord("prompt", given, f"a text of at most {MOST_TEXT} characters")
+        return given
+    if isinstance(given, list) and given and all(isinstance(m, dict) and isinstance(m.get("role"), str) for m in given):
+        return given
+    raise InvalidRecord("messages" if isinstance(given, list) else "prompt", given, "a text, or messages with roles")
+
+
+def _mapping(document: Mapping[str, Json], name: str) -> dict[str, Json]:
+    value = document.get(name)
+    if value is not None and not isinstance(value, Mapping):
+        raise InvalidRecord(name, value, "an object")
+    return dict(value or {})
+
+
+def _context(document: Mapping[str, Json]) -> dict[str, Any]:
+    """What is said of the call beside the call itself, and its variables, as options of the library."""
+    said = {name: document[key] for key, name in _CONTEXT.items() if document.get(key) is not None}
+    for key, name in _CONTEXT.items():
+        value = said.get(name)
+        is_right = (
+            isinstance(value, list) and all(isinstance(tag, str) for tag in value) if key == "tags"
+            else isinstance(value, dict) if key == "metadata"
+            else isinstance(value, str)
+        )  # fmt: skip
+        if value is not None and not is_right:
+            kind = {"tags": "a list of texts", "metadata": "an object"}.get(key, "a text")
+            raise InvalidRecord(key, value, kind)
+    options: dict[str, Any] = {"record": said} if said else {}
+    if document.get("variables") is not None:
+        options["variables"] = _mapping(document, "variables")
+    return options
+
+
+def _decoder(settings_: Mapping[str, Json], options: Mapping[str, Json]) -> str:
+    """What is meant by settings alone: with a temperature above 0, or with several answers, samples."""
+    return "sample" if settings_.get("temperature") or options.get("n", 1) != 1 else "argmax"
