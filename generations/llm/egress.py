@@ -34,7 +34,7 @@ class Egress:
     def check_host(self, host: str) -> None:
         """Raises ForbiddenHost when this name may not be called, whatever its addresses are."""
         name = host.rstrip(".").lower()
-        if self.hosts and not _matches(name, self.hosts):
+        if self.hosts and not _matches(name, (*self.hosts, *self.private)):
             raise ForbiddenHost(f"{host} is not among the hosts that may be called from here.")
 
     def check_address(self, host: str, address: str) -> None:
