@@ -18,7 +18,7 @@ from django.db import DatabaseError, connection
 from django.db.models import F
 from django.utils import timezone
 
-from generations import records
+from generations import counting, records
 from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
 from generations.models import IngestReject, Project
 
@@ -129,6 +129,7 @@ def _key(project: Project, door: str, refusal: Refusal, now: dt.datetime) -> uui
 # ------------------------------------------------------------------------------------------------------------- counted
 def count(project: Project, door: str, agent: str, items: int, refused: int) -> None:
     """Count a request with so many items. Written after the request, or with those of the next INTAKE_SECONDS."""
+    counting.records(door, items, refused)
     _tally.add((project.pk, door, agent), items, refused)
 
 

@@ -80,6 +80,17 @@ class Slow:
 
 
 @dataclass(frozen=True, slots=True)
+class Incoming:
+    """What came in by one door, all projects: items of the last minute, hour and day, and those refused in a day."""
+
+    door: str
+    minute: int
+    hour: int
+    day: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class Disk:
     """Bytes of the file system that DATA_DIR is on."""
 
@@ -127,6 +138,20 @@ def queues() -> list[Queue]:
         for row in _rows(
             "SELECT kind, state, count(*), min(created_at) FROM job WHERE state IN ('queued', 'running')"
             " GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+    ]
+
+
+def incoming() -> list[Incoming]:
+    """What came in of late, by door, the busiest first. Counts are written every few seconds."""
+    return [
+        Incoming(*row)
+        for row in _rows(
+            "SELECT door, coalesce(sum(items) FILTER (WHERE minute > now() - interval '2 minutes'"
+            " AND minute <= now() - interval '1 minute'), 0)::bigint,"
+            " coalesce(sum(items) FILTER (WHERE minute > now() - interval '1 hour'), 0)::bigint,"
+            " sum(items)::bigint, sum(refused)::bigint"
+            " FROM intake WHERE minute > now() - interval '1 day' GROUP BY door ORDER BY 4 DESC, 1"
         )
     ]
 

@@ -2,9 +2,13 @@
 
 import datetime as dt
 import json
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from django.core.management import call_command
 from django.db import connection
@@ -13,9 +17,11 @@ from django.utils import timezone
 
 from generations import access, doctor, jobs, operations, recording
 from generations.api.prometheus import door_of
-from generations.models import Job, User
+from generations.models import Intake, Job, User
 from generations.records import GenerationRecord
 from tests import web
+from tests.doors.rest import caller
+from tests.stack import Stack
 
 pytestmark = pytest.mark.django_db
 
@@ -76,6 +82,40 @@ def test_metrics_tell_of_jobs_tables_disk_and_connections() -> None:
     assert (value(body, "generations_database_connections") or 0) >= 1
 
 
+def test_what_came_in_is_counted_by_door_and_outcome() -> None:
+    api = caller()
+    stored, refused = (f'generations_records_total{{door="rest",outcome="{one}"}}' for one in ("stored", "refused"))
+    before = scraped()
+
+    api.post("/api/generations/batch", [{"id": "a"}, {"id": "b"}, {"id": "c", "usage": {"promptTokens": "many"}}])
+
+    after = scraped()
+    assert (value(after, stored) or 0) - (value(before, stored) or 0) == 2
+    assert (value(after, refused) or 0) - (value(before, refused) or 0) == 1
+
+
+@pytest.mark.slow
+def test_the_counters_are_those_of_all_web_processes_and_survive_one(live_stack: Stack) -> None:
+    series = 'generations_http_requests_total{door="rest",status="404"}'
+
+    def count() -> float:
+        return value(httpx.get(f"{live_stack.url}/metrics").text, series) or 0.0
+
+    with live_stack.client() as client:
+        before = count()
+        for _ in range(3):
+            client.get("/api/generations/nobody")
+        web_process = live_stack.pid_of("generations.management.serving")
+        os.kill(web_process, signal.SIGKILL)
+        while web_process in live_stack.processes():
+            time.sleep(0.05)
+        live_stack.wait_until_ready()
+        client.get("/api/generations/nobody")
+
+    assert live_stack.pid_of("generations.management.serving") != web_process
+    assert count() == before + 4
+
+
 def test_without_a_token_only_the_machine_itself_may_read() -> None:
     assert Client().get("/metrics").status_code == 200
     assert Client(REMOTE_ADDR="192.0.2.7").get("/metrics").status_code == 401
@@ -111,6 +151,20 @@ def test_the_pages_bytes_are_those_of_the_tables() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_total_relation_size('generation_p202611'), pg_total_relation_size('project')")
         assert (found["generation", "202611"], found["project", None]) == cursor.fetchone()
+
+
+def test_the_page_tells_what_came_in_by_door_and_what_waits_to_be_searched() -> None:
+    api = caller()
+    api.post("/api/generations/batch", [{"id": "a"}, {"id": "b", "usage": {"promptTokens": "many"}}])
+    Intake.objects.update(minute=timezone.now() - dt.timedelta(seconds=90))
+    operator = Client()
+    operator.force_login(User.objects.create_superuser("root", password="correct horse"))
+
+    shown = web.text(operator.get("/operations/"))
+
+    assert operations.incoming() == [operations.Incoming("rest", minute=2, hour=2, day=2, refused=1)]
+    assert "rest 2 2 2 1" in shown
+    assert "1 generations are recorded and not searchable yet" in shown
 
 
 # ------------------------------------------------------------------------------------------------------------- doctor

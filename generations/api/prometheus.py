@@ -18,12 +18,11 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from generations import operations, search
+from generations import counting, operations, search
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 DOORS: Final = (
@@ -49,23 +48,18 @@ DOORS: Final = (
 """Which door an address belongs to, the first that fits; everything else is a page."""
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-# When a counter was made is a second series for each, and nothing asks for it.
-disable_created_metrics()  # type: ignore[no-untyped-call]  # its stubs say nothing of it
-registry = CollectorRegistry()
 _requests = Counter(
-    "generations_http_requests", "Requests answered, by door and status.", ("door", "status"), registry=registry
+    "generations_http_requests",
+    "Requests answered, by door and status.",
+    ("door", "status"),
+    registry=counting.registry,
 )
 _seconds = Histogram(
     "generations_http_request_seconds",
     "Time to answer, in seconds, by door.",
     ("door",),
     buckets=_BUCKETS,
-    registry=registry,
-)
-
-
-_reachable = Gauge(
-    "generations_database_reachable", "1 when the database answered just now, else 0.", registry=registry
+    registry=counting.registry,
 )
 
 
@@ -143,7 +137,7 @@ _installation.register(_Installation())
 def metrics(request: HttpRequest) -> HttpResponse:
     """The text that Prometheus reads. Needs METRICS_TOKEN as a bearer token; without one set, a caller on this machine.
 
-    While the database is away it tells what this process knows by itself.
+    While the database is away it tells what the web processes know by themselves.
     """
     if not _may_read(request):
         said = "Send METRICS_TOKEN as 'Authorization: Bearer TOKEN'; without one set, ask from the machine itself.\n"
@@ -151,12 +145,14 @@ def metrics(request: HttpRequest) -> HttpResponse:
         answer["WWW-Authenticate"] = "Bearer"
         return answer
     try:
-        installation = generate_latest(_installation)
-        _reachable.set(1)
+        installation, is_reachable = generate_latest(_installation), True
     except Error:
-        installation = b""
-        _reachable.set(0)
-    return HttpResponse(generate_latest(registry) + installation, content_type=CONTENT_TYPE)
+        installation, is_reachable = b"", False
+    reachable = CollectorRegistry()
+    about = "1 when the database answered just now, else 0."
+    Gauge("generations_database_reachable", about, registry=reachable).set(is_reachable)
+    content = generate_latest(counting.counted()) + generate_latest(reachable) + installation
+    return HttpResponse(content, content_type=CONTENT_TYPE)
 
 
 def _may_read(request: HttpRequest) -> bool:

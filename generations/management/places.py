@@ -43,6 +43,11 @@ def lock(data_dir: Path) -> Path:
     return data_dir / "lock"
 
 
+def counters(data_dir: Path) -> Path:
+    """The folder in which web processes count for Prometheus, from one start to the next."""
+    return data_dir / "counters"
+
+
 def mark_ready(data_dir: Path, name: str) -> None:
     """Say that this process has got as far as doing its work."""
     mark = _ready_mark(data_dir, name)

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -275,6 +276,9 @@ def main(arguments: list[str]) -> int:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with only_one(data_dir):
             make_secret_key(data_dir)
+            shutil.rmtree(places.counters(data_dir), ignore_errors=True)
+            places.counters(data_dir).mkdir()
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(places.counters(data_dir))
             supervisor = Supervisor(data_dir, demo=given.demo, only=only)
             try:
                 supervisor.run()

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from generations import doctor, operations
+from generations import doctor, operations, search
 from generations.web.gate import to_login
 
 
@@ -43,7 +43,7 @@ def tables(stored: list[operations.Stored]) -> list[Table]:
 @never_cache
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    """Checks, processes, queues, connections, bytes and slow statements. For superusers."""
+    """Checks, processes, what comes in and waits, connections, bytes and slow statements. For superusers."""
     if not request.user.is_authenticated:
         return to_login(request)
     if not request.user.is_superuser:
@@ -52,7 +52,10 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         "findings": list(doctor.examine()),
         "parts": operations.parts(),
+        "incoming": operations.incoming(),
         "queues": operations.queues(),
+        "behind": search.lag(),
+        "hours_due": operations.hours_to_sum_up(),
         "connections": operations.connections(),
         "disk": disk,
         "growth": growth,
