@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, TextIO
@@ -404,7 +404,9 @@ def _wait(processes: "list[subprocess.Popen[bytes] | subprocess.Popen[str]]", un
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    # What it is written to may be full, which is no reason to end what runs.
+    with suppress(OSError):
+        print(text, flush=True)
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,161 @@
+"""A worker that is killed in the middle of any kind of work: another one ends it, as if nothing had been."""
+
+import datetime as dt
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import pytest
+from django.core.files.storage import default_storage
+from django.db import connection
+from django.utils import timezone
+
+from generations import access, exporting, jobs, recording, retention, rollups, search, tasks
+from generations.access import Grant
+from generations.metrics import Measure, Query
+from generations.models import Generation, GenerationPayload, Job, Participant, RollupDirty
+from generations.models.numbers import GenerationSearch
+from generations.records import GenerationRecord
+from tests.rollups import both
+from tests.stack import ROOT
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+CALLS = 250
+OLD = timezone.now() - dt.timedelta(days=40)
+_WORK = """
+import os, signal
+from django.db import connection
+from generations import tasks
+sent = 0
+def kill(execute, sql, params, many, context):
+    global sent
+    sent += 1
+    if sent == {number}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return execute(sql, params, many, context)
+with connection.execute_wrapper(kill):
+    tasks.{work}
+print("sent", sent)
+"""
+
+
+@pytest.fixture
+def grant() -> Grant:
+    """A project with calls of one person and of another."""
+    made = access.of_system(access.create_project("Killed"))
+    recording.record(
+        made.project,
+        [
+            GenerationRecord(
+                id=f"g{n:03}",
+                started_at=OLD + dt.timedelta(minutes=n),
+                model_id="gpt-4o",
+                prompt="Hello",
+                completion="a walrus",
+                total_tokens=n,
+                user_id="mia" if n % 2 else "bob",
+            )
+            for n in range(CALLS)
+        ],
+    )
+    return made
+
+
+def worked(work: str, number: int) -> bool:
+    """Do a task in a process that is killed at the statement of this number; whether it was."""
+    url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
+    done = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-c", _WORK.format(number=number, work=work)],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, -9), done.stderr
+    return done.returncode == -9
+
+
+def export(grant: Grant) -> Job:
+    return exporting.start(grant, kind="generations", format="jsonl")
+
+
+def is_exported(grant: Grant, job: Job) -> None:
+    with default_storage.open(job.result["file"]) as file:
+        found = [orjson.loads(line)["id"] for line in file.read().splitlines()]
+    assert sorted(found) == [f"g{n:03}" for n in range(CALLS)]
+
+
+def expiry(grant: Grant) -> Job:
+    retention.add_rule(grant, kind="generations", what="text", days=1, document={"metadata.userId": "mia"})
+    return retention.start(grant, is_dry=False)
+
+
+def is_expired(grant: Grant, job: Job) -> None:
+    kept = GenerationPayload.objects.in_project(grant.project.pk).values("uid")
+    rows = Generation.objects.in_project(grant.project.pk)
+    assert set(rows.filter(uid__in=kept).values_list("user_id", flat=True)) == {"bob"}
+    assert not rows.filter(user_id="mia").exclude(output_preview=None).exists()
+    assert rows.count() == CALLS
+
+
+def erasure(grant: Grant) -> Job:
+    return retention.erase(grant, "mia")
+
+
+def is_erased(grant: Grant, job: Job) -> None:
+    rows = Generation.objects.in_project(grant.project.pk)
+    assert set(rows.values_list("user_id", flat=True)) == {"bob"}
+    assert GenerationPayload.objects.in_project(grant.project.pk).count() == rows.count() == CALLS / 2
+    assert set(Participant.objects.in_project(grant.project.pk).values_list("public_id", flat=True)) == {"bob"}
+
+
+@pytest.mark.parametrize(
+    ("start", "is_right", "numbers"),
+    [(export, is_exported, (4, 9)), (expiry, is_expired, (12, 33)), (erasure, is_erased, (13, 41))],
+)
+def test_a_job_whose_worker_was_killed_is_ended_by_another(
+    grant: Grant, start: Callable[[Grant], Job], is_right: Callable[[Grant, Job], None], numbers: tuple[int, ...]
+) -> None:
+    job = start(grant)
+
+    killed = 0
+    for number in numbers:
+        if not worked(f"run_job('{job.pk}')", number):
+            break
+        killed += 1
+        Job.objects.filter(pk=job.pk).update(leased_until=timezone.now() - dt.timedelta(seconds=1))
+        jobs.sweep()
+    tasks.run_job(str(job.pk))
+
+    job.refresh_from_db()
+    assert killed, "it was done before it was killed"
+    assert job.state == Job.State.DONE
+    assert job.attempts == killed + (killed == len(numbers))
+    is_right(grant, job)
+
+
+@pytest.mark.parametrize("number", random.Random(3).sample(range(4, 12), 2))
+def test_rollups_whose_maker_was_killed_are_made_by_another(grant: Grant, number: int) -> None:
+    assert worked("compact()", number)
+
+    rollups.compact()
+
+    assert not RollupDirty.objects.in_project(grant.project.pk).exists()
+    both(grant.project, Query(kind="generations", measures=(Measure("calls", "count"),)))
+
+
+def test_extracts_whose_maker_was_killed_are_made_by_another(grant: Grant) -> None:
+    assert worked("index_text()", 9)
+
+    search.fill(30)
+
+    extracts: Any = GenerationSearch.objects.in_project(grant.project.pk)
+    assert extracts.count() == CALLS
+    assert len(search.find(grant.project, "walrus", limit=100).hits) == 100

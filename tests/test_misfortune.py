@@ -1,0 +1,132 @@
+"""What goes wrong with a running copy: a full disk, a lock that is held, a thousand writers of one id."""
+
+import asyncio
+import os
+import subprocess
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from generations.management import embedded
+from generations.recording.looking import _LOCK
+from tests.stack import Stack
+
+pytestmark = pytest.mark.slow
+
+
+def wait_for(condition: Callable[[], bool], within: float = 120) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "It did not happen in time."
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of its own that is soon full."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(folder)], check=False)
+    if made.returncode != 0:
+        pytest.skip("A FULL DISK IS NOT TESTED: a file system of its own cannot be mounted here (root can)")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.skipif(bool(os.environ.get("OUTSIDE_DATABASE_URL")), reason="an outside server has a disk of its own")
+def test_a_full_disk_is_said_nothing_acknowledged_is_lost_and_it_goes_on_when_there_is_room(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    stack = Stack(small_disk / "data")
+    stack.log = tmp_path / "log"
+    acknowledged: list[str] = []
+    answers: Counter[int] = Counter()
+    told: list[str] = []
+    try:
+        stack.start(within=120)
+        ballast = small_disk / "ballast"
+        status = os.statvfs(small_disk)
+        with ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, max(1, status.f_bavail * status.f_frsize - 24 * 2**20))
+        with stack.client() as client:
+            for number in range(600):
+                # Nothing that packs well.
+                text = "".join(uuid.uuid4().hex for _ in range(8000))
+                answer = client.post("/api/generations", json={"id": f"g{number}", "output": {"content": text}})
+                answers[answer.status_code] += 1
+                if answer.status_code == 201:
+                    acknowledged.append(f"g{number}")
+                elif answers[503] > 12:
+                    break
+                else:
+                    assert int(answer.headers["Retry-After"]) > 0
+                    told.append(answer.json()["error"]["message"])
+            ballast.unlink()
+            wait_for(lambda: client.post("/api/generations", json={"id": "after"}).is_success)
+            stack.wait_until_ready(120)
+        with psycopg.connect(embedded.url(stack.data_dir)) as connection:
+            kept = {row[0] for row in connection.execute("SELECT public_id FROM generation").fetchall()}
+    finally:
+        stack.discard()
+
+    assert set(answers) == {201, 503}, (answers, told)
+    assert any("disk is full" in one or "database" in one for one in told), told
+    assert acknowledged
+    assert set(acknowledged) - kept == set()
+
+
+@pytest.mark.skipif(bool(os.environ.get("OUTSIDE_DATABASE_URL")), reason="the database of a copy is not known here")
+def test_who_finds_a_project_locked_is_told_to_come_again_and_not_kept(live_stack: Stack) -> None:
+    live_stack.wait_until_ready()
+    with live_stack.client() as client, psycopg.connect(embedded.url(live_stack.data_dir)) as other:
+        project = other.execute("SELECT id FROM project WHERE slug = 'default'").fetchone()
+        assert project is not None
+        other.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, project[0]])
+
+        kept = client.post("/api/generations", json={"id": "locked"})
+        other.rollback()
+        free = client.post("/api/generations", json={"id": "locked"})
+
+    assert (kept.status_code, kept.headers["Retry-After"]) == (503, "1")
+    assert kept.json()["error"]["code"] == "busy"
+    assert free.status_code == 201
+
+
+def test_a_thousand_writers_of_one_id_are_all_heard(live_stack: Stack) -> None:
+    number = 1000
+    id = f"one-{uuid.uuid4().hex}"
+    answers: Counter[int] = Counter()
+
+    async def write(client: httpx.AsyncClient, n: int) -> None:
+        while True:
+            answer = await client.post("/api/generations", json={"id": id, "metadata": {f"k{n}": n}})
+            answers[answer.status_code] += 1
+            if answer.status_code != 503:
+                return
+            await asyncio.sleep(float(answer.headers["Retry-After"]))
+
+    async def all_at_once() -> None:
+        limits = httpx.Limits(max_connections=number)
+        headers = {"Authorization": f"Bearer {live_stack.api_key}"}
+        async with httpx.AsyncClient(base_url=live_stack.url, headers=headers, limits=limits, timeout=300) as client:
+            await asyncio.gather(*(write(client, n) for n in range(number)))
+
+    live_stack.wait_until_ready()
+    asyncio.run(all_at_once())
+
+    with live_stack.client() as client:
+        found = client.get(f"/api/generations/{id}").json()
+    assert answers[201] == 1
+    assert answers[201] + answers[200] == number
+    assert set(answers) <= {200, 201, 503}
+    assert {name: value for name, value in found["metadata"].items() if name.startswith("k")} == {
+        f"k{n}": n for n in range(number)
+    }
