@@ -4,6 +4,7 @@ import datetime as dt
 import random
 
 import pytest
+from django.db import connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -209,3 +210,19 @@ def test_lists_are_narrowed_by_what_was_said(
     assert [int(row.public_id[1:]) for row in rows] == wanted
     assert paging.count("generations", own.pk, condition) == paging.Count(len(wanted), exact=True)
     assert {row.project_id for row in rows} <= {own.pk}
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("small")
+def test_a_lookup_leaves_the_connection_as_it_was() -> None:
+    own = project()
+    say(own, *((f"n{n}", "a walrus", n) for n in range(SIZE)))
+    names = ("statement_timeout", "enable_seqscan", "enable_bitmapscan")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '77s'")
+
+        assert len(paging.page("generations", own.pk, filters.Leaf("search", (), "contains", "walrus")).rows) == SIZE
+        assert len(ids(own, "walrus")) == SIZE
+
+        cursor.execute("SELECT current_setting(%s), current_setting(%s), current_setting(%s)", names)
+        assert cursor.fetchone() == ("77s", "on", "on")

@@ -113,9 +113,14 @@ _Key = tuple[dt.datetime, uuid.UUID]
 _LEAST: Final = uuid.UUID(int=0)
 _GREATEST: Final = uuid.UUID(int=2**128 - 1)
 _UNINDEXED: Final = Func(F("started_at"), template="(%(expressions)s + interval '0')", output_field=DateTimeField())
-_SET: Final = (
-    "SELECT set_config('statement_timeout', %s, true), set_config('enable_seqscan', %s, true),"
-    " set_config('enable_bitmapscan', %s, true)"
+_BEGIN: Final = (
+    "SELECT set_config('generations.earlier_timeout', current_setting('statement_timeout'), true),"
+    " set_config('statement_timeout', %s, true), set_config('enable_seqscan', 'off', true),"
+    " set_config('enable_bitmapscan', 'off', true)"
+)
+_END: Final = (
+    "SELECT set_config('statement_timeout', current_setting('generations.earlier_timeout'), true),"
+    " set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true)"
 )
 
 
@@ -227,9 +232,9 @@ def until(moment: float) -> Iterator[None]:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             # The planner cannot know in how many texts a word is: it would read whole months for a rare one.
-            cursor.execute(_SET, [str(left), "off", "off"])
+            cursor.execute(_BEGIN, [str(left)])
             yield
-            cursor.execute(_SET, ["0", "on", "on"])
+            cursor.execute(_END)
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):
             raise TimeIsUp from error
