@@ -4,145 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
+from tests.browsing import ANSWER, CHROMIUM, UNREADABLE, Watched, keep, settled, sign_in, violations
 from tests.stack import Stack
-
-CHROMIUM = shutil.which("chromium")
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
 ]
-
-ANSWER = "Go to the **Museu do Azulejo**.\n\n```python\nprint(1)\n```"
-CONVERSATION = {
-    "type": "chat",
-    "name": "plan-trip",
-    "model": {"id": "gpt-4o", "name": "GPT-4o", "provider": "openai"},
-    "messages": [
-        {"role": "system", "content": "You help travellers in Lisbon."},
-        {"role": "user", "content": "What is open when it rains?"},
-        {
-            "role": "assistant",
-            "content": None,
-            "tool_calls": [{"id": "c1", "function": {"name": "find_museum", "arguments": '{"city": "Lisbon"}'}}],
-        },
-        {"role": "tool", "tool_call_id": "c1", "content": '{"name": "Museu do Azulejo"}'},
-    ],
-    "messageCompletion": {
-        "role": "assistant",
-        "content": "Go to the **Museu do Azulejo**.\n\n```python\nprint(1)\n```",
-    },
-    "tools": [{"type": "function", "function": {"name": "find_museum", "description": "Museums that are open"}}],
-    "variables": {"city": "Lisbon"},
-    "usage": {"promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540},
-    "performance": {"latency": 3.2, "timeToFirstToken": 0.4},
-    "metadata": {"userId": "user-7", "tags": ["travel"], "plan": "pro"},
-    "threadId": "trip-1",
-}
-
-
-@dataclass
-class Watched:
-    """A page that notes what a person would not see: errors in the console, and requests to anywhere else."""
-
-    page: Page
-    host: str
-    complaints: list[str] = field(default_factory=list)
-    foreign: list[str] = field(default_factory=list)
-    may_fail: bool = False
-
-    def __post_init__(self) -> None:
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", self._asked)
-
-    def _said(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not (self.may_fail and "Failed to load resource" in message.text):
-            self.complaints.append(f"{self.page.url}: {message.text}")
-
-    def _asked(self, request: Request) -> None:
-        parts = urlsplit(request.url)
-        if parts.scheme not in ("data", "blob") and parts.netloc != self.host:
-            self.foreign.append(request.url)
-
-    def is_clean(self) -> bool:
-        """Whether nothing was complained of and nothing foreign was asked for."""
-        assert self.complaints == []
-        assert self.foreign == []
-        return True
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def filled(live_stack: Stack) -> Stack:
-    """The running copy with some calls in it: of them one in full, and one that failed."""
-    with live_stack.client() as client:
-        for document in (
-            {**CONVERSATION, "id": "trip"},
-            {
-                "id": "a long/one?",
-                "model": {"id": "gpt-4o"},
-                "messages": [{"role": "user", "content": f"Turn {n}. {'x' * 3000}"} for n in range(100)],
-                "completion": "".join(f"Line {n}\n" for n in range(20_000)),
-            },
-            {
-                "id": "failed",
-                "model": {"id": "gpt-4o"},
-                "prompt": "Hello?",
-                "error": "Rate limit reached",
-                "threadId": "t",
-            },
-            *(
-                {
-                    "id": f"plain-{n}",
-                    "model": {"id": "gpt-4o-mini"},
-                    "prompt": f"Question {n}",
-                    "completion": f"Reply {n}",
-                }
-                for n in range(60)
-            ),
-        ):
-            answer = client.post("/api/generations", json=document)
-            assert answer.status_code in (200, 201), answer.text
-    return live_stack
-
-
-def sign_in(context: BrowserContext, stack: Stack) -> Watched:
-    """A watched page with the owner signed in."""
-    watched = Watched(context.new_page(), urlsplit(stack.url).netloc)
-    page = watched.page
-    page.goto(f"{stack.url}/projects/default/generations/")
-    page.get_by_label("User name").fill(stack.username)
-    page.get_by_label("Password").fill(stack.password)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Generations")).to_be_visible()
-    return watched
-
-
-@pytest.fixture
-def watched(browser: Browser, filled: Stack) -> Iterator[Watched]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=filled.url)
-    yield sign_in(context, filled)
-    context.close()
 
 
 def test_a_call_is_found_read_judged_and_exported(watched: Watched, tmp_path: Path) -> None:
@@ -297,9 +173,16 @@ def test_everything_works_without_scripts(browser: Browser, filled: Stack) -> No
     context.close()
 
 
+OR = "filter=" + quote('{"$or": [{"model.id": "gpt-4o"}, {"scores": {"$some": {"value": {"$gte": 0.5}}}}]}')
 PAGES = [
+    "dashboard/",
+    "dashboard/cost/?by=model.id",
     "generations/",
     "generations/?model.id=gpt-4o&text=x",
+    f"generations/?{OR}",
+    "lists/generations/filter/?" + urlencode({"list": OR}),
+    "lists/generations/facets/",
+    "search/?q=Lisbon",
     "generations/?model.idd=gpt-4o",
     "generations/trip/",
     "generations/trip/?view=json",
@@ -310,6 +193,7 @@ PAGES = [
     "users/",
     "datasets/",
     "exports/",
+    "jobs/",
     "settings/",
     "settings/keys/",
 ]
@@ -322,10 +206,14 @@ def test_every_page_fits_its_window_in_both_themes(browser: Browser, filled: Sta
     watched = sign_in(context, filled)
     watched.may_fail = True  # the filter that is wrong on purpose
 
-    for path in PAGES:
-        watched.page.goto(f"{filled.url}/projects/default/{path}")
+    for path in [f"/projects/default/{path}" for path in PAGES] + ["/-/components", "/operations/"]:
+        watched.page.goto(f"{filled.url}{path}")
+        settled(watched.page)
         assert watched.page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert watched.page.evaluate(UNREADABLE) == [], path
+        keep(watched.page, f"{re.sub('[^a-z0-9]+', '-', path.removeprefix('/projects/default')[:40])}-{theme}-{width}")
+        if (theme, width) in (("light", 1440), ("dark", 390)):  # each page in either theme, at either width
+            assert violations(watched.page) == [], path
 
     watched.page.get_by_label("Name", exact=True).fill(f"Key of a test, {theme}")
     watched.page.get_by_role("button", name="Make a key").click()
@@ -348,36 +236,3 @@ def test_the_theme_that_is_chosen_stays(watched: Watched) -> None:
     page.reload()
     expect(page.locator("html[data-theme=dark]")).to_have_css("background-color", "rgb(19, 20, 23)")
     assert watched.is_clean()
-
-
-# Texts whose contrast with the nearest background behind them is below WCAG AA's 4.5 to 1.
-UNREADABLE = """() => {
-  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const rgba = (colour) => {
-    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
-    return [r, g, b, a / 255];
-  };
-  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
-    .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = rgba(getComputedStyle(at).backgroundColor);
-      if (colour[3] > 0.99) return colour;
-    }
-    return rgba(getComputedStyle(document.documentElement).backgroundColor);
-  };
-  const found = new Set();
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || !element.checkVisibility()) continue;
-    if (element.closest('[aria-disabled], script, style, noscript, title, option')) continue;
-    const [a, b] = [light(rgba(getComputedStyle(element).color)), light(behind(element))];
-    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    const name = `${element.className} ${walker.currentNode.textContent.trim().slice(0, 30)}`;
-    if (contrast < 4.5) found.add(`${name}: ${contrast.toFixed(2)}`);
-  }
-  return [...found];
-}"""

@@ -8,6 +8,7 @@ import { watchMenus } from "./menus.js";
 import { watchOutlines } from "./outline.js";
 import { watchPalette } from "./palette.js";
 import { watchReview } from "./review.js";
+import { watchScrolling } from "./scrolling.js";
 import { watchSelection } from "./selection.js";
 
 watchCharts();
@@ -19,6 +20,7 @@ watchMenus();
 watchOutlines();
 watchPalette();
 watchReview();
+watchScrolling();
 watchSelection();
 
 // What works with a script alone is not shown to those who have none.

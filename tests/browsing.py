@@ -1,0 +1,145 @@
+"""A person at a browser, for tests: signed in, watched for what nobody would see, photographed."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
+
+from tests.stack import ROOT, Stack
+
+CHROMIUM: Final = shutil.which("chromium")
+SCREENSHOTS: Final = ROOT / "screenshots"
+"""Where pictures of pages are kept, for people to look at."""
+AXE: Final = Path(__file__).with_name("browser") / "axe" / "axe.min.js"
+
+ANSWER = "Go to the **Museu do Azulejo**.\n\n```python\nprint(1)\n```"
+CONVERSATION = {
+    "type": "chat",
+    "name": "plan-trip",
+    "model": {"id": "gpt-4o", "name": "GPT-4o", "provider": "openai"},
+    "messages": [
+        {"role": "system", "content": "You help travellers in Lisbon."},
+        {"role": "user", "content": "What is open when it rains?"},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "c1", "function": {"name": "find_museum", "arguments": '{"city": "Lisbon"}'}}],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": '{"name": "Museu do Azulejo"}'},
+    ],
+    "messageCompletion": {
+        "role": "assistant",
+        "content": "Go to the **Museu do Azulejo**.\n\n```python\nprint(1)\n```",
+    },
+    "tools": [{"type": "function", "function": {"name": "find_museum", "description": "Museums that are open"}}],
+    "variables": {"city": "Lisbon"},
+    "usage": {"promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540},
+    "performance": {"latency": 3.2, "timeToFirstToken": 0.4},
+    "metadata": {"userId": "user-7", "tags": ["travel"], "plan": "pro"},
+    "threadId": "trip-1",
+}
+
+
+@dataclass
+class Watched:
+    """A page that notes what a person would not see: errors in the console, and requests to anywhere else."""
+
+    page: Page
+    host: str
+    complaints: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    may_fail: bool = False
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", self._asked)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not (self.may_fail and "Failed to load resource" in message.text):
+            self.complaints.append(f"{self.page.url}: {message.text}")
+
+    def _asked(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("data", "blob") and parts.netloc != self.host:
+            self.foreign.append(request.url)
+
+    def is_clean(self) -> bool:
+        """Whether nothing was complained of and nothing foreign was asked for."""
+        assert self.complaints == []
+        assert self.foreign == []
+        return True
+
+
+def sign_in(context: BrowserContext, stack: Stack) -> Watched:
+    """A watched page with the owner signed in."""
+    watched = Watched(context.new_page(), urlsplit(stack.url).netloc)
+    page = watched.page
+    page.goto(f"{stack.url}/projects/default/generations/")
+    page.get_by_label("User name").fill(stack.username)
+    page.get_by_label("Password").fill(stack.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Generations")).to_be_visible()
+    return watched
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a picture of the page as it is now."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
+
+
+def settled(page: Page) -> None:
+    """Wait until what the page fetches by itself is there."""
+    page.wait_for_function(
+        """() => !document.querySelector('[aria-busy], .htmx-request')
+          && [...document.querySelectorAll('[data-chart], [data-charts]')]
+            .every((place) => place.hidden || place.textContent)
+          && (!document.querySelector('.facets[open] > [hx-get]') || document.querySelector('.facet'))"""
+    )
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds against WCAG 2.1 A and AA and its own good practice: the rule, and where."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())
+    found: list[dict[str, Any]] = page.evaluate("axe.run().then(({violations}) => violations)")
+    return [f"{one['id']}: {', '.join(str(node['target']) for node in one['nodes'][:3])}" for one in found]
+
+
+# Texts whose contrast with the nearest background behind them is below WCAG AA's 4.5 to 1.
+UNREADABLE = """() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+    .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = rgba(getComputedStyle(at).backgroundColor);
+      if (colour[3] > 0.99) return colour;
+    }
+    return rgba(getComputedStyle(document.documentElement).backgroundColor);
+  };
+  const found = new Set();
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || !element.checkVisibility()) continue;
+    if (element.closest('[aria-disabled], script, style, noscript, title, option')) continue;
+    const [a, b] = [light(rgba(getComputedStyle(element).color)), light(behind(element))];
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const name = `${element.className} ${walker.currentNode.textContent.trim().slice(0, 30)}`;
+    if (contrast < 4.5) found.add(`${name}: ${contrast.toFixed(2)}`);
+  }
+  return [...found];
+}"""
