@@ -192,6 +192,8 @@ PAGES = [
     "steps/",
     "users/",
     "datasets/",
+    "experiments/",
+    "prompts/",
     "exports/",
     "jobs/",
     "settings/",
@@ -206,7 +208,7 @@ def test_every_page_fits_its_window_in_both_themes(browser: Browser, filled: Sta
     watched = sign_in(context, filled)
     watched.may_fail = True  # the filter that is wrong on purpose
 
-    for path in [f"/projects/default/{path}" for path in PAGES] + ["/-/components", "/operations/"]:
+    for path in ["/-/components", "/operations/", *(f"/projects/default/{path}" for path in PAGES)]:
         watched.page.goto(f"{filled.url}{path}")
         settled(watched.page)
         assert watched.page.evaluate("document.documentElement.scrollWidth") <= width, path

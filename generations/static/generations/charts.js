@@ -90,13 +90,22 @@ function mark(one, colour, said) {
 }
 
 function tell(u, figure, total, one, said, unit) {
-  const at = u.cursor.idx;
-  if (at == null || at >= said.time.length) {
+  const at = under(u, said.time, one.kind === "bars");
+  if (at == null) {
     figure.textContent = total;
     return;
   }
   const value = said[one.name][at];
   figure.textContent = `${moment(said.time[at], said.zone, said.unit)}: ${value == null ? "—" : unit(value, said.currency)}`;
+}
+
+// The unit of time below the pointer; of lines the nearest point.
+export function under(u, times, isBars) {
+  if (u.cursor.left == null || u.cursor.left < 0 || u.cursor.idx == null) return null;
+  if (!isBars) return u.cursor.idx < times.length ? u.cursor.idx : null;
+  const moment = u.posToVal(u.cursor.left, "x");
+  const after = times.findIndex((time) => time > moment);
+  return after === 0 ? null : after < 0 ? times.length - 1 : after - 1;
 }
 
 function select(strip, u, said) {

@@ -1,6 +1,6 @@
 // The charts of the dashboard: bars stacked or beside each other's lines, with a legend; a click on a point opens the
 // list of what it counts, dragging narrows the whole dashboard to that time.
-import { money, moment, plain, resolved, seconds, whole } from "./charts.js";
+import { money, moment, plain, resolved, seconds, under, whole } from "./charts.js";
 
 const COLOURS = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6"];
 
@@ -81,7 +81,7 @@ function draw(place, said) {
         ),
       ],
       hooks: {
-        setCursor: [(u) => tell(u.cursor.idx)],
+        setCursor: [(u) => tell(under(u, said.time, isBars))],
         setSelect: [(u) => zoom(u, said)],
       },
     },
@@ -89,7 +89,7 @@ function draw(place, said) {
     canvas,
   );
   function tell(at) {
-    const isThere = at != null && at < said.time.length;
+    const isThere = at != null;
     when.textContent = isThere ? moment(said.time[at], said.zone, said.grain) : "";
     told.forEach((value, n) => {
       const counted = isThere ? said.lines[n].values[at] : sum(said, n);
@@ -99,8 +99,8 @@ function draw(place, said) {
   tell(null);
   plotted.over.classList.add("clickable");
   plotted.over.addEventListener("click", () => {
-    const at = plotted.cursor.idx;
-    if (at != null && at < said.time.length && plotted.select.width < 4) location.assign(behind(plotted, said, heights, at));
+    const at = under(plotted, said.time, isBars);
+    if (at != null && plotted.select.width < 4) location.assign(behind(plotted, said, heights, at));
   });
   new ResizeObserver(() => {
     if (canvas.clientWidth) plotted.setSize({ width: canvas.clientWidth, height: 190 });
