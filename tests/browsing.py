@@ -85,6 +85,7 @@ def sign_in(context: BrowserContext, stack: Stack) -> Watched:
     page.get_by_label("Password").fill(stack.password)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Generations")).to_be_visible()
+    page.wait_for_load_state()  # keys do something once the scripts are there
     return watched
 
 
