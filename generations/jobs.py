@@ -25,7 +25,7 @@ from django.db.models.functions import Coalesce, Now
 
 from generations import access
 from generations.access import Grant, NotAllowed, Scope, audit
-from generations.models import Job
+from generations.models import ExportSchedule, Job
 
 LEASE: Final = dt.timedelta(seconds=30)
 KEEP_EVERY: Final = 8.0
@@ -207,13 +207,14 @@ def refuse(job_id: uuid.UUID | str, reason: str) -> None:
     Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(state=Job.State.FAILED, error=reason, **_ENDED)
 
 
-def create(grant: Grant, kind: Job.Kind, parameters: dict[str, Any]) -> Job:
+def create(grant: Grant, kind: Job.Kind, parameters: dict[str, Any], *, schedule: ExportSchedule | None = None) -> Job:
     """A new job that waits for a worker, with its audit entry. The door sends it to one after the commit."""
     with transaction.atomic():
         job = Job.objects.create(
             project=grant.project,
             kind=kind,
             parameters=parameters,
+            schedule=schedule,
             created_by=grant.user,
             created_by_key=grant.key,
         )

@@ -70,10 +70,13 @@ def run_job(job_id: str) -> None:
 
 @shared_task(ignore_result=True)
 def sweep() -> None:
-    """Every few seconds: hand out again what killed workers and lost messages left, delete what has expired."""
+    """Every few seconds: hand out again what killed workers and lost messages left, delete what has expired,
+    begin the exports whose time has come."""
     for job_id in jobs.sweep():
         run_job.delay(job_id)
     exporting.expire()
+    for job in exporting.schedules.due():
+        send(job)
 
 
 @shared_task(ignore_result=True)

@@ -72,6 +72,13 @@ class Environment(BaseSettings):
         description="The largest request body, as sent and as unpacked.",
     )
     EXPORT_EXPIRY_HOURS: int = Field(default=72, ge=1, description="How long the file of an export is kept.")
+    EXPORT_FOLDER: str = Field(
+        default="", description="Folder below which scheduled exports put their files; empty: DATA_DIR/scheduled."
+    )
+    EXPORT_BUCKETS: CommaSeparated = Field(
+        default=[],
+        description="S3 buckets that scheduled exports may write to, by commas (`pip install .[s3]`); empty: none.",
+    )
     WEB_THREADS: int = Field(default=8, ge=1, le=256, description="Requests that are answered at once.")
     GATEWAY_UPSTREAM: str = Field(
         default="https://api.openai.com/v1",
@@ -100,7 +107,9 @@ class Environment(BaseSettings):
     )
     STORAGE_ENDPOINT_URL: str = Field(default="", description="Endpoint of an S3-compatible store other than AWS.")
 
-    @field_validator("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "EGRESS_HOSTS", "EGRESS_PRIVATE", mode="before")
+    @field_validator(
+        "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "EXPORT_BUCKETS", "EGRESS_HOSTS", "EGRESS_PRIVATE", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -176,6 +185,9 @@ _host = "localhost" if env.HOST in {"0.0.0.0", "::"} else env.HOST  # noqa: S104
 PUBLIC_URL = env.PUBLIC_URL or f"http://{f'[{_host}]' if ':' in _host else _host}:{env.PORT}"
 INGEST_MAX_BYTES = env.INGEST_MAX_BYTES
 EXPORT_EXPIRY_HOURS = env.EXPORT_EXPIRY_HOURS
+EXPORT_FOLDER = Path(env.EXPORT_FOLDER).expanduser().absolute() if env.EXPORT_FOLDER else DATA_DIR / "scheduled"
+EXPORT_BUCKETS = env.EXPORT_BUCKETS
+STORAGE_ENDPOINT_URL = env.STORAGE_ENDPOINT_URL
 BOOTSTRAP_API_KEY = env.BOOTSTRAP_API_KEY
 BOOTSTRAP_PASSWORD = env.BOOTSTRAP_PASSWORD
 METRICS_TOKEN = env.METRICS_TOKEN

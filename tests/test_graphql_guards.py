@@ -10,6 +10,7 @@ from django.db.models import Model
 
 from generations import datasets, exporting
 from generations.access import Scope
+from generations.exporting import schedules
 from generations.graphql.guards import Guard
 from generations.graphql.schema import schema
 from generations.models import ApiKey, Job, Project
@@ -38,6 +39,13 @@ MUTATIONS: dict[str, tuple[Scope, str]] = {
     "cancelExport": (Scope.READ, 'cancelExport(id: "$EXPORT") { id }'),
     "generate": (Scope.WRITE, 'generate(input: {model: "ngram:", prompt: "The", maxTokens: 1}) { generationId }'),
     "score": (Scope.WRITE, 'score(input: {model: "ngram:", prompt: "The", values: " sea"}) { generationId }'),
+    "createExportSchedule": (
+        Scope.ADMIN,
+        'createExportSchedule(input: {name: "new", destination: "new"}) { id }',
+    ),
+    "updateExportSchedule": (Scope.ADMIN, 'updateExportSchedule(id: "$SCHEDULE", input: {paused: true}) { id }'),
+    "deleteExportSchedule": (Scope.ADMIN, 'deleteExportSchedule(id: "$SCHEDULE") { id }'),
+    "runExportSchedule": (Scope.ADMIN, 'runExportSchedule(id: "$SCHEDULE") { id }'),
     "createKey": (Scope.ADMIN, 'createKey(name: "new") { token }'),
     "revokeKey": (Scope.ADMIN, 'revokeKey(id: "$KEY") { id }'),
 }
@@ -100,9 +108,10 @@ def call(door: Door, request: pytest.FixtureRequest) -> str:
     dataset = datasets.create(door.grant, name="Set")
     [item] = datasets.add_generations(door.grant, str(dataset.pk), ["g"])
     job = exporting.start(door.grant)
+    schedule = schedules.create(door.grant, {"name": "There", "destination": "there"})
     key = ApiKey.objects.get(project=door.project, name=Scope.READ.value)
     text = MUTATIONS[request.getfixturevalue("name")][1]
-    for word, row in (("$DATASET", dataset), ("$ITEM", item), ("$EXPORT", job), ("$KEY", key)):
+    for word, row in (("$DATASET", dataset), ("$ITEM", item), ("$EXPORT", job), ("$KEY", key), ("$SCHEDULE", schedule)):
         text = text.replace(word, str(row.pk))
     return f"mutation {{ {text} }}"
 

@@ -13,7 +13,19 @@ from ninja import NinjaAPI
 from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 
-from generations.api import asking, datasets, errors, experiments, exports, models, noting, prompts, scores, steps
+from generations.api import (
+    asking,
+    datasets,
+    errors,
+    experiments,
+    exports,
+    models,
+    noting,
+    prompts,
+    schedules,
+    scores,
+    steps,
+)
 from generations.api import generations as recorded
 from generations.api.schemas import components
 
@@ -107,6 +119,7 @@ def _door() -> Door:
     door.add_router("/generations", recorded.judging)
     door.add_router("/generations", recorded.router)
     door.add_router("/exports", exports.router)
+    door.add_router("/export-schedules", schedules.router)
     door.add_router("/steps", steps.steps)
     door.add_router("/threads", steps.threads)
     door.add_router("/participants", steps.participants)

@@ -6,7 +6,7 @@ from typing import Final
 
 from generations.api.describing import OBJECT, TIME, Schema, closed, generation, of_table, ref
 from generations.ingest.rest_fields import ALTERNATIVE, ATTACHMENT, FEEDBACK, OWN_STEP_METADATA, SCORE, STEP
-from generations.models import Job
+from generations.models import ExportSchedule, Job
 
 _ON: Final = ("generationId", "stepId", "threadId", "experimentItemId")
 _TEXT: Final[Schema] = {"type": "string"}
@@ -18,7 +18,14 @@ _MAYBE_TIME: Final[Schema] = {**TIME, "type": ["string", "null"]}
 
 def components() -> dict[str, Schema]:
     """The schemas by name."""
-    return {**_answers(), **_recorded(), **_collected(), **_compared(), "Export": _export()}
+    return {
+        **_answers(),
+        **_recorded(),
+        **_collected(),
+        **_compared(),
+        "Export": _export(),
+        "ExportSchedule": _schedule(),
+    }
 
 
 def _answers() -> dict[str, Schema]:
@@ -257,4 +264,32 @@ def _export() -> Schema:
         manifest={**_MAYBE, "description": "The path of its manifest; null until it is done."},
         schedule={**_MAYBE, "description": "The schedule that it is a run of."},
         delivered={**_MAYBE, "description": "Where a run's file was put."},
+    )  # fmt: skip
+
+
+def _schedule() -> Schema:
+    return closed(
+        (
+            "id", "name", "kind", "format", "compression", "filter", "fields", "incremental", "destination", "every",
+            "minute", "hour", "weekday", "zone", "paused", "nextAt", "changedSince", "createdAt",
+        ),
+        id=_TEXT,
+        name=_TEXT,
+        kind=_TEXT,
+        format=_TEXT,
+        compression=_TEXT,
+        filter={},
+        fields={"type": ["array", "null"], "items": _TEXT},
+        incremental={"type": "boolean"},
+        destination=_TEXT,
+        every={"type": "string", "enum": list(ExportSchedule.Every.values)},
+        minute=_WHOLE,
+        hour=_WHOLE,
+        weekday=_WHOLE,
+        zone=_TEXT,
+        paused={"type": "boolean"},
+        nextAt={**_MAYBE_TIME, "description": "When it is made next; null while it is paused."},
+        changedSince={**_MAYBE_TIME, "description": "From when on the next run tells what changed; null for all."},
+        createdAt=TIME,
+        runs={"type": "array", "items": ref("Export"), "description": "The last ones, where one schedule is read."},
     )  # fmt: skip

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from generations import jobs
 from generations.access import Grant, Scope
-from generations.exporting import writers
+from generations.exporting import schedules, writers
 from generations.exporting.asked import KINDS, Asked, checked
 from generations.exporting.making import expire, forget, forget_unfinished, run
 from generations.exporting.writers import COMPRESSIONS, FORMATS
@@ -46,6 +46,7 @@ __all__ = [
     "media_type",
     "open_file",
     "run",
+    "schedules",
     "start",
 ]
 _SALT: Final = "generations.exporting"
@@ -56,7 +57,9 @@ class NotReady(Exception):
 
     def __init__(self, job: Job) -> None:
         self.is_gone = job.state in (Job.State.EXPIRED, Job.State.FAILED, Job.State.CANCELLED, Job.State.DONE)
-        if job.state in (Job.State.EXPIRED, Job.State.DONE):
+        if job.state == Job.State.DONE and "delivered" in job.result:
+            sentence = f"This export was delivered to {job.result['delivered']}."
+        elif job.state in (Job.State.EXPIRED, Job.State.DONE):
             sentence = "This export has expired and its file was deleted. Start it again."
         elif self.is_gone:
             sentence = f"This export was {job.state} and has no file. Start it again."

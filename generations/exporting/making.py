@@ -16,17 +16,19 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from generations import filters, jobs
-from generations.exporting import columns, manifests, rows, snapshots, writers
+from generations.exporting import columns, destinations, manifests, rows, schedules, snapshots, writers
 from generations.exporting.asked import Asked
 from generations.exporting.columns import Column
 from generations.exporting.manifests import Made
 from generations.exporting.settling import dumped, loaded
 from generations.exporting.snapshots import Snapshot
 from generations.models import Job, Project
+from generations.records import InvalidRecord
 
 if TYPE_CHECKING:
     _BytesFile = File[bytes]
@@ -130,6 +132,9 @@ def _keep(lease: jobs.Lease, asked: Asked, made: Made) -> None:
     lease.renew()
     manifest = manifests.manifest(job, asked, made)
     result: dict[str, Any] = {"rows": made.rows, "bytes": made.bytes, "sha256": made.sha256, "manifest": manifest}
+    if job.schedule_id is not None or "destination" in job.parameters:
+        _deliver(lease, asked, made, result)
+        return
     with _Finished(made.path) as finished:
         name = default_storage.save(_name(job, asked, job.attempts), finished)
     default_storage.save(manifests.beside(name), ContentFile(manifests.text(manifest)))
@@ -139,6 +144,26 @@ def _keep(lease: jobs.Lease, asked: Asked, made: Made) -> None:
     except (jobs.Cancelled, jobs.Lost):
         default_storage.delete(name)
         default_storage.delete(manifests.beside(name))
+        raise
+
+
+def _deliver(lease: jobs.Lease, asked: Asked, made: Made, result: dict[str, Any]) -> None:
+    """Put a run's file where its schedule says. Its name is the run's, so that another attempt replaces it."""
+    job = lease.job
+    try:
+        destination = destinations.read(job.parameters["destination"])
+    except InvalidRecord as error:
+        raise jobs.Failed(str(error)) from error
+    name = f"{job.parameters['name']}{asked.ending}"
+    media_type = writers.media_type(asked.format, asked.compression)
+    text = manifests.text(result["manifest"])
+    where = destinations.deliver(destination, job.project.slug, name, made.path, text, media_type)
+    try:
+        with transaction.atomic():
+            lease.finish(result | {"delivered": where})
+            schedules.ended(job, made.snapshot.complete_until)
+    except jobs.Cancelled:
+        destinations.withdraw(destination, job.project.slug, name)
         raise
 
 

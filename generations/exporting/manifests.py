@@ -52,6 +52,7 @@ def manifest(job: Job, asked: Asked, made: Made) -> dict[str, Json]:
         "sha256": made.sha256,
         "time": {"from": _said(made.first), "to": _said(made.last)},
         "changedSince": _said(asked.since),
+        "schedule": None if job.schedule is None else {"id": str(job.schedule_id), "name": job.schedule.name},
         "snapshotAt": iso(made.snapshot.taken_at),
         "startedAt": _said(job.started_at),
         "finishedAt": iso(timezone.now()),

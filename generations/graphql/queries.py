@@ -9,6 +9,7 @@ import strawberry
 from generations import datasets, exporting, filters, models
 from generations.access import Grant, Scope
 from generations.cleaning import clean_string
+from generations.exporting import schedules
 from generations.graphql import aggregating, inputs
 from generations.graphql.connections import LARGEST_PAGE, PAGE, BadArgument, Connection, connection
 from generations.graphql.guards import Info, guarded
@@ -36,6 +37,7 @@ from generations.graphql.types.collections import Dataset, Tag
 from generations.graphql.types.events import Generation, Participant, Score, Step, Thread
 from generations.graphql.types.exports import Export
 from generations.graphql.types.numbers import Aggregation, GroupBy, GroupOrder, Having, Measure, TimeBucket
+from generations.graphql.types.schedules import ExportSchedule
 
 First = Annotated[
     int | None,
@@ -323,6 +325,14 @@ class Query:
         grant = info.context.grant
         row = exporting.find(grant, id)
         return None if row is None else Export(row=row, batch=Batch(grant, [row]))
+
+    @guarded(Scope.READ, "Scheduled exports, by name. Their runs are exports with their `schedule`.")
+    def export_schedules(self, info: Info) -> list[ExportSchedule]:
+        """All of the project's schedules; a project has at most a hundred."""
+        grant = info.context.grant
+        rows = schedules.every(grant)
+        batch = Batch(grant, rows)
+        return [ExportSchedule(row=row, batch=batch) for row in rows]
 
     @guarded(Scope.ADMIN, f"The project's API keys, the newest first, at most {KEYS_SHOWN}.")
     def keys(self, info: Info) -> list[Key]:

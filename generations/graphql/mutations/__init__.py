@@ -14,6 +14,7 @@ from generations.graphql.mutations.generations import GenerationMutations
 from generations.graphql.mutations.judgements import JudgementMutations
 from generations.graphql.mutations.keys import KeyMutations
 from generations.graphql.mutations.models import ModelMutations
+from generations.graphql.mutations.schedules import ScheduleMutations
 from generations.graphql.mutations.tags import TagMutations
 
 
@@ -28,5 +29,6 @@ class Mutation(
     ExportMutations,
     KeyMutations,
     ModelMutations,
+    ScheduleMutations,
 ):
     """Root fields of mutations."""

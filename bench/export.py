@@ -1,0 +1,145 @@
+"""Exports beside what PostgreSQL alone does: `COPY (SELECT row_to_json ...)` of the same calls.
+
+    python bench/export.py [--rows 200000] [--rounds 2]
+
+All in one run: in each round the bare COPY, read and thrown away, then each format through the worker's own function,
+to its finished file with checksum and manifest. The best of the rounds counts. The file is made in a process of its
+own, so that its memory and that of the processes it starts are seen: the highest sum of what they held, looked at ten
+times a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+FORMATS = (
+    ("jsonl", "none"),
+    ("csv", "none"),
+    ("parquet", "zstd"),
+    ("jsonl", "zstd"),
+    ("jsonl", "gzip"),
+)
+_RUN = """
+import sys, time, django
+django.setup()
+from generations import exporting
+began = time.perf_counter()
+assert exporting.run(sys.argv[1])
+print(time.perf_counter() - began)
+"""
+
+
+def main() -> None:
+    """Fill a database, then export it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=2)
+    asked = parser.parse_args()
+    from bench.database import databases, machine
+
+    with databases("export"):
+        from django.db import connection
+
+        from bench import filling
+        from generations import access
+        from generations.access import Grant
+
+        grant: Grant = access.of_system(access.create_project("Bench"))
+        print(machine(), f"load {os.getloadavg()[0]:.1f}", flush=True)
+        filling.record_first(grant.project)
+        filling.grow(grant.project, asked.rows)
+        os.environ["DATABASE_URL"] = _address(connection.settings_dict)
+        best: dict[str, float] = {}
+        peaks: dict[str, float] = {}
+        sizes: dict[str, float] = {}
+        for _ in range(asked.rounds):
+            took = _bare(grant.project.pk)
+            best["bare"] = min(best.get("bare", took), took)
+            for format, compression in FORMATS:
+                name = f"{format} {compression}"
+                took, peak, size = _made(grant, format, compression)
+                best[name] = min(best.get(name, took), took)
+                peaks[name], sizes[name] = max(peaks.get(name, 0), peak), size
+        print(f"{'':14}{'rows/s':>9}{'of bare':>9}{'MB':>8}{'peak MB':>9}   load {os.getloadavg()[0]:.1f}")
+        for name, took in best.items():
+            rest = f"{sizes[name]:8.0f}{peaks[name]:9.0f}" if name in sizes else ""
+            print(f"{name:14}{asked.rows / took:9.0f}{best['bare'] / took:9.2f}{rest}")
+
+
+def _address(database: dict[str, str]) -> str:
+    port = database["PORT"] or 5432
+    return f"postgresql://{database['USER']}@/{database['NAME']}?host={database['HOST']}&port={port}"
+
+
+def _bare(project: int) -> float:
+    """Seconds of the COPY alone."""
+    from django.db import connection
+
+    began = time.perf_counter()
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            "COPY (SELECT row_to_json(d) FROM (SELECT * FROM generation JOIN generation_payload"
+            f" USING (project_id, uid, started_at) WHERE project_id = {project}) d) TO STDOUT"
+        ) as copy,
+    ):
+        for _ in copy:
+            pass
+    return time.perf_counter() - began
+
+
+def _made(grant: object, format: str, compression: str) -> tuple[float, float, float]:
+    """Seconds, the peak of memory and the size of the file in MB."""
+    from generations import exporting
+    from generations.access import Grant
+
+    assert isinstance(grant, Grant)
+    job = exporting.start(grant, format=format, compression=compression)
+    root = Path(__file__).resolve().parent.parent
+    process = subprocess.Popen(
+        [sys.executable, "-c", _RUN, str(job.pk)], cwd=root, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+    peak = 0.0
+    ended = threading.Event()
+
+    def look() -> None:
+        nonlocal peak
+        while not ended.wait(0.1):
+            peak = max(peak, _held(process.pid))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    said, _ = process.communicate()
+    ended.set()
+    watcher.join()
+    job.refresh_from_db()
+    assert job.state == "done", job.error
+    size = job.result["bytes"] / 1e6
+    exporting.forget(job)
+    return float(said), peak, size
+
+
+def _held(pid: int) -> float:
+    """The memory of a process and of those that it started, in MB."""
+    pids, total = [str(pid)], 0
+    for one in pids:
+        try:
+            for task in Path(f"/proc/{one}/task").iterdir():
+                pids += (task / "children").read_text().split()
+            lines = Path(f"/proc/{one}/status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        total += next((int(line.split()[1]) for line in lines if line.startswith("VmRSS")), 0)
+    return total / 1000
+
+
+if __name__ == "__main__":
+    main()
