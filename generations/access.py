@@ -8,10 +8,11 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 from django.contrib.auth.models import AnonymousUser
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import slugify
@@ -105,7 +106,7 @@ def by_key(token: str | None) -> Grant:
     """The grant of an API key, in one query. Raises NotAuthenticated with the reason."""
     if not token:
         raise NotAuthenticated("No API key. Send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
-    key = ApiKey.objects.select_related("project").filter(hash=hash_of(token.strip())).first()
+    key = _key_of(hash_of(token.strip()))
     if key is None:
         raise NotAuthenticated("This API key is not known here.")
     if len(_let_in) >= _MOST_LET_IN:
@@ -122,6 +123,38 @@ def by_key(token: str | None) -> Grant:
         ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
     scopes = frozenset[Scope]().union(*(_IMPLIED[Scope(s)] for s in key.scopes))
     return Grant(project=key.project, scopes=scopes, key=key)
+
+
+def _key_of(hash: bytes) -> ApiKey | None:
+    """The key with its project. The statement is written once: Django takes ten times as long as the database."""
+    sql, models = _key_statement()
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [hash])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    made: list[Any] = []
+    for model, columns in models:
+        values = [
+            value if convert is None else convert(value, None, connection)
+            for value, (_, convert) in zip(row, columns, strict=False)
+        ]
+        made.append(model.from_db(connection.alias, [name for name, _ in columns], values))
+        row = row[len(columns) :]
+    key: ApiKey = made[0]
+    key.project = made[1]
+    return key
+
+
+@cache
+def _key_statement() -> tuple[str, list[tuple[Any, list[tuple[str, Any]]]]]:
+    """The statement, and for each of the two models the names of what it selects and what makes values of columns."""
+    sql, _ = ApiKey.objects.select_related("project").filter(hash=b"").query.sql_with_params()
+    models: list[tuple[Any, list[tuple[str, Any]]]] = [
+        (model, [(field.attname, getattr(field, "from_db_value", None)) for field in model._meta.concrete_fields])
+        for model in (ApiKey, Project)
+    ]
+    return sql, models
 
 
 def by_user(user: User | AnonymousUser, slug: str) -> Grant:

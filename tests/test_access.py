@@ -40,6 +40,20 @@ def test_a_key_opens_its_project_in_one_query(project: Project, owner: User) -> 
     assert grant.scopes == {Scope.INGEST, Scope.READ, Scope.WRITE}
 
 
+def test_what_is_read_of_a_key_and_its_project_is_what_stands_there(project: Project, owner: User) -> None:
+    later = timezone.now() + dt.timedelta(days=1)
+    key, token = access.create_key(access.by_user(owner, project.slug), name="app", environment="x", expires_at=later)
+    access.by_key(token)
+
+    grant = access.by_key(token)
+
+    for read, row in ((grant.key, ApiKey.objects.get(pk=key.pk)), (grant.project, Project.objects.get(pk=project.pk))):
+        assert read is not None
+        for field in row._meta.concrete_fields:
+            value, there = getattr(read, field.attname), getattr(row, field.attname)
+            assert (type(value), value) == (type(there), there), field.name
+
+
 def test_only_a_hash_of_the_token_is_kept(project: Project, owner: User) -> None:
     key, token = access.create_key(access.by_user(owner, project.slug), name="app")
 

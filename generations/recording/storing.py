@@ -52,6 +52,8 @@ class _Load:
     """Condition and parameters of what is deleted."""
     name: str = ""
     """What it is called in the statement, where that is not the table."""
+    together: int = TOGETHER
+    """Up to so many rows go into the one statement."""
     unless: str = ""
     """What is done where there is such a row already, which of what is deleted before there is not."""
 
@@ -79,7 +81,7 @@ def write(
             loads += _of_kind(TABLES[kind], keys, some, now)
     together, copied = [], []
     for load in loads:
-        if load.number > TOGETHER and not load.unless:
+        if load.number > load.together and not load.unless:
             copied.append(load)
         elif load.number or load.gone:
             together.append(load)
@@ -140,7 +142,8 @@ def _marks(
 ) -> list[_Load]:
     hours, texts = marking.hours(project, starts), marking.texts(project, uids, text_starts, now)
     return [
-        _Load("rollup_dirty", marking.HOURS, len(hours), lambda: iter(hours)),
+        # Of three columns, which are soon read.
+        _Load("rollup_dirty", marking.HOURS, len(hours), lambda: iter(hours), together=10 * TOGETHER),
         _Load("search_mark", marking.TEXTS, len(texts), lambda: iter(texts)),
     ]
 
