@@ -52,7 +52,8 @@ class Target:
     rates: dict[str, list[float]] = field(default_factory=dict)
     refused: int = 0
     lost: int = 0
-    memory: list[int] = field(default_factory=list)
+    memory: list[dict[str, int]] = field(default_factory=list)
+    """Bytes of each part, while it works."""
     processor: dict[str, dict[str, float]] = field(default_factory=dict)
     """Milliseconds of processor time for 100 spans, by workload and part."""
 
@@ -96,7 +97,7 @@ def _round(target: Target, what: str, number: int, spans: int, traces: int, send
     while any(thread.is_alive() for thread in threads):
         threads[0].join(1)
         if keep:
-            target.memory.append(sum(_pss(pid) for pids in target.parts().values() for pid in pids))
+            target.memory.append({part: sum(map(_pss, pids)) for part, pids in target.parts().items()})
         for thread in threads:
             thread.join(0.05)
     seconds = time.perf_counter() - began
@@ -191,7 +192,8 @@ def _say(targets: list[Target]) -> None:
         for what, rates in target.rates.items():
             best, ratio = sum(rates) / len(rates), sum(rates) / sum(bare[what])
             share = max(1, len(target.memory) // 10)
-            ends = [sum(part) / share / 1e6 for part in (target.memory[:share], target.memory[-share:])]
+            whole = [sum(parts.values()) for parts in target.memory]
+            ends = [sum(some) / share / 1e6 for some in (whole[:share], whole[-share:])]
             print(
                 f"| {target.name} | {what} | {best:,.0f} | {ratio:.2f} | {target.refused} | {target.lost}"
                 f" | {ends[0]:.0f}, {ends[1]:.0f} |"
@@ -200,6 +202,11 @@ def _say(targets: list[Target]) -> None:
     for target in targets:
         for what, parts in target.processor.items():
             print(f"- {target.name}, {what}: " + ", ".join(f"{part} {ms:.1f}" for part, ms in parts.items()))
+    print("\nMB of each part, first and last:\n")
+    for target in targets:
+        first, last = target.memory[0], target.memory[-1]
+        told = (f"{part} {first[part] / 1e6:.0f}, {last.get(part, 0) / 1e6:.0f}" for part in first)
+        print(f"- {target.name}: {'; '.join(told)}")
 
 
 # ------------------------------------------------------------------------------------------------------------ targets

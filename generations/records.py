@@ -322,11 +322,15 @@ MERGED: Final = frozenset({"metadata", "request_attributes", "response_attribute
 # ------------------------------------------------------------------------------------------------------------ ids
 def uid(project: int, kind: str, id: str) -> uuid.UUID:
     """The 16 bytes by which a row is known: a UUIDv8 of (project, kind, the caller's id), computed, never looked up."""
-    digest = hashlib.blake2b(f"{project}\0{kind}\0{id}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    number = int.from_bytes(digest, "big")
-    number = number & ~(0xF << 76) | (8 << 76)
-    number = number & ~(0x3 << 62) | (2 << 62)
-    return uuid.UUID(int=number)
+    return uuid.UUID(uid_text(project, kind, id))
+
+
+def uid_text(project: int, kind: str, id: str) -> str:
+    """The same as text, which is three times as fast to make."""
+    named = f"{project}\0{kind}\0{id}".encode("utf-8", "surrogatepass")
+    digest = hashlib.blake2b(named, digest_size=16).hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:]}"
 
 
 def new_id() -> str:

@@ -143,7 +143,7 @@ class Keys(dict[tuple[str, str], str]):
         self.packed = packed or {}
 
     def __missing__(self, named: tuple[str, str]) -> str:
-        key = self[named] = str(records.uid(self.project, *named))
+        key = self[named] = records.uid_text(self.project, *named)
         return key
 
 
