@@ -82,6 +82,9 @@ def together(
 
 
 def _wait(caller: _Caller[Item, T], line: deque[_Caller[Item, T]]) -> None:
+    if not connection.in_atomic_block:
+        # Who is written for needs no connection of their own, and each that is open holds megabytes in the database.
+        connection.close()
     if not caller.woken.wait(PATIENCE):
         with _guard:
             if not caller.leads and not caller.is_taken:

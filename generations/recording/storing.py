@@ -34,6 +34,7 @@ from generations.recording.tables import (
 
 TOGETHER: Final = 20
 """Up to so many rows of a table go into the one statement, which is faster for few rows; COPY is for many."""
+_NARROW: Final = 10
 _WEIGHT: Final = 1 << 20
 """Bytes of a row from which it is copied by itself: the one statement is parsed as a whole."""
 
@@ -52,8 +53,8 @@ class _Load:
     """Condition and parameters of what is deleted."""
     name: str = ""
     """What it is called in the statement, where that is not the table."""
-    together: int = TOGETHER
-    """Up to so many rows go into the one statement."""
+    is_narrow: bool = False
+    """Whether its rows are of a few short columns, which are soon read however many there are."""
     unless: str = ""
     """What is done where there is such a row already, which of what is deleted before there is not."""
 
@@ -81,7 +82,7 @@ def write(
             loads += _of_kind(TABLES[kind], keys, some, now)
     together, copied = [], []
     for load in loads:
-        if load.number > load.together and not load.unless:
+        if load.number > TOGETHER * (_NARROW if load.is_narrow else 1) and not load.unless:
             copied.append(load)
         elif load.number or load.gone:
             together.append(load)
@@ -142,8 +143,7 @@ def _marks(
 ) -> list[_Load]:
     hours, texts = marking.hours(project, starts), marking.texts(project, uids, text_starts, now)
     return [
-        # Of three columns, which are soon read.
-        _Load("rollup_dirty", marking.HOURS, len(hours), lambda: iter(hours), together=10 * TOGETHER),
+        _Load("rollup_dirty", marking.HOURS, len(hours), lambda: iter(hours), is_narrow=True),
         _Load("search_mark", marking.TEXTS, len(texts), lambda: iter(texts)),
     ]
 

@@ -1,0 +1,130 @@
+"""However records come (one by one, at once, in one statement or copied), the same rows stand at the end."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.db import connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from generations import access, prepared, recording
+from generations.models import Generation, GenerationPayload, Participant, Project, Step, StepPayload, Thread
+from generations.recording import storing
+from generations.records import GenerationRecord, Record, StepRecord
+from tests.recorded import NOW
+
+pytestmark = pytest.mark.django_db
+
+# Two minutes apart: when a participant was last seen is kept to the minute.
+moments = st.integers(-2_000, 2_000).map(lambda n: NOW + dt.timedelta(minutes=2 * n))
+texts = st.sampled_from(["Hello", "a\tb\\n\n", "東京 🔥", '{"a": 1}', "\\N", "", "x" * 3_000])
+documents = st.fixed_dictionaries({}, optional={"a": texts, "b": st.lists(st.none() | st.integers(), max_size=2)})
+shared: dict[str, Any] = {
+    "started_at": st.none() | moments,
+    "ended_at": st.none() | moments,
+    "thread_id": st.sampled_from([None, "t1", "t2"]),
+    "user_id": st.sampled_from([None, "u1", "u2", "ü\\"]),
+    "environment": st.sampled_from([None, "prod", "test"]),
+    "tags": st.none() | st.lists(st.sampled_from(["x", 'y"', "z\\"]), max_size=2).map(tuple),
+    "metadata": st.none() | documents,
+    "error": st.none() | texts,
+}
+generations = st.fixed_dictionaries(
+    {
+        **shared,
+        "prompt": st.none() | texts,
+        "messages": st.none() | st.lists(documents, max_size=2),
+        "prompt_tokens": st.none() | st.integers(0, 5_000),
+        "completion_tokens": st.none() | st.integers(0, 5_000),
+        "model_id": st.sampled_from([None, "gpt-4o", "nobody-knows"]),
+        "latency": st.none() | st.floats(0, 100),
+    }
+)
+steps = st.fixed_dictionaries({**shared, "input": st.none() | documents, "output": st.none() | texts})
+batches = st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), generations | steps), max_size=6)
+
+
+def records(said: list[tuple[str, dict[str, Any]]]) -> list[Record]:
+    return [
+        StepRecord(id=id, **fields) if "input" in fields else GenerationRecord(id=id, **fields) for id, fields in said
+    ]
+
+
+def rows(project: Project) -> dict[str, list[dict[str, Any]]]:
+    """All that is stored of a project, without what differs from one project to another."""
+    tables: tuple[Any, ...] = (Generation, GenerationPayload, Step, StepPayload, Thread, Participant)
+    ids = {
+        row.uid: row.public_id for t in tables if hasattr(t, "public_id") for row in t.objects.in_project(project.pk)
+    }
+    return {
+        table.__name__: sorted(
+            (
+                {**row, "uid": ids[row["uid"]], "project_id": None}
+                for row in table.objects.in_project(project.pk).values()
+            ),
+            key=lambda row: str(row["uid"]),
+        )
+        for table in tables
+    }
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=batches)
+def test_one_by_one_or_copied_the_same_rows_stand(said: list[tuple[str, dict[str, Any]]]) -> None:
+    alone, copied = access.create_project("Alone"), access.create_project("Copied")
+
+    for record in records(said):
+        recording.record(alone, [record], now=NOW)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storing, "TOGETHER", 0)
+        for record in records(said):
+            recording.record(copied, [record], now=NOW)
+
+    assert rows(alone) == rows(copied)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=batches)
+def test_new_records_at_once_or_one_by_one_are_the_same_rows(said: list[tuple[str, dict[str, Any]]]) -> None:
+    alone, together = access.create_project("Alone"), access.create_project("Together")
+    # Each id once: what a second record of an id says may depend on what was derived between.
+    different = records([(f"{id}{n}", fields) for n, (id, fields) in enumerate(said)])
+
+    for record in different:
+        recording.record(alone, [record], now=NOW)
+    recording.record(together, different, now=NOW)
+
+    assert rows(alone) == rows(together)
+
+
+def test_a_statement_is_planned_once_and_a_session_that_is_not_ones_own_is_noticed() -> None:
+    project = access.create_project("Prepared")
+    statement = prepared.Statement("told", ("bigint",), "SELECT {project} + $1")
+
+    def ask() -> int:
+        with connection.cursor() as cursor:
+            return int(prepared.fetch(cursor, statement, project.pk, [5])[0][0])
+
+    assert (ask(), ask()) == (project.pk + 5, project.pk + 5)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE name = %s", [f"told_{project.pk}"])
+        assert cursor.fetchone() == (1,)
+
+
+def test_where_sessions_are_shared_behind_a_pooler_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepared, "_sessions", prepared._Sessions())
+    project = access.create_project("Pooled")
+    recording.record(project, [StepRecord(id="s1", started_at=NOW)])
+    with connection.cursor() as cursor:
+        cursor.execute(f"DEALLOCATE seen_{project.pk}")
+
+    receipts = [
+        recording.record(project, [StepRecord(id="s2", started_at=NOW, thread_id="t")])[0],
+        recording.record(project, [StepRecord(id="s2", started_at=NOW, name="x")])[0],
+    ]
+
+    assert [receipt.state for receipt in receipts] == ["stored", "merged"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE %s", [f"seen_{project.pk}%"])
+        assert cursor.fetchone() == (0,)
