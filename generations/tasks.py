@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from generations import bulk, exporting, jobs, partitions, retention, rollups, search
+from generations import bulk, exporting, jobs, partitions, repricing, retention, rollups, search
 from generations.importing import items as imported
 from generations.models import Job
 
@@ -20,6 +20,7 @@ RUNNERS: Final[dict[str, Callable[[str], object]]] = {
     Job.Kind.BULK: bulk.run,
     Job.Kind.EXPORT: exporting.run,
     Job.Kind.IMPORT: imported.run,
+    Job.Kind.REPRICE: repricing.run,
     Job.Kind.RETENTION: retention.run_retention,
     Job.Kind.ERASURE: retention.run_erasure,
 }

@@ -1,14 +1,47 @@
-"""The list of the application's end users."""
+"""The application's end users: their list, and what one of them did, cost and said."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db.models import Avg, Count, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from generations import filters, metrics
 from generations.access import Grant
+from generations.metrics import BadQuery, Bucket, Measure, Query, TooSlow
+from generations.models import Feedback, Generation, Participant, Score, Thread
 from generations.web import tables
-from generations.web.gate import page
+from generations.web.frame import show
+from generations.web.gate import page, zone_of
 from generations.web.listing import bounded
+
+DAYS: Final = (7, 30, 90)
+LOOKED_AT: Final = 5_000
+"""The latest calls of a user whose scores and feedback are summed up."""
+LATEST: Final = 10
+MEASURES: Final = (
+    Measure("count", "count"),
+    Measure("cost", "sum", "usage.cost"),
+    Measure("tokens", "sum", "usage.totalTokens"),
+    Measure("errors", "error_rate"),
+    Measure("latency", "avg", "performance.latency"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What a user did on one day; `height` is the share of the busiest day, in percent."""
+
+    moment: Any
+    count: int
+    cost: Any
+    currency: str | None
+    height: float
 
 
 @page()
@@ -17,3 +50,66 @@ from generations.web.listing import bounded
 def participants(request: HttpRequest, grant: Grant) -> HttpResponse:
     """The list of users, the last seen first."""
     return tables.answer(request, grant, "participants")
+
+
+@page()
+@require_safe
+def participant(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """One user over the last `days`: calls, cost, tokens, errors, scores and feedback, by day; threads and errors."""
+    pk = grant.project.pk
+    row = Participant.objects.by_ids(pk, "participant", [id]).first() if "\0" not in id else None
+    if row is None:
+        raise Http404("There is no such user in this project (any more).")
+    asked = request.GET.get("days", "")
+    days = int(asked) if asked in {str(n) for n in DAYS} else 30
+    start = timezone.now() - dt.timedelta(days=days)
+    own = Generation.objects.in_project(pk).filter(user_id=row.public_id, started_at__gte=start)
+    latest = list(own.order_by("-started_at").values_list("public_id", flat=True)[:LOOKED_AT])
+    scores = Score.objects.in_project(pk).filter(generation_id__in=latest, value__isnull=False)
+    feedback = Feedback.objects.in_project(pk).filter(generation_id__in=latest, is_latest=True)
+    context: dict[str, Any] = {
+        "row": row,
+        "days": days,
+        "choices": DAYS,
+        "problem": "",
+        "scores": scores.values("name").annotate(mean=Avg("value"), count=Count("uid")).order_by("name")[:50],
+        "feedback": feedback.aggregate(
+            up=Count("uid", filter=Q(thumbs="up")), down=Count("uid", filter=Q(thumbs="down")), rating=Avg("rating")
+        ),
+        "comments": list(feedback.exclude(comment=None).exclude(comment="").order_by("-created_at")[:LATEST]),
+        "threads": list(
+            Thread.objects.in_project(pk).filter(user_id=row.public_id).order_by("-last_activity_at")[:LATEST]
+        ),
+        "failed": list(own.filter(error__isnull=False).order_by("-started_at")[:LATEST]),
+        **_numbers(grant, row.public_id, days),
+    }
+    return show(request, grant, "participants/user.html", context, here="users")
+
+
+def _numbers(grant: Grant, user_id: str, days: int) -> dict[str, Any]:
+    """The sums of the period, and its days; without money where it is of several currencies."""
+    condition = filters.from_document(
+        "generations", {"metadata.userId": user_id, "timestamp": {"$gte": f"now-{days}d"}}
+    )
+    zone = str(zone_of(grant))
+    for measures in (MEASURES, tuple(one for one in MEASURES if one.name != "cost")):
+        try:
+            whole = metrics.aggregate(grant.project, Query(condition=condition, measures=measures)).rows
+            by_day = metrics.aggregate(
+                grant.project, Query(condition=condition, measures=measures[:2], bucket=Bucket("day", zone))
+            ).rows
+        except BadQuery:
+            continue
+        except TooSlow as error:
+            return {"problem": str(error)}
+        for row in whole:
+            row.values.setdefault("cost", None)
+        most = max((one.count for one in by_day), default=1) or 1
+        return {
+            "whole": whole[0] if whole else None,
+            "by_day": [
+                Day(one.key["time"], one.count, one.values.get("cost"), one.currency, 100 * one.count / most)
+                for one in by_day
+            ],
+        }
+    return {}

@@ -1,0 +1,179 @@
+"""What a project pays for models: its own prices, and what today's prices would make of calls recorded before."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import uuid
+from collections import defaultdict
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from django.db import transaction
+
+from generations import bundles, filters, jobs, paging, pricing, recording
+from generations.access import Grant, Scope, audit
+from generations.cleaning import clean_string
+from generations.filters import BadFilter
+from generations.models import Job, PriceOverride, Project
+from generations.records import Json
+
+PRICES: Final = ("input_price", "cached_input_price", "cache_write_price", "output_price")
+BATCH: Final = 200
+COUNTED: Final = 10_000_000
+_MOST: Final = Decimal(10) ** 9
+
+
+class BadPrice(ValueError):
+    """A price that cannot be: names the field and what would be right."""
+
+
+def add(
+    grant: Grant,
+    *,
+    match: str,
+    provider: str = "",
+    currency: str = "USD",
+    prices: dict[str, str],
+    valid_from: dt.datetime | None = None,
+    valid_to: dt.datetime | None = None,
+) -> PriceOverride:
+    """What models that match cost from now on, per million tokens; `prices` are texts by PRICES. Needs `admin`.
+
+    Calls recorded before are reckoned again by `start`. Raises BadPrice.
+    """
+    grant.need(Scope.ADMIN)
+    name, whose, code = clean_string(match).strip(), clean_string(provider).strip(), currency.strip().upper()
+    if not 1 <= len(name) <= 200 or len(whose) > 100:
+        raise BadPrice("match: expected the id of a model, with * for any characters, of 1 to 200 characters")
+    if not re.fullmatch(r"[A-Z]{3}", code):
+        raise BadPrice(f"currency: {currency[:20]!r} is not valid; expected a code of three letters, such as USD")
+    if valid_from is not None and valid_to is not None and valid_to <= valid_from:
+        raise BadPrice("valid_to: expected a day after the first one")
+    amounts = {field: _amount(field, prices.get(field, "")) for field in PRICES}
+    if all(amount is None for amount in amounts.values()):
+        raise BadPrice("input_price: give at least one price, for a million tokens")
+    with transaction.atomic():
+        made = PriceOverride.objects.create(
+            project=grant.project,
+            match=name,
+            provider=whose,
+            currency=code,
+            valid_from=valid_from,
+            valid_to=valid_to,
+            **amounts,
+        )
+        audit(grant, "price.create", "price", str(made.pk), {"match": name, "currency": code})
+    return made
+
+
+def remove(grant: Grant, price_id: uuid.UUID) -> bool:
+    """Remove a price; False when the project has no such one. Needs `admin`."""
+    grant.need(Scope.ADMIN)
+    with transaction.atomic():
+        found = PriceOverride.objects.filter(project=grant.project, pk=price_id).first()
+        if found is None:
+            return False
+        audit(grant, "price.delete", "price", str(found.pk), {"match": found.match})
+        found.delete()
+    return True
+
+
+def start(grant: Grant, *, is_dry: bool, document: Json = None) -> Job:
+    """A job that reckons the cost of generations that match anew, or with `is_dry` counts what that would change.
+
+    Costs that callers gave stay. Needs `admin`. Raises BadFilter.
+    """
+    grant.need(Scope.ADMIN)
+    filters.narrow("generations", grant.project.pk, filters.from_document("generations", document or {}))
+    return jobs.create(grant, Job.Kind.REPRICE, {"dry": is_dry, "filter": document or {}})
+
+
+def run(job_id: uuid.UUID | str) -> bool:
+    """Do a job of `start`; False when another worker has it or it has ended."""
+    return jobs.work(job_id, _run)
+
+
+def _run(lease: jobs.Lease) -> None:
+    project, asked = lease.job.project, lease.job.parameters
+    looked, changed, after = 0, 0, None
+    before: dict[str, Decimal] = defaultdict(Decimal)
+    then: dict[str, Decimal] = defaultdict(Decimal)
+    try:
+        condition = filters.from_document("generations", asked["filter"])
+        lease.advance(0, paging.count("generations", project.pk, condition, cap=COUNTED).value)
+        overrides = _overrides(project)
+        while True:
+            page = paging.page("generations", project.pk, condition, after=after, limit=BATCH)
+            differing = _differing(project, page.rows, overrides)
+            for row, price in differing:
+                if row.cost is not None:
+                    before[row.currency or "USD"] += row.cost
+                if price is not None:
+                    then[price.currency] += price.cost
+            if differing and not asked["dry"]:
+                changed += recording.reprice(project, [row.public_id for row, _ in differing])
+            else:
+                changed += len(differing)
+            looked += len(page.rows)
+            lease.advance(looked, max(looked, lease.total or 0))
+            if page.next is None:
+                break
+            after = page.next
+    except BadFilter as error:
+        raise jobs.Failed(f"The filter is no longer possible. {error}") from error
+    lease.finish(
+        {
+            "looked at": looked,
+            "changed": changed,
+            "before": {code: str(amount) for code, amount in sorted(before.items())},
+            "after": {code: str(amount) for code, amount in sorted(then.items())},
+        }
+    )
+
+
+def _differing(
+    project: Project, rows: list[Any], overrides: list[pricing.Override]
+) -> list[tuple[Any, pricing.Price | None]]:
+    """Of these calls, those whose cost is another today, with that price."""
+    found = []
+    for bundle in bundles.of_generations(
+        project, rows, payload=False, alternatives=False, scores=False, feedback=False, attachments=False
+    ):
+        row = bundle.generation
+        if row.cost_source == pricing.GIVEN:
+            continue
+        price = pricing.price(bundle.record, overrides)
+        today = (None, None, None) if price is None else (price.cost, price.currency, price.source)
+        if today != (row.cost, row.currency, row.cost_source):
+            found.append((row, price))
+    return found
+
+
+def _overrides(project: Project) -> list[pricing.Override]:
+    rows = PriceOverride.objects.filter(project=project)
+    return [
+        pricing.Override(
+            id=str(row.pk),
+            match=row.match,
+            provider=row.provider,
+            currency=row.currency,
+            **{field: getattr(row, field) for field in PRICES},
+            valid_from=row.valid_from,
+            valid_to=row.valid_to,
+        )
+        for row in rows
+    ]
+
+
+def _amount(field: str, text: str) -> Decimal | None:
+    said = text.strip().replace(",", ".")
+    if not said:
+        return None
+    try:
+        amount = Decimal(said)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or not 0 <= amount < _MOST:
+        raise BadPrice(f"{field}: {text[:40]!r} is not valid; expected an amount for a million tokens, 0 or more")
+    return amount
