@@ -11,9 +11,8 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any, Final
 
-from django.db import models
-from django.db.models import BooleanField, DateTimeField, ExpressionWrapper, F, Func, Q, Value
-from django.db.models.expressions import Combinable
+from django.db import connection, models
+from django.db.models import BooleanField, ExpressionWrapper, F, Q
 
 from generations import filters
 from generations.filters import sql
@@ -33,9 +32,9 @@ def size(asked: Reading, most: int) -> Grouped:
     It looks at so many rollups at most, the latest: that is what it costs, however many generations there are.
     """
     start = None if asked.bounds.start is None else asked.bounds.start - _DAY
-    days = _kept(asked, RollupDay, Bounds(start, asked.bounds.end)).order_by("-bucket")[:most]
-    rows, params = compiled(days, {"n": F("count"), "day": F("bucket")})
-    return f"SELECT coalesce(sum(n), 0), count(*), min(day), max(day) FROM ({rows}) AS days", params  # noqa: S608
+    kept, params = _kept(asked, RollupDay, Bounds(start, asked.bounds.end))
+    days = f"SELECT count AS n, bucket AS day {kept} ORDER BY bucket DESC LIMIT {most}"
+    return f"SELECT coalesce(sum(n), 0), count(*), min(day), max(day) FROM ({days}) AS days", params  # noqa: S608
 
 
 def grouped(asked: Reading) -> Grouped:
@@ -108,24 +107,24 @@ def _edges(asked: Reading) -> Grouped:
 # --------------------------------------------------------------------------------------------------------- sources
 def _of_days(asked: Reading) -> Iterator[Grouped]:
     if asked.days is not None:
-        clean = _kept(asked, RollupDay, asked.days).filter(_bucket("NOT IN (SELECT day FROM dirty)"))
+        clean = _kept(asked, RollupDay, asked.days, "bucket NOT IN (SELECT day FROM dirty)")
         yield _rollups(asked, clean, at=_NOON if asked.edges else "{}")
 
 
 def _of_hours(asked: Reading) -> Iterator[Grouped]:
-    clean = _bucket("NOT IN (SELECT hour FROM dirty)")
+    clean = "bucket NOT IN (SELECT hour FROM dirty)"
     for beside in [asked.hours] if asked.days is None else asked.hours.without(asked.days):
-        yield _rollups(asked, _kept(asked, RollupHour, beside).filter(clean))
+        yield _rollups(asked, _kept(asked, RollupHour, beside, clean))
     if asked.days is not None:
-        of_day = _bucket(">= days.day") & _bucket("< days.day + interval '24 hours'")
-        select, params = _rollups(asked, _kept(asked, RollupHour, asked.days).filter(clean, of_day))
+        of_day = "bucket >= days.day AND bucket < days.day + interval '24 hours'"
+        select, params = _rollups(asked, _kept(asked, RollupHour, asked.days, clean, of_day))
         yield _for_each("(SELECT DISTINCT day FROM dirty) AS days", select), params
 
 
 def _of_edges(asked: Reading) -> Iterator[Grouped]:
     """The hours of whole days that are not in the unit of their day: once for where they are, once against it."""
     if asked.edges and asked.days is not None:
-        select, params = _rollups(asked, _kept(asked, RollupHour, asked.days).filter(_bucket("= edges.hour")))
+        select, params = _rollups(asked, _kept(asked, RollupHour, asked.days, "bucket = edges.hour"))
         columns = [f"{column} * sign AS {column}" for column in _amounts(asked.plan)]
         keys = [column.alias for column in asked.plan.keys[1:]]
         columns = ["CASE sign WHEN 1 THEN unit ELSE other END AS k0", *keys, *columns, "currency_of_row", "is_row"]
@@ -149,16 +148,25 @@ def _for_each(rows: str, select: str) -> str:
     return f"SELECT t.* FROM {rows} CROSS JOIN LATERAL ({select} OFFSET 0) AS t"  # noqa: S608
 
 
-def _kept(asked: Reading, model: type[models.Model], bounds: Bounds) -> models.QuerySet[Any]:
-    """The rollups of whole buckets within bounds that satisfy the rest of the condition."""
-    rows: models.QuerySet[Any] = model._default_manager.filter(project_id=asked.plan.project)
-    # What is asked about has the same columns in rollups as in the rows.
-    rest = filters.q(KIND, asked.rest, asked.plan.project, now=asked.now)
-    return rows.filter(rolling.within("bucket", bounds), rest).order_by()
+def _kept(asked: Reading, model: type[models.Model], bounds: Bounds, *tests: str) -> Grouped:
+    """FROM and WHERE of the rollups of whole buckets within bounds that satisfy the rest of the condition.
 
-
-def _bucket(test: str) -> Q:
-    return sql.true(f"(%(expressions)s {test})", F("bucket"))
+    Not by the ORM, which takes half a millisecond for each of the five sources of an answer that takes five.
+    """
+    table = model._meta.db_table
+    params: list[Any] = [asked.plan.project]
+    said = [f'"{table}"."project_id" = %s', *tests]
+    for sign, moment in ((">=", bounds.start), ("<", bounds.end)):
+        if moment is not None:
+            said.append(f"bucket {sign} %s")
+            params.append(moment)
+    if asked.rest is not None:
+        # What is asked about has the same columns in rollups as in the rows.
+        query = model._default_manager.filter(filters.q(KIND, asked.rest, asked.plan.project, now=asked.now)).query
+        where, where_params = query.get_compiler(connection=connection).compile(query.where)
+        said.append(f"({where})")
+        params += where_params
+    return f'FROM "{table}" WHERE {" AND ".join(said)}', params
 
 
 def _started(test: str) -> Q:
@@ -176,31 +184,26 @@ def _spread(plan: Plan) -> dict[str, Taken]:
     return {taken.alias: taken for taken in plan.taken if taken.share is not None}
 
 
-def _rollups(asked: Reading, rows: models.QuerySet[Any], at: str = "{}") -> Grouped:
+def _rollups(asked: Reading, kept: Grouped, at: str = "{}") -> Grouped:
     """Rollups, with the columns that all sources have, in their order; each counts in the unit of its bucket `at`."""
-    plan = asked.plan
-    inner: dict[str, Combinable] = {}
-    bucket = plan.query.bucket
-    if bucket is not None:
-        moment = Func(F("bucket"), template=at.format("%(expressions)s"), output_field=DateTimeField())
-        inner["k0"] = Func(
-            *(Value(bucket.unit), moment, Value(bucket.zone)), function="date_trunc", output_field=DateTimeField()
-        )
-    for dimension in plan.query.dimensions:
-        inner[f"k{len(inner)}"] = F(filters.field(KIND, dimension.path).columns[0])
-    keys = [*inner]
-    inner |= {"n": F("count"), "failed": F("errors")}
+    plan, bucket = asked.plan, asked.plan.query.bucket
+    columns = [filters.field(KIND, dimension.path).columns[0] for dimension in plan.query.dimensions]
+    columns += ["count", "errors"]
     for taken in _parts(plan):
         assert taken.field is not None and taken.field.column is not None
-        inner[f"{taken.alias}_known"] = F(f"{taken.field.column}_known")
-        inner[f"{taken.alias}_sum"] = F(taken.field.column)
+        columns += [f"{taken.field.column}_known", taken.field.column]
     for taken in _spread(plan).values():
         assert taken.field is not None
-        inner[f"{taken.alias}_spread"] = F(f"{taken.field.column}_histogram")
-    inner["currency_of_row"] = F("currency")
-    select, params = compiled(rows, inner)
-    columns = [*keys, *_amounts(plan), "currency_of_row", "FALSE AS is_row"]
-    return f"SELECT {', '.join(columns)} FROM ({select}) AS kept", params  # noqa: S608
+        columns.append(f"{taken.field.column}_histogram")
+    columns += ["currency", "FALSE"]
+    names = [*(column.alias for column in plan.keys), *_amounts(plan), "currency_of_row", "is_row"]
+    params: list[Any] = []
+    if bucket is not None:
+        columns.insert(0, f"date_trunc(%s, {at.format('bucket')}, %s)")
+        params = [bucket.unit, bucket.zone]
+    source, source_params = kept
+    selected = ", ".join(f"{column} AS {name}" for column, name in zip(columns, names, strict=True))
+    return f"SELECT {selected} {source}", [*params, *source_params]
 
 
 def _amounts(plan: Plan) -> list[str]:
