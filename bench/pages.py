@@ -1,6 +1,6 @@
 """Server time, statements and weight of the pages at 1,000,000 calls of one project.
 
-    python bench/pages.py [--rows 1000000] [--times 20] [--only dashboard]
+    python bench/pages.py [--rows 1000000] [--times 20] [--only dashboard] [--keep FOLDER]
 
 One database with 250 days of calls. Each page is asked for by a signed-in person in rounds of all pages, after two
 rounds that warm up; the milliseconds are those that the page itself tells in `Server-Timing`, with those that its
@@ -48,23 +48,19 @@ def main() -> None:
     arguments.add_argument("--rows", type=int, default=1_000_000)
     arguments.add_argument("--times", type=int, default=20)
     arguments.add_argument("--only", default="", metavar="WORD", help="pages with this in their names")
+    arguments.add_argument("--keep", type=Path, help="where the database is, or will be, to be measured again")
     asked = arguments.parse_args()
-    with databases("pages") as (use,):
+    with databases(f"{asked.rows}", keep=asked.keep) as (use,):
         from django.test import Client
 
-        from bench import filling
-        from bench.calls import A_DAY
-        from generations import access
-        from generations.models import User
+        from bench.filling import filled
 
         use()
-        owner = User.objects.create_superuser("bench")
-        project = access.create_project("Bench", owner)
-        filling.record_first(project, filling.FIRST / A_DAY)
-        filling.grow(project, asked.rows)
+        grant, _ = filled(asked.rows)
+        assert grant.user is not None
         person = Client(SERVER_NAME="localhost")
-        person.force_login(owner)
-        pages = {name: address for name, address in _pages(project.slug).items() if asked.only in name}
+        person.force_login(grant.user)
+        pages = {name: address for name, address in _pages(grant.project.slug).items() if asked.only in name}
         measured = {name: Measured() for name in pages}
         for turn in range(WARM_UP + asked.times):
             for name, address in pages.items():

@@ -29,6 +29,8 @@ export function watchPalette() {
       event.preventDefault();
       const links = shown(palette);
       mark(palette, links.findIndex((link) => link.matches(".at")) + step);
+    } else if (event.key === "Escape") {
+      palette.close(); // a search box would keep the first one to empty itself
     } else if (event.key === "Enter") {
       const at = palette.querySelector("a.at:not([hidden])");
       if (!at) return; // the form asks for whatever was written

@@ -5,7 +5,7 @@ export function watchSelection() {
   const ready = () => {
     document.querySelectorAll("[data-all]").forEach((box) => (box.hidden = false));
     const facets = document.querySelector("[data-facets]");
-    if (facets) facets.open = kept() ?? matchMedia("(min-width: 1200px)").matches;
+    if (facets) facets.open = kept() ?? matchMedia("(min-width: 1380px)").matches;
   };
   document.addEventListener("change", (event) => {
     const form = event.target.closest(".bulk-form");
