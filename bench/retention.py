@@ -105,7 +105,6 @@ def fill(project: Any, rows: int) -> None:
     with connection.cursor() as cursor:
         for table in ("generation", "generation_payload", "generation_search", "search_mark", "rollup_dirty"):
             cursor.execute(f"TRUNCATE {table}")
-        cursor.execute("DROP INDEX IF EXISTS generation_search_terms")
         cursor.execute(
             "CREATE TEMP TABLE made AS SELECT gen_random_uuid() AS uid, n, %s + n * (%s::interval / %s::float8) AS at"
             " FROM generate_series(1, %s) AS n",
@@ -125,15 +124,11 @@ def fill(project: Any, rows: int) -> None:
             [project.pk, KILOBYTES * 1024 // 33],
         )
         cursor.execute(
-            "INSERT INTO generation_search (project_id, uid, started_at, text)"
-            " SELECT %s, uid, at, md5(n::text) || ' ' || md5((-n)::text) FROM made",
+            "INSERT INTO generation_search (project_id, uid, started_at, text, place)"
+            " SELECT %s, uid, at, md5(n::text) || ' ' || md5((-n)::text), n FROM made",
             [project.pk],
         )
         cursor.execute("DROP TABLE made")
-        cursor.execute(
-            "CREATE INDEX generation_search_terms ON generation_search USING gin (project_id,"
-            " (extract(epoch from started_at at time zone 'UTC')::int8 / 3600), text gin_trgm_ops)"
-        )
     settle()
 
 

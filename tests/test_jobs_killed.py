@@ -2,7 +2,6 @@
 
 import datetime as dt
 import os
-import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -118,7 +117,7 @@ def is_erased(grant: Grant, job: Job) -> None:
 
 @pytest.mark.parametrize(
     ("start", "is_right", "numbers"),
-    [(export, is_exported, (4, 9)), (expiry, is_expired, (12, 33)), (erasure, is_erased, (13, 41))],
+    [(export, is_exported, (9,)), (expiry, is_expired, (33,)), (erasure, is_erased, (13, 41))],
 )
 def test_a_job_whose_worker_was_killed_is_ended_by_another(
     grant: Grant, start: Callable[[Grant], Job], is_right: Callable[[Grant, Job], None], numbers: tuple[int, ...]
@@ -137,13 +136,12 @@ def test_a_job_whose_worker_was_killed_is_ended_by_another(
     job.refresh_from_db()
     assert killed, "it was done before it was killed"
     assert job.state == Job.State.DONE
-    assert job.attempts == killed + (killed == len(numbers))
+    assert job.attempts == killed + 1
     is_right(grant, job)
 
 
-@pytest.mark.parametrize("number", random.Random(3).sample(range(4, 12), 2))
-def test_rollups_whose_maker_was_killed_are_made_by_another(grant: Grant, number: int) -> None:
-    assert worked("compact()", number)
+def test_rollups_whose_maker_was_killed_are_made_by_another(grant: Grant) -> None:
+    assert worked("compact()", 7)
 
     rollups.compact()
 
