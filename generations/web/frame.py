@@ -35,6 +35,7 @@ PLACES: Final = (
     Place("datasets", "Datasets", "database"),
     Place("experiments", "Experiments", "flask"),
     Place("prompts", "Prompts", "message-square"),
+    Place("playground", "Playground", "play"),
     Place("review", "Review", "clipboard-check"),
     Place("exports", "Exports", "download"),
     Place("jobs", "Jobs", "loader-circle"),
