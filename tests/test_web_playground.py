@@ -56,7 +56,8 @@ def failed_call(shop: Project) -> None:
 
 
 def latest(shop: Project) -> Generation:
-    row: Generation = Generation.objects.in_project(shop.pk).order_by("-started_at").first()
+    row = Generation.objects.in_project(shop.pk).order_by("-started_at").first()
+    assert isinstance(row, Generation)
     return row
 
 
