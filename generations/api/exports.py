@@ -20,7 +20,7 @@ from generations.api.auth import Gate, grant_of, key_of
 from generations.api.describing import page_of, ref
 from generations.api.errors import Refused, not_found
 from generations.api.operations import PROJECT, of_list, operation
-from generations.exporting.writers import COMPRESSIONS, FORMATS, PACKED
+from generations.exporting.writers import CHOICES, COMPRESSIONS
 from generations.filters import BadFilter, Leaf
 from generations.ingest.values import iso, nearest
 from generations.models import Job
@@ -36,7 +36,7 @@ _SENT: Final = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        "format": {"type": "string", "enum": [*FORMATS, *PACKED], "default": "jsonl"},
+        "format": {"type": "string", "enum": list(CHOICES), "default": "jsonl"},
         "compression": {
             "type": ["string", "null"],
             "enum": [*COMPRESSIONS, None],

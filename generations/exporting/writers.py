@@ -21,8 +21,14 @@ from generations.records import Json
 
 FORMATS: Final = ("jsonl", "csv", "parquet")
 COMPRESSIONS: Final = ("none", "gzip", "zstd")
-PACKED: Final[Mapping[str, tuple[str, str]]] = {"jsonl.gz": ("jsonl", "gzip"), "csv.gz": ("csv", "gzip")}
+PACKED: Final[Mapping[str, tuple[str, str]]] = {
+    "jsonl.gz": ("jsonl", "gzip"),
+    "csv.gz": ("csv", "gzip"),
+    "jsonl.zst": ("jsonl", "zstd"),
+    "csv.zst": ("csv", "zstd"),
+}
 """Formats that say their compression themselves."""
+CHOICES: Final = (*FORMATS, *PACKED)
 _MEDIA_TYPES: Final = {
     "jsonl": "application/x-ndjson",
     "csv": "text/csv; charset=utf-8",

@@ -98,7 +98,7 @@ def dataset(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
         "items": (shown := stretch(request, rows.filter(split=split) if split else rows)),
         "shown": [_item(item) for item in shown],
         "count": count,
-        "formats": writers.FORMATS,
+        "formats": writers.CHOICES,
         "experiments": list(Experiment.objects.filter(dataset=row, project=grant.project).order_by("-created_at")[:10]),
         "server": f"{request.scheme}://{request.get_host()}",
     }

@@ -8,7 +8,7 @@ from typing import Final
 
 from django.contrib import messages
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -18,6 +18,7 @@ from generations.access import Grant
 from generations.filters import BadFilter
 from generations.models import Job
 from generations.records import Json
+from generations.web import schedules
 from generations.web.frame import show
 from generations.web.gate import page
 from generations.web.listing import NOT_FILTERS, listing
@@ -31,6 +32,7 @@ class Row:
 
     job: Job
     sentence: str
+    ending: str
     is_open: bool
     is_stopping: bool
     percent: int | None
@@ -39,21 +41,16 @@ class Row:
 
 def row_of(job: Job) -> Row:
     """What the list shows of an export."""
-    asked = job.parameters
-    kind = str(asked.get("kind", "generations"))
-    try:
-        condition = filters.from_document(kind, asked.get("filter") or {})
-        sentence = filters.sentence(kind, condition) if condition else f"all {kind}"
-    except BadFilter:
-        sentence = "A filter of an earlier version"
+    asked = exporting.Asked.of(job)
     total = job.progress_total
     return Row(
         job=job,
-        sentence=sentence,
+        sentence=asked.sentence,
+        ending=asked.ending.removeprefix("."),
         is_open=job.state in OPEN,
         is_stopping=job.state in OPEN and job.cancel_requested_at is not None,
         percent=min(100, job.progress_done * 100 // total) if total else None,
-        download=exporting.download_path(job) if job.state == Job.State.DONE else "",
+        download=exporting.download_path(job) if exporting.has_file(job) else "",
     )
 
 
@@ -63,7 +60,7 @@ def exports(request: HttpRequest, grant: Grant) -> HttpResponse:
     """The list of exports, the newest first; those that are worked on tell their progress."""
     only = filters.Leaf("kind", (), "eq", Job.Kind.EXPORT.value)
     made = listing(request, grant, "jobs", fixed=only)
-    context = {"listing": made, "rows": [row_of(job) for job in made.rows]}
+    context = {"listing": made, "rows": [row_of(job) for job in made.rows], **schedules.context(grant)}
     return show(request, grant, "exports/page.html", context, here="exports", status=made.status)
 
 
@@ -107,6 +104,31 @@ def begin(request: HttpRequest, grant: Grant, *, kind: str, document: Json, orde
                 order=order,
                 version=int(version) if version.isascii() and version.isdigit() and len(version) < 10 else None,
             )
+            tasks.send(job)
+    except BadFilter as error:
+        messages.error(request, str(error))
+    return redirect("web:exports", slug=grant.project.slug)
+
+
+@page()
+@require_safe
+def manifest(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
+    """What is in the file of an export and how it came to be, as JSON."""
+    job = exporting.find(grant, id)
+    if job is None or "manifest" not in job.result:
+        raise Http404("There is no such manifest in this project.")
+    return JsonResponse(exporting.manifest_of(job), json_dumps_params={"indent": 2, "ensure_ascii": False})
+
+
+@page()
+@require_POST
+def retry(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
+    """Export again what this one was asked for."""
+    try:
+        with transaction.atomic():
+            job = exporting.again(grant, id)
+            if job is None:
+                raise Http404("There is no such export in this project.")
             tasks.send(job)
     except BadFilter as error:
         messages.error(request, str(error))

@@ -102,7 +102,7 @@ def answer(
         "has_facets": bool(faceting.PATHS.get(kind)),
         "has_charts": kind in metrics.query.KINDS,
         "actions": bulk.offered(grant, kind),
-        "formats": writers.FORMATS if kind in exporting.KINDS else (),
+        "formats": writers.CHOICES if kind in exporting.KINDS else (),
         "datasets": list(Dataset.objects.filter(project=grant.project, archived_at=None).order_by("name")[:200]),
         "queues": list(ReviewQueue.objects.filter(project=grant.project).order_by("name")[:200])
         if kind in gathering.KINDS

@@ -10,7 +10,7 @@ import strawberry
 
 from generations import exporting, models, tasks
 from generations.access import Grant, Scope
-from generations.exporting.writers import COMPRESSIONS, FORMATS, PACKED
+from generations.exporting.writers import CHOICES, COMPRESSIONS
 from generations.graphql import inputs
 from generations.graphql.errors import not_found
 from generations.graphql.guards import Info, guarded
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     ExportCompression: TypeAlias = Enum
 else:
     ExportFormat = strawberry.enum(
-        Enum("ExportFormat", {re.sub(r"\W", "_", name).upper(): name for name in (*FORMATS, *PACKED)}, module=__name__),
+        Enum("ExportFormat", {re.sub(r"\W", "_", name).upper(): name for name in CHOICES}, module=__name__),
         description="The format of the file.",
     )
     ExportCompression = strawberry.enum(

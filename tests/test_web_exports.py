@@ -1,0 +1,156 @@
+"""The page of exports: manifests, again, and schedules made, changed, run and deleted on it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django.fixtures import Settings
+
+from generations import access, exporting, recording
+from generations.access import Grant
+from generations.exporting import schedules
+from generations.models import ExportSchedule, Job, Membership, Project, User
+from tests.exports import folder, plain
+
+__all__ = ["folder"]
+pytestmark = pytest.mark.django_db
+SAID = {
+    "name": "Nightly",
+    "destination": "nightly",
+    "kind": "generations",
+    "format": "csv",
+    "compression": "zstd",
+    "every": "week",
+    "at": "02:30",
+    "weekday": "6",
+    "zone": "Europe/Prague",
+    "filter": "/projects/x/generations/?hasError=true",
+    "fields": "id, output",
+    "incremental": "on",
+}
+
+
+@pytest.fixture
+def project(folder: Path, settings: Settings) -> Project:
+    settings.EXPORT_FOLDER = folder / "scheduled"
+    return access.create_project("Pages")
+
+
+def person(project: Project, role: str) -> Client:
+    user = User.objects.create_user(f"{role}-{project.pk}", password="x")
+    Membership.objects.create(project=project, user=user, role=role)
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def text(client: Client, project: Project) -> str:
+    response = client.get(reverse("web:exports", args=[project.slug]))
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def grant_of(project: Project) -> Grant:
+    return access.of_system(project)
+
+
+def test_an_admin_makes_changes_pauses_runs_and_deletes_a_schedule(project: Project) -> None:
+    admin = person(project, "admin")
+    assert "Nothing is exported by itself" in text(admin, project)
+
+    admin.post(reverse("web:schedule-create", args=[project.slug]), SAID)
+
+    schedule = ExportSchedule.objects.get()
+    assert (schedule.filter, schedule.fields, schedule.incremental) == ({"hasError": True}, ["id", "output"], True)
+    assert (schedule.every, schedule.weekday, schedule.hour, schedule.minute) == ("week", 6, 2, 30)
+    shown = text(admin, project)
+    assert "every Sunday at 02:30 Europe/Prague" in shown and "It has not run yet." in shown
+
+    def do(what: str, **more: Any) -> None:
+        address = reverse("web:schedule-change", args=[project.slug, schedule.pk])
+        assert admin.post(address, {"do": what, **more}).status_code == 302
+        schedule.refresh_from_db()
+
+    do("pause")
+    assert schedule.is_paused and "paused" in text(admin, project)
+    do("resume")
+    assert not schedule.is_paused
+    do("save", **{**SAID, "name": "Weekly", "every": "hour", "at": "00:05"})
+    assert (schedule.name, schedule.every, schedule.filter) == ("Weekly", "hour", {"hasError": True})
+    do("run")
+    job = Job.objects.get(schedule=schedule)
+    assert exporting.run(job.pk)
+    shown = text(admin, project)
+    assert f"/api/exports/{job.pk}/manifest?project={project.slug}" in shown
+    assert "0 rows" in shown and "nightly/" in shown
+    address = reverse("web:schedule-change", args=[project.slug, schedule.pk])
+    admin.post(address, {"do": "delete"})
+    assert not ExportSchedule.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"destination": "../up"}, {"at": "late"}, {"filter": "modl=1"}, {"filter": "x"}, {"weekday": "9"}, {"kind": "x"}],
+)
+def test_what_cannot_be_is_said_and_not_made(project: Project, wrong: dict[str, str]) -> None:
+    admin = person(project, "admin")
+
+    response = admin.post(reverse("web:schedule-create", args=[project.slug]), {**SAID, **wrong}, follow=True)
+
+    assert response.status_code == 200
+    assert f"{next(iter(wrong)).replace('filter', 'modl' if '=' in wrong.get('filter', '') else 'filter')}:" in (
+        response.content.decode()
+    )
+    assert not ExportSchedule.objects.exists()
+
+
+def test_a_member_sees_schedules_and_changes_none(project: Project) -> None:
+    schedule = schedules.create(grant_of(project), {"name": "Nightly", "destination": "nightly"})
+    member = person(project, "member")
+    stranger = person(access.create_project("Other"), "owner")
+
+    shown = text(member, project)
+    assert "Nightly" in shown and "Run now" not in shown and "New schedule" not in shown
+    for client, status in ((member, 403), (stranger, 404)):
+        assert client.post(reverse("web:schedule-create", args=[project.slug]), SAID).status_code == status
+        address = reverse("web:schedule-change", args=[project.slug, schedule.pk])
+        assert client.post(address, {"do": "delete"}).status_code == status
+    own = Membership.objects.get(user__username__startswith="owner").project
+    elsewhere = reverse("web:schedule-change", args=[own.slug, schedule.pk])
+    assert stranger.post(elsewhere, {"do": "delete"}).status_code == 404
+    assert ExportSchedule.objects.count() == 1
+
+
+def test_the_page_costs_the_same_queries_for_one_schedule_and_for_many(
+    project: Project, django_assert_num_queries: Any, django_assert_max_num_queries: Any
+) -> None:
+    admin = person(project, "admin")
+    counts = []
+    for number in (1, 8):
+        while (made := ExportSchedule.objects.count()) < number:
+            schedule = schedules.create(grant_of(project), {"name": f"S{made}", "destination": "there"})
+            for _ in range(2):
+                job = schedules.run_now(grant_of(project), schedule.pk)
+                assert job is not None and exporting.run(job.pk)
+        with django_assert_max_num_queries(100) as queries:
+            text(admin, project)
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1]
+
+
+def test_an_export_is_made_again_from_the_page(project: Project) -> None:
+    recording.record(project, [plain(1)])
+    member = person(project, "member")
+    first = exporting.start(grant_of(project), format="csv", compression="gzip")
+    exporting.run(first.pk)
+    assert "csv.gz" in text(member, project)
+
+    member.post(reverse("web:export-retry", args=[project.slug, first.pk]))
+
+    again = Job.objects.exclude(pk=first.pk).get()
+    assert again.parameters == first.parameters
+    other = person(access.create_project("Other"), "owner")
+    assert other.post(reverse("web:export-retry", args=[project.slug, first.pk])).status_code == 404
