@@ -74,16 +74,19 @@ def test_an_admin_makes_changes_pauses_runs_and_deletes_a_schedule(project: Proj
         schedule.refresh_from_db()
 
     do("pause")
-    assert schedule.is_paused and "paused" in text(admin, project)
+    assert "paused" in text(admin, project)
     do("resume")
-    assert not schedule.is_paused
+    assert not ExportSchedule.objects.get().is_paused
     do("save", **{**SAID, "name": "Weekly", "every": "hour", "at": "00:05"})
     assert (schedule.name, schedule.every, schedule.filter) == ("Weekly", "hour", {"hasError": True})
     do("run")
     job = Job.objects.get(schedule=schedule)
     assert exporting.run(job.pk)
     shown = text(admin, project)
-    assert f"/api/exports/{job.pk}/manifest?project={project.slug}" in shown
+    manifest = reverse("web:export-manifest", args=[project.slug, job.pk])
+    assert manifest in shown
+    assert admin.get(manifest).json()["schedule"]["name"] == "Weekly"
+    assert person(access.create_project("Other"), "owner").get(manifest).status_code == 404
     assert "0 rows" in shown and "nightly/" in shown
     address = reverse("web:schedule-change", args=[project.slug, schedule.pk])
     admin.post(address, {"do": "delete"})
