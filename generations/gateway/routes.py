@@ -84,5 +84,7 @@ def _providers(grant: Grant) -> list[Provider]:
 
 
 def _named(address: str) -> str:
-    host = urlsplit(address).hostname or "upstream"
-    return next((kind for kind, base in providers.ENDPOINTS.items() if base and urlsplit(base).hostname == host), host)
+    """Who answers there: the kind of provider that is known to, or else the host."""
+    place = urlsplit(address).netloc
+    kinds = (kind for kind, base in providers.ENDPOINTS.items() if base and urlsplit(base).netloc == place)
+    return next(kinds, urlsplit(address).hostname or "upstream")

@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,6 @@ import pytest
 
 from tests.clients import environments
 from tests.clients.otel.provider import Provider
-from tests.scripted import Answer
 from tests.stack import Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
@@ -31,8 +30,6 @@ class Both:
 
     stack: Stack
     provider: Provider
-    scoring: str = ""
-    asked: list[str] = field(default_factory=list)
 
     def run(self, command: list[str | Path], *, through: bool, cwd: Path = PROGRAMS) -> dict[str, Any]:
         """What a program prints that is given an address and a key as its users give them."""
@@ -70,19 +67,9 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     stack = Stack(
         tmp_path_factory.mktemp("gateway") / "data", EGRESS_PRIVATE="127.0.0.1", GATEWAY_UPSTREAM=provider.url
     )
-    made = Both(stack, provider)
-    answered = provider.server.answer
-
-    def answer(method: str, path: str, body: bytes) -> Answer:
-        if made.scoring and b"davinci" in body:
-            response = httpx.post(f"{made.scoring}{path}", content=body, timeout=60)
-            return response.status_code, {"Content-Type": response.headers["content-type"]}, response.content
-        return answered(method, path, body)
-
-    provider.server.answer = answer
     try:
         stack.start()
-        yield made
+        yield Both(stack, provider)
     finally:
         stack.discard()
         provider.server.close()
@@ -139,29 +126,18 @@ def test_langchain_is_told_the_same(both: Both) -> None:
     assert len(direct["pieces"]) > 3
 
 
-def test_lmql_is_told_the_same(both: Both) -> None:
-    python = environments.python("lmql-0.7.3")
-    endpoint = Path(__file__).parents[1] / "lmql" / "programs" / "endpoint.py"
-    with subprocess.Popen([str(python), str(endpoint)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        both.scoring = f"http://127.0.0.1:{int(process.stdout.readline())}"
-        command: list[str | Path] = [python, PROGRAMS / "ask_lmql.py"]
-        direct = both.run(command, through=False)
-        through = both.run(command, through=True)
-        process.kill()
-    both.scoring = ""
-
-    assert through == direct
-    assert {one["type"] for one in both.recorded(2, **{"model.id": "davinci-x"})} == {"completion"}
-
-
 def test_a_call_that_was_under_way_when_the_server_was_killed_is_recorded_when_it_is_back(both: Both) -> None:
     both.provider.server.pause = 0.3
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Tell me all."}], "stream": True}
     address = f"{both.stack.url}/gateway/{both.stack.api_key}/v1/chat/completions"
     pid = both.stack.pid_of("generations.management.serving")
     try:
-        with pytest.raises(httpx.TransportError), httpx.stream("POST", address, json=body, timeout=60) as answer:
+        with (
+            pytest.raises(httpx.TransportError),
+            httpx.stream(
+                "POST", address, json=body, headers={"Authorization": "Bearer sk-their-own"}, timeout=60
+            ) as answer,
+        ):
             for n, _ in enumerate(answer.iter_raw()):
                 if n == 2:
                     os.kill(pid, 9)
