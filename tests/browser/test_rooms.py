@@ -1,0 +1,163 @@
+"""A person at a browser: two experiments compared, ten items reviewed by keyboard, and the pages of these rooms."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.stack import Stack
+
+CHROMIUM = shutil.which("chromium")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
+]
+CRITERIA = "helpful: number 1-5\nsafe: yes/no"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser, live_stack: Stack) -> Iterator[Page]:
+    """A page with the owner signed in; nothing may be complained of, and nothing asked for from elsewhere."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    complaints: list[str] = []
+    host = urlsplit(live_stack.url).netloc
+    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda asked: None if urlsplit(asked.url).netloc == host else complaints.append(asked.url))
+    page.goto(f"{live_stack.url}/login/")
+    page.get_by_label("User name").fill(live_stack.username)
+    page.get_by_label("Password").fill(live_stack.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).not_to_have_url(f"{live_stack.url}/login/")
+    yield page
+    assert complaints == []
+    context.close()
+
+
+def test_two_experiments_are_compared_down_to_the_call_behind_a_result(page: Page, live_stack: Stack) -> None:
+    own = uuid.uuid4().hex[:6]
+    with live_stack.client() as client:
+        for n in range(3):
+            client.post("/api/generations", json={"id": f"{own}-{n}", "prompt": f"Question {n}", "completion": "So."})
+        for name, values in (("short", (0.2, 0.9, 0.5)), ("long", (0.8, 0.1, 0.5))):
+            items = [
+                {
+                    "input": f"Question {n}",
+                    "output": f"{name} answer {n}",
+                    "generationId": f"{own}-{n}",
+                    "scores": [{"name": "correct", "value": value}],
+                }
+                for n, value in enumerate(values)
+            ]
+            made = client.post("/api/experiments", json={"name": f"{name} {own}", "items": items})
+            assert made.status_code == 201, made.text
+
+    page.goto(f"{live_stack.url}/projects/default/experiments/")
+    for name in ("short", "long"):
+        page.get_by_label(f"Compare {name} {own}").check()
+    page.get_by_role("button", name="Compare the selected").click()
+    expect(page.get_by_role("heading", name="2 experiments side by side")).to_be_visible()
+    expect(page.locator("table.summary")).to_contain_text("better in 1, worse in 1")
+
+    # The baseline is the one that stands first in the list: the last that was made.
+    page.get_by_label("Sort by").select_option("correct")
+    page.locator("select[name=sort]").select_option("worse")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.locator("table.compared tbody tr").first).to_contain_text("Question 0")
+    page.locator("select[name=sort]").select_option("better")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    first = page.locator("table.compared tbody tr").first
+    expect(first).to_contain_text("Question 1")
+    first.get_by_role("link", name="generation").first.click()
+    expect(page).to_have_url(f"{live_stack.url}/projects/default/generations/{own}-1/")
+
+
+def test_ten_items_are_reviewed_by_keyboard_alone(page: Page, live_stack: Stack) -> None:
+    own = uuid.uuid4().hex[:6]
+    documents = [
+        {"id": f"{own}-{n}", "prompt": f"Question {n}", "completion": f"Reply {n}.", "metadata": {"tags": [own]}}
+        for n in range(10)
+    ]
+    with live_stack.client() as client:
+        assert client.post("/api/generations/batch", json=documents).status_code == 200
+    page.goto(f"{live_stack.url}/projects/default/review/")
+    if not page.get_by_label("Name", exact=True).is_visible():
+        page.get_by_text("New queue").click()
+    page.get_by_label("Name", exact=True).fill(f"Replies {own}")
+    page.get_by_label("Criteria, one a line").fill(CRITERIA)
+    page.get_by_role("button", name="Make the queue").click()
+    expect(page.get_by_role("heading", name=f"Replies {own}")).to_be_visible()
+    page.goto(f"{live_stack.url}/projects/default/gather/generations/?query=tags%3D{own}")
+    page.get_by_label("Queue").select_option(f"Replies {own}")
+    page.get_by_role("button", name="Send them to review").click()
+    page.get_by_role("link", name="Review", exact=True).last.click()
+
+    for n in range(10):
+        expect(page.get_by_text(f"{n} of 10, {n} by you")).to_be_visible()
+        # Keys are heard once a criterion is marked.
+        expect(page.locator("fieldset.at legend")).to_have_text("helpful")
+        page.keyboard.press(str(n % 5 + 1))
+        expect(page.locator("fieldset.at legend")).to_have_text("safe")
+        page.keyboard.press("1" if n else "2")
+        if n == 3:
+            # Passed over, taken back, and its answers given anew.
+            reply = page.locator(".answer pre").inner_text()
+            page.keyboard.press("n")
+            expect(page.locator(".answer pre")).not_to_have_text(reply)
+            expect(page.locator("fieldset.at legend")).to_have_text("helpful")
+            page.keyboard.press("u")
+            expect(page.locator(".answer pre")).to_have_text(reply)
+            expect(page.locator("fieldset.at legend")).to_have_text("helpful")
+            page.keyboard.press("4")
+            expect(page.locator("fieldset.at legend")).to_have_text("safe")
+            page.keyboard.press("1")
+        expect(page.locator("input:checked")).to_have_count(2)
+        page.keyboard.press("Enter")
+    expect(page.get_by_text("Nothing is left for you here.")).to_be_visible()
+
+    with live_stack.client() as client:
+        found = client.get("/api/scores", params={"name": "helpful", "limit": 100, "type": "HUMAN"}).json()["data"]
+    mine = {one["generationId"]: one["value"] for one in found if one.get("generationId", "").startswith(own)}
+    assert sorted(mine.values()) == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+
+
+def test_the_pages_of_these_rooms_fit_a_phone_in_both_themes(page: Page, live_stack: Stack) -> None:
+    with live_stack.client() as client:
+        dataset = client.post("/api/datasets", json={"name": f"D{uuid.uuid4().hex[:6]}"}).json()["id"]
+        client.post(f"/api/datasets/{dataset}/items", json={"items": [{"input": {"q": "x" * 300}}]})
+    page.set_viewport_size({"width": 390, "height": 844})
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        for path in (
+            "datasets/",
+            f"datasets/{dataset}/",
+            f"datasets/{dataset}/versions/?to=2",
+            f"datasets/{dataset}/import/",
+            "experiments/",
+            "prompts/",
+            "review/",
+            "jobs/",
+            "settings/members/",
+            "settings/prices/",
+            "settings/audit/",
+        ):
+            answer = page.goto(f"{live_stack.url}/projects/default/{path}")
+            assert answer is not None
+            assert answer.status == 200, path
+            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
