@@ -13,7 +13,7 @@ import sys
 import zlib
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -81,11 +81,6 @@ def having(stored: Sequence[bytes | None]) -> list[int]:
     for bits in stored:
         found &= 0 if bits is None else _read(bits)
     return [slot for slot, digit in enumerate(reversed(f"{found:b}")) if digit == "1"] if found > 0 else []
-
-
-def bits_of(buckets: Mapping[int, bytes], wanted: Iterable[int]) -> list[bytes | None]:
-    """What `having` takes, out of what `made` gave."""
-    return [buckets.get(bucket) for bucket in wanted]
 
 
 def _windows(word: str) -> Iterator[str]:

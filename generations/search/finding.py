@@ -110,7 +110,6 @@ def find(
 
 
 _Key = tuple[dt.datetime, uuid.UUID]
-_LEAST: Final = uuid.UUID(int=0)
 _GREATEST: Final = uuid.UUID(int=2**128 - 1)
 _UNINDEXED: Final = Func(F("started_at"), template="(%(expressions)s + interval '0')", output_field=DateTimeField())
 _BEGIN: Final = (
