@@ -81,7 +81,9 @@ class Senders:
 
 
 @pytest.fixture
-def senders() -> Iterator[Senders]:
+def senders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Senders]:
+    # Nobody is to give up because the machine is slow.
+    monkeypatch.setattr(sharing, "PATIENCE", 60.0)
     made = Senders()
     yield made
     made.end()
