@@ -9,7 +9,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from generations import bundles, intake, recording, records
+from generations import attachments, bundles, intake, recording, records
 from generations.access import Grant, Scope
 from generations.api import lists, noting, receive
 from generations.api.answers import answer
@@ -170,7 +170,7 @@ def change_generation(request: HttpRequest, id: str) -> HttpResponse:
 )
 def delete_generation(request: HttpRequest, id: str) -> HttpResponse:
     """The generation with its payload, alternatives, scores, feedback and attachments. There is no way back."""
-    if not recording.erase(grant_of(request), "generation", id):
+    if not attachments.erase(grant_of(request), "generation", id):
         raise not_found("generation", id)
     return HttpResponse(status=204)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 from django.db import transaction
 
-from generations import access, bundles, models, recording, records
+from generations import access, attachments, bundles, models, recording, records
 from generations.access import Scope
 from generations.cleaning import clean_string
 from generations.graphql.errors import not_found, rejected
@@ -85,6 +85,6 @@ class GenerationMutations:
     @guarded(Scope.WRITE, "Delete a generation with its payload, alternatives, scores, feedback and attachments.")
     def delete_generation(self, info: Info, id: Id) -> Deletion | None:
         """Delete one generation."""
-        if not recording.erase(info.context.grant, "generation", clean_string(id)):
+        if not attachments.erase(info.context.grant, "generation", clean_string(id)):
             raise not_found("generation", id)
         return Deletion(id=id)
