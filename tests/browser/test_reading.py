@@ -114,13 +114,16 @@ def test_a_result_is_stepped_through_and_a_call_copied_as_a_program(watched: Wat
     page = watched.page
     page.goto(f"{read.url}/projects/default/generations/?tag=to-read")
     page.locator("tr[data-row] .row-link").first.click()
+    # To wait for an address is to wait until its page is loaded, and with it what listens to the keys.
+    page.wait_for_url("**/generations/row-2/**")
 
     for n in (1, 0):
         page.keyboard.press("j")
+        page.wait_for_url(f"**/generations/row-{n}/**")
         expect(page.get_by_role("heading", name=f"read-{n}")).to_be_visible()
     expect(page.get_by_text("Next", exact=True)).to_have_attribute("aria-disabled", "true")
     page.keyboard.press("k")
-    expect(page.get_by_role("heading", name="read-1")).to_be_visible()
+    page.wait_for_url("**/generations/row-1/**")
 
     page.locator("summary", has_text="Copy as").click()
     page.get_by_role("button", name="Python").click()
@@ -137,7 +140,6 @@ def test_json_is_unfolded_by_the_server_and_each_part_has_its_address(watched: W
     row = page.locator(".json > li", has=page.get_by_role("link", name="299", exact=True))
     page.get_by_role("link", name=re.compile("^2\\d\\d more$")).click()
     page.get_by_role("link", name=re.compile("^1\\d\\d more$")).click()
-    page.get_by_role("link", name=re.compile("^\\d+ more$")).click()
     expect(row).to_have_count(1)
     row.get_by_role("button").click()
     expect(page.locator(".json > li", has_text="long long")).not_to_have_count(0)
@@ -156,19 +158,22 @@ def test_a_trace_is_walked_searched_and_its_failure_found(watched: Watched, read
     expect(current).to_contain_text("step 129")
     expect(page.get_by_text(f"{DEEP - 40} levels in between")).to_have_count(1)
 
-    # Folded, unfolded, walked by arrows.
+    # Folded and unfolded; what was not there yet is fetched.
+    page.goto(f"{read.url}/projects/default/steps/deep-0/")
     rows = page.locator(".tree-rows > li:visible")
     count = rows.count()
     page.locator(".tree-rows > li button.twist").first.click()
     expect(rows).to_have_count(1)
     page.locator(".tree-rows > li button.twist").first.click()
     expect(rows).to_have_count(count)
-    folded = page.locator(".tree-rows > li", has=page.locator("button.twist[aria-expanded=false]")).last
-    level = int(folded.get_attribute("data-level") or 0)
-    folded.locator("a").first.focus()
+    page.locator(".tree-rows > li:has(button.twist[aria-expanded=false]) a").first.focus()
     page.keyboard.press("ArrowRight")
-    expect(page.locator(f".tree-rows > li[data-level='{level + 1}']")).not_to_have_count(0)
     expect(rows).not_to_have_count(count)
+    more = rows.count()
+    page.keyboard.press("ArrowLeft")
+    expect(rows).to_have_count(count)
+    page.keyboard.press("ArrowRight")
+    expect(rows).to_have_count(more)
 
     # Searched, and emptied again.
     page.get_by_role("searchbox", name="Search in this tree").fill("step 3999")
