@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import connection
@@ -42,7 +43,7 @@ class Node:
     failed: int = 0
     is_critical: bool = False
     parent: Node | None = None
-    children: list[Node] = field(default_factory=list)
+    children: Sequence[Node] = ()
 
     @property
     def above(self) -> list[Node]:
@@ -213,13 +214,16 @@ _UP: Final = ("project_id", "uid", "public_id", "parent_id", "started_at")
 def _grown(by_id: dict[str, Node], here: Node, trace_id: str | None, *, is_cut: bool) -> Tree:
     nodes = sorted(by_id.values(), key=lambda node: (node.began, node.id))
     roots: list[Node] = []
+    below: dict[str, list[Node]] = defaultdict(list)
     for node in nodes:
         parent = by_id.get(node.parent_id) if node.parent_id else None
         if parent is None:
             roots.append(node)
         else:
             node.parent = parent
-            parent.children.append(node)
+            below[parent.id].append(node)
+    for id_, children in below.items():
+        by_id[id_].children = children
     ordered = _in_order(roots)
     if len(ordered) < len(nodes):
         # Steps that go round in a circle have no top: the first of each circle is taken for one.
@@ -227,7 +231,7 @@ def _grown(by_id: dict[str, Node], here: Node, trace_id: str | None, *, is_cut: 
         for node in nodes:
             if id(node) not in reached:
                 if node.parent is not None:
-                    node.parent.children.remove(node)
+                    node.parent.children = [child for child in node.parent.children if child is not node]
                 node.parent = None
                 roots.append(node)
                 reached |= set(map(id, _in_order([node])))

@@ -34,7 +34,13 @@ def moment(milliseconds: float) -> str:
 def step(n: int) -> dict[str, Any]:
     """The nth step of a trace of which the first `DEEP` are below each other."""
     parent = f"deep-{n - 1}" if n < DEEP else f"deep-{n * 7919 % (n // 6)}"
-    said = {"id": f"deep-{n}", "type": "tool", "name": f"step {n}", "traceId": "f" * 120, "threadId": "deep"}
+    said: dict[str, Any] = {
+        "id": f"deep-{n}",
+        "type": "tool",
+        "name": f"step {n}",
+        "traceId": "f" * 120,
+        "threadId": "deep",
+    }
     said |= {"timestamp": moment(7 * n), "endTimestamp": moment(7 * n + 900), "input": {"asked": n}}
     return said | ({"parentId": parent} if n else {}) | ({"error": "It broke"} if n == 777 else {})
 
