@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.test_pages import CHROMIUM, UNREADABLE, Watched, browser, sign_in
+from tests.browsing import CHROMIUM, UNREADABLE, Watched, sign_in
 from tests.stack import Stack
-
-__all__ = ["browser"]
 
 pytestmark = [
     pytest.mark.browser,
