@@ -109,7 +109,7 @@ def _numbers(grant: Grant, user_id: str, days: int) -> dict[str, Any]:
             "whole": whole[0] if whole else None,
             "by_day": [
                 Day(one.key["time"], one.count, one.values.get("cost"), one.currency, 100 * one.count / most)
-                for one in by_day
+                for one in sorted(by_day, key=lambda one: str(one.key["time"]))
             ],
         }
     return {}
