@@ -12,6 +12,9 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, e
 
 from tests.stack import ROOT, Stack
 
+# A machine that runs other tests beside this one is slow now and then.
+expect.set_options(timeout=20_000)
+
 CHROMIUM: Final = shutil.which("chromium")
 SCREENSHOTS: Final = ROOT / "screenshots"
 """Where pictures of pages are kept, for people to look at."""
