@@ -32,6 +32,7 @@ MUTATIONS: dict[str, tuple[Scope, str]] = {
     "createDataset": (Scope.WRITE, 'createDataset(name: "new") { id }'),
     "updateDataset": (Scope.WRITE, 'updateDataset(id: "$DATASET", name: "new") { id }'),
     "deleteDataset": (Scope.WRITE, 'deleteDataset(id: "$DATASET") { id }'),
+    "archiveDataset": (Scope.WRITE, 'archiveDataset(id: "$DATASET") { id }'),
     "addDatasetItems": (Scope.WRITE, 'addDatasetItems(datasetId: "$DATASET", generationIds: ["g"]) { items { id } }'),
     "removeDatasetItems": (Scope.WRITE, 'removeDatasetItems(datasetId: "$DATASET", itemIds: ["$ITEM"]) { removed }'),
     "startExport": (Scope.READ, "startExport(format: JSONL) { id }"),

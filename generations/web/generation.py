@@ -26,7 +26,7 @@ from generations.web.markup import Budget, Variables
 from generations.web.missing import Gone
 from generations.web.parts import Block
 
-ROOM: Final = 122_000
+ROOM: Final = 110_000
 """The bytes that a page has beside its frame: for the facts, for what hangs on a generation, and for what was said."""
 LEAST: Final = 24_000
 """The bytes that what was said has in any case."""
