@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
+ROW_GROUP_BYTES: Final = 8 << 20
+"""Of columns in memory; readers want groups of many rows, this process wants little memory."""
 _TYPES: Final[dict[str, Any]] = {
     "text": pa.string(),
     "json": pa.string(),
@@ -30,7 +32,14 @@ def write(source: BinaryIO, file: BinaryIO) -> bool:
     schema = pa.schema([(name, _TYPES[type]) for name, type in asked["columns"]])
     # Long texts are never twice the same: a dictionary of them would only be another copy in memory.
     repeated = [name for name, type in asked["columns"] if type != "json"]
-    writer = pq.ParquetWriter(file, schema, compression=asked["compression"], use_dictionary=repeated)
+    writer = pq.ParquetWriter(
+        file,
+        schema,
+        compression=asked["compression"],
+        use_dictionary=repeated,
+        # Kept until the end for each group: of long texts they would be as large as the texts.
+        write_statistics=repeated,
+    )
     convert = pc.ConvertOptions(
         column_types=schema,
         null_values=[""],
@@ -41,8 +50,13 @@ def write(source: BinaryIO, file: BinaryIO) -> bool:
         false_values=["false"],
     )
     parse = pc.ParseOptions(newlines_in_values=True)
+    waiting: list[Any] = []
+    held = 0
     while len(head := source.read(8)) == 8:
         size = int.from_bytes(head, "big")
+        if waiting and (size == 0 or held >= ROW_GROUP_BYTES):
+            writer.write_table(pa.concat_tables(waiting))
+            waiting, held = [], 0
         if size == 0:
             writer.close()
             return True
@@ -51,7 +65,8 @@ def write(source: BinaryIO, file: BinaryIO) -> bool:
             break
         read = pc.ReadOptions(column_names=schema.names, block_size=size + 1, use_threads=False)
         table = pc.read_csv(pa.BufferReader(block), read_options=read, parse_options=parse, convert_options=convert)
-        writer.write_table(table)
+        waiting.append(table)
+        held += table.nbytes
         del block, table
     return False
 

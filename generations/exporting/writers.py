@@ -36,7 +36,7 @@ _MEDIA_TYPES: Final = {
 }
 _PACKED_TYPES: Final = {"gzip": "application/gzip", "zstd": "application/zstd"}
 _ENDINGS: Final = {"none": "", "gzip": ".gz", "zstd": ".zst"}
-FRAME: Final = 4 << 20
+FRAME: Final = 1 << 20
 """Bytes of lines from which they go on as one block."""
 Document = Mapping[str, Json]
 
