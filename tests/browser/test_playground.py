@@ -1,0 +1,48 @@
+"""The playground as a person uses it: a failed call, a variable changed, two runs compared, one kept as a version."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browsing import CHROMIUM, sign_in
+from tests.stack import Stack
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
+]
+
+
+def test_a_failed_call_is_repaired_compared_and_kept_as_a_prompt_version(browser: Browser, live_stack: Stack) -> None:
+    failed = {
+        "id": "failed-play", "model": {"id": "gpt-4o", "provider": "openai"}, "prompt": "The shpo is",
+        "error": "Rate limit reached", "variables": {"what": "shpo"}, "parameters": {"maxTokens": 8, "temperature": 0},
+        "attributes": {"llm.prompt_template.template": "The {{what}} is"},
+    }  # fmt: skip
+    with live_stack.client() as client:
+        client.post("/api/generations", json=failed).raise_for_status()
+    context = browser.new_context()
+    watched = sign_in(context, live_stack)
+    page = watched.page
+
+    page.goto(f"{live_stack.url}/projects/default/generations/failed-play/")
+    page.get_by_role("link", name="Open in playground").click()
+    page.get_by_label("Value of what").fill("shop")
+    page.get_by_role("button", name="Compare with another").click()
+    page.locator("input[name=model]").nth(1).fill("random")
+    page.get_by_role("button", name="Run").click()
+
+    expect(page.locator(".play-keep")).to_have_count(2)
+    expect(page.locator(".play-result .answer").first).to_have_text(" open from nine to six on weekdays,")
+    first = page.locator(".play-keep").first
+    first.get_by_label("Name of the prompt").fill("opening hours")
+    first.get_by_role("button", name="Keep as a prompt version").click()
+    expect(page.get_by_text("It is version 0 of opening hours.")).to_be_visible()
+    expect(page.locator("main")).to_contain_text("The {{what}} is")
+    assert watched.is_clean()
+    context.close()
+    with live_stack.client() as client:
+        made = client.get("/api/generations", params={"metadata.playgroundOf": "failed-play"}).json()["data"]
+    assert sorted(one["model"]["id"] for one in made) == ["ngram:", "random"]
