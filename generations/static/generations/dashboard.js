@@ -30,12 +30,16 @@ async function load(place) {
   draw(place, said);
 }
 
+// Steps of an axis that counts: nothing happens half a time.
+const WHOLE = Array.from({ length: 16 }, (_, n) => [1, 2, 5].map((step) => step * 10 ** n)).flat();
+
 function draw(place, said) {
   const style = getComputedStyle(document.documentElement);
   const colours = said.lines.map((_, n) => resolved(style.getPropertyValue(COLOURS[n % COLOURS.length]).trim()));
   const quiet = resolved(style.getPropertyValue("--quiet").trim());
   const grid = resolved(style.getPropertyValue("--line").trim());
   const show = unit(said);
+  const isCount = !["seconds", "money", "score"].includes(said.unit);
   const canvas = document.createElement("div");
   const legend = document.createElement("ul");
   legend.className = "legend";
@@ -71,7 +75,7 @@ function draw(place, said) {
       tzDate: (stamp) => window.uPlot.tzDate(new Date(stamp * 1e3), said.zone),
       cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: !isBars, size: 6 } },
       scales: { x: { time: true, range: (_, low, high) => [low, isBars ? Math.max(high, said.end) : high] }, y: { range: (_, low, high) => [Math.min(0, low), high || 1] } },
-      axes: [{ ...axis, grid: { show: false }, size: 30, values: (_, ticks) => days(ticks, said) }, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => show(tick)) }],
+      axes: [{ ...axis, grid: { show: false }, size: 30, values: (_, ticks) => days(ticks, said) }, { ...axis, size: 58, ...(isCount ? { incrs: WHOLE } : {}), values: (_, ticks) => ticks.map((tick) => show(tick)) }],
       series: [
         {},
         ...order.map((n) =>
