@@ -147,11 +147,16 @@ def _result(plan: Plan, rows: list[dict[str, Any]]) -> Result:
 def run(sql: str, params: Sequence[Any] | Mapping[str, Any], timeout: float) -> tuple[list[str], list[tuple[Any, ...]]]:
     """The columns and the rows that a statement returns within so many seconds. Raises TooSlow and BadQuery."""
     # One message, and so one transaction, in which the timeout holds; inside another one the earlier value is put back.
-    bounded = f"{_BOUND}; {sql}; {_UNBOUND}"
+    patience = f"{max(1, round(timeout * 1000))}ms"
+    if isinstance(params, Mapping):
+        bounded = f"{_BOUND.replace('%s', '%(patience_of_all)s')}; {sql}; {_UNBOUND}"
+        given: Sequence[Any] | Mapping[str, Any] = {**params, "patience_of_all": patience}
+    else:
+        bounded, given = f"{_BOUND}; {sql}; {_UNBOUND}", [patience, *params]
     within = transaction.atomic() if connection.in_atomic_block else nullcontext()
     try:
         with within, connection.cursor() as cursor:
-            cursor.execute(bounded, [f"{max(1, round(timeout * 1000))}ms", *params])
+            cursor.execute(bounded, given)
             cursor.nextset()
             return [column.name for column in cursor.description or ()], cursor.fetchall()
     except OperationalError as error:

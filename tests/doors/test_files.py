@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from io import BytesIO
 from typing import Any
@@ -16,7 +17,8 @@ from generations.records import AttachmentRecord, StepRecord
 from tests import web
 
 CONTENT = b"0123456789"
-KEY = "attachments/1/file-of-a-test"
+# Two processes that run tests may share a folder.
+KEY = f"attachments/{os.getpid()}/file-of-a-test"
 
 
 @pytest.fixture(autouse=True)

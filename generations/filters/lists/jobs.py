@@ -24,7 +24,7 @@ CATALOGUE = Catalogue(
         number("attempts", "attempts", "attempts", "How often it was begun."),
         text("createdBy", "created_by__username", "maker", "Who asked for it."),
         text("createdByKey", "created_by_key__name", "key", "The name of the key that asked for it."),
-        uuid("schedule", "schedule_id", "schedule", "The schedule that it is a run of."),
+        uuid("schedule", "schedule", "schedule", "The schedule that it is a run of."),
         time("createdAt", "created_at", "making", "When it was asked for.", "timestamp"),
         time("startedAt", "started_at", "start", "When it was begun."),
         time("finishedAt", "finished_at", "end", "When it ended."),
