@@ -144,6 +144,8 @@ def test_the_keys_walk_the_rows_and_the_neighbours(watched: Watched) -> None:
     expect(second).to_be_focused()
     page.keyboard.press("k")
     page.keyboard.press("Enter")
+    # The list has a link "Next" as well: what is walked from here on are generations.
+    page.wait_for_url(re.compile(r"/generations/[^/?]+/"))
     expect(page.get_by_role("link", name="Next")).to_be_visible()
     first = page.url
     page.keyboard.press("j")
