@@ -45,7 +45,10 @@ class _Checked(httpx.BaseTransport):
         port = request.url.port or (443 if request.url.scheme == "https" else 80)
         address = self._address(host, port)
         with self._lock:
-            pool = self._pools.setdefault(host, httpx.HTTPTransport(limits=_LIMITS))
+            # Made once: each one reads the certificates that it trusts.
+            if host not in self._pools:
+                self._pools[host] = httpx.HTTPTransport(limits=_LIMITS)
+            pool = self._pools[host]
         request.extensions = {**request.extensions, "sni_hostname": host}
         request.url = request.url.copy_with(host=address)
         return pool.handle_request(request)
