@@ -241,7 +241,7 @@ def _called(provider: Provider, name: str, *, sink: Sink | None) -> llm.LLM:
         "environ": {},
         "timeout": TIMEOUT,
         "patience": PATIENCE,
-        "egress": llm.Egress(hosts=tuple(settings.EGRESS_HOSTS), private=tuple(settings.EGRESS_PRIVATE)),
+        "egress": providers.egress(),
         "sink": sink,
     }
     if provider.key:

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from generations.access import Grant, Scope, audit
 from generations.cleaning import clean_string
+from generations.llm.egress import Egress
 from generations.models import ProviderCredential
 from generations.records import InvalidRecord, Json
 
@@ -144,6 +145,11 @@ def open_one(row: ProviderCredential) -> Provider:
 def used(grant: Grant, id: str) -> None:
     """Note that a provider was called."""
     ProviderCredential.objects.filter(project=grant.project, pk=id).update(last_used_at=timezone.now())
+
+
+def egress() -> Egress:
+    """Where calls to models may go from this server, as its operator says."""
+    return Egress(hosts=tuple(settings.EGRESS_HOSTS), private=tuple(settings.EGRESS_PRIVATE))
 
 
 @lru_cache(maxsize=4)

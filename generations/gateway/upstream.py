@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -10,10 +9,9 @@ from functools import cache
 from typing import Any, Final
 
 import httpx
-from django.conf import settings
 
+from generations import providers
 from generations.llm.egress import Egress
-from generations.llm.errors import Unreachable
 
 CONNECT_SECONDS: Final = 10.0
 SILENT_SECONDS: Final = 600.0
@@ -58,18 +56,9 @@ class _Checked(httpx.BaseTransport):
         known = self._addresses.get((host, port))
         if known is not None and known[0] > now:
             return known[1]
-        self._egress.check_host(host)
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise Unreachable(f"There is no host {host}: {error}") from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        for address in addresses:
-            self._egress.check_address(host, address)
-        if not addresses:
-            raise Unreachable(f"There is no host {host}.")
-        self._addresses[host, port] = now + LOOKED_UP, addresses[0]
-        return addresses[0]
+        address = self._egress.resolved_now(host, port)
+        self._addresses[host, port] = now + LOOKED_UP, address
+        return address
 
 
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30)
@@ -78,9 +67,8 @@ _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=10
 @cache
 def client() -> httpx.Client:
     """The connections of this process."""
-    egress = Egress(tuple(settings.EGRESS_HOSTS), tuple(settings.EGRESS_PRIVATE))
     return httpx.Client(
-        transport=_Checked(egress),
+        transport=_Checked(providers.egress()),
         timeout=httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS),
         trust_env=False,
         follow_redirects=False,

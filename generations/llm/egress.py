@@ -69,6 +69,19 @@ class Egress:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as problem:
             raise Unreachable(f"There is no host {host}: {problem}") from problem
+        return self._first(host, found)
+
+    def resolved_now(self, host: str, port: int) -> str:
+        """As `resolved`, for a thread that waits."""
+        self.check_host(host)
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as problem:
+            raise Unreachable(f"There is no host {host}: {problem}") from problem
+        return self._first(host, found)
+
+    def _first(self, host: str, found: Iterable[tuple[Any, ...]]) -> str:
+        """The first address that a look-up found, all of them checked."""
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         if not addresses:
             raise Unreachable(f"There is no host {host}.")

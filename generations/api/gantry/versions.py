@@ -11,7 +11,7 @@ from generations import pricing, prompts
 from generations.access import Grant
 from generations.api.gantry.applications import found
 from generations.api.gantry.envelope import body, missing
-from generations.models import Prompt, PromptVersion
+from generations.models import PromptVersion
 from generations.records import InvalidRecord, Json
 
 CHAT: Final = "openai-chat"
@@ -29,8 +29,7 @@ _OLD: Final = {
 def models(grant: Grant, request: HttpRequest) -> Json:
     """The models of which a version may be made: all whose prices are known, and those that only complete texts."""
     known = {name: CHAT if vendor == "openai" else vendor for name, vendor in pricing.known_models().items()}
-    used = Prompt.objects.filter(project=grant.project).values("pk")
-    rows = PromptVersion.objects.in_project(grant.project.pk).filter(prompt_uid__in=used, model_id__isnull=False)
+    rows = PromptVersion.objects.in_project(grant.project.pk).filter(model_id__isnull=False)
     named = dict(rows.values_list("model_id", "provider").distinct()[:1_000])
     every: dict[str, str] = {str(name): vendor or CHAT for name, vendor in named.items()} | known | _OLD
     return [{"name": name, "vendor": vendor} for name, vendor in sorted(every.items())]
