@@ -20,6 +20,14 @@ SCREENSHOTS: Final = ROOT / "screenshots"
 """Where pictures of pages are kept, for people to look at."""
 AXE: Final = Path(__file__).with_name("browser") / "axe" / "axe.min.js"
 
+# Nobody acts in the moment before a page's scripts run: until then nothing can be clicked, and `press` waits.
+UNTIL_LOADED: Final = """
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync('body { pointer-events: none }');
+  document.adoptedStyleSheets = [sheet];
+  addEventListener('load', () => { document.adoptedStyleSheets = []; });
+"""
+
 ANSWER = "Go to the **Museu do Azulejo**.\n\n```python\nprint(1)\n```"
 CONVERSATION = {
     "type": "chat",
@@ -79,17 +87,25 @@ class Watched:
         return True
 
 
-def sign_in(context: BrowserContext, stack: Stack) -> Watched:
+def sign_in(context: BrowserContext, stack: Stack, *, runs_scripts: bool = True) -> Watched:
     """A watched page with the owner signed in."""
     watched = Watched(context.new_page(), urlsplit(stack.url).netloc)
     page = watched.page
+    if runs_scripts:
+        page.add_init_script(UNTIL_LOADED)
     page.goto(f"{stack.url}/projects/default/generations/")
     page.get_by_label("User name").fill(stack.username)
     page.get_by_label("Password").fill(stack.password)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Generations")).to_be_visible()
-    page.wait_for_load_state()  # keys do something once the scripts are there
+    page.wait_for_load_state()
     return watched
+
+
+def press(page: Page, key: str) -> None:
+    """Press a key once the scripts that hear it are there."""
+    page.wait_for_load_state()
+    page.keyboard.press(key)
 
 
 def keep(page: Page, name: str) -> None:

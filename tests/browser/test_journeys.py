@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browsing import CHROMIUM, Watched, keep, settled, sign_in
+from tests.browsing import CHROMIUM, Watched, keep, press, settled, sign_in
 from tests.stack import Stack
 
 pytestmark = [
@@ -81,7 +81,7 @@ def test_a_failing_call_is_found_by_text_user_and_time_and_judged(visitor: Watch
 
     # Found: by its text, by its user, by its time, and among these those that failed.
     page.get_by_role("searchbox", name="Search", exact=True).fill(RUN)
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page.locator("tr[data-row]")).to_have_count(9)
     page.get_by_text("Filter", exact=True).click()
     page.locator("[data-field]").select_option("metadata.userId")
@@ -98,10 +98,10 @@ def test_a_failing_call_is_found_by_text_user_and_time_and_judged(visitor: Watch
     assert shown(page) == [f"{RUN}-0", f"{RUN}-3", f"{RUN}-6"]
 
     # Opened, and gone through.
-    page.keyboard.press("j")
-    page.keyboard.press("Enter")
+    press(page, "j")
+    press(page, "Enter")
     expect(page.get_by_text("No seat left on train 0").first).to_be_visible()
-    page.keyboard.press("j")
+    press(page, "j")
     expect(page.get_by_text("No seat left on train 3").first).to_be_visible()
 
     # Tagged, scored, collected.
@@ -171,15 +171,15 @@ def test_an_or_is_built_saved_as_a_view_and_exported(visitor: Watched, tmp_path:
 def test_a_pasted_id_and_a_point_of_a_chart_lead_to_what_they_name(visitor: Watched, recorded: Stack) -> None:
     page = visitor.page
 
-    page.keyboard.press("Control+k")
+    press(page, "Control+k")
     expect(page.get_by_role("dialog", name="Go to a page")).to_be_visible()
     page.keyboard.insert_text(f"{RUN}-4")
     expect(page.locator("#palette-found a.at")).to_have_attribute("href", re.compile(f"/generations/{RUN}-4/$"))
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page.get_by_text(f"A night train to place 4 {RUN}").first).to_be_visible()
-    page.keyboard.press("?")
+    press(page, "?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
-    page.keyboard.press("Escape")
+    press(page, "Escape")
     expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
 
     # Dragging over a chart narrows the list to that time; a point of the dashboard is the list of what it counts.

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browsing import ANSWER, CHROMIUM, UNREADABLE, Watched, keep, settled, sign_in, violations
+from tests.browsing import ANSWER, CHROMIUM, UNREADABLE, Watched, keep, press, settled, sign_in, violations
 from tests.stack import Stack
 
 pytestmark = [
@@ -93,9 +93,9 @@ def test_the_list_is_paged_and_searched_without_leaving_the_page(watched: Watche
     expect(page).not_to_have_url(re.compile("after="))
     expect(page.locator("tr[data-row]")).to_have_count(50)
     page.evaluate("window.stayed = true")
-    page.keyboard.press("/")
+    press(page, "/")
     page.keyboard.type("Reply 33")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page.locator("tr[data-row]")).to_have_count(1)
 
     assert page.url.endswith("?text=Reply+33")
@@ -138,19 +138,19 @@ def test_what_is_long_is_opened_piece_by_piece(watched: Watched) -> None:
 def test_the_keys_walk_the_rows_and_the_neighbours(watched: Watched) -> None:
     page = watched.page
 
-    page.keyboard.press("j")
-    page.keyboard.press("j")
+    press(page, "j")
+    press(page, "j")
     second = page.locator("tr[data-row]").nth(1).locator(".row-link")
     expect(second).to_be_focused()
-    page.keyboard.press("k")
-    page.keyboard.press("Enter")
+    press(page, "k")
+    press(page, "Enter")
     # The list has a link "Next" as well: what is walked from here on are generations.
     page.wait_for_url(re.compile(r"/generations/[^/?]+/"))
     expect(page.get_by_role("link", name="Next")).to_be_visible()
     first = page.url
-    page.keyboard.press("j")
+    press(page, "j")
     page.wait_for_url(lambda url: url != first)
-    page.keyboard.press("k")
+    press(page, "k")
     page.wait_for_url(first)
 
     assert watched.is_clean()
@@ -158,7 +158,7 @@ def test_the_keys_walk_the_rows_and_the_neighbours(watched: Watched) -> None:
 
 def test_everything_works_without_scripts(browser: Browser, filled: Stack) -> None:
     context = browser.new_context(java_script_enabled=False)
-    page = sign_in(context, filled).page
+    page = sign_in(context, filled, runs_scripts=False).page
 
     page.get_by_text("Filter", exact=True).click()
     page.get_by_label("Field").select_option("model.id")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browsing import CHROMIUM, UNREADABLE, Watched, sign_in
+from tests.browsing import CHROMIUM, UNREADABLE, Watched, press, sign_in
 from tests.stack import Stack
 
 pytestmark = [
@@ -122,11 +122,11 @@ def test_a_result_is_stepped_through_and_a_call_copied_as_a_program(watched: Wat
     page.wait_for_url("**/generations/row-2/**")
 
     for n in (1, 0):
-        page.keyboard.press("j")
+        press(page, "j")
         page.wait_for_url(f"**/generations/row-{n}/**")
         expect(page.get_by_role("heading", name=f"read-{n}")).to_be_visible()
     expect(page.get_by_text("Next", exact=True)).to_have_attribute("aria-disabled", "true")
-    page.keyboard.press("k")
+    press(page, "k")
     page.wait_for_url("**/generations/row-1/**")
 
     page.locator("summary", has_text="Copy as").click()
@@ -171,12 +171,12 @@ def test_a_trace_is_walked_searched_and_its_failure_found(watched: Watched, read
     page.locator(".tree-rows > li button.twist").first.click()
     expect(rows).to_have_count(count)
     page.locator(".tree-rows > li:has(button.twist[aria-expanded=false]) a").first.focus()
-    page.keyboard.press("ArrowRight")
+    press(page, "ArrowRight")
     expect(rows).not_to_have_count(count)
     more = rows.count()
-    page.keyboard.press("ArrowLeft")
+    press(page, "ArrowLeft")
     expect(rows).to_have_count(count)
-    page.keyboard.press("ArrowRight")
+    press(page, "ArrowRight")
     expect(rows).to_have_count(more)
 
     # Searched, and emptied again.
@@ -186,7 +186,7 @@ def test_a_trace_is_walked_searched_and_its_failure_found(watched: Watched, read
     expect(rows).to_have_count(count)
 
     page.locator("h1").click()
-    page.keyboard.press("e")
+    press(page, "e")
     expect(page.get_by_role("heading", name="step 777", exact=True)).to_be_visible()
     expect(page.locator("#error")).to_contain_text("It broke")
     assert watched.is_clean()

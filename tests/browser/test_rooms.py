@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browsing import CHROMIUM, press, sign_in
 from tests.stack import Stack
-
-CHROMIUM = shutil.which("chromium")
 
 pytestmark = [
     pytest.mark.browser,
@@ -22,31 +19,13 @@ pytestmark = [
 CRITERIA = "helpful: number 1-5\nsafe: yes/no"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield started
-        started.close()
-
-
 @pytest.fixture
 def page(browser: Browser, live_stack: Stack) -> Iterator[Page]:
     """A page with the owner signed in; nothing may be complained of, and nothing asked for from elsewhere."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    complaints: list[str] = []
-    host = urlsplit(live_stack.url).netloc
-    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda asked: None if urlsplit(asked.url).netloc == host else complaints.append(asked.url))
-    page.goto(f"{live_stack.url}/login/")
-    page.get_by_label("User name").fill(live_stack.username)
-    page.get_by_label("Password").fill(live_stack.password)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page).not_to_have_url(f"{live_stack.url}/login/")
-    yield page
-    assert complaints == []
+    watched = sign_in(context, live_stack)
+    yield watched.page
+    assert watched.is_clean()
     context.close()
 
 
@@ -112,23 +91,23 @@ def test_ten_items_are_reviewed_by_keyboard_alone(page: Page, live_stack: Stack)
         expect(page.get_by_text(f"{n} of 10, {n} by you")).to_be_visible()
         # Keys are heard once a criterion is marked.
         expect(page.locator("fieldset.at legend")).to_have_text("helpful")
-        page.keyboard.press(str(n % 5 + 1))
+        press(page, str(n % 5 + 1))
         expect(page.locator("fieldset.at legend")).to_have_text("safe")
-        page.keyboard.press("1" if n else "2")
+        press(page, "1" if n else "2")
         if n == 3:
             # Passed over, taken back, and its answers given anew.
             reply = page.locator(".answer pre").inner_text()
-            page.keyboard.press("n")
+            press(page, "n")
             expect(page.locator(".answer pre")).not_to_have_text(reply)
             expect(page.locator("fieldset.at legend")).to_have_text("helpful")
-            page.keyboard.press("u")
+            press(page, "u")
             expect(page.locator(".answer pre")).to_have_text(reply)
             expect(page.locator("fieldset.at legend")).to_have_text("helpful")
-            page.keyboard.press("4")
+            press(page, "4")
             expect(page.locator("fieldset.at legend")).to_have_text("safe")
-            page.keyboard.press("1")
+            press(page, "1")
         expect(page.locator("input:checked")).to_have_count(2)
-        page.keyboard.press("Enter")
+        press(page, "Enter")
     expect(page.get_by_text("Nothing is left for you here.")).to_be_visible()
 
     with live_stack.client() as client:
