@@ -335,10 +335,10 @@ LOGGING = {
         "django": {"handlers": [], "level": env.LOG_LEVEL, "propagate": True},
         # A 4xx is the caller's affair and is answered; only 5xx are ours.
         "django.request": {"level": "ERROR"},
-        # What the supervisor and beat do all day, every few seconds.
+        # What the supervisor and beat do all day, every few seconds, and each call to a model.
         **{
             name: {"level": "DEBUG" if env.LOG_LEVEL == "DEBUG" else "WARNING"}
-            for name in ("_granian", "celery.beat", "celery.worker", "celery.app.trace")
+            for name in ("_granian", "celery.beat", "celery.worker", "celery.app.trace", "httpx")
         },
     },
 }
