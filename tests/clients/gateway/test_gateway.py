@@ -126,7 +126,7 @@ def test_langchain_is_told_the_same(both: Both) -> None:
     assert len(direct["pieces"]) > 3
 
 
-CASES: Final = (
+CASES: Final[tuple[dict[str, Any], ...]] = (
     {"prompt": "Hello", "values": [" World", " Apples", " Oranges"]},
     {"prompt": "The answer is:", "values": [" yes", " no", " it depends, as so often"]},
 )
