@@ -10,8 +10,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from django.contrib.auth.models import AnonymousUser
-
 from generations import access, datasets, filters, gathering, jobs, paging, recording, reviewing
 from generations.access import Grant, Scope
 from generations.filters import Condition, Not
@@ -129,8 +127,7 @@ def _run(lease: jobs.Lease) -> None:
     kind, action = str(asked["kind"]), str(asked["do"])
     changed, seen, after = 0, 0, None
     try:
-        # As they are now: who begins a job again may have fewer rights than who began it first.
-        grant = access.by_user(lease.job.created_by or AnonymousUser(), project.slug)
+        grant = jobs.grant_of(lease.job)
         check(grant, kind, action, asked)
         condition = filters.from_document(kind, asked["filter"])
         if action == "delete":
@@ -147,6 +144,7 @@ def _run(lease: jobs.Lease) -> None:
             after = page.next
     except (BadBulk, filters.BadFilter, InvalidRecord) as error:
         raise jobs.Failed(str(error)) from error
-    except (access.NotAllowed, access.NotAuthenticated, access.NoSuchProject) as error:
+    except access.NotAllowed as error:
+        # Some actions need more than others, and who begins a job again may have fewer rights than who began it first.
         raise jobs.Failed("Who started this may no longer do it.") from error
     lease.finish({"matched": seen, "changed": changed})

@@ -10,7 +10,7 @@ from django.test import Client
 from generations import access, datasets, gathering, recording
 from generations.access import Grant, NotAllowed, Scope
 from generations.filters import BadFilter
-from generations.models import DatasetItem, Job, Project
+from generations.models import DatasetItem, Job, Project, User
 from generations.models.accounts import Role
 from tests import web
 
@@ -26,7 +26,9 @@ def project() -> Project:
 
 @pytest.fixture
 def grant(project: Project) -> Grant:
-    return access.of_system(project)
+    mia = web.person()
+    project.memberships.create(user=mia, role=Role.MEMBER)
+    return access.by_user(mia, project.slug)
 
 
 def address(project: Project, kind: str = "generations") -> str:
@@ -48,6 +50,37 @@ def test_what_matches_is_added_once_as_one_version(grant: Grant) -> None:
     assert dataset.version == 3
     ids = DatasetItem.objects.filter(dataset=dataset).values_list("generation_id", flat=True)
     assert sorted(str(id) for id in ids) == [f"call-{n:03}" for n in range(1, 120, 2)]
+
+
+@pytest.mark.parametrize("lost", ["role", "membership", "account"])
+def test_who_may_no_longer_do_it_has_it_not_done(grant: Grant, lost: str) -> None:
+    assert grant.user is not None
+    dataset = datasets.create(grant, name="All")
+    job = gathering.into_dataset(grant, str(dataset.pk), kind="generations", document={})
+    if lost == "role":
+        grant.user.memberships.update(role=Role.VIEWER)
+    else:
+        (grant.user.memberships if lost == "membership" else User.objects).all().delete()
+
+    assert gathering.run(job.pk)
+
+    job.refresh_from_db()
+    assert (job.state, job.error) == ("failed", "Who started this may no longer do it.")
+    assert not DatasetItem.objects.exists()
+
+
+@pytest.mark.parametrize("revoked", [False, True])
+def test_a_key_that_was_revoked_meanwhile_has_nothing_done(grant: Grant, revoked: bool) -> None:
+    admin = access.of_system(grant.project)
+    key, token = access.create_key(admin, name="app", scopes=[Scope.WRITE])
+    dataset = datasets.create(grant, name="All")
+    job = gathering.into_dataset(access.by_key(token), str(dataset.pk), kind="generations", document={})
+    if revoked:
+        access.revoke_key(admin, str(key.pk))
+
+    assert gathering.run(job.pk)
+
+    assert DatasetItem.objects.count() == (0 if revoked else 120)
 
 
 def test_a_filter_that_cannot_be_is_refused_before_a_job_is_made(grant: Grant) -> None:
