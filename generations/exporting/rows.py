@@ -18,7 +18,7 @@ from generations.exporting.settling import dumped, loaded
 from generations.exporting.snapshots import Snapshot
 from generations.exporting.writers import line_of
 from generations.ingest.values import iso
-from generations.models import DatasetItem, Project, Thread
+from generations.models import DatasetItem, Participant, Project, Thread
 from generations.records import Json
 
 BATCH_ROWS: Final = 2_000
@@ -164,10 +164,15 @@ def _copied(sql: str, project: Project, batch: Sequence[Key]) -> Iterator[Any]:
         yield copy
 
 
-# --------------------------------------------------------------------------------------------------- threads, datasets
+# --------------------------------------------------------------------------------------------- threads, users, datasets
 def _threads(project: Project, batch: Sequence[Key]) -> Documents:
     rows = Thread.objects.in_project(project.pk).filter(uid__in=[key[0] for key in batch])
     return ((row.uid, bundles.thread_document(row)) for row in rows)
+
+
+def _participants(project: Project, batch: Sequence[Key]) -> Documents:
+    rows = Participant.objects.in_project(project.pk).filter(uid__in=[key[0] for key in batch])
+    return ((row.uid, bundles.participant_document(row)) for row in rows)
 
 
 def items_of(project_pk: int, condition: filters.Condition | None, version: int | None = None) -> QuerySet[DatasetItem]:
@@ -212,6 +217,7 @@ SOURCES: Final[dict[str, Source]] = {
     "generations": Source(("uid", "started_at", "public_id"), "-timestamp", _narrow("generations")),
     "steps": Source(("uid", "started_at", "public_id"), "-timestamp", _narrow("steps")),
     "threads": Source(("uid", "last_activity_at"), "-lastActivityAt", _narrow("threads"), _threads),
+    "participants": Source(("uid", "last_seen_at"), "-lastSeen", _narrow("participants"), _participants),
     "scores": Source(("uid", "created_at"), "-timestamp", _narrow("scores")),
     "datasets": Source(("pk", "created_at"), "-createdAt", items_of, _items),
 }

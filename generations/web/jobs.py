@@ -35,7 +35,7 @@ _TITLES: Final = {
     Job.Kind.RETENTION: "Retention",
     Job.Kind.ERASURE: "Erasure",
 }
-_CHANGES: Final = {"tag": "tag with {}", "untag": "remove the tags {}", "delete": "delete"}
+_CHANGES: Final = {"tag": "tag with {}", "untag": "remove the tags {}", "score": "score {}", "delete": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def _sentence(job: Job) -> str:
             return f"{asked.get('fileName', 'a file')} into the dataset {asked.get('name', '')}"
         case Job.Kind.BULK if asked.get("do") in _CHANGES:
             rows = _filtered(str(asked.get("kind", "generations")), asked.get("filter"))
-            return f"{_CHANGES[asked['do']].format(', '.join(map(str, asked.get('tags', ()))))}: {rows}"
+            return f"{_CHANGES[asked['do']].format(_given(asked))}: {rows}"
         case Job.Kind.BULK:
             what = "the dataset" if asked.get("do") == "dataset" else "the queue" if asked.get("do") == "review" else ""
             where = f" into {what} {asked.get('name', '')}" if what else ""
@@ -107,6 +107,16 @@ def _sentence(job: Job) -> str:
         case Job.Kind.ERASURE:
             return f"the user {asked.get('participant', '')}"
     return str(asked.get("name", ""))
+
+
+def _given(asked: dict[str, Any]) -> str:
+    """What rows are tagged or scored with."""
+    return score_in_words(asked["score"]) if asked["do"] == "score" else ", ".join(map(str, asked.get("tags", ())))
+
+
+def score_in_words(score: dict[str, Any]) -> str:
+    """A score that was asked for in bulk: its name, and its number or label."""
+    return f"{score['name']} {score['label'] if score['value'] is None else format(score['value'], 'g')}"
 
 
 def _filtered(kind: str, document: Any) -> str:
