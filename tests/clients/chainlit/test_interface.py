@@ -233,7 +233,7 @@ def _plain(text: str) -> str:
 def test_no_page_and_no_answer_of_ours_shows_the_users_key(live_stack: Stack, ours: Page, chat: Page) -> None:
     thread = thread_of(chat)
     with live_stack.client() as client:
-        # Chainlit writes what it keeps of a user when they leave; on a busy machine it may give up, until they do again.
+        # Chainlit writes what it keeps of a user when they leave; a busy machine may need it twice.
         deadline = time.monotonic() + 90
         while "OPENAI_API_KEY" not in (threads := client.get("/api/threads", params={"id": thread}).text):
             assert time.monotonic() < deadline, threads
