@@ -379,6 +379,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "generations.tasks.sweep", "schedule": 15.0, "options": {"expires": 15.0}},
     "index-text": {"task": "generations.tasks.index_text", "schedule": 5.0, "options": {"expires": 5.0}},
     "compact": {"task": "generations.tasks.compact", "schedule": 10.0, "options": {"expires": 10.0}},
+    "score-new": {"task": "generations.tasks.score_new", "schedule": 10.0, "options": {"expires": 10.0}},
     "retain": {"task": "generations.tasks.retain", "schedule": 3600.0, "options": {"expires": 3600.0}},
     "tidy": {"task": "generations.tasks.tidy", "schedule": 600.0, "options": {"expires": 600.0}},
 }

@@ -12,6 +12,7 @@ from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
 from generations import filters, jobs, tasks
@@ -129,6 +130,12 @@ def _filtered(kind: str, document: Any) -> str:
 
 def _links(job: Job, slug: str) -> list[tuple[str, str]]:
     asked = job.parameters
+    if job.kind == Job.Kind.EVALUATION:
+        made = asked.get("evaluation", {}).get("experiments", [])
+        if len(made) > 1:
+            together = urlencode([("id", id) for id in made])
+            return [("Compare them", f"{reverse('web:experiments-compare', args=[slug])}?{together}")]
+        return [("Open the experiment", reverse("web:experiment", args=[slug, id])) for id in made]
     if isinstance(asked.get("queue"), str):
         return [("Open the queue", reverse("web:queue", args=[slug, asked["queue"]]))]
     if isinstance(asked.get("dataset"), str):
