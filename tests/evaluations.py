@@ -9,11 +9,15 @@ from generations import access, datasets, evaluating, prompts, tasks
 from generations.access import Grant
 from generations.datasets import NewItem
 from generations.models import Dataset, Evaluator, Job, PromptVersion, Score
+from generations.models.accounts import Role
+from tests.web import person
 
 
-def granted(name: str = "Shop") -> Grant:
-    """A new project, with everything allowed."""
-    return access.of_system(access.create_project(name))
+def granted(name: str = "Shop", role: str = Role.MEMBER) -> Grant:
+    """A new project, as one of its members sees it."""
+    project, user = access.create_project(name), person(f"{role} of {name}")
+    project.memberships.create(user=user, role=role)
+    return access.by_user(user, project.slug)
 
 
 def dataset(grant: Grant, *items: dict[str, Any], name: str = "Questions") -> Dataset:

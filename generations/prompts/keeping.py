@@ -7,12 +7,12 @@ import hashlib
 import random
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
 from generations import records
@@ -61,6 +61,15 @@ def get_or_create(grant: Grant, name: str, description: str = "") -> Prompt:
         if made:
             audit(grant, "prompt.create", "prompt", str(prompt.pk), {"name": clean})
     return prompt
+
+
+def names_of(grant: Grant, version_ids: Collection[str]) -> dict[str, tuple[str, int]]:
+    """The prompt's name and the number of each of these versions that the project has, in one query. Needs `read`."""
+    grant.need(Scope.READ)
+    name = Prompt.objects.filter(project=grant.project, pk=OuterRef("prompt_uid")).values("name")[:1]
+    rows = PromptVersion.objects.by_ids(grant.project.pk, "prompt_version", version_ids)
+    found = rows.annotate(prompt_name=Subquery(name)).values_list("public_id", "prompt_name", "version")
+    return {id: (name, number) for id, name, number in found if name is not None}
 
 
 def versions(grant: Grant, prompt: Prompt) -> list[PromptVersion]:

@@ -236,7 +236,8 @@ def _posted(kind: Kind, data: QueryDict) -> dict[str, Any]:
             options[option.name] = _json(text, option.expected)
         else:
             options[option.name] = text
-    return {"name": data.get("name", ""), "score_name": data.get("score_name", "").strip() or None, "options": options}
+    name = data.get("name", "")
+    return {"name": name, "score_name": data.get("score_name", "").strip() or name, "options": options}
 
 
 def _number(field: str, text: str, expected: str) -> float:
