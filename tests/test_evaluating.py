@@ -217,8 +217,6 @@ def test_money_is_bounded_only_where_a_price_is_known() -> None:
     assert (cheap.items, cheap.calls, cheap.currency, cheap.unknown) == (1, 1, "USD", ())
     assert cheap.cost is not None and 0 < cheap.cost < Decimal("0.001")
     assert (dark.cost, dark.unknown) == (None, ("openai/mystery-1",))
-    with pytest.raises(
-        InvalidRecord, match="expected no bound, because no price is known of openai/mystery-1"
-    ):
+    with pytest.raises(InvalidRecord, match="expected no bound, because no price is known of openai/mystery-1"):
         made.begun(grant, [unknown], **said)
     assert not Job.objects.exists()
