@@ -44,15 +44,15 @@ def test_a_member_makes_an_evaluator_and_is_told_what_is_wrong() -> None:
 def test_the_form_of_a_kind_makes_what_it_says(kind: str) -> None:
     grant = made.granted()
     client, place = signed_in(grant.project), f"/projects/{grant.project.slug}/evaluators/"
-    options: dict[str, object] = {
+    every: dict[str, dict[str, object]] = {
         "contains": {"text": "a", "ignoreCase": True},
         "regex": {"pattern": "a+", "whole": True, "ignoreCase": False},
         "json_schema": {"schema": {"type": "object"}},
         "similarity": {"by": "letters"},
         "log_probability": {"model": "ngram:", "per": "text"},
         "judge": {"model": "ngram:", "criterion": "It is polite."},
-    }.get(kind, {"ignoreCase": False})
-    assert isinstance(options, dict)
+    }
+    options = every.get(kind, {"ignoreCase": False})
     said = {
         name: json.dumps(value) if isinstance(value, dict) else value if isinstance(value, str) else "true"
         for name, value in options.items()
@@ -168,7 +168,8 @@ def test_a_trigger_is_kept_shown_and_ended() -> None:
     assert "12.5 % environment is production" in text(shown)
     client.post(f"{place}trigger/", {"share": "0", "filter": "environment=production"})
     row.refresh_from_db()
-    assert (row.share, row.scored_until) == (0, None)
+    assert row.share == 0
+    assert row.scored_until is None
 
 
 def test_what_is_put_away_scores_nothing_and_comes_back() -> None:
@@ -183,7 +184,8 @@ def test_what_is_put_away_scores_nothing_and_comes_back() -> None:
     shown = client.get(f"{place}{row.pk}/")
     client.post(f"{place}{row.pk}/archive/", {"how": "restore"})
 
-    assert (row.share, row.scored_until) == (0, None)
+    assert row.share == 0
+    assert row.scored_until is None
     assert "regex Regular expression" in away
     assert "No evaluators yet" in there
     assert "Bring it back" in text(shown)
