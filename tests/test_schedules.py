@@ -1,32 +1,66 @@
-"""Scheduled exports are made in time and once, and who may say so."""
+"""Scheduled exports: made in time, once, whole, where they belong; incremental ones miss nothing."""
 
 import datetime as dt
+import errno
+import hashlib
+import json
+import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
-from generations import access, exporting, filters, tasks
+from generations import access, exporting, filters, jobs, recording, retention, tasks
 from generations.access import Grant, NotAllowed, Scope
 from generations.exporting import schedules
 from generations.exporting.occurrences import Rhythm
-from generations.models import AuditEntry, ExportSchedule, Job
-from generations.records import InvalidRecord
-from tests.exports import folder, grant
-from tests.scheduling import SAID, files, root, run, schedule
+from generations.models import AuditEntry, ExportSchedule, Feedback, Generation, Job, Score
+from generations.records import FeedbackRecord, InvalidRecord, ParticipantRecord, ScoreRecord
+from tests.exports import before_each_batch, folder, grant, plain
 
-__all__ = ["folder", "grant", "root", "schedule"]
+__all__ = ["folder", "grant"]
 pytestmark = pytest.mark.django_db
+SAID = {"name": "Nightly calls", "destination": "nightly", "fields": ["id"]}
+
+
+@pytest.fixture
+def root(folder: Path, settings: Settings) -> Path:
+    settings.EXPORT_FOLDER = folder / "scheduled"
+    return folder / "scheduled"
+
+
+@pytest.fixture
+def schedule(grant: Grant, root: Path) -> ExportSchedule:
+    return schedules.create(grant, SAID)
+
+
+def run(grant: Grant, schedule: ExportSchedule) -> Job:
+    job = schedules.run_now(grant, schedule.pk)
+    assert job is not None and exporting.run(job.pk)
+    job.refresh_from_db()
+    return job
+
+
+def files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def delivered(root: Path, job: Job) -> list[str]:
+    return [json.loads(line)["id"] for line in (root / job.result["delivered"]).read_text().splitlines()]
 
 
 def at(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text)
 
 
+# ------------------------------------------------------------------ when
 @pytest.mark.parametrize(
     ("rhythm", "after", "expected"),
     [
@@ -114,6 +148,330 @@ def test_a_paused_schedule_is_not_run(grant: Grant, schedule: ExportSchedule) ->
     assert schedule.next_at > timezone.now()
 
 
+# ------------------------------------------------------------------ where
+def test_a_run_puts_a_whole_file_and_its_manifest_into_the_folder(
+    grant: Grant, schedule: ExportSchedule, root: Path
+) -> None:
+    recording.record(grant.project, [plain(n) for n in range(3)])
+
+    job = run(grant, schedule)
+
+    path = job.result["delivered"]
+    assert path.startswith(f"nightly/{grant.project.slug}/nightly-calls-{str(schedule.pk)[-6:]}/generations-")
+    assert path.endswith(".jsonl")
+    assert delivered(root, job) == ["g00000", "g00001", "g00002"]
+    data = (root / path).read_bytes()
+    manifest = json.loads((root / f"{path}.manifest.json").read_text())
+    assert manifest == exporting.manifest_of(job)
+    assert manifest["schedule"] == {"id": str(schedule.pk), "name": "Nightly calls"}
+    assert (manifest["rows"], manifest["sha256"]) == (3, hashlib.sha256(data).hexdigest())
+    assert len(files(root)) == 2
+    # It is there and not here.
+    assert (job.state, job.expires_at, exporting.has_file(job)) == ("done", None, False)
+    with pytest.raises(exporting.NotReady, match="was delivered to nightly/"):
+        exporting.open_file(job)
+    assert schedules.runs(grant, schedule, 5) == [job]
+
+
+def test_two_runs_never_meet_in_one_file(grant: Grant, schedule: ExportSchedule, root: Path) -> None:
+    other = schedules.create(grant, {**SAID, "name": "Nightly-calls"})
+
+    for one in (schedule, schedule, other):
+        run(grant, one)
+
+    assert len(files(root)) == 6
+
+
+def test_an_attempt_after_a_killed_one_leaves_one_file(
+    grant: Grant, schedule: ExportSchedule, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording.record(grant.project, [plain(n) for n in range(4)])
+    job = schedules.run_now(grant, schedule.pk)
+    assert job is not None
+    finish = jobs.Lease.finish
+
+    def die(self: jobs.Lease, *args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    # Killed after the file was delivered and before anybody was told.
+    monkeypatch.setattr(jobs.Lease, "finish", die)
+    with pytest.raises(KeyboardInterrupt):
+        exporting.run(job.pk)
+    monkeypatch.setattr(jobs.Lease, "finish", finish)
+    Job.objects.filter(pk=job.pk).update(leased_until=Now() - dt.timedelta(seconds=1))
+
+    assert jobs.sweep() == [str(job.pk)]
+    assert exporting.run(job.pk)
+
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("done", 2)
+    assert len(files(root)) == 2
+    assert delivered(root, job) == [f"g{n:05}" for n in range(4)]
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [
+        "../up",
+        "a/../../b",
+        "/etc",
+        "a//b",
+        ".hidden",
+        "a/.b",
+        "a\\b",
+        "",
+        " ",
+        "x" * 301,
+        "a/b.",
+        7,
+        None,
+        "file:///etc",
+    ],
+)
+def test_a_path_that_leaves_the_root_is_refused(grant: Grant, root: Path, destination: object) -> None:
+    with pytest.raises(InvalidRecord) as refusal:
+        schedules.create(grant, {**SAID, "destination": destination})
+
+    assert refusal.value.field == "destination"
+    assert not ExportSchedule.objects.exists()
+
+
+def test_a_link_out_of_the_root_is_not_followed(grant: Grant, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    root.mkdir()
+    (root / "nightly").symlink_to(tmp_path / "outside")
+
+    job = run(grant, schedules.create(grant, SAID))
+
+    assert (job.state, list((tmp_path / "outside").rglob("*.jsonl*"))) == ("failed", [])
+    assert "leads out of where exports may go" in job.error
+
+
+def test_a_full_destination_leaves_nothing_half_and_the_next_run_makes_it_good(
+    grant: Grant, schedule: ExportSchedule, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording.record(grant.project, [plain(1)])
+
+    def full(source: Any, copy: Any, size: int) -> None:
+        copy.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfileobj", full)
+        failed = run(grant, schedule)
+
+    assert failed.state == "failed"
+    assert failed.error.endswith("No space left on device.") and "nightly/" in failed.error
+    assert files(root) == []
+    assert run(grant, schedule).state == "done"
+
+
+# ------------------------------------------------------------------ buckets
+class Bucket(BaseHTTPRequestHandler):
+    """As much of S3 as an upload needs."""
+
+    objects: ClassVar[dict[str, bytes]] = {}
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.headers.get("x-amz-decoded-content-length"):
+            body = unchunked(body)
+        self.objects[self.path] = body
+        self.send_response(200)
+        self.send_header("ETag", '"x"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def unchunked(body: bytes) -> bytes:
+    """The content of a body in the form `aws-chunked`."""
+    found = b""
+    while True:
+        head, _, body = body.partition(b"\r\n")
+        size = int(head.partition(b";")[0], 16)
+        if size == 0:
+            return found
+        found, body = found + body[:size], body[size + 2 :]
+
+
+@pytest.fixture
+def bucket(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
+    pytest.importorskip("boto3")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    settings.STORAGE_ENDPOINT_URL = f"http://127.0.0.1:{server.server_port}"
+    settings.EXPORT_BUCKETS = ["ours"]
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    Bucket.objects.clear()
+    yield Bucket.objects
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_run_puts_its_file_into_a_bucket(grant: Grant, root: Path, bucket: dict[str, bytes]) -> None:
+    recording.record(grant.project, [plain(1)])
+    schedule = schedules.create(grant, {**SAID, "destination": "s3://ours/some/prefix", "compression": "gzip"})
+
+    job = run(grant, schedule)
+
+    assert (job.state, job.error) == ("done", "")
+    where = job.result["delivered"]
+    assert where.startswith(f"s3://ours/some/prefix/{grant.project.slug}/") and where.endswith(".jsonl.gz")
+    path = where.removeprefix("s3:/")
+    assert set(bucket) == {path, f"{path}.manifest.json"}
+    assert hashlib.sha256(bucket[path]).hexdigest() == job.result["sha256"]
+    assert json.loads(bucket[f"{path}.manifest.json"]) == exporting.manifest_of(job)
+
+
+def test_a_bucket_that_cannot_be_reached_fails_the_run_with_a_sentence(
+    grant: Grant, root: Path, bucket: dict[str, bytes], settings: Settings
+) -> None:
+    schedule = schedules.create(grant, {**SAID, "destination": "s3://ours"})
+    settings.STORAGE_ENDPOINT_URL = "http://127.0.0.1:1"
+
+    job = run(grant, schedule)
+
+    assert job.state == "failed"
+    assert job.error.startswith("The bucket ours did not take the file: ")
+
+
+@pytest.mark.parametrize("destination", ["s3://theirs/x", "s3://", "s3://Ours", "s3://ours/../x", "s3://ours/a//b"])
+def test_a_bucket_that_is_not_allowed_is_refused(
+    grant: Grant, settings: Settings, root: Path, destination: str
+) -> None:
+    settings.EXPORT_BUCKETS = ["ours"]
+
+    with pytest.raises(InvalidRecord, match="destination"):
+        schedules.create(grant, {**SAID, "destination": destination})
+
+
+def test_a_bucket_that_is_no_longer_allowed_gets_nothing(
+    grant: Grant, root: Path, bucket: dict[str, bytes], settings: Settings
+) -> None:
+    schedule = schedules.create(grant, {**SAID, "destination": "s3://ours"})
+    settings.EXPORT_BUCKETS = []
+
+    assert run(grant, schedule).state == "failed"
+    assert bucket == {}
+
+
+# ------------------------------------------------------------------ what changed
+def age(grant: Grant) -> None:
+    """Let everything have been written ten minutes ago: well before a run that begins now."""
+    for model in (Generation, Score, Feedback):
+        rows = model._default_manager.filter(project_id=grant.project.pk)
+        rows.update(updated_at=timezone.now() - dt.timedelta(minutes=10))
+
+
+def test_an_incremental_run_holds_what_was_recorded_or_changed_since(grant: Grant, root: Path) -> None:
+    project = grant.project
+    schedule = schedules.create(grant, {**SAID, "incremental": True})
+    recording.record(project, [plain(n) for n in range(6)])
+    age(grant)
+
+    first = run(grant, schedule)
+    recording.record(project, [plain(6), plain(1, completion="changed"), plain(2)])
+    recording.record(project, [ScoreRecord(id="s", name="q", value=1, generation_id="g00003")])
+    old = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    recording.record(project, [FeedbackRecord(id="f", rating=5, generation_id="g00004", created_at=old)])
+    second = run(grant, schedule)
+    age(grant)
+    third = run(grant, schedule)
+
+    assert delivered(root, first) == [f"g{n:05}" for n in range(6)]
+    assert exporting.manifest_of(first)["changedSince"] is None
+    # g00002 came again and said nothing new.
+    assert delivered(root, second) == ["g00001", "g00003", "g00004", "g00006"]
+    assert exporting.manifest_of(second)["changedSince"] is not None
+    assert (third.state, third.result["rows"]) == ("done", 0)
+
+
+def test_a_run_that_failed_is_made_good_by_the_next(grant: Grant, root: Path) -> None:
+    schedule = schedules.create(grant, {**SAID, "incremental": True})
+    run(grant, schedule)
+    recording.record(grant.project, [plain(1)])
+    job = schedules.run_now(grant, schedule.pk)
+    assert job is not None
+    Job.objects.filter(pk=job.pk).update(state=Job.State.FAILED)
+    recording.record(grant.project, [plain(2)])
+
+    assert delivered(root, run(grant, schedule)) == ["g00001", "g00002"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_an_open_transaction_writes_during_a_run_is_in_the_next_one(root: Path) -> None:
+    grant = access.of_system(access.create_project("Late"))
+    schedule = schedules.create(grant, {**SAID, "incremental": True})
+    writing, go_on = threading.Event(), threading.Event()
+
+    def write_late() -> None:
+        with transaction.atomic():
+            recording.record(grant.project, [plain(1)])
+            writing.set()
+            go_on.wait(60)
+        connection.close()
+
+    thread = threading.Thread(target=write_late)
+    thread.start()
+    assert writing.wait(60)
+    try:
+        first = run(grant, schedule)
+    finally:
+        go_on.set()
+        thread.join()
+    schedule.refresh_from_db()
+
+    assert delivered(root, first) == []
+    row = Generation.objects.in_project(grant.project.pk).get()
+    assert schedule.complete_until is not None and schedule.complete_until <= row.updated_at
+    assert delivered(root, run(grant, schedule)) == ["g00001"]
+
+
+def test_a_change_of_what_is_exported_begins_anew(grant: Grant, root: Path) -> None:
+    schedule = schedules.create(grant, {**SAID, "incremental": True})
+    recording.record(grant.project, [plain(1)])
+    age(grant)
+    run(grant, schedule)
+
+    schedules.change(grant, schedule.pk, {"hour": 5})
+    assert delivered(root, run(grant, schedule)) == []
+    under_way = schedules.run_now(grant, schedule.pk)
+    schedules.change(grant, schedule.pk, {"filter": {"id": {"$ne": "x"}}})
+    assert under_way is not None and exporting.run(under_way.pk)
+
+    # The run of before does not say that this one has been.
+    assert delivered(root, run(grant, schedule)) == ["g00001"]
+
+
+def test_an_erasure_in_the_middle_makes_the_export_begin_anew(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording.record(grant.project, [ParticipantRecord(id="mia"), *(plain(n) for n in range(6))])
+    recording.record(grant.project, [plain(6, user_id="mia")])
+    job = exporting.start(grant)
+
+    def erase(batch: int) -> None:
+        if batch == 2 and not Job.objects.filter(kind=Job.Kind.ERASURE).exists():
+            assert retention.run_erasure(retention.erase(grant, "mia").pk)
+
+    before_each_batch(monkeypatch, erase)
+
+    assert exporting.run(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.result) == ("queued", {})
+    assert exporting.run(job.pk)
+
+    job.refresh_from_db()
+    with exporting.open_file(job) as file:
+        assert b"mia" not in file.read()
+
+
+# ------------------------------------------------------------------ who, and what may be said
 @pytest.mark.parametrize(
     ("said", "field"),
     [

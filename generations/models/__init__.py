@@ -22,7 +22,6 @@ from generations.models.collections import (
     ScoreSchema,
     Tag,
 )
-from generations.models.evaluating import Evaluator
 from generations.models.events import (
     Alternative,
     Attachment,
@@ -59,7 +58,6 @@ __all__ = [
     "DatasetFile",
     "DatasetItem",
     "DatasetVersion",
-    "Evaluator",
     "Experiment",
     "ExperimentItem",
     "ExportSchedule",

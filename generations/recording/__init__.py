@@ -2,7 +2,6 @@
 
 from generations.recording.editing import delete, erase, forget_text, reprice, retag
 from generations.recording.grouping import Busy, together
-from generations.recording.tying import tied
 from generations.recording.writing import Doubtful, Receipt, UnknownId, amend, record
 
 __all__ = [
@@ -17,6 +16,5 @@ __all__ = [
     "record",
     "reprice",
     "retag",
-    "tied",
     "together",
 ]

@@ -34,7 +34,6 @@ PLACES: Final = (
     Place("users", "Users", "users"),
     Place("datasets", "Datasets", "database"),
     Place("experiments", "Experiments", "flask"),
-    Place("evaluators", "Evaluators", "gauge"),
     Place("prompts", "Prompts", "message-square"),
     Place("playground", "Playground", "play"),
     Place("review", "Review", "clipboard-check"),

@@ -1,5 +1,4 @@
-"""What real LMQL answers to cases, as one line of JSON. It is given the endpoint's address, or has it from Azure's
-variables of the environment when that is empty."""
+"""What real LMQL answers to the cases of a file, as one line of JSON. It is given the endpoint's address."""
 
 import asyncio
 import contextlib
@@ -16,8 +15,7 @@ endpoint, cases = sys.argv[1], json.loads(sys.argv[2])
 
 
 def model(name="davinci-x"):
-    where = {"endpoint": f"{endpoint}/v1/completions"} if endpoint else {}
-    return lmql.model(f"openai/{name}", **where)
+    return lmql.model(f"openai/{name}", endpoint=f"{endpoint}/v1/completions")
 
 
 async def scored(case):
