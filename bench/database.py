@@ -95,11 +95,13 @@ def machine() -> str:
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")
         version = cursor.fetchone()[0].split()[0]
+    return f"{hardware()}, PostgreSQL {version}, psycopg {psycopg.__version__}"
+
+
+def hardware() -> str:
+    """The same without a database."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     processor = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?")
     memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
     gigabytes = int(memory.split()[1]) / 1024**2
-    return (
-        f"{os.cpu_count()} x {processor}, {gigabytes:.0f} GB, PostgreSQL {version}, "
-        f"Python {platform.python_version()}, psycopg {psycopg.__version__}"
-    )
+    return f"{os.cpu_count()} x {processor}, {gigabytes:.0f} GB, Python {platform.python_version()}"

@@ -24,7 +24,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +32,8 @@ from urllib.parse import urlsplit
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.database import ROOT, machine
+from bench.processes import family, free_port, pss, wait
+from bench.processes import parts as parts_of
 from bench.spans import SPANS, body
 
 KEY = "gen_only-for-benchmarks"
@@ -97,7 +98,7 @@ def _round(target: Target, what: str, number: int, spans: int, traces: int, send
     while any(thread.is_alive() for thread in threads):
         threads[0].join(1)
         if keep:
-            target.memory.append({part: sum(map(_pss, pids)) for part, pids in target.parts().items()})
+            target.memory.append({part: sum(map(pss, pids)) for part, pids in target.parts().items()})
         for thread in threads:
             thread.join(0.05)
     seconds = time.perf_counter() - began
@@ -139,15 +140,6 @@ def _send(target: Target, posts: queue.SimpleQueue[bytes], refused: list[int]) -
         refused[0] += not is_taken
 
 
-def _pss(pid: int) -> int:
-    """Bytes of memory of a process, shared ones by their share."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-
-
 def _used(target: Target) -> dict[str, float]:
     """Seconds of processor time that each part has used, and this process, which sends."""
     tick = os.sysconf("SC_CLK_TCK")
@@ -159,29 +151,6 @@ def _used(target: Target) -> dict[str, float]:
                 numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
                 used[part] += (int(numbers[11]) + int(numbers[12])) / tick
     return used
-
-
-def _family(pid: int) -> list[int]:
-    """A process and all that it has started."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            children.setdefault(int(stat.read_text().rpartition(")")[2].split()[1]), []).append(int(stat.parent.name))
-    found = [pid]
-    for one in found:
-        found += children.get(one, [])
-    return found
-
-
-def _children(pid: int) -> dict[str, list[int]]:
-    """The processes of `manage.py up` by what they do."""
-    parts: dict[str, list[int]] = {"supervisor": [pid], "web": [], "worker": [], "beat": []}
-    for one in _family(pid)[1:]:
-        with contextlib.suppress(OSError):
-            said = Path(f"/proc/{one}/cmdline").read_bytes().decode(errors="replace").split("\0")
-            part = next((part for part in ("worker", "beat") if part in said), "web")
-            parts[part].append(one)
-    return parts
 
 
 def _say(targets: list[Target]) -> None:
@@ -236,7 +205,7 @@ def _ours(folder: Path) -> Iterator[list[Target]]:
     urls = {one: urlsplit(server.url)._replace(path=f"/{one}").geturl() for one in ("ours", "bare")}
     rows = {one: psycopg.connect(url, autocommit=True) for one, url in urls.items()}
     rows["bare"].execute(bare.TABLE)
-    port, bare_socket = _free(), socket.create_server(("127.0.0.1", 0))
+    port, bare_socket = free_port(), socket.create_server(("127.0.0.1", 0))
     environment = {
         **os.environ,
         "DATABASE_URL": urls["ours"],
@@ -266,21 +235,21 @@ def _ours(folder: Path) -> Iterator[list[Target]]:
     assert server.process is not None
     database = server.process.pid
     try:
-        _wait(port, "/healthz", up)
+        wait(port, "/healthz", up)
         yield [
             Target(
                 "Generations",
                 port,
                 {"Authorization": f"Bearer {KEY}"},
                 lambda: int(rows["ours"].execute("SELECT count(*) FROM step").fetchone()[0]),  # type: ignore[index]
-                lambda: {**_children(up.pid), "database": _family(database)},
+                lambda: {**parts_of(up.pid), "database": family(database)},
             ),
             Target(
                 "bare: decode and COPY",
                 bare_socket.getsockname()[1],
                 {},
                 lambda: int(rows["bare"].execute("SELECT count(*) FROM span").fetchone()[0]),  # type: ignore[index]
-                lambda: {"web": _family(least.pid), "database": _family(database)},
+                lambda: {"web": family(least.pid), "database": family(database)},
             ),
         ]
     finally:
@@ -294,13 +263,13 @@ def _ours(folder: Path) -> Iterator[list[Target]]:
 
 def _peers(asked: argparse.Namespace, folder: Path) -> Iterator[contextlib.AbstractContextManager[Target]]:
     if asked.mlflow:
-        port, base = _free(), folder / "mlflow"
+        port, base = free_port(), folder / "mlflow"
         options = ["--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", f"sqlite:///{base}/mlflow.db"]
         command = [asked.mlflow, "-m", "mlflow", "server", *options, "--workers", "2"]
         headers = {"x-mlflow-experiment-id": "0"}
         yield _peer("MLflow", command, port, base, "mlflow.db", headers, "/health")
     if asked.phoenix:
-        port, base = _free(), folder / "phoenix"
+        port, base = free_port(), folder / "phoenix"
         command = [asked.phoenix, "-m", "phoenix.server.main", "serve"]
         yield _peer("Phoenix", command, port, base, "phoenix.db", {}, "/healthz")
 
@@ -317,7 +286,7 @@ def _peer(
         "MLFLOW_MODEL_CATALOG_URI": "",
         "PHOENIX_PORT": str(port),
         "PHOENIX_HOST": "127.0.0.1",
-        "PHOENIX_GRPC_PORT": str(_free()),
+        "PHOENIX_GRPC_PORT": str(free_port()),
         "PHOENIX_WORKING_DIR": str(base),
         "PHOENIX_TELEMETRY_ENABLED": "false",
     }
@@ -329,29 +298,13 @@ def _peer(
             return int(rows.execute("SELECT count(*) FROM spans").fetchone()[0])
 
     try:
-        _wait(port, ready, process, within=420)
-        yield Target(name, port, headers, count, lambda: {"server": _family(process.pid)})
+        wait(port, ready, process, within=420)
+        yield Target(name, port, headers, count, lambda: {"server": family(process.pid)})
     finally:
-        for pid in reversed(_family(process.pid)):
+        for pid in reversed(family(process.pid)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, 15)
         process.wait(60)
-
-
-def _wait(port: int, path: str, process: subprocess.Popen[bytes], within: float = 120) -> None:
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"{process.args!r} ended"
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5):
-            return
-        time.sleep(0.2)
-    raise AssertionError(f"{process.args!r} did not get ready")
-
-
-def _free() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as asked:
-        port: int = asked.getsockname()[1]
-        return port
 
 
 def _machine(folder: Path) -> str:

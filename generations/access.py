@@ -112,15 +112,20 @@ def by_key(token: str | None) -> Grant:
     if len(_let_in) >= _MOST_LET_IN:
         _let_in.clear()
     _let_in[bytes(key.hash)] = key.project_id
+    grant = _of_key(key)
     now = timezone.now()
-    if key.revoked_at is not None:
-        raise NotAuthenticated(f"This API key ({key.prefix}…) was revoked on {key.revoked_at:%Y-%m-%d %H:%M} UTC.")
-    if key.expires_at is not None and key.expires_at <= now:
-        raise NotAuthenticated(f"This API key ({key.prefix}…) expired on {key.expires_at:%Y-%m-%d %H:%M} UTC.")
     if key.last_used_at is None or now - key.last_used_at > LAST_USE_GRAIN:
         # Once a minute and not once a call: a busy key would otherwise be the hottest row of the database.
         stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - LAST_USE_GRAIN)
         ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
+    return grant
+
+
+def _of_key(key: ApiKey) -> Grant:
+    if key.revoked_at is not None:
+        raise NotAuthenticated(f"This API key ({key.prefix}…) was revoked on {key.revoked_at:%Y-%m-%d %H:%M} UTC.")
+    if key.expires_at is not None and key.expires_at <= timezone.now():
+        raise NotAuthenticated(f"This API key ({key.prefix}…) expired on {key.expires_at:%Y-%m-%d %H:%M} UTC.")
     scopes = frozenset[Scope]().union(*(_IMPLIED[Scope(s)] for s in key.scopes))
     return Grant(project=key.project, scopes=scopes, key=key)
 
@@ -168,6 +173,14 @@ def by_user(user: User | AnonymousUser, slug: str) -> Grant:
     if membership is None:
         raise NoSuchProject(f"There is no project '{slug}' that you are a member of.")
     return Grant(project=membership.project, scopes=_ROLES[Role(membership.role)], user=user)
+
+
+def of_maker(project: Project, user: User | None, key: ApiKey | None) -> Grant:
+    """The grant that whoever began something has now. Raises as `by_user` and `by_key` do: a person may have left, a
+    key may have been revoked, and either may be gone."""
+    if user is None and key is not None and key.project_id == project.pk:
+        return _of_key(key)
+    return by_user(user or AnonymousUser(), project.slug)
 
 
 def of_system(project: Project) -> Grant:

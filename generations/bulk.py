@@ -10,30 +10,29 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from django.contrib.auth.models import AnonymousUser
-
 from generations import access, datasets, filters, gathering, jobs, paging, recording, reviewing
 from generations.access import Grant, Scope
 from generations.filters import Condition, Not
 from generations.models import DatasetItem, Generation, Job, Project, Step
-from generations.records import InvalidRecord, Json
+from generations.records import InvalidRecord, Json, ScoreRecord, revised
 from generations.retention.removing import remove
 from generations.retention.rules import open_holds
 
 ACTIONS: Final = {
-    "generations": ("tag", "untag", "dataset", "review", "delete"),
-    "steps": ("tag", "untag", "dataset", "review", "delete"),
+    "generations": ("tag", "untag", "score", "dataset", "review", "delete"),
+    "steps": ("tag", "untag", "score", "dataset", "review", "delete"),
     "threads": ("tag", "untag"),
 }
 """What can be done to the rows of each list."""
 NEEDED: Final = {
     "tag": Scope.WRITE,
     "untag": Scope.WRITE,
+    "score": Scope.WRITE,
     "dataset": Scope.WRITE,
     "review": Scope.WRITE,
     "delete": Scope.ADMIN,
 }
-AT_ONCE: Final = {"tag": 500, "untag": 500, "delete": 100}
+AT_ONCE: Final = {"tag": 500, "untag": 500, "score": 500, "delete": 100}
 """So many rows a job changes in one transaction."""
 COUNTED: Final = 1_000_000
 _NOUNS: Final = {"generations": "generation", "steps": "step", "threads": "thread"}
@@ -46,7 +45,8 @@ class BadBulk(ValueError):
 def check(grant: Grant, kind: str, action: str, values: Mapping[str, Json]) -> None:
     """Raise BadBulk unless this can be done to rows of the list, and NotAllowed unless this grant may.
 
-    `values` are `tags`, a list, for tag and untag, `dataset`, its id, for dataset, and `queue` for review.
+    `values` are `tags`, a list, for tag and untag; `score`, as of `scored`, for score; `dataset`, its id, for dataset;
+    and `queue` for review.
     """
     if action not in ACTIONS.get(kind, ()):
         known = ", ".join((*ACTIONS.get(kind, ()), "export"))
@@ -56,6 +56,8 @@ def check(grant: Grant, kind: str, action: str, values: Mapping[str, Json]) -> N
         tags = values.get("tags")
         if not isinstance(tags, list) or not tags:
             raise BadBulk(f"Say which tags to {'add' if action == 'tag' else 'remove'}, by commas.")
+    if action == "score":
+        _score(grant, values)
     if action == "dataset" and datasets.find(grant, str(values.get("dataset"))) is None:
         raise BadBulk("Choose a dataset, or name a new one.")
     if action == "review" and reviewing.find(grant, str(values.get("queue"))) is None:
@@ -69,6 +71,8 @@ def apply(grant: Grant, kind: str, action: str, ids: Sequence[str], values: Mapp
         return _collect(grant, kind, ids, str(values["dataset"]))
     if action == "review":
         return reviewing.add(grant, str(values["queue"]), _NOUNS[kind], ids)
+    if action == "score":
+        return _judge(grant, kind, ids, values)
     if action == "delete":
         kept = _kept(grant.project, kind)
         if kept is not None:
@@ -88,13 +92,42 @@ def _kept(project: Project, kind: str) -> Condition | None:
     return filters.both(*(Not(hold) for hold in holds if hold is not None))
 
 
+def _score(grant: Grant, values: Mapping[str, Json]) -> ScoreRecord:
+    """The score that `values` ask for, on nothing yet. Raises BadBulk."""
+    asked = values.get("score")
+    said = dict(asked) if isinstance(asked, Mapping) else {}
+    name, value, label, comment, batch = (said.get(key) for key in ("name", "value", "label", "comment", "batch"))
+    if not isinstance(name, str) or not name.strip() or (value is None and not label) or not isinstance(batch, str):
+        raise BadBulk("A score has a name, and a number or a label.")
+    return ScoreRecord(
+        id=batch, name=name.strip(), type="HUMAN", value=value, label=label, comment=comment or None, author=grant.actor
+    )
+
+
+def _judge(grant: Grant, kind: str, ids: Sequence[str], values: Mapping[str, Json]) -> int:
+    """Give each row the score, under an id made of the batch and the row: the same again is the same score."""
+    score, noun = _score(grant, values), _NOUNS[kind]
+    given = [
+        revised(score, **{"id": f"{score.id}-{row.uid.hex}", f"{noun}_id": row.public_id})
+        for row in _rows(grant.project, kind, ids)
+    ]
+    receipts = recording.record(grant.project, given) if given else []
+    refused = next((receipt.reason for receipt in receipts if receipt.state == "rejected"), None)
+    if refused is not None:
+        raise BadBulk(refused)
+    return len(receipts)
+
+
+def _rows(project: Project, kind: str, ids: Sequence[str]) -> list[Any]:
+    model: Any = Generation if kind == "generations" else Step
+    return list(model.objects.by_ids(project.pk, _NOUNS[kind], list(ids)))
+
+
 def _collect(grant: Grant, kind: str, ids: Sequence[str], dataset: str) -> int:
     column = f"{_NOUNS[kind]}_id"
     there = DatasetItem.objects.filter(dataset_id=dataset, removed_in=None, **{f"{column}__in": list(ids)})
     known = set(there.values_list(column, flat=True))
-    model: Any = Generation if kind == "generations" else Step
-    rows = model.objects.by_ids(grant.project.pk, _NOUNS[kind], [id for id in ids if id not in known])
-    new = [row.public_id for row in rows]
+    new = [row.public_id for row in _rows(grant.project, kind, [id for id in ids if id not in known])]
     if ids and not new and not known:
         raise datasets.NoSuchDataset(_NOUNS[kind], ids[0])
     if new:
@@ -103,17 +136,20 @@ def _collect(grant: Grant, kind: str, ids: Sequence[str], dataset: str) -> int:
 
 
 # --------------------------------------------------------------------------------------------------------------- jobs
-def start(grant: Grant, kind: str, action: str, document: Json, values: Mapping[str, Json]) -> Job:
-    """A job that will do it to all rows that match a filter document; the door sends it after the commit.
+def start(
+    grant: Grant, kind: str, action: str, document: Json, values: Mapping[str, Json], order: str | None = None
+) -> Job:
+    """A job that will do it to all rows that match a filter document; the door sends it after the commit. A dataset and
+    a queue get them in `order`.
 
     Raises as `check`, and BadFilter.
     """
     check(grant, kind, action, values)
     filters.narrow(kind, grant.project.pk, filters.from_document(kind, document or {}))
     if action == "dataset":
-        return gathering.into_dataset(grant, str(values["dataset"]), kind=kind, document=document)
+        return gathering.into_dataset(grant, str(values["dataset"]), kind=kind, document=document, order=order)
     if action == "review":
-        return gathering.into_queue(grant, str(values["queue"]), kind=kind, document=document)
+        return gathering.into_queue(grant, str(values["queue"]), kind=kind, document=document, order=order)
     parameters = {"do": action, "kind": kind, "filter": document or {}, **values}
     return jobs.create(grant, Job.Kind.BULK, parameters)
 
@@ -129,8 +165,7 @@ def _run(lease: jobs.Lease) -> None:
     kind, action = str(asked["kind"]), str(asked["do"])
     changed, seen, after = 0, 0, None
     try:
-        # As they are now: who begins a job again may have fewer rights than who began it first.
-        grant = access.by_user(lease.job.created_by or AnonymousUser(), project.slug)
+        grant = jobs.grant_of(lease.job)
         check(grant, kind, action, asked)
         condition = filters.from_document(kind, asked["filter"])
         if action == "delete":
@@ -147,6 +182,7 @@ def _run(lease: jobs.Lease) -> None:
             after = page.next
     except (BadBulk, filters.BadFilter, InvalidRecord) as error:
         raise jobs.Failed(str(error)) from error
-    except (access.NotAllowed, access.NotAuthenticated, access.NoSuchProject) as error:
+    except access.NotAllowed as error:
+        # Some actions need more than others, and who begins a job again may have fewer rights than who began it first.
         raise jobs.Failed("Who started this may no longer do it.") from error
     lease.finish({"matched": seen, "changed": changed})

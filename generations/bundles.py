@@ -15,6 +15,7 @@ from generations.models import (
     Feedback,
     Generation,
     GenerationPayload,
+    Participant,
     Project,
     Score,
     Step,
@@ -202,6 +203,17 @@ def feedback_record(row: Feedback) -> records.FeedbackRecord:
 
 def _attachment(row: Attachment) -> records.AttachmentRecord:
     return records.AttachmentRecord(id=row.public_id, **_values(row, records.stored_fields(records.AttachmentRecord)))
+
+
+def participant_document(row: Participant) -> dict[str, records.Json]:
+    """A participant as JSON, at every door."""
+    return {
+        "id": row.public_id,
+        "identifier": row.identifier,
+        "metadata": row.metadata,
+        "createdAt": iso(row.created_at),
+        "lastSeenAt": iso(row.last_seen_at),
+    }
 
 
 def thread_document(row: Thread) -> dict[str, records.Json]:

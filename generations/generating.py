@@ -208,10 +208,26 @@ def tried(grant: Grant, row: ProviderCredential) -> list[str]:
     return found
 
 
+def name_of(grant: Grant, model: str | None, provider: str | None) -> str | None:
+    """The name by which this project calls a recorded model; None where none of its providers has it."""
+    if model is None or model in BUILT_IN:
+        return model
+    rows = providers.every(grant)
+    row = next((row for row in rows if model in row.options.get("models", ())), None)
+    row = row or next((row for row in rows if provider in (row.name, row.provider)), None)
+    return None if row is None else f"{row.name}/{model}"
+
+
 def _model(grant: Grant, asked: Asked) -> llm.LLM:
-    """The model of a name: one that is built in, or `NAME/MODEL` of a provider by its name or its kind."""
+    return opened(grant, asked.model, sink=LocalSink(grant.project))
+
+
+def opened(grant: Grant, name: str, *, sink: Sink) -> llm.LLM:
+    """The model of a name: one that is built in, or `NAME/MODEL` of a provider by its name or its kind.
+
+    Needs `write`. Raises LLMError where there is none, or its provider's key cannot be read.
+    """
     grant.need(Scope.WRITE)
-    sink, name = LocalSink(grant.project), asked.model
     if name in BUILT_IN:
         return llm.model(name, sink=sink)
     rows = providers.every(grant)

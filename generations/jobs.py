@@ -16,7 +16,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from django.db import DatabaseError, connection, transaction
@@ -222,9 +221,15 @@ def create(grant: Grant, kind: Job.Kind, parameters: dict[str, Any], *, schedule
     return job
 
 
-def grant_of(job: Job) -> Grant:
-    """In whose name a job is worked on: whoever started it, with all that the work needs."""
-    return replace(access.of_system(job.project), user=job.created_by, key=job.created_by_key)
+def grant_of(job: Job, scope: Scope = Scope.WRITE) -> Grant:
+    """In whose name a job is worked on: whoever started it, with what they may do now.
+
+    Raises Failed when that is less than `scope`: they may have fewer rights than when they started it.
+    """
+    try:
+        return access.of_maker(job.project, job.created_by, job.created_by_key).need(scope)
+    except (NotAllowed, access.NotAuthenticated, access.NoSuchProject) as error:
+        raise Failed("Who started this may no longer do it.") from error
 
 
 def find(grant: Grant, job_id: uuid.UUID | str, kind: Job.Kind | None = None) -> Job | None:

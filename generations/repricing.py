@@ -102,7 +102,7 @@ def _run(lease: jobs.Lease) -> None:
     try:
         condition = filters.from_document("generations", asked["filter"])
         lease.advance(0, paging.count("generations", project.pk, condition, cap=COUNTED).value)
-        overrides = _overrides(project)
+        overrides = overrides_of(project)
         while True:
             page = paging.page("generations", project.pk, condition, after=after, limit=BATCH)
             differing = _differing(project, page.rows, overrides)
@@ -150,7 +150,8 @@ def _differing(
     return found
 
 
-def _overrides(project: Project) -> list[pricing.Override]:
+def overrides_of(project: Project) -> list[pricing.Override]:
+    """The prices that the project has of its own."""
     rows = PriceOverride.objects.filter(project=project)
     return [
         pricing.Override(

@@ -12,12 +12,13 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from generations import bulk, exporting, jobs, partitions, repricing, retention, rollups, search
+from generations import bulk, evaluating, exporting, jobs, partitions, repricing, retention, rollups, search
 from generations.importing import items as imported
 from generations.models import Job
 
 RUNNERS: Final[dict[str, Callable[[str], object]]] = {
     Job.Kind.BULK: bulk.run,
+    Job.Kind.EVALUATION: evaluating.run,
     Job.Kind.EXPORT: exporting.run,
     Job.Kind.IMPORT: imported.run,
     Job.Kind.REPRICE: repricing.run,
@@ -108,6 +109,12 @@ def index_text() -> None:
             search.fill(EXTRACTING)
         finally:
             _extracting.release()
+
+
+@shared_task(ignore_result=True)
+def score_new() -> None:
+    """Every few seconds: what is new is scored by the evaluators that are to."""
+    evaluating.look()
 
 
 @shared_task(ignore_result=True)

@@ -335,10 +335,10 @@ LOGGING = {
         "django": {"handlers": [], "level": env.LOG_LEVEL, "propagate": True},
         # A 4xx is the caller's affair and is answered; only 5xx are ours.
         "django.request": {"level": "ERROR"},
-        # What the supervisor and beat do all day, every few seconds.
+        # What the supervisor and beat do all day, every few seconds, and each call to a model.
         **{
             name: {"level": "DEBUG" if env.LOG_LEVEL == "DEBUG" else "WARNING"}
-            for name in ("_granian", "celery.beat", "celery.worker", "celery.app.trace")
+            for name in ("_granian", "celery.beat", "celery.worker", "celery.app.trace", "httpx")
         },
     },
 }
@@ -379,6 +379,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "generations.tasks.sweep", "schedule": 15.0, "options": {"expires": 15.0}},
     "index-text": {"task": "generations.tasks.index_text", "schedule": 5.0, "options": {"expires": 5.0}},
     "compact": {"task": "generations.tasks.compact", "schedule": 10.0, "options": {"expires": 10.0}},
+    "score-new": {"task": "generations.tasks.score_new", "schedule": 10.0, "options": {"expires": 10.0}},
     "retain": {"task": "generations.tasks.retain", "schedule": 3600.0, "options": {"expires": 3600.0}},
     "tidy": {"task": "generations.tasks.tidy", "schedule": 600.0, "options": {"expires": 600.0}},
 }

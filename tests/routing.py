@@ -26,6 +26,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 _LITERAL = re.compile(r"\bproject_id\b\)? = (?:'?\d+'?(?:::bigint)?\b|ANY \('\{[\d,]*\}'::bigint\[\]\))")
 _COPIED = re.compile(r"COPY \((.*)\) TO STDOUT", re.DOTALL)
 _FILLED = re.compile(r'COPY "?(\w+)"? \((.*?)\) FROM STDIN', re.DOTALL)
+_ASKED = re.compile(r"^\s*EXECUTE |; EXECUTE ")
+"""A statement that was prepared before names its tables there; its plan does here."""
 _CONDITIONS = ("Index Cond", "Filter", "Recheck Cond", "Join Filter", "Hash Cond", "One-Time Filter")
 
 
@@ -54,12 +56,12 @@ def watching() -> Iterator[Watched]:
 
     def explain(statement: str, params: Any) -> None:
         raw = connection.connection
-        if raw is None or not tables.search(statement) or not _is_ours():
+        if raw is None or not (tables.search(statement) or _ASKED.search(statement)) or not _is_ours():
             return
         with raw.cursor() as cursor:
             rendered = cursor.mogrify(statement, params) if params else statement
             for part in _parts(rendered):
-                if tables.search(part):
+                if tables.search(part) or _ASKED.search(part):
                     for plan in _plans(cursor, part):
                         watched.look(part, plan)
 

@@ -224,6 +224,23 @@ def test_what_looks_at_statements_sees_one_that_names_no_project(
     assert bool(watched.wrong) == is_wrong
 
 
+@pytest.mark.parametrize("before", ["", "SELECT pg_advisory_xact_lock(1, 2); "])
+@pytest.mark.parametrize(("where", "is_wrong"), [("name = $1", True), ("project_id = 3 AND name = $1", False)])
+def test_a_statement_that_was_prepared_before_is_looked_at_when_it_is_asked(
+    watched: Watched, before: str, where: str, is_wrong: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"PREPARE asked (text) AS SELECT count(*) FROM score WHERE {where}")
+        try:
+            monkeypatch.setattr("tests.routing._is_ours", lambda: True)
+            cursor.execute(f"{before}EXECUTE asked(%s)", ["q"])
+        finally:
+            cursor.execute("DEALLOCATE asked")
+
+    assert watched.seen == {"score"}
+    assert bool(watched.wrong) == is_wrong
+
+
 # ----------------------------------------------------------------------------------------------------------- tables
 def plan() -> str:
     out = StringIO()

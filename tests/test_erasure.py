@@ -1,10 +1,12 @@
 """One participant is taken out of everything, everything is counted, and nobody else loses anything."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
+from pytest_django.fixtures import Settings
 
 from generations import access, attachments, datasets, exporting, recording, retention, search, tasks
 from generations.models import (
@@ -25,8 +27,9 @@ from generations.models import (
     Step,
     Thread,
 )
+from generations.models.accounts import Role
 from generations.records import AttachmentRecord, FeedbackRecord, GenerationRecord, ScoreRecord, StepRecord
-from tests.web import NOON, project
+from tests.web import NOON, project, signed_in, text
 
 pytestmark = pytest.mark.django_db
 
@@ -139,6 +142,37 @@ def test_files_of_exports_that_hold_them_go_and_others_stay() -> None:
     assert not default_storage.exists(jobs["a"].result["file"])
     assert default_storage.exists(jobs["b"].result["file"])
     default_storage.delete(jobs["b"].result["file"])
+
+
+def test_files_that_were_delivered_elsewhere_are_named_though_nothing_reaches_them(
+    tmp_path: Path, settings: Settings
+) -> None:
+    settings.EXPORT_FOLDER = tmp_path
+    own, other = project(), project("Other")
+    for one in (own, other):
+        recording.record(one, [call("hers", "mia", model_id="a"), call("his", "ben", model_id="b")])
+    jobs = {}
+    for one, model in ((own, "a"), (own, "b"), (other, "a")):
+        said = {"name": model, "destination": "nightly", "filter": {"model.id": model}}
+        schedule = exporting.schedules.create(access.of_system(one), said)
+        job = exporting.schedules.run_now(access.of_system(one), schedule.pk)
+        assert job is not None and exporting.run(job.pk)
+        job.refresh_from_db()
+        jobs[one.pk, model] = job
+
+    job = erased(own)
+
+    hers = jobs[own.pk, "a"]
+    (named,) = job.result[retention.DELIVERED]
+    assert hers.finished_at is not None
+    assert named == {"to": hers.result["delivered"], "finishedAt": hers.finished_at.isoformat(), "job": str(hers.pk)}
+    assert (tmp_path / named["to"]).exists()
+    assert job.result["exports"] == 0
+    hers.refresh_from_db()
+    assert hers.state == Job.State.DONE
+    page = signed_in(own, Role.ADMIN).get(f"/projects/{own.slug}/settings/retention/")
+    assert "1 file that may hold something of theirs was delivered elsewhere" in text(page)
+    assert named["to"] in text(page)
 
 
 def test_another_project_keeps_the_participant_of_the_same_id() -> None:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pyarrow as pa
@@ -223,6 +224,16 @@ def test_steps_threads_scores_and_dataset_items_are_exported_too(grant: Grant) -
     for kind in exporting.KINDS:
         for format in ("csv", "parquet"):
             assert export(grant, kind=kind, format=format).state == "done"
+
+
+def test_what_hangs_on_a_row_is_found_whatever_its_id_is_made_of(grant: Grant) -> None:
+    ids = ['a"b', "a\\b", "a\\", "{a,b}", "NULL", "it's", "a b", "生成"]
+    calls = [plain(n, scores=(ScoreRecord(name="q", value=float(n)),)) for n in range(len(ids))]
+    recording.record(grant.project, [replace(call, id=id) for call, id in zip(calls, ids, strict=True)])
+
+    found = lines(export(grant))
+
+    assert {one["id"]: one["scores"][0]["value"] for one in found} == {id: float(n) for n, id in enumerate(ids)}
 
 
 def test_nothing_of_another_project_is_in_the_file(grant: Grant) -> None:

@@ -1,16 +1,13 @@
-"""All that match a filter into a dataset: once each, by a job that may be taken up again, or at once when few."""
+"""All that match a filter into a dataset: once each, by a job that may be taken up again."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from django.test import Client
 
 from generations import access, datasets, gathering, recording
 from generations.access import Grant, NotAllowed, Scope
 from generations.filters import BadFilter
-from generations.models import DatasetItem, Job, Project
+from generations.models import DatasetItem, Job, Project, User
 from generations.models.accounts import Role
 from tests import web
 
@@ -26,11 +23,9 @@ def project() -> Project:
 
 @pytest.fixture
 def grant(project: Project) -> Grant:
-    return access.of_system(project)
-
-
-def address(project: Project, kind: str = "generations") -> str:
-    return f"/projects/{project.slug}/gather/{kind}/"
+    mia = web.person()
+    project.memberships.create(user=mia, role=Role.MEMBER)
+    return access.by_user(mia, project.slug)
 
 
 def test_what_matches_is_added_once_as_one_version(grant: Grant) -> None:
@@ -50,6 +45,37 @@ def test_what_matches_is_added_once_as_one_version(grant: Grant) -> None:
     assert sorted(str(id) for id in ids) == [f"call-{n:03}" for n in range(1, 120, 2)]
 
 
+@pytest.mark.parametrize("lost", ["role", "membership", "account"])
+def test_who_may_no_longer_do_it_has_it_not_done(grant: Grant, lost: str) -> None:
+    assert grant.user is not None
+    dataset = datasets.create(grant, name="All")
+    job = gathering.into_dataset(grant, str(dataset.pk), kind="generations", document={})
+    if lost == "role":
+        grant.user.memberships.update(role=Role.VIEWER)
+    else:
+        (grant.user.memberships if lost == "membership" else User.objects).all().delete()
+
+    assert gathering.run(job.pk)
+
+    job.refresh_from_db()
+    assert (job.state, job.error) == ("failed", "Who started this may no longer do it.")
+    assert not DatasetItem.objects.exists()
+
+
+@pytest.mark.parametrize("revoked", [False, True])
+def test_a_key_that_was_revoked_meanwhile_has_nothing_done(grant: Grant, revoked: bool) -> None:
+    admin = access.of_system(grant.project)
+    key, token = access.create_key(admin, name="app", scopes=[Scope.WRITE])
+    dataset = datasets.create(grant, name="All")
+    job = gathering.into_dataset(access.by_key(token), str(dataset.pk), kind="generations", document={})
+    if revoked:
+        access.revoke_key(admin, str(key.pk))
+
+    assert gathering.run(job.pk)
+
+    assert DatasetItem.objects.count() == (0 if revoked else 120)
+
+
 def test_a_filter_that_cannot_be_is_refused_before_a_job_is_made(grant: Grant) -> None:
     dataset = datasets.create(grant, name="None")
 
@@ -65,46 +91,13 @@ def test_a_filter_that_cannot_be_is_refused_before_a_job_is_made(grant: Grant) -
     assert Job.objects.count() == 0
 
 
-def test_few_are_added_at_once_and_many_by_a_job(project: Project) -> None:
-    client = web.signed_in(project)
+def test_a_dataset_gets_what_matches_in_the_order_that_is_asked_for(grant: Grant) -> None:
+    dataset = datasets.create(grant, name="Odd ones")
+    job = gathering.into_dataset(
+        grant, str(dataset.pk), kind="generations", document={"tags": "odd"}, order="timestamp"
+    )
 
-    page = client.get(address(project), {"query": "tags=odd"})
-    few = client.post(address(project), {"query": "tags=odd", "new_dataset": "Odd"})
-    many = client.post(address(project), {"query": "", "new_dataset": "All"})
+    assert gathering.run(job.pk)
 
-    assert "60 match" in web.text(page)
-    assert "Generations where tags include odd" in web.text(page)
-    odd = datasets.named(access.of_system(project), "Odd")
-    assert odd is not None
-    assert few.headers["Location"] == f"/projects/{project.slug}/datasets/{odd.pk}/"
-    assert DatasetItem.objects.filter(dataset=odd).count() == 60
-    job = Job.objects.get()
-    assert many.headers["Location"] == f"/projects/{project.slug}/jobs/{job.pk}/"
-    assert job.parameters["filter"] == {}
-
-
-@pytest.mark.parametrize(
-    ("sent", "words"),
-    [
-        ({"query": "tagz=odd", "new_dataset": "x"}, "tagz"),
-        ({"query": "tags=none", "new_dataset": "x"}, "Nothing matches"),
-        ({"query": "tags=odd"}, "Choose a dataset"),
-    ],
-)
-def test_what_cannot_be_gathered_is_said_and_nothing_is_made(project: Project, sent: Any, words: str) -> None:
-    response = web.signed_in(project).post(address(project), sent)
-
-    assert response.status_code == 400
-    assert words in web.text(response)
-    assert datasets.named(access.of_system(project), "x") is None
-
-
-def test_a_viewer_and_a_stranger_gather_nothing(project: Project) -> None:
-    viewer, stranger = web.signed_in(project, Role.VIEWER), web.signed_in(web.project("Other"), name="zoe")
-
-    assert viewer.get(address(project)).status_code == 403
-    assert viewer.post(address(project), {"new_dataset": "x"}).status_code == 403
-    assert stranger.post(address(project), {"new_dataset": "x"}).status_code == 404
-    assert Client().get(address(project)).status_code == 302
-    assert web.signed_in(project, name="mio").get(address(project, "threads")).status_code == 404
-    assert datasets.named(access.of_system(project), "x") is None
+    first = DatasetItem.objects.filter(dataset=dataset).order_by("created_at", "id")[:2]
+    assert [item.generation_id for item in first] == ["call-001", "call-003"]

@@ -19,7 +19,7 @@ from generations.access import Grant
 from generations.importing import items as importing
 from generations.importing import tables
 from generations.importing.tables import BadFile
-from generations.models import Dataset, DatasetItem, Job
+from generations.models import Dataset, DatasetItem, Job, User
 
 CSV = 'question,answer,split,topic\n"Two and two?",Four.,test,sums\n"Größer, ""schneller""?",,train,\n'
 
@@ -135,7 +135,8 @@ def test_one_column_is_the_value_itself_and_several_are_an_object() -> None:
 # ---------------------------------------------------------------------------------------------------------------- jobs
 @pytest.fixture
 def grant(db: None) -> Grant:
-    return access.of_system(access.create_project("Import"))
+    user = User.objects.create_user("mia", password="correct horse")
+    return access.by_user(user, access.create_project("Import", user).slug)
 
 
 @pytest.fixture

@@ -283,11 +283,13 @@ def test_all_that_match_go_to_review_by_a_job_and_the_selected_at_once(project: 
     job.refresh_from_db()
     assert job.result == {"matched": 10, "added": 10}
 
-    sent = client.post("/projects/shop/gather/steps/", {"query": "id=step", "into": "queue", "queue": queue})
-    assert sent.headers["Location"] == f"/projects/shop/review/{queue}/"
+    sent = {"do": "review", "id": "step", "queue": queue, "of": "row"}
+    done = client.post("/projects/shop/bulk/steps/", sent, follow=True)
+    assert done.redirect_chain[-1][0] == "/projects/shop/steps/step/"
+    assert "Put 1 step into the review queue" in web.text(done)
     assert bulk.apply(grant, "generations", "review", ["call-000", "call-001"], {"queue": queue}) == 1
     assert "Choose a review queue" in web.text(
-        client.post("/projects/shop/gather/steps/", {"query": "id=step", "into": "queue"})
+        client.post("/projects/shop/bulk/steps/", {"do": "review", "id": "step"}, follow=True)
     )
     assert ReviewItem.objects.count() == 12
     assert "into the queue Answers" in web.text(client.get(f"/projects/shop/jobs/{job.pk}/"))

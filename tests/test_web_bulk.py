@@ -1,5 +1,6 @@
 """What is done to several generations at once, and the same page at the other doors."""
 
+import datetime as dt
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -8,9 +9,9 @@ from django.test import Client
 
 from generations import access, recording, retention, tasks
 from generations import bulk as verbs
-from generations.models import Dataset, DatasetItem, Generation, Job, Membership, Project, Step, Thread
+from generations.models import Dataset, DatasetItem, Generation, Job, Membership, Project, Score, Step, Thread
 from generations.models.accounts import Role
-from generations.records import ScoreRecord, StepRecord
+from generations.records import ParticipantRecord, ScoreRecord, StepRecord, ThreadRecord
 from tests import rows, web
 from tests.web import NOON, call, ids
 
@@ -51,9 +52,11 @@ def test_the_selected_are_added_to_a_new_dataset_and_to_an_old_one() -> None:
     [
         ({"do": "tag", "tags": "x"}, "Select some generations first"),
         ({"do": "tag", "tags": " , ", "id": "call-001"}, "Say which tags to add"),
+        ({"do": "score", "name": "quality", "id": "call-001"}, "A score has a name, and a number or a label"),
+        ({"do": "score", "value": "1", "id": "call-001"}, "A score has a name, and a number or a label"),
         ({"do": "dataset", "id": "call-001"}, "Choose a dataset, or name a new one"),
         ({"do": "dataset", "dataset": "rubbish", "id": "call-001"}, "Choose a dataset"),
-        ({"do": "burn", "id": "call-001"}, "Say what to do: tag, untag, dataset, review, delete, export."),
+        ({"do": "burn", "id": "call-001"}, "Say what to do: tag, untag, score, dataset, review, delete, export."),
         ({"do": "dataset", "new_dataset": "X", "id": "nothing"}, "no generation 'nothing'"),
     ],
 )
@@ -138,6 +141,36 @@ def test_a_job_that_takes_away_what_it_was_asked_by_reaches_every_row(monkeypatc
     assert set(map(tuple, tags_of(project).values())) == {("kept",)}
 
 
+def test_the_selected_and_all_that_match_are_scored_by_who_asked_and_once_by_each_asking() -> None:
+    project, other = web.project(), web.project("Other")
+    client = web.signed_in(project)
+    recording.record(project, [call(1, tags=("odd",)), call(2), call(3, tags=("odd",)), StepRecord(id="step")])
+    recording.record(other, [call(1)])
+
+    said = bulk(client, project, do="score", name="quality", value="0,5", comment="So", id=["call-001", "none"])
+    job = started(client, project, do="score", name="tone", value="rude", query="tags=odd")
+    Job.objects.filter(pk=job.pk).update(state="queued")
+    tasks.run_job(str(job.pk))
+    step = {"do": "score", "name": "quality", "value": "1", "id": "step"}
+    client.post(f"/projects/{project.slug}/bulk/steps/", step)
+
+    assert "Scored 1 generation: quality 0.5." in web.text(said)
+    assert job.result == {"matched": 2, "changed": 2}
+    stored = Score.objects.in_project(project.pk).order_by("name", "generation_id")
+    assert [(one.name, one.value, one.label, one.generation_id, one.step_id, one.type) for one in stored] == [
+        ("quality", 0.5, None, "call-001", None, "HUMAN"),
+        ("quality", 1, None, None, "step", "HUMAN"),
+        ("tone", None, "rude", "call-001", None, "HUMAN"),
+        ("tone", None, "rude", "call-003", None, "HUMAN"),
+    ]
+    assert {one.author for one in stored} == {"mia"}
+    assert stored[0].comment == "So"
+    assert "score tone rude: generations where tags include odd" in web.text(
+        client.get(f"/projects/{project.slug}/jobs/{job.pk}/")
+    )
+    assert not Score.objects.in_project(other.pk).exists()
+
+
 def test_a_dataset_takes_each_generation_once_however_often_it_is_asked() -> None:
     project = web.project()
     client = web.signed_in(project)
@@ -215,20 +248,83 @@ def test_steps_and_threads_are_tagged_in_bulk_too() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------ other doors
-def test_the_page_is_offered_at_the_other_doors_with_the_same_filter() -> None:
+@pytest.mark.parametrize(
+    ("page", "kind", "query", "found"),
+    [
+        ("generations", "generations", "model.id=gpt-4", ["call-004", "call-002"]),
+        ("generations", "generations", "model.id=gpt-4&order=timestamp&limit=10", ["call-002", "call-004"]),
+        ("steps", "steps", "name__startsWith=loo&order=-performance.latency", ["s2", "s1"]),
+        ("threads", "threads", "name__contains=a", ["chat"]),
+        ("users", "participants", "identifier__contains=zo&order=createdAt", ["u-1"]),
+    ],
+)
+def test_the_page_is_at_the_other_doors_with_the_same_filter_and_order(
+    page: str, kind: str, query: str, found: list[str]
+) -> None:
     project = web.project()
     client = web.signed_in(project)
-    recording.record(project, [call(1), call(2, model_id="gpt-4")])
+    recording.record(
+        project,
+        [
+            *(call(n, model_id="gpt-4o" if n % 2 else "gpt-4") for n in range(1, 5)),
+            StepRecord(id="s1", name="look", started_at=NOON, ended_at=NOON + dt.timedelta(seconds=1)),
+            StepRecord(id="s2", name="loop", started_at=NOON, ended_at=NOON + dt.timedelta(seconds=2)),
+            StepRecord(id="s3", name="other"),
+            ThreadRecord(id="chat", name="A talk"),
+            ThreadRecord(id="silence", name="Nil"),
+            ParticipantRecord(id="u-1", identifier="zoe"),
+            ParticipantRecord(id="u-2", identifier="ben"),
+        ],
+    )
 
-    response = client.get(f"/projects/{project.slug}/generations/?model.id=gpt-4")
+    response = client.get(f"/projects/{project.slug}/{page}/?{query}")
 
-    links = {a: client.get(a) for a in web.links(response) if a.startswith("/api/") or ".csv?" in a}
-    json_answer, csv_answer = links.values()
-    assert [found["id"] for found in json_answer.json()["data"]] == ["call-002"]
-    assert csv_answer["Content-Type"].startswith("text/csv")
-    lines = csv_answer.content.decode().splitlines()
-    assert len(lines) == 2
-    assert lines[1].startswith("call-002,")
+    rest, table, graphql = other_doors(response)
+    assert [one["id"] for one in client.get(rest).json()["data"]] == found
+    lines = client.get(table).content.decode().splitlines()
+    assert lines[0].startswith("id,")
+    assert [line.partition(",")[0] for line in lines[1:]] == found
+    asked = {name: values[0] for name, values in parse_qs(urlsplit(graphql).query).items()}
+    answer = client.get("/graphql/", asked).json()
+    assert [one["id"] for one in answer["data"][kind]["nodes"]] == found
+    assert answer["data"][kind]["totalCount"] == {"value": len(found), "exact": True}
+
+
+def test_the_second_page_is_the_second_page_at_the_other_doors_too() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(n) for n in range(25)])
+
+    first = client.get(f"/projects/{project.slug}/generations/?limit=10")
+    (older,) = {tag["href"] for tag in web.tags(first, "a") if tag.get("rel") == "next"}
+    second = client.get(str(older))
+    (newer,) = {tag["href"] for tag in web.tags(second, "a") if tag.get("rel") == "prev"}
+
+    for there in (second, client.get(str(newer))):
+        rest, table, graphql = other_doors(there)
+        assert [one["id"] for one in client.get(rest).json()["data"]] == ids(there)
+        assert [line.partition(",")[0] for line in client.get(table).content.decode().splitlines()[1:]] == ids(there)
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(graphql).query).items()}
+        answer = client.get("/graphql/", asked).json()
+        assert [one["id"] for one in answer["data"]["generations"]["nodes"]] == ids(there)
+
+
+def test_a_list_that_cannot_be_shown_is_at_no_other_door() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    stranger = web.signed_in(web.project("Other"), name="zoe")
+
+    wrong = client.get(f"/projects/{project.slug}/generations/?model.idd=x")
+
+    assert [link for link in web.links(wrong) if link.startswith(("/api/", "/graphql/"))] == []
+    assert client.get(f"/projects/{project.slug}/participants.csv?usr=x").status_code == 400
+    assert client.get(f"/projects/{project.slug}/secrets.csv").status_code == 404
+    assert stranger.get(f"/projects/{project.slug}/participants.csv").status_code == 404
+
+
+def other_doors(response: Any) -> list[str]:
+    """The addresses of a list's page as JSON, CSV and GraphQL."""
+    return [link for link in web.links(response) if link.startswith(("/api/", "/graphql/")) or ".csv?" in link]
 
 
 def test_rows_that_take_too_long_to_count_are_listed_without_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +375,7 @@ def test_graphql_is_asked_the_same(query: str) -> None:
     answer = client.get(
         "/graphql/",
         {
-            "query": "query($where: GenerationWhere) { generations(where: $where) { nodes { id } } }",
+            "query": asked["query"][0],
             "variables": asked["variables"][0],
             "project": asked["project"][0],
         },

@@ -28,27 +28,40 @@ DYNAMIC = {
 }
 
 
-def taken(document: dict[str, Any]) -> list[str]:
+def taken(kind: str, document: dict[str, Any]) -> list[str]:
     """What GraphQL has against the `where` of a filter document."""
-    condition = filters.from_document("generations", document)
+    condition = filters.from_document(kind, document)
     assert condition is not None
+    return wrong_in(f"{doors.NOUNS[kind]}Where", doors.where(condition))
+
+
+def wrong_in(input_type: str, value: Any) -> list[str]:
     wrong: list[str] = []
 
     def note(error: GraphQLError, path: list[str | int]) -> None:
         wrong.append(f"{path}: {error.message}")
 
-    kind = schema._schema.type_map["GenerationWhere"]
-    validate_input_value(doors.where(condition), kind, note)  # type: ignore[arg-type]
+    validate_input_value(value, schema._schema.type_map[input_type], note)  # type: ignore[arg-type]
     return wrong
 
 
-@pytest.mark.parametrize("field", filters.fields("generations"), ids=lambda field: field.path)
-def test_every_field_of_a_list_is_one_of_graphql(field: filters.Field) -> None:
+EVERY = [(kind, field) for kind in doors.NOUNS for field in filters.fields(kind)]
+
+
+@pytest.mark.parametrize(("kind", "field"), EVERY, ids=[f"{kind} {field.path}" for kind, field in EVERY])
+def test_every_field_of_a_list_is_one_of_graphql(kind: str, field: filters.Field) -> None:
     path = DYNAMIC.get(field.path, field.path)
     value = field.choices[0] if field.kind is Kind.ENUM and field.choices else VALUES.get(field.kind)
-    operator = "contains" if field.operators == ("contains",) else "gte" if path.startswith("scores.") else "eq"
+    operator = "contains" if field.operators[0] == "contains" else "gte" if path.startswith("scores.") else "eq"
 
-    assert taken({path: {operator: 1 if path.startswith("scores.") else value}}) == []
+    assert taken(kind, {path: {operator: 1 if path.startswith("scores.") else value}}) == []
+
+
+@pytest.mark.parametrize("kind", doors.NOUNS)
+def test_every_order_of_a_list_is_one_of_graphql(kind: str) -> None:
+    for field in filters.fields(kind):
+        if field.sortable:
+            assert wrong_in(f"{doors.NOUNS[kind]}Order", doors.order(f"-{field.path}")) == [], field.path
 
 
 def test_nested_conditions_are_taken_too() -> None:
@@ -60,4 +73,4 @@ def test_nested_conditions_are_taken_too() -> None:
         ]
     }
 
-    assert taken(document) == []
+    assert taken("generations", document) == []

@@ -106,7 +106,7 @@ def export_generations(request: HttpRequest) -> HttpResponse:
     ),
 )
 def export_list(request: HttpRequest) -> HttpResponse:
-    """The same for any list: generations, steps, threads, scores or datasets."""
+    """The same for any list: generations, steps, threads, participants, scores or datasets."""
     asked = receive.mapping(request, limit=receive.MAX_QUESTION)
     kind = asked.pop("kind", "generations")
     if not isinstance(kind, str):

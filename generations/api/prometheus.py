@@ -34,6 +34,7 @@ DOORS: Final = (
     *((f"/v1/{signal}", "otlp") for signal in ("traces", "logs", "metrics")),
     ("/v1/", "gateway"),
     ("/gateway/", "gateway"),
+    ("/openai/deployments/", "gateway"),
     ("/api/ping", "gantry"),
     ("/api/v1/", "gantry"),
     ("/api/", "rest"),

@@ -18,8 +18,7 @@ from generations.api.generations import received
 from generations.api.operations import LIMIT, PROJECT, of_list, operation
 from generations.filters import Leaf
 from generations.ingest import rest
-from generations.ingest.values import iso
-from generations.models import Participant, Thread
+from generations.models import Thread
 from generations.records import Json
 
 steps = Router()
@@ -136,15 +135,4 @@ def _inside(grant: Grant, kind: str, show: lists.Show, thread_id: str, limit: in
 )
 def find_participants(request: HttpRequest) -> HttpResponse:
     """The end users of the application: those seen last come first."""
-    return lists.answered(request, grant_of(request), "participants", lists.each(participant_document))
-
-
-def participant_document(row: Participant) -> Json:
-    """A participant as JSON."""
-    return {
-        "id": row.public_id,
-        "identifier": row.identifier,
-        "metadata": row.metadata,
-        "createdAt": iso(row.created_at),
-        "lastSeenAt": iso(row.last_seen_at),
-    }
+    return lists.answered(request, grant_of(request), "participants", lists.each(bundles.participant_document))

@@ -119,6 +119,13 @@ COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         _column("lastActivityAt", Type.TIME),
         _column("createdAt", Type.TIME),
     ),
+    "participants": (
+        _column("id"),
+        _column("identifier"),
+        _column("metadata", Type.JSON),
+        _column("createdAt", Type.TIME),
+        _column("lastSeenAt", Type.TIME),
+    ),
     "scores": tuple(_declared(SCORE)),
     "datasets": (
         _column("id"),

@@ -152,11 +152,11 @@ def _columns(table: Mapping[str, Slot], record: type[GenerationRecord] | type[St
 def _metadata(own: Mapping[str, Slot]) -> tuple[str, str]:
     """The metadata with the fields that are shown in it, and whether a key of the caller's stands in their way."""
     shown = [_named(name, _of_slot("r", slot).json) for name, slot in own.items()]
-    theirs = "',' || nullif(substr(r.metadata::text, 2), '}')"
+    theirs = "',' || nullif(right(r.metadata::text, -1), '}')"
     # The brace that closes the caller's object closes ours, unless theirs is empty.
     end = "CASE WHEN r.metadata = '{}' THEN '}' END"
     names = ", ".join(f"'{name}'" for name in own)
-    shown_ = f"concat('{{', substr({concatenated([*shown, theirs])}, 2), {end})"
+    shown_ = f"concat('{{', right({concatenated([*shown, theirs])}, -1), {end})"
     return shown_, f"r.metadata ?| ARRAY[{names}]"
 
 
@@ -288,7 +288,7 @@ def _steps() -> Shape:
 
 def _raw(values: Mapping[str, str], own: Mapping[str, Value]) -> str:
     """What an open row is finished from: what was stored as it is, and the fields that are shown in the metadata."""
-    mine = f"concat('{{', substr({concatenated([_named(name, each.json) for name, each in own.items()])}, 2), '}}')"
+    mine = f"concat('{{', right({concatenated([_named(name, each.json) for name, each in own.items()])}, -1), '}}')"
     return _object({"metadata": "r.metadata::text", **values, "own": mine})
 
 
@@ -359,10 +359,11 @@ def _document(shape: Shape, paths: Iterable[str]) -> str:
     for name, inner in groups.items():
         made = concatenated(inner)
         made = made if name in shape.always else f"nullif({made}, '')"
-        parts[name] = _named(name, f"'{{' || substr({made}, 2) || '}}'")
+        parts[name] = _named(name, f"'{{' || right({made}, -1) || '}}'")
     raw = f"CASE WHEN {shape.open} THEN {_named(RAW, shape.raw)} END"
-    # All begin with a comma, of which the first is one too many.
-    return f"'{{' || substr({concatenated([*parts.values(), raw])}, 2) || '}}'"
+    # All begin with a comma, of which the first is one too many. `right` takes it away without counting all the others,
+    # as `substr` does wherever a letter may have several bytes.
+    return f"'{{' || right({concatenated([*parts.values(), raw])}, -1) || '}}'"
 
 
 def _copied(shape: Shape, paths: Collection[str], values: Sequence[str], format: str) -> str:

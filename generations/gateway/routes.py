@@ -16,6 +16,8 @@ from generations.gateway.upstream import Upstream
 from generations.providers import Provider
 
 KNOWN_FOR: Final = 15.0
+_KEYS: Final = {"anthropic": ("x-api-key", "{}"), "azure": ("api-key", "{}")}
+"""How kinds of providers want to be told who calls, where it is not as a bearer."""
 _known: dict[int, tuple[float, list[Provider]]] = {}
 
 
@@ -31,12 +33,12 @@ class Route:
     model: str = ""
 
 
-def route(grant: Grant, path: str, asked: Mapping[str, Any] | None, wanted: str | None, key: str | None) -> Route:
+def route(grant: Grant, asked: Mapping[str, Any] | None, wanted: str | None, key: tuple[str, str] | None) -> Route:
     """Where a call goes. Raises NoRoute.
 
-    One that brings the provider's own `key` goes to GATEWAY_UPSTREAM with it. Otherwise the provider is the one that
-    is `wanted` by name; or whose name stands before a slash in the model's; or the one called `default`; or the only
-    one, or the first that is OpenAI's. Those named in its option `fallback` are asked after it.
+    One that brings the provider's own `key`, a header, goes to GATEWAY_UPSTREAM with it. Otherwise the provider is the
+    one that is `wanted` by name; or whose name stands before a slash in the model's; or the one called `default`; or
+    the only one, or the first that is OpenAI's. Those named in its option `fallback` are asked after it.
     """
     if key:
         return Route([Upstream(_named(settings.GATEWAY_UPSTREAM), settings.GATEWAY_UPSTREAM, key)])
@@ -64,7 +66,11 @@ def route(grant: Grant, path: str, asked: Mapping[str, Any] | None, wanted: str 
 
 
 def _upstream(one: Provider) -> Upstream:
-    return Upstream(one.name, one.endpoint, one.key)
+    name, form = _KEYS.get(one.kind, ("authorization", "Bearer {}"))
+    base = one.endpoint
+    if one.kind == "azure" and not urlsplit(base).path.strip("/"):
+        base = f"{base}/openai/v1"  # where Azure takes calls as OpenAI does
+    return Upstream(one.name, base, (name, form.format(one.key)))
 
 
 def _providers(grant: Grant) -> list[Provider]:

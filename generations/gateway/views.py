@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-import httpx
 import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse, UnreadablePostError
@@ -21,7 +20,8 @@ from generations.gateway import journal, routes, upstream
 from generations.gateway.journal import Journal
 from generations.gateway.upstream import Upstream
 from generations.ingest.gateway import ABOUT, SHAPES, Tried
-from generations.llm.errors import LLMError
+from generations.llm.errors import LLMError, TooSlow
+from generations.llm.transport import errors
 
 KNOWN_FOR: Final = 30.0
 """Seconds for which a key is not looked up again; as long as that one that was revoked still passes."""
@@ -38,7 +38,8 @@ _HOP: Final = frozenset(
         "x-forwarded-proto", "x-forwarded-host", "x-real-ip",
     }
 )  # fmt: skip
-_KEYS: Final = frozenset({"authorization", "x-generations-key", "x-generations-provider", "x-generations-retries"})
+_KEYS: Final = ("authorization", "x-api-key", "api-key")
+"""Headers in which callers send a key: OpenAI's, Anthropic's and Azure's."""
 
 log = logging.getLogger(__name__)
 _streams: Final = threading.BoundedSemaphore(settings.GATEWAY_STREAMS)
@@ -52,13 +53,14 @@ class _Refused(Exception):
 
 
 @csrf_exempt
-def forward(request: HttpRequest, path: str, key: str = "") -> HttpResponseBase:
-    """Send a call on and answer it byte for byte. `key` is ours, in the address, beside the provider's."""
+def forward(request: HttpRequest, path: str, key: str = "", deployment: str = "") -> HttpResponseBase:
+    """Send a call on and answer it byte for byte. `key` is ours, in the address, beside the provider's; `deployment`
+    is the model where the call was made as to Azure, and goes on as to OpenAI."""
     if not _streams.acquire(blocking=False):
         sentence = "More calls are under way than this server passes on at once."
         return _error(503, "overloaded", sentence, Retry_After="1")
     try:
-        return _forward(request, path.strip("/"), key)
+        return _forward(request, path.strip("/"), key, deployment)
     except _Refused as refused:
         _streams.release()
         return _error(refused.status, refused.kind, str(refused), **refused.headers)
@@ -73,17 +75,22 @@ def forward(request: HttpRequest, path: str, key: str = "") -> HttpResponseBase:
         raise
 
 
-def _forward(request: HttpRequest, path: str, key: str) -> HttpResponseBase:
+def _forward(request: HttpRequest, path: str, key: str, deployment: str) -> HttpResponseBase:
     grant, theirs = _grant(request, key)
+    if deployment and theirs is not None:
+        theirs = "authorization", f"Bearer {_token(*theirs)}"
     try:
         body = request.body
     except UnreadablePostError:
         raise _Refused(400, "invalid_request_error", "The body broke off before its end.") from None
     asked = _object(body) if path in SHAPES and request.method == "POST" else None
+    if asked is not None and deployment and "model" not in asked:
+        asked["model"] = deployment
+        body = orjson.dumps(asked)
     about = {name: request.headers[header] for header, name in ABOUT.items() if header in request.headers}
     wanted = request.headers.get("x-generations-provider")
     try:
-        route = routes.route(grant, path, asked, wanted, theirs)
+        route = routes.route(grant, asked, wanted, theirs)
     except routes.NoRoute as error:
         raise _Refused(400, "invalid_request_error", str(error)) from None
     # The database is not needed until all is over: its connections are few.
@@ -99,10 +106,16 @@ def _forward(request: HttpRequest, path: str, key: str) -> HttpResponseBase:
         if (low := name.lower()) not in _HOP and low not in _KEYS and not low.startswith("x-generations-")
     ]
     headers.append(("accept-encoding", "identity"))
-    query = request.META.get("QUERY_STRING", "")
+    # What stands there in calls to Azure is the version of its interface.
+    query = "" if deployment else request.META.get("QUERY_STRING", "")
     sent = orjson.dumps({**asked, "model": route.model}) if asked is not None and route.model else body
     address = f"{path}?{query}" if query else path
-    return _answered(request, route.upstreams, address, headers, sent, kept, _retries(request))
+    try:
+        return _answered(request, route.upstreams, address, headers, sent, kept, _retries(request))
+    except BaseException:
+        if kept is not None:
+            kept.end("The server failed.")
+        raise
 
 
 def _answered(
@@ -119,8 +132,12 @@ def _answered(
         is_last = n == len(attempts) - 1
         try:
             answer = upstream.send(one, request.method or "GET", address, headers, body)
-        except (httpx.TransportError, LLMError) as error:
-            reason = f"{one.name} cannot be reached: {str(error) or type(error).__name__}"
+            if answer.status_code not in AGAIN or is_last:
+                return _passed(answer, kept, one)
+            with errors(one.base):
+                answer.read()
+        except LLMError as error:
+            reason = f"{one.name} cannot be reached: {error}"
             if not is_last:
                 _try_again(kept, Tried(one.name, None, reason), n)
                 continue
@@ -128,13 +145,9 @@ def _answered(
                 kept.head(502, "", "", one.name)
                 kept.end(reason)
             _streams.release()
-            return _error(504 if isinstance(error, httpx.TimeoutException) else 502, "upstream_unreachable", reason)
-        if answer.status_code in AGAIN and not is_last:
-            answer.read()
-            reason = answer.text[:500] or f"HTTP status {answer.status_code}"
-            _try_again(kept, Tried(one.name, answer.status_code, reason), n, answer.headers.get("retry-after"))
-            continue
-        return _passed(answer, kept, one)
+            return _error(504 if isinstance(error, TooSlow) else 502, "upstream_unreachable", reason)
+        reason = answer.text[:500] or f"HTTP status {answer.status_code}"
+        _try_again(kept, Tried(one.name, answer.status_code, reason), n, answer.headers.get("retry-after"))
     raise AssertionError("There is always an attempt.")
 
 
@@ -142,7 +155,7 @@ def _passed(answer: Any, kept: Journal | None, one: Upstream) -> HttpResponseBas
     kind = answer.headers.get("content-type", "")
     if kept is not None:
         kept.head(answer.status_code, kind, answer.headers.get("content-encoding", ""), one.name)
-    response = StreamingHttpResponse(_Pieces(answer, kept), status=answer.status_code)
+    response = StreamingHttpResponse(_Pieces(answer, kept, one.base), status=answer.status_code)
     del response["Content-Type"]
     for name, value in answer.headers.items():
         if name not in _HOP or name == "content-length":
@@ -155,8 +168,8 @@ def _passed(answer: Any, kept: Journal | None, one: Upstream) -> HttpResponseBas
 class _Pieces:
     """The answer as it comes; whatever ends it, it is recorded and the upstream is let go."""
 
-    def __init__(self, answer: Any, kept: Journal | None) -> None:
-        self._answer, self._kept = answer, kept
+    def __init__(self, answer: Any, kept: Journal | None, base: str) -> None:
+        self._answer, self._kept, self._base = answer, kept, base
         self._pieces: Iterator[bytes] = answer.iter_raw()
         self._is_over = False
 
@@ -165,14 +178,15 @@ class _Pieces:
 
     def __next__(self) -> bytes:
         try:
-            piece = next(self._pieces)
-        except StopIteration:
-            self._end(None)
-            raise
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            self._end(f"The upstream broke off: {str(error) or type(error).__name__}")
+            with errors(self._base):
+                piece = next(self._pieces, None)
+        except LLMError as error:
+            self._end(f"The upstream broke off: {error}")
             # Whoever reads has to see that something is missing: no orderly end.
             raise ConnectionResetError("The upstream broke off.") from None
+        if piece is None:
+            self._end(None)
+            raise StopIteration
         if self._kept is not None:
             self._kept.data(piece)
         return piece
@@ -209,13 +223,13 @@ def _retries(request: HttpRequest) -> int:
 
 
 # ---------------------------------------------------------------------------------------------------------- who calls
-def _grant(request: HttpRequest, key: str) -> tuple[Grant, str | None]:
-    """The project's grant, and the provider's own key where the call brings one."""
-    header = request.headers.get("Authorization", "").strip()
-    token = header[7:].strip() if header.lower().startswith("bearer ") else request.headers.get("x-api-key", "").strip()
+def _grant(request: HttpRequest, key: str) -> tuple[Grant, tuple[str, str] | None]:
+    """The project's grant, and the header with the provider's own key where the call brings one."""
+    brought = [(name, value) for name in _KEYS if (value := request.headers.get(name, "").strip())]
+    theirs = brought[0] if brought and _token(*brought[0]) else None
     ours = key or request.headers.get("x-generations-key", "")
-    if not ours:
-        ours, token = token, ""
+    if not ours and theirs is not None:
+        ours, theirs = _token(*theirs), None
     if not ours:
         sentence = "No API key: send this server's as the API key, or in the address as /gateway/KEY/v1."
         raise _Refused(401, "invalid_api_key", sentence)
@@ -239,9 +253,16 @@ def _grant(request: HttpRequest, key: str) -> tuple[Grant, str | None]:
     else:
         grant = known[1]
     try:
-        return grant.need(Scope.INGEST), token or None
+        return grant.need(Scope.INGEST), theirs
     except NotAllowed as error:
         raise _Refused(403, "insufficient_permissions", str(error)) from None
+
+
+def _token(name: str, value: str) -> str:
+    """The key in a header."""
+    if name != "authorization":
+        return value
+    return value[7:].strip() if value.lower().startswith("bearer ") else ""
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from generations import intake, prompts, recording, records
+from generations import intake, recording
 from generations.access import Scope
 from generations.ingest import literal
 from generations.intake import Body, Refusal
@@ -23,7 +23,7 @@ MAX_VALUE: Final = 16 << 20
 
 def store(context: Context, items: Sequence[Record]) -> None:
     """Record all of them; raises InvalidRecord for the first that cannot be."""
-    for receipt in recording.record(context.project, _with_prompts(context, items)):
+    for receipt in recording.record(context.project, items):
         if receipt.state == "rejected":
             raise InvalidRecord(receipt.field or receipt.kind, receipt.id, receipt.reason or "something that can be")
 
@@ -43,7 +43,7 @@ def ingest(context: Context, batch: Sequence[Mapping[str, Any]]) -> list[Node]:
         owner += [n] * len(made)
     results: list[Node] = [{"ok": True, "message": None} for _ in batch]
     refused: dict[int, tuple[str, str | None]] = {}
-    for receipt in recording.record(context.project, _with_prompts(context, flat)):
+    for receipt in recording.record(context.project, flat):
         if receipt.state == "rejected":
             # Not `ok: false`: the client would send the whole batch again and then drop it, the good ones with it.
             n = owner[receipt.index]
@@ -76,18 +76,3 @@ def _note(context: Context, batch: Sequence[Mapping[str, Any]], refused: Mapping
             context.agent,
         )
     intake.count(context.project, "literal", context.agent, len(batch), len(refused))
-
-
-def _with_prompts(context: Context, items: Sequence[Item]) -> list[Item]:
-    """The records, with the name and number of the prompts whose ids their generations name."""
-    ids = {i.prompt_version_id for i in items if isinstance(i, records.GenerationRecord) and i.prompt_version_id}
-    if not ids:
-        return list(items)
-    known = prompts.names_of(context.grant, ids)
-    named: list[Item] = []
-    for item in items:
-        if isinstance(item, records.GenerationRecord) and item.prompt_version_id in known:
-            name, number = known[item.prompt_version_id]
-            item = records.revised(item, prompt_name=name, prompt_version=number)
-        named.append(item)
-    return named

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from generations import filling
 from generations.llm.errors import InvalidCall
 
 Json = Any
@@ -15,7 +15,6 @@ Fields = dict[str, Any]
 """Values of a generation's record by field name; what is not known is not in it."""
 
 DECODERS: Final = ("argmax", "sample", "beam")
-_HOLE: Final = re.compile(r"\{\{\{?\s*([\w.\-]+)\s*\}?\}\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,15 +180,11 @@ def values_of(prompt: object, values: object) -> list[str]:
 
 def rendered(template: str, variables: Mapping[str, Json]) -> str:
     """`template` with each `{{name}}` replaced by its variable. Raises InvalidCall for one that has no value."""
-
-    def value(hole: re.Match[str]) -> str:
-        name = hole.group(1)
+    for name in filling.names(template):
         if name not in variables:
             known = ", ".join(sorted(map(str, variables))) or "none"
             raise InvalidCall(f"variables: there is no value for {name!r} of the template; given are: {known}")
-        return text_of(variables[name])
-
-    return _HOLE.sub(value, template)
+    return filling.filled(template, variables)
 
 
 def rendered_messages(messages: Sequence[Mapping[str, Json]], variables: Mapping[str, Json]) -> list[dict[str, Json]]:
@@ -205,15 +200,6 @@ def rendered_messages(messages: Sequence[Mapping[str, Json]], variables: Mapping
         return given
 
     return [{**message, "content": content(message.get("content"))} for message in messages]
-
-
-def text_of(value: Json) -> str:
-    """A variable's value as it stands in a text: a text as it is, anything else as JSON."""
-    if isinstance(value, str):
-        return value
-    import json
-
-    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _short(value: object) -> str:

@@ -9,13 +9,20 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from generations.llm.errors import ForbiddenHost, Unreachable
 
+if TYPE_CHECKING:
+    import httpx
+
+LOOKED_UP: Final = 30.0
+"""Seconds for which the checked address of a name is kept."""
 _METADATA: Final = tuple(
     map(ipaddress.ip_network, ("169.254.0.0/16", "192.0.0.0/24", "fe80::/10", "fd00:ec2::254/128"))
 )
@@ -90,29 +97,90 @@ class Egress:
         return addresses[0]
 
 
-def transport(egress: Egress, **options: Any) -> Any:
+def place(url: httpx.URL) -> tuple[str, int]:
+    """Host and port that an address names."""
+    return url.host, url.port or (443 if url.scheme == "https" else 80)
+
+
+class Pools:
+    """Connections to what `egress` allows: a pool for each name, so that several names at one address share neither a
+    connection nor its certificate. Addresses that were checked are kept for LOOKED_UP seconds."""
+
+    def __init__(self, egress: Egress, make: Callable[[], Any]) -> None:
+        self.egress = egress
+        self._make = make
+        self._pools: dict[str, Any] = {}
+        self._addresses: dict[tuple[str, int], tuple[float, str]] = {}
+        self._lock = threading.Lock()
+
+    def known(self, host: str, port: int) -> str | None:
+        """The address of a name, if it was checked a moment ago."""
+        until, address = self._addresses.get((host, port), (0.0, None))
+        return address if until > time.monotonic() else None
+
+    def keep(self, host: str, port: int, address: str) -> str:
+        """Note an address that was checked."""
+        self._addresses[host, port] = time.monotonic() + LOOKED_UP, address
+        return address
+
+    def aimed(self, request: httpx.Request, host: str, address: str) -> Any:
+        """The pool by which a request goes to an address that was checked; the request is made to go there."""
+        # The name stays in the Host header and, for TLS, in what the certificate is checked against.
+        request.extensions = {**request.extensions, "sni_hostname": host}
+        request.url = request.url.copy_with(host=address)
+        with self._lock:
+            # Made once: each one reads the certificates that it trusts.
+            if host not in self._pools:
+                self._pools[host] = self._make()
+            return self._pools[host]
+
+    def every(self) -> list[Any]:
+        """All that were made."""
+        return list(self._pools.values())
+
+
+def transport(egress: Egress, **options: Any) -> httpx.AsyncBaseTransport:
     """An httpx transport that connects to nothing else than `egress` allows."""
     import httpx
 
     class Checked(httpx.AsyncBaseTransport):
-        def __init__(self) -> None:
-            # A pool for each name: several names at one address must not share a connection, nor its certificate.
-            self._pools: dict[str, httpx.AsyncHTTPTransport] = {}
+        pools = Pools(egress, lambda: httpx.AsyncHTTPTransport(**options))
 
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            host = request.url.host
-            port = request.url.port or (443 if request.url.scheme == "https" else 80)
-            address = await egress.resolved(host, port)
-            if host not in self._pools:
-                self._pools[host] = httpx.AsyncHTTPTransport(**options)
-            # The name stays in the Host header and, for TLS, in what the certificate is checked against.
-            request.extensions = {**request.extensions, "sni_hostname": host}
-            request.url = request.url.copy_with(host=address)
-            return await self._pools[host].handle_async_request(request)
+            host, port = place(request.url)
+            address = self.pools.known(host, port)
+            if address is None:
+                address = self.pools.keep(host, port, await egress.resolved(host, port))
+            pool = self.pools.aimed(request, host, address)
+            answer: httpx.Response = await pool.handle_async_request(request)
+            return answer
 
         async def aclose(self) -> None:
-            for pool in self._pools.values():
+            for pool in self.pools.every():
                 await pool.aclose()
+
+    return Checked()
+
+
+def transport_now(egress: Egress, **options: Any) -> httpx.BaseTransport:
+    """As `transport`, for threads that wait."""
+    import httpx
+
+    class Checked(httpx.BaseTransport):
+        pools = Pools(egress, lambda: httpx.HTTPTransport(**options))
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            host, port = place(request.url)
+            address = self.pools.known(host, port)
+            if address is None:
+                address = self.pools.keep(host, port, egress.resolved_now(host, port))
+            pool = self.pools.aimed(request, host, address)
+            answer: httpx.Response = pool.handle_request(request)
+            return answer
+
+        def close(self) -> None:
+            for pool in self.pools.every():
+                pool.close()
 
     return Checked()
 

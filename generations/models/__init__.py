@@ -22,6 +22,7 @@ from generations.models.collections import (
     ScoreSchema,
     Tag,
 )
+from generations.models.evaluating import Evaluator
 from generations.models.events import (
     Alternative,
     Attachment,
@@ -58,6 +59,7 @@ __all__ = [
     "DatasetFile",
     "DatasetItem",
     "DatasetVersion",
+    "Evaluator",
     "Experiment",
     "ExperimentItem",
     "ExportSchedule",

@@ -35,6 +35,8 @@ class Project(models.Model):
         default=True, help_text="Keep OpenTelemetry spans that are not model calls, as steps."
     )
     settings = models.JSONField(default=dict, blank=True)
+    versions_made = models.PositiveIntegerField(default=0, editable=False)
+    """How many prompt versions were ever made: whoever remembers versions looks again when it changes."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

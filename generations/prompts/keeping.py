@@ -12,19 +12,17 @@ from typing import Any, Final
 
 import orjson
 from django.db import transaction
-from django.db.models import OuterRef, Subquery
+from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
 from generations import records
 from generations.access import Grant, Scope, audit
 from generations.cleaning import clean_json, clean_string
-from generations.models import Prompt, PromptVersion
+from generations.models import Project, Prompt, PromptVersion
 from generations.records import InvalidRecord, Json
 
 MAX_NAME: Final = 200
 MAX_TEMPLATE: Final = 4 << 20
-MOST_COMPARED: Final = 20
-"""Versions whose template is compared with a text that one of them may have made."""
 MAX_DESCRIPTION: Final = 10_000
 _VARIABLE: Final = re.compile(r"\{\{\{?\s*[#^&/]?\s*([\w.\-]+)\s*\}?\}\}")
 _NOT_CONTENT: Final = frozenset({"uuid", "templated"})
@@ -65,6 +63,15 @@ def get_or_create(grant: Grant, name: str, description: str = "") -> Prompt:
     return prompt
 
 
+def names_of(grant: Grant, version_ids: Collection[str]) -> dict[str, tuple[str, int]]:
+    """The prompt's name and the number of each of these versions that the project has, in one query. Needs `read`."""
+    grant.need(Scope.READ)
+    name = Prompt.objects.filter(project=grant.project, pk=OuterRef("prompt_uid")).values("name")[:1]
+    rows = PromptVersion.objects.by_ids(grant.project.pk, "prompt_version", version_ids)
+    found = rows.annotate(prompt_name=Subquery(name)).values_list("public_id", "prompt_name", "version")
+    return {id: (name, number) for id, name, number in found if name is not None}
+
+
 def versions(grant: Grant, prompt: Prompt) -> list[PromptVersion]:
     """The versions of a prompt, the newest first, without drafts. Needs `read`."""
     grant.need(Scope.READ)
@@ -78,42 +85,6 @@ def version(grant: Grant, version_id: str) -> PromptVersion | None:
     key = records.uid(grant.project.pk, "prompt_version", version_id)
     row: PromptVersion | None = PromptVersion.objects.in_project(grant.project.pk).filter(uid=key).first()
     return row
-
-
-def numbered(grant: Grant, name: str, number: int) -> PromptVersion | None:
-    """The version of this number of the prompt of this name, or None, in one query."""
-    grant.need(Scope.INGEST)
-    row: PromptVersion | None = _of_name(grant, name).filter(version=number).first()
-    return row
-
-
-def that_made(grant: Grant, name: str, text: str, values: Mapping[str, Json]) -> PromptVersion | None:
-    """The newest version of the prompt of this name whose template, filled with `values`, is `text`. In one query."""
-    grant.need(Scope.INGEST)
-    rows = _of_name(grant, name).filter(version__gte=0, template__isnull=False).order_by("-version")[:MOST_COMPARED]
-    return next((row for row in rows if filled(row.template, values) == text), None)
-
-
-def filled(template: str, values: Mapping[str, Json]) -> str:
-    """A template with each `{{name}}` replaced by its value; names without a value stay."""
-    for name, value in values.items():
-        template = template.replace("{{" + name + "}}", value if isinstance(value, str) else str(value))
-    return template
-
-
-def _of_name(grant: Grant, name: str) -> Any:
-    project = grant.project.pk
-    prompt = Prompt.objects.filter(project=project, name=clean_string(name)).values("pk")
-    return PromptVersion.objects.in_project(project).filter(prompt_uid__in=prompt)
-
-
-def names_of(grant: Grant, version_ids: Collection[str]) -> dict[str, tuple[str, int]]:
-    """The prompt's name and the number of each of these versions that the project has, in one query."""
-    uids = [records.uid(grant.project.pk, "prompt_version", id) for id in version_ids]
-    rows = PromptVersion.objects.in_project(grant.project.pk).filter(uid__in=uids)
-    name = Prompt.objects.filter(project=grant.project.pk, pk=OuterRef("prompt_uid")).values("name")[:1]
-    found = rows.annotate(prompt_name=Subquery(name)).values_list("public_id", "prompt_name", "version")
-    return {id: (name, number) for id, name, number in found if name is not None}
 
 
 def of_number(grant: Grant, prompt: Prompt, number: int) -> PromptVersion | None:
@@ -214,6 +185,8 @@ def add_version(
             metadata=dict(metadata or {}),
             created_at=created_at or timezone.now(),
         )
+        Project.objects.filter(pk=grant.project.pk).update(versions_made=F("versions_made") + 1)
+        grant.project.refresh_from_db(fields=["versions_made"])
         if last is None and not is_draft:
             Prompt.objects.filter(pk=prompt.pk).update(rollout=[{"version": number, "rollout": 100}])
         audit(grant, "prompt.version", "prompt", str(prompt.pk), {"version": number})

@@ -2,6 +2,7 @@
 
 from generations.recording.editing import delete, erase, forget_text, reprice, retag
 from generations.recording.grouping import Busy, together
+from generations.recording.tying import tied
 from generations.recording.writing import Doubtful, Receipt, UnknownId, amend, record
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "record",
     "reprice",
     "retag",
+    "tied",
     "together",
 ]

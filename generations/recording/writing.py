@@ -14,7 +14,7 @@ from psycopg.errors import ProgramLimitExceeded
 
 from generations import cleaning, prepared, records
 from generations.models import Project
-from generations.recording import grouping, looking, merging, storing
+from generations.recording import grouping, looking, merging, storing, tying
 from generations.recording.tables import Keys
 from generations.records import (
     FeedbackRecord,
@@ -95,6 +95,7 @@ def record(
             places.append(index)
         except InvalidRecord as error:
             receipts[index] = Receipt(index, records.KINDS[type(item)], item.id, "rejected", str(error), error.field)
+    tidy = tying.tied(project, tidy)
     if now is not None or not 0 < len(tidy) <= GROUPED or connection.in_atomic_block:
         outcomes: Sequence[Outcome] = _write_or_halve(project.pk, tidy, packed, moment, halves=halves)
     else:
@@ -117,7 +118,7 @@ def amend(project: Project, item: Record, *, now: dt.datetime | None = None) -> 
     id, kind = item.id, records.KINDS[type(item)]
     if getattr(item, "started_at", None) is not None:
         item = revised(item, cleared=item.cleared | {"started_at"})
-    item = _identified(cleaning.clean(item, now=moment))
+    (item,) = tying.tied(project, [_identified(cleaning.clean(item, now=moment))])
     state, reason, _ = _write_or_halve(project.pk, [item], {}, moment, must_exist=True)[0]
     if state == "rejected":
         raise InvalidRecord(kind, id, reason or "a record that can be stored")

@@ -1,6 +1,6 @@
 """What is kept for how long, and how one person's records are taken out of everything."""
 
-from generations.retention.erasing import COUNTED, erase, is_erasable
+from generations.retention.erasing import COUNTED, DELIVERED, erase, is_erasable
 from generations.retention.erasing import run as run_erasure
 from generations.retention.expiring import due, expired_on, plan, start
 from generations.retention.expiring import run as run_retention
@@ -17,6 +17,7 @@ from generations.retention.rules import (
 
 __all__ = [
     "COUNTED",
+    "DELIVERED",
     "BadRule",
     "add_hold",
     "add_rule",

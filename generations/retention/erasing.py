@@ -35,10 +35,13 @@ COUNTED: Final = (
     *("exports", "refused bodies", "participants"),
 )
 """What a report counts, in its order."""
+DELIVERED: Final = "delivered"
+"""Where a report names the files that were delivered to a folder or a bucket, which no erasure reaches."""
 
 
 def erase(grant: Grant, participant_id: str) -> Job:
-    """A job that erases a participant for good; its result counts what went. Needs the scope `admin`.
+    """A job that erases a participant for good; its result counts what went, and names the files that may hold
+    something of theirs and were delivered elsewhere. Needs the scope `admin`.
 
     Raises BadRule when nobody has that id, or when a legal hold keeps something of theirs.
     """
@@ -67,17 +70,24 @@ def _run(lease: jobs.Lease) -> None:
     id = str(job.parameters["participant"])
     if _is_held(job.project, id):
         raise jobs.Failed("A legal hold keeps something of theirs. Nothing was erased; release it and start again.")
-    # An attempt that takes over goes on counting where the last one stopped.
+    # An attempt that takes over goes on counting where the last one stopped, and finds the same files that were
+    # delivered and those of the meantime: once the rows are gone, nothing leads to them any more.
     report = {name: int(job.result.get(name, 0)) for name in COUNTED}
+    delivered = job.result.get(DELIVERED, [])
+    delivered += [found for found in _delivered(job.project, id) if found not in delivered]
+
+    def tell() -> dict[str, Any]:
+        return {**report, DELIVERED: delivered}
 
     def count(name: str, number: int) -> None:
         report[name] += number
         if number:
-            Job.objects.filter(pk=job.pk).update(result=report)
+            Job.objects.filter(pk=job.pk).update(result=tell())
         lease.advance(sum(report.values()))
 
+    Job.objects.filter(pk=job.pk).update(result=tell())
     _erase(job, id, count)
-    lease.finish(report)
+    lease.finish(tell())
 
 
 def _own(project: Project, id: str) -> dict[str, QuerySet[Any]]:
@@ -112,7 +122,7 @@ def _is_held(project: Project, id: str) -> bool:
 def _erase(job: Job, id: str, count: Callable[[str, int], None]) -> None:
     """In this order: copies first, while the rows that lead to them are there; the participant's own row last."""
     project = job.project
-    count("exports", _exports(project, id, job))
+    count("exports", _exports(project, id))
     rejects = IngestReject.objects.filter(project=project)
     count("refused bodies", rejects.filter(Q(record_id=id) | _mentions(id)).update(body=None))
     own = _own(project, id)
@@ -164,14 +174,25 @@ def _mentions(id: str) -> Q:
     return sql.true("(position(%(expressions)s) > 0)", sql.Param(id.encode(), "::bytea"), F("body"), joined_by=" IN ")
 
 
-def _exports(project: Project, id: str, job: Job) -> int:
+def _exports(project: Project, id: str) -> int:
     """Delete the files of exports that may hold rows of the participant; returns how many. What can no longer be told
     is deleted: an export can be made again."""
-    gone = 0
-    for export in Job.objects.filter(project=project, kind=Job.Kind.EXPORT, state=Job.State.DONE):
-        if _may_hold(project, id, export):
-            gone += exporting.forget(export)
-    return gone
+    return sum(exporting.forget(export) for export in _made(project, result__file__isnull=False, id=id))
+
+
+def _delivered(project: Project, id: str) -> list[dict[str, str]]:
+    """The files outside that may hold rows of the participant, the oldest first: for whoever has them to delete."""
+    return [
+        {"to": str(export.result["delivered"]), "finishedAt": export.finished_at.isoformat(), "job": str(export.pk)}
+        for export in _made(project, result__delivered__isnull=False, id=id)
+        if export.finished_at is not None
+    ]
+
+
+def _made(project: Project, *, id: str, **where: Any) -> Iterator[Job]:
+    """The exports that were made and may hold rows of the participant."""
+    done = Job.objects.filter(project=project, kind=Job.Kind.EXPORT, state=Job.State.DONE, **where)
+    return (export for export in done.order_by("finished_at", "pk") if _may_hold(project, id, export))
 
 
 def _may_hold(project: Project, id: str, export: Job) -> bool:

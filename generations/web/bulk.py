@@ -8,16 +8,17 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from generations import bulk as verbs
-from generations import datasets, exporting, filters, reviewing
+from generations import datasets, exporting, filters, records, reviewing
 from generations.access import Grant, Scope
 from generations.filters import BadFilter
 from generations.records import InvalidRecord, Json
 from generations.web import exports, jobs, judging
 from generations.web.gate import page
-from generations.web.listing import NOT_FILTERS
+from generations.web.listing import NOT_FILTERS, ONE
 from generations.web.narrowing import place
 from generations.web.sessions import safe_next
 
@@ -35,9 +36,14 @@ def offered(grant: Grant, kind: str) -> list[str]:
 @page(Scope.WRITE)
 @require_POST
 def bulk(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
-    """Do what `do` says to the rows named by `id`; with `all`, as a job, to all that match the list's `query`."""
-    where = safe_next(request, place(grant, kind))
+    """Do what `do` says to the rows named by `id`; with `all`, as a job, to all that match the list's `query`.
+
+    Leads back to `next`, or with `of=row` to the page of the one row.
+    """
     ids = request.POST.getlist("id")[:MOST_AT_ONCE]
+    where = safe_next(request, place(grant, kind))
+    if ids and request.POST.get("of") == "row" and kind in ONE:
+        where = reverse(ONE[kind], args=[grant.project.slug, ids[0]])
     is_all = "all" in request.POST
     noun = filters.catalogue(kind).noun
     if not ids and not is_all:
@@ -46,12 +52,13 @@ def bulk(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
     action = request.POST.get("do", "")
     try:
         document = _asked(request, kind) if is_all else {"id": {"$in": ids}}
+        order = QueryDict(request.POST.get("query", "")[:8_000]).get("order") or None if is_all else None
         if action == "export" and kind in exporting.KINDS:
-            order = QueryDict(request.POST.get("query", "")[:8_000]).get("order") if is_all else None
             return exports.begin(request, grant, kind=kind, document=document, order=order)
         values = _values(request, grant, kind, action)
         if is_all:
-            return _started(request, grant, kind, action, document, values)
+            with transaction.atomic():
+                return jobs.lead_to(request, grant, verbs.start(grant, kind, action, document, values, order))
         changed = verbs.apply(grant, kind, action, ids, values)
     except (judging.Refused, verbs.BadBulk, BadFilter, InvalidRecord, reviewing.BadQueue, *_DATASETS) as error:
         messages.error(request, str(error))
@@ -71,16 +78,14 @@ def _asked(request: HttpRequest, kind: str) -> Json:
 def _values(request: HttpRequest, grant: Grant, kind: str, action: str) -> dict[str, Json]:
     if action in ("tag", "untag"):
         return {"tags": list(judging.split(request.POST.get("tags", "")))}
+    if action == "score":
+        value, label = judging.value_or_label(request.POST.get("value", ""))
+        name, comment = request.POST.get("name", ""), request.POST.get("comment", "").strip()
+        said = {"name": name, "value": value, "label": label, "comment": comment, "batch": records.new_id()}
+        return {"score": said}
     if action == "dataset" and action in verbs.ACTIONS.get(kind, ()):
         return {"dataset": str(judging.chosen_dataset(request, grant).pk)}
     return {"queue": request.POST.get("queue", "")} if action == "review" else {}
-
-
-def _started(
-    request: HttpRequest, grant: Grant, kind: str, action: str, document: Json, values: dict[str, Json]
-) -> HttpResponse:
-    with transaction.atomic():
-        return jobs.lead_to(request, grant, verbs.start(grant, kind, action, document, values))
 
 
 def _said(grant: Grant, kind: str, action: str, count: int, values: dict[str, Json]) -> str:
@@ -93,5 +98,7 @@ def _said(grant: Grant, kind: str, action: str, count: int, values: dict[str, Js
         return f"Put {what} into the review queue; what it had already is there once."
     if action == "delete":
         return f"Deleted {what}."
+    if action == "score":
+        return f"Scored {what}: {jobs.score_in_words(values['score'])}."
     tags = ", ".join(map(str, values["tags"]))
     return f"Tagged {what} with {tags}." if action == "tag" else f"Removed {tags} from {what}."

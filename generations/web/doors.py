@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any, Final
 
 import orjson
@@ -19,26 +20,100 @@ from generations.filters.fields import joined
 from generations.web.gate import page
 from generations.web.listing import Listing, listing
 
-AS_CSV: Final = ("generations", "steps", "threads")
-OVER_REST: Final = ("generations",)
-IN_GRAPHQL: Final = ("generations",)
+NOUNS: Final = {"generations": "Generation", "steps": "Step", "threads": "Thread", "participants": "Participant"}
+"""The lists that are at the other doors too, and what GraphQL calls one row of each."""
+_OURS: Final = ("view", "q", "by")
+"""Parameters that a page alone understands."""
+_FIELDS: Final = {
+    "generations": """
+      id
+      timestamp
+      model { id provider }
+      input { preview }
+      output { preview }
+      usage { totalTokens cost currency }
+      performance { latency }
+      scores { nodes { name value label } }""",
+    "steps": """
+      id
+      type
+      name
+      timestamp
+      performance { latency }
+      error
+      inputPreview
+      outputPreview
+      threadId
+      tags""",
+    "threads": """
+      id
+      name
+      userId
+      startedAt
+      lastActivity
+      tags""",
+    "participants": """
+      id
+      identifier
+      createdAt
+      lastSeen
+      metadata""",
+}
+"""What of a row is asked for first in GraphiQL."""
 
 
 def others(made: Listing, grant: Grant) -> list[tuple[str, str]]:
     """(name, address) of the same filter, order and place at the other doors."""
+    if made.problem:
+        return []
     slug = grant.project.slug
     query = made.query.copy()
-    query.pop("view", None)
-    query.setdefault("limit", str(made.limit))
-    found = []
-    if made.kind in OVER_REST:
-        found.append(("JSON", f"/api/{made.kind}?{urlencode({'project': slug})}&{query.urlencode()}"))
-    if made.kind in AS_CSV:
-        found.append(("CSV", f"{reverse('web:csv', args=[slug, made.kind])}?{query.urlencode()}"))
-    if made.kind in IN_GRAPHQL:
-        variables = orjson.dumps({"where": where(made.condition)} if made.condition else {}).decode()
-        found.append(("GraphQL", f"/graphql/?{urlencode({'project': slug, 'variables': variables})}"))
-    return found
+    for name in _OURS:
+        query.pop(name, None)
+    query["limit"] = str(made.limit)
+    variables = orjson.dumps(_variables(made)).decode()
+    return [
+        ("JSON", f"/api/{made.kind}?{urlencode({'project': slug})}&{query.urlencode()}"),
+        ("CSV", f"{reverse('web:csv', args=[slug, made.kind])}?{query.urlencode()}"),
+        (
+            "GraphQL",
+            f"/graphql/?{urlencode({'project': slug, 'query': _document(made.kind), 'variables': variables})}",
+        ),
+    ]
+
+
+def _document(kind: str) -> str:
+    noun = NOUNS[kind]
+    return f"""query Page(
+  $where: {noun}Where, $orderBy: {noun}Order, $first: Int, $after: String, $last: Int, $before: String
+) {{
+  {kind}(where: $where, orderBy: $orderBy, first: $first, after: $after, last: $last, before: $before) {{
+    totalCount {{ value exact }}
+    nodes {{{_FIELDS[kind]}
+    }}
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}
+"""
+
+
+def _variables(made: Listing) -> dict[str, Any]:
+    """What the query is asked with: the filter, the order and the place."""
+    said: dict[str, Any] = {}
+    if made.condition is not None:
+        said["where"] = where(made.condition)
+    said["orderBy"] = order(made.order)
+    before, after = made.query.get("before"), made.query.get("after")
+    if before:
+        return {**said, "last": made.limit, "before": before}
+    return {**said, "first": made.limit, **({"after": after} if after else {})}
+
+
+def order(path: str) -> dict[str, str]:
+    """An order like `-usage.cost` as GraphQL's."""
+    name = path.removeprefix("-").removeprefix("metadata.")
+    field = re.sub(r"(?<=[a-z])(?=[A-Z])|\.", "_", name).upper()
+    return {"field": field, "direction": "DESC" if path.startswith("-") else "ASC"}
 
 
 def where(condition: Condition) -> dict[str, Any]:
@@ -69,7 +144,7 @@ def _is_said(said: Any) -> bool:
 @require_safe
 def as_csv(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
     """The rows of the page that a list's address asks for, as CSV with the columns of an export."""
-    if kind not in AS_CSV:
+    if kind not in NOUNS:
         raise Http404("There is no such list as CSV.")
     made = listing(request, grant, kind)
     if made.problem:

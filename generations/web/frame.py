@@ -34,6 +34,7 @@ PLACES: Final = (
     Place("users", "Users", "users"),
     Place("datasets", "Datasets", "database"),
     Place("experiments", "Experiments", "flask"),
+    Place("evaluators", "Evaluators", "gauge"),
     Place("prompts", "Prompts", "message-square"),
     Place("playground", "Playground", "play"),
     Place("review", "Review", "clipboard-check"),

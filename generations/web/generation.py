@@ -18,7 +18,7 @@ from generations.access import Grant
 from generations.bundles import Bundle
 from generations.models import Dataset, DatasetItem, Feedback, PromptVersion, ScoreSchema
 from generations.records import Json
-from generations.web import answers, attachments, blocks, conversation, listing, markup, outline, resending
+from generations.web import answers, attachments, blocks, collecting, conversation, listing, markup, outline, resending
 from generations.web.conversation import Reading
 from generations.web.frame import part, show
 from generations.web.gate import is_part, page
@@ -108,6 +108,7 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "outline": outline.beside(grant, bundle.generation.step_id),
         "raw_json": f"/api/generations/{quote(id, safe='')}?{urlencode({'project': grant.project.slug})}",
         **aside(request, grant, bundle),
+        "queues": collecting.places(grant, "generations", collecting.ON_A_ROW)["queues"],
     }
     facts = part(request, grant, "generation/_head.html", context)
     judged = part(request, grant, "generation/_aside.html", context)

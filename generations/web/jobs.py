@@ -12,6 +12,7 @@ from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
 from generations import filters, jobs, tasks
@@ -35,7 +36,7 @@ _TITLES: Final = {
     Job.Kind.RETENTION: "Retention",
     Job.Kind.ERASURE: "Erasure",
 }
-_CHANGES: Final = {"tag": "tag with {}", "untag": "remove the tags {}", "delete": "delete"}
+_CHANGES: Final = {"tag": "tag with {}", "untag": "remove the tags {}", "score": "score {}", "delete": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _sentence(job: Job) -> str:
             return f"{asked.get('fileName', 'a file')} into the dataset {asked.get('name', '')}"
         case Job.Kind.BULK if asked.get("do") in _CHANGES:
             rows = _filtered(str(asked.get("kind", "generations")), asked.get("filter"))
-            return f"{_CHANGES[asked['do']].format(', '.join(map(str, asked.get('tags', ()))))}: {rows}"
+            return f"{_CHANGES[asked['do']].format(_given(asked))}: {rows}"
         case Job.Kind.BULK:
             what = "the dataset" if asked.get("do") == "dataset" else "the queue" if asked.get("do") == "review" else ""
             where = f" into {what} {asked.get('name', '')}" if what else ""
@@ -109,6 +110,16 @@ def _sentence(job: Job) -> str:
     return str(asked.get("name", ""))
 
 
+def _given(asked: dict[str, Any]) -> str:
+    """What rows are tagged or scored with."""
+    return score_in_words(asked["score"]) if asked["do"] == "score" else ", ".join(map(str, asked.get("tags", ())))
+
+
+def score_in_words(score: dict[str, Any]) -> str:
+    """A score that was asked for in bulk: its name, and its number or label."""
+    return f"{score['name']} {score['label'] if score['value'] is None else format(score['value'], 'g')}"
+
+
 def _filtered(kind: str, document: Any) -> str:
     try:
         condition = filters.from_document(kind, document or {})
@@ -119,6 +130,12 @@ def _filtered(kind: str, document: Any) -> str:
 
 def _links(job: Job, slug: str) -> list[tuple[str, str]]:
     asked = job.parameters
+    if job.kind == Job.Kind.EVALUATION:
+        made = asked.get("evaluation", {}).get("experiments", [])
+        if len(made) > 1:
+            together = urlencode([("id", id) for id in made])
+            return [("Compare them", f"{reverse('web:experiments-compare', args=[slug])}?{together}")]
+        return [("Open the experiment", reverse("web:experiment", args=[slug, id])) for id in made]
     if isinstance(asked.get("queue"), str):
         return [("Open the queue", reverse("web:queue", args=[slug, asked["queue"]]))]
     if isinstance(asked.get("dataset"), str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -90,13 +91,9 @@ def _score(request: HttpRequest, grant: Grant, id: str) -> None:
             raise Refused("You may delete scores of your own only.")
         recording.delete(grant.project, "score", [given["remove"]])
         return
-    said = given.get("value", "").strip()
-    if not given.get("name", "").strip() or not said:
+    value, label = value_or_label(given.get("value", ""))
+    if not given.get("name", "").strip() or (value is None and label is None):
         raise Refused("A score has a name, and a number or a label.")
-    try:
-        value, label = float(said.replace(",", ".")), None
-    except ValueError:
-        value, label = None, said
     _record(
         grant,
         ScoreRecord(
@@ -110,6 +107,16 @@ def _score(request: HttpRequest, grant: Grant, id: str) -> None:
             generation_id=id,
         ),
     )
+
+
+def value_or_label(text: str) -> tuple[float | None, str | None]:
+    """What a person typed as a score: a number, or else a label; neither when there is nothing."""
+    said = text.strip()
+    try:
+        number = float(said.replace(",", "."))
+    except ValueError:
+        return None, said or None
+    return (number, None) if math.isfinite(number) else (None, said)
 
 
 @page(Scope.WRITE)

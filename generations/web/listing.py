@@ -23,6 +23,7 @@ from generations import filters, paging
 from generations.access import Grant
 from generations.filters import BadFilter, Condition
 from generations.models import Generation, Step, Thread
+from generations.records import Json
 
 NOT_FILTERS: Final = ("order", "limit", "after", "before", "q", "view", "by")
 PLACES: Final = ("after", "before")
@@ -31,6 +32,8 @@ LIMIT: Final = 50
 MOST_BYTES: Final = 150_000
 """What the HTML of a list weighs at most, unless more rows were asked for than it begins with."""
 COUNTED: Final = 10_000
+MOST_FILTER: Final = 4_000
+"""Characters of a filter that is pasted."""
 PATIENCE: Final = 400
 """The milliseconds that counting may take."""
 MOST_CARRIED: Final = 400
@@ -267,6 +270,20 @@ def _chips(query: QueryDict, path: str, kind: str) -> list[Chip]:
             except BadFilter as error:
                 chips.append(Chip(f"{name} {value}"[:120], without, str(error)))
     return chips
+
+
+def document_of(kind: str, text: str) -> dict[str, Json]:
+    """The filter document of what a person pasted: a list's address, or what stands behind its question mark.
+
+    Raises BadFilter.
+    """
+    if len(text) > MOST_FILTER:
+        raise BadFilter("filter", text, f"at most {MOST_FILTER} characters")
+    query = text.strip().rpartition("?")[2]
+    if query and "=" not in query:
+        raise BadFilter("filter", text, "the filters of a list's address, such as hasError=true")
+    condition = filters.from_query(kind, QueryDict(query), ignore=NOT_FILTERS)
+    return filters.to_document(condition) if condition is not None else {}
 
 
 def words(kind: str, condition: Condition | None) -> str:

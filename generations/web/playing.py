@@ -10,7 +10,7 @@ import orjson
 from django.http import HttpRequest, QueryDict
 from django.utils.html import escape
 
-from generations import bundles, generating, providers, reading
+from generations import bundles, generating, reading
 from generations.access import Grant
 from generations.bundles import Bundle
 from generations.llm.recorded import TEMPLATE
@@ -167,13 +167,9 @@ def _version(grant: Grant, id: str) -> PromptVersion | None:
 
 def _callable(grant: Grant, model: str | None, provider: str | None) -> tuple[str, str]:
     """The name by which this project calls a recorded model; the built-in one, and why, where it cannot."""
-    if model is None or model in generating.BUILT_IN:
-        return model or "ngram:", ""
-    rows = providers.every(grant)
-    row = next((row for row in rows if model in row.options.get("models", ())), None)
-    row = row or next((row for row in rows if provider in (row.name, row.provider)), None)
-    if row is not None:
-        return f"{row.name}/{model}", ""
+    name = generating.name_of(grant, model, provider)
+    if model is None or name is not None:
+        return name or "ngram:", ""
     return "ngram:", f"{model[:100]} has no provider in this project's settings: the built-in model stands in for it."
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.contrib import messages
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -19,10 +19,9 @@ from generations.filters import BadFilter
 from generations.models import Job, Kept, LegalHold, RetentionRule
 from generations.web.frame import show
 from generations.web.gate import page
-from generations.web.listing import NOT_FILTERS, words
+from generations.web.listing import document_of, words
 
 MOST_REPORTS: Final = 10
-MOST_FILTER: Final = 4_000
 REPORTED: Final = (Job.Kind.RETENTION, Job.Kind.ERASURE)
 
 
@@ -158,10 +157,4 @@ def _document(kind: str, text: str) -> dict[str, Any]:
     """The filter that the form holds: a list's address, or the part of it behind the question mark."""
     if kind not in Kept.values:
         raise keeping.BadRule(f"kind: {kind[:40]!r} is not valid; expected one of {', '.join(Kept.values)}")
-    if len(text) > MOST_FILTER:
-        raise keeping.BadRule(f"filter: expected at most {MOST_FILTER} characters, got {len(text)}")
-    query = text.strip().rpartition("?")[2] if "?" in text else text.strip()
-    given = QueryDict(query)
-    if query and "=" not in query:
-        raise keeping.BadRule("filter: expected the filters of a list's address, such as hasError=true")
-    return filters.to_document(filters.from_query(kind, given, ignore=NOT_FILTERS))
+    return document_of(kind, text)

@@ -14,7 +14,7 @@ from generations import bundles, retention, trees
 from generations.access import Grant
 from generations.bundles import StepBundle
 from generations.records import Json
-from generations.web import attachments, blocks, conversation, markup, outline, tables
+from generations.web import attachments, blocks, collecting, conversation, markup, outline, tables
 from generations.web import listing as lists
 from generations.web.conversation import Reading
 from generations.web.frame import part, show
@@ -67,6 +67,7 @@ def step(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "neighbours": lists.neighbours(request, grant, "steps", row),
         "back": lists.back(request, grant, "steps"),
         "actions": _actions(grant, id),
+        **collecting.places(grant, "steps", collecting.ON_A_ROW),
     }
     context["head"] = part(request, grant, "steps/_head.html", context)
     context["tree"] = part(request, grant, "steps/_tree.html", context)

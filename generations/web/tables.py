@@ -11,12 +11,11 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from generations import exporting, filters, gathering, metrics
+from generations import exporting, filters, metrics
 from generations.access import Grant
 from generations.exporting import writers
 from generations.metrics import faceting
-from generations.models import Dataset, ReviewQueue
-from generations.web import bulk, columns, doors, saved
+from generations.web import bulk, collecting, columns, doors, saved
 from generations.web.columns import Cell
 from generations.web.filtering import OPERATORS, options, plain_address, shown_moment
 from generations.web.frame import show
@@ -103,11 +102,7 @@ def answer(
         "has_charts": kind in metrics.query.KINDS,
         "actions": bulk.offered(grant, kind),
         "formats": writers.CHOICES if kind in exporting.KINDS else (),
-        "datasets": list(Dataset.objects.filter(project=grant.project, archived_at=None).order_by("name")[:200]),
-        "queues": list(ReviewQueue.objects.filter(project=grant.project).order_by("name")[:200])
-        if kind in gathering.KINDS
-        else [],
-        "is_gathered": kind in gathering.KINDS,
+        **collecting.places(grant, kind),
         "is_empty": not rows and not made.is_filtered and not made.text and not made.problem,
         "server": f"{request.scheme}://{request.get_host()}",
     }

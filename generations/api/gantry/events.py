@@ -10,14 +10,14 @@ import orjson
 from django.http import HttpRequest
 from django.utils import timezone
 
-from generations import applications, intake, prompts, recording
+from generations import applications, intake, recording
 from generations.access import Grant
 from generations.api import receive
 from generations.ingest import gantry
 from generations.ingest.gantry import Event
 from generations.intake import Refusal
 from generations.models import Feedback, Generation, Score
-from generations.records import FeedbackRecord, InvalidRecord, Json, Record, ScoreRecord, revised
+from generations.records import FeedbackRecord, GenerationRecord, InvalidRecord, Json, Record, ScoreRecord, revised
 
 DOOR: Final = "gantry"
 MAX_EVENTS: Final = 10_000
@@ -25,7 +25,6 @@ BATCH: Final = 500
 """Events that are written in one transaction; as many as the client sends at once."""
 
 _known_applications: set[tuple[int, str]] = set()
-_known_versions: dict[tuple[int, str, int], str] = {}
 MOST_KNOWN: Final = 10_000
 
 
@@ -191,32 +190,16 @@ def _target(event: Event) -> str:
     return gantry.id_of(event.application, event.key or "")
 
 
-def _tied(grant: Grant, record: Any, event: Event, refusals: list[Refusal], n: int) -> Any:
-    """The record with the version that made it: the one it names, or the one whose template it fills."""
-    project = grant.project.pk
-    if event.version is None:
-        if not record.variables or not isinstance(record.prompt, str):
-            return record
-        found = prompts.that_made(grant, event.application, record.prompt, record.variables)
-        return (
-            record
-            if found is None
-            else revised(record, prompt_version=found.version, prompt_version_id=found.public_id)
-        )
-    key = (project, event.application, event.version)
-    id = _known_versions.get(key)
-    if id is None:
-        version = prompts.numbered(grant, event.application, event.version)
-        if version is None:
-            problem = InvalidRecord("tags.version_number", event.version, "the number of a version of the application")
-            refusals.append(Refusal(f"Kept as it came. {problem}", problem.field, n))
-            said = [*(record.metadata or {}).get("problems", []), str(problem)]
-            return revised(record, metadata={**(record.metadata or {}), "problems": said})
-        id = version.public_id
-        if len(_known_versions) > MOST_KNOWN:
-            _known_versions.clear()
-        _known_versions[key] = id
-    return revised(record, prompt_version_id=id)
+def _tied(grant: Grant, record: GenerationRecord, event: Event, refusals: list[Refusal], n: int) -> GenerationRecord:
+    """The record with the version that made it; that there is none of the number it names is told."""
+    (tied,) = recording.tied(grant.project, [record])
+    assert isinstance(tied, GenerationRecord)
+    if event.version is None or tied.prompt_version_id is not None:
+        return tied
+    problem = InvalidRecord("tags.version_number", event.version, "the number of a version of the application")
+    refusals.append(Refusal(f"Kept as it came. {problem}", problem.field, n))
+    said = [*(record.metadata or {}).get("problems", []), str(problem)]
+    return revised(tied, metadata={**(record.metadata or {}), "problems": said})
 
 
 def _see(grant: Grant, events: Sequence[Event]) -> None:

@@ -139,8 +139,8 @@ def _version(grant: Grant, name: str, version: str) -> PromptVersion:
     application = found(grant, name)
     prompt = prompts.named(grant, application.name)
     row = prompts.version(grant, version)
-    if row is None and version.isdecimal() and len(version) < 10:
-        row = prompts.numbered(grant, application.name, int(version))
+    if row is None and prompt is not None and version.isdecimal() and len(version) < 10:
+        row = prompts.of_number(grant, prompt, int(version))
     if prompt is None or row is None or row.prompt_uid != prompt.pk:
         raise missing(f"version of '{name}'", version)
     return row

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from generations import making
 from generations.records import Json
 
 ERROR: Final = 2
@@ -58,3 +59,6 @@ class LogEvent:
     attributes: dict[str, Json]
     resource: Mapping[str, Json] = field(default_factory=dict)
     scope: str = ""
+
+
+making.quick(Span)

@@ -3,7 +3,7 @@
 
 export function watchSelection() {
   const ready = () => {
-    document.querySelectorAll("[data-all]").forEach((box) => (box.hidden = false));
+    document.querySelectorAll("[data-all], [data-select-all]").forEach((box) => (box.hidden = false));
     const facets = document.querySelector("[data-facets]");
     if (facets) facets.open = kept() ?? matchMedia("(min-width: 1380px)").matches;
   };
@@ -22,14 +22,17 @@ export function watchSelection() {
 
 function count(form, changed) {
   const boxes = [...form.querySelectorAll("input[name=id]")];
-  const all = form.querySelector("[data-all]");
+  // One stands in the head of the table, one above it for where there is no head: on a phone.
+  const all = [...form.querySelectorAll("[data-all]")];
   const matching = form.querySelector("[data-all-matching]");
-  if (changed === all) boxes.forEach((box) => (box.checked = all.checked));
+  if (all.includes(changed)) boxes.forEach((box) => (box.checked = changed.checked));
   if (changed === matching && matching.checked) boxes.forEach((box) => (box.checked = true));
   const checked = boxes.filter((box) => box.checked).length;
   if (matching && changed !== matching && checked < boxes.length) matching.checked = false;
-  all.checked = checked === boxes.length;
-  all.indeterminate = checked > 0 && checked < boxes.length;
+  all.forEach((box) => {
+    box.checked = checked === boxes.length;
+    box.indeterminate = checked > 0 && checked < boxes.length;
+  });
   form.querySelector("[data-count]").textContent = matching?.checked ? "All that match:" : `${checked} selected:`;
 }
 

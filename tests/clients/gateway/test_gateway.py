@@ -126,6 +126,65 @@ def test_langchain_is_told_the_same(both: Both) -> None:
     assert len(direct["pieces"]) > 3
 
 
+CASES: Final[tuple[dict[str, Any], ...]] = (
+    {"prompt": "Hello", "values": [" World", " Apples", " Oranges"]},
+    {"prompt": "The answer is:", "values": [" yes", " no", " it depends, as so often"]},
+)
+
+
+@pytest.fixture(scope="module")
+def completions(both: Both) -> Iterator[str]:
+    """An endpoint that scores, as LMQL needs one, and the project's provider."""
+    programs = PROGRAMS.parents[1] / "lmql" / "programs"
+    command = [str(environments.python("lmql-0.7.3")), str(programs / "endpoint.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = f"http://127.0.0.1:{int(process.stdout.readline())}"
+        both.stack.manage(
+            "shell",
+            "--no-imports",
+            "-c",
+            "from generations import access, models, providers\n"
+            "grant = access.of_system(models.Project.objects.get())\n"
+            f"providers.save(grant, kind='vllm', name='default', secret='sk-theirs', endpoint='{url}/v1')",
+        )
+        yield url
+        process.kill()
+
+
+def lmql(endpoint: str, **environment: str) -> dict[str, Any]:
+    """What real LMQL says of the cases."""
+    program = PROGRAMS.parents[1] / "lmql" / "programs" / "asking.py"
+    done = subprocess.run(
+        [environments.python("lmql-0.7.3"), program, endpoint, json.dumps(CASES)],
+        env={**KEPT, "OPENAI_API_KEY": "sk-none", "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    # It asks again what comes slowly, and says so: that depends on the machine.
+    return {name: value for name, value in told.items() if name != "told"}
+
+
+def test_lmql_scores_and_generates_the_same_by_address_and_by_azures_variables(both: Both, completions: str) -> None:
+    direct = lmql(completions)
+
+    assert lmql(f"{both.stack.url}/gateway/{both.stack.api_key}") == direct
+    # A program that names no endpoint at all: only its environment says where to.
+    azure = {"OPENAI_API_TYPE": "azure", "OPENAI_API_BASE": both.stack.url, "OPENAI_API_KEY": both.stack.api_key}
+    assert lmql("", **azure) == direct
+
+    found = both.recorded(12, **{"model.id": "davinci-x"})  # six a run, or more where it asks again
+    scored = [one for one in found if one["parameters"].get("maxTokens") == 0]
+    assert {one["model"]["provider"] for one in found} == {"default"}
+    assert {json.dumps(one["input"]["content"]) for one in scored} == {
+        json.dumps([case["prompt"] + value for value in case["values"]]) for case in CASES
+    }
+
+
 def test_a_call_that_was_under_way_when_the_server_was_killed_is_recorded_when_it_is_back(both: Both) -> None:
     both.provider.server.pause = 0.3
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Tell me all."}], "stream": True}

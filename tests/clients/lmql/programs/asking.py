@@ -1,4 +1,5 @@
-"""What real LMQL answers to the cases of a file, as one line of JSON. It is given the endpoint's address."""
+"""What real LMQL answers to cases, as one line of JSON. It is given the endpoint's address, or has it from Azure's
+variables of the environment when that is empty."""
 
 import asyncio
 import contextlib
@@ -15,7 +16,8 @@ endpoint, cases = sys.argv[1], json.loads(sys.argv[2])
 
 
 def model(name="davinci-x"):
-    return lmql.model(f"openai/{name}", endpoint=f"{endpoint}/v1/completions")
+    where = {"endpoint": f"{endpoint}/v1/completions"} if endpoint else {}
+    return lmql.model(f"openai/{name}", **where)
 
 
 async def scored(case):

@@ -1,0 +1,38 @@
+"""Evaluators, and what they say: of prompt versions over a dataset, of what was stored, of what comes in."""
+
+from generations.evaluating.asking import Asked, Tried, asked, preview
+from generations.evaluating.keeping import (
+    MAX_NAME,
+    NoSuchEvaluator,
+    archive,
+    change,
+    create,
+    every,
+    find,
+    trigger,
+)
+from generations.evaluating.online import look, seconds_behind
+from generations.evaluating.reckoning import Estimate, estimate
+from generations.evaluating.running import run
+from generations.evaluating.starting import start
+
+__all__ = [
+    "MAX_NAME",
+    "Asked",
+    "Estimate",
+    "NoSuchEvaluator",
+    "Tried",
+    "archive",
+    "asked",
+    "change",
+    "create",
+    "estimate",
+    "every",
+    "find",
+    "look",
+    "preview",
+    "run",
+    "seconds_behind",
+    "start",
+    "trigger",
+]
