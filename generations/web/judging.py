@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -110,13 +109,15 @@ def _score(request: HttpRequest, grant: Grant, id: str) -> None:
 
 
 def value_or_label(text: str) -> tuple[float | None, str | None]:
-    """What a person typed as a score: a number, or else a label; neither when there is nothing."""
+    """What a person typed as a score: a number, or else a label; neither when there is nothing.
+
+    `nan` and `inf` come back as the numbers that they are, which the writer refuses by name.
+    """
     said = text.strip()
     try:
-        number = float(said.replace(",", "."))
+        return float(said.replace(",", ".")), None
     except ValueError:
         return None, said or None
-    return (number, None) if math.isfinite(number) else (None, said)
 
 
 @page(Scope.WRITE)
