@@ -24,7 +24,7 @@ from generations.web.markup import Budget
 from generations.web.missing import Gone
 from generations.web.parts import Block
 
-ROOM: Final = 120_000
+ROOM: Final = 124_000
 """The bytes that a page has beside its frame, for the facts, for the tree and for what was said."""
 LEAST: Final = 20_000
 """The bytes that what was said has in any case."""
