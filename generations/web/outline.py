@@ -19,7 +19,7 @@ ROWS: Final = 110
 FEWEST: Final = 6
 MORE: Final = 100
 """How many rows are added when more are asked for, at most."""
-ROOM: Final = 78_000
+ROOM: Final = 74_000
 """The bytes of HTML that rows take together, at most. Ids may be long, and stand in every row."""
 ROW: Final = 620
 """The bytes of HTML of a row without its ids, at most."""
