@@ -78,11 +78,17 @@ def page(
         raise BadFilter("before", before, "either after or before, not both")
     backward = before is not None
     search.catch_up(kind, project_pk, condition)
-    rows = _rows(kind, project_pk, condition)
-    for name, cursor in (("after", after), ("before", before)):
-        if cursor is not None:
-            rows = rows.filter(key.beyond(*key.read(name, cursor), backward=backward))
-    found = list(rows.order_by(*key.ordering(backward=backward))[: limit + 1])
+    name, cursor = ("before", before) if backward else ("after", after)
+    place = key.read(name, cursor) if cursor is not None else None
+    rest, few = search.narrowed(kind, project_pk, condition)
+    rows = filters.narrow(kind, project_pk, rest).filter(few)
+    found = None
+    if rest is condition and not backward and key.order == filters.catalogue(kind).order:
+        found = _newest(kind, project_pk, condition, key, place, limit + 1)
+    if found is None:
+        if place is not None:
+            rows = rows.filter(key.beyond(*place, backward=backward))
+        found = list(rows.order_by(*key.ordering(backward=backward))[: limit + 1])
     more = len(found) > limit
     found = found[:limit]
     if backward:
@@ -106,6 +112,19 @@ def count(kind: str, project_pk: int, condition: Condition | None = None, cap: i
     """How many rows satisfy the condition, counted up to `cap`."""
     found = _rows(kind, project_pk, condition)[: cap + 1].count()
     return Count(min(found, cap), found <= cap)
+
+
+def _newest(
+    kind: str, project_pk: int, condition: Condition | None, key: _Key, place: tuple[Any, Any] | None, limit: int
+) -> list[Any] | None:
+    """The first rows of a list by time that asks for nothing but what was said; None when they are not found so."""
+    newest = search.newest(kind, project_pk, condition, place, limit)
+    if newest is None:
+        return None
+    those, number = newest
+    rows = list(filters.narrow(kind, project_pk, None).filter(those).order_by(*key.ordering(backward=False)))
+    # One that was deleted or moved meanwhile would be missed.
+    return rows if len(rows) == number else None
 
 
 def _rows(kind: str, project_pk: int, condition: Condition | None) -> models.QuerySet[Any]:

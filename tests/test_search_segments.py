@@ -176,7 +176,7 @@ def test_more_texts_than_a_segment_has_places_for_go_on_in_the_next_ones() -> No
 # ------------------------------------------------------------------------------------------------- as a list's filter
 @pytest.mark.django_db
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("most", [0, 10_000])
+@pytest.mark.parametrize(("most", "patience"), [(10_000, 60), (0, 60), (0, 0)], ids=["few", "newest", "row by row"])
 @pytest.mark.parametrize(
     ("document", "wanted"),
     [
@@ -190,11 +190,11 @@ def test_more_texts_than_a_segment_has_places_for_go_on_in_the_next_ones() -> No
     ],
 )
 def test_lists_are_narrowed_by_what_was_said(
-    document: dict[str, object], wanted: list[int], most: int, monkeypatch: pytest.MonkeyPatch
+    document: dict[str, object], wanted: list[int], most: int, patience: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Few are looked up beforehand, many read row by row: the same rows either way.
+    # Few are looked up beforehand, of many the newest, and else row by row: the same rows whichever way.
     monkeypatch.setattr("generations.search.narrowing.MOST", most)
-    monkeypatch.setattr("generations.search.narrowing.PATIENCE", 60)
+    monkeypatch.setattr("generations.search.narrowing.PATIENCE", patience)
     own, other = project(), project("Other")
     for each in (own, other):
         said = ((n, "a walrus" if n % 9 == 3 else "a gull") for n in range(3 * SIZE))

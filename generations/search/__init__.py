@@ -4,7 +4,7 @@ from generations.folding import EACH
 from generations.search.finding import Excerpt, Found, Hit, find
 from generations.search.indexing import Lag, catch_up, fill, lag, renew
 from generations.search.named import Named, named
-from generations.search.narrowing import narrowed
+from generations.search.narrowing import narrowed, newest
 
 __all__ = [
     "EACH",
@@ -19,5 +19,6 @@ __all__ = [
     "lag",
     "named",
     "narrowed",
+    "newest",
     "renew",
 ]

@@ -109,6 +109,16 @@ def find(
     )
 
 
+def newest(
+    project_pk: int, wanted: Sequence[str], before: tuple[dt.datetime, uuid.UUID] | None, limit: int, patience: float
+) -> list[tuple[dt.datetime, uuid.UUID]] | None:
+    """The starts and keys of the newest extracts before a place that have every term; None when time is over before
+    there are so many."""
+    looked = _Look(project_pk, wanted, None, limit, time.monotonic() + patience)
+    looked.back_from(before)
+    return looked.rows if looked.stopped is None else None
+
+
 _Key = tuple[dt.datetime, uuid.UUID]
 _GREATEST: Final = uuid.UUID(int=2**128 - 1)
 _UNINDEXED: Final = Func(F("started_at"), template="(%(expressions)s + interval '0')", output_field=DateTimeField())

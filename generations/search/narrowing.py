@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
+import uuid
 from typing import Final
 
 from django.db.models import F, Q
@@ -10,7 +12,7 @@ from django.db.models import F, Q
 from generations import filters, folding
 from generations.filters import And, Condition, Leaf, sql
 from generations.models import GenerationSearch
-from generations.search import segments
+from generations.search import finding, segments
 from generations.search.finding import TimeIsUp, until
 
 FIELD: Final = "search"
@@ -26,11 +28,10 @@ def narrowed(kind: str, project_pk: int, condition: Condition | None) -> tuple[C
     The condition as it is where it asks nothing of the kind, or something else than that all of it occurs, or where
     too many extracts would have to be read: these are then read row by row.
     """
-    parts = condition.parts if isinstance(condition, And) else (condition,)
-    said = [part for part in parts if isinstance(part, Leaf) and part.field == FIELD and part.op == "contains"]
-    if kind != "generations" or not said:
+    parts, said = _said(kind, condition)
+    if not said:
         return condition, Q()
-    wanted = [term for part in said for term in folding.terms(str(part.value))]
+    wanted = _terms(said)
     places = _places(project_pk, wanted)
     if places is None:
         return condition, Q()
@@ -44,9 +45,41 @@ def narrowed(kind: str, project_pk: int, condition: Condition | None) -> tuple[C
     rest = filters.together([part for part in parts if part is not None and part not in said])
     if not keys:
         return rest, sql.never()
+    return rest, _one_of(keys)
+
+
+def newest(
+    kind: str, project_pk: int, condition: Condition | None, before: tuple[dt.datetime, uuid.UUID] | None, limit: int
+) -> tuple[Q, int] | None:
+    """What stands for the newest rows before a place that satisfy a condition, and how many they are; at most `limit`.
+
+    For what is in too many extracts to read them all, and in too few to meet it soon. None where the condition asks
+    for anything else too, or when looking takes too long.
+    """
+    parts, said = _said(kind, condition)
+    if not said or len(parts) > len(said):
+        return None
+    keys = finding.newest(project_pk, _terms(said), before, limit, PATIENCE)
+    if keys is None:
+        return None
+    return (_one_of(keys) if keys else sql.never()), len(keys)
+
+
+def _said(kind: str, condition: Condition | None) -> tuple[tuple[Condition | None, ...], list[Leaf]]:
+    """The parts of a condition that are all to be true, and those among them that ask what was said."""
+    parts = condition.parts if isinstance(condition, And) else (condition,)
+    found = [part for part in parts if isinstance(part, Leaf) and part.field == FIELD and part.op == "contains"]
+    return parts, found if kind == "generations" else []
+
+
+def _terms(said: list[Leaf]) -> list[str]:
+    return [term for part in said for term in folding.terms(str(part.value))]
+
+
+def _one_of(keys: list[tuple[dt.datetime, uuid.UUID]]) -> Q:
     # The starts lead to the partitions.
     starts = [start for start, _ in keys]
-    return rest, Q(uid__in=[uid for _, uid in keys], started_at__gte=min(starts), started_at__lte=max(starts))
+    return Q(uid__in=[uid for _, uid in keys], started_at__gte=min(starts), started_at__lte=max(starts))
 
 
 def _places(project_pk: int, wanted: list[str]) -> list[int] | None:
