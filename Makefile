@@ -84,7 +84,8 @@ LOCK := env -u UV_INDEX -u UV_DEFAULT_INDEX -u UV_FIND_LINKS $(BIN)/uv --no-conf
 	--universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 lock: $(DEV_STAMP)
 	$(LOCK) pyproject.toml -o requirements.txt
-	$(LOCK) pyproject.toml --extra dev --extra s3 -c requirements.txt -o requirements-dev.txt
+	$(LOCK) pyproject.toml --extra s3 -c requirements.txt -o requirements-s3.txt
+	$(LOCK) pyproject.toml --extra dev --extra s3 -c requirements-s3.txt -o requirements-dev.txt
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage .coverage.*

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from generations.gateway import journal
 from generations.management import supervising
 from observability.settings import Environment
 from tests.stack import ROOT
@@ -36,7 +37,9 @@ def test_compose_runs_each_part_once_on_what_they_share() -> None:
         assert one["command"] == ["up", "--only", name]
         assert {"DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY"} <= set(one["environment"])
         assert set(one["environment"]) <= set(Environment.model_fields)
-        assert one["volumes"] == ["files:/data/media"]
+        # All that is kept outside of the database, and more than one of them may touch.
+        kept = {volume.rsplit(":", 1)[1] for volume in one["volumes"]}
+        assert kept == {"/data/media", one["environment"]["EXPORT_FOLDER"], f"/data/{journal.folder().name}"}
 
 
 def test_kubernetes_runs_each_part_and_one_beat() -> None:
@@ -55,8 +58,21 @@ def test_the_image_has_what_runs_and_nothing_that_is_not_there() -> None:
     assert {"generations", "observability", "templates", "manage.py", "requirements.txt"} <= set(copied)
     assert set(copied) <= allowed
     assert all((ROOT / name).exists() for name in copied)
-    pinned = re.findall(r"^(boto3|django-storages)==\S+", (ROOT / "requirements-dev.txt").read_text(), re.M)
-    assert sorted(pinned) == ["boto3", "django-storages"]
+    made = re.findall(r"/data/\w+", text)
+    assert {volume.rsplit(":", 1)[1] for volume in compose()["services"]["worker"]["volumes"]} <= set(made)
+
+
+def test_the_image_installs_nothing_that_is_not_locked() -> None:
+    installed = re.findall(r"pip install .*|lock=\S+", (DEPLOY / "Dockerfile").read_text())
+    with_bucket, without = (_pins(name) for name in ("requirements-s3.txt", "requirements.txt"))
+
+    assert installed == ["lock=requirements.txt", "lock=requirements-s3.txt", 'pip install --require-hashes -r "$lock"']
+    assert set(without.items()) < set(with_bucket.items())
+    assert {"boto3", "django-storages"} <= set(with_bucket)
+
+
+def _pins(lock: str) -> dict[str, str]:
+    return dict(re.findall(r"^([A-Za-z0-9_.\-]+)(?:\[[^\]]*\])?==(\S+)", (ROOT / lock).read_text(), re.M))
 
 
 @pytest.mark.parametrize("page", ["deploy/README.md", "docs/operating.md"])

@@ -122,7 +122,7 @@ def test_dependencies_have_a_reason_beside_them() -> None:
 
 
 def test_the_lock_has_hashes_and_no_address_of_an_index() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-s3.txt", "requirements-dev.txt"):
         lock = (ROOT / name).read_text()
         pins = re.findall(r"^[A-Za-z0-9_.\-\[\]]+==", lock, re.MULTILINE)
         assert pins
