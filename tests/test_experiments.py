@@ -188,6 +188,95 @@ def test_scores_of_another_project_do_not_count(grant: Grant) -> None:
     assert experiments.compare(grant, [made]).runs[0].means["correct"].mean == 1
 
 
+# -------------------------------------------------------------------------------------------------------------- winners
+def valued(*values: float) -> dict[str, float | None]:
+    """Values of as many inputs."""
+    return {f"q{n}": value for n, value in enumerate(values)}
+
+
+def test_who_is_better_by_more_than_chance_wins_with_the_difference_and_the_items(grant: Grant) -> None:
+    first = run(grant, "first", valued(0, 0, 0, 0, 0.5, 1, 1, 1))
+    second = run(grant, "second", valued(1, 1, 1, 1, 1, 1, 1, 0.75))
+
+    (verdict,) = experiments.compare(grant, [first, second]).verdicts()
+
+    assert (verdict.name, verdict.ahead, verdict.behind, verdict.is_won) == ("correct", 1, 0, True)
+    difference = verdict.difference
+    assert (difference.wins, difference.losses, difference.ties) == (5, 1, 2)
+    assert difference.interval.mean == pytest.approx(4.25 / 8)
+    assert (round(difference.interval.low or 0, 3), round(difference.interval.high or 0, 3)) == (0.078, 0.984)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "ahead"),
+    [
+        (valued(0, 1, 0, 1, 0, 1, 0, 1), valued(1, 0, 1, 0, 1, 0, 1, 1), 1),
+        (valued(0, 0, 0, 0, 0), valued(1, 1, 1, 1, 1), 1),
+        (valued(1, 1, 1, 1, 1, 1), valued(1, 1, 1, 1, 1, 1), 0),
+    ],
+)
+def test_what_may_be_chance_or_is_of_few_items_is_no_clear_difference(
+    grant: Grant, first: dict[str, float | None], second: dict[str, float | None], ahead: int
+) -> None:
+    rows = [run(grant, "first", first), run(grant, "second", second)]
+
+    (verdict,) = experiments.compare(grant, rows).verdicts()
+
+    assert (verdict.ahead, verdict.is_won) == (ahead, False)
+
+
+def test_among_several_the_winner_is_clearly_better_than_each(grant: Grant) -> None:
+    low, high = valued(0, 0.1, 0, 0.1, 0, 0.1), valued(1, 0.9, 1, 0.9, 1, 0.9)
+    worst, best, alike = run(grant, "worst", low), run(grant, "best", high), run(grant, "alike", high)
+
+    (alone,) = experiments.compare(grant, [worst, best]).verdicts()
+    (shared,) = experiments.compare(grant, [worst, best, alike]).verdicts()
+    (backwards,) = experiments.compare(grant, [best, worst]).verdicts()
+
+    assert (alone.ahead, alone.behind, alone.is_won) == (1, 0, True)
+    assert (shared.ahead, shared.behind, shared.is_won) == (1, 2, False)
+    assert (backwards.ahead, backwards.behind, backwards.is_won, backwards.difference.wins) == (0, 1, True, 6)
+
+
+def test_of_cost_less_is_better_and_currencies_are_not_compared(grant: Grant) -> None:
+    for name, currency, cost in (("dear", "USD", 2), ("cheap", "USD", 1), ("foreign", "EUR", 1)):
+        recording.record(
+            grant.project,
+            [
+                GenerationRecord(id=f"{name}-q{n}", started_at=web.NOON, cost=Decimal(cost), currency=currency)
+                for n in range(6)
+            ],
+        )
+    none = dict.fromkeys(valued(*[0] * 6))
+    dear, cheap, foreign = (run(grant, name, none, generation_id=name) for name in ("dear", "cheap", "foreign"))
+
+    (verdict,) = experiments.compare(grant, [dear, cheap]).verdicts()
+    apart = experiments.compare(grant, [dear, foreign])
+
+    assert (verdict.name, verdict.ahead, verdict.is_won, verdict.difference.interval.mean) == ("cost", 1, True, -1)
+    assert (apart.verdicts(), apart.runs[1].differences) == ([], {})
+
+
+def test_without_a_measure_lines_are_sorted_by_all_scores_each_by_its_own_spread(grant: Grant) -> None:
+    first = run(grant, "first", {"a": 0.0, "b": 0.0, "c": 0.0})
+    second = run(grant, "second", {"a": 0.1, "b": 0.0, "c": 0.5})
+    tone = {"a": 1.0, "b": 5.0, "c": 1.0}
+    for made, by in ((first, 0), (second, 1)):
+        recording.record(
+            grant.project,
+            [
+                ScoreRecord(id=f"t{pk}", name="tone", value=tone[q] if by else 1.0, experiment_item_id=str(pk))
+                for pk, q in made.items.values_list("pk", "input__q")
+            ],
+        )
+
+    comparison = experiments.compare(grant, [first, second], sort="difference")
+
+    known = dict(first.items.values_list("pk", "input__q"))
+    # b differs by all of tone's spread and c by all of correct's; a by a fifth of it.
+    assert "".join(known[line.outcomes[0].item] for line in comparison.lines if line.outcomes[0]) == "bca"
+
+
 # ----------------------------------------------------------------------------------------------------------- the pages
 def test_two_experiments_are_listed_chosen_and_compared(project: Project, grant: Grant) -> None:
     client = web.signed_in(project)
@@ -263,3 +352,43 @@ def test_the_list_takes_as_many_queries_for_one_as_for_fifty(project: Project, g
         counts.append(len(queries))
 
     assert counts[0] == counts[1]
+
+
+def test_the_comparison_names_the_winner_and_says_why_where_they_differ_most(project: Project, grant: Grant) -> None:
+    client = web.signed_in(project)
+    reasons = {"q0": f"It greets the user. {HOSTILE}", "q7": "It is rude. " + "y" * 5_000}
+    first = run(grant, "Answer on Questions: Answer 1", valued(0, 0, 0, 0, 0.5, 1, 1, 1))
+    second = run(grant, "Answer on Questions: Answer 2", valued(1, 1, 1, 1, 1, 1, 1, 0.75))
+    recording.record(
+        project,
+        [
+            ScoreRecord(
+                id=f"r{pk}", name="tone", type="AI", value=4, comment=reasons.get(q), experiment_item_id=str(pk)
+            )
+            for pk, q in second.items.values_list("pk", "input__q")
+        ]
+        + [
+            ScoreRecord(
+                id=f"u{pk}", name="tone", type="AI", label="unscored", comment="The judge was mute.",
+                experiment_item_id=str(pk),
+            )
+            for pk in first.items.filter(input__q="q0").values_list("pk", flat=True)
+        ],
+    )  # fmt: skip
+
+    compared = client.get(f"/projects/shop/experiments/compare/?id={first.pk}&id={second.pk}")
+    alone = client.get(f"/projects/shop/experiments/{second.pk}/")
+
+    words = web.text(compared)
+    assert "Answer 2 is better in correct." in words
+    assert "correct Answer 2 +0.531 Answer 2 than Answer 1 0.078 to 0.984 5 1 2" in words, words[:3000]
+    assert "tone, no score The judge was mute." in words
+    assert "It greets the user." in words
+    assert "yyyy" in words
+    assert len(compared.content) < 150_000
+    assert "y" * 600 not in words
+    assert "<script>alert" not in compared.content.decode()
+    # Those that are equal come last.
+    assert max(words.index(f"Answer 2 says q{n}") for n in (0, 1, 2, 3, 4, 7)) < words.index("Answer 2 says q5")
+    assert "Winner" not in web.text(alone)
+    assert "It greets the user." in web.text(alone)

@@ -1,6 +1,7 @@
 """Experiments: what running an application over a dataset led to, item by item, and how several of them compare."""
 
 from generations.experiments.comparing import (
+    LEAST,
     MOST_ITEMS,
     MOST_RUNS,
     SORTS,
@@ -9,12 +10,14 @@ from generations.experiments.comparing import (
     Line,
     Outcome,
     Run,
+    Verdict,
     compare,
     lower_is_better,
 )
 from generations.experiments.keeping import NoSuchExperiment, add_item, create, delete, find
 
 __all__ = [
+    "LEAST",
     "MOST_ITEMS",
     "MOST_RUNS",
     "SORTS",
@@ -24,6 +27,7 @@ __all__ = [
     "NoSuchExperiment",
     "Outcome",
     "Run",
+    "Verdict",
     "add_item",
     "compare",
     "create",

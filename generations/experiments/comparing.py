@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -27,6 +27,8 @@ DEPTH: Final = 12
 COST: Final = "cost"
 LATENCY: Final = "latency"
 SORTS: Final = ("order", "difference", "worse", "better")
+LEAST: Final = 6
+"""Items below which no difference is called clear: five that all go one way are as likely as 1 in 16 by chance."""
 
 
 @dataclass(slots=True)
@@ -51,21 +53,48 @@ class Line:
     dataset_item: uuid.UUID | None
     outcomes: list[Outcome | None]
 
-    def difference(self, name: str, place: int) -> float | None:
-        """By how much a measure is more in the experiment at `place` than in the first, if it is known in both."""
-        base, other = self.outcomes[0], self.outcomes[place]
-        if base is None or other is None or name not in base.values or name not in other.values:
+    def difference(self, name: str, place: int, base: int = 0) -> float | None:
+        """By how much a measure is more in the experiment at `place` than in that at `base`, if it is known in both,
+        in the same currency."""
+        one, other = self.outcomes[base], self.outcomes[place]
+        if one is None or other is None or name not in one.values or name not in other.values:
             return None
-        return other.values[name] - base.values[name]
+        if name == COST and one.currency != other.currency:
+            return None
+        return other.values[name] - one.values[name]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How an experiment differs from the first in one measure, over the items that both know it of."""
+    """How an experiment differs from another in one measure, over the items that both know it of."""
 
     interval: Interval
     wins: int
     losses: int
+
+    @property
+    def ties(self) -> int:
+        """Items on which they are equal."""
+        return self.interval.count - self.wins - self.losses
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is more than chance, as far as 95 % are certain and there are items enough to say so."""
+        return self.interval.count >= LEAST and self.interval.excludes_zero
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Which experiment is ahead in one measure, which comes nearest to it, by their places, and by how much.
+
+    It has won only where it is clearly better than each of the others: `is_won`.
+    """
+
+    name: str
+    ahead: int
+    behind: int
+    difference: Difference
+    is_won: bool
 
 
 @dataclass(slots=True)
@@ -95,9 +124,31 @@ class Comparison:
         """Scores, then cost and latency where anything is known of them."""
         return [*self.names, *(name for name in (COST, LATENCY) if any(name in run.means for run in self.runs))]
 
+    def verdicts(self) -> list[Verdict]:
+        """Who is ahead in each measure; left out where no two experiments know it of the same item."""
+        return [found for name in self.measures if (found := self._verdict(name)) is not None]
+
+    def _verdict(self, name: str) -> Verdict | None:
+        """They are ranked by their differences from the first that knows the measure; the best is then compared with
+        each of the others, item by item."""
+        better = -1 if lower_is_better(name) else 1
+        base, *others = [place for place, run in enumerate(self.runs) if name in run.means] or [0]
+        ranked = [(0.0, base)]
+        for place in others:
+            if (difference := _difference(self.lines, name, place, base)) is not None:
+                ranked.append((-better * difference.interval.mean, place))
+        (_, ahead), *behind = sorted(ranked)
+        found = [(place, by) for _, place in behind if (by := _difference(self.lines, name, ahead, place)) is not None]
+        if not found:
+            return None
+        nearest, by = found[0]
+        is_won = len(found) == len(others) and all(one.is_clear and one.interval.mean * better > 0 for _, one in found)
+        return Verdict(name, ahead, nearest, by, is_won)
+
 
 def compare(grant: Grant, rows: Sequence[Experiment], *, by: str = "", sort: str = "order") -> Comparison:
-    """These experiments of the project, the first as the baseline; lines sorted by how they differ in `by`.
+    """These experiments of the project, the first as the baseline; lines sorted by how they differ in `by`: a measure,
+    or else all scores together.
 
     Results belong together by the dataset's item, whichever of its versions, or by the same input. The number of
     queries grows by one for every AT_ONCE results. Needs `read`.
@@ -130,7 +181,7 @@ def compare(grant: Grant, rows: Sequence[Experiment], *, by: str = "", sort: str
     names = sorted({score for _, _, score in sums})
     comparison = Comparison(runs, names, list(lines.values()))
     for place, run in enumerate(runs):
-        _sum_up(run, place, comparison.lines, names)
+        _sum_up(run, place, comparison.lines, [*names, COST, LATENCY])
     _sort(comparison, by, sort)
     return comparison
 
@@ -218,9 +269,8 @@ def _pieces(ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield ids[first : first + AT_ONCE]
 
 
-def _sum_up(run: Run, place: int, lines: Iterable[Line], names: Sequence[str]) -> None:
+def _sum_up(run: Run, place: int, lines: Sequence[Line], measures: Sequence[str]) -> None:
     values: dict[str, list[float]] = defaultdict(list)
-    differences: dict[str, list[float]] = defaultdict(list)
     currencies: set[str | None] = set()
     for line in lines:
         outcome = line.outcomes[place]
@@ -231,32 +281,46 @@ def _sum_up(run: Run, place: int, lines: Iterable[Line], names: Sequence[str]) -
             values[name].append(value)
         if COST in outcome.values:
             currencies.add(outcome.currency)
-        for name in (*names, COST, LATENCY) if place else ():
-            if (by := line.difference(name, place)) is not None:
-                differences[name].append(by)
     if len(currencies) > 1:
         # Money is never added across currencies.
         values.pop(COST, None)
-        differences.pop(COST, None)
     run.currency = next(iter(currencies), None)
     run.total_cost = sum(values[COST]) if values.get(COST) else None
     run.means = {name: mean for name, known in values.items() if (mean := intervals.of_values(known))}
-    for name, known in differences.items():
-        interval = intervals.of_values(known)
-        assert interval is not None
-        better = -1 if lower_is_better(name) else 1
-        wins = sum(by * better > 0 for by in known)
-        run.differences[name] = Difference(interval, wins, sum(by * better < 0 for by in known))
+    for name in measures if place else ():
+        if name in run.means and (difference := _difference(lines, name, place, 0)) is not None:
+            run.differences[name] = difference
+
+
+def _difference(lines: Sequence[Line], name: str, place: int, base: int) -> Difference | None:
+    """How the experiment at `place` differs from that at `base`; None where no item tells."""
+    known = [by for line in lines if (by := line.difference(name, place, base)) is not None]
+    interval = intervals.of_values(known)
+    if interval is None:
+        return None
+    better = -1 if lower_is_better(name) else 1
+    return Difference(interval, sum(by * better > 0 for by in known), sum(by * better < 0 for by in known))
 
 
 def _sort(comparison: Comparison, by: str, sort: str) -> None:
-    """Order the lines by their largest difference in one measure; those where it is not known come last."""
-    if sort == "order" or by not in comparison.measures or len(comparison.runs) < 2:
+    """Order the lines by their largest difference in one measure, or in any score by the spread of its differences;
+    those where it is not known come last."""
+    if sort == "order" or len(comparison.runs) < 2:
         return
-    better = -1 if lower_is_better(by) else 1
+    names = [by] if by in comparison.measures else comparison.names or comparison.measures
+    places = range(1, len(comparison.runs))
+
+    def differences(line: Line, name: str) -> list[float]:
+        better = -1 if lower_is_better(name) else 1
+        return [more * better for place in places if (more := line.difference(name, place)) is not None]
+
+    spreads = {
+        name: max((abs(one) for line in comparison.lines for one in differences(line, name)), default=0) or 1
+        for name in names
+    }
 
     def rank(line: Line) -> tuple[bool, float]:
-        known = [d * better for n in range(1, len(line.outcomes)) if (d := line.difference(by, n)) is not None]
+        known = [one / spreads[name] for name in names for one in differences(line, name)]
         if not known:
             return True, 0
         chosen = {"difference": -max(map(abs, known)), "worse": min(known), "better": -max(known)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,17 +20,19 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from generations import experiments
 from generations.access import Grant, Scope
-from generations.experiments import Comparison, Difference, Line, Outcome, Run
+from generations.experiments import Comparison, Difference, Line, Outcome, Run, Verdict
 from generations.intervals import Interval
-from generations.models import DatasetItem, Experiment, ExperimentItem, Generation, Step
+from generations.models import DatasetItem, Experiment, ExperimentItem, Generation, Score, Step
 from generations.web.datasets import text_of
 from generations.web.frame import show
 from generations.web.gate import page
 from generations.web.stretches import stretch
 
 PAGE: Final = 25
-SHOWN: Final = 1_200
-"""The most characters of an input or an output in one cell."""
+SHOWN: Final = 4_800
+"""The most bytes of the texts of one line: its input, what was expected, and the outputs and reasons."""
+REASONS: Final = 5
+"""The most reasons in one cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,15 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a result was scored as it was, or why it could not be."""
+
+    name: str
+    text: str
+    is_scored: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """A result as the page shows it; `link` leads to the call or the run that made it."""
 
@@ -55,6 +66,7 @@ class Cell:
     error: str | None
     repeats: int
     numbers: list[Number]
+    reasons: list[Reason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,20 @@ class Measured:
     is_money: bool
     is_time: bool
     means: list[tuple[Run, Interval | None, Difference | None, bool | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Who is ahead in a measure, and whether that is more than chance."""
+
+    name: str
+    is_money: bool
+    is_time: bool
+    ahead: str
+    behind: str
+    difference: Difference
+    is_won: bool
+    currency: str | None
 
 
 @page()
@@ -123,10 +149,12 @@ def compare(request: HttpRequest, grant: Grant) -> HttpResponse:
 
 def _compared(request: HttpRequest, grant: Grant, rows: Sequence[Experiment]) -> HttpResponse:
     given = request.GET
-    by, sort = given.get("by", ""), given.get("sort", "order")
-    sort = sort if sort in experiments.SORTS else "order"
+    by, sort = given.get("by", ""), given.get("sort", "difference")
+    sort = sort if sort in experiments.SORTS else "difference"
     comparison = experiments.compare(grant, rows, by=by, sort=sort)
-    by = by if by in comparison.measures else next(iter(comparison.measures), "")
+    by = by if by in comparison.measures else ""
+    names = _names(rows)
+    decided = [_decided(comparison, one, names) for one in comparison.verdicts()]
     # Lines are put in order in memory, so that a number tells a page of them.
     pages = Paginator(comparison.lines, PAGE)
     current = pages.get_page(given.get("page"))
@@ -136,18 +164,24 @@ def _compared(request: HttpRequest, grant: Grant, rows: Sequence[Experiment]) ->
     context = {
         "experiment": rows[0],
         "comparison": comparison,
+        "names": names,
+        "decided": decided,
+        "sentence": _sentence(decided),
         "summary": [_measured(comparison, name) for name in comparison.measures],
-        "lines": _shown(grant, comparison, list(current)),
+        "lines": _shown(grant, comparison, list(current), names),
+        "shown": SHOWN // (2 + 2 * len(rows)),
+        "reason_shown": SHOWN // (2 + 2 * len(rows)) // REASONS * 2,
+        "least": experiments.LEAST,
         "page": current,
         "by": by,
         "sort": sort,
         "sorts": (
             ("order", "as run"),
             ("difference", "most different"),
-            ("worse", "worse first"),
-            ("better", "better first"),
+            ("worse", "worse than the baseline first"),
+            ("better", "better than the baseline first"),
         ),
-        "address": urlencode([*query, *([("by", by), ("sort", sort)] if given.get("by") else [])]),
+        "address": urlencode([*query, *([("by", by), ("sort", sort)] if given.get("sort") else [])]),
         "without_order": urlencode(query),
         "others": list(others.order_by("-created_at")[:20]) if len(rows) < experiments.MOST_RUNS else [],
         "carried": urlencode([("id", str(row.pk)) for row in rows]),
@@ -158,12 +192,39 @@ def _compared(request: HttpRequest, grant: Grant, rows: Sequence[Experiment]) ->
     return show(request, grant, "experiments/compare.html", context, here="experiments")
 
 
+def _names(rows: Sequence[Experiment]) -> list[str]:
+    """What tells experiments apart: their names, without the beginning up to a colon that an evaluation gave to all."""
+    parts = [row.name.rpartition(": ") for row in rows]
+    rests = [rest for *_, rest in parts]
+    is_shared = len({start for start, *_ in parts}) == 1 and len(set(rests)) == len(rests) > 1 and all(rests)
+    return rests if is_shared else [row.name for row in rows]
+
+
+def _decided(comparison: Comparison, one: Verdict, names: Sequence[str]) -> Decided:
+    is_score = one.name in comparison.names
+    is_money, is_time = not is_score and one.name == "cost", not is_score and one.name == "latency"
+    currency = comparison.runs[one.ahead].currency
+    return Decided(
+        one.name, is_money, is_time, names[one.ahead], names[one.behind], one.difference, one.is_won, currency
+    )
+
+
+def _sentence(decided: Sequence[Decided]) -> str:
+    """Who wins, in words."""
+    won: dict[str, list[str]] = {}
+    for one in decided:
+        won.setdefault(one.ahead if one.is_won else "", []).append(one.name[:40])
+    unclear = won.pop("", [])
+    said = [f"{name[:80]} is better in {' and '.join(measures)}." for name, measures in won.items()]
+    return " ".join([*said, *([f"No clear difference in {' and '.join(unclear)}."] if unclear else [])])
+
+
 def _measured(comparison: Comparison, name: str) -> Measured:
     means = []
     for run in comparison.runs:
         difference = run.differences.get(name)
         is_better = None
-        if difference is not None and difference.interval.excludes_zero:
+        if difference is not None and difference.is_clear:
             is_better = (difference.interval.mean < 0) is experiments.lower_is_better(name)
         means.append((run, run.means.get(name), difference, is_better))
     is_score = name in comparison.names
@@ -171,10 +232,11 @@ def _measured(comparison: Comparison, name: str) -> Measured:
 
 
 # --------------------------------------------------------------------------------------------------------------- lines
-def _shown(grant: Grant, comparison: Comparison, lines: Sequence[Line]) -> list[Shown]:
+def _shown(grant: Grant, comparison: Comparison, lines: Sequence[Line], names: Sequence[str]) -> list[Shown]:
     outcomes = [one for line in lines for one in line.outcomes if one is not None]
     results = _texts(ExperimentItem, (one.item for one in outcomes), "input", "output")
     items = _texts(DatasetItem, (line.dataset_item for line in lines), "input", "expected_output")
+    reasons = _reasons(grant, outcomes)
     previews = _previews(grant, [one for one in outcomes if not results.get(one.item, ("", ""))[1]])
     datasets = {run.experiment.dataset_id for run in comparison.runs}
     dataset = next(iter(datasets)) if len(datasets) == 1 else None
@@ -183,7 +245,9 @@ def _shown(grant: Grant, comparison: Comparison, lines: Sequence[Line]) -> list[
         first = next(one for one in line.outcomes if one is not None)
         asked, expected = items.get(line.dataset_item, ("", ""))
         cells = [
-            None if one is None else _cell(grant, comparison, line, place, one, results, previews)
+            None
+            if one is None
+            else _cell(grant, comparison, line, place, one, names[place], _output(one, results, previews), reasons)
             for place, one in enumerate(line.outcomes)
         ]
         item = ""
@@ -193,14 +257,19 @@ def _shown(grant: Grant, comparison: Comparison, lines: Sequence[Line]) -> list[
     return made
 
 
+def _output(one: Outcome, results: Mapping[Any, tuple[str, str]], previews: Mapping[str, str]) -> str:
+    return results.get(one.item, ("", ""))[1] or previews.get(one.generation_id or one.run_id or "", "")
+
+
 def _cell(
     grant: Grant,
     comparison: Comparison,
     line: Line,
     place: int,
     one: Outcome,
-    results: dict[Any, tuple[str, str]],
-    previews: dict[str, str],
+    name: str,
+    text: str,
+    reasons: Mapping[str, list[Reason]],
 ) -> Cell:
     slug = grant.project.slug
     link, kind = "", ""
@@ -209,13 +278,24 @@ def _cell(
     elif one.run_id:
         link, kind = reverse("web:step", args=[slug, one.run_id]), "run"
     numbers = []
-    for name in comparison.measures:
-        if name in one.values:
-            difference = line.difference(name, place) if place else None
-            better = (difference < 0) is experiments.lower_is_better(name) if difference else None
-            numbers.append(Number(name, one.values[name], difference, better, one.currency))
-    text = results.get(one.item, ("", ""))[1] or previews.get(one.generation_id or one.run_id or "", "")
-    return Cell(comparison.runs[place].experiment.name, text, link, kind, one.error, one.repeats, numbers)
+    for measure in comparison.measures:
+        if measure in one.values:
+            difference = line.difference(measure, place) if place else None
+            better = (difference < 0) is experiments.lower_is_better(measure) if difference else None
+            numbers.append(Number(measure, one.values[measure], difference, better, one.currency))
+    return Cell(name, text, link, kind, one.error, one.repeats, numbers, reasons.get(str(one.item), [])[:REASONS])
+
+
+def _reasons(grant: Grant, outcomes: Sequence[Outcome]) -> dict[str, list[Reason]]:
+    """What was said beside the scores of these results: a judge's reason first, and why there is no score."""
+    rows = Score.objects.in_project(grant.project.pk).filter(experiment_item_id__in=[str(one.item) for one in outcomes])
+    rows = rows.exclude(comment=None).exclude(comment="").annotate(text=Left("comment", SHOWN))
+    found: dict[str, list[Reason]] = {}
+    for item, name, value, text in rows.order_by("type", "name", "created_at").values_list(
+        "experiment_item_id", "name", "value", "text"
+    )[: len(outcomes) * REASONS * 4]:
+        found.setdefault(str(item), []).append(Reason(name, text, value is not None))
+    return found
 
 
 def _texts(model: type[Model], keys: Iterable[Any], *names: str) -> dict[Any, tuple[str, str]]:
