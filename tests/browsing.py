@@ -163,3 +163,21 @@ UNREADABLE = """() => {
   }
   return [...found];
 }"""
+
+# Buttons, links and boxes that stand beyond the edge of what they are in, where nobody can scroll to them.
+CUT_OFF = """() => {
+  const found = [];
+  for (const one of document.querySelectorAll('a[href], button, input, select, textarea, summary')) {
+    if (!one.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
+    const box = one.getBoundingClientRect();
+    if (box.width < 2 || box.height < 2) continue;
+    let scrolls = false;
+    for (let at = one.parentElement; at && !scrolls; at = at.parentElement) {
+      scrolls = ['auto', 'scroll'].includes(getComputedStyle(at).overflowX);
+    }
+    if (!scrolls && (box.right > innerWidth + 1 || box.left < -1)) {
+      found.push(`${one.tagName} ${one.className} ${one.textContent.trim().slice(0, 30)}`);
+    }
+  }
+  return found;
+}"""

@@ -13,7 +13,9 @@ from django.db import connection
 
 from generations import filters, partitions
 from generations.models import Generation
+from generations.web import urls
 from observability.settings import Environment
+from tests import pages
 
 ROOT = Path(__file__).resolve().parent.parent
 EVENTS = (
@@ -109,6 +111,13 @@ def test_nothing_on_a_page_comes_from_elsewhere() -> None:
 
     assert pages
     assert found == []
+
+
+def test_every_address_is_a_page_that_is_looked_at_or_has_a_reason_not_to_be() -> None:
+    named = {pattern.name for pattern in urls.urlpatterns}
+
+    assert named - pages.PAGES.keys() - pages.NO_PAGES.keys() == set(), "name it in tests/pages.py"
+    assert (pages.PAGES.keys() | pages.NO_PAGES.keys()) - named == set(), "gone from the addresses"
 
 
 def test_dependencies_have_a_reason_beside_them() -> None:

@@ -141,6 +141,38 @@ def test_a_call_brings_the_messages_since_the_last_answer(messages: list[Any], e
     assert turns.news(messages) == expected
 
 
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([RULES, ASKED, CALLED, FOUND], [1, 2, 3]),
+        ([ASKED, ANSWER, ASKED, CALLED, FOUND], [2, 3, 4]),
+        ([ASKED, *[CALLED, FOUND] * 9], [0, 14, 15, 16, 17, 18]),
+        ([ASKED, ANSWER, ASKED], [2]),
+        ([CALLED, FOUND], [1]),
+    ],
+)
+def test_the_first_call_brings_what_the_user_asked_before_its_tools(messages: list[Any], expected: list[int]) -> None:
+    assert turns.news(messages, is_first=True) == expected
+
+
+@pytest.mark.parametrize("order", ["timestamp", "-timestamp"])
+def test_a_thread_whose_first_call_is_not_recorded_begins_with_what_was_asked(
+    client: Client, project: Project, order: str
+) -> None:
+    recording.record(
+        project,
+        [
+            call(1, "b", type="chat", messages=[RULES, ASKED, CALLED, FOUND], message_completion=ANSWER),
+            call(2, "c", type="chat", messages=[ASKED, ANSWER, {"role": "user", "content": "Then?"}], completion="No"),
+        ],
+    )
+
+    response = client.get(f"/projects/{project.slug}/threads/chat/?order={order}")
+
+    found = ["user [Assistant] [Tool] assistant", "user assistant"]
+    assert shown(response) == (found[::-1] if order.startswith("-") else found)
+
+
 def test_results_of_tools_are_folded_in_every_providers_shape(client: Client, project: Project) -> None:
     recording.record(
         project,

@@ -16,7 +16,7 @@ from generations import attachments as stored
 from generations import bundles, retention
 from generations.access import Grant
 from generations.bundles import Bundle
-from generations.models import Dataset, DatasetItem, Feedback, PromptVersion, ScoreSchema
+from generations.models import DatasetItem, Feedback, PromptVersion, ScoreSchema
 from generations.records import Json
 from generations.web import answers, attachments, blocks, collecting, conversation, listing, markup, outline, resending
 from generations.web.conversation import Reading
@@ -33,7 +33,6 @@ LEAST: Final = 24_000
 WINDOW: Final = 40
 VIEWS: Final = ("formatted", "raw", "json")
 MOST_LISTED: Final = 20
-MOST_DATASETS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,6 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "outline": outline.beside(grant, bundle.generation.step_id),
         "raw_json": f"/api/generations/{quote(id, safe='')}?{urlencode({'project': grant.project.slug})}",
         **aside(request, grant, bundle),
-        "queues": collecting.places(grant, "generations", collecting.ON_A_ROW)["queues"],
     }
     facts = part(request, grant, "generation/_head.html", context)
     judged = part(request, grant, "generation/_aside.html", context)
@@ -220,7 +218,7 @@ def _reading(grant: Grant, bundle: Bundle, said: Mapping[str, Json], *, is_raw: 
 
 # ------------------------------------------------------------------------------------------------- what hangs on it
 def aside(request: HttpRequest, grant: Grant, bundle: Bundle) -> dict[str, Any]:
-    """What people and programs said of it: scores, tags, feedback, datasets; four queries."""
+    """What people and programs said of it: scores, tags, feedback, datasets and queues; five queries."""
     id = bundle.generation.public_id
     project = grant.project
     items = DatasetItem.objects.filter(dataset__project=project, generation_id=id, removed_in=None)
@@ -230,7 +228,7 @@ def aside(request: HttpRequest, grant: Grant, bundle: Bundle) -> dict[str, Any]:
         "schemas": list(ScoreSchema.objects.filter(project=project).order_by("name")[:MOST_LISTED]),
         "feedback": list(said[:MOST_LISTED]),
         "in_datasets": list(items.select_related("dataset").order_by("dataset__name")[:MOST_LISTED]),
-        "datasets": list(Dataset.objects.filter(project=project).order_by("name")[:MOST_DATASETS]),
+        **collecting.places(grant, "generations", collecting.ON_A_ROW),
         "actions": actions(request, grant, id),
     }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any, Final
 
 from django.db import OperationalError, connection, transaction
@@ -67,11 +67,11 @@ class Choice:
     arrow: str = ""
 
 
-@dataclass(slots=True)
+@dataclass
 class Listing:
     """A page of a list. With a `problem` anywhere there are no rows; `status` is then 400.
 
-    `search` is the parameter that the search box sets.
+    `search` is the parameter that the search box sets. What each row and each head of a column asks for is made once.
     """
 
     kind: str
@@ -104,12 +104,12 @@ class Listing:
         """Whether anything narrows the list."""
         return bool(self.chips) or "from" in self.query or "to" in self.query
 
-    @property
+    @cached_property
     def narrowed(self) -> str:
         """The filters and the order as a query, without the place in the list: what another door is asked."""
         return _query(self.query, drop=(*PLACES, "limit"))
 
-    @property
+    @cached_property
     def carried(self) -> str:
         """What a link to a row carries, so that the row's page knows the list it is from; nothing if that is long."""
         return f"?{urlencode({'list': self.narrowed})}" if 0 < len(self.narrowed) <= MOST_CARRIED else ""
@@ -151,7 +151,7 @@ class Listing:
         """The lengths of a page to choose from."""
         return [Choice(str(n), self._to({"limit": str(n)}), n == self.limit) for n in LIMITS]
 
-    @property
+    @cached_property
     def sorts(self) -> dict[str, Choice]:
         """For each field of the catalogue that sorts, by its name with `_` for `.`: the list ordered by it."""
         made = {}

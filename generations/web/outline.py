@@ -151,6 +151,11 @@ class Outline:
     base: str
 
     @property
+    def took(self) -> float | None:
+        """How long all of it took; None where no step says when it ended."""
+        return self.seconds or None
+
+    @property
     def more_roots(self) -> int:
         """How many beginnings of a trace are left out."""
         return max(0, len(self.tree.roots) - FULL)

@@ -113,12 +113,13 @@ def page(
     # A step that is the frame of a call of a model says nothing beside it.
     by_uid |= {one.step.uid: one for one in steps if not one.generations}
     bodies = [by_uid[row.uid] for row in found if row.uid in by_uid]
+    first = _first_call(bodies, order, previous, following)
     turns, left = [], ROOM
     for index, body in enumerate(bodies):
         room = min(TURN, left // (len(bodies) - index))
         budget = Budget(room)
         if isinstance(body, Bundle):
-            turn = _of_call(body, project, budget, here, is_folded=rows.is_spoken)
+            turn = _of_call(body, project, budget, here, is_folded=rows.is_spoken, is_first=body is first)
         else:
             turn = _of_step(body, budget, here, is_bare=rows.is_bare)
         left -= room - max(0, budget.left)
@@ -126,6 +127,16 @@ def page(
     conversation.join_calls([one.card for turn in turns for one in turn.said])
     _judge(project, turns)
     return Page(turns, previous, following)
+
+
+def _first_call(
+    bodies: Sequence[Bundle | StepBundle], order: str, previous: str | None, following: str | None
+) -> Bundle | None:
+    """The call that the thread begins with, if it is on this page."""
+    in_order = reversed(bodies) if order.startswith("-") else iter(bodies)
+    if (following if order.startswith("-") else previous) is not None:
+        return None
+    return next((body for body in in_order if isinstance(body, Bundle) and body.generation.type not in UNSAID), None)
 
 
 # -------------------------------------------------------------------------------------------------------------- which
@@ -238,7 +249,9 @@ def _of_step(body: StepBundle, budget: Budget, here: str | None, *, is_bare: boo
     return turn
 
 
-def _of_call(body: Bundle, project: Project, budget: Budget, here: str | None, *, is_folded: bool) -> Turn:
+def _of_call(
+    body: Bundle, project: Project, budget: Budget, here: str | None, *, is_folded: bool, is_first: bool
+) -> Turn:
     """A call of a model: what was new to it and what it answered, folded when it is no part of what the user saw."""
     row, said = body.generation, document(body)
     turn = Turn(row, f"g-{row.uid}", here in (row.public_id, row.step_id) and here is not None)
@@ -252,7 +265,7 @@ def _of_call(body: Bundle, project: Project, budget: Budget, here: str | None, *
             break
     if "error" in said:
         cards.insert(0, _card("failed", said["error"], budget, place="/error"))
-    cards = [*_asked(said, budget), *cards]
+    cards = [*_asked(said, budget, is_first=is_first), *cards]
     if is_folded or row.type in UNSAID:
         blocks = [block for card in cards for block in card.blocks]
         title = row.name or row.model_id or row.type.capitalize()
@@ -265,19 +278,22 @@ def _of_call(body: Bundle, project: Project, budget: Budget, here: str | None, *
     return turn
 
 
-def _asked(said: Mapping[str, Json], budget: Budget) -> list[Card]:
+def _asked(said: Mapping[str, Json], budget: Budget, *, is_first: bool) -> list[Card]:
     """What a call was asked that no call before it knew: its messages since the last answer, its prompt or input."""
     messages = said.get("messages")
     if isinstance(messages, list) and messages:
-        return [conversation.card(messages, index, budget, Reading()) for index in news(messages)]
+        return [conversation.card(messages, index, budget, Reading()) for index in news(messages, is_first=is_first)]
     for name in ("prompt", "input"):
         if name in said:
             return [_card("user", said[name], budget, place=f"/{name}")]
     return []
 
 
-def news(messages: Sequence[Json]) -> list[int]:
-    """Which messages of a call are new in the thread: those after the last answer, without the system's."""
+def news(messages: Sequence[Json], *, is_first: bool = False) -> list[int]:
+    """Which messages of a call are new in the thread: those after the last answer, without the system's.
+
+    Of the first call, all since the user last spoke: what led to a tool's result was in no call before it.
+    """
     roles = [str(m.get("role") or m.get("type") or "user") if isinstance(m, Mapping) else "user" for m in messages]
     kept: list[int] = []
     for index in range(len(roles) - 1, -1, -1):
@@ -286,6 +302,10 @@ def news(messages: Sequence[Json]) -> list[int]:
                 break
         elif roles[index] not in _RULES:
             kept.append(index)
+    if is_first and "user" in roles and "user" not in {roles[index] for index in kept}:
+        asked = len(roles) - 1 - roles[::-1].index("user")
+        since = [index for index in range(len(roles) - 1, asked, -1) if roles[index] not in _RULES]
+        kept = [*since[: NEWS - 1], asked]
     return kept[:NEWS][::-1]
 
 

@@ -6,12 +6,23 @@ import json
 import re
 import uuid
 from pathlib import Path
-from urllib.parse import quote, urlencode
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browsing import ANSWER, CHROMIUM, UNREADABLE, Watched, keep, press, settled, sign_in, violations
+from tests import pages
+from tests.browsing import (
+    ANSWER,
+    CHROMIUM,
+    CUT_OFF,
+    UNREADABLE,
+    Watched,
+    keep,
+    press,
+    settled,
+    sign_in,
+    violations,
+)
 from tests.stack import Stack
 
 pytestmark = [
@@ -175,59 +186,66 @@ def test_everything_works_without_scripts(browser: Browser, filled: Stack) -> No
     context.close()
 
 
-OR = "filter=" + quote('{"$or": [{"model.id": "gpt-4o"}, {"scores": {"$some": {"value": {"$gte": 0.5}}}}]}')
-PAGES = [
-    "dashboard/",
-    "dashboard/cost/?by=model.id",
-    "generations/",
-    "generations/?model.id=gpt-4o&text=x",
-    f"generations/?{OR}",
-    "lists/generations/filter/?" + urlencode({"list": OR}),
-    "lists/generations/facets/",
-    "search/?q=Lisbon",
-    "generations/?model.idd=gpt-4o",
-    "generations/trip/",
-    "generations/trip/?view=json",
-    "generations/failed/",
-    "threads/",
-    "threads/trip-1/",
-    "steps/",
-    "users/",
-    "datasets/",
-    "experiments/",
-    "prompts/",
-    "exports/",
-    "jobs/",
-    "settings/",
-    "settings/keys/",
-]
+@pytest.fixture(scope="module")
+def everything(browser: Browser, filled: Stack) -> list[str]:
+    """The paths of all pages, of a project that has something in every room."""
+    context = browser.new_context()
+    made = pages.addresses(pages.furnish(filled, sign_in(context, filled).page))
+    context.close()
+    return made
 
 
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_fits_its_window_in_both_themes(browser: Browser, filled: Stack, theme: str, width: int) -> None:
+def test_every_page_fits_its_window_in_both_themes(
+    browser: Browser, filled: Stack, everything: list[str], theme: str, width: int
+) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
+    entrance = context.new_page()
+    entrance.goto(f"{filled.url}/login/")
+    wrong = {"login": seen(entrance, "login", theme, width)}
     watched = sign_in(context, filled)
-    watched.may_fail = True  # the filter that is wrong on purpose
+    watched.may_fail = True  # the filter that is wrong on purpose, and what is gone
 
-    for path in ["/-/components", "/operations/", *(f"/projects/default/{path}" for path in PAGES)]:
+    for path in everything:
         watched.page.goto(f"{filled.url}{path}")
         settled(watched.page)
-        assert watched.page.evaluate("document.documentElement.scrollWidth") <= width, path
-        assert watched.page.evaluate(UNREADABLE) == [], path
-        keep(watched.page, f"{re.sub('[^a-z0-9]+', '-', path.removeprefix('/projects/default')[:40])}-{theme}-{width}")
-        if (theme, width) in (("light", 1440), ("dark", 390)):  # each page in either theme, at either width
-            assert violations(watched.page) == [], path
+        wrong[path] = seen(watched.page, path.removeprefix("/projects/default"), theme, width)
 
+    # What is shown once only: a key, and the link of an invitation with the page that it leads to.
+    watched.page.goto(f"{filled.url}/projects/default/settings/keys/")
     watched.page.get_by_label("Name", exact=True).fill(f"Key of a test, {theme}")
     watched.page.get_by_role("button", name="Make a key").click()
     expect(watched.page.get_by_text("Copy it now")).to_be_visible()
-    assert watched.page.evaluate("document.documentElement.scrollWidth") <= width, "the new key"
-    assert watched.page.evaluate(UNREADABLE) == [], "the new key"
+    wrong["the new key"] = seen(watched.page, "the new key", theme, width)
+    watched.page.goto(f"{filled.url}/projects/default/settings/members/")
+    watched.page.get_by_role("button", name="Make a link").click()
+    invitation = watched.page.locator(".new-key pre").inner_text()
+    watched.page.goto(invitation)
+    wrong["join"] = seen(watched.page, "join", theme, width)
+    assert {path: found for path, found in wrong.items() if found} == {}
     background = watched.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert background == ("rgb(255, 255, 255)" if theme == "light" else "rgb(19, 20, 23)")
     assert watched.is_clean()
     context.close()
+
+
+def seen(page: Page, name: str, theme: str, width: int) -> list[str]:
+    """Keep a picture of the page; returns what is wrong with it."""
+    keep(page, f"{re.sub('[^a-z0-9]+', '-', re.sub('[0-9a-f-]{36}', 'id', name))[:60].strip('-')}-{theme}-{width}")
+    wrong: list[str] = page.evaluate(UNREADABLE)
+    if page.evaluate("document.documentElement.scrollWidth") > width:
+        wrong.append("wider than the window")
+    if (theme, width) in (("light", 1440), ("dark", 390)):  # each page in either theme, at either width
+        wrong += violations(page)
+    if (theme, width) == ("light", 390):
+        # What a window of 1440 pixels has left when a person makes everything twice as large.
+        page.set_viewport_size({"width": 720, "height": 450})
+        wrong += page.evaluate(CUT_OFF)
+        if page.evaluate("document.documentElement.scrollWidth") > 720:
+            wrong.append("wider than the window at twice its size")
+        page.set_viewport_size({"width": width, "height": 900})
+    return wrong
 
 
 def test_the_theme_that_is_chosen_stays(watched: Watched) -> None:
