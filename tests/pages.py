@@ -58,6 +58,10 @@ PAGES: Final[dict[str, tuple[str, ...]]] = {
     "experiments": ("experiments/",),
     "experiments-compare": ("experiments/compare/?id={experiment}&id={other}",),
     "experiment": ("experiments/{experiment}/",),
+    "evaluators": ("evaluators/", "evaluators/?archived=1"),
+    "evaluator-new": ("evaluators/new/judge/", "evaluators/new/numeric/"),
+    "evaluator": ("evaluators/{evaluator}/",),
+    "evaluate": ("evaluate/?evaluator={evaluator}",),
     "review": ("review/",),
     "queue": ("review/{queue}/",),
     "queue-turn": ("review/{queue}/next/",),
@@ -93,12 +97,12 @@ NO_PAGES: Final[dict[str, str]] = {
     **dict.fromkeys(
         (
             *("logout", "theme", "bulk", "dashboard-tiles", "list-columns", "view-save", "view-change"),
-            *(f"generation-{what}" for what in ("scores", "tags", "feedback", "selected", "datasets")),
+            *(f"generation-{what}" for what in ("scores", "comments", "tags", "feedback", "selected", "datasets")),
             *("job-cancel", "job-retry", "prompt-labels", "playground-stream", "playground-keep"),
             *("schedule-create", "schedule-change", "export-retry", "exports-start", "export-cancel"),
             *("retention-run", "retention-add", "retention-remove", "hold-add", "hold-release"),
             *("member-change", "invitation-withdraw", "price-remove", "reprice", "key-revoke"),
-            *("provider-try", "provider-forget"),
+            *("provider-try", "provider-forget", "evaluator-trigger", "evaluator-archive"),
         ),
         "only takes what is sent to it, and leads to a page of this list",
     ),
@@ -140,6 +144,11 @@ def furnish(stack: Stack, page: Page) -> dict[str, str]:
     page.get_by_role("button", name="Make the queue").click()
     page.get_by_role("heading", name="Answers to travellers").wait_for()
     queue = page.url.rstrip("/").rpartition("/")[2]
+    page.goto(f"{stack.url}/projects/default/evaluators/new/exact/")
+    page.get_by_label("Name", exact=True).fill("As expected")
+    page.get_by_role("button", name="Make the evaluator").click()
+    page.get_by_role("heading", name="As expected").wait_for()
+    evaluator = page.url.rstrip("/").rpartition("/")[2]
     page.goto(f"{stack.url}/projects/default/generations/trip/")
     page.get_by_text("Send to review").click()
     page.get_by_label("Queue").select_option(label="Answers to travellers")
@@ -153,6 +162,7 @@ def furnish(stack: Stack, page: Page) -> dict[str, str]:
         "prompt": prompt,
         "export": export,
         "queue": queue,
+        "evaluator": evaluator,
     }
 
 

@@ -149,9 +149,12 @@ def test_lists_are_connections_with_the_same_arguments() -> None:
 
     assert sorted(lists) == [
         "datasets",
+        "experiments",
         "exports",
         "generations",
         "participants",
+        "prompts",
+        "reviewQueues",
         "scores",
         "steps",
         "tags",

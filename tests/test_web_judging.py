@@ -7,7 +7,7 @@ from django.test import Client
 
 from generations.models import Dataset, DatasetItem, Feedback, Generation, Project, Score
 from generations.models.accounts import Role
-from generations.records import ScoreRecord
+from generations.records import FeedbackRecord, ScoreRecord
 from tests import web
 from tests.web import page, recorded
 
@@ -59,6 +59,28 @@ def test_another_persons_score_stays(client: Client, project: Project) -> None:
     assert Score.objects.in_project(project.pk).count() == 2
 
 
+def test_a_comment_is_read_by_the_team_and_deleted_by_its_author(client: Client, project: Project) -> None:
+    recorded(project, feedback=FeedbackRecord(rating=4))
+    other = web.signed_in(project, name="ben")
+
+    mine = send(client, project, "comments", comment=" Look at\nthe tool. ", part=True)
+    theirs = send(other, project, "comments", comment="It was <b>down</b>.", part=True)
+
+    first = Score.objects.in_project(project.pk).get(author="mia", name="comment")
+    assert (first.comment, first.value, first.label, first.type) == ("Look at\nthe tool.", None, None, "HUMAN")
+    assert "mia" in web.text(mine)
+    assert "Look at the tool." in web.text(theirs)
+    assert b"It was &lt;b&gt;down&lt;/b&gt;." in theirs.content
+    assert theirs.content.count(b'name="remove"') == 1
+    assert web.text(page(client, project)).count("It was <b>down</b>.") == 1
+    assert Feedback.objects.in_project(project.pk).get(is_latest=True).rating == 4
+
+    refused = send(other, project, "comments", remove=first.public_id, part=True)
+    assert (refused.status_code, "your own only" in web.text(refused)) == (400, True)
+    send(client, project, "comments", remove=first.public_id)
+    assert not Score.objects.in_project(project.pk).filter(author="mia").exists()
+
+
 def test_a_score_that_is_no_number_is_a_label(client: Client, project: Project) -> None:
     recorded(project)
 
@@ -106,6 +128,7 @@ def test_a_generation_is_added_to_a_dataset(client: Client, project: Project) ->
         ("scores", {"name": "", "value": "1"}, "A score has a name"),
         ("scores", {"name": "x", "value": ""}, "A score has a name"),
         ("scores", {"name": "x", "value": "nan"}, "finite number"),
+        ("comments", {"comment": " \n "}, "Write something"),
         ("tags", {"add": " , "}, "Say which tags"),
         ("tags", {"add": "x" * 999}, "characters each"),
         ("feedback", {"comment": ""}, "at least one of"),
@@ -130,7 +153,7 @@ def test_what_cannot_be_stored_is_refused_with_the_reason_and_kept_in_the_form(
     assert Generation.objects.in_project(project.pk).get().tags == []
 
 
-@pytest.mark.parametrize("what", ["scores", "tags", "feedback", "datasets"])
+@pytest.mark.parametrize("what", ["scores", "comments", "tags", "feedback", "datasets"])
 def test_a_viewer_sees_no_forms_and_may_not_write(project: Project, what: str) -> None:
     recorded(project)
     viewer = web.signed_in(project, Role.VIEWER)
@@ -146,7 +169,7 @@ def test_a_viewer_sees_no_forms_and_may_not_write(project: Project, what: str) -
     assert Generation.objects.in_project(project.pk).get().tags == []
 
 
-@pytest.mark.parametrize("what", ["scores", "tags", "feedback", "datasets"])
+@pytest.mark.parametrize("what", ["scores", "comments", "tags", "feedback", "datasets"])
 def test_nothing_is_added_to_what_is_not_there(client: Client, project: Project, what: str) -> None:
     recorded(web.project("Other"))
 

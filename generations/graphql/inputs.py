@@ -28,11 +28,17 @@ NOUNS: Final[Mapping[str, str]] = {
     "scores": "Score",
     "tags": "Tag",
     "datasets": "Dataset",
+    "experiments": "Experiment",
+    "prompts": "Prompt",
+    "queues": "ReviewQueue",
     "jobs": "Export",
 }
 """The lists that can be asked for, and what one row of each is called."""
 
-LEFT_OUT: Final = {("jobs", "kind"): "every job in this list is an export"}
+LEFT_OUT: Final = {
+    ("jobs", "kind"): "every job in this list is an export",
+    ("prompts", "deletedAt"): "no prompt in this list is deleted",
+}
 """Fields of the catalogue that cannot be asked about here, each with the reason."""
 
 
@@ -238,7 +244,7 @@ def _where(kind: str) -> None:
         top[group] = _Entry(made, f"Conditions on what is in `{group}`.", Role.GROUP, group)
     for one in relations:
         top[one.path] = _Entry(f"{NOUNS[one.kind]}Relation", one.description, Role.RELATION, one.path)
-    _make(f"{noun}Where", top, f"Conditions on {kind if kind != 'jobs' else 'exports'}; all that are given must hold.")
+    _make(f"{noun}Where", top, f"Conditions on {_plural(kind)}; all that are given must hold.")
     _make(
         f"{noun}Relation",
         {
@@ -279,7 +285,7 @@ def _order(kind: str) -> None:
 
 
 def _plural(kind: str) -> str:
-    return "exports" if kind == "jobs" else kind
+    return {"jobs": "exports", "queues": "review queues"}.get(kind, kind)
 
 
 if TYPE_CHECKING:
@@ -300,6 +306,9 @@ if TYPE_CHECKING:
     ScoreWhere: TypeAlias = Where
     TagWhere: TypeAlias = Where
     DatasetWhere: TypeAlias = Where
+    ExperimentWhere: TypeAlias = Where
+    PromptWhere: TypeAlias = Where
+    ReviewQueueWhere: TypeAlias = Where
     ExportWhere: TypeAlias = Where
     GenerationOrder: TypeAlias = Order
     StepOrder: TypeAlias = Order
@@ -308,6 +317,9 @@ if TYPE_CHECKING:
     ScoreOrder: TypeAlias = Order
     TagOrder: TypeAlias = Order
     DatasetOrder: TypeAlias = Order
+    ExperimentOrder: TypeAlias = Order
+    PromptOrder: TypeAlias = Order
+    ReviewQueueOrder: TypeAlias = Order
     ExportOrder: TypeAlias = Order
     GenerationType: TypeAlias = Enum
     GenerationInputType: TypeAlias = Enum

@@ -6,16 +6,15 @@ from typing import Annotated, Any
 
 import strawberry
 
-from generations import datasets, exporting, filters, models
+from generations import exporting, filters, models
 from generations.access import Grant, Scope
-from generations.cleaning import clean_string
 from generations.exporting import schedules
 from generations.graphql import aggregating, inputs
-from generations.graphql.connections import LARGEST_PAGE, PAGE, BadArgument, Connection, connection
+from generations.graphql.arguments import After, Before, First, Id, Last, OrderBy, Where
+from generations.graphql.collections import CollectionQueries
+from generations.graphql.connections import Connection, connection
 from generations.graphql.guards import Info, guarded
 from generations.graphql.inputs import (
-    DatasetOrder,
-    DatasetWhere,
     ExportOrder,
     ExportWhere,
     GenerationOrder,
@@ -26,31 +25,15 @@ from generations.graphql.inputs import (
     ScoreWhere,
     StepOrder,
     StepWhere,
-    TagOrder,
-    TagWhere,
     ThreadOrder,
     ThreadWhere,
 )
 from generations.graphql.nodes import Batch
 from generations.graphql.types.accounts import Key, Project, Viewer
-from generations.graphql.types.collections import Dataset, Tag
 from generations.graphql.types.events import Generation, Participant, Score, Step, Thread
 from generations.graphql.types.exports import Export
 from generations.graphql.types.numbers import Aggregation, GroupBy, GroupOrder, Having, Measure, TimeBucket
 from generations.graphql.types.schedules import ExportSchedule
-
-First = Annotated[
-    int | None,
-    strawberry.argument(
-        description=f"How many rows from the beginning or from `after`, 1 to {LARGEST_PAGE}; else {PAGE}."
-    ),
-]
-After = Annotated[str | None, strawberry.argument(description="The cursor that the page follows.")]
-Last = Annotated[int | None, strawberry.argument(description=f"How many rows before `before`, 1 to {LARGEST_PAGE}.")]
-Before = Annotated[str | None, strawberry.argument(description="The cursor that the page precedes.")]
-Id = Annotated[strawberry.ID, strawberry.argument(description="Its id.")]
-Where = strawberry.argument(description="What rows have to be like; nothing for all.")
-OrderBy = strawberry.argument(description="The order; the newest first without any.")
 
 EXPORTS = filters.from_document("jobs", {"kind": models.Job.Kind.EXPORT.value})
 KEYS_SHOWN = 200
@@ -62,9 +45,9 @@ def found(grant: Grant, model: Any, kind: str, show: Any, id: str) -> Any:
     return show(row=rows[0], batch=Batch(grant, rows)) if rows else None
 
 
-@strawberry.type(description="What can be read. Everything is of one project.")
-class Query:
-    """Root fields of queries."""
+@strawberry.type
+class RecordedQueries:
+    """Root fields of queries of what was recorded, and of what is done with it."""
 
     @guarded(Scope.READ, "The project that is asked.")
     def project(self, info: Info) -> Project:
@@ -196,54 +179,6 @@ class Query:
             before=before,
         )
 
-    @guarded(Scope.READ, "Labels, the newest first unless ordered otherwise.")
-    def tags(
-        self,
-        info: Info,
-        where: Annotated[TagWhere | None, Where] = None,
-        order_by: Annotated[TagOrder | None, OrderBy] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Tag]:
-        """A page of tags."""
-        return connection(
-            info.context.grant,
-            "tags",
-            Tag,
-            condition=inputs.condition("tags", where),
-            order=inputs.order(order_by),
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-        )
-
-    @guarded(Scope.READ, "Datasets, the newest first unless ordered otherwise.")
-    def datasets(
-        self,
-        info: Info,
-        where: Annotated[DatasetWhere | None, Where] = None,
-        order_by: Annotated[DatasetOrder | None, OrderBy] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Dataset]:
-        """A page of datasets."""
-        return connection(
-            info.context.grant,
-            "datasets",
-            Dataset,
-            condition=inputs.condition("datasets", where),
-            order=inputs.order(order_by),
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-        )
-
     @guarded(Scope.READ, "Exports, the newest first unless ordered otherwise.")
     def exports(
         self,
@@ -297,27 +232,6 @@ class Query:
         """A score by its id."""
         shown: Score | None = found(info.context.grant, models.Score, "score", Score, id)
         return shown
-
-    @guarded(Scope.READ, "One tag; null when the project has none of this name.")
-    def tag(self, info: Info, name: Annotated[str, strawberry.argument(description="The label.")]) -> Tag | None:
-        """A tag by its name."""
-        grant = info.context.grant
-        rows = list(models.Tag.objects.filter(project=grant.project, name=clean_string(name)))
-        return Tag(row=rows[0], batch=Batch(grant, rows)) if rows else None
-
-    @guarded(Scope.READ, "One dataset, by its id or by its name; null when the project has none.")
-    def dataset(
-        self,
-        info: Info,
-        id: Annotated[strawberry.ID | None, strawberry.argument(description="Its id.")] = None,
-        name: Annotated[str | None, strawberry.argument(description="Its name, when the id is not known.")] = None,
-    ) -> Dataset | None:
-        """A dataset."""
-        grant = info.context.grant
-        if (id is None) == (name is None):
-            raise BadArgument("id", id, "either an id or a name")
-        row = datasets.find(grant, id) if id is not None else datasets.named(grant, name or "")
-        return None if row is None else Dataset(row=row, batch=Batch(grant, [row]))
 
     @guarded(Scope.READ, "One export; null when the project has none of this id.")
     def export(self, info: Info, id: Id) -> Export | None:
@@ -378,3 +292,8 @@ class Query:
             limit=limit,
             exact=exact,
         )
+
+
+@strawberry.type(description="What can be read. Everything is of one project.")
+class Query(RecordedQueries, CollectionQueries):
+    """Root fields of queries."""

@@ -91,7 +91,7 @@ def named(batch: Batch[Any], attribute: str, model: Any, kind: str) -> Batch[Any
         rows = model.objects.by_ids(batch.project_pk, kind, ids) if ids else ()
         return Batch(batch.grant, list(rows))
 
-    return batch.once(("named", attribute), load)
+    return batch.once(("named", attribute, kind), load)
 
 
 def following(
@@ -112,11 +112,8 @@ def following(
 
     def load() -> tuple[Batch[Any], Groups[Any]]:
         parents = list(dict.fromkeys(getattr(row, key) for row in batch.rows))
-        rows = list(
-            model._default_manager.raw(
-                _first_of_each(model, attribute, order, only), [parents, batch.project_pk, limit]
-            )
-        )
+        statement, bounds = _first_of_each(batch, model, attribute, order, only)
+        rows = list(model._default_manager.raw(statement, [parents, *bounds, limit]))
         groups: Groups[Any] = defaultdict(list)
         for row in rows:
             groups[getattr(row, attribute)].append(row)
@@ -125,17 +122,24 @@ def following(
     return batch.once(("following", model, attribute, tuple(order), limit, only), load)
 
 
-def _first_of_each(model: type[models.Model], attribute: str, order: Sequence[str], only: str) -> str:
+def _first_of_each(
+    batch: Batch[Any], model: type[models.Model], attribute: str, order: Sequence[str], only: str
+) -> tuple[str, list[int]]:
+    """The statement, and what it is told between the parents and the limit: the project, if rows name theirs."""
     quote = connection.ops.quote_name
     column: Any = model._meta.get_field(attribute)
     ordering = ", ".join(f"{quote(name.lstrip('-'))} DESC" if name.startswith("-") else quote(name) for name in order)
     true = f" AND {quote(only)}" if only else ""
+    # What belongs to a row of the batch, such as a result of an experiment, is of that row's project.
+    is_ours = any(field.name == "project" for field in model._meta.fields)
+    ours = "project_id = %s AND " if is_ours else ""
     # Every name comes from the models; values are parameters.
-    return (
+    statement = (
         f"SELECT child.* FROM unnest(%s::{column.db_type(connection)}[]) AS parent(id) CROSS JOIN LATERAL ("  # noqa: S608
-        f"SELECT * FROM {quote(model._meta.db_table)} WHERE project_id = %s AND {quote(column.column)} = parent.id"
+        f"SELECT * FROM {quote(model._meta.db_table)} WHERE {ours}{quote(column.column)} = parent.id"
         f"{true} ORDER BY {ordering} LIMIT %s) AS child"
     )
+    return statement, [batch.project_pk] if is_ours else []
 
 
 # ---------------------------------------------------------------------------------------------- as the types show them
@@ -175,9 +179,17 @@ def in_time(view: Any, model: Any, show: Any, attribute: str, first: int, newest
 
 
 def hanging(
-    view: Any, model: Any, show: Any, attribute: str, order: Sequence[str], first: int, key: str = "public_id"
+    view: Any,
+    model: Any,
+    show: Any,
+    attribute: str,
+    order: Sequence[str],
+    first: int,
+    *,
+    key: str = "public_id",
+    only: str = "",
 ) -> Any:
     """The first rows of `model` whose `attribute` is the `key` of the row that `view` shows, as a slice."""
     limit = bounded(first, LARGEST_SLICE)
-    batch, groups = following(view.batch, model, attribute, order, limit + 1, key=key)
+    batch, groups = following(view.batch, model, attribute, order, limit + 1, key=key, only=only)
     return slice_of(groups.get(getattr(view.row, key), ()), limit, lambda row: show(row=row, batch=batch))

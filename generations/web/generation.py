@@ -16,7 +16,7 @@ from generations import attachments as stored
 from generations import bundles, retention
 from generations.access import Grant
 from generations.bundles import Bundle
-from generations.models import DatasetItem, Feedback, PromptVersion, ScoreSchema
+from generations.models import DatasetItem, Feedback, PromptVersion, Score, ScoreSchema
 from generations.records import Json
 from generations.web import answers, attachments, blocks, collecting, conversation, listing, markup, outline, resending
 from generations.web.conversation import Reading
@@ -218,19 +218,25 @@ def _reading(grant: Grant, bundle: Bundle, said: Mapping[str, Json], *, is_raw: 
 
 # ------------------------------------------------------------------------------------------------- what hangs on it
 def aside(request: HttpRequest, grant: Grant, bundle: Bundle) -> dict[str, Any]:
-    """What people and programs said of it: scores, tags, feedback, datasets and queues; five queries."""
+    """What people and programs said of it: scores, comments, tags, feedback, datasets and queues; five queries."""
     id = bundle.generation.public_id
     project = grant.project
     items = DatasetItem.objects.filter(dataset__project=project, generation_id=id, removed_in=None)
     said = Feedback.objects.in_project(project.pk).filter(generation_id=id).order_by("-created_at", "-uid")
     return {
-        "scores": bundle.scores[-MOST_LISTED:],
+        "scores": [score for score in bundle.scores if not is_comment(score)][-MOST_LISTED:],
+        "comments": [score for score in bundle.scores if is_comment(score)][-MOST_LISTED:],
         "schemas": list(ScoreSchema.objects.filter(project=project).order_by("name")[:MOST_LISTED]),
         "feedback": list(said[:MOST_LISTED]),
         "in_datasets": list(items.select_related("dataset").order_by("dataset__name")[:MOST_LISTED]),
         **collecting.places(grant, "generations", collecting.ON_A_ROW),
         "actions": actions(request, grant, id),
     }
+
+
+def is_comment(score: Score) -> bool:
+    """Whether a score is words alone: what a person wrote on the page, or where a review asked for a comment."""
+    return score.value is None and score.label is None and bool(score.comment)
 
 
 def actions(request: HttpRequest, grant: Grant, id: str) -> dict[str, str]:
@@ -241,7 +247,7 @@ def actions(request: HttpRequest, grant: Grant, id: str) -> dict[str, str]:
     shown = urlsplit(request.headers.get("HX-Current-URL", "")).path if is_part(request) else request.path
     page_path = unquote(reverse("web:generation", args=[grant.project.slug, id]))
     up = "../" if unquote(shown).removeprefix(page_path) in ("block/", "messages/") else ""
-    names = ("scores", "tags", "feedback", "datasets", "selected", "block", "messages", "json", "code")
+    names = ("scores", "comments", "tags", "feedback", "datasets", "selected", "block", "messages", "json", "code")
     return {name: f"{up}{name}/" for name in names}
 
 

@@ -1,4 +1,4 @@
-"""What a person adds to a generation on its page: scores, tags, feedback, a place in a dataset."""
+"""What a person adds to a generation on its page: scores, comments, tags, feedback, a place in a dataset."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ Change = Callable[[HttpRequest, Grant, str], None]
 
 PANELS: Final = {
     "scores": "generation/_scores.html",
+    "comments": "generation/_comments.html",
     "tags": "generation/_tags.html",
     "feedback": "generation/_feedback.html",
     "datasets": "generation/_datasets.html",
@@ -85,10 +86,7 @@ def scores(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
 def _score(request: HttpRequest, grant: Grant, id: str) -> None:
     given = request.POST
     if given.get("remove"):
-        mine = Score.objects.by_ids(grant.project.pk, "score", [given["remove"]])
-        if not mine.filter(generation_id=id, author=grant.actor).exists():
-            raise Refused("You may delete scores of your own only.")
-        recording.delete(grant.project, "score", [given["remove"]])
+        _remove_own(grant, id, given["remove"], "scores")
         return
     value, label = value_or_label(given.get("value", ""))
     if not given.get("name", "").strip() or (value is None and label is None):
@@ -108,6 +106,13 @@ def _score(request: HttpRequest, grant: Grant, id: str) -> None:
     )
 
 
+def _remove_own(grant: Grant, id: str, score: str, noun: str) -> None:
+    mine = Score.objects.by_ids(grant.project.pk, "score", [score])
+    if not mine.filter(generation_id=id, author=grant.actor).exists():
+        raise Refused(f"You may delete {noun} of your own only.")
+    recording.delete(grant.project, "score", [score])
+
+
 def value_or_label(text: str) -> tuple[float | None, str | None]:
     """What a person typed as a score: a number, or else a label; neither when there is nothing.
 
@@ -118,6 +123,40 @@ def value_or_label(text: str) -> tuple[float | None, str | None]:
         return float(said.replace(",", ".")), None
     except ValueError:
         return None, said or None
+
+
+@page(Scope.WRITE)
+@require_POST
+def comments(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
+    """Add a `comment` for the team, or delete one of your own, `remove`.
+
+    It is a score without a value, as where a review asks for a comment: every door has it, and feedback stays what the
+    end user said.
+    """
+    return _changed(request, grant, id, "comments", _comment)
+
+
+def _comment(request: HttpRequest, grant: Grant, id: str) -> None:
+    given = request.POST
+    if given.get("remove"):
+        _remove_own(grant, id, given["remove"], "comments")
+        return
+    said = given.get("comment", "").strip()
+    if not said:
+        raise Refused("Write something to be read by others.")
+    _record(
+        grant,
+        ScoreRecord(
+            id=records.new_id(),
+            name="comment",
+            type="HUMAN",
+            value=None,
+            label=None,
+            comment=said,
+            author=grant.actor,
+            generation_id=id,
+        ),
+    )
 
 
 @page(Scope.WRITE)

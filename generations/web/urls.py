@@ -80,6 +80,7 @@ urlpatterns = [
     path(f"{_generation}/code/", generation.code, name="generation-code"),
     path(f"{_generation}/messages/", generation.messages, name="generation-messages"),
     path(f"{_generation}/scores/", judging.scores, name="generation-scores"),
+    path(f"{_generation}/comments/", judging.comments, name="generation-comments"),
     path(f"{_generation}/tags/", judging.tags, name="generation-tags"),
     path(f"{_generation}/feedback/", judging.feedback, name="generation-feedback"),
     path(f"{_generation}/selected/", judging.selected, name="generation-selected"),

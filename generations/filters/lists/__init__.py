@@ -3,9 +3,24 @@
 from typing import Final
 
 from generations.filters.fields import Catalogue
-from generations.filters.lists import datasets, generations, jobs, participants, scores, steps, tags, threads
+from generations.filters.lists import (
+    datasets,
+    experiments,
+    generations,
+    jobs,
+    participants,
+    prompts,
+    queues,
+    scores,
+    steps,
+    tags,
+    threads,
+)
 
 CATALOGUES: Final[dict[str, Catalogue]] = {
     one.CATALOGUE.kind: one.CATALOGUE
-    for one in (generations, steps, threads, participants, scores, tags, datasets, jobs)
+    for one in (
+        *(generations, steps, threads, participants, scores),
+        *(tags, datasets, experiments, prompts, queues, jobs),
+    )
 }
