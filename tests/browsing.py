@@ -164,6 +164,11 @@ UNREADABLE = """() => {
   return [...found];
 }"""
 
+# Tables that do not say what they are of, and heads that do not say whether they are of a column or of a row.
+UNANNOUNCED = """() => [...document.querySelectorAll('table:not([aria-label]), th:not([scope])')]
+  .filter((one) => !one.closest('.prose') && one.checkVisibility())
+  .map((one) => `${one.tagName} ${one.className}: ${one.textContent.trim().slice(0, 40)}`)"""
+
 # Buttons, links and boxes that stand beyond the edge of what they are in, where nobody can scroll to them.
 CUT_OFF = """() => {
   const found = [];

@@ -248,11 +248,11 @@ EVERYTHING = """
 query ($first: Int!) {
   experiments(first: $first) { nodes {
     name dataset { name }
-    items { nodes { datasetItem { input } generation { id } run { id } scores { nodes { name } } } }
+    items(first: 3) { nodes { datasetItem { input } generation { id } run { id } scores(first: 2) { nodes { name } } } }
   } }
-  prompts(first: $first) { nodes { labels { name } versions { nodes { version } } } }
+  prompts(first: $first) { nodes { labels { name } versions(first: 2) { nodes { version } } } }
   reviewQueues(first: $first) { nodes {
-    total left items { nodes { generation { id } step { id } reviews { nodes { reviewer } } } }
+    total left items(first: 3) { nodes { generation { id } step { id } reviews(first: 2) { nodes { reviewer } } } }
   } }
 }
 """

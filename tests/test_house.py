@@ -120,6 +120,13 @@ def test_every_address_is_a_page_that_is_looked_at_or_has_a_reason_not_to_be() -
     assert (pages.PAGES.keys() | pages.NO_PAGES.keys()) - named == set(), "gone from the addresses"
 
 
+def test_tables_say_what_they_are_of_and_heads_what_they_are_over() -> None:
+    templates = {path: path.read_text() for path in (ROOT / "templates").rglob("*.html") if "admin" not in path.parts}
+    silent = re.compile(r"<table(?![^>]*aria-label)[^>]*>|<th(?=[ >])(?![^>]*scope=)[^>]*>")
+
+    assert [f"{path.name}: {found}" for path, text in templates.items() for found in silent.findall(text)] == []
+
+
 def test_dependencies_have_a_reason_beside_them() -> None:
     project = (ROOT / "pyproject.toml").read_text().split("[tool.", 1)[0]
     listed = re.findall(r'^    "([A-Za-z0-9\-]+)[^"]*",(.*)$', project, re.MULTILINE)

@@ -15,6 +15,7 @@ from tests.browsing import (
     ANSWER,
     CHROMIUM,
     CUT_OFF,
+    UNANNOUNCED,
     UNREADABLE,
     Watched,
     keep,
@@ -238,6 +239,7 @@ def seen(page: Page, name: str, theme: str, width: int) -> list[str]:
         wrong.append("wider than the window")
     if (theme, width) in (("light", 1440), ("dark", 390)):  # each page in either theme, at either width
         wrong += violations(page)
+        wrong += page.evaluate(UNANNOUNCED)
     if (theme, width) == ("light", 390):
         # What a window of 1440 pixels has left when a person makes everything twice as large.
         page.set_viewport_size({"width": 720, "height": 450})

@@ -138,5 +138,5 @@ class ReviewQueue:
 def _counts(batch: Batch[models.ReviewQueue]) -> dict[Any, tuple[int, int]]:
     """For each queue that has items: how many, and how many of them are open. One query."""
     rows = models.ReviewItem.objects.filter(queue__in=[row.pk for row in batch.rows])
-    counted = rows.values_list("queue").annotate(Count("id"), Count("id", filter=Q(is_open=True)))
-    return {queue: (total, left) for queue, total, left in counted}
+    counted = rows.values("queue").annotate(total=Count("id"), left=Count("id", filter=Q(is_open=True)))
+    return {one["queue"]: (one["total"], one["left"]) for one in counted}
