@@ -152,14 +152,16 @@ def get_generation(request: HttpRequest, id: str) -> HttpResponse:
 def change_generation(request: HttpRequest, id: str) -> HttpResponse:
     """A document is merged into the stored one: absent stays, null empties, free objects (metadata, parameters,
     attributes) are merged key by key. `{"$set": {...}}` sets each path (`usage.cost`, `metadata.plan`); a free object
-    or feedback given there takes the place of the old one. Answers with the generation as it is then.
+    or feedback given there takes the place of the old one. A `selectedChoice` is the place of an alternative; where the
+    output is one of them itself, it follows. Answers with the generation as it is then.
     """
     grant = grant_of(request)
     document = receive.document(request)
     with transaction.atomic():
         # A change that says nothing takes the project's lock: what is read next stays as it is until the commit.
         recording.amend(grant.project, GenerationRecord(id=id))
-        recording.amend(grant.project, rest.amendment(id, document, _bundle(grant, id).record))
+        stored = _bundle(grant, id).record
+        recording.change(grant, rest.amendment(id, document, stored), stored)
         changed = _bundle(grant, id)
     return answer(lists.generation(changed))
 
@@ -202,7 +204,7 @@ def give_feedback(request: HttpRequest, id: str) -> HttpResponse:
     grant = grant_of(request)
     record = rest.feedback(id, receive.document(request))
     _known(grant, id)
-    receipt = stored(grant, record, rest.FEEDBACK)
+    receipt = stored(grant, recording.said_now(grant.project, record), rest.FEEDBACK)
     row = Feedback.objects.by_ids(grant.project.pk, "feedback", [str(receipt.id)])[0]
     shown = rest.feedback_document(bundles.feedback_record(row))
     noting.took(request)

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from generations import attachments, bundles, prepared, recording
 from generations.api import otlp_stored
 from generations.api.otlp_stored import SHARED
-from generations.ingest import media
+from generations.ingest import feedback, media
 from generations.ingest.media import Media
 from generations.ingest.otlp import couples, dialects
 from generations.ingest.otlp.spans import Told
@@ -61,7 +61,8 @@ def _join(project: Project, given: Sequence[Told], *, halves: bool) -> list[list
         demoted = [id for id in there if id in settled.into or id in plain]
         records: list[Record] = [one.step for one in told]
         records += settled.records
-        records += [_on_the_call(s, settled.into) for one in told for s in one.scores]
+        judged = [_on_the_call(s, settled.into) for one in told for s in one.scores]
+        records += [*judged, *feedback.voted(judged)]
         records += [r for r in late if r.id not in settled.into or isinstance(r, StepRecord)]
         if demoted:
             records += _moved(project, demoted, settled.into)
@@ -75,7 +76,7 @@ def _join(project: Project, given: Sequence[Told], *, halves: bool) -> list[list
     refused: dict[str, list[Refused]] = defaultdict(list)
     for receipt, record in zip(receipts, records, strict=True):
         if receipt.state == "rejected":
-            owner = (record.step_id if isinstance(record, ScoreRecord) else record.id) or ""
+            owner = (record.step_id if isinstance(record, ScoreRecord | FeedbackRecord) else record.id) or ""
             refused[owner].append((owner, receipt.reason or "refused", receipt.field))
     return [refused.get(one.step.id, []) for one in given]
 

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from generations import attachments, bundles, prepared, recording
 from generations.api import otlp_joining, otlp_stored
-from generations.ingest import media
+from generations.ingest import feedback, media
 from generations.ingest.media import Media
 from generations.ingest.otlp import couples, dialects, logs
 from generations.ingest.otlp.logs import Spoken
@@ -41,7 +41,7 @@ def _write(project: Project, spoken: Sequence[Spoken], scores: Sequence[ScoreRec
         scored, refused = _scored(project, scores, calls)
         if has_files:
             records = _without_files(project, records)
-        receipts = recording.record(project, [*records, *scored])
+        receipts = recording.record(project, [*records, *scored, *feedback.voted(scored)])
     return refused + [r.reason or "refused" for r in receipts if r.state == "rejected"]
 
 

@@ -14,8 +14,16 @@ from generations import datasets, importing, prompts, reading, records
 from generations.access import Grant
 from generations.importing import Act, Found, Line
 from generations.importing.datasets import take_in
-from generations.ingest import literal
-from generations.records import AttachmentRecord, GenerationRecord, InvalidRecord, Json, Record, StepRecord
+from generations.ingest import feedback, literal
+from generations.records import (
+    AttachmentRecord,
+    FeedbackRecord,
+    GenerationRecord,
+    InvalidRecord,
+    Json,
+    Record,
+    StepRecord,
+)
 
 MAX_DOCUMENT: Final = 256 << 20
 KINDS: Final = ("threads", "steps", "generations", "participants", "scores", "attachments", "datasets", "prompts")
@@ -104,6 +112,9 @@ def _kind_of(value: Node) -> str | None:
     return "participants" if "identifier" in value else None
 
 
+_KINDS: Final = {StepRecord: "steps", GenerationRecord: "generations", FeedbackRecord: "feedback"}
+
+
 def _one(kind: str | None, value: Node, place: str) -> Iterator[Found]:
     if kind is None:
         raise InvalidRecord("line", list(value)[:8], EXPECTED)
@@ -124,7 +135,7 @@ def _one(kind: str | None, value: Node, place: str) -> Iterator[Found]:
         for record in literal.step(value, _environment(value)):
             if isinstance(record, StepRecord):
                 record = records.revised(record, attachments=tuple(_outside(value, record)))
-            yield _found("steps" if isinstance(record, StepRecord) else "generations", record, place)
+            yield _found(_KINDS[type(record)], record, place)
     elif kind == "generations":
         kind_name = str(value.get("type") or "").removeprefix("GenerationType.")
         yield _found(kind, literal.generation({**value, "type": kind_name}, StepRecord(id=id)), place)
@@ -133,7 +144,10 @@ def _one(kind: str | None, value: Node, place: str) -> Iterator[Found]:
         made_user = literal.participant(id, value)
         yield _found(kind, records.revised(made_user, seen_at=seen) if seen else made_user, place)
     elif kind == "scores":
-        yield _found(kind, literal.score(value), place)
+        score = literal.score(value)
+        yield _found(kind, score, place)
+        for said in feedback.voted([score]):
+            yield _found("feedback", said, place)
     elif kind == "attachments":
         yield _found(kind, _with_address(value, literal.attachment(value)), place)
     else:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from generations import reading, records
+from generations.ingest import feedback
 from generations.records import (
     AttachmentRecord,
     GenerationRecord,
@@ -36,7 +37,8 @@ _PLAIN_WORD: Final = re.compile(r"[A-Za-z]\w{0,19}")
 
 
 def step(given: Mapping[str, Any], environment: str | None) -> list[Record]:
-    """The step of one `ingestStep`, `createStep` or `updateStep`, and the generation inside it, which shares its id."""
+    """The step of one `ingestStep`, `createStep` or `updateStep`, the generation inside it, which shares its id, and
+    the feedback that is among its scores."""
     id = _text(given, "id") or records.new_id()
     start = moment(given.get("startTime"), "startTime")
     end = moment(given.get("endTime"), "endTime")
@@ -62,11 +64,12 @@ def step(given: Mapping[str, Any], environment: str | None) -> list[Record]:
         scores=tuple(score(s, step_id=id) for s in _list(given.get("scores"), "scores")),
         attachments=tuple(attachment(a, step_id=id) for a in _list(given.get("attachments"), "attachments")),
     )
+    said = feedback.voted(made.scores)
     if payload is None:
-        return [made]
+        return [made, *said]
     if not isinstance(payload, Mapping):
         raise InvalidRecord("generation", payload, "an object")
-    return [made, generation(payload, made)]
+    return [made, generation(payload, made), *said]
 
 
 def generation(given: Mapping[str, Any], around: StepRecord) -> GenerationRecord:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from generations import attachments, datasets, experiments, prompts, recording, records
+from django.utils import timezone
+
+from generations import attachments, bundles, datasets, experiments, prompts, recording, records
 from generations.access import Scope
-from generations.ingest import literal
+from generations.ingest import feedback, literal
 from generations.literal import nodes, queries
 from generations.literal.ingesting import ingest, store
 from generations.literal.loading import Context, participants_by_id, thread_nodes
 from generations.literal.queries import Info, find_item, find_participant, one_step, selected
-from generations.models import Attachment, Generation, Project, Score, Step, Thread
+from generations.models import Attachment, Feedback, Generation, Project, Score, Step, Thread
 
 Node = dict[str, Any]
 _WHOLE_STEP: Final = frozenset({"input", "output", "error", "scores", "attachments", "generation"})
@@ -130,7 +132,7 @@ def create_score(_: Any, info: Info, **given: Any) -> Node:
     context = info.context
     context.grant.need(Scope.INGEST)
     made = literal.score({**given, "id": records.new_id()})
-    store(context, [made])
+    store(context, [made, *feedback.voted([made])])
     return nodes.score(_one(context.project, Score, "score", str(made.id)), str(context.project.pk))
 
 
@@ -143,12 +145,23 @@ def update_score(_: Any, info: Info, id: str, value: float, **given: str | None)
         return None
     comment = given.get("comment")
     cleared = frozenset({"comment"}) if comment == "" else frozenset[str]()
-    store(context, [records.ScoreRecord(id=id, name=row.name, value=value, comment=comment or None, cleared=cleared)])
+    made = records.ScoreRecord(id=id, name=row.name, value=value, comment=comment or None, cleared=cleared)
+    kept = row.comment if comment is None else comment or None
+    vote = records.revised(bundles.score_record(row), value=value, label=None, comment=kept, created_at=timezone.now())
+    store(context, [made, *feedback.voted([vote])])
     return nodes.score(_one(context.project, Score, "score", id), str(context.project.pk))
 
 
 def delete_score(_: Any, info: Info, id: str) -> Node | None:
-    return _deleted(info.context, "score", id)
+    """A vote that is taken back: it goes with the feedback that it was."""
+    project = info.context.project
+    row: Score | None = Score.objects.by_ids(project.pk, "score", [id]).first()
+    deleted = _deleted(info.context, "score", id)
+    if row is not None and row.generation_id is not None:
+        said = Feedback.objects.in_project(project.pk).filter(generation_id=row.generation_id)
+        ids = said.filter(public_id__startswith=f"{id}:").values_list("public_id", flat=True)
+        recording.delete(project, "feedback", list(ids))
+    return deleted
 
 
 def create_attachment(_: Any, info: Info, **given: Any) -> Node:

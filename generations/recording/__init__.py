@@ -1,6 +1,6 @@
 """The only writer of steps, generations, threads, participants, tags, scores, feedback and attachments' rows."""
 
-from generations.recording.editing import delete, erase, forget_text, reprice, retag
+from generations.recording.editing import change, delete, erase, forget_text, reprice, retag, said_now
 from generations.recording.grouping import Busy, together
 from generations.recording.tying import tied
 from generations.recording.writing import Doubtful, Receipt, UnknownId, amend, record
@@ -11,12 +11,14 @@ __all__ = [
     "Receipt",
     "UnknownId",
     "amend",
+    "change",
     "delete",
     "erase",
     "forget_text",
     "record",
     "reprice",
     "retag",
+    "said_now",
     "tied",
     "together",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from generations import access, cleaning, pricing, records
 from generations.access import Grant
-from generations.models import Project
+from generations.models import Feedback, Project
 from generations.recording import derive, looking, merging, storing, writing
 from generations.recording.tables import TABLES, Keys
+from generations.recording.writing import amend
 from generations.records import revised
 
 _TAGGED: Final = ("generation", "step", "thread")
@@ -76,6 +77,70 @@ def reprice(project: Project, ids: Sequence[str], *, now: dt.datetime | None = N
                 rows.append(merging.Merged(record, old, extra, writes_alternatives=False))
         storing.write(cursor, keys, {"generation": rows}, (), moment)
         return len(rows)
+
+
+def said_now(project: Project, feedback: records.FeedbackRecord) -> records.FeedbackRecord:
+    """Feedback that somebody gives at this moment: with an id of its own where the same was said before, and something
+    else since then. What is merely sent again stays the same. One query, and none where it says its id or time."""
+    if feedback.id is not None or feedback.created_at is not None:
+        return feedback
+    same = writing.feedback_of(feedback)
+    rows = Feedback.objects.by_ids(project.pk, "feedback", [str(same.id)])
+    return revised(feedback, id=records.new_id()) if rows.filter(is_latest=False).exists() else feedback
+
+
+def change(grant: Grant, said: records.GenerationRecord, stored: records.GenerationRecord) -> None:
+    """Merge what somebody said into the generation as it is stored; the audit keeps which answer was selected before.
+
+    Where the answer is one of the alternatives itself, it is the selected one from then on. Raises InvalidRecord for a
+    choice that is none of the alternatives, or anything else that cannot be stored.
+    """
+    if said.feedback is not None:
+        feedback = said_now(grant.project, revised(said.feedback, generation_id=said.id))
+        said = revised(said, feedback=feedback)
+    before = stored.selected_choice
+    is_cleared = "selected_choice" in said.cleared
+    wanted = None if is_cleared else before if said.selected_choice is None else said.selected_choice
+    with transaction.atomic():
+        if wanted == before:
+            amend(grant.project, said)
+            return
+        others = (
+            ()
+            if "alternatives" in said.cleared
+            else stored.alternatives
+            if said.alternatives is None
+            else said.alternatives
+        )
+        there = {other.index: other for other in others or ()}
+        if wanted is not None and wanted != 0 and wanted not in there:
+            expected = f"one of {', '.join(map(str, sorted({0, *there})))}, the places of the answers"
+            raise records.InvalidRecord("selected_choice", wanted, expected)
+        amend(grant.project, _answered(said, stored, there.get(wanted or 0), there.values()))
+        access.audit(grant, "generation.select", "generation", stored.id or "", {"from": before, "to": wanted})
+
+
+def _answered(
+    said: records.GenerationRecord,
+    stored: records.GenerationRecord,
+    chosen: records.Alternative | None,
+    others: Collection[records.Alternative],
+) -> records.GenerationRecord:
+    """`said` with the chosen alternative as the answer, unless another one is said or there is none of this to lose."""
+    now = stored.completion if stored.message_completion is None else stored.message_completion
+    is_said = said.completion is not None or said.message_completion is not None
+    if chosen is None or is_said or now not in [other.content for other in others]:
+        return said
+    answer: dict[str, Any] = {}
+    if stored.message_completion is None and isinstance(chosen.content, str):
+        answer["completion"] = chosen.content
+    elif stored.message_completion is not None and isinstance(chosen.content, Mapping):
+        answer["message_completion"] = dict(chosen.content)
+    else:
+        return said
+    own = {name: getattr(chosen, name) for name in ("finish_reason", "logprobs") if getattr(said, name) is None}
+    unknown = {name for name, value in own.items() if value is None}
+    return revised(said, **answer, **own, cleared=said.cleared | unknown)
 
 
 _HANGING: Final = {

@@ -176,7 +176,7 @@ def _identified(record: Record) -> Record:
         if record.scores:
             children["scores"] = tuple(_score_of(s, generation_id=record.id) for s in record.scores)
         if record.feedback is not None:
-            children["feedback"] = _feedback_of(revised(record.feedback, generation_id=record.id))
+            children["feedback"] = feedback_of(revised(record.feedback, generation_id=record.id))
         if record.attachments:
             children["attachments"] = tuple(revised(a, generation_id=record.id) for a in record.attachments)
         return revised(record, **children) if children else record
@@ -187,7 +187,7 @@ def _identified(record: Record) -> Record:
             attachments=tuple(revised(a, step_id=record.id) for a in record.attachments),
         )
     if isinstance(record, FeedbackRecord):
-        return _feedback_of(record)
+        return feedback_of(record)
     if isinstance(record, ScoreRecord) and record.id is None:
         return revised(record, id=records.new_id())
     return record
@@ -199,7 +199,7 @@ def _score_of(score: ScoreRecord, **target: str) -> ScoreRecord:
     return revised(score, id=id[: cleaning.MAX_ID], **target)
 
 
-def _feedback_of(feedback: FeedbackRecord) -> FeedbackRecord:
+def feedback_of(feedback: FeedbackRecord) -> FeedbackRecord:
     """Feedback with an id made of what it says and when, so that a replay does not add another."""
     if feedback.id is not None:
         return feedback

@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
-from generations import access, datasets, recording, records
+from generations import datasets, recording, records
 from generations.access import Grant, Scope
 from generations.models import Dataset, Score
 from generations.records import FeedbackRecord, GenerationRecord, InvalidRecord, Record, ScoreRecord
@@ -211,11 +211,8 @@ def selected(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         wanted = answers.choice(bundle, key)
     except LookupError as error:
         raise Http404("There is no such answer to this call.") from error
-    before = bundle.generation.selected_choice
-    if wanted != before:
-        cleared = frozenset({"selected_choice"}) if wanted is None else frozenset()
-        recording.amend(grant.project, GenerationRecord(id=id, selected_choice=wanted, cleared=cleared))
-        access.audit(grant, "generation.select", "generation", id, {"from": before, "to": wanted})
+    cleared = frozenset({"selected_choice"}) if wanted is None else frozenset()
+    recording.change(grant, GenerationRecord(id=id, selected_choice=wanted, cleared=cleared), bundle.record)
     response = redirect("web:generation", slug=grant.project.slug, id=id)
     response.headers["Location"] += f"?{urlencode({'answer': key})}#answers"
     return response

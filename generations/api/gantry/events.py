@@ -10,7 +10,7 @@ import orjson
 from django.http import HttpRequest
 from django.utils import timezone
 
-from generations import applications, intake, recording
+from generations import applications, filling, intake, reading, recording
 from generations.access import Grant
 from generations.api import receive
 from generations.ingest import gantry
@@ -191,15 +191,29 @@ def _target(event: Event) -> str:
 
 
 def _tied(grant: Grant, record: GenerationRecord, event: Event, refusals: list[Refusal], n: int) -> GenerationRecord:
-    """The record with the version that made it; that there is none of the number it names is told."""
+    """The record with the version that made it; that there is none of its number, or that inputs of it are missing, is
+    told."""
     (tied,) = recording.tied(grant.project, [record])
     assert isinstance(tied, GenerationRecord)
-    if event.version is None or tied.prompt_version_id is not None:
+    if tied.prompt_version_id is None:
+        if event.version is None:
+            return tied
+        problem = InvalidRecord("tags.version_number", event.version, "the number of a version of the application")
+    elif missing := _unfilled(tied):
+        expected = f"a value for each input of the prompt, also for {', '.join(map(repr, missing))}"
+        problem = InvalidRecord("request_attributes.prompt_values", sorted(tied.variables or {}), expected)
+    else:
         return tied
-    problem = InvalidRecord("tags.version_number", event.version, "the number of a version of the application")
     refusals.append(Refusal(f"Kept as it came. {problem}", problem.field, n))
     said = [*(record.metadata or {}).get("problems", []), str(problem)]
     return revised(tied, metadata={**(record.metadata or {}), "problems": said})
+
+
+def _unfilled(record: GenerationRecord) -> list[str]:
+    """The inputs that still stand by their names in what was sent."""
+    texts = [reading.message_text(one) for one in record.messages] if record.messages else [record.prompt or ""]
+    names = dict.fromkeys(name for text in texts if "{{" in text for name in filling.names(text))
+    return [name for name in names if name not in (record.variables or {})]
 
 
 def _see(grant: Grant, events: Sequence[Event]) -> None:

@@ -77,7 +77,8 @@ class GenerationMutations:
             there = bundles.generation(grant.project, name)
             if there is None:
                 raise not_found("generation", id)
-            recording.amend(grant.project, rest.amendment(name, document(set), there.record))
+            stored = there.record
+            recording.change(grant, rest.amendment(name, document(set), stored), stored)
             access.audit(grant, "generation.update", "generation", name, {"fields": sorted(document(set))})
         shown: Generation | None = found(grant, models.Generation, "generation", Generation, name)
         return shown

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 import orjson
 
+from generations.ingest import feedback as feedback_of
 from generations.ingest.gantry.values import MAX_LABEL, digest
 from generations.records import FeedbackRecord, Json, ScoreRecord
 
@@ -32,24 +32,17 @@ def judgements(
             generation_id=generation_id,
             created_at=said_at,
         )
-    rating, comment = feedback.get("rating"), feedback.get("comment")
-    is_rating = isinstance(rating, int | float) and not isinstance(rating, bool) and 1 <= rating <= 5
-    thumbs = _THUMBS.get(str(feedback.get("thumbs", feedback.get("thumb"))).lower())
-    if is_rating or thumbs or (isinstance(comment, str) and comment):
+    stars, comment = feedback_of.rating(feedback.get("rating")), feedback.get("comment")
+    thumbs = feedback_of.thumbs(feedback.get("thumbs", feedback.get("thumb")))
+    if stars or thumbs or (isinstance(comment, str) and comment):
         yield FeedbackRecord(
             id=f"{generation_id}:{digest(print_)[:12]}",
             generation_id=generation_id,
-            rating=float(rating) if is_rating else None,  # type: ignore[arg-type]
+            rating=stars,
             thumbs=thumbs,
             comment=comment if isinstance(comment, str) and comment else None,
             created_at=said_at,
         )
-
-
-_THUMBS: Final[Mapping[str, str]] = {
-    "up": "up", "1": "up", "1.0": "up", "true": "up", "down": "down", "0": "down", "0.0": "down", "-1": "down",
-    "-1.0": "down", "false": "down",
-}  # fmt: skip
 
 
 def _value(value: Json) -> tuple[float | None, str | None, str | None]:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from generations.cleaning import MAX_TEXT
-from generations.ingest import openai
+from generations.ingest import feedback, openai
 from generations.ingest.otlp import content, dialects, messages, quirks, values
 from generations.ingest.otlp.dialects import About
 from generations.ingest.otlp.messages import loaded
@@ -345,7 +345,7 @@ def _first_token(span: Span, about: About) -> float | None:
 
 # --------------------------------------------------------------------------------------------------------------- scores
 def evaluation(a: Mapping[str, Json], target: str | None, time: int) -> ScoreRecord | None:
-    """An evaluation's result as a score of the AI; None when it does not name what was judged for.
+    """An evaluation's result as a score of the AI, or of the user whose feedback it is called; None without a name.
 
     `metadata.responseId` says which answer was judged where no span does.
     """
@@ -363,7 +363,7 @@ def evaluation(a: Mapping[str, Json], target: str | None, time: int) -> ScoreRec
     return ScoreRecord(
         id=hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest(),
         name=name[:MAX_TEXT],
-        type="AI",
+        type="HUMAN" if feedback.is_users(name) else "AI",
         value=value,
         label=label,
         comment=comment,

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.clients import environments
+from tests.clients.gantry import running
 from tests.stack import Stack
 
 pytestmark = [pytest.mark.slow]
 
-PROGRAM = Path(__file__).parent / "programs" / "everything.py"
 EXPECTED: dict[str, Any] = {
     "types": ["CompletionApplication", "ChatApplication", "Application"],
     "no_version": None,
@@ -81,20 +76,7 @@ RAISED = {
 @pytest.fixture(scope="module")
 def ran(live_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Stack, dict[str, Any], str]:
     """The server, what the program told, and what was printed."""
-    python = environments.python("gantry")
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    done = subprocess.run(
-        [str(python), str(PROGRAM)],
-        env={**kept, "GANTRY_LOGS_LOCATION": live_stack.url, "GANTRY_API_KEY": live_stack.api_key},
-        cwd=tmp_path_factory.mktemp("gantry"),
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    *printed, last = done.stdout.strip().splitlines()
-    return live_stack, json.loads(last), "\n".join([*printed, done.stderr])
+    return live_stack, *running.results(live_stack, "everything.py", tmp_path_factory.mktemp("gantry"))
 
 
 def test_each_answer_that_the_client_gives_is_the_right_one(ran: Any) -> None:

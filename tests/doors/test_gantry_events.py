@@ -1,0 +1,191 @@
+"""Gantry's events: what is well authenticated is never refused, nothing is stored twice, feedback finds its call."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+
+from generations import recording
+from generations.models import (
+    Feedback,
+    GenerationPayload,
+    IngestReject,
+    Score,
+)
+from tests.doors.gantry import CHOICES, OK, event, feedback, log, reasons, rows
+from tests.doors.rest import Caller, caller
+from tests.web import signed_in
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def api() -> Caller:
+    return caller("write")
+
+
+def test_an_event_that_is_sent_again_is_stored_once_and_another_of_the_same_response_beside_it(api: Caller) -> None:
+    other = event(selected_choice_index=1)
+
+    assert [(a.status, a.json) for a in log(api, event(), event(), other, other, event())] == [(200, OK)] * 5
+
+    first, second = rows(api)
+    assert first.public_id == "writer:r1"
+    assert second.public_id.startswith("writer:r1:")
+    assert [row.selected_choice for row in (first, second)] == [0, 1]
+    texts = GenerationPayload.objects.in_project(api.project.pk).values_list("uid", "completion")
+    assert dict(texts) == {first.uid: "A", second.uid: "B"}
+
+
+def test_calls_without_a_response_id_are_one_when_sent_again_at_once_and_two_later(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = dt.datetime(2026, 11, 20, 12, 4, 59, tzinfo=dt.UTC)
+    monkeypatch.setattr("generations.api.gantry.events.timezone.now", lambda: moment)
+    mute = event(api_response={"choices": CHOICES[:1]})
+    log(api, mute)
+    # The slots of five minutes meet here.
+    moment += dt.timedelta(seconds=3)
+    log(api, mute, mute)
+    assert len(rows(api)) == 1
+    moment += dt.timedelta(hours=1)
+    log(api, mute)
+
+    assert len(rows(api)) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"selected_choice_index": 7}, "selected_choice_index: 7 is not valid; expected the index of one of the 2"),
+        ({"selected_choice_index": -1}, "selected_choice_index: -1"),
+        ({"selected_choice_index": "1"}, "selected_choice_index: '1'"),
+        ({"request_attributes": ["a"]}, "request_attributes: ['a'] is not valid; expected an object"),
+        ({"response_attributes": 3}, "response_attributes: 3"),
+        ({"feedback": "good"}, "feedback: 'good'"),
+        ({"tags": "prod"}, "tags: 'prod'"),
+        ({"tags": {"version_number": "one"}}, "tags.version_number: 'one'"),
+        ({"tags": {"version_number": 12}}, "tags.version_number: 12 is not valid; expected the number of a version"),
+        ({"api_response": "Bad gateway"}, "response: 'Bad gateway'"),
+        ({"api_response": {"choices": "none"}}, "response.choices"),
+        ({"api_response": {"id": "r1", "choices": CHOICES, "usage": {"prompt_tokens": "five"}}}, "prompt_tokens"),
+        ({"api_request": None, "api_response": None}, "api_response"),
+        ({"api_request": {"model": "m", "messages": "hi"}, "api_response": {"id": "r1"}}, "request.messages"),
+    ],
+)
+def test_what_is_wrong_with_an_event_is_kept_with_it_and_told_where_one_looks(
+    api: Caller, changes: dict[str, Any], said: str
+) -> None:
+    (answer,) = log(api, event(**changes))
+
+    assert (answer.status, answer.json) == (200, OK)
+    (row,) = rows(api)
+    assert any(said in problem for problem in row.metadata["problems"]), row.metadata["problems"]
+    assert said in reasons(api)
+    page = signed_in(api.project).get(f"/projects/{api.project.slug}/settings/ingestion/")
+    assert page.status_code == 200
+    assert said.partition(":")[0] in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"{", "The body is not JSON"),
+        (b"\xff\xfe", "The body is not JSON"),
+        (b"[]", "expected a JSON object"),
+        (b"null", "expected a JSON object"),
+        (b"{}", "expected an application's name"),
+        (b'{"application": 5}', "application: 5"),
+        (b'{"application": "  "}', "expected an application's name"),
+    ],
+)
+def test_what_is_no_event_is_accepted_and_kept_for_a_day(api: Caller, body: bytes, said: str) -> None:
+    for path in ("logging/openai/completions", "logging/chat/completions", "ingest/raw"):
+        answer = api.send("POST", f"/api/v1/{path}", raw=body, type="application/json")
+        assert (answer.status, answer.json) == (200, OK), path
+
+    assert rows(api) == []
+    assert said in reasons(api) or "metadata.func_name" in reasons(api)
+    assert IngestReject.objects.filter(project=api.project, body=body).exists()
+
+
+def test_what_even_the_writer_refuses_is_stored_without_that_part(api: Caller) -> None:
+    deep: Any = "leaf"
+    for _ in range(300):
+        deep = {"a": deep}
+
+    (answer,) = log(api, event(request_attributes={"deep": deep}))
+
+    assert answer.status == 200
+    (row,) = rows(api)
+    assert (row.public_id, row.type) == ("writer:r1", "other")
+    assert "levels of nesting" in str(row.metadata["problems"])
+    payload = GenerationPayload.objects.in_project(api.project.pk).get()
+    assert payload.input == {"model": "text-davinci-003", "prompt": "Hello"}
+
+
+def test_a_bad_event_among_others_costs_only_itself(api: Caller) -> None:
+    good = {"event_id": "e1", "metadata": {"func_name": "plain"}, "inputs": {"q": 1}, "outputs": {"y": "\x00NUL"}}
+    bad = [7, {"event_id": "x"}, {"metadata": {"func_name": "plain"}, "feedback": {"ok": 1}}]
+
+    answer = api.post("/api/v1/ingest/raw", {"events": [bad[0], good, *bad[1:]]})
+
+    assert (answer.status, answer.json) == (200, OK)
+    (row,) = rows(api)
+    assert row.public_id == "plain:e1"
+    assert "feedback_id" in reasons(api)
+    assert Score.objects.in_project(api.project.pk).count() == 0
+
+
+def test_a_database_that_is_away_is_502_after_which_the_client_sends_again(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(recording, "record", away)
+
+    (answer,) = log(api, event())
+
+    assert (answer.status, answer.headers["Retry-After"]) == (502, "5")
+
+
+def test_older_clients_post_elsewhere(api: Caller) -> None:
+    old = event()
+    old["open_ai_api_request"], old["open_ai_api_response"] = old.pop("api_request"), old.pop("api_response")
+    docs = {"application": "writer", "request": {"model": "m", "messages": []}, "response": {"id": "r2", "choices": []}}
+
+    assert api.post("/api/v1/logging/completions", old).json == OK
+    assert api.post("/api/v1/chat/completions/", docs).json == OK
+
+    assert {row.public_id: row.type for row in rows(api)} == {"writer:r1": "completion", "writer:r2": "chat"}
+
+
+# ------------------------------------------------------------------------------------------------------------- feedback
+@pytest.mark.parametrize("first", ["feedback", "call"])
+@pytest.mark.parametrize("key", ["r1", "s1"])
+def test_feedback_by_response_or_session_finds_its_call_whichever_comes_first(
+    api: Caller, first: str, key: str
+) -> None:
+    call = event(session_id="s1")
+    if first == "call":
+        log(api, call)
+    feedback(api, key, rating=4, tone="warm", ok=True)
+    if first == "feedback":
+        log(api, call)
+    feedback(api, key, rating=2)
+
+    scores = Score.objects.in_project(api.project.pk).filter(generation_id="writer:r1")
+    assert {one.name: (one.value, one.label) for one in scores} == {
+        "rating": (2.0, None),
+        "tone": (None, "warm"),
+        "ok": (1.0, "true"),
+    }
+    said = Feedback.objects.in_project(api.project.pk)
+    assert sorted(one.rating or 0 for one in said) == [2.0, 4.0]
+    assert {one.generation_id for one in said} == {"writer:r1"}
+    assert [one.rating for one in said if one.is_latest] == [2.0]
+    assert len(rows(api)) == 1
