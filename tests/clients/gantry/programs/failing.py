@@ -72,6 +72,7 @@ def answer(id):
 
 values = {"prompt_values": {"who": "Ann"}}
 app.log_llm_data(request, answer("unfilled"), request_attributes=values, version=1)
+request = {"model": "gpt-3.5-turbo-instruct", "prompt": "Hello"}
 app.log_llm_data(request, "502 Bad Gateway")
 app.log_llm_data(request, {"choices": "none", "id": "unparsed"})
 app.log_llm_data(request, answer("choice"), selected_choice_index=5)
