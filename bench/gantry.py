@@ -192,13 +192,13 @@ def _targets(folder: Path) -> Iterator[list[Target]]:
             Target(
                 "Generations",
                 url,
-                lambda: int(rows["ours"].execute(count.format("generation")).fetchone()[0]),  # type: ignore[arg-type, index]
+                lambda: int(rows["ours"].execute(count.format("generation")).fetchone()[0]),  # type: ignore[index]
                 lambda: [*family(up.pid), *family(database)],
             ),
             Target(
                 "bare",
                 f"http://127.0.0.1:{listening.getsockname()[1]}",
-                lambda: int(rows["bare"].execute(count.format("event")).fetchone()[0]),  # type: ignore[arg-type, index]
+                lambda: int(rows["bare"].execute(count.format("event")).fetchone()[0]),  # type: ignore[index]
                 lambda: [*family(least.pid), *family(database)],
             ),
         ]

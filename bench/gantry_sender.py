@@ -8,12 +8,13 @@ processor time in between.
 import json
 import sys
 import time
+from typing import Any
 
 import gantry  # type: ignore[import-not-found]
 
 what, number, prefix = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 gantry.init(logging_level="ERROR")
-told = []
+told: list[tuple[float, float, Any]] = []
 if what == "calls":
     app = gantry.get_application("bench-writer")
     store = app._log_store
@@ -23,7 +24,7 @@ else:
 send = store._api_client.request
 
 
-def request(*arguments, **named):
+def request(*arguments: Any, **named: Any) -> Any:
     """The client's own request, and when it was answered."""
     begun = time.monotonic()
     answer = send(*arguments, **named)
