@@ -32,22 +32,30 @@ def write_spans(project: Project, told: Sequence[Told], has_files: bool) -> list
     """
     if has_files:
         told = _without_files(project, told)
+    # As they stand if nothing of their traces is stored: what is, is found under the lock.
+    told, _ = _share(project, told, ())
+    said: list[Record] = [] if has_files else [one.step for one in told]
+    said += [one.generation for one in told if one.generation is not None and not has_files]
+    ready = recording.ready(project, said)
+    given = [(one, ready) for one in told]
     if connection.in_atomic_block:
-        outcomes: Sequence[list[Refused]] = _write(project, told)
+        outcomes: Sequence[list[Refused]] = _write(project, given)
     else:
-        outcomes = recording.together("spans", project.pk, told, lambda all: _write(project, all))
+        outcomes = recording.together("spans", project.pk, given, lambda all: _write(project, all))
     return [one for outcome in outcomes for one in outcome]
 
 
-def _write(project: Project, given: Sequence[Told]) -> list[list[Refused]]:
+def _write(project: Project, given: Sequence[tuple[Told, recording.Ready]]) -> list[list[Refused]]:
     """What was refused of each span."""
+    told = [one for one, _ in given]
+    ready = recording.united({id(made): made for _, made in given}.values())
     try:
-        return prepared.again(lambda: _join(project, given, halves=False))
+        return prepared.again(lambda: _join(project, told, ready, halves=False))
     except recording.Doubtful:
-        return prepared.again(lambda: _join(project, given, halves=True))
+        return prepared.again(lambda: _join(project, told, ready, halves=True))
 
 
-def _join(project: Project, given: Sequence[Told], *, halves: bool) -> list[list[Refused]]:
+def _join(project: Project, given: Sequence[Told], ready: recording.Ready, *, halves: bool) -> list[list[Refused]]:
     told: Sequence[Told] = given
     with transaction.atomic():
         said = [one.generation for one in told if one.generation is not None]
@@ -69,7 +77,7 @@ def _join(project: Project, given: Sequence[Told], *, halves: bool) -> list[list
             recording.delete(project, "generation", demoted)
         if demoted or any(one.has_files for one in told):
             records = with_attachments(project, records)
-        receipts = recording.record(project, records, halves=halves)
+        receipts = recording.record(project, records, halves=halves, ready=ready)
         # By themselves: with their spans they would take over the spans' times for the whole thread's.
         if threads := [one.thread for one in told if one.thread is not None]:
             recording.record(project, threads, halves=halves)

@@ -2,12 +2,14 @@
 
 from generations.recording.editing import change, delete, erase, forget_text, reprice, retag, said_now
 from generations.recording.grouping import Busy, together
+from generations.recording.readying import Ready, ready, united
 from generations.recording.tying import tied
 from generations.recording.writing import Doubtful, Receipt, UnknownId, amend, record
 
 __all__ = [
     "Busy",
     "Doubtful",
+    "Ready",
     "Receipt",
     "UnknownId",
     "amend",
@@ -15,10 +17,12 @@ __all__ = [
     "delete",
     "erase",
     "forget_text",
+    "ready",
     "record",
     "reprice",
     "retag",
     "said_now",
     "tied",
     "together",
+    "united",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,9 @@ class Merged:
     is_changed: bool = True
     writes_payload: bool = True
     writes_alternatives: bool = True
+    facts: Sequence[Any] | None = None
+    """The row of facts, and that of the payload, where they were made before."""
+    payload: Sequence[Any] | None = None
 
     @property
     def has_moved(self) -> bool:
@@ -136,16 +139,30 @@ def _filled(told: Any, implied: Any) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------------ merging
-def merged(batch: Batch, found: Found, now: dt.datetime) -> dict[str, list[Merged]]:
-    """Each record of the batch merged with what is stored of it and completed, by kind, in the order of the ids."""
+def merged(
+    batch: Batch, found: Found, now: dt.datetime, ready: Callable[[Any], Merged | None]
+) -> dict[str, list[Merged]]:
+    """Each record of the batch merged with what is stored of it and completed, by kind, in the order of the ids.
+
+    Of a new one, what `ready` has of it already.
+    """
 
     def price(record: GenerationRecord) -> pricing.Price | None:
         return pricing.price(record, found.prices)
 
     return {
-        kind: [_merged(TABLES[kind], items[id], found.rows[kind].get(id), price, now) for id in sorted(items)]
+        kind: [
+            (ready(items[id]) if (known := found.rows[kind].get(id)) is None else None)
+            or _merged(TABLES[kind], items[id], known, price, now)
+            for id in sorted(items)
+        ]
         for kind, items in batch.told.items()
     }
+
+
+def as_new(table: Table, record: Any, prices: Sequence[pricing.Override], now: dt.datetime) -> Merged:
+    """A record completed as it stands if nothing is stored of it."""
+    return _merged(table, record, None, lambda one: pricing.price(one, prices), now)
 
 
 def named(batch: Batch, found: Found, now: dt.datetime) -> dict[str, list[Merged]]:

@@ -10,6 +10,7 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -170,23 +171,47 @@ def _gone(table: Table, name: str, keys: Keys, rows: Iterable[Merged]) -> tuple[
 
 
 # --------------------------------------------------------------------------------------------------------------- rows
+def fill_rows(table: Table, keys: Keys, row: Merged) -> None:
+    """Make the rows of facts and payload of a record before they are written."""
+    row.facts = next(_facts(table, keys, (row,)))
+    row.payload = next(_payloads(table, keys, (row,)))
+
+
 def _facts(table: Table, keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
-    fields = ("id", *records.stored_fields(table.record))
-    read, special = attrgetter(*fields), Conversions((*fields, *table.extra))
+    read, special = _of_facts(table)
     project, kind, extra = keys.project, table.kind, table.extra
     for row in rows:
+        if row.facts is not None:
+            yield row.facts
+            continue
         values = [*read(row.record), *map(row.extra.__getitem__, extra)]
         special.apply(values, keys.packed)
         yield project, keys[kind, row.record.id], *values
 
 
 def _payloads(table: Table, keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
-    read, special = attrgetter(*table.payload_names), Conversions(table.payload_names)
+    read, special = _of_payload(table)
     project, kind = keys.project, table.kind
     for row in rows:
+        if row.payload is not None:
+            yield row.payload
+            continue
         values = list(read(row.record))
         special.apply(values, keys.packed)
         yield project, keys[kind, row.record.id], *values
+
+
+@cache
+def _of_facts(table: Table) -> tuple[Callable[[Any], tuple[Any, ...]], Conversions]:
+    """What reads a record's facts, and what converts them and the columns beside them."""
+    fields = ("id", *records.stored_fields(table.record))
+    return attrgetter(*fields), Conversions((*fields, *table.extra))
+
+
+@cache
+def _of_payload(table: Table) -> tuple[Callable[[Any], tuple[Any, ...]], Conversions]:
+    """The same for the payload."""
+    return attrgetter(*table.payload_names), Conversions(table.payload_names)
 
 
 def _alternatives(keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:

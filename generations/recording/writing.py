@@ -14,7 +14,8 @@ from psycopg.errors import ProgramLimitExceeded
 
 from generations import cleaning, prepared, records
 from generations.models import Project
-from generations.recording import grouping, looking, merging, storing, tying
+from generations.recording import grouping, looking, merging, readying, storing, tying
+from generations.recording.readying import Ready
 from generations.recording.tables import Keys
 from generations.records import (
     FeedbackRecord,
@@ -69,7 +70,12 @@ class Doubtful(Exception):
 
 
 def record(
-    project: Project, items: Sequence[Record | InvalidRecord], *, now: dt.datetime | None = None, halves: bool = True
+    project: Project,
+    items: Sequence[Record | InvalidRecord],
+    *,
+    now: dt.datetime | None = None,
+    halves: bool = True,
+    ready: Ready | None = None,
 ) -> list[Receipt]:
     """Store a batch of records and say of each what became of it, in the order given.
 
@@ -79,16 +85,22 @@ def record(
     time share a transaction, unless the caller has one open or says what `now` is. Raises Busy when too many wait.
 
     A value that the database refuses is found by `halves`, which takes a savepoint. Without, in a transaction of the
-    caller's, Doubtful is raised: it is all to be written again, with `halves`.
+    caller's, Doubtful is raised: it is all to be written again, with `halves`. What is `ready` of these very records is
+    not done again.
     """
     moment = now or timezone.now()
     receipts: dict[int, Receipt] = {}
-    packed: cleaning.Packed = {}
+    ready = ready or Ready()
+    packed = dict(ready.packed)
     tidy: list[Record] = []
     places: list[int] = []
     for index, item in enumerate(items):
         if isinstance(item, InvalidRecord):
             receipts[index] = Receipt(index, "record", None, "rejected", str(item), item.field)
+            continue
+        if (made := ready.tidy.get(id(item))) is not None:
+            tidy.append(made[1])
+            places.append(index)
             continue
         try:
             tidy.append(_identified(cleaning.clean(item, now=moment, packed=packed)))
@@ -97,7 +109,7 @@ def record(
             receipts[index] = Receipt(index, records.KINDS[type(item)], item.id, "rejected", str(error), error.field)
     tidy = tying.tied(project, tidy)
     if now is not None or not 0 < len(tidy) <= GROUPED or connection.in_atomic_block:
-        outcomes: Sequence[Outcome] = _write_or_halve(project.pk, tidy, packed, moment, halves=halves)
+        outcomes: Sequence[Outcome] = _write_or_halve(project.pk, tidy, packed, moment, halves=halves, ready=ready)
     else:
         outcomes = grouping.together(
             "records", project.pk, [(one, packed) for one in tidy], lambda all: _write_all(project.pk, all)
@@ -145,12 +157,15 @@ def _write_or_halve(
     *,
     must_exist: bool = False,
     halves: bool = True,
+    ready: Ready | None = None,
 ) -> list[Outcome]:
     """Write all; if the database refuses a value, halve until the one that it refuses stands alone."""
     if not items:
         return []
     try:
-        return prepared.again(lambda: _write(project, items, packed, now, must_exist=must_exist, savepoint=halves))
+        return prepared.again(
+            lambda: _write(project, items, packed, now, must_exist=must_exist, savepoint=halves, ready=ready or Ready())
+        )
     except (DataError, IntegrityError, DatabaseError) as error:
         if not _is_about_a_value(error):
             raise
@@ -217,10 +232,12 @@ def _write(
     *,
     must_exist: bool,
     savepoint: bool,
+    ready: Ready,
 ) -> list[Outcome]:
     """Lock, look, merge, write, commit. Raises UnknownId for an item that must be there and is not."""
     batch = merging.gathered(items, now)
     keys = Keys(project, packed)
+    keys.update(ready.keys)
     with transaction.atomic(savepoint=savepoint), connection.cursor() as cursor:
         found = looking.look(cursor, keys, batch.told, named=batch.implied, tags=batch.tags)
         if must_exist:
@@ -228,7 +245,9 @@ def _write(
                 kind = records.KINDS[type(item)]
                 if item.id not in found.rows[kind]:
                     raise UnknownId(kind, str(item.id))
-        rows = merging.merged(batch, found, now)
+        if batch.told["generation"]:
+            readying.remember(project, found.prices)
+        rows = merging.merged(batch, found, now, lambda one: ready.row(one, found.prices))
         storing.write(cursor, keys, rows, batch.tags - found.tags, now, named=merging.named(batch, found, now))
         mark_latest(cursor, project, (row.record.generation_id for row in rows["feedback"]))
     states: dict[tuple[str, str], State] = {

@@ -1,0 +1,87 @@
+"""Makes records ready before their project is locked: cleaned, completed and as rows, as they stand if they are new.
+
+Most of what comes is new, and whoever holds the lock makes the others wait. What turns out to be known, or was changed
+meanwhile, is made anew under the lock as if nothing had been made ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from django.utils import timezone
+
+from generations import cleaning, pricing, records
+from generations.models import Project
+from generations.recording import merging, storing, tying
+from generations.recording.merging import Merged
+from generations.recording.tables import TABLES, Keys
+from generations.records import GenerationRecord, InvalidRecord, Record, StepRecord
+
+MOST_PROJECTS: Final = 1_000
+_prices: Final[dict[int, list[pricing.Override]]] = {}
+"""A project's own prices, as they were when last a transaction read them: rows are good if they are still the same."""
+
+
+@dataclass(slots=True)
+class Ready:
+    """What was made ready: by where the records are in memory, for as long as this holds them."""
+
+    tidy: dict[int, tuple[Record, Record]] = field(default_factory=dict)
+    """Records as they were given, and as they are to be stored."""
+    rows: dict[int, tuple[Merged, list[pricing.Override]]] = field(default_factory=dict)
+    """Rows of the latter, and the prices that they were reckoned with."""
+    packed: cleaning.Packed = field(default_factory=dict)
+    keys: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def row(self, record: Record, prices: Sequence[pricing.Override]) -> Merged | None:
+        """The row of a record as it is to be stored, if that was made ready and these are the prices."""
+        made = self.rows.get(id(record))
+        return None if made is None or made[1] != prices else made[0]
+
+
+def ready(project: Project, items: Iterable[Record]) -> Ready:
+    """Make ready what can be: steps and generations with nothing that hangs on them, whose values can be stored."""
+    now, made = timezone.now(), Ready()
+    given: list[Record] = []
+    clean: list[Record] = []
+    for item in items:
+        if not isinstance(item, GenerationRecord | StepRecord) or item.scores or item.attachments:
+            continue
+        if isinstance(item, GenerationRecord) and item.feedback is not None:
+            continue
+        try:
+            clean.append(cleaning.clean(item, now=now, packed=made.packed))
+            given.append(item)
+        except InvalidRecord:
+            continue
+    clean = tying.tied(project, clean)
+    keys, prices = Keys(project.pk, made.packed), _prices.get(project.pk, [])
+    for item, tidy in zip(given, clean, strict=True):
+        table = TABLES[records.KINDS[type(tidy)]]
+        row = merging.as_new(table, tidy, prices, now)
+        storing.fill_rows(table, keys, row)
+        made.tidy[id(item)] = item, tidy
+        made.rows[id(tidy)] = row, prices
+    made.keys = dict(keys)
+    return made
+
+
+def united(some: Iterable[Ready]) -> Ready:
+    """All of it as one."""
+    whole = Ready()
+    for one in some:
+        whole.tidy |= one.tidy
+        whole.rows |= one.rows
+        whole.packed |= one.packed
+        whole.keys |= one.keys
+    return whole
+
+
+def remember(project: int, prices: list[pricing.Override]) -> None:
+    """Reckon with these prices from now on."""
+    if _prices.get(project) != prices:
+        if len(_prices) >= MOST_PROJECTS:
+            _prices.clear()
+        _prices[project] = prices
