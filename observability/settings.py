@@ -79,7 +79,12 @@ class Environment(BaseSettings):
         default=[],
         description="S3 buckets that scheduled exports may write to, by commas (`pip install .[s3]`); empty: none.",
     )
-    WEB_THREADS: int = Field(default=8, ge=1, le=256, description="Requests that are answered at once.")
+    WEB_PROCESSES: int = Field(
+        default=1, ge=1, le=64, description="Processes that answer requests, each on one processor at most."
+    )
+    WEB_THREADS: int = Field(
+        default=8, ge=1, le=256, description="Requests that are answered at once by one web process."
+    )
     GATEWAY_UPSTREAM: str = Field(
         default="https://api.openai.com/v1",
         description="Where the gateway sends calls that bring the provider's own key.",
@@ -193,6 +198,7 @@ BOOTSTRAP_PASSWORD = env.BOOTSTRAP_PASSWORD
 METRICS_TOKEN = env.METRICS_TOKEN
 HOST = env.HOST
 PORT = env.PORT
+WEB_PROCESSES = env.WEB_PROCESSES
 WEB_THREADS = env.WEB_THREADS
 GATEWAY_UPSTREAM = env.GATEWAY_UPSTREAM
 GATEWAY_STREAMS = env.GATEWAY_STREAMS

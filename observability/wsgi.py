@@ -66,11 +66,24 @@ def _application() -> BoundedBodies:
     options = settings.DATABASES["default"]["OPTIONS"]
     options["options"] = " ".join((options.get("options", ""), *_WAITS)).strip()
     django = get_wsgi_application()
-    from generations.api.sharing import FairShare
-    from generations.gateway import views
+    from django.urls import get_resolver
 
-    views.begin()
+    from generations.api.sharing import FairShare
+
+    # The first request would load them; here they are loaded once for all processes that this one becomes.
+    _ = get_resolver().url_patterns
+    if settings.WEB_PROCESSES > 1:
+        from generations import pricing
+
+        pricing.known_models()
     return BoundedBodies(FairShare(django, settings.WEB_THREADS, serving.ROOM), settings.INGEST_MAX_BYTES)
 
 
 application = _application()
+
+
+def begin() -> None:
+    """What each process that answers does first, once it is one of its own."""
+    from generations.gateway import views
+
+    views.begin()

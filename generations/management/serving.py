@@ -1,20 +1,29 @@
-"""Answers HTTP in one process, on a socket that somebody else holds.
+"""Answers HTTP in one process or a few, on a socket that somebody else holds.
 
 granian's own server runs a second process that binds the port and restarts the first. Here the
 supervisor does both: it keeps the socket open, so that while this process is restarted callers wait in
 the queue of the socket and are not refused; and one Python process less is 25 MB less. For that a few
 names are used which granian does not promise to keep: its version is held in pyproject.toml.
+
+Several processes are one that loads everything and then becomes several, so that they share what they have loaded:
+another one costs half the memory of the first. They end together, and are started again together.
 """
 
 import argparse
 import asyncio
+import gc
 import importlib
+import os
 import signal
+import sys
 import threading
+from contextlib import suppress
 from typing import Any, Final
 
 from granian import _futures, _granian, wsgi
 from granian.http import HTTP1Settings
+
+from generations.management import lifetimes
 
 # Their type stubs describe another version.
 _compiled: Any = _granian
@@ -26,23 +35,42 @@ ROOM: Final = 24
 _WAITING_PER_THREAD: Final = 4
 
 
-def serve(target: str, file_descriptor: int, threads: int, streams: int = 0) -> None:
+def serve(target: str, file_descriptor: int, threads: int, streams: int = 0, processes: int = 1) -> None:
     """Answer requests with the WSGI application `module:name` until TERM or INT, then finish those begun.
 
-    `threads` of them at once, and `streams` more that only wait for others, if the application sees to that: there are
-    ROOM threads more. Threads are made when they are needed.
+    `threads` of them at once in each process, and `streams` more that only wait for others, if the application sees to
+    that: there are ROOM threads more. Threads are made when they are needed. If the module has a function `begin`, each
+    process calls it first: what has threads or connections must not be there before. Exits with 1 when one of several
+    processes ended by itself.
     """
     threads += ROOM
-    module, _, name = target.partition(":")
-    application = getattr(importlib.import_module(module), name)
+    name, _, attribute = target.partition(":")
+    module = importlib.import_module(name)
+    application = getattr(module, attribute)
+    others = _become(processes)
     stopping, stopped = _compiled.WorkerSignal(), threading.Event()
     stopping.add_cb(stopped.set)
+    lost: list[int] = []
 
     def stop(number: int, frame: object) -> None:
         stopping.set()
+        for pid in others:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+    def lose(number: int, frame: object) -> None:
+        if not stopped.is_set():
+            lost.extend(pid for pid in others if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
+            if lost:
+                stop(number, frame)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    if others:
+        signal.signal(signal.SIGCHLD, lose)
+        lose(signal.SIGCHLD, None)  # one may have ended before
+    if begin := getattr(module, "begin", None):
+        begin()
     no_tls: Any = (False, None, None, None, "tls1.3", None, [], False)
     http: Any = ("1", HTTP1Settings(header_read_timeout=30_000), None)
     listener = (None, _compiled.SocketHolder(file_descriptor, False, 1024))
@@ -54,6 +82,27 @@ def serve(target: str, file_descriptor: int, threads: int, streams: int = 0) -> 
     callback = wsgi._callback_wrapper(application, {})
     worker.serve_mtr(_scheduling._new_cbscheduler(loop, callback), loop, stopping)
     stopped.wait()
+    for pid in others:
+        os.waitpid(pid, 0)
+    if lost:
+        sys.exit(1)
+
+
+def _become(processes: int) -> list[int]:
+    """Go on as so many processes; the first one gets the ids of the others, which end with it."""
+    first, others = os.getpid(), []
+    if processes > 1:
+        gc.collect()
+        gc.freeze()  # else the next collection would write to every object, and each process have its own again
+    for _ in range(processes - 1):
+        pid = os.fork()
+        if not pid:
+            lifetimes.end_with_parent()
+            if os.getppid() != first:  # it went between the fork and the line above
+                os._exit(1)
+            return []
+        others.append(pid)
+    return others
 
 
 if __name__ == "__main__":
@@ -62,5 +111,6 @@ if __name__ == "__main__":
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--streams", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
-    serve(arguments.target, arguments.fd, arguments.threads, arguments.streams)
+    serve(arguments.target, arguments.fd, arguments.threads, arguments.streams, arguments.processes)

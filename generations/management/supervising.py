@@ -119,7 +119,7 @@ class Supervisor:
             if self.postgres:
                 self.postgres.start(tell=_say)
             self._prepare(settings)
-            self.children = _children(self.only, listener, settings["WEB_THREADS"], settings["GATEWAY_STREAMS"])
+            self.children = _children(self.only, listener, settings)
             for child in self.children:
                 child.start()
             self._watch(listener, began, address)
@@ -294,10 +294,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _children(only: tuple[str, ...], listener: socket.socket | None, threads: int, streams: int) -> list[Child]:
+def _children(only: tuple[str, ...], listener: socket.socket | None, settings: dict[str, Any]) -> list[Child]:
     fd = -1 if listener is None else listener.fileno()
     serving = ["-m", "generations.management.serving", "observability.wsgi:application"]
-    serving += ["--fd", str(fd), "--threads", str(threads), "--streams", str(streams)]
+    serving += ["--fd", str(fd), "--processes", str(settings["WEB_PROCESSES"])]
+    serving += ["--threads", str(settings["WEB_THREADS"]), "--streams", str(settings["GATEWAY_STREAMS"])]
     celery = ["-m", "celery", "--quiet", "-A"]
     # One worker has nobody to gossip with; its heartbeats would only be written to disk.
     alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]

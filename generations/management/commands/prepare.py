@@ -38,7 +38,7 @@ class Command(BaseCommand):
             self._tell(
                 {
                     name: getattr(settings, name)
-                    for name in ("HOST", "PORT", "PUBLIC_URL", "WEB_THREADS", "GATEWAY_STREAMS")
+                    for name in ("HOST", "PORT", "PUBLIC_URL", "WEB_PROCESSES", "WEB_THREADS", "GATEWAY_STREAMS")
                 }
             )
             if not sys.stdin.readline():
