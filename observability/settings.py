@@ -169,7 +169,7 @@ def _database(url: str) -> dict[str, Any]:
     host = options.pop("host", None) or unquote(parts.hostname or "")
     port = options.pop("port", None) or parts.port or ""
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "observability.postgresql",
         "NAME": unquote(parts.path.lstrip("/")) or "generations",
         "USER": unquote(parts.username or options.pop("user", "")),
         "PASSWORD": unquote(parts.password or options.pop("password", "")),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from generations import access, prepared, recording
@@ -71,6 +71,7 @@ def rows(project: Project) -> dict[str, list[dict[str, Any]]]:
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=batches)
+@example(said=[("a", {"completion_tokens": 1, "latency": 2.225073858507e-311})])
 def test_one_by_one_or_copied_the_same_rows_stand(said: list[tuple[str, dict[str, Any]]]) -> None:
     alone, copied = access.create_project("Alone"), access.create_project("Copied")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from generations import pricing, reading, records
-from generations.cleaning import MAX_ERROR, MAX_INT
+from generations.cleaning import MAX_ERROR, MAX_INT, MAX_NUMBER
 from generations.records import (
     FeedbackRecord,
     GenerationRecord,
@@ -158,8 +158,13 @@ def _generation(record: GenerationRecord, start: dt.datetime, assumed: bool) -> 
         elif kind in pricing.WITHOUT_COMPLETION:
             changes["total_tokens"] = record.prompt_tokens
     latency = changes.get("latency", record.latency)
-    if record.tokens_per_second is None and record.completion_tokens and latency:
-        changes["tokens_per_second"] = round(record.completion_tokens / latency, 3)
+    # A latency as good as none tells no rate: it would be beyond what is taken from a caller, or infinite.
+    if (
+        record.tokens_per_second is None
+        and (tokens := record.completion_tokens)
+        and (latency or 0) > tokens / MAX_NUMBER
+    ):
+        changes["tokens_per_second"] = round(tokens / latency, 3)
     return changes
 
 

@@ -18,7 +18,7 @@ import orjson
 from django.db import connection
 
 from generations import partitions, records
-from generations.recording import marking
+from generations.recording import copying, marking
 from generations.recording.merging import Merged
 from generations.recording.tables import (
     ALTERNATIVE,
@@ -89,7 +89,7 @@ def write(
             together.append(load)
     _write_together(cursor, keys.project, together, copied)
     for load in copied:
-        _copy(cursor, load.table, load.columns, load.rows())
+        _copy(cursor, load)
 
 
 def _of_kind(table: Table, keys: Keys, rows: Sequence[Merged], now: dt.datetime) -> list[_Load]:
@@ -291,8 +291,8 @@ def _as_json(load: _Load) -> str | None:
     return orjson.dumps(rows, default=plain).decode()
 
 
-def _copy(cursor: Any, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
+def _copy(cursor: Any, load: _Load) -> None:
+    names, text = copying.lines(load.columns, [*zip(*load.rows(), strict=True)])
     # Django wraps the errors of its own calls only, and COPY is psycopg's.
-    with connection.wrap_database_errors, cursor.copy(f'COPY "{table}" ({quoted(columns)}) FROM STDIN') as sink:
-        for row in rows:
-            sink.write_row(row)
+    with connection.wrap_database_errors, cursor.copy(copying.statement(load.table, names)) as sink:
+        sink.write(text)

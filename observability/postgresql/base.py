@@ -1,0 +1,44 @@
+"""Django's PostgreSQL backend with another pool: the connection that was used last is given out first.
+
+What a server's process has planned and looked up is there for the next request, and what is too many is soon idle and
+closed: each holds megabytes. psycopg's own pool gives out the one that rested longest, so that all stay and all grow.
+"""
+
+from __future__ import annotations
+
+import select
+from typing import Any
+
+from django.db.backends.postgresql import base
+from psycopg_pool import ConnectionPool
+
+
+class Pool(ConnectionPool[Any]):
+    """A pool that is a stack. The name that it overrides is psycopg_pool's own: its version is held in pyproject.toml."""
+
+    def _get_ready_connection(self, timeout: float | None) -> Any:
+        self._pool.rotate(1)
+        return super()._get_ready_connection(timeout)
+
+
+def check(connection: Any) -> None:
+    """Raise an error for a connection that died, without asking the server: it says so by closing its end."""
+    asked = select.poll()
+    asked.register(connection.fileno(), select.POLLIN)
+    if asked.poll(0):
+        ConnectionPool.check_connection(connection)
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """A connection of Django's that comes from such a pool."""
+
+    @property
+    def pool(self) -> Any:
+        """The pool of this database; None where there is to be none."""
+        options = self.settings_dict["OPTIONS"].get("pool")
+        if options and self.alias != base.NO_DB_ALIAS and self.alias not in self._connection_pools:
+            parameters = {**self.get_connection_params(), "autocommit": True}
+            made = Pool(kwargs=parameters, open=False, configure=self._configure_connection, check=check, **options)
+            # Several threads may come here at once; none has opened its pool yet.
+            self._connection_pools.setdefault(self.alias, made)
+        return super().pool
