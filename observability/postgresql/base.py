@@ -14,7 +14,7 @@ from psycopg_pool import ConnectionPool
 
 
 class Pool(ConnectionPool[Any]):
-    """A pool that is a stack. The name that it overrides is psycopg_pool's own: its version is held in pyproject.toml."""
+    """A pool that is a stack. What it overrides is psycopg_pool's own: tests/test_pool.py tells when that goes."""
 
     def _get_ready_connection(self, timeout: float | None) -> Any:
         self._pool.rotate(1)
