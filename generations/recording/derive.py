@@ -157,13 +157,9 @@ def _generation(record: GenerationRecord, start: dt.datetime, assumed: bool) -> 
             changes["total_tokens"] = min(record.prompt_tokens + record.completion_tokens, MAX_INT)
         elif kind in pricing.WITHOUT_COMPLETION:
             changes["total_tokens"] = record.prompt_tokens
-    latency = changes.get("latency", record.latency)
+    latency, tokens = changes.get("latency", record.latency), record.completion_tokens
     # A latency as good as none tells no rate: it would be beyond what is taken from a caller, or infinite.
-    if (
-        record.tokens_per_second is None
-        and (tokens := record.completion_tokens)
-        and (latency or 0) > tokens / MAX_NUMBER
-    ):
+    if record.tokens_per_second is None and tokens and latency is not None and tokens / MAX_NUMBER < latency:
         changes["tokens_per_second"] = round(tokens / latency, 3)
     return changes
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 from typing import Any
 
+from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
 from psycopg_pool import ConnectionPool
 
@@ -29,14 +30,17 @@ def check(connection: Any) -> None:
         ConnectionPool.check_connection(connection)
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+_Wrapper: Any = base.DatabaseWrapper  # whose stubs know of no pool
+
+
+class DatabaseWrapper(_Wrapper):  # type: ignore[misc]  # for that it is Any
     """A connection of Django's that comes from such a pool."""
 
     @property
     def pool(self) -> Any:
         """The pool of this database; None where there is to be none."""
         options = self.settings_dict["OPTIONS"].get("pool")
-        if options and self.alias != base.NO_DB_ALIAS and self.alias not in self._connection_pools:
+        if options and self.alias != NO_DB_ALIAS and self.alias not in self._connection_pools:
             parameters = {**self.get_connection_params(), "autocommit": True}
             made = Pool(kwargs=parameters, open=False, configure=self._configure_connection, check=check, **options)
             # Several threads may come here at once; none has opened its pool yet.
