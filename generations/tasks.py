@@ -13,14 +13,14 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from generations import bulk, evaluating, exporting, jobs, partitions, repricing, retention, rollups, search
-from generations.importing import items as imported
+from generations.importing import uploads, working
 from generations.models import Job
 
 RUNNERS: Final[dict[str, Callable[[str], object]]] = {
     Job.Kind.BULK: bulk.run,
     Job.Kind.EVALUATION: evaluating.run,
     Job.Kind.EXPORT: exporting.run,
-    Job.Kind.IMPORT: imported.run,
+    Job.Kind.IMPORT: working.run,
     Job.Kind.REPRICE: repricing.run,
     Job.Kind.RETENTION: retention.run_retention,
     Job.Kind.ERASURE: retention.run_erasure,
@@ -98,7 +98,7 @@ def tidy() -> None:
     retention.forget_refused_bodies()
     retention.forget_intake()
     exporting.forget_unfinished()
-    imported.forget_uploads()
+    uploads.forget_uploads()
 
 
 @shared_task(ignore_result=True)

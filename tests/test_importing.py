@@ -15,7 +15,7 @@ from django.core.management.base import CommandError
 
 from generations import access, filters, importing, metrics
 from generations.access import Grant
-from generations.importing import calls
+from generations.importing import calls, tables
 from generations.ingest import rest
 from generations.models import Generation, Participant, Tag, Thread
 from generations.records import GenerationRecord
@@ -57,9 +57,13 @@ def jsonl(*documents: Any) -> bytes:
     return b"".join(json.dumps(d, ensure_ascii=False).encode() + b"\n" for d in documents)
 
 
+def rows(data: bytes) -> Iterator[importing.Row]:
+    return tables.rows(io.BytesIO(data), "jsonl", is_bounded=False)
+
+
 def run(grant: Grant, data: bytes, requests: bytes | None = None) -> importing.Report:
     asked = calls.Requests(io.BytesIO(requests)) if requests is not None else None
-    return importing.run(grant, importing.lines(io.BytesIO(data)), calls.reader(asked))
+    return importing.run(grant, rows(data), calls.reader(asked))
 
 
 def counts(report: importing.Report) -> tuple[int, int, int, int]:
@@ -72,17 +76,17 @@ def test_sixty_calls_in_thirty_threads_come_in_whole(grant: Grant) -> None:
 
     assert counts(report) == (60, 0, 0, 0)
     assert dict(report.shapes) == {"OpenAI chat completion": 60}
-    rows = Generation.objects.in_project(grant.project.pk)
-    assert rows.count() == 60
+    stored = Generation.objects.in_project(grant.project.pk)
+    assert stored.count() == 60
     assert Thread.objects.in_project(grant.project.pk).count() == 30
     assert set(Tag.objects.filter(project=grant.project).values_list("name", flat=True)) == {"sums", *SUBJECTS}
-    assert set(rows.values_list("model_id", "provider", "type", "finish_reason")) == {
+    assert set(stored.values_list("model_id", "provider", "type", "finish_reason")) == {
         ("gpt-4", "openai", "chat", "stop")
     }
-    assert set(rows.values_list("prompt_tokens", "completion_tokens", "total_tokens", "cost")) == {
+    assert set(stored.values_list("prompt_tokens", "completion_tokens", "total_tokens", "cost")) == {
         (None, None, None, None)
     }
-    first = rows.get(thread_id="sums-7", input_preview__startswith="What")
+    first = stored.get(thread_id="sums-7", input_preview__startswith="What")
     assert first.started_at == dt.datetime.fromtimestamp(STARTED + 14, dt.UTC)
     assert first.output_preview == "It is 49. ```python print(7 ** 2) ```"
 
@@ -92,13 +96,13 @@ def test_they_are_found_and_counted_by_tag(grant: Grant) -> None:
 
     condition = filters.from_document("generations", {"tags": "maths", "thread.id": "sums-3"})
     found = filters.narrow("generations", grant.project.pk, condition)
-    rows = metrics.pipeline(
+    counted = metrics.pipeline(
         grant.project,
         [{"$match": {"tags": {"$in": ["coding"]}}}, {"$group": {"_id": "$model.id", "count": {"$sum": 1}}}],
     )
 
     assert sorted(found.values_list("thread_id", flat=True)) == ["sums-3", "sums-3"]
-    assert rows == [{"_id": "gpt-4", "count": 20}]
+    assert counted == [{"_id": "gpt-4", "count": 20}]
 
 
 def test_they_are_exported_as_they_came(grant: Grant) -> None:
@@ -175,8 +179,8 @@ def test_bad_lines_are_refused_with_number_and_reason_and_the_others_are_stored(
     report = run(grant, data)
 
     assert counts(report) == (2, 0, 0, 6)
-    assert report.lines == 8
-    assert [(r.line, r.field) for r in sorted(report.refusals, key=lambda r: r.line)] == [
+    assert report.rows == 8
+    assert [(r.place, r.field) for r in sorted(report.refusals, key=lambda r: r.place)] == [
         (3, "line"),
         (4, "line"),
         (5, "tags"),
@@ -184,7 +188,7 @@ def test_bad_lines_are_refused_with_number_and_reason_and_the_others_are_stored(
         (7, "model.idd"),
         (9, "line"),
     ]
-    reasons = {r.line: r.reason for r in report.refusals}
+    reasons = {r.place: r.reason for r in report.refusals}
     assert reasons[6] == "usage.promptTokens: -1 is not valid; expected a whole number from 0 to 2147483647"
     assert "expected JSON" in reasons[3]
     assert "a JSON object on each line" in reasons[4]
@@ -200,7 +204,7 @@ def test_a_line_that_is_too_long_is_skipped_and_never_held(grant: Grant, monkeyp
     report = run(grant, jsonl(pair(0), long, pair(2)))
 
     assert counts(report) == (2, 0, 0, 1)
-    assert [(r.line, r.reason) for r in report.refusals] == [
+    assert [(r.place, r.reason) for r in report.refusals] == [
         (2, "line: 'over 2000 bytes' is not valid; expected at most 2000 bytes a line")
     ]
 
@@ -241,11 +245,11 @@ def test_refusals_that_are_kept_are_bounded_and_all_are_counted(grant: Grant, mo
 def test_no_more_lines_are_held_than_one_transaction_stores(grant: Grant) -> None:
     taken = 0
 
-    def source() -> Iterator[importing.Line]:
+    def source() -> Iterator[importing.Row]:
         nonlocal taken
         for number in range(1, 1_201):
             taken = number
-            yield importing.Line(number, jsonl(pair(number)))
+            yield importing.Row(number, pair(number))
 
     progress: list[tuple[int, int]] = []
     importing.run(grant, source(), calls.reader(), progress=lambda so_far: progress.append((taken, so_far.stored)))
@@ -369,7 +373,7 @@ def test_a_reading_key_may_not_import(grant: Grant) -> None:
 
 
 def test_what_is_read_is_what_rest_would_show() -> None:
-    shown, _ = importing.preview(importing.lines(io.BytesIO(jsonl(pair(0, id="g1")))), calls.reader())
+    shown, _ = importing.preview(rows(jsonl(pair(0, id="g1"))), calls.reader())
 
     record = shown[0].item
     assert isinstance(record, GenerationRecord)

@@ -17,7 +17,7 @@ from pyarrow import parquet
 from generations import access, datasets, jobs
 from generations.access import Grant
 from generations.importing import items as importing
-from generations.importing import tables
+from generations.importing import tables, uploads, working
 from generations.importing.tables import BadFile
 from generations.models import Dataset, DatasetItem, Job, User
 
@@ -36,7 +36,7 @@ def _folder(settings: Any, tmp_path: Path) -> None:
 
 
 def read(content: bytes, format: str) -> list[Any]:
-    return [row for _, row in tables.rows(io.BytesIO(content), format)]
+    return [row.value for row in tables.rows(io.BytesIO(content), format)]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_bomb_is_given_up_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatc
     places = []
 
     with pytest.raises(BadFile, match="larger than 1 MiB when it is unpacked"):
-        places += [place for place, _ in tables.rows(io.BytesIO(bomb), "csv")]
+        places += [row.place for row in tables.rows(io.BytesIO(bomb), "csv")]
 
 
 def test_columns_are_guessed_by_their_names_and_something_is_always_the_input() -> None:
@@ -145,8 +145,8 @@ def dataset(grant: Grant) -> Dataset:
 
 
 def started(grant: Grant, dataset: Dataset, content: str, name: str = "a.csv") -> Job:
-    upload = importing.keep(grant, io.BytesIO(content.encode()), name, len(content))
-    roles = importing.guess(importing.preview(upload).columns)
+    upload = uploads.keep(grant, io.BytesIO(content.encode()), name, len(content))
+    roles = importing.guess(uploads.preview(upload).columns)
     return importing.start(grant, str(dataset.pk), upload, roles, reads_json=True)
 
 
@@ -154,7 +154,7 @@ def test_a_file_becomes_one_version_and_a_report(grant: Grant, dataset: Dataset)
     many = "question,answer,split\n" + "".join(f"Q{n},A{n},test\n" for n in range(1_200)) + ",none,\nQ,too,many,cells\n"
     job = started(grant, dataset, many)
 
-    assert importing.run(job.pk)
+    assert working.run(job.pk)
 
     job.refresh_from_db()
     assert (job.state, job.progress_done, job.progress_total) == ("done", 1_202, 1_202)
@@ -176,12 +176,12 @@ def test_an_import_that_is_taken_up_again_adds_nothing_twice(grant: Grant, datas
     job = started(grant, dataset, "question\nOne\nTwo\n")
     key = job.parameters["file"]
     content = default_storage.open(key).read()
-    importing.run(job.pk)
+    working.run(job.pk)
 
     # As if the worker had been killed after the last batch and before it could say so.
     default_storage.save(key, io.BytesIO(content))
     Job.objects.filter(pk=job.pk).update(state="queued")
-    importing.run(job.pk)
+    working.run(job.pk)
 
     job.refresh_from_db()
     assert (job.state, job.result["added"], job.result["known"]) == ("done", 0, 2)
@@ -190,10 +190,10 @@ def test_an_import_that_is_taken_up_again_adds_nothing_twice(grant: Grant, datas
 
 def test_a_file_that_is_damaged_in_its_middle_says_what_came_of_it(grant: Grant, dataset: Dataset) -> None:
     rows = "".join(f"Q{n} {'and so on' * 8}\n" for n in range(importing.BATCH + 200)).encode()
-    upload = importing.keep(grant, io.BytesIO(b"question\n" + rows + b"\xff\n"), "a.csv", 9)
+    upload = uploads.keep(grant, io.BytesIO(b"question\n" + rows + b"\xff\n"), "a.csv", 9)
     job = importing.start(grant, str(dataset.pk), upload, {"question": "input"}, reads_json=True)
 
-    importing.run(job.pk)
+    working.run(job.pk)
 
     job.refresh_from_db()
     assert job.state == "failed"
@@ -208,7 +208,7 @@ def test_an_item_that_is_too_much_is_refused_and_the_others_are_added(grant: Gra
     lines = [{"input": "One"}, {"input": "Two", "split": "s" * 101}, {"input": "Three"}]
     job = started(grant, dataset, "\n".join(map(json.dumps, lines)), "a.jsonl")
 
-    importing.run(job.pk)
+    working.run(job.pk)
 
     job.refresh_from_db()
     assert (job.result["added"], job.result["refused"]) == (2, 1)
@@ -218,13 +218,13 @@ def test_an_item_that_is_too_much_is_refused_and_the_others_are_added(grant: Gra
 
 
 def test_an_upload_is_one_projects_own_and_is_forgotten(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
-    upload = importing.keep(grant, io.BytesIO(b"question\nOne\n"), "a.csv", 13)
+    upload = uploads.keep(grant, io.BytesIO(b"question\nOne\n"), "a.csv", 13)
     stranger = access.of_system(access.create_project("Elsewhere"))
 
-    assert importing.kept(grant, upload.token) == upload
-    assert importing.kept(stranger, upload.token) is None
-    assert importing.kept(grant, upload.token[:-2]) is None
-    assert importing.forget_uploads() == 0
-    monkeypatch.setattr(importing, "KEPT", dt.timedelta(0))
-    assert importing.forget_uploads() == 1
-    assert importing.kept(grant, upload.token) is None
+    assert uploads.kept(grant, upload.token) == upload
+    assert uploads.kept(stranger, upload.token) is None
+    assert uploads.kept(grant, upload.token[:-2]) is None
+    assert uploads.forget_uploads() == 0
+    monkeypatch.setattr(uploads, "KEPT", dt.timedelta(0))
+    assert uploads.forget_uploads() == 1
+    assert uploads.kept(grant, upload.token) is None

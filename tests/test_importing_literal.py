@@ -159,7 +159,7 @@ STORED = 14
 
 
 def run(grant: Grant, data: bytes) -> importing.Report:
-    return importing.run(grant, literal.documents(io.BytesIO(data)), literal.read)
+    return importing.run(grant, literal.rows(io.BytesIO(data)), literal.read)
 
 
 def counts(report: importing.Report) -> tuple[int, int, int, int]:
@@ -268,7 +268,7 @@ def test_what_is_refused_is_named_by_its_place_and_nothing_else_is_lost(grant: G
 
     report = run(grant, json.dumps(poisoned).encode() + b"\n{not json}\n" + json.dumps({"id": "?"}).encode())
 
-    assert [(refusal.line, refusal.field) for refusal in sorted(report.refusals, key=lambda r: (r.line, r.field))] == [
+    assert [(refusal.place, refusal.field) for refusal in sorted(report.refusals, key=lambda r: (r.place, r.field))] == [
         (1, "experiments"),
         (1, "items"),
         (1, "items[0].input"),
@@ -300,7 +300,7 @@ def test_a_document_that_is_too_long_is_refused_before_it_is_read(
 
     report = run(grant, FORMS["one object, indented"].encode())
 
-    assert [(r.line, r.field) for r in report.refusals] == [(1, "document")]
+    assert [(r.place, r.field) for r in report.refusals] == [(1, "document")]
     assert "JSON Lines" in report.refusals[0].reason
 
 

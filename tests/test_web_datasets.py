@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from generations import access, datasets, exporting, jobs
 from generations.access import Grant
 from generations.datasets import NewItem
-from generations.importing import items as importing
+from generations.importing import working
 from generations.models import Dataset, DatasetItem, Job, Project
 from generations.models.accounts import Role
 from tests import web
@@ -163,7 +163,7 @@ def test_a_file_is_sent_looked_at_and_imported(client: Client, dataset: Dataset)
     assert "at least one column that is the input" in web.text(wrong)
     job = Job.objects.get()
     assert started.headers["Location"] == f"/projects/shop/jobs/{job.pk}/"
-    importing.run(job.pk)
+    working.run(job.pk)
     shown = web.text(client.get(started.headers["Location"]))
     assert "sums.csv into the dataset Questions" in shown
     assert "Added 1" in shown

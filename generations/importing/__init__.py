@@ -1,6 +1,6 @@
 """What a file holds into a project: a preview, then batches of bounded size, then a report.
 
-`calls` and `literal` read the lines of a file; this is what they have in common.
+`tables` gives the rows of a file; `calls`, `columns` and `literal` say what is in them; this is what they share.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 import orjson
 
@@ -25,7 +25,7 @@ BATCH_BYTES: Final = 8 << 20
 REFUSALS_KEPT: Final = 1_000
 PREVIEW_LINES: Final = 5
 _CHUNK: Final = 1 << 20
-_GZIP: Final = b"\x1f\x8b"
+GZIP: Final = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +38,32 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """A line that was not stored: where it is, and why, by the name of the field."""
+class Row:
+    """What a file holds at a place, from 1: the JSON of a line, the cells of a table by column; or what is wrong there.
 
-    line: int
+    `size` is about how many bytes it takes in the file.
+    """
+
+    place: int
+    value: Json = None
+    problem: InvalidRecord | None = None
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row that was not stored: where it is, and why, by the name of the field."""
+
+    place: int
     field: str
     reason: str
 
 
 @dataclass(slots=True)
 class Report:
-    """What became of what a file's lines hold. `shapes` counts by what it is called."""
+    """What became of what a file's rows hold. `shapes` counts by what it is called."""
 
-    lines: int = 0
+    rows: int = 0
     stored: int = 0
     merged: int = 0
     unchanged: int = 0
@@ -63,11 +76,11 @@ class Report:
         """Note what became of something: `stored`, `merged` or `unchanged`."""
         setattr(self, state, getattr(self, state) + 1)
 
-    def refuse(self, line: int, name: str | None, reason: str) -> None:
-        """Note a line that is not stored."""
+    def refuse(self, place: int, name: str | None, reason: str) -> None:
+        """Note a row that is not stored."""
         self.refused += 1
         if len(self.refusals) < REFUSALS_KEPT:
-            self.refusals.append(Refusal(line, name or "line", reason))
+            self.refusals.append(Refusal(place, name or "line", reason))
 
 
 Act = Callable[[Grant], Sequence[str]]
@@ -76,45 +89,45 @@ Act = Callable[[Grant], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Something that a line holds."""
+    """Something that a row holds."""
 
     shape: str
     item: Record | InvalidRecord | Act
     sentence: Callable[[], str]
     path_of: Callable[[str], str] = str
-    """A field of the record, as the line calls it."""
+    """A field of the record, as the row calls it."""
 
 
-Reader = Callable[[Line], Iterable[Found]]
-"""Finds what is in a line. Raises InvalidRecord when the whole of it is not as it should be."""
+Reader = Callable[[Json], Iterable[Found]]
+"""Finds what is in a row's value. Raises InvalidRecord when the whole of it is not as it should be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Previewed:
     """Something as it would be stored, and a sentence that says so."""
 
-    line: int
+    place: int
     shape: str
     item: Record | InvalidRecord | Act
     sentence: str
 
 
-def opened(file: BinaryIO) -> BinaryIO | gzip.GzipFile:
+def opened(file: BinaryIO) -> BinaryIO:
     """`file`, decompressed on the way when it is gzip, whatever it is called. A pipe has to be buffered."""
     if isinstance(file, io.BufferedReader):
         head = file.peek(2)[:2]
     else:
         head = file.read(2)
         file.seek(-len(head), io.SEEK_CUR)
-    return gzip.GzipFile(fileobj=file, mode="rb") if head == _GZIP else file
+    return cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb")) if head == GZIP else file
 
 
-def lines(file: BinaryIO, limit: int | None = None) -> Iterator[Line]:
-    """The lines of a file, one at a time; a line over `limit` (64 MiB) bytes is skipped and refused, never held whole.
+def lines(stream: BinaryIO, limit: int | None = None) -> Iterator[Line]:
+    """The lines of what is unpacked, one at a time; one over `limit` (64 MiB) bytes is skipped and refused, never held.
 
     A compressed file that is cut off or damaged ends in a refusal at the line where that shows.
     """
-    stream, number, limit = opened(file), 0, limit or MAX_LINE
+    number, limit = 0, limit or MAX_LINE
     while True:
         number += 1
         try:
@@ -134,21 +147,33 @@ def lines(file: BinaryIO, limit: int | None = None) -> Iterator[Line]:
             yield Line(number, content)
 
 
-def preview(source: Iterable[Line], read: Reader, *, limit: int = PREVIEW_LINES) -> tuple[list[Previewed], Report]:
+def rows(source: Iterable[Line]) -> Iterator[Row]:
+    """Each line with its JSON, or with why it has none."""
+    for line in source:
+        problem, value = line.refusal, None
+        if problem is None:
+            try:
+                value = decoded(line.content)
+            except InvalidRecord as refusal:
+                problem = refusal
+        yield Row(line.number, value, problem, len(line.content))
+
+
+def preview(source: Iterable[Row], read: Reader, *, limit: int = PREVIEW_LINES) -> tuple[list[Previewed], Report]:
     """The first `limit` things as they would be stored, and a report of the whole file with nothing stored."""
     shown: list[Previewed] = []
     report = Report()
-    for line in source:
-        for found in _found(line, read, report):
+    for row in source:
+        for found in _found(row, read, report):
             if len(shown) < limit:
-                shown.append(Previewed(line.number, found.shape, found.item, found.sentence()))
+                shown.append(Previewed(row.place, found.shape, found.item, found.sentence()))
     return shown, report
 
 
 def run(
-    grant: Grant, source: Iterable[Line], read: Reader, *, progress: Callable[[Report], None] = lambda report: None
+    grant: Grant, source: Iterable[Row], read: Reader, *, progress: Callable[[Report], None] = lambda report: None
 ) -> Report:
-    """Store what `read` finds in all lines, in transactions of some hundred; returns what became of it.
+    """Store what `read` finds in all rows, in transactions of some hundred; returns what became of it.
 
     What is refused stops nothing else. Importing a file again changes nothing: ids are the file's own, or made of the
     content. `progress` is called after each transaction. Needs `ingest`, and `write` for datasets and prompts.
@@ -157,14 +182,14 @@ def run(
     report = Report()
     batch: list[tuple[int, Found]] = []
     size = 0
-    for line in source:
-        for found in _found(line, read, report):
-            batch.append((line.number, found))
+    for row in source:
+        for found in _found(row, read, report):
+            batch.append((row.place, found))
             if len(batch) >= BATCH_LINES:
                 _store(grant, batch, report)
                 progress(report)
                 batch, size = [], 0
-        size += len(line.content)
+        size += row.size
         if size >= BATCH_BYTES:
             _store(grant, batch, report)
             progress(report)
@@ -174,19 +199,19 @@ def run(
     return report
 
 
-def _found(line: Line, read: Reader, report: Report) -> Iterator[Found]:
-    report.lines += 1
+def _found(row: Row, read: Reader, report: Report) -> Iterator[Found]:
+    report.rows += 1
     try:
-        if line.refusal is not None:
-            raise line.refusal
-        for found in read(line):
+        if row.problem is not None:
+            raise row.problem
+        for found in read(row.value):
             if isinstance(found.item, InvalidRecord):
-                report.refuse(line.number, found.item.field, str(found.item))
+                report.refuse(row.place, found.item.field, str(found.item))
                 continue
             report.shapes[found.shape] += 1
             yield found
     except InvalidRecord as problem:
-        report.refuse(line.number, problem.field, str(problem))
+        report.refuse(row.place, problem.field, str(problem))
 
 
 def decoded(content: bytes) -> Json:

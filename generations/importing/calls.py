@@ -1,8 +1,7 @@
-"""Calls to models out of a file of JSON Lines: pairs, batch results, what is exported here."""
+"""Calls to models out of documents that say themselves what they are: pairs, batch results, what is exported here."""
 
 from __future__ import annotations
 
-import gzip
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -10,18 +9,19 @@ from functools import partial
 from typing import IO, BinaryIO
 
 from generations import importing, reading
-from generations.importing import Found, Line, Reader
+from generations.importing import Found, Reader, tables
 from generations.ingest import files, rest
-from generations.records import InvalidRecord, Json
+from generations.records import GenerationRecord, InvalidRecord, Json
 
 
 def reader(requests: Requests | None = None) -> Reader:
-    """Reads each line as a call; `requests` are those of a batch whose results are read."""
+    """Reads each row as a call; `requests` are those of a batch whose results are read."""
 
-    def read(line: Line) -> Iterator[Found]:
-        call = files.read(importing.decoded(line.content), files.no_requests if requests is None else requests.of)
+    def read(value: Json) -> Iterator[Found]:
+        call = files.read(value, files.no_requests if requests is None else requests.of)
         path_of = rest.path_of if call.shape == "generation" else str
-        yield Found(files.SHAPES[call.shape], call.record, partial(sentence, call), path_of)
+        shape = files.SHAPES[call.shape]
+        yield Found(shape, call.record, partial(sentence, shape, call.record), path_of)
 
     return read
 
@@ -29,14 +29,14 @@ def reader(requests: Requests | None = None) -> Reader:
 class Requests:
     """A batch's file of requests, read by `custom_id`. Only the places of the lines are held in memory."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        """Reads through the file once. Raises InvalidRecord naming the line that is no request."""
+    def __init__(self, file: BinaryIO, *, is_bounded: bool = False) -> None:
+        """Reads through the file once. Raises InvalidRecord naming the line that is no request, and BadFile."""
         self._file: IO[bytes] = file
-        unpacked = importing.opened(file)
-        if isinstance(unpacked, gzip.GzipFile) or not file.seekable():
+        if not file.seekable() or tables.head_of(file).startswith(importing.GZIP):
             # Places cannot be gone back to in a compressed file, nor in a pipe.
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
-            shutil.copyfileobj(unpacked, self._file)
+            with tables.unpacked(file, is_bounded) as stream:
+                shutil.copyfileobj(stream, self._file)
             self._file.seek(0)
         self._places: dict[str, tuple[int, int]] = {}
         place = 0
@@ -61,10 +61,9 @@ class Requests:
         return files.request_of_line(importing.decoded(self._file.read(size)))[1]
 
 
-def sentence(call: files.Call) -> str:
-    """What a line would be stored as, as a person would say it."""
-    record = call.record
-    parts = [files.SHAPES[call.shape]]
+def sentence(shape: str, record: GenerationRecord) -> str:
+    """What a row would be stored as, as a person would say it; `shape` is what such a row is called."""
+    parts = [shape]
     parts.append(f"by {record.model_id or 'an unknown model'}")
     parts.append(f"on {record.started_at:%Y-%m-%d %H:%M:%S} UTC" if record.started_at else "at an unknown time")
     if record.thread_id:

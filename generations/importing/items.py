@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO, Final, cast
-
-import orjson
-from django.core import signing
-from django.core.files import File
-from django.core.files.storage import default_storage
-from django.utils import timezone
+from typing import BinaryIO, Final
 
 from generations import datasets, jobs
 from generations.access import Grant, Scope
 from generations.datasets import BadDataset, NewItem
-from generations.importing import tables
-from generations.importing.tables import BadFile, Row
+from generations.importing import Row, tables
+from generations.importing.tables import BadFile, Cells, parsed
+from generations.importing.uploads import Upload
 from generations.models import DatasetItem, Job
 from generations.records import InvalidRecord, Json
 
@@ -33,13 +27,9 @@ ROLES: Final = {
     "": "Leave out",
 }
 """What a column may be, and how people call it."""
-PREVIEWED: Final = 5
 BATCH: Final = 500
 BATCH_BYTES: Final = 8 << 20
 REFUSALS_KEPT: Final = 100
-KEPT: Final = dt.timedelta(days=2)
-"""How long a file is kept that nobody began to import, or whose import failed."""
-_SALT: Final = "generations.importing.items"
 _GUESSES: Final = (
     ("generation", r"generation_?id"),
     ("steps", r"intermediary_?steps"),
@@ -51,88 +41,7 @@ _GUESSES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file that waits to be imported: where it is, as what it is read, what it was called, and its bytes."""
-
-    key: str
-    format: str
-    name: str
-    size: int
-
-    @property
-    def token(self) -> str:
-        """The upload as a text that cannot be forged."""
-        return signing.dumps([self.key, self.format, self.name, self.size], salt=_SALT, compress=True)
-
-
-@dataclass(slots=True)
-class Preview:
-    """The first rows of a file, the names of its columns, and the places and problems of those that are no rows."""
-
-    columns: list[str] = field(default_factory=list)
-    rows: list[tuple[int, Row]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-
-# ------------------------------------------------------------------------------------------------------------- uploads
-def keep(grant: Grant, file: BinaryIO, name: str, size: int) -> Upload:
-    """Keep a file until it is imported or forgotten. Needs `write`; raises BadFile when it is of no known form."""
-    grant.need(Scope.WRITE)
-    head = file.read(16)
-    file.seek(0)
-    if not size:
-        raise BadFile("The file is empty.")
-    format = tables.format_of(name, head)
-    key = default_storage.save(f"imports/{grant.project.pk}/{uuid.uuid4()}.{format}", File(file))
-    return Upload(key, format, name[:200], size)
-
-
-def kept(grant: Grant, token: str) -> Upload | None:
-    """The upload of a token, if it is this project's and still there."""
-    try:
-        read = signing.loads(token, salt=_SALT, max_age=KEPT)
-    except signing.BadSignature:
-        return None
-    upload = Upload(*read)
-    is_ours = upload.key.startswith(f"imports/{grant.project.pk}/")
-    return upload if is_ours and default_storage.exists(upload.key) else None
-
-
-def forget_uploads() -> int:
-    """Delete what was uploaded and never imported; returns how many files. Files that open jobs read stay."""
-    gone = 0
-    if not default_storage.exists("imports"):
-        return 0
-    waiting = Job.objects.filter(kind=Job.Kind.IMPORT, state__in=[Job.State.QUEUED, Job.State.RUNNING])
-    needed = set(waiting.values_list("parameters__file", flat=True))
-    for folder in default_storage.listdir("imports")[0]:
-        for name in default_storage.listdir(f"imports/{folder}")[1]:
-            key = f"imports/{folder}/{name}"
-            if key not in needed and timezone.now() - default_storage.get_modified_time(key) > KEPT:
-                default_storage.delete(key)
-                gone += 1
-    return gone
-
-
 # ------------------------------------------------------------------------------------------------------------- mapping
-def preview(upload: Upload) -> Preview:
-    """The beginning of a file. Raises BadFile."""
-    made = Preview()
-    with default_storage.open(upload.key, "rb") as file:
-        for place, row in tables.rows(cast(BinaryIO, file), upload.format):
-            if isinstance(row, InvalidRecord):
-                made.problems.append(f"Row {place}: {row}")
-            else:
-                made.rows.append((place, row))
-                made.columns += [name for name in row if name not in made.columns]
-            if len(made.rows) >= PREVIEWED or len(made.problems) >= PREVIEWED:
-                break
-    if not made.rows and not made.problems:
-        raise BadFile("The file has no rows.")
-    return made
-
-
 def guess(columns: list[str]) -> dict[str, str]:
     """A role for each column by its name; where none seems to be the input, the first that nothing else is known of."""
     roles = {}
@@ -158,7 +67,7 @@ def check(roles: Mapping[str, str]) -> None:
             raise BadDataset(role, [name for name, one in roles.items() if one == role], "one column at most")
 
 
-def item_of(row: Row, roles: Mapping[str, str], *, reads_json: bool) -> NewItem:
+def item_of(row: Cells, roles: Mapping[str, str], *, reads_json: bool) -> NewItem:
     """The item that a row makes.
 
     One column alone is the input or the expected output itself, several are an object by their names; of metadata,
@@ -166,7 +75,7 @@ def item_of(row: Row, roles: Mapping[str, str], *, reads_json: bool) -> NewItem:
     """
     said: dict[str, dict[str, Json]] = {role: {} for role in ROLES}
     for name, value in row.items():
-        said[roles.get(name, "")][name] = _read(value) if reads_json else value
+        said[roles.get(name, "")][name] = parsed(value) if reads_json else value
     metadata: dict[str, Json] = {}
     for name, value in said["metadata"].items():
         metadata |= value if isinstance(value, dict) else {} if value in (None, "") else {name: value}
@@ -196,15 +105,6 @@ def _text(values: dict[str, Json]) -> str | None:
     return None if value in (None, "") else str(value)
 
 
-def _read(value: Json) -> Json:
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
-        try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return value
-    return value
-
-
 # ----------------------------------------------------------------------------------------------------------------- job
 def start(grant: Grant, dataset_id: str, upload: Upload, roles: Mapping[str, str], *, reads_json: bool) -> Job:
     """A job that adds the rows of a file to a dataset. Needs `write`; raises BadDataset, NoSuchDataset."""
@@ -228,11 +128,6 @@ def start(grant: Grant, dataset_id: str, upload: Upload, roles: Mapping[str, str
     )
 
 
-def run(job_id: uuid.UUID | str) -> bool:
-    """Do an import, if it is free to be done; False when another worker has it or it has ended."""
-    return jobs.work(job_id, _import)
-
-
 @dataclass(slots=True)
 class _Report:
     rows: int = 0
@@ -248,24 +143,22 @@ class _Report:
             self.refusals.append({"row": place, "reason": reason[:500]})
 
 
-def _import(lease: jobs.Lease) -> None:
+def add(lease: jobs.Lease, file: BinaryIO) -> None:
+    """Add the rows of a file to the dataset that the job of `lease` names. Raises jobs.Failed."""
     job, asked = lease.job, lease.job.parameters
     grant = jobs.grant_of(job)
     report = _Report()
     try:
-        with default_storage.open(asked["file"], "rb") as file:
-            batch: list[tuple[int, NewItem]] = []
-            weight = 0
-            for place, item in _items(tables.rows(cast(BinaryIO, file), asked["format"]), asked, job.pk, report):
-                batch.append((place, item))
-                weight += _weight(item)
-                if len(batch) >= BATCH or weight >= BATCH_BYTES:
-                    _add(grant, asked["dataset"], batch, report)
-                    lease.advance(report.rows)
-                    batch, weight = [], 0
-            _add(grant, asked["dataset"], batch, report)
-    except FileNotFoundError:
-        raise jobs.Failed("The file is gone: it is kept for two days. Send it again.") from None
+        batch: list[tuple[int, NewItem]] = []
+        size = 0
+        for row, item in _items(tables.rows(file, asked["format"]), asked, job.pk, report):
+            batch.append((row.place, item))
+            size += row.size
+            if len(batch) >= BATCH or size >= BATCH_BYTES:
+                _add(grant, asked["dataset"], batch, report)
+                lease.advance(report.rows)
+                batch, size = [], 0
+        _add(grant, asked["dataset"], batch, report)
     except BadFile as problem:
         raise jobs.Failed(f"{problem} {_sofar(report)}") from None
     except datasets.NoSuchDataset:
@@ -281,24 +174,22 @@ def _import(lease: jobs.Lease) -> None:
             "version": report.version,
         }
     )
-    default_storage.delete(asked["file"])
 
 
 def _items(
-    found: tables.Rows, asked: Mapping[str, Json], job: uuid.UUID, report: _Report
-) -> Iterator[tuple[int, NewItem]]:
-    for place, row in found:
+    found: Iterable[Row], asked: Mapping[str, Json], job: uuid.UUID, report: _Report
+) -> Iterator[tuple[Row, NewItem]]:
+    for row in found:
         report.rows += 1
-        if isinstance(row, InvalidRecord):
-            report.refuse(place, str(row))
-            continue
         try:
-            item = item_of(row, asked["roles"], reads_json=bool(asked["readsJson"]))
-        except BadDataset as problem:
-            report.refuse(place, str(problem))
+            if row.problem is not None:
+                raise row.problem
+            item = item_of(row.value, asked["roles"], reads_json=bool(asked["readsJson"]))
+        except (BadDataset, InvalidRecord) as problem:
+            report.refuse(row.place, str(problem))
             continue
         # The same row of the same job has the same id: a job that is taken up again adds nothing twice.
-        yield place, replace(item, id=str(uuid.uuid5(job, str(place))))
+        yield row, replace(item, id=str(uuid.uuid5(job, str(row.place))))
 
 
 def _add(grant: Grant, dataset: str, batch: list[tuple[int, NewItem]], report: _Report) -> None:
@@ -318,10 +209,6 @@ def _add(grant: Grant, dataset: str, batch: list[tuple[int, NewItem]], report: _
         report.added += len(made)
         report.version = made[0].added_in
         return
-
-
-def _weight(item: NewItem) -> int:
-    return len(str(item.input)) + len(str(item.expected_output))
 
 
 def _sofar(report: _Report) -> str:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final
 
 from generations import datasets, importing, prompts, reading, records
 from generations.access import Grant
-from generations.importing import Act, Found, Line
+from generations.importing import Act, Found, Line, Row
 from generations.importing.datasets import take_in
 from generations.ingest import feedback, literal
 from generations.records import (
@@ -34,12 +34,16 @@ EXPECTED: Final = "what the client's to_dict() gives of a thread, step, generati
 Node = Mapping[str, Any]
 
 
-def documents(file: BinaryIO) -> Iterator[Line]:
+def rows(file: BinaryIO) -> Iterator[Row]:
     """The objects of a file: its lines, or the one document that a file is whose first line only opens a bracket.
 
     A document is read whole, so it may have 256 MiB, as a line may; a larger dump is written as JSON Lines.
     """
-    lines = importing.lines(file, MAX_DOCUMENT)
+    return importing.rows(_documents(file))
+
+
+def _documents(file: BinaryIO) -> Iterator[Line]:
+    lines = importing.lines(importing.opened(file), MAX_DOCUMENT)
     kept: list[bytes] = []
     size = 0
     for line in lines:
@@ -56,9 +60,9 @@ def documents(file: BinaryIO) -> Iterator[Line]:
         yield Line(1, b"".join(kept))
 
 
-def read(line: Line) -> Iterator[Found]:
-    """What is in a line, each part with its place in it."""
-    yield from _everything(importing.decoded(line.content), "", None)
+def read(value: Json) -> Iterator[Found]:
+    """What is in a row, each part with its place in it."""
+    yield from _everything(value, "", None)
 
 
 def _everything(value: Json, place: str, kind: str | None) -> Iterator[Found]:

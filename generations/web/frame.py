@@ -19,11 +19,12 @@ from generations.web.gate import is_part
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An entry of the navigation: `name` is that of its address, `icon` one of the sprite."""
+    """An entry of the navigation: `name` is that of its address, `icon` one of the sprite, `scope` what it takes."""
 
     name: str
     title: str
     icon: str
+    scope: Scope = Scope.READ
 
 
 PLACES: Final = (
@@ -38,6 +39,7 @@ PLACES: Final = (
     Place("prompts", "Prompts", "message-square"),
     Place("playground", "Playground", "play"),
     Place("review", "Review", "clipboard-check"),
+    Place("import", "Import", "upload", Scope.WRITE),
     Place("exports", "Exports", "download"),
     Place("jobs", "Jobs", "loader-circle"),
     Place("settings", "Settings", "settings"),
@@ -63,7 +65,7 @@ def show(
         return render(request, part, said, status=status)
     slug = grant.project.slug
     said["here"] = here
-    said["places"] = [(place, reverse(f"web:{place.name}", args=[slug])) for place in PLACES]
+    said["places"] = [(place, reverse(f"web:{place.name}", args=[slug])) for place in PLACES if grant.may(place.scope)]
     said["projects"] = access.projects_of(request.user)
     return render(request, template, said, status=status)
 

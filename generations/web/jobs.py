@@ -53,6 +53,7 @@ class Row:
     may_retry: bool
     numbers: list[tuple[str, int]] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
+    further: int = 0
     links: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -60,7 +61,8 @@ def shown(job: Job, slug: str) -> Row:
     """A job as pages show it."""
     total, result = job.progress_total, job.result or {}
     numbers = [(_words(name), value) for name, value in result.items() if type(value) is int and name != "bytes"]
-    refusals = result.get("refusals")
+    given = result.get("refusals")
+    refusals = given[:MOST_REFUSALS] if isinstance(given, list) else []
     return Row(
         job=job,
         title=_TITLES.get(Job.Kind(job.kind), job.kind),
@@ -71,7 +73,8 @@ def shown(job: Job, slug: str) -> Row:
         percent=min(100, job.progress_done * 100 // total) if total else None,
         may_retry=job.state in ENDED_BADLY,
         numbers=numbers,
-        refusals=refusals[:MOST_REFUSALS] if isinstance(refusals, list) else [],
+        refusals=refusals,
+        further=max(0, result.get("refused", 0) - len(refusals)) if refusals else 0,
         links=_links(job, slug),
     )
 
@@ -92,7 +95,8 @@ def _sentence(job: Job) -> str:
         case Job.Kind.EXPORT:
             return f"{row_of(job).sentence} as {asked.get('format', '')}"
         case Job.Kind.IMPORT:
-            return f"{asked.get('fileName', 'a file')} into the dataset {asked.get('name', '')}"
+            where = f"the dataset {asked.get('name', '')}" if "dataset" in asked else "generations"
+            return f"{asked.get('fileName', 'a file')} into {where}"
         case Job.Kind.BULK if asked.get("do") in _CHANGES:
             rows = _filtered(str(asked.get("kind", "generations")), asked.get("filter"))
             return f"{_CHANGES[asked['do']].format(_given(asked))}: {rows}"
@@ -140,6 +144,8 @@ def _links(job: Job, slug: str) -> list[tuple[str, str]]:
         return [("Open the queue", reverse("web:queue", args=[slug, asked["queue"]]))]
     if isinstance(asked.get("dataset"), str):
         return [("Open the dataset", reverse("web:dataset", args=[slug, asked["dataset"]]))]
+    if job.kind == Job.Kind.IMPORT:
+        return [("Open the generations", reverse("web:generations", args=[slug]))]
     if job.kind == Job.Kind.EXPORT:
         return [("Open the export", reverse("web:export", args=[slug, job.pk]))]
     if job.kind in (Job.Kind.RETENTION, Job.Kind.ERASURE):

@@ -67,6 +67,7 @@ urlpatterns = [
     path(f"{_project}/search/", searching.search, name="search"),
     path(f"{_project}/named/", searching.named, name="named"),
     path(f"{_project}/generations/", generations.generations, name="generations"),
+    path(f"{_project}/import/", imports.generation_import, name="import"),
     path(f"{_project}/bulk/<slug:kind>/", bulk.bulk, name="bulk"),
     path(f"{_project}/lists/<slug:kind>/filter/", narrowing.builder, name="list-filter"),
     path(f"{_project}/lists/<slug:kind>/facets/", narrowing.facets, name="list-facets"),

@@ -17,7 +17,7 @@ from django.core.files.storage import default_storage
 
 from generations import __version__, access, exporting, importing
 from generations.access import Scope
-from generations.importing import calls
+from generations.importing import calls, tables
 from generations.models import Job
 from tests.doors.rest import GZIP, Answer, Caller, caller, rows
 
@@ -299,7 +299,7 @@ def test_a_filter_may_come_packed(api: Caller) -> None:
 def test_calls_of_other_formats_imported_and_exported_come_back_over_rest_equal() -> None:
     first, second = caller(), caller()
     with CALLS.open("rb") as file:
-        report = importing.run(access.of_system(first.project), importing.lines(file), calls.reader())
+        report = importing.run(access.of_system(first.project), tables.rows(file, "jsonl"), calls.reader())
     assert report.stored > 5
 
     exported = first.get(done(first)["download"]).content

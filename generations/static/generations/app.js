@@ -2,6 +2,7 @@
 import { watchCharts } from "./charts.js";
 import { watchCopying } from "./copying.js";
 import { watchDashboard } from "./dashboard.js";
+import { watchFiles } from "./files.js";
 import { watchFilters } from "./filters.js";
 import { watchKeys } from "./keys.js";
 import { watchMenus } from "./menus.js";
@@ -14,6 +15,7 @@ import { watchSelection } from "./selection.js";
 watchCharts();
 watchCopying();
 watchDashboard();
+watchFiles();
 watchFilters();
 watchKeys();
 watchMenus();

@@ -1,0 +1,136 @@
+"""Calls of a file that was sent: what its rows are taken for, a preview, and the job that stores them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final, cast
+
+from django.core.files.storage import default_storage
+
+from generations import importing, jobs
+from generations.access import Grant, Scope
+from generations.importing import Reader, Row, calls, columns, tables, uploads
+from generations.importing.tables import BadFile
+from generations.importing.uploads import Upload
+from generations.ingest import files
+from generations.models import Job
+from generations.records import GenerationRecord, InvalidRecord, Json
+
+TELLING: Final = ("jsonl", "json")
+"""Formats whose rows may say themselves what they are: calls of a known form, rather than cells of a table."""
+REFUSALS_SHOWN: Final = 100
+REASON: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A row as the call that it would be stored as, or why it would not be."""
+
+    place: int
+    record: GenerationRecord | None = None
+    shape: str = ""
+    problem: str = ""
+
+
+def begun(upload: Upload) -> uploads.Preview:
+    """The beginning of a file, at least a row of which can be read. Raises BadFile."""
+    preview = uploads.preview(upload)
+    if not preview.rows:
+        raise BadFile(f"Of the first rows none can be read. {preview.problems[0]}")
+    return preview
+
+
+def guess(rows: Sequence[Row], format: str) -> dict[str, str]:
+    """A field for each column of a file's first rows; none where the format is one of TELLING and they do tell."""
+    good = [row.value for row in rows if row.problem is None]
+    if format in TELLING and any(_tells_itself(value) for value in good):
+        return {}
+    return columns.guess(tables.names_of(rows), good)
+
+
+def _tells_itself(value: Json) -> bool:
+    try:
+        files.read(value)
+    except InvalidRecord:
+        return False
+    return True
+
+
+def take(rows: Sequence[Row], roles: Mapping[str, str], requests: Upload | None = None) -> list[Taken]:
+    """Rows as `roles` say, or as they tell themselves where there are none. Raises InvalidRecord for bad roles."""
+    with _reader(roles, requests.key if requests else None) as read:
+        return [_taken(row, read) for row in rows]
+
+
+def _taken(row: Row, read: Reader) -> Taken:
+    try:
+        (found,) = read(row.value)
+    except InvalidRecord as problem:
+        return Taken(row.place, problem=str(problem))
+    return Taken(row.place, cast(GenerationRecord, found.item), found.shape)
+
+
+@contextmanager
+def _reader(roles: Mapping[str, str], requests: str | None) -> Iterator[Reader]:
+    """Reads rows as `roles` say, and as they tell themselves where there are none."""
+    if roles:
+        columns.check(roles)
+        yield columns.reader(roles)
+    elif requests is None:
+        yield calls.reader()
+    else:
+        with default_storage.open(requests, "rb") as file:
+            try:
+                asked = calls.Requests(cast(BinaryIO, file), is_bounded=True)
+            except InvalidRecord as problem:
+                raise BadFile(f"The file of requests is none of a batch: {problem}.") from None
+            yield calls.reader(asked)
+
+
+# ----------------------------------------------------------------------------------------------------------------- job
+def start(grant: Grant, upload: Upload, roles: Mapping[str, str], requests: Upload | None = None) -> Job:
+    """A job that stores the calls of a file. Needs `write`; raises InvalidRecord for bad roles."""
+    grant.need(Scope.WRITE)
+    if roles:
+        columns.check(roles)
+    asked: dict[str, Any] = {
+        "file": upload.key,
+        "format": upload.format,
+        "fileName": upload.name,
+        "roles": dict(roles),
+        "requests": requests.key if requests else None,
+    }
+    return jobs.create(grant, Job.Kind.IMPORT, asked)
+
+
+def store(lease: jobs.Lease, file: BinaryIO) -> None:
+    """Store the calls of a file, after it was read through once: of one that is damaged nothing is stored.
+
+    A job that is taken up again finds what it stored before unchanged. Raises jobs.Failed.
+    """
+    asked = lease.job.parameters
+    grant = jobs.grant_of(lease.job)
+    try:
+        total = 0
+        for _ in tables.rows(file, asked["format"]):
+            lease.check()
+            total += 1
+        lease.advance(0, total)
+        file.seek(0)
+        with _reader(asked["roles"], asked["requests"]) as read:
+            rows = tables.rows(file, asked["format"])
+            report = importing.run(grant, rows, read, progress=lambda so_far: lease.advance(so_far.rows))
+    except BadFile as problem:
+        raise jobs.Failed(f"{problem} Nothing was stored.") from None
+    lease.finish(
+        {
+            "rows": report.rows,
+            "stored": report.stored,
+            "merged": report.merged,
+            "unchanged": report.unchanged,
+            "refused": report.refused,
+            "refusals": [{"row": one.place, "reason": one.reason[:REASON]} for one in report.refusals[:REFUSALS_SHOWN]],
+        }
+    )
