@@ -268,7 +268,9 @@ def test_what_is_refused_is_named_by_its_place_and_nothing_else_is_lost(grant: G
 
     report = run(grant, json.dumps(poisoned).encode() + b"\n{not json}\n" + json.dumps({"id": "?"}).encode())
 
-    assert [(refusal.place, refusal.field) for refusal in sorted(report.refusals, key=lambda r: (r.place, r.field))] == [
+    assert [
+        (refusal.place, refusal.field) for refusal in sorted(report.refusals, key=lambda r: (r.place, r.field))
+    ] == [
         (1, "experiments"),
         (1, "items"),
         (1, "items[0].input"),

@@ -113,9 +113,13 @@ def guess(columns: Sequence[str], rows: Iterable[Cells]) -> dict[str, str]:
     What nothing is known of is metadata; where nothing seems to be the input, the first such column is.
     """
     first, plain = list(rows), {name: _plain(name) for name in columns}
+    # A table that was exported here names its columns by their paths, of which some are words of everybody's.
+    is_own = any("." in name and _is_path(name) for name in columns)
     roles: dict[str, str] = {}
     for name in columns:
-        field = name if _is_path(name) else _guessed(plain[name])
+        field = _guessed(plain[name])
+        if _is_path(name) and (is_own or field == "metadata"):
+            field = name
         cells = [row[name] for row in first if row.get(name) not in (None, "")]
         if cells and not any(_is_readable(field, cell) for cell in cells):
             field = _OTHERWISE.get(field, "metadata")
@@ -184,7 +188,7 @@ def _guessed(plain: str) -> str:
 
 def _plain(name: str) -> str:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())
-    return re.sub(r"[\s.\-_]+", "_", spaced).lower()
+    return re.sub(r"[\W_]+", "_", spaced).strip("_").lower()
 
 
 # ---------------------------------------------------------------------------------------------------------------- rows

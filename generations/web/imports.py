@@ -89,7 +89,7 @@ def _sent(request: HttpRequest, grant: Grant, name: str = "file") -> Upload:
             raise BadFile(f"A text that is pasted may have {MAX_PASTED >> 20} MiB. Send it as a file.")
         upload = uploads.keep(grant, io.BytesIO(content), "pasted text", len(content))
     else:
-        raise BadFile("Choose a file first.")
+        raise BadFile("Choose a file, or paste something.")
     return upload
 
 
