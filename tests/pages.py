@@ -27,6 +27,7 @@ PAGES: Final[dict[str, tuple[str, ...]]] = {
         "generations/?model.idd=gpt-4o",
         "generations/?model.id=nothing-of-this-name",
     ),
+    "import": ("import/",),
     "list-filter": ("lists/generations/filter/?" + urlencode({"list": OR}),),
     "list-facets": ("lists/generations/facets/",),
     "search": ("search/?q=Lisbon", "search/?q=nothing-of-this-name"),

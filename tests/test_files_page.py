@@ -47,14 +47,16 @@ def test_the_files_of_the_page_come_in_by_its_commands(
         typed(stored)
         assert "0 stored, 0 merged, 2 unchanged, 0 refused" in capsys.readouterr().out
 
-    said = Generation.objects.in_project(grant.project.pk).values_list(
-        "input_preview", "output_preview", "model_id", "user_id", "prompt_tokens", "latency", "prompt_name"
+    stored_rows = Generation.objects.in_project(grant.project.pk)
+    said = stored_rows.values_list(
+        "input_preview", "output_preview", "model_id", "user_id", "prompt_tokens", "prompt_name"
     )
+    assert sorted(row.latency or 0 for row in stored_rows) == pytest.approx([0, 0.377, 0.412, 0.412])
     assert sorted(said, key=str) == [
-        ("And three?", "Nine.", "claude-sonnet-4-5", None, None, None, "sums"),
-        ("And three?", "Nine.", None, "bo", 8, 0.377, None),
-        ("Two and two?", "Four.", "gpt-4o", "ann", 9, 0.412, None),
-        ("Two and two?", "Four.", None, "ann", 9, 0.412, None),
+        ("And three?", "Nine.", "claude-sonnet-4-5", None, None, "sums"),
+        ("And three?", "Nine.", None, "bo", 8, None),
+        ("Two and two?", "Four.", "gpt-4o", "ann", 9, None),
+        ("Two and two?", "Four.", None, "ann", 9, None),
     ]
 
 

@@ -153,13 +153,15 @@ def named(text: str) -> str:
 
     Raises InvalidRecord with the nearest path.
     """
-    if text in OFFERED or _is_path(text):
+    if text in OFFERED:
         return text
     meant = _guessed(_plain(text))
-    if meant == "metadata":
-        known = (*OFFERED, *PATHS, *(f"{name}.*" for name in COLLECTING))
-        raise InvalidRecord("field", text, values.nearest(text, [name for name in known if name]))
-    return meant
+    if meant != "metadata":
+        return meant
+    if _is_path(text):
+        return text
+    known = (*OFFERED, *PATHS, *(f"{name}.*" for name in COLLECTING))
+    raise InvalidRecord("field", text, values.nearest(text, [name for name in known if name]))
 
 
 def check(roles: Mapping[str, str]) -> None:
