@@ -8,7 +8,7 @@ import pytest
 from django.apps import apps
 from django.db.models import Model
 
-from generations import datasets, exporting
+from generations import datasets, evaluating, exporting
 from generations.access import Scope
 from generations.exporting import schedules
 from generations.graphql.guards import Guard
@@ -35,6 +35,16 @@ MUTATIONS: dict[str, tuple[Scope, str]] = {
     "archiveDataset": (Scope.WRITE, 'archiveDataset(id: "$DATASET") { id }'),
     "addDatasetItems": (Scope.WRITE, 'addDatasetItems(datasetId: "$DATASET", generationIds: ["g"]) { items { id } }'),
     "removeDatasetItems": (Scope.WRITE, 'removeDatasetItems(datasetId: "$DATASET", itemIds: ["$ITEM"]) { removed }'),
+    "createEvaluator": (Scope.WRITE, 'createEvaluator(name: "new", kind: "exact") { id }'),
+    "updateEvaluator": (Scope.WRITE, 'updateEvaluator(id: "$EVALUATOR", name: "new") { id }'),
+    "archiveEvaluator": (Scope.WRITE, 'archiveEvaluator(id: "$EVALUATOR") { id }'),
+    "triggerEvaluator": (Scope.WRITE, 'triggerEvaluator(id: "$EVALUATOR", share: 5) { id }'),
+    "startEvaluation": (Scope.WRITE, 'startEvaluation(input: {evaluators: ["$EVALUATOR"]}) { id }'),
+    "tryEvaluation": (
+        Scope.WRITE,
+        'tryEvaluation(input: {of: "dataset", dataset: "$DATASET", evaluators: ["$JUDGE"]}) { title }',
+    ),
+    "cancelEvaluation": (Scope.READ, 'cancelEvaluation(id: "$EVALUATION") { id }'),
     "startExport": (Scope.READ, "startExport(format: JSONL) { id }"),
     "retryExport": (Scope.READ, 'retryExport(id: "$EXPORT") { id }'),
     "cancelExport": (Scope.READ, 'cancelExport(id: "$EXPORT") { id }'),
@@ -95,7 +105,7 @@ def door() -> Door:
     made = Door.of("Guards")
     store(
         made,
-        GenerationRecord(id="g", tags=("t",), scores=(ScoreRecord(id="s", name="n", value=1),)),
+        GenerationRecord(id="g", completion="Yes", tags=("t",), scores=(ScoreRecord(id="s", name="n", value=1),)),
         StepRecord(id="st"),
     )
     for scope in Scope:
@@ -110,9 +120,16 @@ def call(door: Door, request: pytest.FixtureRequest) -> str:
     [item] = datasets.add_generations(door.grant, str(dataset.pk), ["g"])
     job = exporting.start(door.grant)
     schedule = schedules.create(door.grant, {"name": "There", "destination": "there"})
+    evaluator = evaluating.create(door.grant, name="long", kind="regex", options={"pattern": "..."})
+    judge = evaluating.create(door.grant, name="kind", kind="judge", options={"model": "ngram:", "criterion": "kind"})
+    evaluation = evaluating.start(door.grant, evaluating.asked(door.grant, {"evaluators": [str(evaluator.pk)]}))
     key = ApiKey.objects.get(project=door.project, name=Scope.READ.value)
     text = MUTATIONS[request.getfixturevalue("name")][1]
-    for word, row in (("$DATASET", dataset), ("$ITEM", item), ("$EXPORT", job), ("$KEY", key), ("$SCHEDULE", schedule)):
+    rows: dict[str, Model] = {
+        "$DATASET": dataset, "$ITEM": item, "$EXPORT": job, "$KEY": key, "$SCHEDULE": schedule,
+        "$EVALUATOR": evaluator, "$JUDGE": judge, "$EVALUATION": evaluation,
+    }  # fmt: skip
+    for word, row in rows.items():
         text = text.replace(word, str(row.pk))
     return f"mutation {{ {text} }}"
 
@@ -160,7 +177,9 @@ def test_a_mutation_of_another_projects_rows_changes_nothing(door: Door, name: s
 
     answer = other.ask(call)
 
-    assert answer.codes == ["NOT_FOUND"] or answer.data == {name: {"changed": 0}}
+    # What an input names is a value that is wrong, as in a document that REST is sent.
+    refused = "BAD_INPUT" if name in ("startEvaluation", "tryEvaluation") else "NOT_FOUND"
+    assert answer.codes == [refused] or answer.data == {name: {"changed": 0}}
     assert everything(other.project.pk) == before
 
 
@@ -174,7 +193,7 @@ def test_a_mutation_with_its_scope_changes_something(
 
     answer = door.ask(call, token=door.key(MUTATIONS[name][0]))
 
-    if name == "cancelExport":
+    if name in ("cancelExport", "cancelEvaluation"):
         # Whoever only reads may cancel what they started themselves.
         assert answer.codes == ["FORBIDDEN"]
         answer = door.ask(call, token=door.key(Scope.WRITE))
@@ -190,6 +209,8 @@ def test_a_mutation_with_its_scope_changes_something(
         '{ generation(id: "g") { id } }',
         "{ aggregateGenerations { groups { count } } }",
         "{ exports { nodes { id } } }",
+        "{ evaluators { id } }",
+        "{ evaluations { nodes { id } } }",
         "{ project { slug } }",
     ],
 )

@@ -149,6 +149,7 @@ def test_lists_are_connections_with_the_same_arguments() -> None:
 
     assert sorted(lists) == [
         "datasets",
+        "evaluations",
         "experiments",
         "exports",
         "generations",

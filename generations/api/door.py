@@ -17,6 +17,8 @@ from generations.api import (
     asking,
     datasets,
     errors,
+    evaluations,
+    evaluators,
     experiments,
     exports,
     models,
@@ -40,6 +42,8 @@ TAGS: Final = (
     "Participants",
     "Datasets",
     "Experiments",
+    "Evaluators",
+    "Evaluations",
     "Prompts",
     "Models",
 )
@@ -127,6 +131,8 @@ def _door() -> Door:
     door.add_router("/tags", scores.tags)
     door.add_router("/datasets", datasets.router)
     door.add_router("/experiments", experiments.router)
+    door.add_router("/evaluators", evaluators.router)
+    door.add_router("/evaluations", evaluations.router)
     door.add_router("/prompts", prompts.router)
     door.add_router("", models.router)
     return door

@@ -17,6 +17,7 @@ from generations import generating, llm, outages, recording
 from generations.access import NoSuchProject, NotAllowed, NotAuthenticated
 from generations.api.answers import answer
 from generations.datasets import BadDataset, NoSuchDataset
+from generations.evaluating import NoSuchEvaluator
 from generations.experiments import NoSuchExperiment
 from generations.exporting import NotReady
 from generations.filters import BadFilter
@@ -152,6 +153,7 @@ REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
     NotAllowed: _of_sentence(403, "not_allowed"),
     NoSuchProject: _of_sentence(404, "not_found"),
     NoSuchDataset: _of_sentence(404, "not_found"),
+    NoSuchEvaluator: _of_sentence(404, "not_found"),
     NoSuchExperiment: _of_sentence(404, "not_found"),
     NoSuchPrompt: _of_sentence(404, "not_found"),
     recording.UnknownId: _of_sentence(404, "not_found"),

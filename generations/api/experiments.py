@@ -16,7 +16,7 @@ from generations.api.auth import grant_of
 from generations.api.describing import closed, listed, page_of, ref
 from generations.api.errors import not_found
 from generations.api.operations import PROJECT, operation
-from generations.experiments import Run
+from generations.experiments import Difference, Run
 from generations.filters import BadFilter
 from generations.ingest import rest
 from generations.ingest.values import iso, nearest
@@ -95,7 +95,13 @@ def make_experiment(request: HttpRequest) -> HttpResponse:
         "Compare experiments",
         tag=TAG,
         scope=Scope.READ,
-        ok={200: listed(ref("ExperimentNumbers"))},
+        ok={
+            200: closed(
+                ("data", "winners"),
+                data={"type": "array", "items": ref("ExperimentNumbers")},
+                winners={"type": "array", "items": ref("Winner")},
+            )
+        },
         query=[
             {
                 "name": "id",
@@ -109,13 +115,29 @@ def make_experiment(request: HttpRequest) -> HttpResponse:
     ),
 )
 def compare_experiments(request: HttpRequest) -> HttpResponse:
-    """Means with their 95 % confidence intervals, and differences from the first over the items that both ran."""
+    """Means with their 95 % confidence intervals, and differences from the first over the items that both ran. Winners
+    tell who is ahead in each measure, and whether that is more than chance.
+    """
     ids = list(dict.fromkeys(request.GET.getlist("id")))
     if not 2 <= len(ids) <= experiments.MOST_RUNS:
         raise BadFilter("id", len(ids), f"the ids of 2 to {experiments.MOST_RUNS} experiments")
     grant = grant_of(request)
     comparison = experiments.compare(grant, [_experiment(grant, id) for id in ids])
-    return answer({"data": [_numbers(run) for run in comparison.runs]})
+    return answer(
+        {
+            "data": [_numbers(run) for run in comparison.runs],
+            "winners": [
+                {
+                    "name": one.name,
+                    "ahead": str(comparison.runs[one.ahead].experiment.pk),
+                    "behind": str(comparison.runs[one.behind].experiment.pk),
+                    "isWon": one.is_won,
+                    "difference": _difference(one.difference),
+                }
+                for one in comparison.verdicts()
+            ],
+        }
+    )
 
 
 @router.get(
@@ -204,11 +226,12 @@ def _numbers(run: Run) -> Json:
         "currency": run.currency,
         "totalCost": run.total_cost,
         "means": {name: _interval(interval) for name, interval in run.means.items()},
-        "differences": {
-            name: {**_interval(one.interval), "wins": one.wins, "losses": one.losses}
-            for name, one in run.differences.items()
-        },
+        "differences": {name: _difference(one) for name, one in run.differences.items()},
     }
+
+
+def _difference(one: Difference) -> Json:
+    return {**_interval(one.interval), "wins": one.wins, "losses": one.losses, "ties": one.ties}
 
 
 def _interval(one: Interval) -> dict[str, Any]:

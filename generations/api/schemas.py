@@ -23,6 +23,7 @@ def components() -> dict[str, Schema]:
         **_recorded(),
         **_collected(),
         **_compared(),
+        **_evaluated(),
         "Export": _export(),
         "ExportSchedule": _schedule(),
     }
@@ -176,17 +177,26 @@ def _compared() -> dict[str, Schema]:
     experiment = {
         "id": _TEXT, "name": _TEXT, "datasetId": _MAYBE, "promptVersionId": _MAYBE, "params": {}, "createdAt": TIME,
     }  # fmt: skip
-    difference = closed((*interval, "wins", "losses"), **interval, wins=_WHOLE, losses=_WHOLE)
+    difference = {**interval, "wins": _WHOLE, "losses": _WHOLE, "ties": _WHOLE}
     numbers = {"count": _WHOLE, "currency": _MAYBE, "totalCost": maybe, "means": of_names}
     return {
         "Interval": {**closed(tuple(interval), **interval), "description": "A mean with its 95 % confidence interval."},
+        "Difference": closed(tuple(difference), **difference),
+        "Winner": closed(
+            ("name", "ahead", "behind", "isWon", "difference"),
+            name={**_TEXT, "description": "A score, or cost or latency, of which less is better."},
+            ahead={**_TEXT, "description": "The id of the experiment that is ahead."},
+            behind={**_TEXT, "description": "The id of the one that comes nearest."},
+            isWon={"type": "boolean", "description": "False: no clear difference; it may be chance."},
+            difference=ref("Difference"),
+        ),
         "Experiment": closed(tuple(experiment), **experiment),
         "ExperimentNumbers": closed(
             (*experiment, *numbers, "failed", "differences"),
             **experiment,
             **numbers,
             failed=_WHOLE,
-            differences={"type": "object", "additionalProperties": difference},
+            differences={"type": "object", "additionalProperties": ref("Difference")},
         ),
         "ExperimentItem": closed(
             ("id", "experimentId", "datasetItemId", "runId", "generationId", "input", "output", "createdAt"),
@@ -233,6 +243,57 @@ def _compared() -> dict[str, Schema]:
             thumbs=no_or_interval,
             rating=no_or_interval,
         ),
+    }
+
+
+def _evaluated() -> dict[str, Schema]:
+    amount: Schema = {"type": ["number", "null"]}
+    used = closed(("id", "name", "kind", "scoreName"), id=_TEXT, name=_TEXT, kind=_TEXT, scoreName=_TEXT)
+    refusal = closed(("row", "reason"), row=_WHOLE, reason=_TEXT)
+    result = {"items": _WHOLE, "scored": _WHOLE, "unscored": _WHOLE, "calls": _WHOLE, "cost": amount,
+              "currency": _MAYBE, "refusals": {"type": "array", "items": refusal},
+              "stopped": {**_MAYBE, "description": "Why it ended before its last item."}}  # fmt: skip
+    line = closed(("model", "calls", "cost", "currency"), model=_TEXT, calls=_WHOLE, cost=amount, currency=_MAYBE)
+    said = closed(
+        ("evaluator", "name", "value", "comment", "generationId"),
+        evaluator=_TEXT,
+        name=_TEXT,
+        value=amount,
+        comment={**_MAYBE, "description": "A judge's reason, or why there is no score."},
+        generationId={**_MAYBE, "description": "The judge's call."},
+    )
+    evaluator = {
+        "id": _TEXT, "name": _TEXT, "kind": _TEXT, "options": OBJECT, "scoreName": _TEXT,
+        "share": {"type": "number", "description": "Percent of the new generations that it scores."},
+        "filter": OBJECT, "secondsBehind": amount,
+        "problem": {**_MAYBE, "description": "Why it scores no new generations any more."},
+        "createdAt": TIME, "archivedAt": _MAYBE_TIME,
+    }  # fmt: skip
+    evaluation = {
+        "id": _TEXT,
+        "state": {"type": "string", "enum": list(Job.State.values)},
+        "name": _TEXT, "of": _TEXT, "versions": _TEXTS, "dataset": _MAYBE,
+        "datasetVersion": {"type": ["integer", "null"]}, "split": _MAYBE, "filter": OBJECT,
+        "evaluators": {"type": "array", "items": used}, "model": _MAYBE,
+        "maxItems": {"type": ["integer", "null"]}, "maxCalls": {"type": ["integer", "null"]}, "maxCost": amount,
+        "experiments": {**_TEXTS, "description": "Ids: one for each version; none for a backfill."},
+        "progress": closed(("done", "total"), done=_WHOLE, total={"type": ["integer", "null"]}),
+        "result": {"anyOf": [closed(tuple(result), **result), {"type": "null"}]},
+        "error": _MAYBE, "attempts": _WHOLE, "createdAt": TIME, "startedAt": _MAYBE_TIME, "finishedAt": _MAYBE_TIME,
+    }  # fmt: skip
+    tried = {
+        "title": _TEXT, "input": {}, "expected": {}, "output": {}, "problem": _MAYBE, "generationId": _MAYBE,
+        "scores": {"type": "array", "items": said},
+    }  # fmt: skip
+    estimate = {
+        "items": _WHOLE, "calls": _WHOLE, "cost": amount, "currency": _MAYBE,
+        "models": {"type": "array", "items": line}, "unknownPrices": _TEXTS,
+    }  # fmt: skip
+    return {
+        "Evaluator": closed(tuple(evaluator), **evaluator),
+        "Evaluation": closed(tuple(evaluation), **evaluation),
+        "Estimate": closed(tuple(estimate), **estimate),
+        "Tried": closed(tuple(tried), **tried),
     }
 
 

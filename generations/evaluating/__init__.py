@@ -1,6 +1,6 @@
 """Evaluators, and what they say: of prompt versions over a dataset, of what was stored, of what comes in."""
 
-from generations.evaluating.asking import Asked, Tried, asked, preview
+from generations.evaluating.asking import MOST_EVALUATORS, MOST_ITEMS, MOST_VERSIONS, OF, Asked, Tried, asked, preview
 from generations.evaluating.keeping import (
     MAX_NAME,
     NoSuchEvaluator,
@@ -14,12 +14,18 @@ from generations.evaluating.keeping import (
 from generations.evaluating.online import look, seconds_behind
 from generations.evaluating.reckoning import Estimate, estimate
 from generations.evaluating.running import run
+from generations.evaluating.scoring import Finding
 from generations.evaluating.starting import start
 
 __all__ = [
     "MAX_NAME",
+    "MOST_EVALUATORS",
+    "MOST_ITEMS",
+    "MOST_VERSIONS",
+    "OF",
     "Asked",
     "Estimate",
+    "Finding",
     "NoSuchEvaluator",
     "Tried",
     "archive",

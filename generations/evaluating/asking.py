@@ -188,13 +188,14 @@ def cases(grant: Grant, asked: Asked) -> Any:
 def _evaluators(grant: Grant, given: Json, of: str) -> tuple[Used, ...]:
     ids = list(dict.fromkeys(_texts("evaluators", given or [])))
     if not 1 <= len(ids) <= (1 if of == "backfill" else MOST_EVALUATORS):
-        expected = "one evaluator" if of == "backfill" else f"the ids of 1 to {MOST_EVALUATORS} evaluators"
+        expected = "one evaluator" if of == "backfill" else f"the ids or names of 1 to {MOST_EVALUATORS} evaluators"
         raise InvalidRecord("evaluators", ids, expected)
     used: list[Used] = []
     for place, id in enumerate(ids):
-        row = keeping.find(grant, id)
+        row = keeping.find(grant, id) or keeping.named(grant, id)
         if row is None or row.archived_at is not None:
-            raise InvalidRecord(f"evaluators[{place}]", id, "the id of an evaluator of this project that is in use")
+            expected = "the id or the name of an evaluator of this project that is in use"
+            raise InvalidRecord(f"evaluators[{place}]", id, expected)
         if any(other.score_name == row.score_name for other in used):
             raise InvalidRecord(f"evaluators[{place}]", row.name, f"one that gives another score than {row.score_name}")
         used.append(Used.of(row))

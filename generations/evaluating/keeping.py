@@ -45,6 +45,12 @@ def find(grant: Grant, evaluator_id: str | uuid.UUID) -> Evaluator | None:
     return Evaluator.objects.select_related("created_by").filter(project=grant.project, pk=key).first()
 
 
+def named(grant: Grant, name: str) -> Evaluator | None:
+    """The project's evaluator of this name; None when there is none. Needs `read`."""
+    grant.need(Scope.READ)
+    return Evaluator.objects.select_related("created_by").filter(project=grant.project, name=name).first()
+
+
 def create(
     grant: Grant, *, name: str, kind: str, options: Mapping[str, Json] | None = None, score_name: str | None = None
 ) -> Evaluator:

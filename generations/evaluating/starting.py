@@ -45,5 +45,6 @@ def start(grant: Grant, asked: Asked) -> Job:
         begun = replace(asked, experiments=tuple(made), mark=made[0] if made else new_id())
         job = jobs.create(grant, Job.Kind.EVALUATION, begun.parameters())
         # The watermark of progress before a worker has counted anew.
-        Job.objects.filter(pk=job.pk).update(progress_total=reckoned.items)
+        job.progress_total = reckoned.items
+        job.save(update_fields=["progress_total"])
     return job

@@ -13,6 +13,7 @@ from graphql import GraphQLError
 from generations import filters, generating, llm, metrics, outages, paging
 from generations.access import NoSuchProject, NotAllowed, NotAuthenticated
 from generations.datasets import BadDataset, NoSuchDataset
+from generations.evaluating import NoSuchEvaluator
 from generations.graphql.connections import BadArgument
 from generations.ingest import rest
 from generations.recording import Busy, Receipt, UnknownId
@@ -156,6 +157,7 @@ _CODES: Final[dict[type[Exception], Code]] = {
     BadArgument: Code.BAD_INPUT,
     BadDataset: Code.BAD_INPUT,
     NoSuchDataset: Code.NOT_FOUND,
+    NoSuchEvaluator: Code.NOT_FOUND,
     UnknownId: Code.NOT_FOUND,
     InvalidRecord: Code.BAD_INPUT,
     NotAuthenticated: Code.UNAUTHENTICATED,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
 from generations import exporting, filters, models
-from generations.access import Grant, Scope
+from generations.access import Scope
 from generations.exporting import schedules
 from generations.graphql import aggregating, inputs
 from generations.graphql.arguments import After, Before, First, Id, Last, OrderBy, Where
 from generations.graphql.collections import CollectionQueries
 from generations.graphql.connections import Connection, connection
+from generations.graphql.evaluations import EvaluationQueries
 from generations.graphql.guards import Info, guarded
 from generations.graphql.inputs import (
     ExportOrder,
@@ -28,7 +29,7 @@ from generations.graphql.inputs import (
     ThreadOrder,
     ThreadWhere,
 )
-from generations.graphql.nodes import Batch
+from generations.graphql.nodes import Batch, found
 from generations.graphql.types.accounts import Key, Project, Viewer
 from generations.graphql.types.events import Generation, Participant, Score, Step, Thread
 from generations.graphql.types.exports import Export
@@ -37,12 +38,6 @@ from generations.graphql.types.schedules import ExportSchedule
 
 EXPORTS = filters.from_document("jobs", {"kind": models.Job.Kind.EXPORT.value})
 KEYS_SHOWN = 200
-
-
-def found(grant: Grant, model: Any, kind: str, show: Any, id: str) -> Any:
-    """The project's row of this id as `show` shows it; None when there is none."""
-    rows = list(model.objects.by_ids(grant.project.pk, kind, [id]))
-    return show(row=rows[0], batch=Batch(grant, rows)) if rows else None
 
 
 @strawberry.type
@@ -295,5 +290,5 @@ class RecordedQueries:
 
 
 @strawberry.type(description="What can be read. Everything is of one project.")
-class Query(RecordedQueries, CollectionQueries):
+class Query(RecordedQueries, CollectionQueries, EvaluationQueries):
     """Root fields of queries."""

@@ -78,7 +78,7 @@ def test_every_operation_is_described_guarded_and_tells_its_refusals(schema: dic
             assert "example" in content, where
             assert {"413", "415", "422"} <= set(operation["responses"]), where
     names = [operation["operationId"] for _, _, operation in operations(schema)]
-    assert len(names) == len(set(names)) == 57
+    assert len(names) == len(set(names)) == 68
 
 
 def test_the_examples_are_taken_as_they_stand(schema: dict[str, Any]) -> None:
@@ -88,12 +88,15 @@ def test_the_examples_are_taken_as_they_stand(schema: dict[str, Any]) -> None:
     dataset = api.post("/api/datasets", {"name": "One to fill"}).json["id"]
     experiment = api.post("/api/experiments", {"name": "One to fill"}).json["id"]
 
+    rule = {"name": "One to change", "kind": "regex", "options": {"pattern": "."}}
+    evaluator = api.post("/api/evaluators", rule).json["id"]
+
     for method, path, operation in operations(schema):
         if "requestBody" not in operation:
             continue
         example = operation["requestBody"]["content"]["application/json"]["example"]
         id = dataset if "datasets" in path else experiment if "experiments" in path else "generation-123"
-        id = schedule if "schedules" in path else id
+        id = schedule if "schedules" in path else evaluator if "evaluators" in path else id
         address = path.replace("{id}", id).replace("{name}", "greeting")
         assert api.send(method, address, example).status in (200, 201, 202), (method, address)
 

@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from generations import exporting
+from generations import evaluating, exporting
 from generations.api.door import door
 from tests.doors.rest import Caller, caller
 
@@ -63,6 +63,15 @@ def known_id(api: Caller, path: str) -> str:
         items = [{"output": "x", "generationId": "0", "scores": [{"name": "y", "value": 1}]}]
         experiment: str = api.post("/api/experiments", {"name": "Known", "items": items}).json["id"]
         return experiment
+    if path.startswith("/api/evaluat"):
+        evaluator: str = api.post(
+            "/api/evaluators", {"name": "any", "kind": "regex", "options": {"pattern": "."}}
+        ).json["id"]
+        if path.startswith("/api/evaluators"):
+            return evaluator
+        begun: str = api.post("/api/evaluations", {"evaluators": ["any"]}).json["id"]
+        evaluating.run(begun)
+        return begun
     if path.startswith("/api/prompts"):
         api.post("/api/prompts/known/versions", {"template": "Hello {{name}}", "labels": ["prod"]})
         return "known"

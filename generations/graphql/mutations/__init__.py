@@ -9,6 +9,7 @@ from __future__ import annotations
 import strawberry
 
 from generations.graphql.mutations.datasets import DatasetMutations
+from generations.graphql.mutations.evaluations import EvaluationMutations
 from generations.graphql.mutations.exports import ExportMutations
 from generations.graphql.mutations.generations import GenerationMutations
 from generations.graphql.mutations.judgements import JudgementMutations
@@ -26,6 +27,7 @@ class Mutation(
     JudgementMutations,
     TagMutations,
     DatasetMutations,
+    EvaluationMutations,
     ExportMutations,
     KeyMutations,
     ModelMutations,

@@ -13,7 +13,7 @@ from generations.cleaning import clean_string
 from generations.graphql.errors import not_found, rejected
 from generations.graphql.guards import Info, guarded
 from generations.graphql.mutations.documents import GenerationInput, document
-from generations.graphql.queries import found
+from generations.graphql.nodes import found
 from generations.graphql.types.events import Generation
 from generations.ingest import rest
 

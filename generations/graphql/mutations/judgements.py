@@ -15,7 +15,7 @@ from generations.graphql.errors import not_found, rejected
 from generations.graphql.guards import Info, guarded
 from generations.graphql.mutations.documents import FeedbackInput, ScoreInput, document
 from generations.graphql.mutations.generations import Deletion, Id
-from generations.graphql.queries import found
+from generations.graphql.nodes import found
 from generations.graphql.types.events import Score
 from generations.graphql.types.judgements import Feedback
 from generations.ingest import rest

@@ -11,7 +11,7 @@ from generations import generating, models
 from generations.access import Scope
 from generations.graphql.guards import Info, guarded
 from generations.graphql.mutations.documents import document, may
-from generations.graphql.queries import found
+from generations.graphql.nodes import found
 from generations.graphql.types.events import Generation
 
 

@@ -20,8 +20,8 @@ class Progress:
     row: strawberry.Private[models.Job]
     batch: strawberry.Private[Batch[models.Job]]
 
-    done: float = column("progress_done", "Rows that are written.")
-    total: float | None = column("progress_total", "Rows that there are; null while that is not known.")
+    done: float = column("progress_done", "Rows that are done.")
+    total: float | None = column("progress_total", "Rows that there are to do; null while that is not known.")
 
     @resolved("From 0 to 1; null while the total is not known.")
     def fraction(self) -> float | None:
