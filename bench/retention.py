@@ -4,8 +4,10 @@
 
 A past month of so many calls of 2 KB, of which all text is due; then as many of which a filter picks one in ten. While
 `retention.plan` works, a writer on a connection of its own stores one call after the other, some of this moment and
-some late ones of that very month: the longest that one of them took, beside the longest before the work began. Emptying
-is timed until its last partition is empty; the previews in the facts are cleared behind it.
+some late ones of that very month: the longest that one of them took, beside the longest before the work began. A
+reader asks for the newest calls of the month all the while: hidden is when it saw the last text of them. Emptying is
+timed until the last partition is empty; the previews in the facts are cleared behind it. The longest lock is the
+longest that a batch or an emptied partition kept writers away, its commit included.
 """
 
 from __future__ import annotations
@@ -74,6 +76,51 @@ class Writer(threading.Thread):
         return 1000 * max(self.seconds)
 
 
+@dataclass
+class Reader(threading.Thread):
+    """Reads the newest calls of the month, and keeps when it last saw a text that is due."""
+
+    project: Any
+    saw: float = 0.0
+
+    def __post_init__(self) -> None:
+        from django.db import connection
+
+        super().__init__()
+        self.connection = connection.copy()
+        self.connection.inc_thread_sharing()
+        self.stopping = threading.Event()
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def run(self) -> None:
+        """Read until told to stop."""
+        from django.db import connections
+
+        from generations import filters, paging
+        from generations.models import Project
+
+        connections["default"] = self.connection
+        # Behind those that the writer adds.
+        late = {"$gte": "2026-08-20T00:00:00Z", "$lt": "2026-09-01T00:00:00Z"}
+        month = filters.from_document("generations", {"timestamp": late})
+        try:
+            while not self.stopping.wait(0.02):
+                began = time.perf_counter()
+                project = Project.objects.get(pk=self.project.pk)
+                if any(row.input_preview for row in paging.page("generations", project.pk, month, limit=20).rows):
+                    self.saw = began
+        finally:
+            self.connection.close()
+
+    def stop(self) -> float:
+        """When it last saw one."""
+        self.stopping.set()
+        self.join()
+        return self.saw
+
+
 def main() -> None:
     """Run as the module says and print a table."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -83,8 +130,8 @@ def main() -> None:
         from generations import access
 
         print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}  {machine()}\n")
-        print("| work | rows | text gone, s | in all, s | longest lock ms | longest write ms | before | memory MB |")
-        print("|---|---:|---:|---:|---:|---:|---:|---:|", flush=True)
+        print("| work | rows | hidden s | emptied s | all s | longest lock ms | longest write | before | memory MB |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
         for rows in asked.rows:
             project = access.create_project(f"Retention {rows}")
             fill(project, rows)
@@ -141,17 +188,21 @@ def work(project: Any, rows: int, name: str, document: dict[str, Any]) -> None:
     before.start()
     time.sleep(3)
     longest_before = before.stop()
-    writer = Writer(project)
+    writer, reader = Writer(project), Reader(project)
     writer.start()
+    reader.start()
+    time.sleep(0.5)
     began = time.perf_counter()
     emptied: list[float] = []
     report = retention.plan(project, is_dry=False, advance=lambda done: emptied.append(time.perf_counter() - began))
     took = time.perf_counter() - began
     longest = writer.stop()
-    gone = emptied[0] if report.months else took
+    seen = reader.stop()
+    hidden = "" if document else f"{max(0.0, seen - began):.2f}"
+    gone = f"{emptied[0]:.2f}" if report.months else ""
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(
-        f"| {name} | {sum(line['count'] for line in report.lines):,} of {rows:,} | {gone:.2f} | {took:.1f}"
+        f"| {name} | {sum(line['count'] for line in report.lines):,} of {rows:,} | {hidden} | {gone} | {took:.1f}"
         f" | {1000 * report.longest:.0f} | {longest:.0f} | {longest_before:.0f} | {memory} |",
         flush=True,
     )

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Any, Self, TypeVar
 
 from django.db import models
+from django.db.models import Q
 
-from generations import records
+from generations import horizons, records
 
 M = TypeVar("M", bound=models.Model, covariant=True)
 
@@ -42,4 +43,28 @@ class EventQuerySet(models.QuerySet[M]):
         return self.filter(error__isnull=False)
 
 
+class TextQuerySet(EventQuerySet[M]):
+    """Rows that hold what was said: those of expired text are not among a project's, though they may still be there."""
+
+    kind = "generation"
+
+    def in_project(self, project: int) -> Self:
+        """Rows of one project whose text has not expired."""
+        return super().in_project(project).filter(shown(project, self.kind))
+
+
+class StepTextQuerySet(TextQuerySet[M]):
+    """What was said in steps."""
+
+    kind = "step"
+
+
+def shown(project: int, kind: str) -> Q:
+    """The rows of a kind, "generation" or "step", whose text has not expired."""
+    moment = horizons.of(project, kind)
+    return Q() if moment is None else Q(started_at__gte=moment)
+
+
 EventManager: Any = models.Manager.from_queryset(EventQuerySet)
+TextManager: Any = models.Manager.from_queryset(TextQuerySet)
+StepTextManager: Any = models.Manager.from_queryset(StepTextQuerySet)

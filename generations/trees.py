@@ -13,6 +13,7 @@ from django.db.models import Q
 
 from generations import records
 from generations.models import Generation, Project, Step
+from generations.querysets import shown
 
 MOST: Final = 50_000
 """The most steps of a tree that are read."""
@@ -116,7 +117,8 @@ def search(project: Project, tree: Tree, text: str) -> list[Node]:
     In reading order; two queries.
     """
     wanted = text.casefold()
-    said = Q(error__icontains=text) | Q(input_preview__icontains=text) | Q(output_preview__icontains=text)
+    failed, begun = Q(error__icontains=text), Q(input_preview__icontains=text) | Q(output_preview__icontains=text)
+    said = failed | (begun & shown(project.pk, "step"))
     steps = Step.objects.in_project(project.pk)
     ids: Any = [node.id for node in tree.nodes]
     if tree.trace_id:
@@ -124,7 +126,8 @@ def search(project: Project, tree: Tree, text: str) -> list[Node]:
         ids = steps.values("public_id")
     else:
         steps = steps.by_ids(project.pk, "step", ids)
-    named = said | Q(model_id__icontains=text) | Q(name__icontains=text)
+    named = failed | Q(model_id__icontains=text) | Q(name__icontains=text)
+    named |= begun & shown(project.pk, "generation")
     made = Generation.objects.in_project(project.pk).filter(named, step_id__in=ids)
     found = {*steps.filter(said).values_list("public_id", flat=True), *made.values_list("step_id", flat=True)}
     return [

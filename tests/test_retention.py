@@ -1,6 +1,7 @@
 """What is kept for how long: the first rule that matches decides, holds win, and numbers stay as they were."""
 
 import datetime as dt
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -212,6 +213,35 @@ def test_no_batch_keeps_rows_from_being_read_and_many_are_expired() -> None:
 
     report = retention.plan(own, is_dry=False)
 
+    assert [line["count"] for line in report.lines] == [450]
+    assert with_text(own) == set()
+
+
+@pytest.mark.parametrize("what", ["text", "all"])
+def test_a_batch_that_takes_too_long_is_given_up_and_done_in_smaller_ones(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A millisecond for all statements of a batch: hundreds of rows take longer.
+    monkeypatch.setattr("generations.retention.expiring._MOST_WORKED", 0.0)
+    monkeypatch.setattr("generations.retention.expiring.FIRST_BATCH", 400)
+    own = project()
+    record(own, *(call(f"old-{n}", 40) for n in range(450)))
+    rule(access.of_system(own), 30, {"model.id": "gpt-4o"}, what=what)
+    sizes: list[int] = []
+
+    def noted(do: Callable[..., int]) -> Callable[..., int]:
+        def noting(project: Project, kind: str, rows: list[Any], **how: Any) -> int:
+            sizes.append(len(rows))
+            return do(project, kind, rows, **how)
+
+        return noting
+
+    for name in ("forget_text", "delete"):
+        monkeypatch.setattr(recording, name, noted(getattr(recording, name)))
+
+    report = retention.plan(own, is_dry=False)
+
+    assert sizes[:2] == [400, 100]
     assert [line["count"] for line in report.lines] == [450]
     assert with_text(own) == set()
 

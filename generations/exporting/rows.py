@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.db import connection
 from django.db.models import F, Q, QuerySet
 
-from generations import bundles, filters
+from generations import bundles, filters, horizons
 from generations.exporting import settling, statements
 from generations.exporting.columns import Column
 from generations.exporting.settling import dumped, loaded
@@ -123,7 +123,7 @@ def documents(
             found = dict(read(project, some))
             yield from (dumped(found[key[0]]) for key in some if key[0] in found)
         return
-    with _copied(statements.documents(kind, wanted, stamped=stamped), project, batch) as copy:
+    with _copied(kind, statements.documents(kind, wanted, stamped=stamped), project, batch) as copy:
         copy.set_types(["bool", "bytea"])
         for is_open, text in copy.rows():
             yield dumped(settling.finished(kind, text)) if is_open else text
@@ -135,7 +135,7 @@ def lines(kind: str, project: Project, batch: Sequence[Key], columns: Sequence[C
         for document in documents(kind, project, batch, columns):
             yield line_of(columns, loaded(document))
         return
-    with _copied(statements.table(kind, columns), project, batch) as copy:
+    with _copied(kind, statements.table(kind, columns), project, batch) as copy:
         # > CopyData messages (always one per row)   PostgreSQL's protocol, "COPY Operations"
         for row in copy:
             line = bytes(row)
@@ -147,13 +147,15 @@ def lines(kind: str, project: Project, batch: Sequence[Key], columns: Sequence[C
 
 
 @contextmanager
-def _copied(sql: str, project: Project, batch: Sequence[Key]) -> Iterator[Any]:
+def _copied(kind: str, sql: str, project: Project, batch: Sequence[Key]) -> Iterator[Any]:
     moments = [key[1] for key in batch]
+    first, shown = min(moments), horizons.of(project.pk, kind.removesuffix("s"))
     params = {
         "project": project.pk,
         "uids": _array(key[0].hex for key in batch),
         "ids": _array(key[2] for key in batch) if len(batch[0]) > 2 else "{}",
-        "first": min(moments),
+        "first": first,
+        "shown": first if shown is None else max(first, shown),
         "last": max(moments),
     }
     # Django wraps the errors of its own calls only, and COPY is psycopg's.

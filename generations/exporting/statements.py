@@ -128,15 +128,16 @@ def _flat(alias: str, table: Mapping[str, Slot], leave_out: Collection[str] = ()
 
 def _rows(facts: str, payload: str | None) -> str:
     """The rows with these keys, in their order. Only partitions that the batch lies in are looked at."""
-    within = "BETWEEN %(first)s AND %(last)s"
+    within = "BETWEEN {first} AND %(last)s"
     source = (
         "FROM unnest(%(uids)s::uuid[]) WITH ORDINALITY AS k (uid, place)"
         f" JOIN {facts} r ON r.project_id = %(project)s AND r.uid = k.uid"
-        f" AND r.started_at {within}"
+        f" AND r.started_at {within.format(first='%(first)s')}"
     )
     if payload is None:
         return source
-    return f"{source} LEFT JOIN {payload} p ON p.project_id = %(project)s AND p.uid = k.uid AND p.started_at {within}"
+    said = within.format(first="%(shown)s")
+    return f"{source} LEFT JOIN {payload} p ON p.project_id = %(project)s AND p.uid = k.uid AND p.started_at {said}"
 
 
 def _columns(table: Mapping[str, Slot], record: type[GenerationRecord] | type[StepRecord]) -> dict[str, Value]:
@@ -208,7 +209,7 @@ _ALTERNATIVES: Final = (
     " LEFT JOIN (SELECT c.generation_uid,"  # noqa: S608
     f" '[' || string_agg({_flat('c', ALTERNATIVE)}, ',' ORDER BY c.index) || ']'"
     " AS list FROM alternative c WHERE c.project_id = %(project)s AND c.generation_uid = ANY(%(uids)s::uuid[])"
-    " AND c.started_at BETWEEN %(first)s AND %(last)s GROUP BY 1) alternatives"
+    " AND c.started_at BETWEEN %(shown)s AND %(last)s GROUP BY 1) alternatives"
     " ON alternatives.generation_uid = r.uid"
 )
 _FEEDBACK: Final = (
@@ -313,7 +314,8 @@ SHAPES: Final[Mapping[str, Shape]] = {"generations": _generations(), "steps": _s
 def documents(kind: str, wanted: Iterable[Column] | None = None, *, stamped: bool = False) -> str:
     """COPY of two columns: whether the row is open, and its document, without what none of `wanted` shows.
 
-    Takes project, uids, ids, first and last. `stamped` documents say when the row was stored and changed.
+    Takes project, uids, ids, first, last, and shown: from when on what was said is told. `stamped` documents say when
+    the row was stored and changed.
     """
     shape = SHAPES[kind]
     paths = _needed(shape, wanted, stamped)

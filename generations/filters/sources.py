@@ -10,10 +10,11 @@ from django.db import models
 from django.db.models import Avg, Case, Exists, ExpressionWrapper, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.expressions import Combinable
 
-from generations import folding, records
+from generations import folding, horizons, records
 from generations.filters import sql
 from generations.filters.comparing import Comparison
 from generations.models import Feedback, GenerationPayload, GenerationSearch, Score, StepPayload
+from generations.querysets import shown
 
 Keys = tuple[str, ...]
 
@@ -215,6 +216,7 @@ class Previews:
     """Texts that a person would read, any of which may match; the first stands for them when read."""
 
     names: tuple[str, ...]
+    kind: str
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -228,18 +230,25 @@ class Previews:
 
     def expression(self, project_pk: int, keys: Keys) -> Combinable:
         """The first."""
-        return F(self.names[0])
+        return _preview(project_pk, self.kind, self.names[0])
 
     def number(self, project_pk: int, keys: Keys) -> Combinable:
         """The first."""
-        return F(self.names[0])
+        return self.expression(project_pk, keys)
 
     def where(self, project_pk: int, keys: Keys, test: Comparison) -> Q:
         """Any of them matches."""
         found = Q()
         for name in self.names:
-            found |= test.on(F(name))
+            found |= test.on(_preview(project_pk, self.kind, name))
         return found
+
+
+def _preview(project_pk: int, kind: str, name: str) -> Combinable:
+    """The beginning of a text, unknown where the text has expired."""
+    if horizons.of(project_pk, kind) is None:
+        return F(name)
+    return Case(When(shown(project_pk, kind), then=F(name)), output_field=models.TextField())
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,11 +262,11 @@ class Payload(Elsewhere):
 
     def expression(self, project_pk: int, keys: Keys) -> Combinable:
         """The preview."""
-        return F(self.preview)
+        return _preview(project_pk, "step" if self.table is StepPayload else "generation", self.preview)
 
     def number(self, project_pk: int, keys: Keys) -> Combinable:
         """The preview."""
-        return F(self.preview)
+        return self.expression(project_pk, keys)
 
     def where(self, project_pk: int, keys: Keys, test: Comparison) -> Q:
         """The payload has the text, or anything at all. `started_at` leads to its partition, the key to its row."""
@@ -283,11 +292,11 @@ class Extract(Elsewhere):
 
     def expression(self, project_pk: int, keys: Keys) -> Combinable:
         """The preview."""
-        return F(self.preview)
+        return _preview(project_pk, "generation", self.preview)
 
     def number(self, project_pk: int, keys: Keys) -> Combinable:
         """The preview."""
-        return F(self.preview)
+        return self.expression(project_pk, keys)
 
     def where(self, project_pk: int, keys: Keys, test: Comparison) -> Q:
         """The extract has every term that the value looks for."""

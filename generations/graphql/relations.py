@@ -12,11 +12,12 @@ from django.db import connection, models
 from django.db.models import F, Func, Sum
 from django.db.models.functions import Coalesce
 
+from generations import horizons
 from generations.graphql.connections import LARGEST_SLICE, BadArgument, bounded, slice_of
 from generations.graphql.nodes import Batch
 from generations.ingest.rest_content import RECEIVED, SENT, Content, settled
 from generations.ingest.rest_fields import Slot
-from generations.models import Generation, GenerationPayload, StepPayload
+from generations.models import Alternative, Generation, GenerationPayload, StepPayload
 
 M = TypeVar("M", bound=models.Model)
 
@@ -39,8 +40,8 @@ def payloads(batch: Batch[Any], model: type[M]) -> dict[Hashable, M]:
             return {}
         moments = [row.started_at for row in batch.rows]
         # The bounds of time keep the look-up to the months that the rows are in.
-        wanted = model._default_manager.filter(
-            project_id=batch.project_pk,
+        rows: Any = model._default_manager
+        wanted = rows.in_project(batch.project_pk).filter(
             uid__in=[row.uid for row in batch.rows],
             started_at__gte=min(moments),
             started_at__lte=max(moments),
@@ -113,7 +114,9 @@ def following(
     def load() -> tuple[Batch[Any], Groups[Any]]:
         parents = list(dict.fromkeys(getattr(row, key) for row in batch.rows))
         statement, bounds = _first_of_each(batch, model, attribute, order, only)
-        rows = list(model._default_manager.raw(statement, [parents, *bounds, limit]))
+        rows: list[Any] = list(model._default_manager.raw(statement, [parents, *bounds, limit]))
+        if model is Alternative:
+            rows = [row for row in rows if not horizons.hides(batch.project_pk, "generation", row.started_at)]
         groups: Groups[Any] = defaultdict(list)
         for row in rows:
             groups[getattr(row, attribute)].append(row)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
+from typing import Any, Self
 
 import uuid6
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+
+from generations import horizons
 
 
 def new_uuid() -> uuid.UUID:
@@ -37,6 +41,10 @@ class Project(models.Model):
     settings = models.JSONField(default=dict, blank=True)
     versions_made = models.PositiveIntegerField(default=0, editable=False)
     """How many prompt versions were ever made: whoever remembers versions looks again when it changes."""
+    generation_text_from = models.DateTimeField(null=True, editable=False)
+    """While expired text is being removed: the moment from which on text of generations is shown (see `horizons`)."""
+    step_text_from = models.DateTimeField(null=True, editable=False)
+    """The same of steps."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -45,6 +53,15 @@ class Project(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
+        """The row as it was read, from which the process knows what of the project's text has expired."""
+        row = super().from_db(db, field_names, values)
+        for kind in ("generation", "step"):
+            if (name := f"{kind}_text_from") in row.__dict__:
+                horizons.note(row.pk, kind, row.__dict__[name])
+        return row
 
     @property
     def logs_url(self) -> str:

@@ -7,7 +7,8 @@ may name what has not come yet, and lists and exports show them without a look-u
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Collection
+from typing import Any, ClassVar, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
@@ -15,8 +16,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from generations import horizons
 from generations.models.accounts import Project
-from generations.querysets import EventManager
+from generations.querysets import EventManager, StepTextManager, TextManager
 
 
 def identifier(**options: Any) -> models.TextField[Any, Any]:
@@ -54,6 +56,26 @@ class Event(models.Model):
 
     class Meta:
         abstract = True
+
+
+class Told(Event):
+    """An event whose row holds the beginnings of what was said."""
+
+    kind: ClassVar[str]
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
+        """The row as it was read, without the beginnings of a text that has expired."""
+        row = super().from_db(db, field_names, values)
+        read = row.__dict__
+        if horizons.hides(read.get("project_id"), cls.kind, read.get("started_at")):
+            for name in ("input_preview", "output_preview"):
+                if name in read:
+                    read[name] = None
+        return row
 
 
 class Participant(Event):
@@ -107,8 +129,10 @@ class Thread(Event):
         return str(self.name or self.public_id)
 
 
-class Step(Event):
+class Step(Told):
     """One unit of work, in a tree of them. Its payload is `StepPayload`."""
+
+    kind = "step"
 
     public_id = identifier()
     type = identifier(default="undefined")
@@ -162,6 +186,8 @@ class Step(Event):
 class StepPayload(Event):
     """What a step was given and gave back, in full."""
 
+    objects: ClassVar[Any] = StepTextManager()
+
     started_at = models.DateTimeField()
     input = document()
     output = document()
@@ -176,8 +202,10 @@ class StepPayload(Event):
         return str(self.uid)
 
 
-class Generation(Event):
+class Generation(Told):
     """The facts of one call to a model. What was said is in `GenerationPayload`."""
+
+    kind = "generation"
 
     public_id = identifier()
     type = identifier(default="chat")
@@ -283,6 +311,8 @@ class Generation(Event):
 class GenerationPayload(Event):
     """What was sent to the model and what came back, in full."""
 
+    objects: ClassVar[Any] = TextManager()
+
     started_at = models.DateTimeField()
     input = document()
     output = document()
@@ -306,6 +336,8 @@ class GenerationPayload(Event):
 
 class Alternative(Event):
     """Another answer to the same call. `uid` is computed from the generation's id and `index`."""
+
+    objects: ClassVar[Any] = TextManager()
 
     started_at = models.DateTimeField()
     generation_uid = models.UUIDField()

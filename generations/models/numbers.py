@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from generations.models.events import Event, optional
+from generations.querysets import TextManager
 
 
 class HistogramField(models.Field):  # type: ignore[type-arg]  # which it does not take when it runs
@@ -119,6 +120,8 @@ class GenerationSearch(Event):
 
     `place` is the number of its segment times its size, plus its slot there (see `search.bits`).
     """
+
+    objects: ClassVar[Any] = TextManager()
 
     started_at = models.DateTimeField()
     text = models.TextField(default="")

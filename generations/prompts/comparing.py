@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from generations import intervals
+from generations import horizons, intervals
 from generations.access import Grant, Scope
 from generations.intervals import Interval
 from generations.metrics.answering import run
@@ -132,7 +132,7 @@ def apart(
         "    SELECT * FROM generation AS g WHERE {where} AND g.prompt_version = %({version})s"
         "    ORDER BY g.started_at DESC LIMIT {most}"
         "  ) AS g JOIN generation_payload AS p ON p.project_id = {project} AND p.uid = g.uid"
-        "   AND p.started_at = g.started_at{scored}"
+        "   AND p.started_at = g.started_at AND p.started_at >= %(shown)s{scored}"
         ") AS calls WHERE said IS NOT NULL AND value IS NOT NULL GROUP BY md5(said)"
     )
     given = {"value": value, "where": _where(grant), "most": LOOKED_AT, "project": project, "scored": scored}
@@ -148,6 +148,7 @@ def apart(
             "new": new,
             "start": start,
             "end": end,
+            "shown": horizons.of(grant.project.pk, "generation") or start,
             "by": by,
         },
         PATIENCE,

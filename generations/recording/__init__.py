@@ -1,6 +1,6 @@
 """The only writer of steps, generations, threads, participants, tags, scores, feedback and attachments' rows."""
 
-from generations.recording.editing import change, delete, erase, forget_text, reprice, retag, said_now
+from generations.recording.editing import change, delete, erase, forget_text, hold, reprice, retag, said_now
 from generations.recording.grouping import Busy, together
 from generations.recording.readying import Ready, ready, united
 from generations.recording.tying import tied
@@ -17,6 +17,7 @@ __all__ = [
     "delete",
     "erase",
     "forget_text",
+    "hold",
     "ready",
     "record",
     "reprice",

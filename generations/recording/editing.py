@@ -221,23 +221,32 @@ def forget_text(project: Project, kind: str, keys: Sequence[tuple[dt.datetime, u
     if table.payload is None or not keys:
         return 0
     uids, starts = [uid for _, uid in keys], [start for start, _ in keys]
-    where = "WHERE project_id = %s AND uid = ANY(%s) AND started_at >= %s AND started_at <= %s"
-    params: list[Any] = [project.pk, uids, min(starts), max(starts)]
+    span = f"project_id = {project.pk:d} AND started_at >= %(first)s AND started_at <= %(last)s"
+    where = f"WHERE {span} AND uid = ANY(%(uids)s)"
+    beside = [(table.payload, where)]
+    if kind == "generation":
+        beside += [("alternative", f"WHERE {span} AND generation_uid = ANY(%(uids)s)"), ("generation_search", where)]
+    # In one statement: what a batch holds is held for as long as that takes, and it has one time to be given up after.
+    gone = ", ".join(f"{name}_gone AS (DELETE FROM {name} {those} RETURNING 1)" for name, those in beside)  # noqa: S608
     with transaction.atomic(), connection.cursor() as cursor:
         # A merge that has read the text would else write it again.
         looking.lock(cursor, project.pk)
-        cursor.execute(f"DELETE FROM {table.payload} {where}", params)  # noqa: S608
-        texts = int(cursor.rowcount)
-        if kind == "generation":
-            cursor.execute(f"DELETE FROM alternative {where.replace('uid', 'generation_uid')}", params)  # noqa: S608
-            cursor.execute(f"DELETE FROM generation_search {where}", params)  # noqa: S608
-            storing.mark_texts(cursor, project.pk, uids, starts, timezone.now())
         cursor.execute(
-            f"UPDATE {table.facts} SET input_preview = NULL, output_preview = NULL {where}"  # noqa: S608
-            " AND (input_preview IS NOT NULL OR output_preview IS NOT NULL)",
-            params,
+            f"WITH {gone}, cleared AS (UPDATE {table.facts} SET input_preview = NULL, output_preview = NULL {where}"  # noqa: S608
+            " AND (input_preview IS NOT NULL OR output_preview IS NOT NULL) RETURNING 1)"
+            f" SELECT greatest((SELECT count(*) FROM {table.payload}_gone), (SELECT count(*) FROM cleared))",
+            {"uids": uids, "first": min(starts), "last": max(starts)},
         )
-        return max(texts, int(cursor.rowcount))
+        (number,) = cursor.fetchone()
+        if kind == "generation":
+            storing.mark_texts(cursor, project.pk, uids, starts, timezone.now())
+        return int(number)
+
+
+def hold(project: Project) -> None:
+    """Let nobody else write in this project until the open transaction ends; waits for whoever writes now."""
+    with connection.cursor() as cursor:
+        looking.lock(cursor, project.pk)
 
 
 def _inside(cursor: Any, project: int, kind: str, column: str, ids: list[str]) -> list[str]:

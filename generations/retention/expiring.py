@@ -1,6 +1,8 @@
 """Expires what the rules of a project say: text by whole months where all of it is due, else in short batches.
 
-No lock is held for longer than a batch: a tenth of a second, which the size of the next one is fitted to.
+Where all text from before some moment is due, that is said first, and nobody is shown it from then on (`horizons`),
+however long removing it takes. No lock is held for longer than a batch: a tenth of a second, after which its statement
+is given up, and which the size of the next one is fitted to.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,16 +19,19 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, F, Func, OuterRef, Q, QuerySet, TextField
 from django.utils import timezone
 from psycopg.errors import LockNotAvailable, QueryCanceled
+from psycopg.pq import TransactionStatus
 
-from generations import access, filters, jobs, partitions, recording
+from generations import access, filters, horizons, jobs, partitions, recording
 from generations.access import Grant, Scope
 from generations.filters import BadFilter, sql
 from generations.models import Generation, GenerationPayload, Job, Kept, Project, RetentionRule, Step, StepPayload
-from generations.retention.removing import remove
+from generations.retention.removing import remove_files
 from generations.retention.rules import Due, What, meanings, open_holds
 
 MOST_HELD: Final = 0.1
 """The seconds that a batch may hold its locks."""
+_MOST_WORKED: Final = 0.8 * MOST_HELD
+"""Of which its statements may take so much: what is left is for the commit."""
 FIRST_BATCH: Final = 100
 MOST_AT_ONCE: Final = 2_000
 EVERY: Final = dt.timedelta(hours=20)
@@ -104,21 +109,44 @@ def plan(project: Project, *, is_dry: bool, advance: Advance = lambda done: None
     now = timezone.now()
     report = Report(is_dry)
     try:
-        for kind in Kept.values:
-            whole = meanings(project.pk, kind, What.ALL, now)
-            texts = meanings(project.pk, kind, What.TEXT, now)
-            if not is_dry:
-                _empty_months(project, kind, texts, now, report)
-            for one in whole:
-                _expire(project, kind, one, report, advance)
-            for one in texts:
-                _expire(project, kind, one, report, advance)
-                if one.before is not None and not one.is_empty:
-                    report.reach[kind] = max(report.reach.get(kind, ""), one.before.isoformat())
+        whole = {kind: meanings(project.pk, kind, What.ALL, now) for kind in Kept.values}
+        texts = {kind: meanings(project.pk, kind, What.TEXT, now) for kind in Kept.values}
+        if not is_dry:
+            _hide(project, {kind: _all_due_before(project.pk, kind, texts[kind]) for kind in Kept.values})
+        # What is hidden has to be found by whoever removes it, also by a rule that asks what was said.
+        with horizons.lifted():
+            for kind in Kept.values:
+                if not is_dry:
+                    _empty_months(project, kind, texts[kind], now, report)
+                for one in whole[kind]:
+                    _expire(project, kind, one, report, advance)
+                for one in texts[kind]:
+                    _expire(project, kind, one, report, advance)
+                    if one.before is not None and not one.is_empty:
+                        report.reach[kind] = max(report.reach.get(kind, ""), one.before.isoformat())
     except BadFilter as error:
         raise jobs.Failed(f"A rule's filter is no longer possible; nothing more was expired. {error}") from error
+    if not is_dry:
+        # What comes from now on with a start of then is the next run's.
+        _hide(project, dict.fromkeys(Kept.values))
     report.seconds = time.monotonic() - began
     return report
+
+
+def _hide(project: Project, moments: Mapping[str, dt.datetime | None]) -> None:
+    """Show nobody what was said before these moments. None shows all that is still there, as after a hold."""
+    Project.objects.filter(pk=project.pk).update(
+        **{f"{_RECORDS[kind]}_text_from": moment for kind, moment in moments.items()}
+    )
+
+
+def _all_due_before(project_pk: int, kind: str, texts: list[Due]) -> dt.datetime | None:
+    """The moment before which every row of the project has to lose its text; None when there is none."""
+    rules = [one for one in texts if not one.is_empty]
+    if open_holds(project_pk, kind) or not any(not one.rule.filter for one in rules):
+        return None
+    moments = [one.before for one in rules if one.before is not None]
+    return min(moments) if len(moments) == len(rules) else None
 
 
 def expired_on(row: Generation | Step) -> dt.datetime | None:
@@ -172,34 +200,49 @@ def _batches(project: Project, kind: str, rule: RetentionRule, rows: QuerySet[An
         found = list(ahead.order_by("started_at", "uid").values_list("started_at", "uid", "public_id")[:size])
         if not found:
             return
-        began = time.monotonic()
+        if rule.what == What.ALL:
+            remove_files(project, name, [id for _, _, id in found])
         try:
-            with transaction.atomic(), _hurried(len(found)):
-                if rule.what == What.TEXT:
-                    done = recording.forget_text(project, name, [(start, uid) for start, uid, _ in found])
-                else:
-                    # Alone: what was made in a step has rules of its own.
-                    done, _ = remove(project, name, [id for _, _, id in found])
+            with transaction.atomic():
+                recording.hold(project)
+                began = time.monotonic()
+                with _hurried(len(found), began):
+                    if rule.what == What.TEXT:
+                        done = recording.forget_text(project, name, [(start, uid) for start, uid, _ in found])
+                    else:
+                        # Alone: what was made in a step has rules of its own.
+                        done = recording.delete(project, name, [id for _, _, id in found], alone=True)
+                worked = time.monotonic() - began
         except OperationalError as error:
             if not isinstance(error.__cause__, QueryCanceled):
                 raise
             size = max(1, len(found) // 4)
             continue
         last = (found[-1][0], found[-1][1])
-        held = time.monotonic() - began
-        yield done, held
-        # Half of what is allowed, for the next rows may be heavier.
-        fitting = int(size * MOST_HELD / 2 / max(held, 0.001))
+        yield done, time.monotonic() - began
+        # Half of what is allowed, for the next rows may be heavier. A slow disk makes each commit slow, however small.
+        fitting = int(size * _MOST_WORKED / 2 / max(worked, 0.001))
         size = max(1, min(fitting, 2 * size, MOST_AT_ONCE))
 
 
 @contextmanager
-def _hurried(number: int) -> Iterator[None]:
-    """Let a batch be given up whose statements take longer than they may, unless it is of one row."""
-    with connection.cursor() as cursor:
-        if number > 1:
-            cursor.execute("SET LOCAL statement_timeout = %s", [int(1000 * MOST_HELD)])
+def _hurried(number: int, began: float) -> Iterator[None]:
+    """Let a batch be given up whose statements together take longer than they may, unless it is of one row."""
+
+    def hurry(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        # Once a statement was given up, the next one takes back what was done, and is the only one that can be sent.
+        if connection.connection.info.transaction_status != TransactionStatus.INERROR:
+            left = began + _MOST_WORKED - time.monotonic()
+            with connection.wrap_database_errors:
+                context["cursor"].cursor.execute(f"SET LOCAL statement_timeout = {max(1, int(1000 * left))}")
+        return execute(sql, params, many, context)
+
+    if number == 1:
         yield
+        return
+    with connection.execute_wrapper(hurry):
+        yield
+    with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = DEFAULT")
 
 
@@ -301,9 +344,8 @@ def _are_all_due(projects: list[int], kind: str, now: dt.datetime, end: dt.datet
 
 def _is_all_due(project_pk: int, kind: str, texts: list[Due], end: dt.datetime) -> bool:
     """Whether every row of the project that began before `end` has to lose its text."""
-    if open_holds(project_pk, kind) or not any(not one.rule.filter for one in texts):
-        return False
-    return all(one.is_empty or (one.before is not None and one.before >= end) for one in texts)
+    before = _all_due_before(project_pk, kind, texts)
+    return before is not None and before >= end
 
 
 def _partitions(table: str) -> list[tuple[str, dt.datetime]]:

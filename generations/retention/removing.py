@@ -13,10 +13,16 @@ def remove(project: Project, kind: str, ids: Sequence[str]) -> tuple[int, int]:
 
     The files go first: a worker that is killed in between finds the rows again, and with them what is left to do.
     """
+    files = remove_files(project, kind, ids)
+    return recording.delete(project, kind, ids, alone=True), files
+
+
+def remove_files(project: Project, kind: str, ids: Sequence[str]) -> int:
+    """Delete the files beside these rows; returns how many. A storage far away may take its time."""
     files = 0
     if kind in ("generation", "step", "thread"):
         beside = Attachment.objects.in_project(project.pk).filter(**{f"{kind}_id__in": list(ids)})
         for row in beside.exclude(storage_key=None):
             attachments.delete(row)
             files += 1
-    return recording.delete(project, kind, ids, alone=True), files
+    return files

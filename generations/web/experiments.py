@@ -23,6 +23,7 @@ from generations.access import Grant, Scope
 from generations.experiments import Comparison, Difference, Line, Outcome, Run, Verdict
 from generations.intervals import Interval
 from generations.models import DatasetItem, Experiment, ExperimentItem, Generation, Score, Step
+from generations.querysets import shown
 from generations.web.datasets import text_of
 from generations.web.frame import show
 from generations.web.gate import page
@@ -322,6 +323,6 @@ def _previews(grant: Grant, outcomes: Sequence[Outcome]) -> dict[str, str]:
         (Generation, "generation", [one.generation_id for one in outcomes if one.generation_id]),
         (Step, "step", [one.run_id for one in outcomes if one.run_id and not one.generation_id]),
     ):
-        rows = model.objects.by_ids(grant.project.pk, kind, ids)
+        rows = model.objects.by_ids(grant.project.pk, kind, ids).filter(shown(grant.project.pk, kind))
         found |= {id: text or "" for id, text in rows.values_list("public_id", "output_preview")}
     return found

@@ -53,7 +53,7 @@ _WHAT = (
     Field(
         "text",
         Kind.TEXT,
-        Previews(("input_preview", "output_preview")),
+        Previews(("input_preview", "output_preview"), "generation"),
         "text",
         "Text in the first characters of what was sent or came back, those that lists show.",
         operators=("contains",),

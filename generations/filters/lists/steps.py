@@ -73,7 +73,7 @@ CATALOGUE = Catalogue(
         Field(
             "text",
             Kind.TEXT,
-            Previews(("input_preview", "output_preview")),
+            Previews(("input_preview", "output_preview"), "step"),
             "text",
             "Text in the first characters of its input or output, those that lists show.",
             operators=("contains",),
