@@ -71,7 +71,7 @@ PAGES: Final[dict[str, tuple[str, ...]]] = {
     "prompts": ("prompts/",),
     "prompt": ("prompts/{prompt}/",),
     "prompt-new": ("prompts/{prompt}/new/",),
-    "prompt-compare": ("prompts/{prompt}/compare/?from=0&to=1",),
+    "prompt-compare": ("prompts/{prompt}/compare/?old=0&new=1",),
     "playground": ("playground/?generation=trip",),
     "exports": ("exports/",),
     "export": ("exports/{export}/",),

@@ -235,6 +235,23 @@ def test_the_comparison_shows_what_differs_and_links_to_the_calls(client: Client
     assert "<script>alert" not in page.content.decode()
 
 
+def test_inputs_are_told_with_the_difference_in_the_unit_of_the_measure(
+    client: Client, prompt: Prompt, grant: Grant
+) -> None:
+    prompts.move(grant, prompt, {"prod": 0, "test": 1})
+    calls(prompt.project, 0, (0.00004, "Rome"))
+    calls(prompt.project, 1, (0.00001, "Rome"))
+
+    words = web.text(client.get(at(prompt, "compare") + "?old=0&new=1&by=cost"))
+
+    assert "Version 0 prod Version 1 test Calls 1 1" in words
+    assert "city: Rome $0.00004 $0.00001 −$0.00003" in words
+    # What is different comes before where it shows.
+    assert words.index("What is different") < words.index("Inputs on which they differ most")
+    by_score = web.text(client.get(at(prompt, "compare") + "?old=1&new=0&by=latency"))
+    assert "city: Rome 0.01 ms 0.04 ms +0.03 ms" in by_score
+
+
 def test_a_prompt_without_two_versions_has_nothing_to_compare(client: Client, grant: Grant) -> None:
     row = prompts.get_or_create(grant, "alone")
     prompts.add_version(grant, row, template="x")

@@ -16,7 +16,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from generations import metrics, prompts, reading
+from generations import filling, metrics, prompts, reading
 from generations.access import Grant, Scope
 from generations.intervals import Interval
 from generations.models import Generation, Prompt, PromptVersion
@@ -36,6 +36,8 @@ DAYS: Final = (1, 7, 30, 90)
 ROLES: Final = ("system", "user", "assistant", "developer", "tool")
 MORE: Final = 2
 """Messages that the form of a new version has room for beside those there are."""
+SHORT: Final = 160
+"""Characters of an input's variables that stand in one line."""
 USED: Final = dt.timedelta(days=7)
 
 
@@ -205,6 +207,7 @@ def compare(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
         "versions": versions[:VERSIONS],
         "old": old,
         "new": new,
+        "both": (old, new),
         "days": days,
         "choices": DAYS,
         "parts": prompts.differences(old, new),
@@ -221,6 +224,7 @@ def compare(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
             "after": after,
             "measures": _measures(before, after, names),
             "by": by,
+            "by_form": {"cost": "money", "latency": "seconds", "ttft": "seconds"}.get(by, "number"),
             "bys": [*names, *prompts.MEASURES],
             "apart": [
                 (one, _said(one.text)) for one in prompts.apart(grant, row, old.version, new.version, start, end, by=by)
@@ -270,6 +274,10 @@ def _said(text: str) -> str:
         return text[:600]
     if isinstance(value, dict) and "content" in value:
         return reading.message_text(value)[:600]
+    if isinstance(value, dict) and all(isinstance(one, str | int | float | None) for one in value.values()):
+        # Variables: those that are short stand in a line.
+        pairs = [f"{name}: {filling.text_of(one)}" for name, one in value.items()]
+        return (" · ".join(pairs) if sum(map(len, pairs)) < SHORT else "\n".join(pairs))[:600]
     return (value if isinstance(value, str) else markup.pretty(value))[:600]
 
 
