@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import connection
 
-from generations import llm, outages, providers, recording
+from generations import llm, outages, presence, providers, recording
 from generations.access import Grant, Scope
 from generations.ingest.values import nearest
 from generations.llm import running
@@ -159,9 +159,9 @@ def asked_to_score(document: Mapping[str, Json]) -> Asked:
 
 
 def generate(grant: Grant, asked: Asked) -> llm.Completion:
-    """The answers. Needs `write`. Raises LLMError (the call is recorded), Full."""
+    """The answers. Needs `write`. Raises LLMError (the call is recorded), Full; it ends when the caller goes."""
     model = _model(grant, asked)
-    with _room():
+    with _room(), _attended():
         return model.complete_sync(asked.prompt, asked.max_tokens, asked.decoder, **asked.options)
 
 
@@ -169,7 +169,7 @@ def score(grant: Grant, asked: Asked) -> ScoringResult:
     """The scores of the values. Needs `write`. Raises LLMError (the call is recorded), Full."""
     model = _model(grant, asked)
     assert isinstance(asked.prompt, str)
-    with _room():
+    with _room(), _attended():
         return model.score_sync(asked.prompt, asked.values, **asked.options)
 
 
@@ -290,6 +290,17 @@ def _room() -> Iterator[None]:
         yield
     finally:
         _places().release()
+
+
+@contextmanager
+def _attended() -> Iterator[None]:
+    """Within, a call ends when whoever this thread works for has gone."""
+    watch = presence.watch()
+    if watch is None:
+        yield
+        return
+    with closing(watch), running.done_for(watch.is_there, presence.LOOK):
+        yield
 
 
 # ------------------------------------------------------------------------------------------------------------ checking

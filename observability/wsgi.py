@@ -68,6 +68,7 @@ def _application() -> BoundedBodies:
     django = get_wsgi_application()
     from django.urls import get_resolver
 
+    from generations import presence
     from generations.api.sharing import FairShare
 
     # The first request would load them; here they are loaded once for all processes that this one becomes.
@@ -76,7 +77,8 @@ def _application() -> BoundedBodies:
         from generations import pricing
 
         pricing.known_models()
-    return BoundedBodies(FairShare(django, settings.WEB_THREADS, serving.ROOM), settings.INGEST_MAX_BYTES)
+    shared = FairShare(presence.Seen(django), settings.WEB_THREADS, serving.ROOM)
+    return BoundedBodies(shared, settings.INGEST_MAX_BYTES)
 
 
 application = _application()

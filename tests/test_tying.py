@@ -127,7 +127,7 @@ def test_the_gateway_ties_a_call_by_number_or_by_what_was_sent(
     monkeypatch.setattr(journal, "start", lambda: None)
     views._known.clear()
     routes._known.clear()
-    upstream.client.cache_clear()
+    upstream.let_go()
     provider = Scripted()
     said = {"id": "c1", "object": "chat.completion", "choices": [{"index": 0, "message": {"content": "Hi"}}]}
     provider.answer = lambda *_: (200, {"Content-Type": "application/json"}, json.dumps(said).encode())
@@ -141,11 +141,11 @@ def test_the_gateway_ties_a_call_by_number_or_by_what_was_sent(
             headers={"x-generations-prompt": header},
         )
         assert answer.status == 200, answer.content
-        while journal.record_one():
+        while journal.record_ended():
             pass
     finally:
         provider.close()
-        upstream.client.cache_clear()
+        upstream.let_go()
 
     assert list(ties(api.project).values()) == [("greeting", 1, versions[1].public_id)]
 

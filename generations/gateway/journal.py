@@ -14,7 +14,8 @@ import queue
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,12 +31,24 @@ from generations.models import Project
 
 DOOR: Final = "gateway"
 SWEEP_SECONDS: Final = 15.0
+GATHER_SECONDS: Final = 0.05
+"""How long a call that has ended waits for others, to be written with them: a transaction takes time from answers."""
+TOGETHER: Final = 50
+MOST_TOGETHER: Final = 8 << 20
+"""Calls, and bytes of them, that are written at once."""
 MAX_BODY: Final = 64 << 20
 """Bytes of an answer that are kept; what is beyond passes all the same."""
 _FRAME: Final = struct.Struct(">cdI")
 _META, _REQUEST, _HEAD, _DATA, _END, _TRIED = b"M", b"Q", b"H", b"D", b"E", b"T"
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    path: Path
+    agent: str
+    passed: Passed
 
 
 class Journal:
@@ -74,9 +87,9 @@ class Journal:
         if self._kept <= MAX_BODY:
             self.note(_DATA, piece)
 
-    def end(self, error: str | None = None) -> None:
-        """The end of it; from here on the recorder has the file."""
-        self.note(_END, (error or "").encode())
+    def end(self, error: str | None = None, kind: str | None = None) -> None:
+        """The end of it, and what went wrong, if anything; from here on the recorder has the file."""
+        self.note(_END, orjson.dumps([error, kind]))
         if self.path is not None:
             start()
             _done.put((self.path, self._file))
@@ -124,7 +137,7 @@ def start() -> None:
 def _work() -> None:
     swept = 0.0
     while True:
-        record_one(SWEEP_SECONDS)
+        record_ended(SWEEP_SECONDS)
         if time.monotonic() - swept > SWEEP_SECONDS and _done.empty():
             sweep()
             swept = time.monotonic()
@@ -132,13 +145,25 @@ def _work() -> None:
             give_back()
 
 
-def record_one(patience: float = 0.0) -> bool:
-    """Record the next call that has ended, or wait for one; False when none came."""
+def record_ended(patience: float = 0.0) -> bool:
+    """Record calls that have ended, or wait for one; False when none came, or they have to wait for the database."""
+    ended = _ended(patience)
+    return bool(ended) and _record(ended)
+
+
+def _ended(patience: float) -> list[tuple[Path, int]]:
+    """Calls that have ended, as many as are written at once: that takes little longer than one alone."""
     try:
-        path, file = _done.get(timeout=patience) if patience else _done.get_nowait()
+        found = [_done.get(timeout=patience) if patience else _done.get_nowait()]
     except queue.Empty:
-        return False
-    return _record(path, file)
+        return []
+    time.sleep(GATHER_SECONDS if patience else 0)
+    size = os.fstat(found[0][1]).st_size
+    with contextlib.suppress(queue.Empty):
+        while len(found) < TOGETHER and size < MOST_TOGETHER:
+            found.append(_done.get_nowait())
+            size += os.fstat(found[-1][1]).st_size
+    return found
 
 
 def sweep() -> int:
@@ -156,41 +181,52 @@ def sweep() -> int:
                 os.close(file)
                 continue
             found += 1
-            if not _record(path, file):
+            if not _record([(path, file)]):
                 break
     return found
 
 
-def _record(path: Path, file: int) -> bool:
-    """Record a file and remove it; False when it has to wait, because the database does not answer."""
+def _record(held: Sequence[tuple[Path, int]]) -> bool:
+    """Record files and remove them; False when they have to wait, because the database does not answer."""
+    calls: dict[int, list[_Call]] = {}
     try:
-        if not path.exists():
-            return True
-        project, agent, passed = read(path)
-        if passed is not None and project is not None:
-            _write(project, agent, passed)
-        path.unlink(missing_ok=True)
-    except (recording.Busy, Error) as error:
-        log.warning("A call through the gateway is recorded later: %s", error)
+        for path, _ in held:
+            try:
+                project, agent, passed = read(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                log.error("A call through the gateway could not be read back: %s", error)
+                continue
+            if passed is None or project is None:
+                path.unlink(missing_ok=True)  # nothing of the call was written
+            else:
+                calls.setdefault(project, []).append(_Call(path, agent, passed))
+        for project, ended in calls.items():
+            _write(project, ended)
+            for one in ended:
+                one.path.unlink(missing_ok=True)
+    except (recording.Busy, Error) as problem:
+        log.warning("Calls through the gateway are recorded later: %s", problem)
         give_back()
         return False
-    except OSError as error:
-        log.error("A call through the gateway could not be read back: %s", error)
     finally:
-        os.close(file)
+        for _, file in held:
+            os.close(file)
     return True
 
 
-def _write(project_pk: int, agent: str, passed: Passed) -> None:
+def _write(project_pk: int, ended: Sequence[_Call]) -> None:
     project = Project.objects.filter(pk=project_pk).first()
     if project is None:
         return
-    made = gateway.record(passed)
-    (receipt,) = recording.record(project, [made])
-    refusals = [Refusal(receipt.reason or "", receipt.field, 0, made.id)] if receipt.state == "rejected" else []
-    if refusals:
-        intake.keep(project, DOOR, refusals, intake.Body(passed.request, len(passed.request)), agent)
-    intake.count(project, DOOR, agent, 1, len(refusals))
+    made = [gateway.record(one.passed) for one in ended]
+    for one, record, receipt in zip(ended, made, recording.record(project, made), strict=True):
+        refusals = [Refusal(receipt.reason or "", receipt.field, 0, record.id)] if receipt.state == "rejected" else []
+        if refusals:
+            request = one.passed.request
+            intake.keep(project, DOOR, refusals, intake.Body(request, len(request)), one.agent)
+        intake.count(project, DOOR, one.agent, 1, len(refusals))
 
 
 def give_back() -> None:
@@ -224,7 +260,8 @@ def read(path: Path) -> tuple[int | None, str, Passed | None]:
             passed.last = moment
             body += content
         elif kind == _END:
-            passed.ended, passed.error = moment, content.decode() or None
+            passed.ended = moment
+            passed.error, passed.error_type = orjson.loads(content)
     if passed is not None:
         passed.body = bytes(body)
     return project, agent, passed

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, Final
 
 import orjson
@@ -14,14 +15,13 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse, Unread
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from generations import access, outages
+from generations import access, outages, presence
 from generations.access import Grant, NotAllowed, NotAuthenticated, Scope
 from generations.gateway import journal, routes, upstream
 from generations.gateway.journal import Journal
-from generations.gateway.upstream import Upstream
+from generations.gateway.upstream import Answer, Gone, Upstream
 from generations.ingest.gateway import ABOUT, SHAPES, Tried
-from generations.llm.errors import LLMError, TooSlow
-from generations.llm.transport import errors
+from generations.llm.errors import Cancelled, LLMError, TooSlow
 
 KNOWN_FOR: Final = 30.0
 """Seconds for which a key is not looked up again; as long as that one that was revoked still passes."""
@@ -31,6 +31,9 @@ MOST_KNOWN: Final = 10_000
 AGAIN: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
 """Answers after which another attempt is made, where there is one."""
 LONGEST_WAIT: Final = 5.0
+LEFT: Final = 499
+"""The status of answers that nobody was there for any more, as nginx counts them."""
+GONE: Final = "The client went away."
 _HOP: Final = frozenset(
     {
         "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
@@ -110,12 +113,20 @@ def _forward(request: HttpRequest, path: str, key: str, deployment: str) -> Http
     query = "" if deployment else request.META.get("QUERY_STRING", "")
     sent = orjson.dumps({**asked, "model": route.model}) if asked is not None and route.model else body
     address = f"{path}?{query}" if query else path
+    watch = presence.watch()
     try:
-        return _answered(request, route.upstreams, address, headers, sent, kept, _retries(request))
+        return _answered(request, route.upstreams, address, headers, sent, kept, watch)
+    except Gone:
+        if kept is not None:
+            kept.end(GONE, Cancelled.kind)
+        raise _Refused(LEFT, "cancelled", GONE) from None
     except BaseException:
         if kept is not None:
             kept.end("The server failed.")
         raise
+    finally:
+        if watch is not None:
+            watch.close()
 
 
 def _answered(
@@ -125,40 +136,40 @@ def _answered(
     headers: list[tuple[str, str]],
     body: bytes,
     kept: Journal | None,
-    retries: int,
+    watch: presence.Watch | None,
 ) -> HttpResponseBase:
-    attempts = [one for one in upstreams for _ in range(retries + 1)]
+    attempts = [one for one in upstreams for _ in range(_retries(request) + 1)]
     for n, one in enumerate(attempts):
         is_last = n == len(attempts) - 1
         try:
-            answer = upstream.send(one, request.method or "GET", address, headers, body)
+            answer = upstream.send(one, request.method or "GET", address, headers, body, watch)
             if answer.status_code not in AGAIN or is_last:
                 return _passed(answer, kept, one)
-            with errors(one.base):
-                answer.read()
+            with closing(answer):
+                told = answer.read()
         except LLMError as error:
             reason = f"{one.name} cannot be reached: {error}"
             if not is_last:
-                _try_again(kept, Tried(one.name, None, reason), n)
+                _try_again(kept, watch, Tried(one.name, None, reason), n)
                 continue
             if kept is not None:
                 kept.head(502, "", "", one.name)
-                kept.end(reason)
+                kept.end(reason, error.kind)
             _streams.release()
             return _error(504 if isinstance(error, TooSlow) else 502, "upstream_unreachable", reason)
-        reason = answer.text[:500] or f"HTTP status {answer.status_code}"
-        _try_again(kept, Tried(one.name, answer.status_code, reason), n, answer.headers.get("retry-after"))
+        reason = told[:2_000].decode("utf-8", "replace")[:500] or f"HTTP status {answer.status_code}"
+        _try_again(kept, watch, Tried(one.name, answer.status_code, reason), n, answer.headers.get("retry-after"))
     raise AssertionError("There is always an attempt.")
 
 
-def _passed(answer: Any, kept: Journal | None, one: Upstream) -> HttpResponseBase:
+def _passed(answer: Answer, kept: Journal | None, one: Upstream) -> HttpResponseBase:
     kind = answer.headers.get("content-type", "")
     if kept is not None:
         kept.head(answer.status_code, kind, answer.headers.get("content-encoding", ""), one.name)
-    response = StreamingHttpResponse(_Pieces(answer, kept, one.base), status=answer.status_code)
+    response = StreamingHttpResponse(_Pieces(answer, kept), status=answer.status_code)
     del response["Content-Type"]
     for name, value in answer.headers.items():
-        if name not in _HOP or name == "content-length":
+        if (low := name.lower()) not in _HOP or low == "content-length":
             response[name] = value
     if kept is not None:
         response["X-Generations-Id"] = kept.id
@@ -168,9 +179,9 @@ def _passed(answer: Any, kept: Journal | None, one: Upstream) -> HttpResponseBas
 class _Pieces:
     """The answer as it comes; whatever ends it, it is recorded and the upstream is let go."""
 
-    def __init__(self, answer: Any, kept: Journal | None, base: str) -> None:
-        self._answer, self._kept, self._base = answer, kept, base
-        self._pieces: Iterator[bytes] = answer.iter_raw()
+    def __init__(self, answer: Answer, kept: Journal | None) -> None:
+        self._answer, self._kept = answer, kept
+        self._pieces = answer.pieces()
         self._is_over = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -178,14 +189,13 @@ class _Pieces:
 
     def __next__(self) -> bytes:
         try:
-            with errors(self._base):
-                piece = next(self._pieces, None)
+            piece = next(self._pieces, None)
         except LLMError as error:
-            self._end(f"The upstream broke off: {error}")
+            self._end(f"The upstream broke off: {error}", error.kind)
             # Whoever reads has to see that something is missing: no orderly end.
             raise ConnectionResetError("The upstream broke off.") from None
         if piece is None:
-            self._end(None)
+            self._end()
             raise StopIteration
         if self._kept is not None:
             self._kept.data(piece)
@@ -193,9 +203,9 @@ class _Pieces:
 
     def close(self) -> None:
         """The end, also of an answer that nobody wanted to read to the end."""
-        self._end("The client went away.")
+        self._end(GONE, Cancelled.kind)
 
-    def _end(self, error: str | None) -> None:
+    def _end(self, error: str | None = None, kind: str | None = None) -> None:
         if self._is_over:
             return
         self._is_over = True
@@ -203,11 +213,13 @@ class _Pieces:
             self._answer.close()
         finally:
             if self._kept is not None:
-                self._kept.end(error)
+                self._kept.end(error, kind)
             _streams.release()
 
 
-def _try_again(kept: Journal | None, one: Tried, n: int, asked: str | None = None) -> None:
+def _try_again(
+    kept: Journal | None, watch: presence.Watch | None, one: Tried, n: int, asked: str | None = None
+) -> None:
     if kept is not None:
         kept.tried(one)
     try:
@@ -215,6 +227,8 @@ def _try_again(kept: Journal | None, one: Tried, n: int, asked: str | None = Non
     except ValueError:
         wait = 0.2 * 2**n
     time.sleep(min(LONGEST_WAIT, max(0.0, wait)))
+    if watch is not None and not watch.is_there():
+        raise Gone
 
 
 def _retries(request: HttpRequest) -> int:

@@ -64,6 +64,7 @@ class Passed:
     last: float | None = None
     ended: float | None = None
     error: str | None = None
+    error_type: str | None = None
     tried: Sequence[Tried] = ()
 
 
@@ -80,7 +81,7 @@ def record(passed: Passed) -> GenerationRecord:
         beside["time_to_first_token"] = max(0.0, passed.first - passed.started)
     error = passed.error or (None if passed.ended else "Nobody saw the end of the answer: the server was stopped.")
     if error:
-        beside["error"] = {"message": error, "type": "interrupted" if passed.status else "unreachable"}
+        beside["error"] = {"message": error, "type": passed.error_type or "interrupted"}
     cut: str | None = None
     if isinstance(answered, str):
         cut, answered = answered, None
@@ -103,7 +104,7 @@ def record(passed: Passed) -> GenerationRecord:
         provider=passed.provider or made.provider,
         metadata=metadata or None,
         output=made.output if cut is None else cut,
-        alternatives=_all(made, passed.tried),
+        alternatives=_all(made, passed.tried, passed.provider),
         **about,
     )
 
@@ -186,15 +187,16 @@ def _about(headers: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
     return said
 
 
-def _all(made: GenerationRecord, tried: Sequence[Tried]) -> tuple[Alternative, ...] | None:
-    """The other choices, and behind them the attempts that came before the answer."""
+def _all(made: GenerationRecord, tried: Sequence[Tried], answered: str | None) -> tuple[Alternative, ...] | None:
+    """The other choices, and behind them the attempts that came before the answer: a `retry` where who answered had
+    been asked before, a `fallback` where another one had been."""
     others = made.alternatives or ()
     if not tried:
         return made.alternatives
     kinds = [
         Alternative(
             index=len(others) + n,
-            kind="retry" if n == 0 or one.provider == tried[0].provider else "fallback",
+            kind="retry" if one.provider == answered else "fallback",
             content={"provider": one.provider, "status": one.status, "error": one.error},
         )
         for n, one in enumerate(tried)

@@ -10,9 +10,13 @@ import asyncio
 import os
 import queue
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
-from concurrent.futures import Future
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final, TypeVar
+
+from generations.llm.errors import Cancelled
 
 T = TypeVar("T")
 
@@ -22,6 +26,7 @@ _thread: threading.Thread | None = None
 _END: Final = object()
 _held: dict[asyncio.AbstractEventLoop, list[tuple[Coroutine[Any, Any, Any], Future[Any]]]] = {}
 _tasks: set[asyncio.Task[Any]] = set()
+_asker: ContextVar[tuple[float, Callable[[], bool]] | None] = ContextVar("asker", default=None)
 
 
 def loop() -> asyncio.AbstractEventLoop:
@@ -84,16 +89,34 @@ def _linked(task: asyncio.Task[Any], future: Future[Any]) -> None:
 
 
 def blocking(work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, waited for by the calling thread. An interrupt while waiting cancels the work."""
+    """The result of `work`, waited for by the calling thread. An interrupt while waiting cancels the work.
+
+    Raises Cancelled when whoever it is done for (`done_for`) is gone before its end.
+    """
     if threading.current_thread() is _thread:
         work.close()
         raise RuntimeError("A *_sync function was called from within a model's own work, where it would wait forever.")
     future = submit(work)
+    seconds, is_there = _asker.get() or (None, bool)
     try:
+        while not wait([future], seconds).done:
+            if not is_there():
+                raise Cancelled("Whoever asked went away before the answer was there.")
         return future.result()
     except BaseException:
         future.cancel()
         raise
+
+
+@contextmanager
+def done_for(is_there: Callable[[], bool], seconds: float) -> Iterator[None]:
+    """What this thread waits for within is done for somebody, and in vain once `is_there` says no: it is asked after
+    each so many seconds of waiting."""
+    token = _asker.set((seconds, is_there))
+    try:
+        yield
+    finally:
+        _asker.reset(token)
 
 
 def iterated(make: Callable[[], AsyncIterator[T]], beat: float | None = None) -> Generator[T | None]:

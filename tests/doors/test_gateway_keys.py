@@ -8,13 +8,44 @@ import pytest
 from django.test import Client
 
 from generations import access, providers
+from tests.doors.gateway import CHAT, api, call, completion, content, provider, recorded
 from tests.doors.rest import caller
-from tests.doors.test_gateway import CHAT, completion, content, provider
 from tests.scripted import Scripted
 
-__all__ = ["provider"]
+__all__ = ["api", "provider"]
 
 pytestmark = pytest.mark.django_db
+
+
+def test_our_key_in_the_address_leaves_the_providers_own_where_it_was(provider: Scripted) -> None:
+    api = caller("ingest")
+    client = Client(headers={"authorization": "Bearer sk-their-own"})
+
+    response = client.post(f"/gateway/{api.token}/v1/chat/completions", CHAT, content_type="application/json")
+
+    assert content(response) == completion()
+    ((_, path, headers, _),) = provider.requests
+    assert (path, headers["authorization"]) == ("/v1/chat/completions", "Bearer sk-their-own")
+    assert recorded(api).record.message_completion == {"role": "assistant", "content": "Hello"}
+
+
+def test_no_key_a_wrong_one_and_one_that_may_only_read_are_refused(provider: Scripted) -> None:
+    reader = caller("read")
+    for client, status in (
+        (Client(), 401),
+        (Client(headers={"authorization": "Bearer gen_wrong"}), 401),
+        (reader.client, 403),
+    ):
+        response = client.post("/v1/chat/completions", CHAT, content_type="application/json")
+        assert (response.status_code, set(response.json()["error"])) == (status, {"message", "type", "param", "code"})
+    assert provider.requests == []
+
+
+def test_a_project_without_a_provider_is_told_what_to_do(provider: Scripted) -> None:
+    response = call(caller("ingest"))
+
+    assert response.status_code == 400
+    assert "/gateway/KEY/v1" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("header", ["authorization", "x-api-key", "api-key"])
