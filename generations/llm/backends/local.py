@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any, Final
@@ -88,20 +88,10 @@ class Local:
     def _generated(self, model: Any, tokenizer: Any, part: Sequence[tuple[Request, str]]) -> list[Answer]:
         import torch
 
-        first = part[0][0]
-        tokenizer.padding_side = "left"
-        inputs = tokenizer([text for _, text in part], return_tensors="pt", padding=True).to(model.device)
-        length = inputs["input_ids"].shape[1]
-        options = self._steering(first, length, self._room(model))
-        stops = _stops(first)
-        if stops:
-            options["stopping_criteria"] = [_criterion(tokenizer, length, stops)]
-        if "seed" in first.settings:
-            torch.manual_seed(int(first.settings["seed"]))
+        inputs, options = self._asked(model, tokenizer, part[0][0], [text for _, text in part])
+        length, stops = inputs["input_ids"].shape[1], _stops(part[0][0])
         with torch.inference_mode():
-            made = model.generate(
-                **inputs, **options, pad_token_id=tokenizer.pad_token_id, return_dict_in_generate=True
-            )
+            made = model.generate(**inputs, **options)
         scores, count = getattr(made, "sequences_scores", None), options["num_return_sequences"]
         answers = []
         for at, (request, _) in enumerate(part):
@@ -115,6 +105,28 @@ class Local:
             beams = None if scores is None else [float(scores[row]) for row in rows]
             answers.append(self._answer(request, choices, prompt_tokens, told, beams))
         return answers
+
+    def _asked(
+        self,
+        model: Any,
+        tokenizer: Any,
+        request: Request,
+        texts: Sequence[str],
+        has_left: Callable[[], bool] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """What `generate` of the library is given: the texts as tokens, and how to go on with them."""
+        import torch
+
+        tokenizer.padding_side = "left"
+        inputs = tokenizer(texts, return_tensors="pt", padding=True).to(model.device)
+        length, stops = inputs["input_ids"].shape[1], _stops(request)
+        options = self._steering(request, length, self._room(model))
+        options |= {"pad_token_id": tokenizer.pad_token_id, "return_dict_in_generate": True}
+        if stops or has_left is not None:
+            options["stopping_criteria"] = [_criterion(tokenizer, length, stops, has_left)]
+        if "seed" in request.settings:
+            torch.manual_seed(int(request.settings["seed"]))
+        return inputs, options
 
     def _steering(self, request: Request, length: int, room: int | None) -> dict[str, Any]:
         settings = request.settings
@@ -162,14 +174,51 @@ class Local:
         return replace(answer, choices=tuple(Choice(c.text, c.finish_reason, score) for c, score in scored))
 
     async def stream(self, request: Request) -> AsyncIterator[Piece]:
-        """The whole answer as one piece: the model is not asked word by word."""
-        (answer,) = await self.complete([request])
-        for index, choice in enumerate(answer.choices):
-            yield Piece(choice.text, index, choice.finish_reason, answer)
+        """An answer token by token; several answers, and beams, as a piece each when they are whole."""
+        if request.n > 1 or request.decoder == "beam":
+            (answer,) = await self.complete([request])
+            for index, choice in enumerate(answer.choices):
+                yield Piece(choice.text, index, choice.finish_reason, answer)
+            return
+        loop, pieces, left = asyncio.get_running_loop(), asyncio.Queue[Piece | None](), threading.Event()
+        work = asyncio.ensure_future(
+            asyncio.to_thread(
+                self._streamed, request, lambda piece: loop.call_soon_threadsafe(pieces.put_nowait, piece), left.is_set
+            )
+        )
+        work.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield piece
+            await work
+        finally:
+            left.set()
+
+    def _streamed(self, request: Request, put: Callable[[Piece], object], has_left: Callable[[], bool]) -> None:
+        import torch
+
+        with self._alone:
+            model, tokenizer = self._model()
+            inputs, options = self._asked(model, tokenizer, request, [self._text(tokenizer, request)], has_left)
+            length, stops = inputs["input_ids"].shape[1], _stops(request)
+            streamer = _Streamer(tokenizer, stops, length, put)
+            with torch.inference_mode():
+                made = model.generate(**inputs, **options, streamer=streamer)
+            ids, is_ended = _kept(tokenizer, made.sequences[0][length:].tolist())
+            choice = _choice(tokenizer, request, 0, ids, is_ended, stops)
+            text = choice["text"] if request.messages is None else choice["message"]["content"]
+            streamer.say(text, len(ids), choice["finish_reason"])
 
     def answer_of(self, request: Request, chunks: Sequence[Json], *, is_whole: bool) -> Answer:
-        """The answer that was streamed."""
-        return chunks[0] if chunks else Answer((), {"model_id": f"local:{self.name}", "provider": self.provider})
+        """The answer that was streamed, so far as it came."""
+        if not chunks:
+            return Answer((), {"model_id": f"local:{self.name}", "provider": self.provider})
+        if isinstance(chunks[0], Answer):
+            return chunks[0]
+        text, last = "".join(chunk["text"] for chunk in chunks), chunks[-1]
+        said = {"text": text} if request.messages is None else {"message": {"role": "assistant", "content": text}}
+        choice = {"index": 0, "finish_reason": last["finish_reason"], **said}
+        return self._answer(request, [choice], last["prompt"], last["told"], None)
 
     def batch_key(self, request: Request) -> object:
         """Prompts with the same settings; answers to a conversation too."""
@@ -217,6 +266,42 @@ class Local:
         return [[None, *every[at, : len(row) - 1].tolist()] for at, row in enumerate(rows)]
 
 
+class _Streamer:
+    """Takes tokens as the library makes them, and says what of their text is sure by then."""
+
+    def __init__(self, tokenizer: Any, stops: Sequence[str], prompt: int, put: Callable[[Piece], object]) -> None:
+        self._tokenizer, self._stops, self._prompt, self._put = tokenizer, stops, prompt, put
+        self._ids: list[int] | None = None
+        self._said = 0
+
+    def put(self, value: Any) -> None:
+        """Take the prompt, which comes first, or the next token."""
+        if self._ids is None:
+            self._ids = []
+            return
+        self._ids += value.tolist()
+        text = self._tokenizer.decode(self._ids, skip_special_tokens=True)
+        # What may yet become another character, or the beginning of what ends the text, is not said yet.
+        sure = text.rstrip("\ufffd")
+        for stop in self._stops:
+            if (at := sure.find(stop)) >= 0:
+                sure = sure[:at]
+            else:
+                held = next((size for size in range(len(stop) - 1, 0, -1) if sure.endswith(stop[:size])), 0)
+                sure = sure[: len(sure) - held]
+        if len(sure) > self._said:
+            self.say(sure, len(self._ids), None)
+
+    def end(self) -> None:
+        """Nothing: the end is said by who knows why."""
+
+    def say(self, text: str, told: int, reason: str | None) -> None:
+        """Pass on what of the text is new."""
+        new, self._said = text[self._said :], max(self._said, len(text))
+        chunk = {"text": new, "prompt": self._prompt, "told": told, "finish_reason": reason}
+        self._put(Piece(new, 0, reason, chunk))
+
+
 def _placed(
     tokenizer: Any, prompt: str, value: str, row: list[int], border: int, logprobs: list[float | None]
 ) -> Scored:
@@ -252,15 +337,17 @@ def _stops(request: Request) -> list[str]:
     return [stop] if isinstance(stop, str) else list(stop or [])
 
 
-def _criterion(tokenizer: Any, length: int, stops: Sequence[str]) -> Any:
-    """Ends an answer in which one of `stops` stands. Those of the library need a vocabulary of a certain kind."""
+def _criterion(tokenizer: Any, length: int, stops: Sequence[str], has_left: Callable[[], bool] | None) -> Any:
+    """Ends an answer in which one of `stops` stands, or that nobody waits for any more. Those of the library need a
+    vocabulary of a certain kind."""
     import torch
     import transformers
 
     class Stops(transformers.StoppingCriteria):  # type: ignore[misc]  # the library is not there for mypy
         def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-            texts = [tokenizer.decode(row[length:], skip_special_tokens=True) for row in input_ids]
-            ended = [any(stop in text for stop in stops) for text in texts]
+            is_over = has_left is not None and has_left()
+            texts = [tokenizer.decode(row[length:], skip_special_tokens=True) if stops else "" for row in input_ids]
+            ended = [is_over or any(stop in text for stop in stops) for text in texts]
             return torch.tensor(ended, device=input_ids.device)
 
     return Stops()

@@ -42,9 +42,22 @@ def test_a_hundred_values_are_scored_in_batches_as_each_alone(found: dict[str, A
 
 def test_the_likeliest_text_is_the_models(found: dict[str, Any]) -> None:
     assert found["greedy"] == found["greedy_alone"] == found["given"]
-    assert f"the cat{found['streamed']}" == found["greedy"]
     assert found["greedy"].startswith(found["stopped"])
     assert len(found["stopped"]) < len(found["greedy"])
+
+
+def test_a_stream_brings_each_token_as_it_is_made(found: dict[str, Any]) -> None:
+    *pieces, end = found["streamed"]
+
+    assert "the cat" + "".join(pieces) == found["greedy"]
+    assert (len(pieces), end) == (6, "")
+    assert f"the cat{found['stopped_stream']}" == found["stopped"]
+    assert found["chat_stream"] == found["chat"]
+    assert found["stream_record"] == [found["greedy"].removeprefix("the cat"), 3, 6, "length"]
+
+
+def test_a_stream_that_is_left_is_recorded_as_far_as_it_came(found: dict[str, Any]) -> None:
+    assert found["left"] == ["cancelled", True]
 
 
 def test_samples_are_the_same_with_the_same_seed(found: dict[str, Any]) -> None:

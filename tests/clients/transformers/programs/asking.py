@@ -77,8 +77,25 @@ found["again"] = m.generate_sync("the", max_tokens=4, decoder="sample", n=3, see
 beams = m.complete_sync("the", 4, "beam", n=2)
 found["beams"] = [[choice.text, choice.score] for choice in beams.answer.choices]
 found["chat"] = m.generate_sync([{"role": "user", "content": "cat"}], max_tokens=2)
-found["streamed"] = "".join(piece.text for piece in m.stream("the cat", max_tokens=6))
-found["stopped"] = m.generate_sync("the cat", max_tokens=6, stop=[found["greedy"][7:][2:5]])
+found["streamed"] = [piece.text for piece in m.stream("the cat", max_tokens=6)]
+stop = [found["greedy"][7:][2:5]]
+found["stopped"] = m.generate_sync("the cat", max_tokens=6, stop=stop)
+found["stopped_stream"] = "".join(piece.text for piece in m.stream("the cat", max_tokens=6, stop=stop))
+found["chat_stream"] = "".join(piece.text for piece in m.stream([{"role": "user", "content": "cat"}], max_tokens=2))
+streamed = m.stream("the cat", max_tokens=6)
+for _ in streamed:
+    pass
+found["stream_record"] = [
+    streamed.record.completion,
+    streamed.record.prompt_tokens,
+    streamed.record.completion_tokens,
+    streamed.record.finish_reason,
+]
+left = m.stream("the", max_tokens=25, decoder="sample", seed=1)
+pieces = iter(left)
+first = next(pieces).text
+pieces.close()
+found["left"] = [left.record.error_type, left.record.completion.startswith(first)]
 
 
 async def together():
