@@ -216,8 +216,8 @@ class Local:
         if isinstance(chunks[0], Answer):
             return chunks[0]
         text, last = "".join(chunk["text"] for chunk in chunks), chunks[-1]
-        said = {"text": text} if request.messages is None else {"message": {"role": "assistant", "content": text}}
-        choice = {"index": 0, "finish_reason": last["finish_reason"], **said}
+        choice: dict[str, Json] = {"index": 0, "finish_reason": last["finish_reason"]}
+        choice |= {"text": text} if request.messages is None else {"message": {"role": "assistant", "content": text}}
         return self._answer(request, [choice], last["prompt"], last["told"], None)
 
     def batch_key(self, request: Request) -> object:
