@@ -217,7 +217,10 @@ class Local:
             return chunks[0]
         text, last = "".join(chunk["text"] for chunk in chunks), chunks[-1]
         choice: dict[str, Json] = {"index": 0, "finish_reason": last["finish_reason"]}
-        choice |= {"text": text} if request.messages is None else {"message": {"role": "assistant", "content": text}}
+        if request.messages is None:
+            choice["text"] = text
+        else:
+            choice["message"] = {"role": "assistant", "content": text}
         return self._answer(request, [choice], last["prompt"], last["told"], None)
 
     def batch_key(self, request: Request) -> object:
