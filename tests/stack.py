@@ -176,7 +176,8 @@ def live_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running copy, shared by the tests of a session: leave it as it can be used by others."""
     stack = Stack(tmp_path_factory.mktemp("live") / "data")
     try:
-        stack.start()
+        # A machine that runs other tests beside this one takes its time.
+        stack.start(within=240)
         yield stack
     finally:
         stack.discard()

@@ -296,7 +296,9 @@ def test_all_that_match_go_to_review_by_a_job_and_the_selected_at_once(project: 
 
 
 def test_a_queue_is_made_looked_at_and_worked_through_on_pages(project: Project) -> None:
-    recording.record(project, [web.call(0, id="a", prompt=HOSTILE, completion="A reply"), web.call(1, id="b")])
+    recording.record(
+        project, [web.call(0, id="a", prompt=f"**{HOSTILE}**", completion="**A** reply"), web.call(1, id="b")]
+    )
     client = web.signed_in(project)
     new = client.post("/projects/shop/review/", {"name": "Answers", "criteria": CRITERIA, "reviewers": "1"})
     queue = new.headers["Location"]
@@ -304,7 +306,8 @@ def test_a_queue_is_made_looked_at_and_worked_through_on_pages(project: Project)
 
     turn = client.get(f"{queue}next/")
     review = next(str(tag["value"]) for tag in web.tags(turn, "input") if tag.get("name") == "review")
-    assert "A reply" in web.text(turn)
+    assert "<strong>A</strong> reply" in turn.content.decode()
+    assert f"**{HOSTILE}**" in web.text(turn)
     assert "<script>alert" not in turn.content.decode()
     wrong = client.post(f"{queue}next/", {"do": "save", "review": review, "answer-0": "9"})
     assert (wrong.status_code, "from 1 to 5" in web.text(wrong)) == (400, True)

@@ -305,6 +305,8 @@ def _change(now: Any, then: Any, unit: str) -> tuple[str, bool | None]:
     if not then:
         return ("as before", None) if not now else ("none before", None)
     percent = round((now - then) / then * 100)
+    if percent > 9_999:
+        return "hardly any before", True
     if percent > 999:
         return f"{now / then:,.0f} times", True
     return (f"{abs(percent):,} %", percent > 0) if percent else ("as before", None)

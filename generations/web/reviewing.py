@@ -39,6 +39,7 @@ class Said:
     role: str
     shown: Shown
     is_answer: bool = False
+    is_rendered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +256,9 @@ def _said(grant: Grant, item: ReviewItem) -> list[Said]:
 
 def _shown(role: str, value: Json, budget: Budget, is_answer: bool = False) -> Said:
     text = reading.message_text(value) if isinstance(value, Mapping) and "content" in value else reading.text_of(value)
-    made = markup.plain(text or markup.pretty(value), max(200, budget.left // 2))
+    room = max(200, budget.left // 2)
+    # As on its page: what a model said is read as Markdown, what it was told to the letter.
+    rendered = markup.markdown(text, room) if text and (is_answer or role == "assistant") else None
+    made = rendered or markup.plain(text or markup.pretty(value), room)
     budget.spend(made.html)
-    return Said(role[:40], made, is_answer)
+    return Said(role[:40], made, is_answer, rendered is not None)

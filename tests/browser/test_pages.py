@@ -197,50 +197,57 @@ def everything(browser: Browser, filled: Stack) -> list[str]:
 
 
 @pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_fits_its_window_in_both_themes(
-    browser: Browser, filled: Stack, everything: list[str], theme: str, width: int
+    browser: Browser, filled: Stack, everything: list[str], width: int
 ) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
+    context = browser.new_context(viewport={"width": width, "height": 900})
     entrance = context.new_page()
     entrance.goto(f"{filled.url}/login/")
-    wrong = {"login": seen(entrance, "login", theme, width)}
+    wrong = {"login": seen(entrance, "login", width)}
     watched = sign_in(context, filled)
+    page = watched.page
     watched.may_fail = True  # the filter that is wrong on purpose, and what is gone
 
     for path in everything:
-        watched.page.goto(f"{filled.url}{path}")
-        settled(watched.page)
-        wrong[path] = seen(watched.page, path.removeprefix("/projects/default"), theme, width)
+        page.goto(f"{filled.url}{path}")
+        settled(page)
+        wrong[path] = seen(page, path.removeprefix("/projects/default"), width)
 
     # What is shown once only: a key, and the link of an invitation with the page that it leads to.
-    watched.page.goto(f"{filled.url}/projects/default/settings/keys/")
-    watched.page.get_by_label("Name", exact=True).fill(f"Key of a test, {theme}")
-    watched.page.get_by_role("button", name="Make a key").click()
-    expect(watched.page.get_by_text("Copy it now")).to_be_visible()
-    wrong["the new key"] = seen(watched.page, "the new key", theme, width)
-    watched.page.goto(f"{filled.url}/projects/default/settings/members/")
-    watched.page.get_by_role("button", name="Make a link").click()
-    invitation = watched.page.locator(".new-key pre").inner_text()
-    watched.page.goto(invitation)
-    wrong["join"] = seen(watched.page, "join", theme, width)
+    page.goto(f"{filled.url}/projects/default/settings/keys/")
+    page.get_by_label("Name", exact=True).fill(f"Key of a test, {width}")
+    page.get_by_role("button", name="Make a key").click()
+    expect(page.get_by_text("Copy it now")).to_be_visible()
+    wrong["the new key"] = seen(page, "the new key", width)
+    page.goto(f"{filled.url}/projects/default/settings/members/")
+    page.get_by_role("button", name="Make a link").click()
+    invitation = page.locator(".new-key pre").inner_text()
+    page.goto(invitation)
+    wrong["join"] = seen(page, "join", width)
     assert {path: found for path, found in wrong.items() if found} == {}
-    background = watched.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
-    assert background == ("rgb(255, 255, 255)" if theme == "light" else "rgb(19, 20, 23)")
     assert watched.is_clean()
     context.close()
 
 
-def seen(page: Page, name: str, theme: str, width: int) -> list[str]:
-    """Keep a picture of the page; returns what is wrong with it."""
-    keep(page, f"{re.sub('[^a-z0-9]+', '-', re.sub('[0-9a-f-]{36}', 'id', name))[:60].strip('-')}-{theme}-{width}")
-    wrong: list[str] = page.evaluate(UNREADABLE)
+def seen(page: Page, name: str, width: int) -> list[str]:
+    """Keep pictures of the page, in the light and in the dark; returns what is wrong with it."""
+    name = re.sub("[^a-z0-9]+", "-", re.sub("[0-9a-f-]{36}", "id", name))[:60].strip("-")
+    wrong: list[str] = []
+    for theme, background in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(19, 20, 23)")):
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        if theme == "dark" and page.locator("[data-chart] canvas, [data-charts] canvas").count():
+            # A chart is drawn once, in the colours that the page has then.
+            page.reload()
+            settled(page)
+        wrong += page.evaluate(UNREADABLE)
+        if page.evaluate("getComputedStyle(document.documentElement).backgroundColor") != background:
+            wrong.append(f"not {theme}")
+        keep(page, f"{name}-{theme}-{width}")
     if page.evaluate("document.documentElement.scrollWidth") > width:
         wrong.append("wider than the window")
-    if (theme, width) in (("light", 1440), ("dark", 390)):  # each page in either theme, at either width
-        wrong += violations(page)
-        wrong += page.evaluate(UNANNOUNCED)
-    if (theme, width) == ("light", 390):
+    wrong += violations(page, but=() if width == 1440 else ("color-contrast",))
+    wrong += page.evaluate(UNANNOUNCED)
+    if width == 390:
         # What a window of 1440 pixels has left when a person makes everything twice as large.
         page.set_viewport_size({"width": 720, "height": 450})
         wrong += page.evaluate(CUT_OFF)
