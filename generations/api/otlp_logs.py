@@ -11,7 +11,8 @@ from generations import attachments, bundles, prepared, recording
 from generations.api import otlp_joining, otlp_stored
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
-from generations.ingest.otlp import couples, dialects, logs
+from generations.ingest.otlp import couples, logs
+from generations.ingest.otlp.fields import FIELDS
 from generations.ingest.otlp.logs import Spoken
 from generations.ingest.otlp.shapes import LogEvent
 from generations.models import Generation, Project, Step, StepPayload
@@ -112,7 +113,7 @@ def _is_same_time(row: Generation, step: Step) -> bool:
 
 
 def _response_of(attributes: Mapping[str, Json]) -> str | None:
-    return next((str(attributes[n]) for n in dialects.FIELDS["response_id"] if attributes.get(n)), None)
+    return next((str(attributes[n]) for n in FIELDS["response_id"] if attributes.get(n)), None)
 
 
 def _told(calls: _Calls, one: Spoken) -> list[Record]:

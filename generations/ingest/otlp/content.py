@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
 from generations.ingest import openai
-from generations.ingest.otlp import messages
+from generations.ingest.otlp import messages, raw
+from generations.ingest.otlp.answers import Fields, answered, asked_fields, is_messages
 from generations.ingest.otlp.dialects import About
 from generations.ingest.otlp.messages import loaded
 from generations.reading import compact
-from generations.records import Alternative, InvalidRecord, Json
+from generations.records import Json
 
-Fields = dict[str, Any]
 Attributes = Mapping[str, Json]
-
-_RAW = (
-    ("input.value", "output.value"),
-    ("mlflow.spanInputs", "mlflow.spanOutputs"),
-    ("gen_ai.prompt", "gen_ai.completion"),
-    ("request_data", "response_data"),
-)
-"""Pairs of attributes with a whole request and a whole response of a provider, as JSON."""
-_ASKED = ("messages", "input", "prompt", "contents")
-"""Names in a request that hold what was asked; the others are settings."""
 
 
 def read(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
@@ -45,9 +34,9 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
         _fill(fields, _traceloop(attributes, kind, choices))
     if "ai." in about.starts:
         _fill(fields, _vercel(attributes, kind))
-    for asked, answered in _RAW:
-        if asked in attributes or answered in attributes:
-            _fill(fields, raw(loaded(attributes.get(asked)), loaded(attributes.get(answered)), kind))
+    for asked, given in raw.PAIRS:
+        if asked in attributes or given in attributes:
+            _fill(fields, raw.read(loaded(attributes.get(asked)), loaded(attributes.get(given)), kind))
     if kind == "embedding":
         # Vectors of thousands of numbers that nobody reads.
         for name in ("output", "message_completion", "completion"):
@@ -160,7 +149,7 @@ def _langfuse(attributes: Attributes, kind: str, choices: int | None) -> Fields:
     if isinstance(asked, dict) and isinstance(asked.get("messages"), list):
         fields["tools"] = messages.tools(asked.get("tools"))
         asked = asked["messages"]
-    if _is_messages(asked):
+    if is_messages(asked):
         fields |= asked_fields(messages.conversation(asked), kind)
     elif isinstance(asked, str) and kind == "chat":
         fields["messages"] = messages.conversation([asked])
@@ -170,7 +159,7 @@ def _langfuse(attributes: Attributes, kind: str, choices: int | None) -> Fields:
         fields["input"] = asked
     if isinstance(given, dict) and "role" in given:
         fields |= answered([given], kind, False)
-    elif _is_messages(given):
+    elif is_messages(given):
         fields |= answered(given, kind, (choices or 1) > 1)
     elif isinstance(given, list) and given and all(isinstance(g, dict) and "type" in g for g in given):
         fields["message_completion"] = openai._answer(given)
@@ -209,96 +198,6 @@ def _vercel(attributes: Attributes, kind: str) -> Fields:
             answer["reasoning"] = reasoning
         fields["message_completion"] = answer
     return fields
-
-
-def raw(asked: Json, given: Json, kind: str) -> Fields:
-    """The content, answers and settings in a provider's own request and response, as far as they are understood."""
-    if isinstance(asked, dict) and "model" in asked and not any(name in asked for name in _ASKED):
-        asked = None  # a request without what was asked in it
-    request = asked if isinstance(asked, dict) else {}
-    response = given if isinstance(given, dict) else {}
-    shape = openai.shape_of(request, response)
-    if isinstance(request.get("contents"), list):
-        return asked_fields(messages.conversation(request["contents"]), kind)
-    if shape is not None:
-        try:
-            found = openai.generation(shape, request, response)
-        except InvalidRecord:
-            found = {}
-        names = (
-            *("messages", "prompt", "input", "message_completion", "completion", "alternatives", "tools", "logprobs"),
-            *("response_id", "finish_reason", "response_attributes", "user_id"),
-        )
-        fields = {name: found[name] for name in names if found.get(name) is not None}
-        if fields:
-            if shape == "openai.responses":
-                fields.pop("finish_reason", None)  # the status of the whole answer is no reason
-                fields["messages"] = messages.conversation(fields.get("messages") or []) or None
-            return fields
-    fields = {}
-    if _is_messages(asked):
-        fields |= asked_fields(messages.conversation(asked), kind)
-    elif isinstance(asked, str):
-        if kind == "completion":
-            fields["prompt"] = asked
-        else:
-            fields["messages"] = messages.conversation([asked])
-    elif asked is not None:
-        fields["input"] = asked
-    if _is_messages(given) or (isinstance(given, dict) and "role" in given):
-        fields |= answered(given if isinstance(given, list) else [given], kind, False)
-    elif isinstance(given, str):
-        fields |= answered([{"role": "assistant", "content": given}], kind, False)
-    elif given is not None:
-        fields["output"] = given
-    return fields
-
-
-# ------------------------------------------------------------------------------------------------------------- answers
-def asked_fields(asked: Sequence[Json], kind: str) -> Fields:
-    """Messages as what a call of this type keeps: a completion's are its prompt, an embedding's its texts."""
-    if not asked:
-        return {}
-    if kind not in ("completion", "embedding"):
-        return {"messages": list(asked)}
-    texts = [m.get("content") if isinstance(m, dict) else m for m in asked]
-    return {"prompt": texts[0]} if len(texts) == 1 and isinstance(texts[0], str) else {"input": texts}
-
-
-def answered(given: Sequence[Json], kind: str, is_choices: bool) -> Fields:
-    """Answers as the first of them and its alternatives, or as items of one answer."""
-    answers = [(one, whole) for one in given for whole in messages.message(one)[:1]]
-    if not answers:
-        return {}
-    fields: Fields = {}
-    reasons = [
-        messages.finish_reason(one.get("finish_reason")) if isinstance(one, dict) else None for one, _ in answers
-    ]
-    if reasons[0]:
-        fields["finish_reason"] = reasons[0]
-    is_text = kind == "completion"
-    if is_choices and len(answers) > 1:
-        first, *others = [whole for _, whole in answers]
-        fields["alternatives"] = tuple(
-            Alternative(index=n, content=one.get("content") if is_text else one, finish_reason=reasons[n + 1])
-            for n, one in enumerate(others)
-        )
-    else:
-        first = answers[0][1] if len(answers) == 1 else messages.joined(whole for _, whole in answers)
-    if is_text and isinstance(first.get("content"), str):
-        fields["completion"] = first["content"]
-    else:
-        fields["message_completion"] = first
-    return fields
-
-
-def _is_messages(value: Json) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(m, dict) and ("role" in m or "type" in m) for m in value)
-        and any("role" in m for m in value)
-    )
 
 
 def _deep(node: Json, *path: str) -> Json:

@@ -1,246 +1,18 @@
-"""Which attributes say what, in each dialect that instrumentations speak: one table, read from left to right.
-
-`a>b` is the member `b` of the JSON in attribute `a`. The dialects and where each is described:
-genai: https://github.com/open-telemetry/semantic-conventions-genai, with the names of its older versions;
-traceloop: https://github.com/traceloop/openllmetry; openinference: https://github.com/Arize-ai/openinference;
-langfuse: https://langfuse.com/integrations/native/opentelemetry; vercel: https://ai-sdk.dev (telemetry);
-others: MLflow, LangSmith, Logfire, OpenLIT, LiteLLM and general conventions, as their packages write them.
-"""
+"""What the names of a span's attributes tell of its dialect: what is a call, a setting, metadata or content."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-Names = tuple[str, ...]
+from generations.ingest.otlp.fields import FIELDS, Names
+from generations.ingest.otlp.messages import loaded
+from generations.records import Json
+
 _LF: Final = "langfuse.observation."
 _TL: Final = "traceloop.association.properties."
-_INV: Final = "llm.invocation_parameters>"
-_AI: Final = "ai.usage."
-_USE: Final = "gen_ai.usage."
-
-
-def _by(
-    *,
-    langfuse: Names = (),
-    genai: Names = (),
-    openinference: Names = (),
-    traceloop: Names = (),
-    vercel: Names = (),
-    others: Names = (),
-) -> Names:
-    """The names of one field, the most particular dialect first."""
-    return (*langfuse, *genai, *openinference, *traceloop, *vercel, *others)
-
-
-FIELDS: Final[Mapping[str, Names]] = {
-    # OpenInference before gen_ai here alone: where it writes both, its gen_ai.request.model is the one that answered.
-    "asked_model": _by(
-        langfuse=(
-            "llm.request.model_name",
-            "llm.input_model_name",
-            f"{_INV}model",
-            "embedding.invocation_parameters>model",
-        ),
-        genai=("gen_ai.request.model",),
-        vercel=("ai.model.id",),
-        others=("mlflow.spanInputs>model", "langsmith.metadata.ls_model_name"),
-    ),
-    "answering_model": _by(
-        langfuse=(f"{_LF}model.name",),
-        genai=("gen_ai.response.model",),
-        openinference=(
-            "llm.response.model_name",
-            "llm.output_model_name",
-            "llm.model_name",
-            "embedding.model_name",
-            "reranker.model_name",
-        ),
-        vercel=("ai.response.model",),
-        others=("mlflow.llm.model", "mlflow.spanOutputs>model"),
-    ),
-    "provider": _by(
-        genai=("gen_ai.provider.name", "gen_ai.system"),
-        openinference=("llm.provider", "llm.system"),
-        vercel=("ai.model.provider",),
-        others=("mlflow.llm.provider", "langsmith.metadata.ls_provider"),
-    ),
-    "response_id": _by(genai=("gen_ai.response.id",), traceloop=("llm.response.id",), vercel=("ai.response.id",)),
-    "finish_reason": _by(
-        langfuse=("langfuse.observation.metadata.finish_reason",),
-        genai=("gen_ai.response.finish_reasons",),
-        openinference=("llm.finish_reason",),
-        traceloop=("gen_ai.completion.0.finish_reason",),
-        vercel=("ai.response.finishReason",),
-        others=("anthropic.message.stop_reason",),
-    ),
-    "prompt_tokens": _by(
-        genai=(f"{_USE}input_tokens", f"{_USE}prompt_tokens"),
-        openinference=("llm.token_count.prompt",),
-        traceloop=("llm.usage.prompt_tokens",),
-        vercel=(f"{_AI}inputTokens", f"{_AI}promptTokens", f"{_AI}tokens"),
-        others=("mlflow.chat.tokenUsage>input_tokens",),
-    ),
-    "completion_tokens": _by(
-        genai=(f"{_USE}output_tokens", f"{_USE}completion_tokens"),
-        openinference=("llm.token_count.completion",),
-        traceloop=("llm.usage.completion_tokens",),
-        vercel=(f"{_AI}outputTokens", f"{_AI}completionTokens"),
-        others=("mlflow.chat.tokenUsage>output_tokens",),
-    ),
-    "total_tokens": _by(
-        genai=(f"{_USE}total_tokens", "gen_ai.client.token.usage"),
-        openinference=("llm.token_count.total",),
-        traceloop=("llm.usage.total_tokens",),
-        vercel=(f"{_AI}totalTokens",),
-        others=("mlflow.chat.tokenUsage>total_tokens",),
-    ),
-    "cached_tokens": _by(
-        genai=(f"{_USE}cache_read.input_tokens", f"{_USE}cached_tokens", f"{_USE}details.cache_read_tokens"),
-        openinference=("llm.token_count.prompt_details.cache_read",),
-        traceloop=(f"{_USE}cache_read_input_tokens",),
-        vercel=(f"{_AI}cachedInputTokens", f"{_AI}inputTokenDetails.cacheReadTokens"),
-        others=("mlflow.chat.tokenUsage>cache_read_input_tokens",),
-    ),
-    "cache_write_tokens": _by(
-        genai=(f"{_USE}cache_write.input_tokens", f"{_USE}cache_creation.input_tokens"),
-        openinference=("llm.token_count.prompt_details.cache_write",),
-        traceloop=(f"{_USE}cache_creation_input_tokens",),
-        vercel=(f"{_AI}inputTokenDetails.cacheWriteTokens",),
-        others=("mlflow.chat.tokenUsage>cache_creation_input_tokens",),
-    ),
-    "reasoning_tokens": _by(
-        genai=(f"{_USE}reasoning.output_tokens", f"{_USE}reasoning_tokens", f"{_USE}details.reasoning_tokens"),
-        openinference=("llm.token_count.completion_details.reasoning",),
-        vercel=(f"{_AI}reasoningTokens", f"{_AI}outputTokenDetails.reasoningTokens"),
-    ),
-    "input_audio_tokens": _by(
-        genai=(f"{_USE}audio.input_tokens",), openinference=("llm.token_count.prompt_details.audio",)
-    ),
-    "output_audio_tokens": _by(
-        genai=(f"{_USE}audio.output_tokens",), openinference=("llm.token_count.completion_details.audio",)
-    ),
-    "cost": _by(
-        langfuse=(f"{_LF}cost_details>total",),
-        openinference=("llm.cost.total",),
-        others=("operation.cost", "gen_ai.usage.cost", "gen_ai.cost.total_cost"),
-    ),
-    # Seconds, milliseconds and a moment: how long until the first token came.
-    "first_token_seconds": _by(
-        genai=(
-            "gen_ai.response.time_to_first_chunk",
-            "gen_ai.client.operation.time_to_first_chunk",
-            "gen_ai.server.time_to_first_token",
-        )
-    ),
-    "first_token_milliseconds": _by(vercel=("ai.response.msToFirstChunk",)),
-    "first_token_moment": _by(langfuse=(f"{_LF}completion_start_time",)),
-    "is_stream": _by(
-        genai=("gen_ai.request.stream", "gen_ai.request.is_stream"),
-        traceloop=("gen_ai.is_streaming", "llm.is_streaming"),
-    ),
-    "thread_id": _by(
-        traceloop=(f"{_TL}literal.thread_id",),
-        genai=("gen_ai.conversation.id", "conversation.id"),
-        langfuse=(),
-        openinference=("session.id", "langfuse.session.id"),
-        vercel=(
-            "ai.telemetry.metadata.threadId",
-            "ai.telemetry.metadata.sessionId",
-            "ai.settings.context.threadId",
-            "ai.settings.context.sessionId",
-        ),
-        others=(
-            f"{_TL}thread_id",
-            f"{_TL}session_id",
-            f"{_TL}conversation_id",
-            "langsmith.metadata.thread_id",
-            "langsmith.metadata.session_id",
-            "session_id",
-            "metadata>thread_id",
-            "metadata>session_id",
-        ),
-    ),
-    "session_id": _by(
-        openinference=("session.id", "langfuse.session.id"),
-        traceloop=(f"{_TL}session_id",),
-        vercel=("ai.telemetry.metadata.sessionId", "ai.settings.context.sessionId"),
-        others=("langsmith.metadata.session_id", "session_id"),
-    ),
-    "thread_name": _by(traceloop=(f"{_TL}literal.thread_name",)),
-    "user_id": _by(
-        genai=("user.id", "langfuse.user.id", "enduser.id"),
-        traceloop=(f"{_TL}user_id", f"{_TL}literal.user_id"),
-        vercel=("ai.telemetry.metadata.userId", "ai.settings.context.userId"),
-        others=(
-            "langsmith.metadata.user_id",
-            "metadata>user_id",
-            "gen_ai.request.user",
-            "gen_ai.user",
-            "llm.user",
-            f"{_INV}user",
-            "user",
-        ),
-    ),
-    "tags": _by(
-        langfuse=("langfuse.trace.tags",),
-        openinference=("tag.tags",),
-        traceloop=(f"{_TL}literal.tags",),
-        vercel=("ai.telemetry.metadata.tags",),
-        others=("logfire.tags", "langsmith.span.tags"),
-    ),
-    "environment": _by(
-        langfuse=("langfuse.environment",), genai=("deployment.environment.name",), others=("gen_ai.environment",)
-    ),
-    "release": _by(langfuse=("langfuse.release", "langfuse.version")),
-    "agent_id": _by(
-        genai=("gen_ai.agent.id", "gen_ai.agent.name"),
-        openinference=("agent.name",),
-        others=("metadata>lc_agent_name",),
-    ),
-    "workflow_id": _by(genai=("gen_ai.workflow.name",), traceloop=("traceloop.workflow.name",)),
-    "function_id": _by(vercel=("ai.telemetry.functionId",)),
-    "prompt_name": _by(
-        langfuse=(f"{_LF}prompt.name",), genai=("gen_ai.prompt.name",), traceloop=("traceloop.prompt.key",)
-    ),
-    "prompt_version": _by(
-        langfuse=(f"{_LF}prompt.version",),
-        genai=("gen_ai.prompt.version",),
-        openinference=("llm.prompt_template.version",),
-        traceloop=("traceloop.prompt.version",),
-    ),
-    "variables": _by(
-        openinference=("llm.prompt_template.variables",), traceloop=("traceloop.prompt.template_variables",)
-    ),
-    "name": _by(traceloop=(f"{_TL}literal.name", "traceloop.entity.name"), others=("logfire.msg",)),
-    "parent_id": _by(traceloop=(f"{_TL}literal.parent_id",)),
-    "error": _by(langfuse=(f"{_LF}status_message",)),
-    "error_type": _by(genai=("error.type",)),
-    "tools": _by(genai=("gen_ai.tool.definitions",), vercel=("ai.prompt.tools",), others=("mlflow.chat.tools",)),
-    # What work that is no model call was given and made.
-    "step_input": _by(
-        langfuse=(f"{_LF}input",),
-        genai=("gen_ai.tool.call.arguments", "gen_ai.retrieval.query.text", "gen_ai.input.messages"),
-        openinference=("input.value",),
-        traceloop=("traceloop.entity.input",),
-        vercel=("ai.toolCall.args", "ai.prompt"),
-        others=("mlflow.spanInputs", "tool_arguments", "pydantic_ai.all_messages", "gen_ai.prompt"),
-    ),
-    "step_output": _by(
-        langfuse=(f"{_LF}output",),
-        genai=("gen_ai.tool.call.result", "gen_ai.retrieval.documents", "gen_ai.output.messages"),
-        openinference=("output.value",),
-        traceloop=("traceloop.entity.output",),
-        vercel=("ai.toolCall.result", "ai.response.text"),
-        others=("mlflow.spanOutputs", "tool_response", "final_result", "gen_ai.completion"),
-    ),
-}
-
-RESOURCE: Final[Mapping[str, Names]] = {
-    "environment": ("deployment.environment.name", "deployment.environment", "langfuse.environment"),
-    "release": ("service.version", "langfuse.release"),
-}
+_OPENINFERENCE: Final[Mapping[str, str]] = {"LLM": "chat", "EMBEDDING": "embedding"}
 
 METADATA: Final[Names] = (
     "langfuse.trace.metadata.",
@@ -248,6 +20,7 @@ METADATA: Final[Names] = (
     "ai.telemetry.metadata.",
     "ai.settings.context.",
     "langsmith.metadata.",
+    "lmnr.association.properties.metadata.",
     _TL,
 )
 """Beginnings of attributes whose rest is a name in the metadata."""
@@ -276,6 +49,7 @@ NOT_PARAMETERS: Final = frozenset(
         "model_name",
         "_type",
         "user",
+        "id",
         "messages",
         "input",
         "prompt",
@@ -292,7 +66,7 @@ USAGE_OBJECTS: Final[Names] = (f"{_LF}usage_details", "gen_ai.usage.raw")
 
 CALLS: Final[Mapping[str, Mapping[str, str]]] = {
     "langfuse.observation.type": {"generation": "chat", "embedding": "embedding"},
-    "openinference.span.kind": {"LLM": "chat", "EMBEDDING": "embedding"},
+    "openinference.span.kind": _OPENINFERENCE,
     "traceloop.span.kind": {},
     "ai.operationId": {
         f"ai.{name}": kind
@@ -307,8 +81,26 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "gen_ai.operation.name": {
         "chat": "chat",
+        "chat.completions": "chat",
+        "chat.streaming_completions": "chat",
         "generate_content": "chat",
         "fetch_response": "chat",
+        "responses": "chat",
+        "text_completions": "completion",
+        "text.completions": "completion",
+        "text.streaming_completions": "completion",
+        # LiteLLM's kinds of calls; in its proxy all are asynchronous.
+        "acompletion": "chat",
+        "aresponses": "chat",
+        "anthropic_messages": "chat",
+        "agenerate_content": "chat",
+        "agenerate_content_stream": "chat",
+        "generate_content_stream": "chat",
+        "atext_completion": "completion",
+        "aembedding": "embedding",
+        "aimage_generation": "image",
+        "arerank": "rerank",
+        "image": "image",
         "text_completion": "completion",
         "completion": "completion",
         "embeddings": "embedding",
@@ -316,7 +108,19 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
         "image_generation": "image",
         "rerank": "rerank",
     },
-    "llm.request.type": {"chat": "chat", "completion": "completion", "embedding": "embedding", "rerank": "rerank"},
+    "gen_ai.span.kind": _OPENINFERENCE,
+    "fi.span.kind": _OPENINFERENCE,
+    "llm.request.type": {
+        "chat": "chat",
+        "completion": "completion",
+        "embedding": "embedding",
+        "rerank": "rerank",
+        "acompletion": "chat",
+    },
+    "genkit:metadata:subtype": {"model": "chat", "embedder": "embedding"},
+    "braintrust.span_attributes>type": {"llm": "chat"},
+    "lmnr.span.type": {"LLM": "chat"},
+    "span.type": {"llm_request": "chat"},
     "mlflow.spanType": {"CHAT_MODEL": "chat", "LLM": "chat", "EMBEDDING": "embedding"},
     "langsmith.span.kind": {"llm": "chat"},
 }
@@ -328,7 +132,11 @@ STEP_TYPES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("reranker", "rerank"), "rerank"),
     **dict.fromkeys(("embeddings", "embedding"), "embedding"),
     **dict.fromkeys(
-        ("invoke_agent", "create_agent", "invoke_workflow", "agent_step", "agent", "chain", "workflow", "task"), "run"
+        (
+            *("invoke_agent", "create_agent", "invoke_workflow", "agent_step", "agent", "chain", "workflow", "task"),
+            *("flow", "framework", "interaction", "entry", "step"),
+        ),
+        "run",
     ),
 }
 """Types of steps by what a span says of itself in one of the attributes of CALLS, in lower case."""
@@ -352,8 +160,34 @@ CONTENT: Final[Names] = (
     "mlflow.spanInputs", "mlflow.spanOutputs", "mlflow.chat.tools", "traceloop.entity.input",
     "traceloop.entity.output", "tool_arguments", "tool_response", "gen_ai.tool.call.arguments",
     "gen_ai.tool.call.result", "gen_ai.retrieval.documents", "logfire.json_schema", "llm.headers",
+    "gcp.vertex.agent.llm_request", "gcp.vertex.agent.llm_response", "gcp.vertex.agent.tool_call_args",
+    "gcp.vertex.agent.tool_response", "genkit:input", "genkit:output", "braintrust.input_json",
+    "braintrust.output_json", "lmnr.span.input", "lmnr.span.output", "haystack.component.input",
+    "haystack.component.output", "all_messages_events", "model_request_parameters",
 )  # fmt: skip
 """Beginnings of attributes that are stored as what they say, or are too bulky or secret to be kept twice."""
+
+
+def kinds_said(attributes: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """Each of CALLS that a span with these attributes has, and the kind of work that it says there."""
+    for name in CALLS:
+        outer, inside, inner = name.partition(">")
+        said = attributes.get(outer)
+        if said is None:
+            continue
+        said = member(said, inner) if inside else loaded(said) if name.startswith("mlflow.") else said
+        if said is not None:
+            yield name, str(said)
+
+
+def member(whole: Json, path: str) -> Json:
+    """What the JSON in an attribute has at `path`, names between `>`; None for nothing."""
+    if isinstance(whole, str):
+        # LangSmith writes the counts of details as Python shows them.
+        whole = loaded(whole.replace("'", '"') if whole.startswith("{'") else whole)
+    for name in path.split(">"):
+        whole = whole.get(name) if isinstance(whole, dict) else None
+    return whole
 
 
 class About(NamedTuple):

@@ -8,23 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from generations.ingest.otlp import content, dialects, messages, spans
+from generations.ingest.otlp import answers, content, dialects, events, messages, spans
+from generations.ingest.otlp.events import DETAILS
 from generations.ingest.otlp.shapes import LogEvent
 from generations.reading import compact
 from generations.records import Json, ScoreRecord
 
-DETAILS: Final = "gen_ai.client.inference.operation.details"
 PREFIX: Final = "log."
 """Beginning of the attributes of a step that keep what log events said of it: events of one call may come apart."""
 MOST: Final = 2_000
 """Events of one span that are read of a request."""
-_ASKED: Final = {
-    "gen_ai.system.message": "system",
-    "gen_ai.user.message": "user",
-    "gen_ai.assistant.message": "assistant",
-    "gen_ai.tool.message": "tool",
-}
-_CHOICE: Final = "gen_ai.choice"
+_SPOKEN: Final = frozenset({DETAILS, events.CHOICE, *events.ASKED})
 _EVALUATION: Final = "gen_ai.evaluation.result"
 
 
@@ -42,28 +36,28 @@ class Spoken:
         return f"{self.trace_id}-{self.span_id}"
 
 
-def spoken(events: Iterable[LogEvent]) -> list[Spoken]:
+def spoken(heard: Iterable[LogEvent]) -> list[Spoken]:
     """The events that tell of messages, by their span. Events of other kinds tell nothing."""
     found: dict[tuple[str, str], Spoken] = {}
-    for event in events:
-        if event.trace_id and event.span_id and (event.name in (DETAILS, _CHOICE) or event.name in _ASKED):
+    for event in heard:
+        if event.trace_id and event.span_id and event.name in _SPOKEN:
             one = found.setdefault((event.trace_id, event.span_id), Spoken(event.trace_id, event.span_id))
             if len(one.events) < MOST:
                 one.events.append(event)
     return list(found.values())
 
 
-def scores(events: Iterable[LogEvent]) -> list[ScoreRecord]:
+def scores(heard: Iterable[LogEvent]) -> list[ScoreRecord]:
     """The results of evaluations; one whose event names no span has no target, and the answer's id in its metadata."""
     made = (
         spans.evaluation(e.attributes, f"{e.trace_id}-{e.span_id}" if e.trace_id and e.span_id else None, e.time)
-        for e in events
+        for e in heard
         if e.name == _EVALUATION
     )
     return [score for score in made if score is not None]
 
 
-def parts(events: Sequence[LogEvent], known: Mapping[str, Json]) -> dict[str, Json]:
+def parts(heard: Sequence[LogEvent], known: Mapping[str, Json]) -> dict[str, Json]:
     """What these events say, as attributes of their step that are not among the `known` ones yet.
 
     A name is the event's time, its place among those of that time, and a digest: in the order of the names, the events
@@ -73,7 +67,7 @@ def parts(events: Sequence[LogEvent], known: Mapping[str, Json]) -> dict[str, Js
     places = Counter(time for time, _ in digests)
     repeated: Counter[str] = Counter()
     found: dict[str, Json] = {}
-    for event in events:
+    for event in heard:
         said: dict[str, Json] = {"name": event.name, "body": event.body}
         if event.name == DETAILS:
             said["attributes"] = event.attributes
@@ -93,8 +87,7 @@ def parts(events: Sequence[LogEvent], known: Mapping[str, Json]) -> dict[str, Js
 def fields(attributes: Mapping[str, Json]) -> dict[str, Any]:
     """The fields of a generation that the attributes made by `parts` tell, whatever the order they came in."""
     told: dict[str, Any] = {}
-    asked: list[Json] = []
-    choices: list[Mapping[str, Json]] = []
+    others: list[tuple[str, Json]] = []
     for name in sorted(name for name in attributes if name.startswith(PREFIX)):
         said = attributes[name]
         kind, body = said["name"], said["body"]
@@ -104,25 +97,11 @@ def fields(attributes: Mapping[str, Json]) -> dict[str, Any]:
             told |= content.read(whole, about, spans.call_type(whole, about) or "chat", None)
             if tools := messages.tools(spans.first(whole, about, "tools")):
                 told["tools"] = tools
-        elif isinstance(body, dict):
-            if kind == _CHOICE:
-                choices.append(body)
-            else:
-                given = {"role": _ASKED[kind], **body}
-                if kind == "gen_ai.tool.message" and "id" in given:
-                    given["tool_call_id"] = given.pop("id")
-                asked += messages.message(given)
-    if asked:
+        else:
+            others.append((kind, body))
+    heard = events.spoken(others)
+    if asked := heard.get("gen_ai.input.messages"):
         told["messages"] = asked
-    if choices:
-        ordered = sorted(choices, key=lambda c: c["index"] if isinstance(c.get("index"), int) else 0)
-        answers = [{**_message(c), "finish_reason": c.get("finish_reason")} for c in ordered]
-        told |= content.answered(answers, "chat", len(answers) > 1)
+    if given := heard.get("gen_ai.output.messages"):
+        told |= answers.answered(given, "chat", len(given) > 1)
     return told
-
-
-def _message(choice: Mapping[str, Json]) -> dict[str, Json]:
-    inner = choice.get("message")
-    if isinstance(inner, dict):
-        return {"role": "assistant", **inner}
-    return {"role": "assistant", "content": inner, **({"tool_calls": t} if (t := choice.get("tool_calls")) else {})}

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 
+from generations.ingest.otlp import parts as kinds
 from generations.reading import compact
 from generations.records import Json
 
@@ -48,6 +49,8 @@ def conversation(value: Json) -> list[Json]:
         value = [value]
     if not isinstance(value, list):
         return []
+    if len(value) == 1 and isinstance(value[0], list):  # LangChain's calls take several conversations
+        value = value[0]
     return [whole for one in value for whole in message(one)]
 
 
@@ -68,6 +71,7 @@ def message(given: Json) -> list[Json]:
         return []
     if len(given) == 2 and (plain := _plain(given)) is not None:
         return [plain]
+    given = kinds.message(given)
     inner = given.get("message")
     if isinstance(inner, dict) and "role" not in given and "content" not in given:
         given = {**given, **inner}  # OpenInference, and old choice events
@@ -75,7 +79,8 @@ def message(given: Json) -> list[Json]:
     content = loaded(given.get("content")) if isinstance(given.get("content"), str) else given.get("content")
     if not isinstance(parts, list):
         # A text may be JSON that somebody said; only a list of typed parts is taken for parts.
-        if isinstance(content, list) and content and all(isinstance(p, dict) and "type" in p for p in content):
+        is_part = kinds.is_typed if isinstance(given.get("content"), str) else kinds.is_part
+        if isinstance(content, list) and content and all(map(is_part, content)):
             parts = content
         elif isinstance(given.get("content"), str):
             content = given["content"]
@@ -93,6 +98,7 @@ def message(given: Json) -> list[Json]:
         for part in parts:
             if isinstance(part, dict) and isinstance(part.get("message_content"), dict):
                 part = part["message_content"]
+            part = kinds.typed(part)
             kind = part.get("type") if isinstance(part, dict) else None
             if kind in ("tool_call", "tool-call", "tool_use"):
                 one = call(part)
@@ -122,7 +128,9 @@ def _plain(given: dict[str, Json]) -> dict[str, Json] | None:
         text = part.get("content", part.get("text")) if part.get("type") == "text" else None
     elif isinstance(text, str) and text[:1] == "[":
         return None  # perhaps the JSON of parts
-    return {"role": role, "content": text} if isinstance(text, str) and isinstance(role, str) and role else None
+    if not isinstance(text, str) or not isinstance(role, str) or not role or role == "model":
+        return None
+    return {"role": role, "content": text}
 
 
 def call(given: Json) -> dict[str, Json]:
@@ -186,15 +194,16 @@ def tool(given: Json) -> Json:
         return tool(given["tool"].get("json_schema"))
     if isinstance(given.get("function"), dict) or given.get("type", "function") != "function":
         return dict(given)
-    schema = next((given[n] for n in ("parameters", "inputSchema", "input_schema") if n in given), None)
-    function = {"name": given.get("name"), "description": given.get("description"), "parameters": loaded(schema)}
+    names = ("parameters", "inputSchema", "input_schema", "parametersJsonSchema", "parameters_json_schema")
+    schema = kinds.schema(loaded(next((given[n] for n in names if n in given), None)))
+    function = {"name": given.get("name"), "description": given.get("description"), "parameters": schema}
     return {"type": "function", "function": {k: v for k, v in function.items() if v is not None}}
 
 
 def tools(value: Json) -> list[Json] | None:
     """Definitions of tools out of a list, or the JSON of one."""
-    found = [tool(one) for one in _listed(loaded(value))]
-    return found or None
+    whole = (loaded(one) for one in _listed(loaded(value)))
+    return [tool(one) for given in whole for one in (kinds.tool(given) if isinstance(given, dict) else [given])] or None
 
 
 def joined(answers: Iterable[Mapping[str, Json]]) -> dict[str, Json]:

@@ -26,6 +26,12 @@ STREAMS_APART: Final = ("logfire.",)
 Their span of the call itself ends when the answer begins; it says neither answer nor tokens then.
 """
 
+SECONDS_ARE_MILLISECONDS: Final = ("strands.",)
+"""Scopes that say milliseconds where the conventions have seconds until the first token."""
+
+COUNTS_BESIDE: Final = ("opentelemetry.instrumentation.bedrock",)
+"""Scopes that count cached tokens beside the input, where the conventions have them within."""
+
 OWN_TAGS: Final = frozenset({"LLM"})
 """Tags that an instrumentation gives to each of its spans; Logfire does."""
 
@@ -36,6 +42,11 @@ _SCRUBBED: Final = "[Scrubbed due to "
 def is_unsaid(value: Json) -> bool:
     """Whether a value stands in the place of one that there is not, or that is not to be said."""
     return value is None or (isinstance(value, str) and (value in _UNSAID or value.startswith(_SCRUBBED)))
+
+
+def counts_beside(scope: str) -> bool:
+    """Whether an instrumentation counts cached tokens beside the input."""
+    return scope.startswith(COUNTS_BESIDE)
 
 
 def is_made_up(scope: str, name: str, value: Json) -> bool:

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from generations.cleaning import MAX_TEXT
 from generations.ingest import feedback, openai
-from generations.ingest.otlp import content, dialects, messages, quirks, values
+from generations.ingest.otlp import content, dialects, events, messages, quirks, values
 from generations.ingest.otlp.dialects import About
+from generations.ingest.otlp.fields import RESOURCE
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.shapes import ERROR, Event, Span
 from generations.ingest.otlp.usage import tokens_of
@@ -41,7 +42,8 @@ class Told:
 def told(span: Span) -> Told:
     """What a span tells. Never refuses: what is not understood is kept among the attributes."""
     span = _as_long_as_it_says(span)
-    a = span.attributes
+    if (a := events.with_events(span)) is not span.attributes:
+        span = replace(span, attributes=a)
     about = dialects.about(a)
     kind = None if _only_opens_a_stream(span, about) else call_type(a, about)
     whole = _common(span, about)
@@ -83,16 +85,10 @@ def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
 
     Having a model is not enough: agents and chains repeat the model, messages and tokens of the calls below them.
     """
-    for name, kinds in dialects.CALLS.items():
-        said = attributes.get(name)
-        if said is not None:
-            said = loaded(said) if name.startswith("mlflow.") else said
-            kind = kinds.get(str(said)) or kinds.get(str(said).lower()) or kinds.get(str(said).upper())
-            if kind == "chat" and _is_text_completion(attributes):
-                return "completion"
-            if kind is None and name == "ai.operationId" and str(said).startswith("ai."):
-                return None
-            return kind
+    for name, said in dialects.kinds_said(attributes):
+        kinds = dialects.CALLS[name]
+        kind = kinds.get(said) or kinds.get(said.lower()) or kinds.get(said.upper())
+        return "completion" if kind == "chat" and _is_text_completion(attributes) else kind
     if not about.starts.isdisjoint(("gen_ai.prompt.0.", "gen_ai.completion.0.")):
         return "chat"
     has_model = "gen_ai.request.model" in attributes or "gen_ai.response.model" in attributes
@@ -134,8 +130,8 @@ def _only_opens_a_stream(span: Span, about: About) -> bool:
 def _step_type(a: Mapping[str, Json], kind: str | None, is_root: bool) -> str:
     if kind is not None:
         return kind if kind in ("embedding", "rerank") else "llm"
-    for name in dialects.CALLS:
-        if a.get(name) is not None and (found := dialects.STEP_TYPES.get(str(loaded(a[name])).lower())):
+    for _, said in dialects.kinds_said(a):
+        if found := dialects.STEP_TYPES.get(said.lower()):
             return found
     return "run" if is_root else "undefined"
 
@@ -146,7 +142,7 @@ def first(attributes: Mapping[str, Json], about: About, field: str) -> Json:
     for name, inner in about.holders.get(field, ()):
         value = attributes[name]
         if inner is not None:
-            value = whole.get(inner) if isinstance(whole := loaded(value), dict) else None
+            value = dialects.member(value, inner)
         if not quirks.is_unsaid(value):
             # MLflow and Langfuse write texts as JSON, with its quotes.
             return loaded(value) if isinstance(value, str) and value[0] == value[-1] == '"' else value
@@ -157,8 +153,8 @@ def _common(span: Span, about: About) -> dict[str, Any]:
     a = span.attributes
     error, error_type, detail = _failure(span, about)
     return {
-        "thread_id": values.identifier(first(a, about, "thread_id")),
-        "user_id": values.identifier(first(a, about, "user_id")),
+        "thread_id": values.identifier(first(a, about, "thread_id") or _resource(span, "thread_id")),
+        "user_id": values.identifier(first(a, about, "user_id") or _resource(span, "user_id")),
         "environment": values.short(first(a, about, "environment") or _resource(span, "environment")),
         "release": values.short(first(a, about, "release") or _resource(span, "release")),
         "tags": values.tags(first(a, about, "tags")),
@@ -180,13 +176,13 @@ def _generation(span: Span, about: About, kind: str, whole: dict[str, Any], step
     waited = _first_token(span, about)
     said = content.read(a, about, kind, None if choices is None else int(choices))
     asked, answering = (
-        values.identifier(loaded(first(a, about, "asked_model"))),
-        values.identifier(loaded(first(a, about, "answering_model"))),
+        _model(first(a, about, "asked_model")),
+        _model(first(a, about, "answering_model")),
     )
     fields: dict[str, Any] = {
         **said,
         **{k: v for k, v in whole.items() if v is not None},
-        **tokens_of(a, about),
+        **tokens_of(a, about, quirks.counts_beside(span.scope)),
         "name": step.name,
         "step_id": span.id,
         "type": kind,
@@ -294,6 +290,7 @@ def _events(span: Span) -> list[Json]:
     return [
         {"name": e.name, "time": e.time, "attributes": {k: _cut(v) for k, v in e.attributes.items()}}
         for e in span.events[:1_000]
+        if e.name not in events.TOLD
         if not e.name.startswith(("mlflow.chunk.item.", "gen_ai.content.", "llm.content."))
     ]
 
@@ -326,7 +323,7 @@ def _first_token(span: Span, about: About) -> float | None:
     seconds = values.number(first(a, about, "first_token_seconds"))
     # OpenLIT says it of calls that are no streams, too, where it is the whole duration.
     if seconds is not None and first(a, about, "is_stream") not in (False, "False", "false"):
-        return round(seconds, 6)
+        return round(seconds / 1000 if span.scope.startswith(quirks.SECONDS_ARE_MILLISECONDS) else seconds, 6)
     if (milliseconds := values.number(first(a, about, "first_token_milliseconds"))) is not None:
         return milliseconds / 1000
     if (said := loaded(first(a, about, "first_token_moment"))) and isinstance(said, str) and span.start:
@@ -375,6 +372,11 @@ def evaluation(a: Mapping[str, Json], target: str | None, time: int) -> ScoreRec
 
 
 # --------------------------------------------------------------------------------------------------------------- parts
+def _model(value: Json) -> str | None:
+    found = values.identifier(loaded(value))
+    return None if found == "none" else found  # as Micrometer, below Spring AI, says that it knows none
+
+
 def _provider(value: Json) -> str | None:
     text = values.short(value)
     if text is None:
@@ -386,4 +388,4 @@ def _provider(value: Json) -> str | None:
 
 
 def _resource(span: Span, field: str) -> Json:
-    return next((span.resource[n] for n in dialects.RESOURCE[field] if span.resource.get(n)), None)
+    return next((span.resource[n] for n in RESOURCE[field] if span.resource.get(n)), None)

@@ -25,8 +25,11 @@ _WRITTEN: Final = ("input_cache_creation", "cache_creation_input_tokens", "input
 _THOUGHT: Final = ("output_reasoning_tokens", "reasoning_tokens", "output_reasoning")
 
 
-def tokens_of(attributes: Mapping[str, Json], about: About) -> dict[str, int]:
-    """The token counts that a span says, gross; what it does not say is not in it."""
+def tokens_of(attributes: Mapping[str, Json], about: About, beside: bool = False) -> dict[str, int]:
+    """The token counts that a span says, gross; what it does not say is not in it.
+
+    `beside` says that cached tokens are known to be counted beside the input.
+    """
     found: dict[str, int] = {}
     for name in dialects.USAGE_OBJECTS:
         if isinstance(details := loaded(attributes.get(name)), Mapping):
@@ -35,10 +38,10 @@ def tokens_of(attributes: Mapping[str, Json], about: About) -> dict[str, int]:
     for name in COUNTS:
         if name not in found and (count := _held(attributes, about.holders.get(name, ()))) is not None:
             found[name] = count
-    return gross(found)
+    return gross(found, beside)
 
 
-def gross(found: dict[str, int]) -> dict[str, int]:
+def gross(found: dict[str, int], beside: bool = False) -> dict[str, int]:
     """Counts with the cached and reasoning tokens within, where they were counted beside.
 
     They were beside when they are more than the whole, or when only all of them together make up the total.
@@ -47,7 +50,7 @@ def gross(found: dict[str, int]) -> dict[str, int]:
     cached = found.get("cached_tokens", 0) + found.get("cache_write_tokens", 0)
     thought = found.get("reasoning_tokens", 0)
     whole = (sent or 0) + (answered or 0)
-    if sent is not None and cached and (cached > sent or (total is not None and total == whole + cached)):
+    if sent is not None and cached and (beside or cached > sent or (total is not None and total == whole + cached)):
         found["prompt_tokens"] = sent + cached
     if answered is not None and thought and (thought > answered or (total is not None and total == whole + thought)):
         found["completion_tokens"] = answered + thought
@@ -99,7 +102,7 @@ def _held(attributes: Mapping[str, Json], places: Iterable[tuple[str, str | None
     for name, inner in places:
         value = attributes[name]
         if inner is not None:
-            value = whole.get(inner) if isinstance(whole := loaded(value), dict) else None
+            value = dialects.member(value, inner)
         if value is not None and (count := _count(value)) is not None:
             return count
     return None

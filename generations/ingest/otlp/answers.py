@@ -1,0 +1,59 @@
+"""Messages and answers as the fields of a record that hold them for each type of call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from generations.ingest.otlp import messages, parts
+from generations.records import Alternative, Json
+
+Fields = dict[str, Any]
+"""Values of a GenerationRecord by field name; what is absent is not in it."""
+
+
+def asked_fields(asked: Sequence[Json], kind: str) -> Fields:
+    """Messages as what a call of this type keeps: a completion's are its prompt, an embedding's its texts."""
+    if not asked:
+        return {}
+    if kind not in ("completion", "embedding"):
+        return {"messages": list(asked)}
+    texts = [m.get("content") if isinstance(m, dict) else m for m in asked]
+    return {"prompt": texts[0]} if len(texts) == 1 and isinstance(texts[0], str) else {"input": texts}
+
+
+def answered(given: Sequence[Json], kind: str, is_choices: bool) -> Fields:
+    """Answers as the first of them and its alternatives, or as items of one answer."""
+    answers = [(one, whole) for one in given for whole in messages.message(one)[:1]]
+    if not answers:
+        return {}
+    fields: Fields = {}
+    reasons = [
+        messages.finish_reason(one.get("finish_reason")) if isinstance(one, dict) else None for one, _ in answers
+    ]
+    if reasons[0]:
+        fields["finish_reason"] = reasons[0]
+    is_text = kind == "completion"
+    if is_choices and len(answers) > 1:
+        first, *others = [whole for _, whole in answers]
+        fields["alternatives"] = tuple(
+            Alternative(index=n, content=one.get("content") if is_text else one, finish_reason=reasons[n + 1])
+            for n, one in enumerate(others)
+        )
+    else:
+        first = answers[0][1] if len(answers) == 1 else messages.joined(whole for _, whole in answers)
+    if is_text and isinstance(first.get("content"), str):
+        fields["completion"] = first["content"]
+    else:
+        fields["message_completion"] = first
+    return fields
+
+
+def is_messages(value: Json) -> bool:
+    """Whether a value is a list of messages, perhaps with other items of a conversation among them."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(m, dict) and ("role" in m or "type" in m) for m in value)
+        and any("role" in m or ("content" in m and parts.message(m).get("role")) or "kwargs" in m for m in value)
+    )

@@ -1,0 +1,92 @@
+"""Messages that events tell of a call, made the attributes that say the same, whichever way the events came.
+
+The conventions of 1.28 to 1.36 have an event for each message and each choice, those since then one event with all of
+them; both come as log events, as events of the span (Azure, Strands), or in an attribute (Pydantic AI, Logfire).
+https://github.com/open-telemetry/semantic-conventions/blob/v1.36.0/docs/gen-ai/gen-ai-events.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from generations.ingest.otlp import messages, parts
+from generations.ingest.otlp.messages import loaded
+from generations.ingest.otlp.shapes import Span
+from generations.records import Json
+
+DETAILS: Final = "gen_ai.client.inference.operation.details"
+CHOICE: Final = "gen_ai.choice"
+ASKED: Final[Mapping[str, str]] = {
+    "gen_ai.system.message": "system",
+    "gen_ai.user.message": "user",
+    "gen_ai.assistant.message": "assistant",
+    "gen_ai.tool.message": "tool",
+}
+WHOLE: Final = frozenset({DETAILS, "gen_ai.content.prompt", "gen_ai.content.completion"})
+"""Events whose attributes are those that a span may have."""
+TOLD: Final = frozenset({CHOICE, *ASKED, *WHOLE})
+"""Events that are read as content, and are not kept beside it."""
+_IN_AN_ATTRIBUTE: Final = "events"
+_MEMBERS: Final = ("content", "message", "tool_calls", "parts")
+
+
+def with_events(span: Span) -> dict[str, Json]:
+    """The attributes of a span, and those that its events tell of and it lacks."""
+    a = span.attributes
+    told = [(event.name, event.attributes) for event in span.events if event.name in TOLD]
+    if _IN_AN_ATTRIBUTE in a and isinstance(listed := loaded(a[_IN_AN_ATTRIBUTE]), list):
+        told += [(str(one["event.name"]), one) for one in listed if isinstance(one, dict) and "event.name" in one]
+    if not told:
+        return a
+    found: dict[str, Json] = {}
+    for name, attributes in told:
+        if name in WHOLE:
+            found |= attributes
+    said = spoken((name, body_of(attributes)) for name, attributes in told if name not in WHOLE)
+    return {**said, **found, **a}
+
+
+def body_of(attributes: Mapping[str, Json]) -> dict[str, Json]:
+    """The body that an event of a span has spread over its attributes, or as JSON in one of them."""
+    if isinstance(whole := loaded(attributes.get("gen_ai.event.content")), dict):
+        return whole
+    body = {name: value for name, value in attributes.items() if not name.startswith(("gen_ai.", "event."))}
+    for name in _MEMBERS:
+        inner = loaded(body.get(name))
+        # A text may be JSON that somebody said: of contents, only what is a list of parts is unpacked.
+        is_parts = isinstance(inner, list) and all(map(parts.is_part, inner))
+        if is_parts or (isinstance(inner, list | dict) and name != "content"):
+            body[name] = inner
+    return body
+
+
+def spoken(told: Iterable[tuple[str, Json]]) -> dict[str, Any]:
+    """The messages and the answers that events with these names and bodies are, as the attributes of a span."""
+    asked: list[Json] = []
+    choices: list[Mapping[str, Json]] = []
+    for name, said in told:
+        body = loaded(said) if isinstance(said, str) else said
+        if not isinstance(body, dict):
+            body = {"content": body} if isinstance(body, str) and body else None
+        if body is None:
+            continue
+        if name == CHOICE:
+            choices.append(body)
+        elif name in ASKED:
+            given = {"role": ASKED[name], **body}
+            if name == "gen_ai.tool.message" and "id" in given:
+                given["tool_call_id"] = given.pop("id")
+            asked += messages.message(given)
+    ordered = sorted(choices, key=lambda c: c["index"] if isinstance(c.get("index"), int) else 0)
+    answers = [{**_message(choice), "finish_reason": choice.get("finish_reason")} for choice in ordered]
+    found = {"gen_ai.input.messages": asked, "gen_ai.output.messages": answers}
+    return {name: value for name, value in found.items() if value}
+
+
+def _message(choice: Mapping[str, Json]) -> dict[str, Json]:
+    inner = choice.get("message")
+    calls = {"tool_calls": found} if (found := choice.get("tool_calls")) else {}
+    if isinstance(inner, dict) and not inner.keys().isdisjoint(("role", "content", "tool_calls", "parts", "items")):
+        return {"role": "assistant", **calls, **inner}
+    return {"role": "assistant", "content": choice.get("content") if inner is None else inner, **calls}

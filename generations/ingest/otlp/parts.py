@@ -1,0 +1,124 @@
+"""Parts and messages that name their kind in ways of their own, as the ones that the conventions have.
+
+Bedrock's (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html), Gemini's
+(https://ai.google.dev/api/caching#Part) and Genkit's (https://genkit.dev) parts say what they are by the one member
+that they have; LangChain's messages (https://python.langchain.com/api_reference/core/messages.html) by their class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from generations.records import Json
+
+_CALLS: Final = ("toolUse", "functionCall", "function_call", "toolRequest")
+_RESULTS: Final = ("toolResult", "functionResponse", "function_response", "toolResponse")
+_DATA: Final = ("inlineData", "inline_data", "fileData", "file_data", "media")
+_BLOCKS: Final = ("image", "document", "video", "audio")
+_OTHERS: Final = ("text", "reasoningContent", "reasoning", "cachePoint", "json")
+_KINDS: Final = frozenset({*_CALLS, *_RESULTS, *_DATA, *_BLOCKS, *_OTHERS})
+_ROLES: Final[Mapping[str, str]] = {
+    "model": "assistant",
+    "ai": "assistant",
+    "aimessage": "assistant",
+    "aimessagechunk": "assistant",
+    "human": "user",
+    "humanmessage": "user",
+    "humanmessagechunk": "user",
+    "systemmessage": "system",
+    "toolmessage": "tool",
+}
+
+
+def is_typed(value: Json) -> bool:
+    """Whether a value is a part that names its type."""
+    return isinstance(value, dict) and "type" in value
+
+
+def is_part(value: Json) -> bool:
+    """Whether a value is a part of a message: it names its type, or is one by the member that it has."""
+    return isinstance(value, dict) and ("type" in value or not _KINDS.isdisjoint(value))
+
+
+def typed(part: Json) -> Json:
+    """A part with its type; those that have one, and what is not known, as they are."""
+    if not isinstance(part, dict) or "type" in part or _KINDS.isdisjoint(part):
+        return part
+    if isinstance(text := part.get("text"), str):
+        return {"type": "thinking" if part.get("thought") is True else "text", "text": text}
+    for name in _CALLS:
+        if isinstance(inner := part.get(name), dict):
+            arguments = inner.get("input", inner.get("args"))
+            return {"type": "tool_call", "id": _id(inner), "name": inner.get("name"), "arguments": arguments}
+    for name in _RESULTS:
+        if isinstance(inner := part.get(name), dict):
+            given = next((inner[n] for n in ("response", "output", "content") if inner.get(n) is not None), None)
+            return {"type": "tool_call_response", "id": _id(inner) or inner.get("name"), "response": _said(given)}
+    for name in ("reasoningContent", "reasoning"):
+        if (thought := part.get(name)) is not None:
+            inner = thought.get("reasoningText", thought) if isinstance(thought, dict) else thought
+            return {"type": "reasoning", "content": inner.get("text") if isinstance(inner, dict) else inner}
+    return _file(part) or part
+
+
+def message(given: Mapping[str, Json]) -> dict[str, Json]:
+    """A message with the role that the conventions name it by, and without LangChain's wrapping."""
+    whole = dict(given)
+    if isinstance(inner := given.get("kwargs"), dict) and isinstance(path := given.get("id"), list) and path:
+        whole = {"type": str(path[-1]), **inner}
+        whole.pop("id", None)  # of the message, not of a call
+    role = whole.get("role") or whole.get("type")
+    if isinstance(role, str) and (known := _ROLES.get(role.lower())):
+        whole["role"] = known
+    elif "role" not in whole and "content" in whole and role in ("system", "tool", "user", "assistant"):
+        whole["role"] = role
+    return whole
+
+
+def _id(inner: Mapping[str, Json]) -> Json:
+    return next((inner[n] for n in ("toolUseId", "id", "ref") if inner.get(n) is not None), None)
+
+
+def _said(given: Json) -> Json:
+    """What a tool said: the text or the JSON in Bedrock's blocks, where there is one."""
+    if isinstance(given, list) and len(given) == 1 and isinstance(given[0], dict) and len(given[0]) == 1:
+        return next((given[0][n] for n in ("text", "json") if n in given[0]), given)
+    if isinstance(given, dict) and set(given) == {"result"}:  # as Gemini wraps it
+        return given["result"]
+    return given
+
+
+def _file(part: Mapping[str, Json]) -> dict[str, Json] | None:
+    for name in (*_DATA, *_BLOCKS):
+        inner: Any = part.get(name)
+        if not isinstance(inner, dict):
+            continue
+        mime = next((inner[n] for n in ("mimeType", "mime_type", "contentType") if inner.get(n)), None)
+        if mime is None and name in _BLOCKS and isinstance(inner.get("format"), str):
+            mime = f"{'application' if name == 'document' else name}/{inner['format']}"
+        source = inner.get("source") if isinstance(inner.get("source"), dict) else {}
+        data = inner.get("data", source.get("bytes"))
+        address = next((inner[n] for n in ("fileUri", "file_uri", "url") if inner.get(n)), None)
+        modality = "image" if name == "media" and mime is None else str(mime or name).partition("/")[0]
+        about = {"modality": modality, "mime_type": mime}
+        if isinstance(data, str):
+            return {"type": "blob", **about, "content": data}
+        if isinstance(address, str):
+            return {"type": "uri", **about, "uri": address}
+    return None
+
+
+def tool(given: Mapping[str, Json]) -> list[Json]:
+    """The definitions in one of Bedrock's or Gemini's, or the one that is given."""
+    if isinstance(inner := given.get("toolSpec"), dict):
+        return [inner]
+    for name in ("functionDeclarations", "function_declarations"):
+        if isinstance(listed := given.get(name), list):
+            return listed
+    return [dict(given)]
+
+
+def schema(given: Json) -> Json:
+    """A schema without Bedrock's wrapping."""
+    return given["json"] if isinstance(given, dict) and set(given) == {"json"} else given

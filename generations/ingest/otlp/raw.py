@@ -1,0 +1,145 @@
+"""A call's content in a whole request and a whole response, as providers and frameworks write them in one attribute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from generations.ingest import anthropic, openai
+from generations.ingest.otlp import messages, parts
+from generations.ingest.otlp.answers import Fields, answered, asked_fields, is_messages
+from generations.records import InvalidRecord, Json
+
+PAIRS: Final = (
+    ("input.value", "output.value"),
+    ("mlflow.spanInputs", "mlflow.spanOutputs"),
+    ("gen_ai.prompt", "gen_ai.completion"),
+    ("gen_ai.prompt_json", "gen_ai.completion_json"),
+    ("request_data", "response_data"),
+    ("braintrust.input_json", "braintrust.output_json"),
+    ("gcp.vertex.agent.llm_request", "gcp.vertex.agent.llm_response"),
+    ("genkit:input", "genkit:output"),
+    ("lmnr.span.input", "lmnr.span.output"),
+)
+"""Attributes with a whole request and with a whole response, as JSON."""
+_ASKED: Final = ("messages", "input", "prompt", "contents")
+"""Names in a request that hold what was asked; the others are settings."""
+_KEPT: Final = (
+    *("messages", "prompt", "input", "message_completion", "completion", "alternatives", "tools", "logprobs"),
+    *("response_id", "finish_reason", "response_attributes", "user_id"),
+)
+
+
+def read(asked: Json, given: Json, kind: str) -> Fields:
+    """The content of a call of type `kind` in its request and its response, as far as they are understood."""
+    if isinstance(asked, dict) and "model" in asked and not any(name in asked for name in _ASKED):
+        asked = None  # a request without what was asked in it
+    request = asked if isinstance(asked, dict) else {}
+    response = given if isinstance(given, dict) else {}
+    if isinstance(answers := _generations(response), list):
+        return _asked(request.get("messages", request.get("prompts")) if request else asked, kind) | answered(
+            answers, kind, len(answers) > 1
+        )
+    answers = _answers(response)
+    if answers is not None or "contents" in request:
+        return _conversation(request, kind) | answered(answers or [], kind, len(answers or ()) > 1)
+    return _known(request, response) or _asked(asked, kind) | _given(given, kind)
+
+
+# ----------------------------------------------------------------------------------------------------------- providers
+def _known(request: Mapping[str, Json], response: Mapping[str, Json]) -> Fields:
+    """The content as OpenAI's interfaces have it, and Anthropic's; empty for others."""
+    fields: Fields = {}
+    shape = openai.shape_of(request, response)
+    try:
+        if response.get("type") == "message" or (not response and anthropic.is_ours(request, response)):
+            found = anthropic.generation(request, response)
+            fields = {name: found[name] for name in _KEPT if found.get(name) is not None}
+            if answer := fields.pop("message_completion", None):
+                fields |= answered([answer], "chat", False)
+            fields["tools"] = messages.tools(fields.get("tools"))
+            fields["messages"] = messages.conversation(fields.get("messages") or []) or None
+        elif shape is not None:
+            found = openai.generation(shape, request, response)
+            fields = {name: found[name] for name in _KEPT if found.get(name) is not None}
+            if fields and shape == "openai.responses":
+                fields.pop("finish_reason", None)  # the status of the whole answer is no reason
+                fields["messages"] = messages.conversation(fields.get("messages") or []) or None
+    except InvalidRecord:
+        return {}
+    return fields
+
+
+def _conversation(request: Mapping[str, Json], kind: str) -> Fields:
+    """What Gemini, Bedrock, Genkit, Ollama or Cohere was asked."""
+    config = request.get("config")
+    places = (request, config if isinstance(config, dict) else {})
+    names = ("system", "systemInstruction", "system_instruction")
+    said = next((place[name] for place in places for name in names if place.get(name)), None)
+    if isinstance(said, dict) and "parts" in said:
+        said = said["parts"]
+    asked = messages.conversation(request.get("contents", request.get("messages", request.get("prompt"))))
+    given = next((place["tools"] for place in places if place.get("tools")), None)
+    if given is None and isinstance(settings := request.get("toolConfig"), dict):
+        given = settings.get("tools")
+    fields = asked_fields([*messages.system(said), *asked], kind)
+    return fields | ({"tools": tools} if (tools := messages.tools(given)) else {})
+
+
+def _answers(response: Mapping[str, Json]) -> list[Json] | None:
+    """Their answers, each with the reason for its end; None for a response of another form."""
+    listed = response.get("candidates")
+    if isinstance(listed, list):
+        return [_answer(one.get("content"), one) for one in listed if isinstance(one, dict)]
+    output = response.get("output")
+    for inner in (response.get("message"), output.get("message") if isinstance(output, dict) else None):
+        if isinstance(inner, dict):
+            return [_answer(inner, response)]
+    content = response.get("content")
+    return [_answer(content, response)] if isinstance(content, dict) and "parts" in content else None
+
+
+def _answer(message: Json, about: Mapping[str, Json]) -> dict[str, Json]:
+    names = ("finish_reason", "finishReason", "stopReason", "done_reason")
+    reason = next((about[name] for name in names if about.get(name)), None)
+    whole = message if isinstance(message, dict) else {"content": message}
+    return {"role": "assistant", **whole, "finish_reason": reason}
+
+
+def _generations(response: Mapping[str, Json]) -> list[Json] | None:
+    """LangChain's answers: in a list for each conversation, of which a call's span has one."""
+    listed = response.get("generations")
+    if isinstance(listed, list) and len(listed) == 1 and isinstance(listed[0], list):
+        listed = listed[0]
+    if not isinstance(listed, list):
+        return None
+    found: list[Json] = []
+    for one in listed:
+        if not isinstance(one, dict):
+            continue
+        inner = one.get("message")
+        said = parts.message(inner) if isinstance(inner, dict) else {"content": one.get("text")}
+        places = (one.get("generation_info"), said.get("response_metadata"))
+        names = ("finish_reason", "stop_reason")
+        reason = next((p[n] for p in places if isinstance(p, dict) for n in names if p.get(n)), None)
+        found.append({"role": "assistant", **said, "finish_reason": reason})
+    return found
+
+
+# -------------------------------------------------------------------------------------------------------------- others
+def _asked(asked: Json, kind: str) -> Fields:
+    if isinstance(asked, list) and len(asked) == 1 and isinstance(asked[0], list | str):
+        asked = asked[0]
+    if is_messages(asked):
+        return asked_fields(messages.conversation(asked), kind)
+    if isinstance(asked, str):
+        return {"prompt": asked} if kind == "completion" else {"messages": messages.conversation([asked])}
+    return {} if asked is None else {"input": asked}
+
+
+def _given(given: Json, kind: str) -> Fields:
+    if is_messages(given) or (isinstance(given, dict) and "role" in given):
+        return answered(given if isinstance(given, list) else [given], kind, False)
+    if isinstance(given, str):
+        return answered([{"role": "assistant", "content": given}], kind, False)
+    return {} if given is None else {"output": given}
