@@ -99,7 +99,14 @@ def _genai(attributes: Attributes, kind: str, choices: int | None) -> Fields:
     listed = given if isinstance(given, list) else []
     reasons = [messages.finish_reason(m.get("finish_reason")) if isinstance(m, dict) else None for m in listed]
     is_choices = len(listed) > 1 and (choices is None or choices > 1) and (choices is not None or all(reasons))
+    if choices is None and all(map(_only_calls, listed)):
+        is_choices = False  # items of one answer, as OpenAI's newer interface has them
     return fields | answered(listed, kind, is_choices)
+
+
+def _only_calls(one: Json) -> bool:
+    parts = one.get("parts") if isinstance(one, dict) else None
+    return isinstance(parts, list) and all(isinstance(p, dict) and p.get("type") == "tool_call" for p in parts)
 
 
 def _openinference(attributes: Attributes, kind: str, choices: int | None) -> Fields:

@@ -12,6 +12,19 @@ from generations.records import Json
 
 _LF: Final = "langfuse.observation."
 _TL: Final = "traceloop.association.properties."
+_LITELLM: Final[Mapping[str, str]] = {
+    # LiteLLM's kinds of calls; in its proxy all are asynchronous.
+    "acompletion": "chat",
+    "aresponses": "chat",
+    "anthropic_messages": "chat",
+    "agenerate_content": "chat",
+    "agenerate_content_stream": "chat",
+    "generate_content_stream": "chat",
+    "atext_completion": "completion",
+    "aembedding": "embedding",
+    "aimage_generation": "image",
+    "arerank": "rerank",
+}
 _OPENINFERENCE: Final[Mapping[str, str]] = {"LLM": "chat", "EMBEDDING": "embedding"}
 
 METADATA: Final[Names] = (
@@ -40,6 +53,9 @@ PARAMETER_NAMES: Final[Mapping[str, str]] = {
     "llm.presence_penalty": "presence_penalty",
     "llm.chat.stop_sequences": "stop",
     "gen_ai.embeddings.dimension.count": "dimensions",
+    "langsmith.metadata.ls_temperature": "temperature",
+    "langsmith.metadata.ls_max_tokens": "max_tokens",
+    "langsmith.metadata.ls_stop": "stop",
     f"{_LF}metadata.response_format": "response_format",
 }
 RENAMED: Final[Mapping[str, str]] = {"choice.count": "n", "maxOutputTokens": "maxTokens", "is_stream": "stream"}
@@ -50,6 +66,7 @@ NOT_PARAMETERS: Final = frozenset(
         "_type",
         "user",
         "id",
+        "created_at",
         "messages",
         "input",
         "prompt",
@@ -67,6 +84,8 @@ USAGE_OBJECTS: Final[Names] = (f"{_LF}usage_details", "gen_ai.usage.raw")
 CALLS: Final[Mapping[str, Mapping[str, str]]] = {
     "langfuse.observation.type": {"generation": "chat", "embedding": "embedding"},
     "openinference.span.kind": _OPENINFERENCE,
+    # Before gen_ai: LangSmith says that making a prompt is a chat.
+    "langsmith.span.kind": {"llm": "chat", "embedding": "embedding"},
     "traceloop.span.kind": {},
     "ai.operationId": {
         f"ai.{name}": kind
@@ -89,17 +108,7 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
         "text_completions": "completion",
         "text.completions": "completion",
         "text.streaming_completions": "completion",
-        # LiteLLM's kinds of calls; in its proxy all are asynchronous.
-        "acompletion": "chat",
-        "aresponses": "chat",
-        "anthropic_messages": "chat",
-        "agenerate_content": "chat",
-        "agenerate_content_stream": "chat",
-        "generate_content_stream": "chat",
-        "atext_completion": "completion",
-        "aembedding": "embedding",
-        "aimage_generation": "image",
-        "arerank": "rerank",
+        **_LITELLM,
         "image": "image",
         "text_completion": "completion",
         "completion": "completion",
@@ -115,14 +124,13 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
         "completion": "completion",
         "embedding": "embedding",
         "rerank": "rerank",
-        "acompletion": "chat",
+        **_LITELLM,
     },
     "genkit:metadata:subtype": {"model": "chat", "embedder": "embedding"},
     "braintrust.span_attributes>type": {"llm": "chat"},
     "lmnr.span.type": {"LLM": "chat"},
     "span.type": {"llm_request": "chat"},
     "mlflow.spanType": {"CHAT_MODEL": "chat", "LLM": "chat", "EMBEDDING": "embedding"},
-    "langsmith.span.kind": {"llm": "chat"},
 }
 """What makes a span a model call, and of which type; the first of these attributes that a span has decides."""
 

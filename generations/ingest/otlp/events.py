@@ -28,6 +28,10 @@ WHOLE: Final = frozenset({DETAILS, "gen_ai.content.prompt", "gen_ai.content.comp
 TOLD: Final = frozenset({CHOICE, *ASKED, *WHOLE})
 """Events that are read as content, and are not kept beside it."""
 _IN_AN_ATTRIBUTE: Final = "events"
+_OF_A_TOOL: Final = (
+    ("gen_ai.input.messages", "gen_ai.tool.call.arguments"),
+    ("gen_ai.output.messages", "gen_ai.tool.call.result"),
+)
 _MEMBERS: Final = ("content", "message", "tool_calls", "parts")
 
 
@@ -36,7 +40,8 @@ def with_events(span: Span) -> dict[str, Json]:
     a = span.attributes
     told = [(event.name, event.attributes) for event in span.events if event.name in TOLD]
     if _IN_AN_ATTRIBUTE in a and isinstance(listed := loaded(a[_IN_AN_ATTRIBUTE]), list):
-        told += [(str(one["event.name"]), one) for one in listed if isinstance(one, dict) and "event.name" in one]
+        named = [(str(one["event.name"]), one) for one in listed if isinstance(one, dict) and "event.name" in one]
+        told += _with_choice(named)
     if not told:
         return a
     found: dict[str, Json] = {}
@@ -44,7 +49,23 @@ def with_events(span: Span) -> dict[str, Json]:
         if name in WHOLE:
             found |= attributes
     said = spoken((name, body_of(attributes)) for name, attributes in told if name not in WHOLE)
+    if a.get("gen_ai.operation.name") == "execute_tool":
+        said = {
+            tool: said[name][-1]["content"]
+            for name, tool in _OF_A_TOOL
+            if len(said.get(name, ())) == 1 and said[name][-1].get("content") is not None
+        }
     return {**said, **found, **a}
+
+
+def _with_choice(told: list[tuple[str, dict[str, Json]]]) -> list[tuple[str, dict[str, Json]]]:
+    """Events of which, if none is a choice, the last are the answer: Logfire says so of OpenAI's agents."""
+    end = len(told)
+    while end and told[end - 1][0] == "gen_ai.assistant.message":
+        end -= 1
+    if end == 0 or any(name == CHOICE for name, _ in told):
+        return told
+    return told[:end] + [(CHOICE, {"message": said}) for _, said in told[end:]]
 
 
 def body_of(attributes: Mapping[str, Json]) -> dict[str, Json]:

@@ -76,7 +76,12 @@ FIELDS: Final[Mapping[str, Names]] = {
         vercel=("ai.model.provider",),
         others=("mlflow.llm.provider", "langsmith.metadata.ls_provider", "braintrust.metadata>provider"),
     ),
-    "response_id": _by(genai=("gen_ai.response.id",), traceloop=("llm.response.id",), vercel=("ai.response.id",)),
+    "response_id": _by(
+        genai=("gen_ai.response.id",),
+        traceloop=("llm.response.id",),
+        vercel=("ai.response.id",),
+        others=("response_id",),
+    ),
     "finish_reason": _by(
         langfuse=("langfuse.observation.metadata.finish_reason",),
         genai=("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "gen_ai.response.stop_reason"),
@@ -308,7 +313,7 @@ FIELDS: Final[Mapping[str, Names]] = {
     "tools": _by(
         genai=("gen_ai.tool.definitions",),
         vercel=("ai.prompt.tools",),
-        others=("mlflow.chat.tools", "model_request_parameters>function_tools"),
+        others=("mlflow.chat.tools", "model_request_parameters>function_tools", "response>tools"),
     ),
     # What work that is no model call was given and made.
     "step_input": _by(
@@ -331,6 +336,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             "haystack.tool.input",
             "haystack.pipeline.input_data",
             "langfuse.trace.input",
+            "input",
         ),
     ),
     "step_output": _by(
@@ -352,6 +358,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             "haystack.tool.output",
             "haystack.pipeline.output_data",
             "langfuse.trace.output",
+            "output",
         ),
     ),
 }

@@ -37,6 +37,8 @@ def finish_reason(value: Json) -> str | None:
     value = loaded(value)
     if isinstance(value, list):
         value = value[0] if value else None
+    if isinstance(value, str) and value.startswith("FinishReason."):
+        value = value.partition(".")[2].lower()  # as Python shows what Semantic Kernel has
     return _SAME_REASON.get(value, value) or None if isinstance(value, str) else None
 
 
@@ -71,10 +73,10 @@ def message(given: Json) -> list[Json]:
         return []
     if len(given) == 2 and (plain := _plain(given)) is not None:
         return [plain]
-    given = kinds.message(given)
     inner = given.get("message")
     if isinstance(inner, dict) and "role" not in given and "content" not in given:
         given = {**given, **inner}  # OpenInference, and old choice events
+    given = kinds.message(given)
     parts = given.get("parts", given.get("contents"))
     content = loaded(given.get("content")) if isinstance(given.get("content"), str) else given.get("content")
     if not isinstance(parts, list):

@@ -97,8 +97,8 @@ def _file(part: Mapping[str, Json]) -> dict[str, Json] | None:
         mime = next((inner[n] for n in ("mimeType", "mime_type", "contentType") if inner.get(n)), None)
         if mime is None and name in _BLOCKS and isinstance(inner.get("format"), str):
             mime = f"{'application' if name == 'document' else name}/{inner['format']}"
-        source = inner.get("source") if isinstance(inner.get("source"), dict) else {}
-        data = inner.get("data", source.get("bytes"))
+        source: Any = inner.get("source")
+        data = inner.get("data", source.get("bytes") if isinstance(source, dict) else None)
         address = next((inner[n] for n in ("fileUri", "file_uri", "url") if inner.get(n)), None)
         modality = "image" if name == "media" and mime is None else str(mime or name).partition("/")[0]
         about = {"modality": modality, "mime_type": mime}

@@ -32,6 +32,11 @@ SECONDS_ARE_MILLISECONDS: Final = ("strands.",)
 COUNTS_BESIDE: Final = ("opentelemetry.instrumentation.bedrock",)
 """Scopes that count cached tokens beside the input, where the conventions have them within."""
 
+NO_PROVIDERS: Final = frozenset(
+    {"strands-agents", "langchain", "autogen", "crewai", "spring_ai", "gcp.vertex.agent", "unknown", "_other"}
+)
+"""Frameworks that name themselves where the provider of the model is asked for, and words for none."""
+
 OWN_TAGS: Final = frozenset({"LLM"})
 """Tags that an instrumentation gives to each of its spans; Logfire does."""
 

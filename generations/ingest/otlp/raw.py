@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from generations.ingest import anthropic, openai
 from generations.ingest.otlp import messages, parts
 from generations.ingest.otlp.answers import Fields, answered, asked_fields, is_messages
+from generations.ingest.otlp.dialects import member
 from generations.records import InvalidRecord, Json
 
 PAIRS: Final = (
@@ -24,6 +25,14 @@ PAIRS: Final = (
 """Attributes with a whole request and with a whole response, as JSON."""
 _ASKED: Final = ("messages", "input", "prompt", "contents")
 """Names in a request that hold what was asked; the others are settings."""
+_COUNTS: Final[Mapping[str, str]] = {
+    "prompt_tokens": "input_tokens",
+    "completion_tokens": "output_tokens",
+    "total_tokens": "total_tokens",
+    "cached_tokens": "input_token_details>cache_read",
+    "cache_write_tokens": "input_token_details>cache_creation",
+    "reasoning_tokens": "output_token_details>reasoning",
+}
 _KEPT: Final = (
     *("messages", "prompt", "input", "message_completion", "completion", "alternatives", "tools", "logprobs"),
     *("response_id", "finish_reason", "response_attributes", "user_id"),
@@ -36,10 +45,9 @@ def read(asked: Json, given: Json, kind: str) -> Fields:
         asked = None  # a request without what was asked in it
     request = asked if isinstance(asked, dict) else {}
     response = given if isinstance(given, dict) else {}
-    if isinstance(answers := _generations(response), list):
-        return _asked(request.get("messages", request.get("prompts")) if request else asked, kind) | answered(
-            answers, kind, len(answers) > 1
-        )
+    if (answers := _generations(response)) is not None:
+        asked = request.get("messages", request.get("prompts")) if request else asked
+        return _asked(asked, kind) | _about(answers) | answered(answers, kind, len(answers) > 1)
     answers = _answers(response)
     if answers is not None or "contents" in request:
         return _conversation(request, kind) | answered(answers or [], kind, len(answers or ()) > 1)
@@ -123,6 +131,18 @@ def _generations(response: Mapping[str, Json]) -> list[Json] | None:
         names = ("finish_reason", "stop_reason")
         reason = next((p[n] for p in places if isinstance(p, dict) for n in names if p.get(n)), None)
         found.append({"role": "assistant", **said, "finish_reason": reason})
+    return found
+
+
+def _about(answers: Sequence[Json]) -> Fields:
+    """What LangChain says of an answer beside its words: counts, of which the parts are within, and who gave it."""
+    first = answers[0] if answers and isinstance(answers[0], dict) else {}
+    usage = first.get("usage_metadata")
+    found: Fields = {n: count for n, path in _COUNTS.items() if isinstance(count := member(usage, path), int)}
+    about = first.get("response_metadata")
+    for name, key in (("response_id", "id"), ("model_version", "model_name")):
+        if isinstance(about, dict) and isinstance(about.get(key), str):
+            found[name] = about[key]
     return found
 
 

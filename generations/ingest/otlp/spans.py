@@ -382,6 +382,8 @@ def _provider(value: Json) -> str | None:
     if text is None:
         return None
     text = text.lower()
+    if text in quirks.NO_PROVIDERS:
+        return None
     # Vercel's are `openai.chat`; conventions name `azure.ai.openai`, `aws.bedrock` and `gcp.vertex_ai`.
     head, _, tail = text.partition(".")
     return head if tail in ("chat", "responses", "completion", "embedding", "messages", "generative-ai") else text
