@@ -120,7 +120,6 @@ LIBRARIES: Final = (
         "LangChain and LangGraph",
         "otel-newest",
         [("run", "RunnableSequence", [("undefined", "ChatPromptTemplate", []), ("llm", "ChatOpenAI", [])])],
-        untold={"*": {"responseId": None}},
     ),
     Library(
         "opentelemetry",
