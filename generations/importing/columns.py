@@ -75,7 +75,7 @@ _GUESSES: Final = (
     ("output.content", r"(model_)?outputs?|completion|answer|reply|assistant|generat(ion|ed_text)|result|output_text"),
     ("model.id", r"model(_(id|name))?|engine|deployment"),
     ("model.provider", r"(model_)?(provider|vendor)"),
-    ("timestamp", r"time(stamp)?|(started|created)(_at)?|start(_time)?|date(_?time)?"),
+    ("timestamp", r"(time(stamp)?|started|created|asked|sent|requested|logged)(_at)?|start(_time)?|date(_?time)?"),
     ("endTimestamp", r"end(ed|_time|_timestamp)?(_at)?|(finished|completed)_at"),
     ("performance.latency", r"(latency|duration|elapsed|response_time)(_s(ec(onds)?)?)?"),
     ("milliseconds", r"(latency|duration|elapsed|response_time)_?(ms|millis(econds)?)"),

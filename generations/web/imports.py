@@ -255,6 +255,8 @@ def _call(taken: Taken) -> Call:
     facts = {
         "model": record.model_id,
         "tokens": " + ".join(map(str, tokens)) or record.total_tokens,
+        "latency": None if record.latency is None else f"{record.latency:g} s",
+        "cost": record.cost,
         "user": record.user_id,
         "thread": record.thread_id,
         "prompt": f"{record.prompt_name}{version}" if record.prompt_name else None,
