@@ -18,9 +18,14 @@ def main() -> None:
         from generations.management import restoring
 
         sys.exit(restoring.main(sys.argv[2:]))
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        # It names the setting and what would be right; where it was read helps nobody.
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

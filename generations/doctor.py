@@ -30,6 +30,7 @@ _DAYS_LEFT: Final = 14
 _WAITED_LONG: Final = dt.timedelta(minutes=5)
 _SKEW: Final = 5.0
 _SUPPORTED: Final = range(15, 19)
+_BROKERS: Final = ("redis", "rediss", "amqp", "amqps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,16 @@ def examine() -> Iterator[Finding]:
     for check in (_settings, _folder, _disk):
         yield from check()
     if (silence := _silence()) is None:
-        for ask in (_database, _clock, _months, _connections, _jobs, _sums):
+        yield from _database()
+        if missing := _missing():
+            names = ", ".join(missing[:3])
+            said = f"{len(missing)} migrations are missing ({names}{', ...' if len(missing) > 3 else ''})."
+            yield Finding("database", "wrong", said, "Run `manage.py prepare`, or start with `manage.py up`.")
+        # What is asked of the tables would only say once more that they are not what they should be.
+        for ask in (_clock, _connections, *(() if missing else (_growth, _months, _jobs, _sums))):
             yield from ask()
     else:
-        todo = "Start Generations, or the database that DATABASE_URL names."
-        yield Finding("database", "wrong", f"It does not answer: {silence}", todo)
+        yield Finding("database", "wrong", f"It does not answer: {silence}", _awakening(silence))
     for look in (_broker, _storage, _processes):
         yield from look()
 
@@ -113,6 +119,30 @@ def _silence() -> str | None:
     return None
 
 
+_AWAKENINGS: Final = (
+    ("pg_hba.conf", "Let this machine and user in there (pg_hba.conf), or correct DATABASE_URL."),
+    ("authentication", "Correct the user and the password in DATABASE_URL."),
+    ("role ", "Make that user in the database, or correct the user in DATABASE_URL."),
+    ("database ", "Make that database (createdb), or correct the name behind the last / of DATABASE_URL."),
+    ("resolve host", "Correct the host in DATABASE_URL: there is none of that name."),
+    ("too many", "Lower DATABASE_POOL_SIZE, or let the database have more connections (max_connections)."),
+)
+"""What to do about a database that does not answer, by what it or the way to it says."""
+
+
+def _awakening(silence: str) -> str:
+    said = silence.rpartition("failed: ")[2]
+    otherwise = "Start Generations, or the database that DATABASE_URL names; or correct its host and port."
+    return next((todo for sign, todo in _AWAKENINGS if sign in said), otherwise)
+
+
+def _missing() -> list[str]:
+    """The migrations that the database has not had."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [f"{one.app_label}.{one.name}" for one, _ in plan]
+
+
 def _database() -> Iterator[Finding]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('server_version'), pg_database_size(current_database())")
@@ -122,19 +152,15 @@ def _database() -> Iterator[Finding]:
         yield Finding(
             "database", "wrong", f"PostgreSQL {version} is not supported.", "Use PostgreSQL 15, 16, 17 or 18."
         )
-    executor = MigrationExecutor(connection)
-    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if missing:
-        names = ", ".join(f"{one.app_label}.{one.name}" for one, _ in missing[:3])
-        yield Finding(
-            "database", "wrong", f"{len(missing)} migrations are missing ({names}).", "Run `manage.py prepare`."
-        )
     yield Finding("database", "well", f"PostgreSQL {version}, {size / GIGABYTE:,.2f} GB")
+
+
+def _growth() -> Iterator[Finding]:
     daily, disk = operations.daily_growth(), operations.disk()
     if not settings.DATABASES["default"]["HOST"].startswith("/"):
         # It is on another machine, whose disk is not ours to see.
         return
-    if daily and disk.free / daily < _DAYS_LEFT:
+    if daily and disk.free >= _SCARCE and disk.free / daily < _DAYS_LEFT:
         yield Finding(
             "disk",
             "warning",
@@ -210,6 +236,10 @@ def _broker() -> Iterator[Finding]:
         yield Finding("broker", "well", f"the folder {folder}")
         return
     where = urlsplit(settings.CELERY_BROKER_URL)
+    if where.scheme not in _BROKERS:
+        todo = "CELERY_BROKER_URL begins with redis:// or amqp://; without one, a folder is the queue."
+        yield Finding("broker", "wrong", f"{where.scheme or 'A broker without a name'}:// is no broker.", todo)
+        return
     try:
         with Connection(settings.CELERY_BROKER_URL, connect_timeout=3) as asked:
             asked.ensure_connection(max_retries=1, timeout=3, errback=None)
@@ -221,6 +251,19 @@ def _broker() -> Iterator[Finding]:
         yield Finding("broker", "well", f"{where.scheme} on {where.hostname}")
 
 
+def _is_bucket() -> bool:
+    return "bucket_name" in settings.STORAGES["default"].get("OPTIONS", {})
+
+
+def _refusals() -> tuple[type[BaseException], ...]:
+    """What a storage raises that cannot be written to."""
+    if not _is_bucket():
+        return (OSError,)
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return (OSError, BotoCoreError, ClientError)
+
+
 def _storage() -> Iterator[Finding]:
     key = f"doctor/{uuid.uuid4().hex}"
     try:
@@ -228,10 +271,14 @@ def _storage() -> Iterator[Finding]:
         with default_storage.open(kept) as content:
             same = content.read() == b"probe"
         default_storage.delete(kept)
-    except OSError as error:
-        yield Finding(
-            "storage", "wrong", f"A file could not be kept: {error}", "See MEDIA folder's rights, or the bucket."
+    except _refusals() as error:
+        todo = (
+            f"See that the bucket {settings.STORAGES['default']['OPTIONS']['bucket_name']} is there and may be written "
+            "to: credentials are found as boto3 finds them, STORAGE_ENDPOINT_URL names a store other than AWS."
+            if _is_bucket()
+            else f"Let this user write to {settings.MEDIA_ROOT}."
         )
+        yield Finding("storage", "wrong", f"A file could not be kept: {error}", todo)
         return
     if same:
         yield Finding("storage", "well", "a file was kept, read and removed")

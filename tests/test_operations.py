@@ -4,6 +4,8 @@ import datetime as dt
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import httpx
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
 
@@ -21,7 +24,7 @@ from generations.models import Intake, Job, User
 from generations.records import GenerationRecord
 from tests import web
 from tests.doors.rest import caller
-from tests.stack import Stack
+from tests.stack import ROOT, Stack
 
 pytestmark = pytest.mark.django_db
 
@@ -227,3 +230,99 @@ def test_a_broker_that_does_not_answer_is_told_within_seconds(settings: Any) -> 
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = {}
     settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
     assert of("broker").level == "wrong"
+
+
+def test_a_broker_of_no_known_kind_is_told(settings: Any) -> None:
+    settings.CELERY_BROKER_TRANSPORT_OPTIONS = {}
+    settings.CELERY_BROKER_URL = "kafka://127.0.0.1"
+    assert "redis:// or amqp://" in of("broker").todo
+
+
+def test_of_a_database_that_lacks_migrations_nothing_else_is_asked() -> None:
+    MigrationRecorder(connection).migration_qs.filter(app="generations").delete()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE job RENAME TO job_of_another_version")
+
+    found = {finding.check: finding for finding in doctor.examine()}
+
+    assert found["database"].todo.startswith("Run `manage.py prepare`")
+    assert {"clock", "broker", "storage", "processes"} <= set(found)
+    assert "jobs" not in found
+
+
+@pytest.mark.parametrize(
+    ("change", "todo"),
+    [
+        ({"NAME": "nobody_made_it"}, "Make that database"),
+        ({"HOST": "127.0.0.1", "PORT": "1"}, "or correct its host and port"),
+    ],
+)
+def test_a_wrong_address_of_the_database_is_told_by_what_is_wrong_in_it(
+    change: dict[str, str], todo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, wrong in change.items():
+        monkeypatch.setitem(connection.settings_dict, name, wrong)
+    assert todo in of("database").todo
+
+
+@pytest.mark.parametrize(
+    ("silence", "todo"),
+    [
+        ('connection to server on socket "/x" failed: FATAL:  role "mia" does not exist', "Make that user"),
+        ('connection failed: FATAL:  password authentication failed for user "mia"', "Correct the user"),
+        (
+            'connection failed: FATAL:  no pg_hba.conf entry for host "::1", user "mia", database "x"',
+            "Let this machine",
+        ),
+        ("failed to resolve host 'nowhere': [Errno -2] Name or service not known", "Correct the host"),
+        ("connection failed: FATAL:  sorry, too many clients already", "Lower DATABASE_POOL_SIZE"),
+    ],
+)
+def test_what_a_database_says_leads_to_what_is_to_be_done(silence: str, todo: str) -> None:
+    assert doctor._awakening(silence).startswith(todo)
+
+
+def test_a_full_disk_and_a_folder_that_cannot_be_written_are_told(settings: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    settings.MEDIA_ROOT = tmp_path / "file" / "media"
+    location = {"location": str(settings.MEDIA_ROOT)}
+    settings.STORAGES = {**settings.STORAGES, "default": {**settings.STORAGES["default"], "OPTIONS": location}}
+    # A file system of no size at all.
+    settings.DATA_DIR = Path("/proc/nothing")
+
+    assert (of("disk").level, of("disk").said) == ("wrong", "0.0 GB are free.")
+    assert of("storage").todo == f"Let this user write to {settings.MEDIA_ROOT}."
+
+
+def test_a_bucket_that_does_not_answer_is_told(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    options = {"bucket_name": "calls", "endpoint_url": "http://127.0.0.1:1", "region_name": "eu-west-1"}
+    backend = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+    settings.STORAGES = {**settings.STORAGES, "default": backend}
+
+    assert of("storage").level == "wrong"
+    assert "the bucket calls" in of("storage").todo
+
+
+def test_a_clock_that_is_a_day_ahead_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: now() + dt.timedelta(days=1))
+    found = next(finding for finding in doctor.examine() if finding.check == "clock")
+    assert (found.level, found.todo) == ("wrong", "Run NTP on both.")
+    assert found.said.startswith("This machine and the database differ by 86")
+
+
+def test_a_setting_that_cannot_be_is_a_sentence_and_no_traceback() -> None:
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "doctor"],
+        cwd=ROOT,
+        env={**os.environ, "PORT": "many"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("The environment has a setting that cannot be used. PORT: ")
+    assert len(ended.stderr.splitlines()) == 1
