@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
@@ -70,6 +71,15 @@ def fetch(
     else:
         known[name] = True
     return rows
+
+
+def array(values: Collection[str | dt.datetime | None]) -> str:
+    """Texts or times in PostgreSQL's notation. Of a list, psycopg would ask each one for its type."""
+    if not values:
+        return "{}"
+    told = [value if value is None else value if isinstance(value, str) else value.isoformat() for value in values]
+    escaped = ("NULL" if one is None else '"' + one.replace("\\", r"\\").replace('"', r"\"") + '"' for one in told)
+    return f"{{{','.join(escaped)}}}"
 
 
 _FOREIGN: Final = (DuplicatePreparedStatement, InvalidSqlStatementName)

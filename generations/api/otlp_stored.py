@@ -54,7 +54,7 @@ def around(
     responses: set[str] = set()
     if starts and ends:
         responses = {call.response_id for call in calls if call.response_id}
-    params = [list(traces), list(responses), min(starts, default=None), max(ends, default=None)]
+    params = [prepared.array(traces), prepared.array(responses), min(starts, default=None), max(ends, default=None)]
     steps: list[dict[str, Any]] = []
     answers: list[str] = []
     before = f"SELECT pg_advisory_xact_lock({_LOCK}, {project.pk}); " if locks else ""

@@ -97,14 +97,14 @@ def look(
         *(_array(keys[kind, id] for id in far.get(kind, ())) for kind in TABLES),
         *(_array(keys[kind, id] for id in near.get(kind, ())) for kind in _EVENTS),
         *window,
-        list(tags),
-        list(judged),
+        prepared.array(tags),
+        prepared.array(judged),
         bool(calls),
     ]
     for kind, wider in NAMED.items():
         some = (named or {}).get(kind, {})
         params.append(_array(keys[kind, id] for id in some))
-        params += [[getattr(record, name) for record in some.values()] for name in wider.fields]
+        params += [prepared.array([getattr(record, name) for record in some.values()]) for name in wider.fields]
     there: dict[str, set[str]] = {kind: set() for kind in TABLES}
     lock = f"SELECT pg_advisory_xact_lock({_LOCK}, {keys.project % 2**31}); "
     for label, said in prepared.fetch(cursor, _SEEN, keys.project, params, before=lock):
@@ -120,8 +120,10 @@ def look(
             there[label].add(said)
     question = _Question(keys)
     for kind, items in wanted.items():
+        if not there[kind]:
+            continue
         table = TABLES[kind]
-        some = {id: item for id, item in items.items() if keys[kind, id] in there[kind]} if there[kind] else {}
+        some = {id: item for id, item in items.items() if keys[kind, id] in there[kind]}
         question.ask(table, some, window if near.get(kind) and not far[kind] else None)
         if LOOK_EVERYWHERE < len(items) <= LOOK_EVERYWHERE + len(some) and len(some) < len(items):
             question.ask(table, [id for id in items if id not in some])
@@ -264,7 +266,7 @@ _PART: Final = "SELECT '{}' AS label, row_to_json(r)::text FROM (SELECT {} FROM 
 
 
 def _array(keys: Iterable[Any]) -> str:
-    # As text: of a thousand keys, psycopg would ask each one for its type.
+    # As text, like `prepared.array`, and without anything in it that would have to be escaped.
     return f"{{{','.join(map(str, keys))}}}"
 
 

@@ -37,7 +37,7 @@ TOGETHER: Final = 20
 """Up to so many rows of a table go into the one statement, which is faster for few rows; COPY is for many."""
 _NARROW: Final = 10
 _WEIGHT: Final = 1 << 20
-"""Bytes of a row from which it is copied by itself: the one statement is parsed as a whole."""
+"""Bytes of a table's rows from which they are copied: the one statement is parsed as a whole."""
 
 Row = Sequence[Any]
 
@@ -276,19 +276,16 @@ def _write_together(cursor: Any, project: int, loads: Sequence[_Load], copied: l
 def _as_json(load: _Load) -> str | None:
     """The rows as a JSON array of objects, or None if they weigh too much."""
     is_json = [name in JSON for name in load.columns]
-    rows, weight = [], 0
-    for row in load.rows():
-        weight += sum(len(value) for value in row if isinstance(value, str))
-        if weight > _WEIGHT and not load.unless:
-            return None
-        rows.append(
-            {
-                name: orjson.Fragment(value) if is_text and value is not None else value
-                for name, value, is_text in zip(load.columns, row, is_json, strict=True)
-                if value is not None
-            }
-        )
-    return orjson.dumps(rows, default=plain).decode()
+    rows = [
+        {
+            name: orjson.Fragment(value) if is_text else value
+            for name, value, is_text in zip(load.columns, row, is_json, strict=True)
+            if value is not None
+        }
+        for row in load.rows()
+    ]
+    text = orjson.dumps(rows, default=plain)
+    return None if len(text) > _WEIGHT and not load.unless else text.decode()
 
 
 def _copy(cursor: Any, load: _Load) -> None:

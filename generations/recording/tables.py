@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from generations import cleaning, records
+from generations import cleaning, prepared, records
 from generations.records import (
     AttachmentRecord,
     FeedbackRecord,
@@ -162,7 +162,7 @@ class Conversions:
     def __init__(self, names: Sequence[str]) -> None:
         self._documents = [(place, _DEFAULTS.get(name)) for place, name in enumerate(names) if name in JSON]
         self._others = [
-            (place, _timed if name in TIMES else _array, _DEFAULTS.get(name))
+            (place, _timed if name in TIMES else prepared.array, _DEFAULTS.get(name))
             for place, name in enumerate(names)
             if name in TIMES or name in ARRAYS
         ]
@@ -182,14 +182,6 @@ class Conversions:
 
 def _timed(moment: dt.datetime) -> str:
     return moment.isoformat()
-
-
-def _array(values: Any) -> str:
-    """A list of texts in PostgreSQL's notation."""
-    if not values:
-        return "{}"
-    escaped = (value.replace("\\", r"\\").replace('"', r"\"") for value in values)
-    return "{" + ",".join(f'"{value}"' for value in escaped) + "}"
 
 
 def loaded(name: str, value: Any) -> Any:
