@@ -105,7 +105,8 @@ def _run(target: Target, python: Path, what: str, number: int, senders: int, pre
     own = {"PATH": os.environ["PATH"], "GANTRY_LOGS_LOCATION": target.url, "GANTRY_API_KEY": KEY}
     processes = [
         subprocess.Popen(
-            [str(python), str(SENDER), what, str(number), f"{prefix}-{n}"],
+            # -P: this folder has a module of the client's name.
+            [str(python), "-P", str(SENDER), what, str(number), f"{prefix}-{n}"],
             env=own,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

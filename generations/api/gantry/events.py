@@ -13,10 +13,11 @@ from django.utils import timezone
 from generations import applications, filling, intake, reading, recording
 from generations.access import Grant
 from generations.api import receive
+from generations.api.gantry.stored import Stored, stored
 from generations.ingest import gantry
 from generations.ingest.gantry import Event
 from generations.intake import Refusal
-from generations.models import Feedback, Generation, Score
+from generations.models import Generation
 from generations.records import FeedbackRecord, GenerationRecord, InvalidRecord, Json, Record, ScoreRecord, revised
 
 DOOR: Final = "gantry"
@@ -91,7 +92,9 @@ def _documents(grant: Grant, request: HttpRequest) -> tuple[bytes, list[Json]]:
 def take(grant: Grant, request: HttpRequest, documents: Sequence[Json], events: Sequence[Event | InvalidRecord]) -> int:
     """Write what was read in one transaction, and note what could not be. Raises Busy and the database's own errors."""
     refusals: list[Refusal] = []
-    placed = _placed(grant, [event for event in events if isinstance(event, Event)])
+    read = [event for event in events if isinstance(event, Event)]
+    there = _there(grant, read)
+    placed = _placed(grant, read, there.calls)
     items: list[Record] = []
     owners: list[int] = []
     for n, event in enumerate(events):
@@ -106,10 +109,10 @@ def take(grant: Grant, request: HttpRequest, documents: Sequence[Json], events: 
         made += gantry.judgements(id, event.feedback, event.said_at, event.fingerprint)
         items += made
         owners += [n] * len(made)
-    waited = _waiting(grant, [event for event in events if isinstance(event, Event)], placed)
+    waited = _waiting(read, placed, there.said)
     items += waited
     owners += [-1] * len(waited)
-    _see(grant, [event for event in events if isinstance(event, Event)])
+    _see(grant, read)
     receipts = recording.record(grant.project, items) if items else []
     again: list[Record] = []
     for receipt, n in zip(receipts, owners, strict=True):
@@ -132,57 +135,67 @@ def id_key(event: Event) -> tuple[str, str | None, str]:
     return event.application, event.key, event.fingerprint
 
 
-def _placed(grant: Grant, events: Sequence[Event]) -> dict[tuple[str, str | None, str], str]:
-    """The id of the generation that each event is, or is about; one look-up for all of them.
+def _there(grant: Grant, events: Sequence[Event]) -> Stored:
+    """What is stored under the ids that these events may have, and what was said of their sessions; one look-up."""
+    calls = {
+        id for event in events for id in ([event.call.id, *event.seen] if event.call is not None else [_target(event)])
+    }
+    return stored(grant.project.pk, calls, {id for event in events if (id := _of_session(event)) is not None})
+
+
+def _of_session(event: Event) -> str | None:
+    """The id by which feedback on the session of a call is kept until there is such a call."""
+    if event.call is None or not event.call.session_id:
+        return None
+    return gantry.id_of(event.application, event.call.session_id)
+
+
+def _placed(
+    grant: Grant, events: Sequence[Event], calls: Mapping[str, str | None]
+) -> dict[tuple[str, str | None, str], str]:
+    """The id of the generation that each event is, or is about, by those of the stored `calls`.
 
     The first event of a response or join key has the id that the key stands for. Another one of the same key is told
     apart by its fingerprint; the same one once more has the id that it has already.
     """
-    wanted = {
-        id for event in events for id in ([event.call.id, *event.seen] if event.call is not None else [_target(event)])
-    }
-    stored = dict(
-        Generation.objects.by_ids(grant.project.pk, "generation", wanted).values_list("public_id", "metadata__event")
-    )
+    known = dict(calls)
     placed: dict[tuple[str, str | None, str], str] = {}
     for event in events:
         if event.call is None:
             continue
         mark = event.fingerprint[:40]
-        id = next((one for one in event.seen if stored.get(one) == mark), event.call.id)
-        if id in stored and stored[id] not in (None, mark):
+        id = next((one for one in event.seen if known.get(one) == mark), event.call.id)
+        if id in known and known[id] not in (None, mark):
             id = f"{id}:{mark[:12]}"
-        stored[id] = mark
+        known[id] = mark
         placed[id_key(event)] = id
     late = [event for event in events if event.call is None]
-    sessions = {event.key for event in late if _target(event) not in stored}
+    sessions = {event.key for event in late if _target(event) not in known}
     newest: dict[tuple[str | None, str | None], str] = {}
     if sessions:
-        calls = Generation.objects.in_project(grant.project.pk).filter(thread_id__in=sessions)
-        for name, thread, id in calls.order_by("started_at", "uid").values_list("name", "thread_id", "public_id"):
+        rows = Generation.objects.in_project(grant.project.pk).filter(thread_id__in=sessions)
+        for name, thread, id in rows.order_by("started_at", "uid").values_list("name", "thread_id", "public_id"):
             newest[name, thread] = id
     for event in late:
         target = _target(event)
-        placed[id_key(event)] = target if target in stored else newest.get((event.application, event.key), target)
+        placed[id_key(event)] = target if target in known else newest.get((event.application, event.key), target)
     return placed
 
 
 def _waiting(
-    grant: Grant, events: Sequence[Event], placed: Mapping[tuple[str, str | None, str], str]
+    events: Sequence[Event],
+    placed: Mapping[tuple[str, str | None, str], str],
+    said: Sequence[ScoreRecord | FeedbackRecord],
 ) -> list[ScoreRecord | FeedbackRecord]:
-    """Feedback that came before the calls of the session it names, moved to the first of them. One look-up a kind."""
+    """Feedback that came before the calls of the session it names, moved to the first of them."""
     first: dict[str, str] = {}
     for event in events:
-        if event.call is not None and event.call.session_id:
-            first.setdefault(gantry.id_of(event.application, event.call.session_id), placed[id_key(event)])
-    wanted = [id for id, call in first.items() if id != call]
-    if not wanted:
-        return []
-    scores = Score.objects.in_project(grant.project.pk).filter(generation_id__in=wanted)
-    said = Feedback.objects.in_project(grant.project.pk).filter(generation_id__in=wanted)
+        if (session := _of_session(event)) is not None:
+            first.setdefault(session, placed[id_key(event)])
     return [
-        *(ScoreRecord(id=one.public_id, name=one.name, generation_id=first[one.generation_id]) for one in scores),
-        *(FeedbackRecord(id=one.public_id, generation_id=first[one.generation_id]) for one in said),
+        revised(one, generation_id=call)
+        for one in said
+        if (call := first.get(str(one.generation_id))) is not None and call != one.generation_id
     ]
 
 
