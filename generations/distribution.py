@@ -16,7 +16,7 @@ from django.apps import apps
 from django.db import connection, transaction
 
 from generations.models.collections import PromptVersion
-from generations.models.events import Event
+from generations.models.recorded import Event
 
 COLUMN: Final = "project_id"
 EXTENSION: Final = "citus"

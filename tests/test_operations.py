@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
 
 from generations import access, doctor, jobs, operations, recording
 from generations.api.prometheus import door_of
@@ -83,6 +85,27 @@ def test_metrics_tell_of_jobs_tables_disk_and_connections() -> None:
     assert (value(body, "generations_disk_free_bytes") or 0) > 0
     assert value(body, "generations_database_reachable") == 1
     assert (value(body, "generations_database_connections") or 0) >= 1
+
+
+def test_series_are_named_and_told_as_prometheus_has_it() -> None:
+    """What `promtool check metrics` looks at."""
+    waiting(Job.Kind.EXPORT, 3)
+    Client().get("/api/generations")
+    families = list(text_string_to_metric_families(scraped()))
+    names = [family.name for family in families]
+
+    assert len(families) > 15
+    assert len(set(names)) == len(names)
+    for family in families:
+        assert re.fullmatch(r"generations_[a-z]+(_[a-z]+)*", family.name), family.name
+        assert family.documentation.endswith("."), family.name
+        # Base units, and no kind of a series in its name.
+        assert not re.search(r"_(ms|milliseconds|minutes|hours|kb|mb|gb|gauge|counter|histogram|total)$", family.name)
+        assert family.type in ("counter", "gauge", "histogram"), family.name
+        for sample in family.samples:
+            assert (family.type == "counter") == sample.name.endswith("_total"), sample.name
+            # Prometheus adds these itself.
+            assert not {"job", "instance"} & set(sample.labels), sample.name
 
 
 def test_what_came_in_is_counted_by_door_and_outcome() -> None:

@@ -21,8 +21,8 @@ from generations.admin.acting import Audited, ReadOnly, grant_of, note
 from generations.admin.lists import KeysetAdmin
 from generations.models import ApiKey, AuditEntry, Membership, Project, PromptVersion, SavedView, User
 from generations.models.accounts import Role
-from generations.models.events import Event
 from generations.models.numbers import DERIVED
+from generations.models.recorded import Event
 
 if TYPE_CHECKING:
     ProjectModelForm = forms.ModelForm[Project]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from generations.models.events import Event, optional
+from generations.models.recorded import Event, optional
 from generations.querysets import TextManager
 
 
