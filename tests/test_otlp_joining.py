@@ -266,3 +266,53 @@ def test_joining_logs_takes_as_many_queries_for_one_call_as_for_fifty(api: Calle
         log(api, *(event("gen_ai.user.message", {"content": "x"}, n) for n in range(2, 52)))
 
     assert len(asked(fifty)) == len(asked(one))
+
+
+# ------------------------------------------------------------------------------------------- what a trace has in common
+SAID = {"session.id": "chat-1", "user.id": "ada", "tag.tags": '["geography"]'}
+AGENT = {"gen_ai.operation.name": "invoke_agent"}
+
+
+@pytest.mark.parametrize("split", [(1, 1, 1, 1), (2, 2), (1, 3), (4,)])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1), (1, 3, 0, 2)])
+@pytest.mark.parametrize("holder", range(4))
+def test_the_thread_user_and_tags_that_one_span_names_hold_for_its_whole_trace(
+    api: Caller, holder: int, order: tuple[int, ...], split: tuple[int, ...]
+) -> None:
+    """A root, an agent below it, a call below that, and a call beside the agent."""
+    tree = [(1, None, {}), (2, 1, AGENT), (3, 2, CHAT), (4, 1, CHAT)]
+    spans = [
+        span(number, parent=parent, attributes=kind | (SAID if n == holder else {}))
+        for n, (number, parent, kind) in enumerate(tree)
+    ]
+    waiting = [spans[place] for place in order]
+
+    for count in split:
+        post(api, *waiting[:count])
+        del waiting[:count]
+
+    rows = Step.objects.in_project(api.project.pk).values_list("thread_id", "user_id", "tags")
+    assert [*rows, *((c.thread_id, c.user_id, c.tags) for c in calls(api))] == [("chat-1", "ada", ["geography"])] * 6
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (2, 1, 4, 3, 0)])
+def test_each_of_two_threads_in_one_trace_has_what_is_below_it(api: Caller, order: tuple[int, ...]) -> None:
+    """A program that works through conversations in one trace: two agents, each with the thread of its call."""
+    tree = [
+        span(1, attributes={}),
+        span(2, parent=1, attributes={**AGENT, "session.id": "chat-1", "user.id": "ada"}),
+        span(3, parent=2, attributes=CHAT),
+        span(4, parent=1, attributes={**AGENT, "session.id": "chat-2", "user.id": "bob"}),
+        span(5, parent=4, attributes=CHAT),
+    ]
+
+    post(api, *(tree[place] for place in order))
+
+    assert [(c.thread_id, c.user_id) for c in calls(api)] == [("chat-1", "ada"), ("chat-2", "bob")]
+
+
+def test_what_another_trace_says_does_not_hold_here(api: Caller) -> None:
+    post(api, span(1, attributes={**CHAT, **SAID}))
+    post(api, {**span(2, attributes=CHAT), "traceId": "1" * 32})
+
+    assert {c.trace_id: c.thread_id for c in calls(api)} == {TRACE: "chat-1", "1" * 32: None}

@@ -112,21 +112,32 @@ def with_attachments(project: Project, records: Sequence[Record]) -> list[Record
 
 # ------------------------------------------------------------------------------------------ what a trace has in common
 def _share(project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any]]) -> tuple[list[Told], list[Record]]:
-    """The spans with the thread, user and tags of their trace, and the stored rows that lacked them."""
+    """The spans with the thread, user and tags of their trace, and the stored rows that lacked them.
+
+    Where a trace has several threads or users, what the nearest span above says goes before what the first one says.
+    """
     common: dict[str, dict[str, Any]] = defaultdict(dict)
-    for row in stored:
-        for name in SHARED:
-            if row[name]:
-                common[row["trace_id"]].setdefault(name, row[name])
+    several: set[str] = set()
+    said_of: list[tuple[str, str, str | None, dict[str, Any]]] = [
+        (row["trace_id"], row["public_id"], row["parent_id"], {n: row[n] for n in SHARED if row[n]}) for row in stored
+    ]
     for one in told:
-        for name in SHARED:
-            if value := getattr(one.step, name):
-                common[one.span.trace_id].setdefault(name, value)
+        own = {n: value for n in SHARED if (value := getattr(one.step, n))}
+        said_of.append((one.span.trace_id, one.step.id, one.step.parent_id, own))
+    for trace, _, _, own in said_of:
+        for name, value in own.items():
+            if common[trace].setdefault(name, value) != value and name != "tags":
+                several.add(trace)
+    places = {id: (parent, own) for trace, id, parent, own in said_of if trace in several}
+
+    def held(trace: str, id: str) -> dict[str, Any]:
+        return common[trace] | _above(id, places) if trace in several else common[trace]
+
     late: list[Record] = []
     ids = {one.step.id for one in told}
     lacking: dict[str, dict[str, Any]] = {}
     for row in stored:
-        said = {n: v for n, v in common[row["trace_id"]].items() if not row[n]}
+        said = {n: v for n, v in held(row["trace_id"], row["public_id"]).items() if not row[n]}
         if said and row["public_id"] not in ids:
             if "tags" in said:
                 said["tags"] = tuple(said["tags"])
@@ -137,7 +148,19 @@ def _share(project: Project, told: Sequence[Told], stored: Sequence[dict[str, An
     if lacking:
         there = Generation.objects.in_project(project.pk).by_ids(project.pk, "generation", lacking)
         late += [GenerationRecord(id=id, **lacking[id]) for id in there.values_list("public_id", flat=True)]
-    return [_shared(one, common[one.span.trace_id]) for one in told], late
+    return [_shared(one, held(one.span.trace_id, one.step.id)) for one in told], late
+
+
+def _above(id: str, places: Mapping[str, tuple[str | None, dict[str, Any]]]) -> dict[str, Any]:
+    """What the nearest spans above one say, each thing by the nearest that says it."""
+    found: dict[str, Any] = {}
+    seen = {id}
+    parent = places[id][0] if id in places else None
+    while parent is not None and parent in places and parent not in seen:
+        seen.add(parent)
+        parent, own = places[parent]
+        found = own | found
+    return found
 
 
 def _shared(one: Told, common: dict[str, Any]) -> Told:

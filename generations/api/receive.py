@@ -15,6 +15,7 @@ from generations.intake import MAX_BODY, Body
 from generations.records import InvalidRecord, Json, shown
 
 PIECE: Final = 64 * 1024
+_EITHER: Final = zlib.MAX_WBITS | 32
 MAX_QUESTION: Final = 1 << 20
 """Bytes of a filter, a pipeline or another question: no honest one is larger."""
 MAX_OBJECTS: Final = 2_000_000
@@ -64,12 +65,12 @@ def items(request: HttpRequest, name: str) -> list[Json | InvalidRecord]:
 
 # --------------------------------------------------------------------------------------------------------------- bytes
 def body(request: HttpRequest, limit: int | None = None) -> bytes:
-    """The body, unpacked when it is gzip: at most `limit` bytes of it (INGEST_MAX_BYTES), as sent and as unpacked."""
+    """The body, unpacked when it is gzip or deflate: at most `limit` bytes (INGEST_MAX_BYTES), sent and unpacked."""
     limit = settings.INGEST_MAX_BYTES if limit is None else min(limit, settings.INGEST_MAX_BYTES)
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in ("identity", "", "gzip", "x-gzip"):
-        sentence = f"The content encoding {encoding[:40]!r} is not read here; send gzip, or none."
-        raise Refused(415, "unsupported_encoding", sentence, headers={"Accept-Encoding": "gzip"})
+    if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        sentence = f"The content encoding {encoding[:40]!r} is not read here; send gzip, deflate, or none."
+        raise Refused(415, "unsupported_encoding", sentence, headers={"Accept-Encoding": "gzip, deflate"})
     length = _length(request)
     if length > limit:
         raise _too_large(limit, "")
@@ -81,7 +82,7 @@ def body(request: HttpRequest, limit: int | None = None) -> bytes:
     if len(received) < length:
         sentence = f"The body broke off after {len(received)} of the {length} bytes that Content-Length says."
         raise Refused(400, "truncated_body", sentence)
-    whole = unpacked(bytes(received), limit) if "gzip" in encoding else bytes(received)
+    whole = bytes(received) if encoding in ("identity", "") else unpacked(bytes(received), limit)
     request.META[_TAKEN] = Body(whole[:MAX_BODY], len(whole), (request.content_type or "").lower())
     return whole
 
@@ -93,9 +94,9 @@ def taken(request: HttpRequest) -> Body:
 
 
 def unpacked(packed: bytes, limit: int) -> bytes:
-    """What gzip packed, a piece at a time, so that a bomb is refused before it goes off. Raises Refused."""
+    """What gzip or deflate packed, a piece at a time, so that a bomb is refused before it goes off. Raises Refused."""
     whole = bytearray()
-    member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    member = zlib.decompressobj(wbits=_EITHER)
     place, is_within = 0, False
     try:
         while place < len(packed):
@@ -112,9 +113,9 @@ def unpacked(packed: bytes, limit: int) -> bytes:
             if member.eof:
                 # One gzip file may follow another: that is what `cat a.gz b.gz` makes.
                 place = min(place, len(packed)) - len(member.unused_data)
-                member, is_within = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), False
+                member, is_within = zlib.decompressobj(wbits=_EITHER), False
     except zlib.error as error:
-        raise Refused(400, "malformed_gzip", f"The body is not gzip: {error}.", "body") from None
+        raise Refused(400, "malformed_gzip", f"The body is neither gzip nor deflate: {error}.", "body") from None
     if is_within:
         raise Refused(400, "truncated_gzip", "The gzip body breaks off before its end.", "body")
     return bytes(whole)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
+import zlib
 from collections import deque
 from typing import Any
 
@@ -39,6 +40,19 @@ def test_a_bomb_of_gzip_is_413_before_it_goes_off(api: Caller) -> None:
 
     for path in ("/v1/traces", "/v1/logs"):
         assert api.send("POST", path, raw=bomb, type=PROTOBUF, headers=GZIP).status == 413
+
+
+def test_deflate_is_unpacked_and_its_bombs_and_breaks_are_refused_as_those_of_gzip(api: Caller) -> None:
+    headers = {"Content-Encoding": "deflate"}
+    whole = zlib.compress(message(3).SerializeToString())
+
+    answers = [
+        api.send("POST", "/v1/traces", raw=raw, type=PROTOBUF, headers=headers).status
+        for raw in (whole, whole[:-20], zlib.compress(bytes(100 << 20)))
+    ]
+
+    assert answers == [200, 400, 413]
+    assert steps(api) == 3
 
 
 def test_what_breaks_off_within_gzip_is_400(api: Caller) -> None:
