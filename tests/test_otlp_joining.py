@@ -280,7 +280,7 @@ def test_the_thread_user_and_tags_that_one_span_names_hold_for_its_whole_trace(
     api: Caller, holder: int, order: tuple[int, ...], split: tuple[int, ...]
 ) -> None:
     """A root, an agent below it, a call below that, and a call beside the agent."""
-    tree = [(1, None, {}), (2, 1, AGENT), (3, 2, CHAT), (4, 1, CHAT)]
+    tree: list[tuple[int, int | None, dict[str, Any]]] = [(1, None, {}), (2, 1, AGENT), (3, 2, CHAT), (4, 1, CHAT)]
     spans = [
         span(number, parent=parent, attributes=kind | (SAID if n == holder else {}))
         for n, (number, parent, kind) in enumerate(tree)
