@@ -15,7 +15,7 @@ from django.test import Client
 
 from generations import importing, jobs
 from generations.access import of_system
-from generations.importing import tables, uploads, working
+from generations.importing import calls, tables, uploads, working
 from generations.models import Generation, GenerationPayload, Job, Project
 from generations.models.accounts import Role
 from tests import web
@@ -255,6 +255,10 @@ def test_a_bomb_is_given_up_before_it_is_unpacked(client: Client, monkeypatch: p
     monkeypatch.setattr(tables, "MAX_UNPACKED", 1 << 20)
     bomb = gzip.compress(b"prompt,answer\nx,y\n" + b"x,y\n" * (1 << 20))
 
+    monkeypatch.setattr(calls, "MAX_REQUESTS", 3)
+    requests = named((DATA / "batch_requests.jsonl").read_bytes(), "r.jsonl")
+    many = client.post(PAGE, {"file": named(b'{"custom_id": "1", "response": null}', "a.jsonl"), "requests": requests})
+
     job = done(client, sent(client, bomb, "log.csv.gz"))
     whole = client.post(PAGE, {"file": named(gzip.compress(b"[" + b" " * (2 << 20)), "a.json.gz")})
     asked = client.post(
@@ -265,7 +269,8 @@ def test_a_bomb_is_given_up_before_it_is_unpacked(client: Client, monkeypatch: p
         "failed",
         "The file is larger than 1 MiB when it is unpacked. Divide it. Nothing was stored.",
     )
-    assert whole.status_code == asked.status_code == 400
+    assert whole.status_code == asked.status_code == many.status_code == 400
+    assert "at most 3 requests" in web.text(many)
 
 
 def test_nothing_at_all_and_too_much_are_refused(client: Client) -> None:

@@ -6,12 +6,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, Final
 
 from generations import importing, reading
 from generations.importing import Found, Reader, tables
 from generations.ingest import files, rest
 from generations.records import GenerationRecord, InvalidRecord, Json
+
+MAX_REQUESTS: Final = 200_000
+"""Requests of one batch whose places are kept in memory: twice as many as the providers take."""
 
 
 def reader(requests: Requests | None = None) -> Reader:
@@ -47,6 +50,8 @@ class Requests:
                 except InvalidRecord as problem:
                     raise InvalidRecord(f"requests, line {number}", problem.value, problem.expected) from None
                 self._places[custom_id] = (place, len(content))
+                if is_bounded and len(self._places) > MAX_REQUESTS:
+                    raise tables.BadFile(f"A batch has at most {MAX_REQUESTS:,} requests; this file has more.")
             place += len(content)
 
     def __len__(self) -> int:
