@@ -88,6 +88,8 @@ def test_what_a_column_holds_decides_where_its_name_alone_would_be_wrong() -> No
         "assistant": "output.content",
     }
     assert guessed(prompt="P", question="Q") == {"prompt": "input.content", "question": "metadata"}
+    assert guessed(id="7", q="Q") == {"id": "metadata", "q": "input.content"}
+    assert guessed(id="call-7", q="Q") == {"id": "id", "q": "input.content"}
     assert guessed("what", "answer") == {"what": "input.content", "answer": "output.content"}
 
 

@@ -121,6 +121,9 @@ def guess(columns: Sequence[str], rows: Iterable[Cells]) -> dict[str, str]:
         if _is_path(name) and (is_own or field == "metadata"):
             field = name
         cells = [row[name] for row in first if row.get(name) not in (None, "")]
+        if field == "id" and not is_own and any(str(cell).isdecimal() for cell in cells):
+            # Rows that are merely numbered would be those of the next file that is numbered.
+            field = "metadata"
         if cells and not any(_is_readable(field, cell) for cell in cells):
             field = _OTHERWISE.get(field, "metadata")
         if plain[name] == "user" and "assistant" in plain.values():
@@ -129,7 +132,8 @@ def guess(columns: Sequence[str], rows: Iterable[Cells]) -> dict[str, str]:
             field = "metadata"
         roles[name] = field
     if not {"input.content", "messages", "prompt", "request", "response"} & set(roles.values()):
-        free = next((name for name in columns if roles[name] == "metadata" and plain[name] != "metadata"), None)
+        unknown = [name for name in columns if roles[name] == "metadata" and plain[name] not in ("metadata", "id")]
+        free = next(iter(unknown), None)
         if free is not None:
             roles[free] = "input.content"
     return roles
