@@ -1,11 +1,11 @@
 """What the gateway adds to a call, and 200 streams through it, beside going direct and beside LiteLLM's proxy.
 
-    python bench/gateway.py [--calls 400] [--rounds 3] [--streams 200] [--litellm PROGRAM]
+    python bench/gateway.py [--calls 400] [--rounds 3] [--streams 200] [--without-litellm]
 
-A scripted upstream that thinks for 100 ms; `manage.py up` in front of it; and, with the `litellm` of an environment
-where it is installed with its proxy, that one too, as it starts by default. The ways take turns. What is added is the
-difference of percentiles to going direct. Streams come at once and bring 20 pieces a second each; that all bytes came,
-and that each call was recorded, is counted.
+A scripted upstream that thinks for 100 ms; `manage.py up` in front of it; and LiteLLM's proxy, as it starts by default,
+installed by its lock into an environment that is kept. The ways take turns. What is added is the difference of
+percentiles to going direct. Streams come at once and bring 20 pieces a second each; that all bytes came, and that each
+call was recorded, is counted.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> None:
     arguments.add_argument("--calls", type=int, default=400, help="of each way, each number of callers and each round")
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--streams", type=int, default=200)
-    arguments.add_argument("--litellm", help="the program, in an environment where its proxy is installed")
+    arguments.add_argument("--without-litellm", action="store_true")
     asked = arguments.parse_args()
     with contextlib.ExitStack() as stack:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="generations-bench-")))
@@ -66,8 +66,8 @@ def main() -> None:
         direct = Way("direct", upstream, "/v1/chat/completions", "sk-theirs")
         ours = stack.enter_context(_ours(base, upstream))
         ways = [direct, ours]
-        if asked.litellm:
-            ways.append(stack.enter_context(_litellm(asked.litellm, base, upstream)))
+        if not asked.without_litellm and (program := _installed()):
+            ways.append(stack.enter_context(_litellm(program, base, upstream)))
         print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}  {hardware()}, load {os.getloadavg()[0]:.1f} before\n")
         asyncio.run(_measure(ways, asked))
         made = 20 + 2 * asked.calls * asked.rounds + asked.streams
@@ -185,14 +185,25 @@ def _ours(base: Path, upstream: int) -> Iterator[Way]:
         up.wait(60)
 
 
+def _installed() -> Path | None:
+    """LiteLLM's program, installed once; None, and told, where its packages cannot be had."""
+    from tests.clients import environments
+
+    try:
+        return environments.python("litellm-1.106.2").with_name("litellm")
+    except (AssertionError, OSError, subprocess.SubprocessError) as problem:
+        print(f"LITELLM IS LEFT OUT, it could not be installed: {str(problem)[-500:]}\n")
+        return None
+
+
 @contextlib.contextmanager
-def _litellm(program: str, base: Path, upstream: int) -> Iterator[Way]:
+def _litellm(program: Path, base: Path, upstream: int) -> Iterator[Way]:
     port, config = free_port(), base / "litellm.yaml"
     model = {"model": "openai/gpt-4o-mini", "api_base": f"http://127.0.0.1:{upstream}/v1", "api_key": "sk-theirs"}
     # JSON is YAML.
     listed = [{"model_name": "gpt-4o-mini", "litellm_params": model}]
     config.write_text(json.dumps({"model_list": listed, "general_settings": {"master_key": "sk-bench"}}))
-    command = [program, "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
+    command = [str(program), "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
     environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
     with (base / "litellm.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=base, env=environment, stdout=log, stderr=log)
@@ -226,6 +237,22 @@ def _within(seconds: list[float], part: float) -> float:
     return 1000 * sorted(seconds)[min(len(seconds) - 1, int(len(seconds) * part))]
 
 
+def _compare(ways: list[Way]) -> None:
+    """What is added, as parts of what the last way adds."""
+    direct, ours, *others = ways
+    for other in others:
+        for callers, base in direct.calls.items():
+            ratios = [
+                (_within(ours.calls[callers], part) - _within(base, part))
+                / (_within(other.calls[callers], part) - _within(base, part))
+                for part in (0.5, 0.99)
+            ]
+            told = f"{ratios[0]:.2f} at p50, {ratios[1]:.2f} at p99"
+            print(f"\nAdded with {callers} callers, beside what {other.name} adds (1.00): {told}.", end="")
+    if others:
+        print()
+
+
 def _say(ways: list[Way], expected: int, recorded: int) -> None:
     direct = ways[0]
     print("| way | callers | calls | p50 ms | p99 ms | adds at p50 | adds at p99 |")
@@ -237,6 +264,7 @@ def _say(ways: list[Way], expected: int, recorded: int) -> None:
             more = [mine - _within(base, part) for mine, part in zip(halves, (0.5, 0.99), strict=True)]
             print(f"| {way.name} | {callers} | {len(took)} | {halves[0]:.1f} | {halves[1]:.1f}", end="")
             print(" | | |" if way is direct else f" | {more[0]:.1f} | {more[1]:.1f} |")
+    _compare(ways)
     print("\n| way | streams | whole | first piece ms, p50 | p99 | all of it s, p50 | p99 | memory MB |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     whole = max(size for size, _, _ in direct.streams)
