@@ -54,24 +54,30 @@ class _Call:
 class Journal:
     """The file of one call. Trouble with the disk is logged, and never reaches whoever is being answered."""
 
-    def __init__(self, project: int, path: str, provider: str | None, about: dict[str, str], agent: str) -> None:
+    def __init__(
+        self, project: int, path: str, provider: str | None, about: dict[str, str], agent: str, request: bytes
+    ) -> None:
         self.id = records.new_id()
         self.path: Path | None = None
         self._file = -1
         self._kept = 0
         told = {"id": self.id, "project": project, "path": path, "provider": provider, "about": about, "agent": agent}
+        place = folder()
         try:
-            folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.path = folder() / self.id
-            self._file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                self._open(place)
+            except FileNotFoundError:
+                place.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._open(place)
         except OSError as error:
             self._lose(error)
-        self.note(_META, orjson.dumps(told))
+        self._append(_frame(_META, orjson.dumps(told)) + _frame(_REQUEST, request))
 
-    def request(self, body: bytes) -> None:
-        """What was asked."""
-        self.note(_REQUEST, body)
+    def _open(self, place: Path) -> None:
+        path = place / self.id
+        self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        self.path = path
+        fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def tried(self, one: Tried) -> None:
         """An attempt that came to nothing."""
@@ -96,10 +102,13 @@ class Journal:
 
     def note(self, kind: bytes, content: bytes) -> None:
         """Append a frame."""
+        self._append(_frame(kind, content))
+
+    def _append(self, frames: bytes) -> None:
         if self._file < 0:
             return
         try:
-            os.write(self._file, _FRAME.pack(kind, time.time(), len(content)) + content)
+            os.write(self._file, frames)
         except OSError as error:
             self._lose(error)
 
@@ -110,6 +119,10 @@ class Journal:
         if self.path is not None:
             self.path.unlink(missing_ok=True)
         self._file, self.path = -1, None
+
+
+def _frame(kind: bytes, content: bytes) -> bytes:
+    return _FRAME.pack(kind, time.time(), len(content)) + content
 
 
 def folder() -> Path:

@@ -101,8 +101,7 @@ def _forward(request: HttpRequest, path: str, key: str, deployment: str) -> Http
     kept: Journal | None = None
     if asked is not None:
         agent = request.headers.get("User-Agent", "")
-        kept = Journal(grant.project.pk, path, route.upstreams[0].name, about, agent)
-        kept.request(body)
+        kept = Journal(grant.project.pk, path, route.upstreams[0].name, about, agent, body)
     headers = [
         (name, value)
         for name, value in request.headers.items()
