@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socketserver
+import threading
 from typing import Any
 
 import httpx
 import pytest
 
-from generations import access, providers
-from generations.gateway import upstream, views
+from generations import access, presence, providers
+from generations.gateway import routes, upstream, views
 from tests.doors.gateway import (
     CHAT,
     EVENTS,
@@ -17,6 +19,7 @@ from tests.doors.gateway import (
     all_recorded,
     api,
     call,
+    completion,
     content,
     go_away,
     provider,
@@ -143,3 +146,83 @@ def test_a_redirect_is_answered_and_not_followed(api: Caller, provider: Scripted
 
     assert (response.status_code, response["Location"]) == (307, "http://169.254.169.254/latest")
     assert len(provider.requests) == 1
+
+
+def test_a_provider_that_is_silent_for_too_long_is_504_and_recorded_as_too_slow(
+    api: Caller, provider: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(presence, "LOOK", 0.01)
+    provider.delay = 30
+
+    response = call(api)
+
+    assert (response.status_code, response.json()["error"]["code"]) == (504, "upstream_unreachable")
+    record = recorded(api).record
+    assert (record.error_type, record.messages) == ("too_slow", CHAT["messages"])
+    assert "silent for too long" in str(record.error)
+
+
+def test_a_stream_that_is_cut_is_cut_for_the_client_and_recorded_as_far_as_it_came(
+    api: Caller, provider: Scripted
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with Closing(api, head + b"%x\r\n%b\r\n" % (len(STREAM[1]), STREAM[1])):
+        response = call(api, {**CHAT, "stream": True})
+        pieces = iter(response.streaming_content)
+        assert read_until(pieces, b"Hel") == STREAM[1]
+        with pytest.raises(ConnectionResetError):
+            next(pieces)
+
+    record = recorded(api).record
+    assert record.error_type == "broken"
+    assert record.message_completion is not None and record.message_completion["content"] == "Hel"
+
+
+def test_a_provider_that_dies_before_it_answers_is_told_and_recorded(api: Caller, provider: Scripted) -> None:
+    with Closing(api, b"") as closing:
+        response = call(api)
+
+    assert (response.status_code, closing.asked) == (502, 1)
+    assert "was lost" in response.json()["error"]["message"]
+    record = recorded(api).record
+    assert (record.error_type, record.messages) == ("broken", CHAT["messages"])
+
+
+def test_a_connection_that_was_closed_while_it_was_kept_costs_no_call(api: Caller, provider: Scripted) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    with Closing(api, head % len(completion()) + completion()) as closing:
+        answers = [content(call(api)) for _ in range(3)]
+
+    assert (answers, closing.asked) == ([completion()] * 3, 3)
+    assert [one.record.error for one in all_recorded(api)] == [None] * 3
+
+
+class Closing:
+    """The project's provider, which answers each connection's first request with these bytes, and closes it."""
+
+    def __init__(self, api: Caller, answer: bytes) -> None:
+        outer = self
+        self.asked = 0
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                length = 0
+                while (line := self.rfile.readline().strip().lower()) != b"":
+                    length = int(line[15:]) if line.startswith(b"content-length:") else length
+                self.rfile.read(length)
+                outer.asked += 1
+                self.wfile.write(answer)
+
+        self._server = socketserver.TCPServer(("127.0.0.1", 0), Handler)
+        url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        providers.save(access.of_system(api.project), kind="vllm", name="main", secret="k", endpoint=url)
+        routes._known.clear()
+
+    def __enter__(self) -> Closing:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

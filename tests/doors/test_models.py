@@ -149,6 +149,7 @@ def test_leaving_a_stream_ends_the_call_and_records_it_as_cancelled(endpoint: Sc
         ("generate", {"model": "local:gpt2", "prompt": "x"}, 422, "unknown_model", "no model"),
         ("score", {"model": "ngram:", "prompt": "x", "values": []}, 422, "invalid_call", "values"),
         ("score", {"model": "ngram:", "prompt": "x", "values": [""]}, 422, "invalid_call", r"values[0]"),
+        ("score", {"model": "ngram:", "prompt": "x", "values": ["a", 3]}, 422, "invalid_call", r"values[1]"),
         ("score", {"model": "ngram:", "prompt": "x", "values": ["a"] * 1001}, 422, "invalid_record", "1000"),
         ("score", {"model": "ngram:", "prompt": [], "values": ["a"]}, 422, "invalid_record", "messages"),
         ("score", {"model": "ngram:", "prompt": "x", "values": "a", "straddle": "x"}, 422, "invalid_call", "straddle"),
@@ -192,6 +193,30 @@ def test_what_the_provider_refuses_is_told_and_recorded(
     assert stored["errorType"] == code
     assert answer.headers.get("Retry-After") == ("3600" if status == 429 else None)
     assert "sk-secret-1" not in f"{answer.content!r} {stored}"
+
+
+@pytest.mark.usefixtures("private")
+@pytest.mark.parametrize(("path", "more"), [("generate", {}), ("score", {"values": [" a"]})])
+@pytest.mark.parametrize("code", ["unreachable", "too_slow", "broken"])
+def test_a_provider_that_is_away_or_too_slow_or_dies_is_told_and_recorded(
+    endpoint: Scripted, path: str, more: Any, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = caller()
+    kept(rest.project, endpoint)
+    if code == "unreachable":
+        endpoint.close()
+    elif code == "too_slow":
+        monkeypatch.setattr(generating, "TIMEOUT", 0.2)
+        endpoint.delay = 30
+    else:
+        endpoint.cut_after = 1
+    monkeypatch.setattr("generations.client.connection.wait_before", lambda *_: 0.0)
+
+    answer = rest.post(f"/api/{path}", {"model": "mine/m", "prompt": "x", **more})
+
+    assert (answer.status, answer.error["code"]) == (502, code)
+    stored = rest.get(f"/api/generations/{answer.headers['X-Generation-Id']}").json
+    assert (stored["errorType"], stored["input"]["content"]) == (code, "x")
 
 
 @pytest.mark.parametrize("path", ["/api/generate", "/api/score"])
