@@ -63,7 +63,9 @@ def of_values(values: Iterable[float]) -> Interval | None:
     mean = math.fsum(known) / len(known)
     if len(known) < 2:
         return Interval(1, mean)
-    return of_mean(len(known), mean, math.sqrt(math.fsum((v - mean) ** 2 for v in known) / (len(known) - 1)))
+    deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in known) / (len(known) - 1))
+    # What floats lose in their last digits is no spread.
+    return of_mean(len(known), mean, 0.0 if deviation <= 1e-12 * abs(mean) else deviation)
 
 
 def of_share(hits: int, count: int) -> Interval | None:

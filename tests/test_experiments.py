@@ -75,6 +75,9 @@ def test_intervals_are_students_and_wilsons() -> None:
     assert (nothing_failed.low, round(nothing_failed.high or 0, 3)) == (0, 0.278)
     assert intervals.of_values([]) is None
     assert intervals.of_share(0, 0) is None
+    alike = intervals.of_values([0.3 - 0.1, 0.2, 0.1 + 0.1])
+    assert alike is not None
+    assert (alike.low, alike.mean, alike.half) == (pytest.approx(0.2), pytest.approx(0.2), 0)
     one = intervals.of_values([7])
     assert one is not None
     assert (one.mean, one.low, one.half, one.excludes_zero) == (7, None, None, False)
@@ -381,7 +384,7 @@ def test_the_comparison_names_the_winner_and_says_why_where_they_differ_most(pro
 
     words = web.text(compared)
     assert "Answer 2 is better in correct." in words
-    assert "correct Answer 2 +0.531 Answer 2 than Answer 1 0.078 to 0.984 5 1 2" in words, words[:3000]
+    assert "correct Answer 2 +0.531 Answer 2 against Answer 1 0.078 to 0.984 5 1 2" in words, words[:3000]
     assert "tone, no score The judge was mute." in words
     assert "It greets the user." in words
     assert "yyyy" in words

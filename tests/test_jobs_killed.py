@@ -17,11 +17,22 @@ from django.utils import timezone
 from generations import access, exporting, jobs, recording, retention, rollups, search, tasks
 from generations.access import Grant
 from generations.metrics import Measure, Query
-from generations.models import Generation, GenerationPayload, Job, Participant, RollupDirty
+from generations.models import (
+    ExperimentItem,
+    Generation,
+    GenerationPayload,
+    Job,
+    Participant,
+    RollupDirty,
+    Score,
+)
+from generations.models.accounts import Role
 from generations.models.numbers import GenerationSearch
 from generations.records import GenerationRecord
+from tests import evaluations
 from tests.rollups import both
 from tests.stack import ROOT
+from tests.web import person
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -115,9 +126,33 @@ def is_erased(grant: Grant, job: Job) -> None:
     assert set(Participant.objects.in_project(grant.project.pk).values_list("public_id", flat=True)) == {"bob"}
 
 
+def evaluation(grant: Grant) -> Job:
+    user = person()
+    grant.project.memberships.create(user=user, role=Role.MEMBER)
+    grant = access.by_user(user, grant.project.slug)
+    dataset = evaluations.dataset(grant, *({"input": {"word": f"w{n}"}} for n in range(70)))
+    version = evaluations.version(grant, "Say {{word}}")
+    regex = evaluations.evaluator(grant, "regex", pattern=".")
+    return evaluations.begun(grant, [regex], dataset=str(dataset.pk), versions=[version.public_id])
+
+
+def is_evaluated(grant: Grant, job: Job) -> None:
+    calls = Generation.objects.in_project(grant.project.pk).filter(metadata__has_key="evaluation")
+    scores = Score.objects.in_project(grant.project.pk).filter(value=1)
+    assert (job.result["items"], job.result["scored"], job.result["calls"]) == (70, 70, 70)
+    assert ExperimentItem.objects.values("dataset_item").distinct().count() == ExperimentItem.objects.count() == 70
+    assert calls.count() == 70
+    assert set(scores.values_list("generation_id", flat=True)) == set(calls.values_list("public_id", flat=True))
+
+
 @pytest.mark.parametrize(
     ("start", "is_right", "numbers"),
-    [(export, is_exported, (9,)), (expiry, is_expired, (33,)), (erasure, is_erased, (13, 41))],
+    [
+        (export, is_exported, (9,)),
+        (expiry, is_expired, (33,)),
+        (erasure, is_erased, (13, 41)),
+        (evaluation, is_evaluated, (36, 36)),
+    ],
 )
 def test_a_job_whose_worker_was_killed_is_ended_by_another(
     grant: Grant, start: Callable[[Grant], Job], is_right: Callable[[Grant, Job], None], numbers: tuple[int, ...]

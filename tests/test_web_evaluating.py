@@ -3,12 +3,14 @@
 import json
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from generations import evaluating, tasks
+from generations import evaluating, recording, tasks
 from generations.models import Evaluator, Experiment, Job
 from generations.models.accounts import Role
 from tests import evaluations as made
-from tests.web import links, person, signed_in, text
+from tests.web import call, links, person, signed_in, text
 
 pytestmark = pytest.mark.django_db
 
@@ -27,6 +29,7 @@ def test_a_member_makes_an_evaluator_and_is_told_what_is_wrong() -> None:
 
     assert "No evaluators yet" in text(empty)
     assert "A model as judge" in text(empty)
+    assert "curl http://testserver/api/evaluations" in text(empty)
     assert form.status_code == 200
     assert (wrong.status_code, "options.absolute: 'much' is not valid; expected a number" in text(wrong)) == (400, True)
     assert (answer.status_code, answer["Location"]) == (302, f"{place}{row.pk}/")
@@ -190,3 +193,38 @@ def test_what_is_put_away_scores_nothing_and_comes_back() -> None:
     assert "No evaluators yet" in there
     assert "Bring it back" in text(shown)
     assert len(evaluating.every(grant)) == 1
+
+
+def test_pages_take_as_many_queries_for_one_as_for_fifty() -> None:
+    grant = made.granted()
+    client, place = signed_in(grant.project), f"/projects/{grant.project.slug}"
+    rows = [made.evaluator(grant, "regex", "e0", pattern="[02468]$")]
+    own = made.dataset(grant, made.stored("q0", "a0", "a0"))
+    versions = [made.version(grant, "Say {{word}} 0")]
+    recording.record(grant.project, [call(0)])
+    jobs = [made.done(grant, rows, of="backfill")]
+    paths = (
+        "evaluators/", f"evaluators/{rows[0].pk}/", f"evaluate/?version={versions[0].public_id}",
+        f"jobs/{jobs[0].pk}/",
+    )  # fmt: skip
+
+    def counts() -> list[int]:
+        found = []
+        for path in paths:
+            with CaptureQueriesContext(connection) as queries:
+                assert client.get(f"{place}/{path}").status_code == 200
+            found.append(len(queries))
+        return found
+
+    counts()
+    one = counts()
+    rows += [made.evaluator(grant, "regex", f"e{n}", pattern=".") for n in range(1, 50)]
+    versions += [made.version(grant, f"Say {{{{word}}}} {n}") for n in range(1, 50)]
+    for n in range(1, 50):
+        made.dataset(grant, name=f"d{n}")
+    recording.record(grant.project, [call(n) for n in range(1, 50)])
+    made.done(grant, rows[:1], of="backfill")
+    for _ in range(49):
+        made.begun(grant, rows[:1], dataset=str(own.pk))
+
+    assert counts() == one

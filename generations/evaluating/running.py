@@ -60,6 +60,9 @@ class Purse:
         )
         self.calls, self.unknown = said["n"], said["unknown"]
         self.cost, self.currency = said["sum"] or Decimal(0), said["unit"]
+        if self.calls > self.unknown:
+            # Where calls cost more than was reckoned, what is left does not reach as far.
+            self._cost_each = max(self._cost_each, self.cost / (self.calls - self.unknown) * self._calls_each)
 
     def room(self, cases: int) -> int:
         """How many of these cases there is room for."""
@@ -104,7 +107,7 @@ class Work:
             if case.key in done:
                 self._row += 1
                 for value, comment in done[case.key]:
-                    self._count(value is not None, comment or "")
+                    self._count(value is not None, comment or "", self._row)
         return [case for case in cases if case.key not in done]
 
     def do(self, cases: Sequence[Case]) -> None:
@@ -112,20 +115,21 @@ class Work:
         made: list[records.Record] = []
         items: list[ExperimentItem] = []
         for place, experiment in enumerate(self._asked.experiments or (None,)):
-            answered = list(cases)
+            answered, row = list(cases), self._row
             if self._versions:
                 answered = answering.answered(self._models, self._versions[place], cases, self._about)
             for case, findings in zip(answered, self._scorer.findings(answered), strict=True):
                 item = None if experiment is None else self._item(experiment, case)
                 items += [] if item is None else [item]
                 made += [self._score(one, case, item) for one in findings]
-                self._row += 1
+                row += 1
                 for one in findings:
-                    self._count(one.is_scored, f"{one.evaluator.name}: {one.comment}")
+                    self._count(one.is_scored, f"{one.evaluator.name}: {one.comment}", row)
+        self._row += len(cases)
         with transaction.atomic():
             for receipt in recording.record(self._grant.project, [*self._models.kept.taken(), *made]):
                 if receipt.state == "rejected":
-                    self._count(False, f"{receipt.kind} could not be stored: {receipt.reason}")
+                    self._count(False, f"{receipt.kind} could not be stored: {receipt.reason}", self._row)
             ExperimentItem.objects.bulk_create(items, ignore_conflicts=True)
 
     def _item(self, experiment: str, case: Case) -> ExperimentItem:
@@ -170,11 +174,11 @@ class Work:
             found.setdefault(case.key, []).append((value, f"{evaluator.name}: {comment}"))
         return found
 
-    def _count(self, is_scored: bool, reason: str) -> None:
+    def _count(self, is_scored: bool, reason: str, row: int) -> None:
         self.scored += is_scored
         self.unscored += not is_scored
         if not is_scored and len(self.refusals) < EXAMPLES:
-            self.refusals.append({"row": self._row, "reason": reason})
+            self.refusals.append({"row": row, "reason": reason})
 
 
 def _evaluate(lease: jobs.Lease) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Final
 from generations import generating, llm, recording, records, verdicts
 from generations.access import Grant
 from generations.evaluating.subjects import JUDGED_BY, Case
+from generations.llm import running
+from generations.llm.backends.inprocess import InProcess
 from generations.models import Evaluator, Project
 from generations.records import GenerationRecord, Json, ScoreRecord
 from generations.verdicts import Apart, Unscored, Verdict
@@ -105,9 +107,13 @@ class Models:
         self._opened: dict[str, llm.LLM | llm.LLMError] = {}
         for name in names:
             try:
-                self._opened[name] = generating.opened(grant, name, sink=self.kept)
+                opened = self._opened[name] = generating.opened(grant, name, sink=self.kept)
             except llm.LLMError as problem:
                 self._opened[name] = problem
+                continue
+            if isinstance(opened.backend, InProcess):
+                # Or else the answers that come first would have taken so much longer than the others.
+                opened.backend.load()
 
     def __call__(self, name: str) -> llm.LLM:
         """The model of this name. Raises LLMError."""
@@ -210,4 +216,6 @@ def together(calls: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
 
         return await asyncio.gather(*map(one, calls))
 
-    return asyncio.run(all_of_them())
+    # Where the calls themselves are: a loop of one's own looks at the tasks of all others when it ends, and stumbles
+    # over those that a process had before it was forked.
+    return running.blocking(all_of_them())

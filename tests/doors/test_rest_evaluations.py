@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
 
-from generations import access, tasks
+from generations import access, tasks, verdicts
 from generations.access import Scope
 from generations.api.door import door
 from generations.models import AuditEntry, Evaluator, Experiment, Generation, Job
@@ -16,6 +18,7 @@ from tests import evaluations as made
 from tests.doors.rest import Caller, caller
 
 pytestmark = pytest.mark.django_db
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "evaluation.md"
 
 
 @pytest.fixture
@@ -272,6 +275,29 @@ def test_another_project_and_a_key_without_the_right_find_and_change_nothing(api
         assert reader.send(method, path, document).status == 403, (method, path)
     assert reader.post("/api/evaluations/estimate", asked).json["items"] == 2
     assert (list(Evaluator.objects.values()), list(Job.objects.values()), Experiment.objects.count()) == before
+
+
+def test_the_lines_of_the_page_do_what_they_say(api: Caller) -> None:
+    for n in range(3):
+        api.post(
+            "/api/generations", {"id": f"g{n}", "model": {"id": "gpt-4o" if n else "o3"}, "output": {"content": "yes"}}
+        )
+    lines = re.findall(r"^curl \$URL(\S+) .*? -d '(.*?)'$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+
+    answers = [api.post(path, json.loads(body)) for path, body in lines]
+    tasks.run_job(answers[2].json["id"])
+
+    assert [answer.status for answer in answers] == [201, 200, 202]
+    assert (answers[1].json["items"], answers[1].json["calls"]) == (2, 0)
+    done = api.get(answers[2].headers["Location"]).json
+    assert (done["state"], done["result"]["items"], done["result"]["unscored"]) == ("done", 2, 2)
+    assert "It is not known what was expected." in done["result"]["refusals"][0]["reason"]
+
+
+def test_the_page_names_every_kind() -> None:
+    rows = re.findall(r"^\| ([\w -]+) \| ", PAGE.read_text().split("| --- |")[0], re.MULTILINE)
+
+    assert [row.lower().replace(" ", "_").replace("-", "_") for row in rows[1:]] == list(verdicts.KINDS)
 
 
 @pytest.mark.parametrize("path", ["/api/evaluators", "/api/evaluations"])
