@@ -40,12 +40,15 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Bytes that a table takes, indexes and long values included; of one month, YYYYMM, where it is kept by months."""
+    """Bytes that a table takes, indexes and long values included; of one month, YYYYMM, where it is kept by months.
+
+    `rows` is what the database counted last, unknown until it has.
+    """
 
     table: str
     month: str | None
     size: int
-    rows: int
+    rows: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ def stored() -> list[Stored]:
         for row in _rows(
             "SELECT coalesce(whole.relname, part.relname),"
             " CASE WHEN whole.oid IS NOT NULL THEN right(part.relname, 6) END,"
-            " pg_total_relation_size(part.oid) AS size, greatest(part.reltuples, 0)::bigint"
+            " pg_total_relation_size(part.oid) AS size, CASE WHEN part.reltuples >= 0 THEN part.reltuples::bigint END"
             " FROM pg_class AS part LEFT JOIN pg_inherits ON inhrelid = part.oid"
             " LEFT JOIN pg_class AS whole ON whole.oid = inhparent"
             " WHERE part.relnamespace = 'public'::regnamespace AND part.relkind = 'r' ORDER BY size DESC"

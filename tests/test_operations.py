@@ -179,6 +179,14 @@ def test_the_pages_bytes_are_those_of_the_tables() -> None:
         assert (found["generation", "202611"], found["project", None]) == cursor.fetchone()
 
 
+def test_rows_that_nobody_counted_yet_are_unknown() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE never_counted (n int); CREATE TABLE counted (n int)")
+        cursor.execute("INSERT INTO counted SELECT generate_series(1, 7); ANALYZE counted")
+    found = {part.table: part.rows for part in operations.stored.__wrapped__()}  # type: ignore[attr-defined]
+    assert (found["never_counted"], found["counted"]) == (None, 7)
+
+
 def test_the_page_tells_what_came_in_by_door_and_what_waits_to_be_searched() -> None:
     api = caller()
     api.post("/api/generations/batch", [{"id": "a"}, {"id": "b", "usage": {"promptTokens": "many"}}])

@@ -19,7 +19,7 @@ class Table:
 
     name: str
     size: int
-    rows: int
+    rows: int | None
     months: list[operations.Stored]
 
 
@@ -32,7 +32,7 @@ def tables(stored: list[operations.Stored]) -> list[Table]:
         Table(
             name,
             sum(part.size for part in parts),
-            sum(part.rows for part in parts),
+            sum(counted) if (counted := [part.rows for part in parts if part.rows is not None]) else None,
             sorted((part for part in parts if part.month), key=lambda part: part.month or "", reverse=True),
         )
         for name, parts in found.items()
