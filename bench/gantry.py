@@ -1,6 +1,6 @@
 """Events a second from the Gantry client's own sender into a running copy, beside the least that such a door can do.
 
-    python bench/gantry.py [--calls 600] [--events 6000] [--senders 1,4]
+    python bench/gantry.py [--calls 300] [--events 3000] [--senders 1,4]
 
 `manage.py up` with durable settings on an embedded PostgreSQL. The client runs in its own environment, as the tests
 install it: `log_llm_data` sends a request for each call, one after the other in its background thread, `log` up to 500
@@ -34,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.database import ROOT, hardware
 from bench.processes import family, free_port, wait
+from bench.processes import parts as parts_of
 
 KEY: Final = "gen_only-for-benchmarks"
 THREADS: Final = 8
@@ -42,12 +43,12 @@ SENDER: Final = Path(__file__).with_name("gantry_sender.py")
 
 @dataclass
 class Target:
-    """One that takes events in: its address, how many it has stored, and the processes that do it."""
+    """One that takes events in: its address, how many it has stored, and the processes of each part of it."""
 
     name: str
     url: str
     count: Callable[[], int]
-    pids: Callable[[], list[int]]
+    parts: Callable[[], dict[str, list[int]]]
 
 
 @dataclass
@@ -57,30 +58,34 @@ class Told:
     stored: int
     lost: int
     seconds: float
-    server: float
-    """Seconds of processor time of the server with its database."""
-    senders: float
+    processor: dict[str, float]
+    """Seconds of processor time of each part of the server, and of the client."""
 
     @property
     def rate(self) -> float:
         return self.stored / self.seconds
 
+    @property
+    def a_core(self) -> float:
+        """Events for a second of the processor: of what answers and stores, not of what works behind it."""
+        return self.stored / (self.processor["web"] + self.processor["database"])
+
 
 def main() -> None:
     """Run as the module says and print a table."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--calls", type=int, default=600, help="by `log_llm_data`, of each sender")
-    arguments.add_argument("--events", type=int, default=6_000, help="by `log`, of each sender")
+    arguments.add_argument("--calls", type=int, default=300, help="by `log_llm_data`, of each sender")
+    arguments.add_argument("--events", type=int, default=3_000, help="by `log`, of each sender")
     arguments.add_argument("--senders", default="1,4", help="how many at once")
     asked = arguments.parse_args()
     from tests.clients import environments
 
     python = environments.python("gantry")
     print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M}  {hardware()}, load {os.getloadavg()[0]:.1f}\n")
-    print(
-        "| sent by | senders | stored, events/s | lost | bare, events/s | of the bare limit | processor, ms an event |"
-    )
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    heads = ("sent by", "senders", "stored, events/s", "lost", "bare, events/s", "of the bare limit")
+    print(f"| {' | '.join(heads)} | events/s a core: web and database | bare |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    spent: list[str] = []
     with tempfile.TemporaryDirectory(prefix="generations-bench-") as folder, _targets(Path(folder)) as targets:
         for target in targets:
             _run(target, python, "calls", 40, 2, "warm")
@@ -90,18 +95,20 @@ def main() -> None:
                 name = "`log_llm_data`" if what == "calls" else "`log`"
                 print(
                     f"| {name} | {senders} | {ours.rate:,.0f} | {ours.lost} | {bare.rate:,.0f}"
-                    f" | {ours.rate / bare.rate:.2f} | {_processor(ours)}; bare {_processor(bare)} |",
+                    f" | {ours.rate / bare.rate:.2f} | {ours.a_core:,.0f} | {bare.a_core:,.0f} |",
                     flush=True,
                 )
+                spent += [f"- {name}, {senders}: {_processor(ours)}; bare: {_processor(bare)}"]
+    print("\nMilliseconds of processor time an event:\n")
+    print("\n".join(spent))
 
 
 def _processor(told: Told) -> str:
-    each = 1000 * told.server / told.stored
-    return f"{each:.2f} (server), {1000 * told.senders / told.stored:.2f} (client): {1000 / each:,.0f} events/s a core"
+    return ", ".join(f"{part} {1000 * seconds / told.stored:.2f}" for part, seconds in told.processor.items())
 
 
 def _run(target: Target, python: Path, what: str, number: int, senders: int, prefix: str) -> Told:
-    before, used = target.count(), _used(target.pids())
+    before, used = target.count(), _used(target)
     own = {"PATH": os.environ["PATH"], "GANTRY_LOGS_LOCATION": target.url, "GANTRY_API_KEY": KEY}
     processes = [
         subprocess.Popen(
@@ -120,25 +127,26 @@ def _run(target: Target, python: Path, what: str, number: int, senders: int, pre
         if process.returncode != 0:
             raise SystemExit(problems)
         said.append(json.loads(out.strip().splitlines()[-1]))
-    spent = _used(target.pids()) - used
+    spent = {part: now - used.get(part, 0) for part, now in _used(target).items()}
     stored = target.count() - before
     return Told(
         stored=stored,
         lost=number * senders - stored,
         seconds=max(one["last"] for one in said) - min(one["first"] for one in said),
-        server=spent,
-        senders=sum(one["processor"] for one in said),
+        processor={**spent, "client": sum(one["processor"] for one in said)},
     )
 
 
-def _used(pids: list[int]) -> float:
-    """Seconds of processor time that these processes and those of their children that ended have used."""
-    seconds = 0.0
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            seconds += sum(map(int, numbers[11:15])) / os.sysconf("SC_CLK_TCK")
-    return seconds
+def _used(target: Target) -> dict[str, float]:
+    """Seconds of processor time that each part has used, with its children that ended."""
+    used = {}
+    for part, pids in target.parts().items():
+        used[part] = 0.0
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                used[part] += sum(map(int, numbers[11:15])) / os.sysconf("SC_CLK_TCK")
+    return used
 
 
 @contextlib.contextmanager
@@ -194,13 +202,13 @@ def _targets(folder: Path) -> Iterator[list[Target]]:
                 "Generations",
                 url,
                 lambda: int(rows["ours"].execute(count.format("generation")).fetchone()[0]),  # type: ignore[index]
-                lambda: [*family(up.pid), *family(database)],
+                lambda: {**parts_of(up.pid), "database": family(database)},
             ),
             Target(
                 "bare",
                 f"http://127.0.0.1:{listening.getsockname()[1]}",
                 lambda: int(rows["bare"].execute(count.format("event")).fetchone()[0]),  # type: ignore[index]
-                lambda: [*family(least.pid), *family(database)],
+                lambda: {"web": family(least.pid), "database": family(database)},
             ),
         ]
     finally:
