@@ -33,6 +33,7 @@ LEAST: Final = 24_000
 WINDOW: Final = 40
 VIEWS: Final = ("formatted", "raw", "json")
 MOST_LISTED: Final = 20
+MOST_COMMENTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +224,11 @@ def aside(request: HttpRequest, grant: Grant, bundle: Bundle) -> dict[str, Any]:
     project = grant.project
     items = DatasetItem.objects.filter(dataset__project=project, generation_id=id, removed_in=None)
     said = Feedback.objects.in_project(project.pk).filter(generation_id=id).order_by("-created_at", "-uid")
+    comments = [score for score in bundle.scores if is_comment(score)]
     return {
         "scores": [score for score in bundle.scores if not is_comment(score)][-MOST_LISTED:],
-        "comments": [score for score in bundle.scores if is_comment(score)][-MOST_LISTED:],
+        "comments": comments[-MOST_COMMENTS:],
+        "earlier_comments": len(comments[:-MOST_COMMENTS]),
         "schemas": list(ScoreSchema.objects.filter(project=project).order_by("name")[:MOST_LISTED]),
         "feedback": list(said[:MOST_LISTED]),
         "in_datasets": list(items.select_related("dataset").order_by("dataset__name")[:MOST_LISTED]),
