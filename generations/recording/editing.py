@@ -1,4 +1,4 @@
-"""Changes to what is already recorded: tags, prices, deletions."""
+"""Changes to what is already recorded: what is said anew, the answer that is selected, tags, prices, deletions."""
 
 from __future__ import annotations
 
