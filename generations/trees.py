@@ -19,6 +19,10 @@ MOST: Final = 50_000
 """The most steps of a tree that are read."""
 CLIMB: Final = 300
 """How many levels up the top of a tree is looked for, where neither a trace nor a root is named."""
+FEW: Final = 4
+"""So many of these levels are asked for one by one: most steps are not deeper."""
+NEAR: Final = 500
+"""How many of the steps that began before are read together, if it is deeper: parents begin shortly before children."""
 LEVELS: Final = 2_000
 NAME: Final = 200
 
@@ -84,7 +88,8 @@ class Tree:
 def around(project: Project, row: Step, *, most: int = MOST) -> Tree:
     """The tree around a step: of its trace where it has one, else of the topmost step above it.
 
-    Of a trace one query; else one for each level above the step, unless it names its root, and one for all below.
+    Of a trace one query; else, unless the step names its root, one for each of the first levels above it, then one for
+    many; and one for all below.
     """
     found = _of_trace(project.pk, row, most) if row.trace_id else _below(project.pk, _top(project.pk, row), most)
     nodes = {node.id: node for node in found[:most]}
@@ -199,10 +204,17 @@ def _top(project: int, row: Step) -> Step:
         if root is not None and root.parent_id is None:
             return root
     seen: set[uuid.UUID] = {row.uid}
-    for _ in range(CLIMB):
+    near: dict[uuid.UUID, Step] = {}
+    are_near = True
+    steps = Step.objects.in_project(project).only(*_UP)
+    for level in range(CLIMB):
         if not row.parent_id or (above := records.uid(project, "step", row.parent_id)) in seen:
             break
-        found = Step.objects.in_project(project).filter(uid=above).only(*_UP).first()
+        if level >= FEW and are_near and above not in near:
+            before = steps.filter(started_at__lte=row.started_at).order_by("-started_at", "-uid")
+            near = {one.uid: one for one in before[:NEAR]}
+            are_near = above in near
+        found = near.get(above) or steps.filter(uid=above).first()
         if found is None:
             break
         seen.add(above)

@@ -102,8 +102,8 @@ def test_a_trace_of_twenty_thousand_steps_opens_at_its_deepest(client: Client, p
         assert "20,000" in web.text(response)
         assert "20 failed" in web.text(response)
 
-    # A trace is one query; without one, the way to the top takes one a level.
-    assert max(counts.values()) <= (22 if trace else 22 + DEEP)
+    # A trace is one query; without one, the way to the top takes a few more, however many levels it has.
+    assert max(counts.values()) <= (22 if trace else 22 + 2 * trees.FEW)
     assert len(set(counts.values())) == 1 if trace else counts["s0"] <= 22
     deepest = names(show(client, project, "s129"))
     assert deepest[0] == "s0"
