@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import uuid
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests import pages
 from tests.browsing import (
@@ -255,6 +256,20 @@ def seen(page: Page, name: str, width: int) -> list[str]:
             wrong.append("wider than the window at twice its size")
         page.set_viewport_size({"width": width, "height": 900})
     return wrong
+
+
+def test_charts_are_drawn_however_late_their_script_comes(watched: Watched, filled: Stack) -> None:
+    page = watched.page
+
+    def late(route: Route) -> None:
+        time.sleep(1.5)
+        route.continue_()
+
+    page.route("**/uplot.min.js", late)
+    page.goto(f"{filled.url}/projects/default/dashboard/")
+    settled(page)
+    expect(page.locator("[data-chart] canvas").first).to_be_visible()
+    assert watched.is_clean()
 
 
 def test_the_theme_that_is_chosen_stays(watched: Watched) -> None:
