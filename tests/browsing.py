@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
 
 from tests.stack import ROOT, Stack
@@ -17,6 +18,13 @@ from tests.stack import ROOT, Stack
 expect.set_options(timeout=20_000)
 
 CHROMIUM: Final = shutil.which("chromium")
+IN_A_BROWSER: Final = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    # `make test` installs it, or says loudly that it could not; CI does not begin without.
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
+]
+"""The marks of a file of browser tests."""
 SCREENSHOTS: Final = ROOT / "screenshots"
 """Where pictures of pages are kept, for people to look at."""
 AXE: Final = Path(__file__).with_name("browser") / "axe" / "axe.min.js"

@@ -11,14 +11,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browsing import CHROMIUM, keep, sign_in, violations
+from tests.browsing import IN_A_BROWSER, keep, sign_in, violations
 from tests.stack import ROOT, Stack
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
-]
+pytestmark = IN_A_BROWSER
 
 NEW = """
 from generations import access

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +15,9 @@ from generations import access, recording
 from generations.models import Membership, Tag, User
 from generations.models.accounts import Role
 from generations.records import GenerationRecord
+from tests.browsing import CHROMIUM, IN_A_BROWSER
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture
@@ -27,7 +25,7 @@ def browser() -> Iterator[Browser]:
     # Playwright's loop runs in this thread, and Django would take it for an asynchronous view.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
@@ -60,7 +58,6 @@ def said(live_server: Any, browser: Browser, settings: Any) -> Iterator[tuple[Pa
     context.close()
 
 
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no chromium")
 @pytest.mark.django_db(transaction=True)
 def test_graphiql_runs_queries_and_mutations_and_asks_nothing_from_outside(
     said: tuple[Page, list[str], list[str]], live_server: Any

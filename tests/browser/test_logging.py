@@ -8,17 +8,12 @@ import io
 import re
 import uuid
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browsing import CHROMIUM, sign_in
+from tests.browsing import IN_A_BROWSER, sign_in
 from tests.stack import Stack
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
-]
+pytestmark = IN_A_BROWSER
 
 RUN = uuid.uuid4().hex[:8]
 """A word that no other run has recorded."""

@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests import pages
 from tests.browsing import (
     ANSWER,
-    CHROMIUM,
     CUT_OFF,
+    IN_A_BROWSER,
     UNANNOUNCED,
     UNREADABLE,
     Watched,
@@ -27,11 +27,7 @@ from tests.browsing import (
 )
 from tests.stack import Stack
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
-]
+pytestmark = IN_A_BROWSER
 
 
 def test_a_call_is_found_read_judged_and_exported(watched: Watched, tmp_path: Path) -> None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browsing import CHROMIUM, sign_in
+from tests.browsing import IN_A_BROWSER, sign_in
 from tests.stack import Stack
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
-]
+pytestmark = IN_A_BROWSER
 
 
 def test_a_failed_call_is_repaired_compared_and_kept_as_a_prompt_version(browser: Browser, live_stack: Stack) -> None:

@@ -10,14 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browsing import CHROMIUM, UNREADABLE, Watched, press, sign_in
+from tests.browsing import IN_A_BROWSER, UNREADABLE, Watched, press, sign_in
 from tests.stack import Stack
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
-]
+pytestmark = IN_A_BROWSER
 
 NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 STEPS = 4_000

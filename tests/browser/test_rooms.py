@@ -8,14 +8,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browsing import CHROMIUM, press, sign_in
+from tests.browsing import IN_A_BROWSER, press, sign_in
 from tests.stack import Stack
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
-]
+pytestmark = IN_A_BROWSER
 CRITERIA = "helpful: number 1-5\nsafe: yes/no"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,27 +11,20 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect, sync_playwright
 
+from tests.browsing import CHROMIUM, IN_A_BROWSER
 from tests.stack import Stack
 
-CHROMIUM = shutil.which("chromium")
 KEY = "sk-the-own-key-of-this-user"
 DRAWING = b"<svg xmlns='http://www.w3.org/2000/svg' width='20' height='10'><script>alert(1)</script></svg>"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
-]
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        # Two servers and a browser share the machine.
-        expect.set_options(timeout=20_000)
         yield started
-        expect.set_options(timeout=5_000)
         started.close()
 
 
