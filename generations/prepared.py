@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
-from django.db import ProgrammingError, connection
+from django.db import ProgrammingError, connection, transaction
 from psycopg.errors import DuplicatePreparedStatement, InvalidSqlStatementName
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ def fetch(
 ) -> list[tuple[Any, ...]]:
     """The rows that a statement answers with these parameters, asked in one message after `before`.
 
-    Call it in a transaction, and that within `again`.
+    Call it in a transaction, or `alone`, and that within `again`.
     """
     known = _sessions.names.setdefault(connection.connection, {})
     name = f"{statement.name}_{project}"
@@ -80,6 +81,12 @@ def array(values: Collection[str | dt.datetime | None]) -> str:
     told = [value if value is None else value if isinstance(value, str) else value.isoformat() for value in values]
     escaped = ("NULL" if one is None else '"' + one.replace("\\", r"\\").replace('"', r"\"") + '"' for one in told)
     return f"{{{','.join(escaped)}}}"
+
+
+def alone() -> AbstractContextManager[None]:
+    """What a statement needs around it that is asked by itself: a transaction where only that is sure to stay in one
+    session, and nothing elsewhere, where its beginning and its end would be two messages more."""
+    return transaction.atomic() if _sessions.are_shared else nullcontext()
 
 
 _FOREIGN: Final = (DuplicatePreparedStatement, InvalidSqlStatementName)

@@ -231,6 +231,7 @@ MIDDLEWARE = [
     "generations.api.prometheus.CountRequests",
     "django.middleware.security.SecurityMiddleware",
     "generations.web.middleware.ContentSecurityPolicy",
+    "generations.api.straight.Straight",
     "generations.web.middleware.ServerTiming",
     "generations.web.middleware.TryAgain",
     "whitenoise.middleware.WhiteNoiseMiddleware",

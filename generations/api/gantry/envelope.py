@@ -17,6 +17,7 @@ from generations.access import Grant, Scope
 from generations.api import receive
 from generations.api.auth import key_of
 from generations.api.errors import Refused
+from generations.api.straight import straight
 from generations.applications import NameTaken
 from generations.datasets import BadDataset, NoSuchDataset
 from generations.metrics import BadQuery, TooSlow
@@ -80,7 +81,7 @@ def speaks(**methods: tuple[Scope, View]) -> Callable[..., HttpResponse]:
             return refused(AGAIN, outage.sentence, {"Retry-After": str(outage.retry_after)})
 
     allowed = ", ".join(sorted(methods))
-    return csrf_exempt(wraps(answered)(answered))
+    return straight(csrf_exempt(wraps(answered)(answered)))
 
 
 _STATUS: Final[dict[type[Exception], int]] = {

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from django.db import connection, transaction
+from django.db import connection
 
 from generations import prepared, records
 from generations.records import FeedbackRecord, ScoreRecord
@@ -35,8 +35,8 @@ class Stored:
 def stored(project: int, calls: Collection[str], judged: Collection[str]) -> Stored:
     """Which of these `calls` are there, and the ids of all scores and feedback on the `judged` ones."""
     found = Stored()
-    uids = [records.uid(project, "generation", id) for id in calls]
-    for label, id, said, name in prepared.again(lambda: _asked(project, [uids, list(judged)])):
+    uids = prepared.array([str(records.uid(project, "generation", id)) for id in calls])
+    for label, id, said, name in prepared.again(lambda: _asked(project, [uids, prepared.array(judged)])):
         if label == "call":
             found.calls[id] = said
         elif label == "score":
@@ -47,5 +47,5 @@ def stored(project: int, calls: Collection[str], judged: Collection[str]) -> Sto
 
 
 def _asked(project: int, params: list[object]) -> list[tuple[str, ...]]:
-    with transaction.atomic(), connection.cursor() as cursor:
+    with prepared.alone(), connection.cursor() as cursor:
         return prepared.fetch(cursor, _STORED, project, params)
