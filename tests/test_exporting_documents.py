@@ -251,6 +251,11 @@ def check(kind: str, records: Sequence[Any]) -> None:
     for line, document in zip(made, expected, strict=True):
         assert cells(table, line) == cells(table, writers.line_of(table, document))
         assert line.endswith(b"\r\n")
+    in_parquet = [
+        {column.path: value_of(column.type, (text or b"").decode()) for column, text in zip(table, row, strict=True)}
+        for row in rows.cells(kind, project, batch, table)
+    ]
+    assert in_parquet == [cells(table, line) for line in made]
 
 
 @FEW

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from django.conf import settings
 from django.db.models.functions import Now
@@ -210,6 +211,30 @@ def children() -> list[str]:
     return [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
 
 
+def test_parquet_holds_every_row_as_it_was_given_however_many_blocks_they_come_in(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    of = columns.COLUMNS["scores"]
+    given: list[dict[str, Any]] = [
+        {
+            "id": f"s{n}",
+            "name": None if n % 3 else "",
+            "value": None if n % 2 else n / 4,
+            "comment": '生成, "quoted"\r\n' * (n % 5),
+            "timestamp": "2026-03-04T05:06:07.890123Z" if n % 7 else "2026-03-04T05:06:07Z",
+        }
+        for n in range(4321)
+    ]
+
+    with file.open("wb") as open_file, writers.writing("parquet", "zstd", open_file, of) as writer:
+        for one in given:
+            writer.write(writers.cells_of(of, one))
+
+    at = dt.datetime(2026, 3, 4, 5, 6, 7, tzinfo=dt.UTC)
+    assert pq.read_table(file).select(["id", "name", "value", "comment", "timestamp"]).to_pylist() == [
+        {**one, "timestamp": at.replace(microsecond=890123) if n % 7 else at} for n, one in enumerate(given)
+    ]
+
+
 def test_parquet_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
     before = children()
 
@@ -220,7 +245,7 @@ def test_parquet_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
     ):
         assert len(children()) == len(before) + 1
         for n in range(1000):
-            writer.write(writers.line_of(columns.COLUMNS["scores"], {"id": f"s{n}", "comment": "long " * 1000}))
+            writer.write(writers.cells_of(columns.COLUMNS["scores"], {"id": f"s{n}", "comment": "long " * 1000}))
         raise jobs.Cancelled
 
     assert children() == before
@@ -234,6 +259,6 @@ def test_parquet_that_cannot_be_written_says_why() -> None:
         pytest.raises(OSError, match="No space left on device"),
         writers.writing("parquet", "zstd", file, columns.COLUMNS["scores"]) as writer,
     ):
-        writer.write(writers.line_of(columns.COLUMNS["scores"], {"id": "s1"}))
+        writer.write(writers.cells_of(columns.COLUMNS["scores"], {"id": "s1"}))
 
     assert children() == before

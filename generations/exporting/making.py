@@ -117,8 +117,11 @@ def _write(lease: jobs.Lease, asked: Asked, made: Made, file: BinaryIO) -> None:
             lease.advance(made.rows)
 
 
-def _lines(asked: Asked, project: Project, batch: Sequence[rows.Key], chosen: Sequence[Column]) -> Generator[bytes]:
-    if asked.format != "jsonl":
+def _lines(asked: Asked, project: Project, batch: Sequence[rows.Key], chosen: Sequence[Column]) -> Generator[Any]:
+    """The rows as the writer of their format takes them."""
+    if asked.format == "parquet":
+        yield from rows.cells(asked.kind, project, batch, chosen)
+    elif asked.format == "csv":
         yield from rows.lines(asked.kind, project, batch, chosen)
     elif asked.fields is None:
         yield from rows.documents(asked.kind, project, batch)

@@ -16,7 +16,7 @@ from generations.exporting import settling, statements
 from generations.exporting.columns import Column
 from generations.exporting.settling import dumped, loaded
 from generations.exporting.snapshots import Snapshot
-from generations.exporting.writers import line_of
+from generations.exporting.writers import Cells, cells_of, line_of
 from generations.ingest.values import iso
 from generations.models import DatasetItem, Participant, Project, Thread
 from generations.records import Json
@@ -135,7 +135,7 @@ def lines(kind: str, project: Project, batch: Sequence[Key], columns: Sequence[C
         for document in documents(kind, project, batch, columns):
             yield line_of(columns, loaded(document))
         return
-    with _copied(kind, statements.table(kind, columns), project, batch) as copy:
+    with _copied(kind, statements.table(kind, columns, "csv"), project, batch) as copy:
         # > CopyData messages (always one per row)   PostgreSQL's protocol, "COPY Operations"
         for row in copy:
             line = bytes(row)
@@ -144,6 +144,18 @@ def lines(kind: str, project: Project, batch: Sequence[Key], columns: Sequence[C
             else:
                 text = bytes.fromhex(line.partition(b",")[0].decode())
                 yield line_of(columns, settling.finished(kind, text))
+
+
+def cells(kind: str, project: Project, batch: Sequence[Key], columns: Sequence[Column]) -> Iterator[Cells]:
+    """These columns of these rows, each as its text."""
+    if not statements.is_table(kind, columns):
+        for document in documents(kind, project, batch, columns):
+            yield cells_of(columns, loaded(document))
+        return
+    with _copied(kind, statements.table(kind, columns, "binary"), project, batch) as copy:
+        copy.set_types(["bytea"] * (len(columns) + 1))
+        for row in copy.rows():
+            yield row[1:] if row[0] is None else cells_of(columns, settling.finished(kind, row[0]))
 
 
 @contextmanager

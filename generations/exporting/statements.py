@@ -322,12 +322,16 @@ def documents(kind: str, wanted: Iterable[Column] | None = None, *, stamped: boo
     return _copied(shape, paths, [shape.open, _document(shape, paths)], "binary")
 
 
-def table(kind: str, columns: Sequence[Column]) -> str:
-    """COPY of a CSV: of a row that is open the document in hexadecimal, of another nothing, and then these columns."""
+def table(kind: str, columns: Sequence[Column], format: str) -> str:
+    """COPY of a CSV, or of texts as they are where `format` is "binary": of a row that is open its document (in a CSV
+    in hexadecimal), of another nothing, and then these columns."""
     shape = SHAPES[kind]
     paths = _needed(shape, columns, False)
-    finished = f"CASE WHEN {shape.open} THEN encode(convert_to({_document(shape, paths)}, 'UTF8'), 'hex') END"
-    return _copied(shape, paths, [finished, *(shape.cells[column.path] for column in columns)], "csv")
+    document = _document(shape, paths)
+    if format == "csv":
+        document = f"encode(convert_to({document}, 'UTF8'), 'hex')"
+    finished = f"CASE WHEN {shape.open} THEN {document} END"
+    return _copied(shape, paths, [finished, *(shape.cells[column.path] for column in columns)], format)
 
 
 def is_table(kind: str, columns: Iterable[Column]) -> bool:

@@ -7,11 +7,12 @@ import gzip
 import os
 import subprocess
 import sys
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol
 
 import orjson
 import zstandard
@@ -37,16 +38,18 @@ _MEDIA_TYPES: Final = {
 }
 _PACKED_TYPES: Final = {"gzip": "application/gzip", "zstd": "application/zstd"}
 _ENDINGS: Final = {"none": "", "gzip": ".gz", "zstd": ".zst"}
-FRAME: Final = 1 << 20
-"""Bytes of lines from which they go on as one block."""
+FRAME: Final = 2 << 20
+"""Bytes of rows from which they go to Parquet's process as one block."""
 Document = Mapping[str, Json]
+Cells = tuple[bytes | None, ...]
+"""A row of a table, each cell as the text of its value; None where it is not known."""
 
 
 class Writer(Protocol):
-    """Writes lines to a file that stays open."""
+    """Writes rows to a file that stays open."""
 
-    def write(self, line: bytes, /) -> object:
-        """Append a line: of JSON Lines without its end, of a table with it."""
+    def write(self, row: Any, /) -> object:
+        """Append a row: a line of JSON Lines without its end, of a CSV with it, and of Parquet its cells."""
 
 
 def usual(format: str) -> str:
@@ -70,7 +73,7 @@ def media_type(format: str, compression: str) -> str:
 def writing(format: str, compression: str, file: BinaryIO, columns: Sequence[Column]) -> Iterator[Writer]:
     """A writer of a format, packed; what ends the file is written when the block is left without an error.
 
-    Parquet takes the lines of a CSV and needs a file of the system. Raises OSError when the file cannot be written.
+    Parquet takes cells and needs a file of the system. Raises OSError when the file cannot be written.
     """
     if format == "parquet":
         with _Parquet(file, columns, compression) as parquet:
@@ -126,15 +129,17 @@ class _Lines(_Table):
 
 
 _PIECE: Final = 128 << 10
+_MOST_ROWS: Final = 2_000
+_PIPE: Final = 1 << 20
 
 
 class _Parquet:
-    """Sends the lines of a CSV to the process that makes Parquet of them, whose memory goes with it."""
+    """Sends cells to the process that makes Parquet of them, whose memory goes with it."""
 
     def __init__(self, file: BinaryIO, columns: Sequence[Column], compression: str) -> None:
         self._columns = columns
         self._compression = compression
-        self._waiting: list[bytes] = []
+        self._waiting: list[Cells] = []
         self._size = 0
         # -P: our folder has names of its own.
         self._process = subprocess.Popen(
@@ -142,6 +147,7 @@ class _Parquet:
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=subprocess.PIPE,
+            pipesize=_PIPE,
             # It gives back what is free; the usual one holds 40 MB more. Where there is none, the usual one is taken.
             env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "jemalloc"},
         )
@@ -151,21 +157,25 @@ class _Parquet:
         self._send([orjson.dumps({"columns": columns, "compression": self._compression}), b"\n"])
         return self
 
-    def write(self, line: bytes) -> None:
-        self._waiting.append(line)
-        self._size += len(line)
-        if self._size >= FRAME:
+    def write(self, cells: Cells) -> None:
+        self._waiting.append(cells)
+        self._size += sum(map(len, filter(None, cells)))
+        if self._size >= FRAME or len(self._waiting) >= _MOST_ROWS:
             self._flush()
 
     def _flush(self) -> None:
-        if self._size:
-            self._send([self._size.to_bytes(8, "big"), *self._waiting])
+        if self._waiting:
+            # By columns, as they are kept there: the lengths of all cells, and then the cells without anything between.
+            columns = list(zip(*self._waiting, strict=True))
+            head = len(self._waiting).to_bytes(8, "big") + self._size.to_bytes(8, "big")
+            lengths = [_lengths(column).tobytes() for column in columns]
+            self._send([head, *lengths, *(b"".join(filter(None, column)) for column in columns)])
             self._waiting, self._size = [], 0
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None:
             self._flush()
-            self._send([bytes(8)])
+            self._send([bytes(16)])
             self._end()
         else:
             # Nobody wants the file any more, nor to hear that nobody reads the rest of its rows.
@@ -188,7 +198,19 @@ class _Parquet:
             raise OSError(errno.EIO, reason or f"the Parquet writer ended with {self._process.returncode}")
 
 
+def _lengths(column: Cells) -> array[int]:
+    """Those of the cells of a column; -1 where one is not known."""
+    if column.count(None) == len(column):
+        return array("i", [-1]) * len(column)
+    return array("i", [-1 if cell is None else len(cell) for cell in column])
+
+
 # ------------------------------------------------------------------------------------------------------------- tables
+def cells_of(columns: Sequence[Column], document: Document) -> Cells:
+    """A document's cells."""
+    return tuple(None if text is None else text.encode() for text in (text_of(column, document) for column in columns))
+
+
 def line_of(columns: Sequence[Column], document: Document) -> bytes:
     """A document's line in a CSV."""
     return _line([text_of(column, document) for column in columns])
