@@ -13,17 +13,17 @@ from typing import Any, Final
 from generations import access, datasets, filters, gathering, jobs, paging, recording, reviewing
 from generations.access import Grant, Scope
 from generations.filters import Condition, Not
-from generations.models import DatasetItem, Generation, Job, Project, Step
+from generations.models import DatasetItem, Generation, Job, Project, Step, Thread
 from generations.records import InvalidRecord, Json, ScoreRecord, revised
-from generations.retention.removing import remove
-from generations.retention.rules import open_holds
+from generations.retention.removing import remove, remove_threads
+from generations.retention.rules import held_threads, open_holds
 
 ACTIONS: Final = {
     "generations": ("tag", "untag", "score", "dataset", "review", "delete"),
     "steps": ("tag", "untag", "score", "dataset", "review", "delete"),
-    "threads": ("tag", "untag"),
+    "threads": ("tag", "untag", "score", "delete"),
 }
-"""What can be done to the rows of each list."""
+"""What can be done to the rows of each list. Users are erased by `retention`, each by a job with a report."""
 NEEDED: Final = {
     "tag": Scope.WRITE,
     "untag": Scope.WRITE,
@@ -32,6 +32,8 @@ NEEDED: Final = {
     "review": Scope.WRITE,
     "delete": Scope.ADMIN,
 }
+LONG: Final = frozenset({("threads", "delete")})
+"""What is a job even for the rows that were named: nobody knows how much is in a thread."""
 AT_ONCE: Final = {"tag": 500, "untag": 500, "score": 500, "delete": 100}
 """So many rows a job changes in one transaction."""
 COUNTED: Final = 1_000_000
@@ -74,21 +76,40 @@ def apply(grant: Grant, kind: str, action: str, ids: Sequence[str], values: Mapp
     if action == "score":
         return _judge(grant, kind, ids, values)
     if action == "delete":
-        kept = _kept(grant.project, kind)
-        if kept is not None:
-            free = filters.both(filters.from_document(kind, {"id": {"$in": list(ids)}}), kept)
-            ids = [row.public_id for row in filters.narrow(kind, grant.project.pk, free)]
-        return remove(grant.project, _NOUNS[kind], ids)[0]
+        return _delete(grant.project, kind, ids)
     tags = [str(tag) for tag in values.get("tags") or []]
     change = {"add": tags} if action == "tag" else {"remove": tags}
     return recording.retag(grant.project, _NOUNS[kind], ids, **change)
 
 
+def act(grant: Grant, kind: str, action: str, ids: Sequence[str], values: Mapping[str, Json]) -> int:
+    """Do it to the rows that somebody selected, which the audit keeps; returns and raises as `apply`."""
+    changed = apply(grant, kind, action, ids, values)
+    if changed and action in AT_ONCE:
+        noun = _NOUNS[kind]
+        named = ids[0] if len(ids) == 1 else ""
+        access.audit(grant, f"{noun}.{action}", noun, named, {"rows": changed, "ids": list(ids), **values})
+    return changed
+
+
+def _delete(project: Project, kind: str, ids: Sequence[str]) -> int:
+    if kind == "threads":
+        held = held_threads(project.pk, ids)
+        return remove_threads(project, [id for id in ids if id not in held])
+    kept = _kept(project, kind)
+    if kept is not None:
+        free = filters.both(filters.from_document(kind, {"id": {"$in": list(ids)}}), kept)
+        ids = [row.public_id for row in filters.narrow(kind, project.pk, free)]
+    return remove(project, _NOUNS[kind], ids)[0]
+
+
 def _kept(project: Project, kind: str) -> Condition | None:
-    """What rows have that no legal hold keeps; None when there is no hold."""
+    """What rows have that no legal hold keeps; None when there is no hold, or when holds are on what is in the rows."""
     holds = open_holds(project.pk, kind)
     if any(hold is None for hold in holds):
         raise BadBulk("A legal hold keeps everything in this list. Nothing was deleted.")
+    if kind == "threads":
+        return None
     return filters.both(*(Not(hold) for hold in holds if hold is not None))
 
 
@@ -119,7 +140,7 @@ def _judge(grant: Grant, kind: str, ids: Sequence[str], values: Mapping[str, Jso
 
 
 def _rows(project: Project, kind: str, ids: Sequence[str]) -> list[Any]:
-    model: Any = Generation if kind == "generations" else Step
+    model: Any = {"generations": Generation, "steps": Step, "threads": Thread}[kind]
     return list(model.objects.by_ids(project.pk, _NOUNS[kind], list(ids)))
 
 

@@ -9,7 +9,18 @@ from django.test import Client
 
 from generations import access, recording, retention, tasks
 from generations import bulk as verbs
-from generations.models import Dataset, DatasetItem, Generation, Job, Membership, Project, Score, Step, Thread
+from generations.models import (
+    AuditEntry,
+    Dataset,
+    DatasetItem,
+    Generation,
+    Job,
+    Membership,
+    Project,
+    Score,
+    Step,
+    Thread,
+)
 from generations.models.accounts import Role
 from generations.records import ParticipantRecord, ScoreRecord, StepRecord, ThreadRecord
 from tests import rows, web
@@ -245,6 +256,121 @@ def test_steps_and_threads_are_tagged_in_bulk_too() -> None:
     assert Step.objects.in_project(project.pk).get().tags == ["seen"]
     assert Thread.objects.in_project(project.pk).get().tags == ["seen"]
     assert client.post(f"/projects/{project.slug}/bulk/secrets/", {"do": "tag"}).status_code == 404
+
+
+def test_threads_are_deleted_with_all_that_is_in_them_by_a_job_that_holds_are_kept_by() -> None:
+    project, other = web.project(), web.project("Other")
+    admin, member = web.signed_in(project, Role.ADMIN), web.signed_in(project, name="ben")
+    for there in (project, other):
+        recording.record(
+            there,
+            [
+                *(StepRecord(id=f"s-{n}", started_at=NOON, type="run", thread_id=f"chat-{n}") for n in range(4)),
+                *(call(n, thread_id=f"chat-{n}") for n in range(4)),
+                call(9, step_id="s-0"),
+                ScoreRecord(id="well", name="well", value=1, type="HUMAN", thread_id="chat-0"),
+                call(8),
+            ],
+        )
+    document = {"id": {"$in": ["call-002"]}}
+    retention.add_hold(access.of_system(project), reason="A dispute", kind="generations", document=document)
+    address = f"/projects/{project.slug}/bulk/threads/"
+
+    refused = member.post(address, {"do": "delete", "id": ["chat-0"]})
+    led = admin.post(address, {"do": "delete", "id": ["chat-0", "chat-2", "chat-3"]})
+
+    assert refused.status_code == 403
+    job = Job.objects.get(kind=Job.Kind.BULK)
+    assert led["Location"] == f"/projects/{project.slug}/jobs/{job.pk}/"
+    tasks.run_job(str(job.pk))
+    job.refresh_from_db()
+    assert (job.state, job.result) == (Job.State.DONE, {"matched": 3, "changed": 2})
+    left = {
+        model: sorted(model.objects.in_project(project.pk).values_list("public_id", flat=True))
+        for model in (Thread, Step, Generation, Score)
+    }
+    assert left == {
+        Thread: ["chat-1", "chat-2"],
+        Step: ["s-1", "s-2"],
+        Generation: ["call-001", "call-002", "call-008"],
+        Score: [],
+    }
+    assert Thread.objects.in_project(other.pk).count() == 4
+    assert Generation.objects.in_project(other.pk).count() == 6
+    (entry,) = AuditEntry.objects.filter(action="bulk.start")
+    assert (entry.actor, entry.detail["do"], entry.detail["kind"]) == ("mia", "delete", "threads")
+
+
+def test_no_thread_is_deleted_while_a_hold_keeps_everything() -> None:
+    project = web.project()
+    admin = web.signed_in(project, Role.ADMIN)
+    recording.record(project, [call(1, thread_id="chat")])
+    retention.add_hold(access.of_system(project), reason="A dispute", kind="steps", document={})
+
+    admin.post(f"/projects/{project.slug}/bulk/threads/", {"do": "delete", "all": "1", "query": ""})
+    job = Job.objects.get(kind=Job.Kind.BULK)
+    tasks.run_job(str(job.pk))
+
+    job.refresh_from_db()
+    assert (job.state, job.error) == (
+        Job.State.FAILED,
+        "A legal hold keeps everything in this list. Nothing was deleted.",
+    )
+    assert Thread.objects.in_project(project.pk).count() == 1
+
+
+def test_threads_are_scored() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(1, thread_id="chat")])
+
+    sent = {"do": "score", "name": "helpful", "value": "1", "id": "chat"}
+    said = client.post(f"/projects/{project.slug}/bulk/threads/", sent, follow=True)
+
+    assert "Scored 1 thread: helpful 1." in web.text(said)
+    assert [one.thread_id for one in Score.objects.in_project(project.pk)] == ["chat"]
+
+
+def test_users_are_erased_by_a_job_each_once_that_was_typed() -> None:
+    project, other = web.project(), web.project("Other")
+    admin, member = web.signed_in(project, Role.ADMIN), web.signed_in(project, name="ben")
+    for there in (project, other):
+        recording.record(there, [call(n, user_id=f"u-{n}") for n in range(3)])
+    address = f"/projects/{project.slug}/bulk/participants/"
+
+    refused = member.post(address, {"do": "erase", "id": ["u-0"], "confirm": "erase"})
+    untyped = admin.post(address, {"do": "erase", "id": ["u-0"]}, follow=True)
+    unknown = admin.post(address, {"do": "erase", "id": ["u-0", "u-7"], "confirm": "erase"}, follow=True)
+    everybody = admin.post(address, {"do": "erase", "all": "1", "query": "", "confirm": "erase"}, follow=True)
+    assert not Job.objects.exists()
+    led = admin.post(address, {"do": "erase", "id": ["u-0", "u-2"], "confirm": "Erase"})
+    for job in Job.objects.all():
+        tasks.run_job(str(job.pk))
+
+    assert refused.status_code == 403
+    assert "Type 'erase' to confirm. Nobody was erased." in web.text(untyped)
+    assert "u-7: participant: there is none with the id 'u-7' in this project. Nobody was erased." in web.text(unknown)
+    assert "all that match are never erased at once" in web.text(everybody)
+    assert led["Location"] == f"/projects/{project.slug}/settings/retention/"
+    assert list(tags_of(project)) == ["call-001"]
+    assert len(tags_of(other)) == 3
+    assert {(one.kind, one.state) for one in Job.objects.all()} == {(Job.Kind.ERASURE, Job.State.DONE)}
+
+
+def test_what_is_done_to_selected_rows_is_in_the_audit() -> None:
+    project = web.project()
+    admin = web.signed_in(project, Role.ADMIN)
+    recording.record(project, [call(1), call(2), call(3)])
+
+    bulk(admin, project, do="tag", tags="odd", id=["call-001", "call-003"])
+    bulk(admin, project, do="delete", id=["call-003"])
+    bulk(admin, project, do="delete", id=["call-003"])
+
+    entries = AuditEntry.objects.filter(project=project, subject_kind="generation").order_by("created_at")
+    assert [(one.action, one.actor, one.subject_id, one.detail) for one in entries] == [
+        ("generation.tag", "mia", "", {"rows": 2, "ids": ["call-001", "call-003"], "tags": ["odd"]}),
+        ("generation.delete", "mia", "call-003", {"rows": 1, "ids": ["call-003"]}),
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------ other doors

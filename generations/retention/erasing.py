@@ -26,10 +26,9 @@ from generations.models import (
     Step,
     Thread,
 )
-from generations.retention.removing import remove
+from generations.retention.removing import batches, remove
 from generations.retention.rules import BadRule, open_holds
 
-AT_ONCE: Final = 100
 COUNTED: Final = (
     *("threads", "steps", "generations", "scores", "feedback", "files", "dataset items", "experiment items"),
     *("exports", "refused bodies", "participants"),
@@ -126,15 +125,15 @@ def _erase(job: Job, id: str, count: Callable[[str, int], None]) -> None:
     rejects = IngestReject.objects.filter(project=project)
     count("refused bodies", rejects.filter(Q(record_id=id) | _mentions(id)).update(body=None))
     own = _own(project, id)
-    for threads in _ids(own["thread"]):
+    for threads in batches(own["thread"]):
         for kind, model in (("step", Step), ("generation", Generation)):
-            for inside in _ids(model.objects.in_project(project.pk).filter(thread_id__in=threads)):
+            for inside in batches(model.objects.in_project(project.pk).filter(thread_id__in=threads)):
                 _take(project, kind, inside, count)
         _take(project, "thread", threads, count)
     for kind in ("step", "generation", "feedback", "score"):
-        for ids in _ids(own[kind]):
+        for ids in batches(own[kind]):
             if kind == "step":
-                for made in _ids(Generation.objects.in_project(project.pk).filter(step_id__in=ids)):
+                for made in batches(Generation.objects.in_project(project.pk).filter(step_id__in=ids)):
                     _take(project, "generation", made, count)
             _take(project, kind, ids, count)
     count("participants", remove(project, "participant", [id])[0])
@@ -161,12 +160,6 @@ def _take(project: Project, kind: str, ids: list[str], count: Callable[[str, int
     number, files = remove(project, kind, ids)
     count("files", files)
     count(kind if kind == "feedback" else f"{kind}s", number)
-
-
-def _ids(rows: QuerySet[Any]) -> Iterator[list[str]]:
-    """The ids of rows that are deleted as they are had, some at a time."""
-    while found := list(rows.order_by("uid").values_list("public_id", flat=True)[:AT_ONCE]):
-        yield found
 
 
 def _mentions(id: str) -> Q:

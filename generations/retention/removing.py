@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from django.db.models import QuerySet
 
 from generations import attachments, recording
-from generations.models import Attachment, Project
+from generations.models import Attachment, Generation, Project, Step
+
+AT_ONCE: Final = 100
 
 
 def remove(project: Project, kind: str, ids: Sequence[str]) -> tuple[int, int]:
@@ -15,6 +20,25 @@ def remove(project: Project, kind: str, ids: Sequence[str]) -> tuple[int, int]:
     """
     files = remove_files(project, kind, ids)
     return recording.delete(project, kind, ids, alone=True), files
+
+
+def remove_threads(project: Project, ids: Sequence[str]) -> int:
+    """Delete these threads with the steps and generations in them, a hundred at a time; returns how many threads."""
+    steps = Step.objects.in_project(project.pk).filter(thread_id__in=ids)
+    calls = Generation.objects.in_project(project.pk)
+    for inside in batches(calls.filter(thread_id__in=ids)):
+        remove(project, "generation", inside)
+    for inside in batches(steps):
+        for made in batches(calls.filter(step_id__in=inside)):
+            remove(project, "generation", made)
+        remove(project, "step", inside)
+    return remove(project, "thread", ids)[0]
+
+
+def batches(rows: QuerySet[Any]) -> Iterator[list[str]]:
+    """The ids of rows that are deleted as they are had, some at a time."""
+    while found := list(rows.order_by("uid").values_list("public_id", flat=True)[:AT_ONCE]):
+        yield found
 
 
 def remove_files(project: Project, kind: str, ids: Sequence[str]) -> int:

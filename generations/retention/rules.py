@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from generations import filters
 from generations.access import Grant, Scope, audit
 from generations.filters import BadFilter, Condition
 from generations.filters.conditions import And, Not
-from generations.models import Kept, LegalHold, RetentionRule
+from generations.models import Kept, LegalHold, RetentionRule, Step
 from generations.records import Json
 
 MOST_RULES: Final = 20
@@ -135,6 +135,22 @@ def open_holds(project_pk: int, kind: str) -> list[Condition | None]:
     found = LegalHold.objects.filter(project_id=project_pk, released_at=None)
     # A hold on everything is one on each list, whichever it was made for.
     return [filters.from_document(one.kind, one.filter) for one in found if one.kind == kind or not one.filter]
+
+
+def held_threads(project_pk: int, ids: Sequence[str]) -> set[str]:
+    """Those of these threads in which a hold keeps something: a step, or a generation of the thread or its steps."""
+    found: set[str] = set()
+    steps = Step.objects.in_project(project_pk).filter(thread_id__in=ids)
+    for kind in ("generations", "steps"):
+        for hold in open_holds(project_pk, kind):
+            if hold is None:
+                return set(ids)
+            held = filters.narrow(kind, project_pk, hold)
+            found.update(held.filter(thread_id__in=ids).values_list("thread_id", flat=True))
+            if kind == "generations":
+                made = steps.filter(public_id__in=held.filter(step_id__isnull=False).values("step_id"))
+                found.update(made.values_list("thread_id", flat=True))
+    return found
 
 
 def meanings(project_pk: int, kind: str, what: str, now: dt.datetime) -> list[Due]:

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from generations import bulk as verbs
-from generations import datasets, exporting, filters, records, reviewing
+from generations import datasets, exporting, filters, records, retention, reviewing, tasks
 from generations.access import Grant, Scope
 from generations.filters import BadFilter
 from generations.records import InvalidRecord, Json
@@ -30,13 +30,16 @@ def offered(grant: Grant, kind: str) -> list[str]:
     if not grant.may(Scope.WRITE):
         return []
     may = [action for action in verbs.ACTIONS.get(kind, ()) if grant.may(verbs.NEEDED[action])]
+    if kind == "participants" and grant.may(Scope.ADMIN):
+        may.append("erase")
     return [*may, "export"] if kind in exporting.KINDS else may
 
 
 @page(Scope.WRITE)
 @require_POST
 def bulk(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
-    """Do what `do` says to the rows named by `id`; with `all`, as a job, to all that match the list's `query`.
+    """Do what `do` says to the rows named by `id`; with `all`, as a job, to all that match the list's `query`. What
+    takes long is a job in any case, and each user is erased by one.
 
     Leads back to `next`, or with `of=row` to the page of the one row.
     """
@@ -56,15 +59,35 @@ def bulk(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
         if action == "export" and kind in exporting.KINDS:
             return exports.begin(request, grant, kind=kind, document=document, order=order)
         values = _values(request, grant, kind, action)
-        if is_all:
+        if action == "erase" and kind == "participants":
+            return _erase(request, grant, ids, is_all=is_all)
+        if is_all or (kind, action) in verbs.LONG:
             with transaction.atomic():
                 return jobs.lead_to(request, grant, verbs.start(grant, kind, action, document, values, order))
-        changed = verbs.apply(grant, kind, action, ids, values)
+        changed = verbs.act(grant, kind, action, ids, values)
     except (judging.Refused, verbs.BadBulk, BadFilter, InvalidRecord, reviewing.BadQueue, *_DATASETS) as error:
         messages.error(request, str(error))
     else:
         messages.success(request, _said(grant, kind, action, changed, values))
     return redirect(where)
+
+
+def _erase(request: HttpRequest, grant: Grant, ids: list[str], *, is_all: bool) -> HttpResponse:
+    """A job for each of the users, once it was typed that they are to be erased: all of them, or none."""
+    grant.need(Scope.ADMIN)
+    if is_all:
+        raise verbs.BadBulk("Select the users to erase: all that match are never erased at once.")
+    if request.POST.get("confirm", "").strip().lower() != "erase":
+        raise verbs.BadBulk("Type 'erase' to confirm. Nobody was erased.")
+    with transaction.atomic():
+        for id in ids:
+            try:
+                tasks.send(retention.erase(grant, id))
+            except retention.BadRule as error:
+                raise verbs.BadBulk(f"{id[:80]}: {error}. Nobody was erased.") from error
+    count = "1 user is" if len(ids) == 1 else f"{len(ids)} users are"
+    messages.success(request, f"{count} being erased. The reports are below when it is done.")
+    return redirect("web:retention", slug=grant.project.slug)
 
 
 _DATASETS: Final = (datasets.BadDataset, datasets.NoSuchDataset)

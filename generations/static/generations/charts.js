@@ -49,8 +49,6 @@ function chart(strip, one, said) {
 }
 
 function plot(strip, place, figure, total, one, said, unit) {
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name) => resolved(style.getPropertyValue(name).trim());
   const times = said.time.length > 1 ? said.time : [...said.time, said.end];
   const fit = (values) => (said.time.length > 1 ? values : [...values, null]);
   const series = [{}, mark(one, colour(one.colour), said)];
@@ -59,7 +57,7 @@ function plot(strip, place, figure, total, one, said, unit) {
     series.push({ stroke: colour("--quiet"), width: 1, points: { size: 4 }, spanGaps: true });
     data.push(fit(said[one.also]));
   }
-  const plotted = new window.uPlot(
+  const plotted = themed(
     {
       width: place.clientWidth,
       height: 54,
@@ -83,10 +81,10 @@ function plot(strip, place, figure, total, one, said, unit) {
   }).observe(place);
 }
 
-function mark(one, colour, said) {
-  if (one.kind === "line" || said.time.length > 200) return { stroke: colour, width: 1.5, points: { size: 4 }, spanGaps: true };
+function mark(one, ink, said) {
+  if (one.kind === "line" || said.time.length > 200) return { stroke: ink, width: 1.5, points: { size: 4 }, spanGaps: true };
   // Each bar stands over the time that it counts.
-  return { stroke: colour, fill: colour, width: 0, points: { show: false }, paths: window.uPlot.paths.bars({ size: [0.8, 40], align: 1 }) };
+  return { stroke: ink, fill: ink, width: 0, points: { show: false }, paths: window.uPlot.paths.bars({ size: [0.8, 40], align: 1 }) };
 }
 
 function tell(u, figure, total, one, said, unit) {
@@ -127,16 +125,34 @@ export function plain(date) {
   return date.toISOString().replace(/\.\d+Z$/, "Z");
 }
 
-// A canvas knows no light-dark(): the browser is asked what the colour is here.
-export function resolved(colour) {
-  const probe = document.createElement("span");
-  probe.hidden = true;
-  document.body.append(probe);
-  probe.style.color = colour;
-  const found = getComputedStyle(probe).color;
-  probe.remove();
-  return found;
+// A colour of the page, for a canvas: it knows no light-dark(), so that the browser is asked each time it is drawn.
+export function colour(name) {
+  return () => {
+    const probe = document.createElement("span");
+    probe.hidden = true;
+    document.body.append(probe);
+    probe.style.color = `var(${name})`;
+    const found = getComputedStyle(probe).color;
+    probe.remove();
+    return found;
+  };
 }
+
+const drawn = new Set();
+
+// A plot that is drawn anew when the system goes from light to dark, or back.
+export function themed(options, data, place) {
+  const plotted = new window.uPlot(options, data, place);
+  drawn.add(plotted);
+  return plotted;
+}
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  for (const plotted of drawn) {
+    if (plotted.root.isConnected) plotted.redraw();
+    else drawn.delete(plotted);
+  }
+});
 
 export function moment(stamp, zone, grain) {
   const options = { timeZone: zone, month: "short", day: "numeric" };

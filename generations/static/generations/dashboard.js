@@ -1,6 +1,6 @@
 // The charts of the dashboard: bars stacked or beside each other's lines, with a legend; a click on a point opens the
 // list of what it counts, dragging narrows the whole dashboard to that time.
-import { money, moment, plain, resolved, seconds, under, whole } from "./charts.js";
+import { colour, money, moment, plain, seconds, themed, under, whole } from "./charts.js";
 
 const COLOURS = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6"];
 
@@ -34,10 +34,8 @@ async function load(place) {
 const WHOLE = Array.from({ length: 16 }, (_, n) => [1, 2, 5].map((step) => step * 10 ** n)).flat();
 
 function draw(place, said) {
-  const style = getComputedStyle(document.documentElement);
-  const colours = said.lines.map((_, n) => resolved(style.getPropertyValue(COLOURS[n % COLOURS.length]).trim()));
-  const quiet = resolved(style.getPropertyValue("--quiet").trim());
-  const grid = resolved(style.getPropertyValue("--line").trim());
+  const names = said.lines.map((_, n) => COLOURS[n % COLOURS.length]);
+  const colours = names.map(colour);
   const show = unit(said);
   const isCount = !["seconds", "money", "score"].includes(said.unit);
   const canvas = document.createElement("div");
@@ -47,7 +45,7 @@ function draw(place, said) {
   const told = said.lines.map((line, n) => {
     const item = document.createElement("li");
     const swatch = text("span", "legend-mark", "");
-    swatch.style.background = colours[n];
+    swatch.style.background = `var(${names[n]})`;
     const value = text("b", "", "");
     item.append(swatch, text("span", "truncate", line.label), value);
     legend.append(item);
@@ -65,8 +63,8 @@ function draw(place, said) {
   if (said.isStacked) order.reverse();
   const isBars = said.style === "bars" && said.time.length <= 240 && (said.isStacked || said.lines.length === 1);
   const paths = isBars ? window.uPlot.paths.bars({ size: [0.82, 48], align: 1 }) : undefined;
-  const axis = { stroke: quiet, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
-  const plotted = new window.uPlot(
+  const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+  const plotted = themed(
     {
       width: canvas.clientWidth,
       height: 190,
