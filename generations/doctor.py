@@ -224,9 +224,8 @@ def _jobs() -> Iterator[Finding]:
 def _sums() -> Iterator[Finding]:
     hours = operations.hours_to_sum_up()
     level: Level = "warning" if hours > 1_000 else "well"
-    yield Finding(
-        "sums", level, f"{hours:,} hours are to be summed up", "See that a worker and beat run; it catches up."
-    )
+    said = "1 hour is to be summed up" if hours == 1 else f"{hours:,} hours are to be summed up"
+    yield Finding("sums", level, said, "See that a worker and beat run; it catches up.")
 
 
 def _broker() -> Iterator[Finding]:

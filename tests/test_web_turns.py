@@ -373,7 +373,7 @@ def test_what_a_thread_comes_to_is_said_and_never_added_across_currencies(client
     assert "vip" in said
     links = web.links(show(client, project))
     assert f"/projects/{project.slug}/generations/?threadId=chat&hasError=true" in links
-    assert f"/projects/{project.slug}/threads/?metadata.userId=ann" in links
+    assert f"/projects/{project.slug}/users/ann/" in links
 
 
 def test_a_thread_without_calls_costs_nothing_that_is_known(client: Client, project: Project) -> None:

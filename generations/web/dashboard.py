@@ -139,6 +139,7 @@ def chart_data(request: HttpRequest, grant: Grant, name: str) -> HttpResponse:
         {
             "style": drawn.chart.style,
             "isStacked": drawn.chart.is_stacked,
+            "isBad": drawn.chart.is_bad and len(drawn.lines) == 1,
             "unit": drawn.chart.unit,
             "currency": drawn.currency,
             "note": drawn.note,

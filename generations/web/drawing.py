@@ -28,7 +28,8 @@ _GROUP: Final = "group"
 class Chart:
     """What a chart draws. `measures` has a line for each; broken down, it draws `main` of each group instead.
 
-    `unit` is that of its values: count, seconds, money or score. `query` narrows the list behind its points.
+    `unit` is that of its values: count, seconds, money or score. `query` narrows the list behind its points. The one
+    line of a chart that `is_bad` has the colour of errors.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Chart:
     kind: str = "generations"
     is_stacked: bool = True
     is_divided: bool = True
+    is_bad: bool = False
 
 
 def _one(name: str, title: str, measure: Measure, **more: Any) -> Chart:
@@ -60,7 +62,7 @@ CHARTS: Final = {
     chart.name: chart
     for chart in (
         _one("generations", "Generations", Measure("generations", "count")),
-        _one("errors", "Errors", Measure("errors", "error_rate"), query="hasError=true"),
+        _one("errors", "Errors", Measure("errors", "error_rate"), query="hasError=true", is_bad=True),
         Chart(
             "latency",
             "Latency",

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, F, Model, TextField
+from django.db.models import Count, F, Model, Q, TextField
 from django.db.models.functions import Cast, Left
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -30,6 +30,7 @@ from generations.web.gate import page
 from generations.web.stretches import stretch
 
 PAGE: Final = 25
+MOST_OTHERS: Final = 20
 SHOWN: Final = 4_800
 """The most bytes of the texts of one line: its input, what was expected, and the outputs and reasons."""
 REASONS: Final = 5
@@ -81,13 +82,22 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """An experiment of the comparison: what it is called here, and the address that makes it the baseline."""
+
+    name: str
+    run: Run
+    as_baseline: str
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """A measure in all experiments, for the summary."""
 
     name: str
     is_money: bool
     is_time: bool
-    means: list[tuple[Run, Interval | None, Difference | None, bool | None]]
+    means: list[tuple[Column, Interval | None, Difference | None, bool | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +169,18 @@ def _compared(request: HttpRequest, grant: Grant, rows: Sequence[Experiment]) ->
     # Lines are put in order in memory, so that a number tells a page of them.
     pages = Paginator(comparison.lines, PAGE)
     current = pages.get_page(given.get("page"))
-    datasets = {row.dataset_id for row in rows if row.dataset_id}
-    others = Experiment.objects.filter(project=grant.project, dataset__in=datasets).exclude(pk__in=[r.pk for r in rows])
+    columns = [
+        Column(name, run, "?" + urlencode([("id", str(one.pk)) for one in (row, *(r for r in rows if r is not row))]))
+        for name, run, row in zip(names, comparison.runs, rows, strict=True)
+    ]
     query = [("id", str(row.pk)) for row in rows] if len(rows) > 1 else []
     context = {
         "experiment": rows[0],
         "comparison": comparison,
-        "names": names,
+        "columns": columns,
         "decided": decided,
         "sentence": _sentence(decided),
-        "summary": [_measured(comparison, name) for name in comparison.measures],
+        "summary": [_measured(comparison, columns, name) for name in comparison.measures],
         "lines": _shown(grant, comparison, list(current), names),
         "shown": SHOWN // (2 + 2 * len(rows)),
         "reason_shown": SHOWN // (2 + 2 * len(rows)) // REASONS * 2,
@@ -183,14 +195,19 @@ def _compared(request: HttpRequest, grant: Grant, rows: Sequence[Experiment]) ->
             ("better", "better than the baseline first"),
         ),
         "address": urlencode([*query, *([("by", by), ("sort", sort)] if given.get("sort") else [])]),
-        "without_order": urlencode(query),
-        "others": list(others.order_by("-created_at")[:20]) if len(rows) < experiments.MOST_RUNS else [],
-        "carried": urlencode([("id", str(row.pk)) for row in rows]),
-        "baselines": [
-            f"?{urlencode([('id', str(one.pk)) for one in (row, *(r for r in rows if r is not row))])}" for row in rows
-        ],
+        "others": _others(grant, rows) if len(rows) < experiments.MOST_RUNS else [],
     }
     return show(request, grant, "experiments/compare.html", context, here="experiments")
+
+
+def _others(grant: Grant, rows: Sequence[Experiment]) -> list[Experiment]:
+    """What these can be compared with, the newest first: experiments on the same dataset, or like these on none, whose
+    results belong together where they were given the same input."""
+    alike = Q(dataset__in={row.dataset_id for row in rows if row.dataset_id})
+    if any(row.dataset_id is None for row in rows):
+        alike |= Q(dataset=None)
+    found = Experiment.objects.filter(alike, project=grant.project).exclude(pk__in=[row.pk for row in rows])
+    return list(found.order_by("-created_at")[:MOST_OTHERS])
 
 
 def _names(rows: Sequence[Experiment]) -> list[str]:
@@ -220,14 +237,15 @@ def _sentence(decided: Sequence[Decided]) -> str:
     return " ".join([*said, *([f"No clear difference in {' and '.join(unclear)}."] if unclear else [])])
 
 
-def _measured(comparison: Comparison, name: str) -> Measured:
+def _measured(comparison: Comparison, columns: Sequence[Column], name: str) -> Measured:
     means = []
-    for run in comparison.runs:
+    for column in columns:
+        run = column.run
         difference = run.differences.get(name)
         is_better = None
         if difference is not None and difference.is_clear:
             is_better = (difference.interval.mean < 0) is experiments.lower_is_better(name)
-        means.append((run, run.means.get(name), difference, is_better))
+        means.append((column, run.means.get(name), difference, is_better))
     is_score = name in comparison.names
     return Measured(name, not is_score and name == "cost", not is_score and name == "latency", means)
 

@@ -13,6 +13,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
@@ -22,6 +23,7 @@ from generations.access import Grant, Scope
 from generations.models import ApiKey, Membership, Project
 from generations.web.frame import show
 from generations.web.gate import page
+from generations.web.tables import SORTS
 
 SCOPES: Final = {
     Scope.INGEST: "send what is recorded",
@@ -113,6 +115,7 @@ def keys(request: HttpRequest, grant: Grant) -> HttpResponse:
         except ValueError as error:
             problem = str(error)
     rows = ApiKey.objects.filter(project=grant.project).select_related("created_by").order_by("-created_at")
+    first = SORTS.get(request.POST.get("first", ""), SORTS["generations"])
     context = {
         "rows": list(rows[:MOST_KEYS]),
         "now": timezone.now(),
@@ -123,6 +126,8 @@ def keys(request: HttpRequest, grant: Grant) -> HttpResponse:
         "chosen": request.POST.getlist("scopes") or [Scope.WRITE],
         "lifetimes": LIFETIMES.items(),
         "server": f"{request.scheme}://{request.get_host()}",
+        "first": first,
+        "first_place": reverse(f"web:{first.here}", args=[grant.project.slug]),
         "tab": "keys",
     }
     return show(request, grant, "settings/keys.html", context, here="settings", status=400 if problem else 200)

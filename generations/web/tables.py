@@ -24,7 +24,8 @@ from generations.web.listing import MOST_CARRIED, Listing, listing
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """What one list's page says and shows. `here` is its place in the navigation and the name of its address."""
+    """What one list's page says and shows. `here` is its place in the navigation and the name of its address; `empty`
+    says what would bring a first row."""
 
     kind: str
     here: str
@@ -41,17 +42,31 @@ SORTS: Final = {
         "Generations",
         "Search in what was asked and answered",
         "generations/_table.html",
-        "generations/_empty.html",
+        "Send the first generation.",
     ),
-    "steps": Sort("steps", "steps", "Steps", "Search in inputs and outputs", "steps/_table.html", "steps/_empty.html"),
-    "threads": Sort("threads", "threads", "Threads", "Search in names", "threads/_table.html", "threads/_empty.html"),
+    "steps": Sort(
+        "steps",
+        "steps",
+        "Steps",
+        "Search in inputs and outputs",
+        "steps/_table.html",
+        "Steps are the work around calls: tools, retrievals, agents. Send the first one.",
+    ),
+    "threads": Sort(
+        "threads",
+        "threads",
+        "Threads",
+        "Search in names",
+        "threads/_table.html",
+        "A thread is a conversation: what is recorded with its id makes it. Send the first call of one.",
+    ),
     "participants": Sort(
         "participants",
         "users",
         "Users",
         "Search in identifiers",
         "participants/_table.html",
-        "participants/_empty.html",
+        "Users are whom calls were made for: what is recorded with a user's id makes them. Send a first call of one.",
     ),
 }
 

@@ -57,3 +57,31 @@ def test_the_first_call_is_sent_as_the_empty_page_says_and_is_there(
     expect(page.get_by_text("Hi! How can I help?")).to_be_visible()
     assert watched.is_clean()
     context.close()
+
+
+def test_empty_rooms_are_filled_by_what_they_say(browser: Browser, live_stack: Stack) -> None:
+    slug = live_stack.manage("shell", "-v", "0", "-c", NEW.format(name=f"Rooms {uuid.uuid4().hex[:8]}")).split()[-1]
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    watched = sign_in(context, live_stack)
+    page = watched.page
+
+    page.goto(f"{live_stack.url}/projects/{slug}/steps/")
+    expect(page.get_by_role("heading", name="No steps yet")).to_be_visible()
+    page.get_by_role("button", name="Make a key and fill it in").click()
+    expect(page.get_by_text("Copy it now")).to_be_visible()
+    expect(page.locator("[data-first=curl]")).to_contain_text("/api/steps/batch")
+    key = page.locator("#new-key").inner_text()
+
+    for room in ("steps", "threads", "users"):
+        page.goto(f"{live_stack.url}/projects/{slug}/{room}/")
+        expect(page.get_by_role("heading", name=f"No {room} yet")).to_be_visible()
+        assert violations(page) == []
+        keep(page, f"no-{room}-yet")
+        program = page.locator("[data-first=curl]").inner_text().replace("YOUR_KEY", key)
+        done = subprocess.run(["bash", "-s"], input=program, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        page.reload()
+        expect(page.locator("tr[data-row]")).to_have_count(1)
+
+    assert watched.is_clean()
+    context.close()

@@ -1,7 +1,8 @@
-"""A person at a browser: two experiments compared, and ten items reviewed by keyboard."""
+"""A person at a browser: two experiments compared, ten items reviewed by keyboard, threads deleted in bulk."""
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 
@@ -116,3 +117,27 @@ def test_ten_items_are_reviewed_by_keyboard_alone(page: Page, live_stack: Stack)
         found = client.get("/api/scores", params={"name": "helpful", "limit": 100, "type": "HUMAN"}).json()["data"]
     mine = {one["generationId"]: one["value"] for one in found if one.get("generationId", "").startswith(own)}
     assert sorted(mine.values()) == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+
+
+def test_selected_threads_are_deleted_by_a_job_that_is_watched(page: Page, live_stack: Stack) -> None:
+    own = uuid.uuid4().hex[:6]
+    documents = [{"id": f"{own}-{n}", "prompt": "So?", "threadId": f"{own}-thread-{n}"} for n in range(3)]
+    with live_stack.client() as client:
+        assert client.post("/api/generations/batch", json=documents).status_code == 200
+
+    page.goto(f"{live_stack.url}/projects/default/threads/?id__startsWith={own}")
+    expect(page.locator("tr[data-row]")).to_have_count(3)
+    page.get_by_label("Select this row").nth(0).check()
+    page.get_by_label("Select this row").nth(1).check()
+    expect(page.get_by_text("2 selected:")).to_be_visible()
+    page.locator(".bulk summary", has_text="Delete").click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.locator("#job")).to_contain_text(re.compile(r"Changed\s*2"))
+
+    page.goto(f"{live_stack.url}/projects/default/threads/?id__startsWith={own}")
+    expect(page.locator("tr[data-row]")).to_have_count(1)
+    with live_stack.client() as client:
+        left = [
+            id for id in (one["id"] for one in documents) if client.get(f"/api/generations/{id}").status_code == 200
+        ]
+    assert len(left) == 1

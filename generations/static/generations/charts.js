@@ -84,7 +84,7 @@ function plot(strip, place, figure, total, one, said, unit) {
 function mark(one, ink, said) {
   if (one.kind === "line" || said.time.length > 200) return { stroke: ink, width: 1.5, points: { size: 4 }, spanGaps: true };
   // Each bar stands over the time that it counts.
-  return { stroke: ink, fill: ink, width: 0, points: { show: false }, paths: window.uPlot.paths.bars({ size: [0.8, 40], align: 1 }) };
+  return { stroke: ink, fill: ink, width: 0, points: { show: false }, paths: window.uPlot.paths.bars({ size: [0.8, 96], align: 1 }) };
 }
 
 function tell(u, figure, total, one, said, unit) {

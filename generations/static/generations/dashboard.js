@@ -34,7 +34,7 @@ async function load(place) {
 const WHOLE = Array.from({ length: 16 }, (_, n) => [1, 2, 5].map((step) => step * 10 ** n)).flat();
 
 function draw(place, said) {
-  const names = said.lines.map((_, n) => COLOURS[n % COLOURS.length]);
+  const names = said.lines.map((_, n) => (said.isBad ? "--bad" : COLOURS[n % COLOURS.length]));
   const colours = names.map(colour);
   const show = unit(said);
   const isCount = !["seconds", "money", "score"].includes(said.unit);
