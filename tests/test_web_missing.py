@@ -5,8 +5,9 @@ import re
 import pytest
 from django.test import Client
 
-from generations import access, recording
+from generations import access, datasets, recording
 from generations.models import Membership, Project, RetentionRule, User
+from generations.models.accounts import Role
 from generations.records import StepRecord
 from tests import web
 from tests.web import NOON, page, recorded
@@ -90,3 +91,56 @@ def test_a_form_that_comes_after_the_session_leads_back_to_its_page(project: Pro
     )
 
     assert response["Location"] == f"/login/?next={next_}"
+
+
+NEVER = "018f0000-0000-7000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("path", "room", "words"),
+    [
+        ("users/gone/", "users", "There is no such user in this project (any more)."),
+        (f"datasets/{NEVER}/", "datasets", "There is no such dataset in this project."),
+        (f"experiments/{NEVER}/", "experiments", "There is no such experiment in this project."),
+        (f"evaluators/{NEVER}/", "evaluators", "There is no such evaluator in this project."),
+        (f"review/{NEVER}/", "review", "There is no such review queue in this project."),
+        (f"prompts/{NEVER}/", "prompts", "There is no such prompt in this project."),
+        (f"jobs/{NEVER}/", "jobs", "There is no such job in this project."),
+        (f"exports/{NEVER}/", "exports", "There is no such export in this project."),
+        ("settings/no%00where/", "settings", "There is nothing at this address."),
+        ("no-such-room/", "dashboard", "There is nothing at this address."),
+    ],
+)
+def test_whatever_is_missing_of_a_project_is_said_within_it(
+    client: Client, project: Project, path: str, room: str, words: str
+) -> None:
+    response = client.get(f"/projects/{project.slug}/{path}")
+
+    assert response.status_code == 404
+    assert words in web.text(response)
+    assert [tag["href"] for tag in web.tags(response, "a") if tag.get("class") == "button"][-1:] == [
+        f"/projects/{project.slug}/{room}/"
+    ]
+
+
+def test_who_deleted_a_dataset_is_said_and_strangers_are_told_nothing(client: Client, project: Project) -> None:
+    grant = access.by_user(User.objects.get(username="mia"), project.slug)
+    dataset = datasets.create(grant, name="Hard ones")
+    datasets.delete(grant, str(dataset.pk))
+    address = f"/projects/{project.slug}/datasets/{dataset.pk}/"
+    stranger = web.signed_in(web.project("Other"), name="zoe").get(address)
+
+    assert re.search(r"It was deleted by mia on \d{4}-\d\d-\d\d ", web.text(client.get(address)))
+    assert stranger.status_code == 404
+    assert "mia" not in web.text(stranger)
+    assert f"/projects/{project.slug}/datasets/" not in web.links(stranger)
+
+
+def test_what_was_deleted_with_others_says_by_whom(project: Project) -> None:
+    admin = web.signed_in(project, Role.ADMIN, name="ada")
+    recorded(project)
+    recording.record(project, [StepRecord(id="s", started_at=NOON), StepRecord(id="t", started_at=NOON)])
+
+    admin.post(f"/projects/{project.slug}/bulk/steps/", {"do": "delete", "id": ["s", "t"]})
+
+    assert "It was deleted by ada on " in web.text(admin.get(f"/projects/{project.slug}/steps/t/"))

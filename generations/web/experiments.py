@@ -169,6 +169,7 @@ def _compared(request: HttpRequest, grant: Grant, rows: Sequence[Experiment]) ->
     # Lines are put in order in memory, so that a number tells a page of them.
     pages = Paginator(comparison.lines, PAGE)
     current = pages.get_page(given.get("page"))
+    lines = _shown(grant, comparison, list(current), names)
     columns = [
         Column(name, run, "?" + urlencode([("id", str(one.pk)) for one in (row, *(r for r in rows if r is not row))]))
         for name, run, row in zip(names, comparison.runs, rows, strict=True)
@@ -181,7 +182,8 @@ def _compared(request: HttpRequest, grant: Grant, rows: Sequence[Experiment]) ->
         "decided": decided,
         "sentence": _sentence(decided),
         "summary": [_measured(comparison, columns, name) for name in comparison.measures],
-        "lines": _shown(grant, comparison, list(current), names),
+        "lines": lines,
+        "is_expected": any(line.expected for line in lines),
         "shown": SHOWN // (2 + 2 * len(rows)),
         "reason_shown": SHOWN // (2 + 2 * len(rows)) // REASONS * 2,
         "least": experiments.LEAST,

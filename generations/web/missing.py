@@ -71,6 +71,7 @@ def _in_project(request: HttpRequest, exception: Exception) -> HttpResponse | No
     context = {
         "reason": reason or "There is nothing at this address.",
         "deleted": deleted.order_by("-created_at").first(),
+        "is_lost": reason.startswith("There is no "),
         "place": place,
         "way": reverse(f"web:{place.name}", args=[grant.project.slug]),
     }

@@ -157,7 +157,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 export function moment(stamp, zone, grain) {
   const options = { timeZone: zone, month: "short", day: "numeric" };
   if (grain === "hour" || grain === "minute") Object.assign(options, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-  return new Date(stamp * 1e3).toLocaleString("en-GB", options);
+  return new Date(stamp * 1e3).toLocaleString("en-US", options);
 }
 
 export function whole(value) {
