@@ -96,12 +96,17 @@ def _genai(attributes: Attributes, kind: str, choices: int | None) -> Fields:
     if isinstance(given, dict):
         given = [given]
     fields = asked_fields(asked, kind)
-    listed = given if isinstance(given, list) else []
+    listed = [one for one in given if not _is_hollow(one)] if isinstance(given, list) else []
     reasons = [messages.finish_reason(m.get("finish_reason")) if isinstance(m, dict) else None for m in listed]
     is_choices = len(listed) > 1 and (choices is None or choices > 1) and (choices is not None or all(reasons))
     if choices is None and all(map(_only_calls, listed)):
         is_choices = False  # items of one answer, as OpenAI's newer interface has them
     return fields | answered(listed, kind, is_choices)
+
+
+def _is_hollow(one: Json) -> bool:
+    """Whether an answer has nothing in it, as LiteLLM's that calls tools: another attribute may have what there was."""
+    return isinstance(one, dict) and one.get("parts") == [] and not one.get("content") and not one.get("tool_calls")
 
 
 def _only_calls(one: Json) -> bool:
@@ -143,6 +148,10 @@ def _traceloop(attributes: Attributes, kind: str, choices: int | None) -> Fields
         else:
             fields["messages"] = messages.conversation([{"role": "user", **one} for one in asked])
     given = messages.flattened(attributes, "gen_ai.completion.")
+    if given and all(isinstance(one, dict) and set(one) == {"function_call"} for one in given):
+        given = [
+            {"role": "assistant", "tool_calls": [one["function_call"] for one in given]}
+        ]  # LiteLLM's, of one answer
     fields |= answered(given, kind, len(given) > 1)
     if functions := messages.flattened(attributes, "llm.request.functions."):
         fields["tools"] = messages.tools(functions)

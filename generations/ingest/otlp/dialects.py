@@ -37,7 +37,7 @@ METADATA: Final[Names] = (
     _TL,
 )
 """Beginnings of attributes whose rest is a name in the metadata."""
-NOT_METADATA: Final[Names] = ("literal.", "ls_", "lc_")
+NOT_METADATA: Final[Names] = ("literal.", "ls_", "lc_", "LANGSMITH_", "LANGCHAIN_", "usage_metadata", "_type")
 """Beginnings of names in metadata by which frameworks tell of themselves."""
 METADATA_OBJECTS: Final[Names] = ("metadata", f"{_TL}literal.metadata", "langfuse.trace.metadata", f"{_LF}metadata")
 
@@ -75,6 +75,13 @@ NOT_PARAMETERS: Final = frozenset(
         "functions",
         "headers",
         "metadata",
+        "base_url",
+        # LlamaIndex, of its models
+        "context_window",
+        "num_output",
+        "is_chat_model",
+        "is_function_calling_model",
+        "system_role",
     }
 )
 
@@ -131,13 +138,14 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
     "lmnr.span.type": {"LLM": "chat"},
     "span.type": {"llm_request": "chat"},
     "mlflow.spanType": {"CHAT_MODEL": "chat", "LLM": "chat", "EMBEDDING": "embedding"},
+    "haystack.component.type": {"ChatGenerator": "chat", "Generator": "completion", "Embedder": "embedding"},
 }
 """What makes a span a model call, and of which type; the first of these attributes that a span has decides."""
 
 STEP_TYPES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("execute_tool", "tool", "ai.toolcall"), "tool"),
+    **dict.fromkeys(("execute_tool", "tool", "ai.toolcall", "toolinvoker"), "tool"),
     **dict.fromkeys(("retrieval", "retriever"), "retrieval"),
-    **dict.fromkeys(("reranker", "rerank"), "rerank"),
+    **dict.fromkeys(("reranker", "rerank", "ranker"), "rerank"),
     **dict.fromkeys(("embeddings", "embedding"), "embedding"),
     **dict.fromkeys(
         (
@@ -148,6 +156,18 @@ STEP_TYPES: Final[Mapping[str, str]] = {
     ),
 }
 """Types of steps by what a span says of itself in one of the attributes of CALLS, in lower case."""
+
+STEP_SIGNS: Final[Mapping[str, str]] = {
+    "gen_ai.tool.name": "tool",
+    "tool.name": "tool",
+    "gen_ai.agent.name": "run",
+    "agent_name": "run",
+    "event_loop.cycle_id": "run",
+    "haystack.pipeline.execution_mode": "run",
+}
+"""Types of steps by the attributes that work has which says nothing else of its kind."""
+_COMPONENTS: Final = ("ChatGenerator", "Generator", "Embedder", "Ranker", "Retriever", "ToolInvoker", "Agent")
+"""Ends of the names of Haystack's components, which begin with a provider's."""
 
 FIRST_TOKEN_EVENTS: Final = frozenset(
     {
@@ -184,6 +204,8 @@ def kinds_said(attributes: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
         if said is None:
             continue
         said = member(said, inner) if inside else loaded(said) if name.startswith("mlflow.") else said
+        if name == "haystack.component.type":
+            said = next((end for end in _COMPONENTS if str(said).endswith(end)), None)
         if said is not None:
             yield name, str(said)
 
@@ -191,10 +213,13 @@ def kinds_said(attributes: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
 def member(whole: Json, path: str) -> Json:
     """What the JSON in an attribute has at `path`, names between `>`; None for nothing."""
     if isinstance(whole, str):
-        # LangSmith writes the counts of details as Python shows them.
-        whole = loaded(whole.replace("'", '"') if whole.startswith("{'") else whole)
+        # LangSmith and LiteLLM write the counts of details as Python shows them.
+        whole = loaded(whole.replace("'", '"').replace("None", "null") if whole.startswith("{'") else whole)
     for name in path.split(">"):
-        whole = whole.get(name) if isinstance(whole, dict) else None
+        if isinstance(whole, list) and name == "0":
+            whole = whole[0] if whole else None
+        else:
+            whole = whole.get(name) if isinstance(whole, dict) else None
     return whole
 
 

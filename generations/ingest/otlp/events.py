@@ -98,7 +98,10 @@ def spoken(told: Iterable[tuple[str, Json]]) -> dict[str, Any]:
             given = {"role": ASKED[name], **body}
             if name == "gen_ai.tool.message" and "id" in given:
                 given["tool_call_id"] = given.pop("id")
-            asked += messages.message(given)
+            for one in messages.message(given):
+                # Bedrock's results of tools are told twice by botocore's instrumentation: as such, and by the user.
+                if one.get("role") != "tool" or not one.get("tool_call_id") or one not in asked:
+                    asked.append(one)
     ordered = sorted(choices, key=lambda c: c["index"] if isinstance(c.get("index"), int) else 0)
     answers = [{**_message(choice), "finish_reason": choice.get("finish_reason")} for choice in ordered]
     found = {"gen_ai.input.messages": asked, "gen_ai.output.messages": answers}

@@ -22,6 +22,10 @@ _USE: Final = "gen_ai.usage."
 _BT: Final = "braintrust.metrics>"
 _GK: Final = "genkit:output>usage>"
 _LN: Final = "lmnr.association.properties."
+_HS: Final = "haystack.component.output>replies>0>meta>"
+_HG: Final = "haystack.component.output>meta>0>"
+_LL: Final = "metadata.usage_object>"
+_ADK: Final = "gcp.vertex.agent.llm_response>usage_metadata>"
 _PROVIDERS: Final = "ai.response.providerMetadata>"
 
 
@@ -68,7 +72,10 @@ FIELDS: Final[Mapping[str, Names]] = {
             "reranker.model_name",
         ),
         vercel=("ai.response.model",),
-        others=("mlflow.llm.model", "mlflow.spanOutputs>model", "gen_ai.completion>model"),
+        others=(
+            *("mlflow.llm.model", "mlflow.spanOutputs>model", "gen_ai.completion>model"),
+            *(f"{_HS}model", f"{_HG}model"),
+        ),
     ),
     "provider": _by(
         genai=("gen_ai.provider.name", "gen_ai.system"),
@@ -88,7 +95,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         openinference=("llm.finish_reason",),
         traceloop=("gen_ai.completion.0.finish_reason", "llm.response.finish_reason", "llm.response.stop_reason"),
         vercel=("ai.response.finishReason", "ai.finishReason"),
-        others=("anthropic.message.stop_reason", "genkit:output>finishReason", "stop_reason"),
+        others=("anthropic.message.stop_reason", "genkit:output>finishReason", "stop_reason", f"{_HG}finish_reason"),
     ),
     "prompt_tokens": _by(
         genai=(f"{_USE}input_tokens", f"{_USE}prompt_tokens"),
@@ -100,6 +107,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             f"{_BT}prompt_tokens",
             f"{_GK}inputTokens",
             "input_tokens",
+            *(f"{_HS}usage>prompt_tokens", f"{_HG}usage>prompt_tokens"),
         ),
     ),
     "completion_tokens": _by(
@@ -112,6 +120,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             f"{_BT}completion_tokens",
             f"{_GK}outputTokens",
             "output_tokens",
+            *(f"{_HS}usage>completion_tokens", f"{_HG}usage>completion_tokens"),
         ),
     ),
     "total_tokens": _by(
@@ -119,7 +128,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         openinference=("llm.token_count.total",),
         traceloop=("llm.usage.total_tokens",),
         vercel=(f"{_AI}totalTokens",),
-        others=("mlflow.chat.tokenUsage>total_tokens", f"{_BT}tokens", f"{_GK}totalTokens"),
+        others=("mlflow.chat.tokenUsage>total_tokens", f"{_BT}tokens", f"{_GK}totalTokens", f"{_ADK}total_token_count"),
     ),
     "cached_tokens": _by(
         genai=(
@@ -143,6 +152,8 @@ FIELDS: Final[Mapping[str, Names]] = {
             f"{_BT}prompt_cached_tokens",
             f"{_GK}cachedContentTokens",
             "cache_read_tokens",
+            *(f"{_HS}usage>prompt_tokens_details>cached_tokens", f"{_HG}usage>prompt_tokens_details>cached_tokens"),
+            *(f"{_LL}prompt_tokens_details>cached_tokens", f"{_ADK}cached_content_token_count"),
         ),
     ),
     "cache_write_tokens": _by(
@@ -181,7 +192,12 @@ FIELDS: Final[Mapping[str, Names]] = {
             f"{_AI}outputTokenDetails.reasoningTokens",
             f"{_PROVIDERS}openai>reasoningTokens",
         ),
-        others=(f"{_BT}completion_reasoning_tokens", f"{_GK}thoughtsTokens"),
+        others=(
+            *(f"{_BT}completion_reasoning_tokens", f"{_GK}thoughtsTokens", f"{_ADK}thoughts_token_count"),
+            f"{_HS}usage>completion_tokens_details>reasoning_tokens",
+            f"{_HG}usage>completion_tokens_details>reasoning_tokens",
+            f"{_LL}completion_tokens_details>reasoning_tokens",
+        ),
     ),
     "input_audio_tokens": _by(
         genai=(f"{_USE}audio.input_tokens", f"{_USE}details.input_audio_tokens", f"{_USE}input_token_details>audio"),
@@ -306,7 +322,9 @@ FIELDS: Final[Mapping[str, Names]] = {
     "variables": _by(
         openinference=("llm.prompt_template.variables",), traceloop=("traceloop.prompt.template_variables",)
     ),
-    "name": _by(traceloop=(f"{_TL}literal.name", "traceloop.entity.name"), others=("logfire.msg",)),
+    "name": _by(
+        traceloop=(f"{_TL}literal.name", "traceloop.entity.name"), others=("logfire.msg", "haystack.component.name")
+    ),
     "parent_id": _by(traceloop=(f"{_TL}literal.parent_id",)),
     "error": _by(langfuse=(f"{_LF}status_message",)),
     "error_type": _by(genai=("error.type",)),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from generations.ingest.otlp import answers, content, dialects, events, messages, spans
+from generations.ingest.otlp import answers, content, dialects, evaluations, events, messages, spans
 from generations.ingest.otlp.events import DETAILS
 from generations.ingest.otlp.shapes import LogEvent
 from generations.reading import compact
@@ -50,7 +50,7 @@ def spoken(heard: Iterable[LogEvent]) -> list[Spoken]:
 def scores(heard: Iterable[LogEvent]) -> list[ScoreRecord]:
     """The results of evaluations; one whose event names no span has no target, and the answer's id in its metadata."""
     made = (
-        spans.evaluation(e.attributes, f"{e.trace_id}-{e.span_id}" if e.trace_id and e.span_id else None, e.time)
+        evaluations.score(e.attributes, f"{e.trace_id}-{e.span_id}" if e.trace_id and e.span_id else None, e.time)
         for e in heard
         if e.name == _EVALUATION
     )

@@ -19,6 +19,7 @@ _SAME_REASON: Final = {
 }
 
 
+_NAMED_OTHERWISE: Final = frozenset({"model", "unknown"})
 _JSON_BEGINS: Final = frozenset('[{"-0123456789tfn')
 
 
@@ -39,7 +40,10 @@ def finish_reason(value: Json) -> str | None:
         value = value[0] if value else None
     if isinstance(value, str) and value.startswith("FinishReason."):
         value = value.partition(".")[2].lower()  # as Python shows what Semantic Kernel has
-    return _SAME_REASON.get(value, value) or None if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    # Gemini and Cohere shout theirs.
+    return _SAME_REASON.get(value, value.lower() if value.isupper() else value) or None
 
 
 def conversation(value: Json) -> list[Json]:
@@ -98,8 +102,9 @@ def message(given: Json) -> list[Json]:
     else:
         shown, reasoning = [], []
         for part in parts:
-            if isinstance(part, dict) and isinstance(part.get("message_content"), dict):
-                part = part["message_content"]
+            if isinstance(part, dict) and isinstance(inner := part.get("message_content"), dict):
+                # OpenInference has the call of a part of Anthropic's beside what it says of the part.
+                part = {**inner, "tool_call": part["tool_call"]} if "tool_call" in part else inner
             part = kinds.typed(part)
             kind = part.get("type") if isinstance(part, dict) else None
             if kind in ("tool_call", "tool-call", "tool_use"):
@@ -130,7 +135,7 @@ def _plain(given: dict[str, Json]) -> dict[str, Json] | None:
         text = part.get("content", part.get("text")) if part.get("type") == "text" else None
     elif isinstance(text, str) and text[:1] == "[":
         return None  # perhaps the JSON of parts
-    if not isinstance(text, str) or not isinstance(role, str) or not role or role == "model":
+    if not isinstance(text, str) or not isinstance(role, str) or not role or role in _NAMED_OTHERWISE:
         return None
     return {"role": role, "content": text}
 
@@ -146,7 +151,7 @@ def call(given: Json) -> dict[str, Json]:
     arguments = next((function[n] for n in ("arguments", "input", "args") if function.get(n) is not None), None)
     name = function.get("name", function.get("toolName"))
     return {
-        "id": given.get("id", given.get("toolCallId")),
+        "id": given.get("id", given.get("toolCallId")) or None,
         "type": "function",
         "function": {"name": name, "arguments": arguments if isinstance(arguments, str) else compact(arguments or {})},
     }
@@ -157,7 +162,7 @@ def _result(part: Mapping[str, Json]) -> dict[str, Json]:
     value = next((part[n] for n in names if part.get(n) is not None), None)
     if isinstance(value, dict) and set(value) == {"type", "value"}:  # as Vercel's SDK wraps it
         value = value["value"]
-    id = part.get("id", part.get("toolCallId", part.get("tool_use_id")))
+    id = part.get("id", part.get("toolCallId", part.get("tool_use_id"))) or None
     return {"role": "tool", "tool_call_id": id, "content": value if isinstance(value, str) else compact(value)}
 
 
@@ -192,8 +197,6 @@ def tool(given: Json) -> Json:
     given = loaded(given)
     if not isinstance(given, dict):
         return given
-    if isinstance(given.get("tool"), dict):
-        return tool(given["tool"].get("json_schema"))
     if isinstance(given.get("function"), dict) or given.get("type", "function") != "function":
         return dict(given)
     names = ("parameters", "inputSchema", "input_schema", "parametersJsonSchema", "parameters_json_schema")
@@ -202,9 +205,15 @@ def tool(given: Json) -> Json:
     return {"type": "function", "function": {k: v for k, v in function.items() if v is not None}}
 
 
+def _unwrapped(given: Json) -> Json:
+    """A definition out of what OpenInference has around it."""
+    inner = given.get("tool") if isinstance(given, dict) else None
+    return loaded(inner.get("json_schema")) if isinstance(inner, dict) else given
+
+
 def tools(value: Json) -> list[Json] | None:
     """Definitions of tools out of a list, or the JSON of one."""
-    whole = (loaded(one) for one in _listed(loaded(value)))
+    whole = (_unwrapped(loaded(one)) for one in _listed(loaded(value)))
     return [tool(one) for given in whole for one in (kinds.tool(given) if isinstance(given, dict) else [given])] or None
 
 

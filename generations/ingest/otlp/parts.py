@@ -1,8 +1,9 @@
 """Parts and messages that name their kind in ways of their own, as the ones that the conventions have.
 
 Bedrock's (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html), Gemini's
-(https://ai.google.dev/api/caching#Part) and Genkit's (https://genkit.dev) parts say what they are by the one member
-that they have; LangChain's messages (https://python.langchain.com/api_reference/core/messages.html) by their class.
+(https://ai.google.dev/api/caching#Part), Genkit's (https://genkit.dev) and Haystack's parts
+(https://docs.haystack.deepset.ai) say what they are by the one member that they have; LangChain's messages
+(https://python.langchain.com/api_reference/core/messages.html) by their class.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
+
 from generations.records import Json
 
-_CALLS: Final = ("toolUse", "functionCall", "function_call", "toolRequest")
-_RESULTS: Final = ("toolResult", "functionResponse", "function_response", "toolResponse")
+_CALLS: Final = ("toolUse", "functionCall", "function_call", "toolRequest", "tool_call")
+_RESULTS: Final = ("toolResult", "functionResponse", "function_response", "toolResponse", "tool_call_result")
 _DATA: Final = ("inlineData", "inline_data", "fileData", "file_data", "media")
 _BLOCKS: Final = ("image", "document", "video", "audio")
 _OTHERS: Final = ("text", "reasoningContent", "reasoning", "cachePoint", "json")
@@ -28,6 +31,7 @@ _ROLES: Final[Mapping[str, str]] = {
     "humanmessagechunk": "user",
     "systemmessage": "system",
     "toolmessage": "tool",
+    "unknown": "assistant",  # as OpenLLMetry calls the chunks of LangChain's answers
 }
 
 
@@ -44,21 +48,24 @@ def is_part(value: Json) -> bool:
 def typed(part: Json) -> Json:
     """A part with its type; those that have one, and what is not known, as they are."""
     if not isinstance(part, dict) or "type" in part or _KINDS.isdisjoint(part):
-        return part
+        return _thought(part) if isinstance(part, dict) and part.get("type") == "text" else part
     if isinstance(text := part.get("text"), str):
         return {"type": "thinking" if part.get("thought") is True else "text", "text": text}
     for name in _CALLS:
         if isinstance(inner := part.get(name), dict):
-            arguments = inner.get("input", inner.get("args"))
-            return {"type": "tool_call", "id": _id(inner), "name": inner.get("name"), "arguments": arguments}
+            arguments = next((inner[n] for n in ("input", "args", "arguments") if n in inner), None)
+            called = inner.get("name", inner.get("tool_name"))
+            return {"type": "tool_call", "id": _id(inner), "name": called, "arguments": arguments}
     for name in _RESULTS:
         if isinstance(inner := part.get(name), dict):
-            given = next((inner[n] for n in ("response", "output", "content") if inner.get(n) is not None), None)
+            names = ("response", "output", "content", "result")
+            given = next((inner[n] for n in names if inner.get(n) is not None), None)
             return {"type": "tool_call_response", "id": _id(inner) or inner.get("name"), "response": _said(given)}
     for name in ("reasoningContent", "reasoning"):
         if (thought := part.get(name)) is not None:
             inner = thought.get("reasoningText", thought) if isinstance(thought, dict) else thought
-            return {"type": "reasoning", "content": inner.get("text") if isinstance(inner, dict) else inner}
+            text = inner.get("text", inner.get("reasoning_text")) if isinstance(inner, dict) else inner
+            return {"type": "reasoning", "content": text}
     return _file(part) or part
 
 
@@ -76,7 +83,20 @@ def message(given: Mapping[str, Json]) -> dict[str, Json]:
     return whole
 
 
+def _thought(part: dict[str, Json]) -> Json:
+    """A text that is the JSON of Bedrock's reasoning, as OpenLLMetry has it, as that reasoning."""
+    text = part.get("content")
+    if isinstance(text, str) and text.startswith('{"reasoningContent"'):
+        try:
+            return typed(orjson.loads(text))
+        except orjson.JSONDecodeError:
+            return part
+    return part
+
+
 def _id(inner: Mapping[str, Json]) -> Json:
+    if isinstance(origin := inner.get("origin"), dict):  # of Haystack's results
+        return origin.get("id")
     return next((inner[n] for n in ("toolUseId", "id", "ref") if inner.get(n) is not None), None)
 
 
@@ -110,9 +130,10 @@ def _file(part: Mapping[str, Json]) -> dict[str, Json] | None:
 
 
 def tool(given: Mapping[str, Json]) -> list[Json]:
-    """The definitions in one of Bedrock's or Gemini's, or the one that is given."""
-    if isinstance(inner := given.get("toolSpec"), dict):
-        return [inner]
+    """The definitions in one of Bedrock's, Haystack's or Gemini's, or the one that is given."""
+    for name in ("toolSpec", "data"):
+        if isinstance(inner := given.get(name), dict) and "name" in inner:
+            return [inner]
     for name in ("functionDeclarations", "function_declarations"):
         if isinstance(listed := given.get(name), list):
             return listed

@@ -29,7 +29,7 @@ Their span of the call itself ends when the answer begins; it says neither answe
 SECONDS_ARE_MILLISECONDS: Final = ("strands.",)
 """Scopes that say milliseconds where the conventions have seconds until the first token."""
 
-COUNTS_BESIDE: Final = ("opentelemetry.instrumentation.bedrock",)
+COUNTS_BESIDE: Final = ("opentelemetry.instrumentation.bedrock", "opentelemetry.instrumentation.botocore.bedrock")
 """Scopes that count cached tokens beside the input, where the conventions have them within."""
 
 NO_PROVIDERS: Final = frozenset(
@@ -39,6 +39,14 @@ NO_PROVIDERS: Final = frozenset(
 
 OWN_TAGS: Final = frozenset({"LLM"})
 """Tags that an instrumentation gives to each of its spans; Logfire does."""
+_OWN_TAGS: Final = ("seq:step:", "map:key:", "graph:step:")
+"""Beginnings of tags by which LangChain counts its steps."""
+
+NO_THREADS: Final = ("resp_",)
+"""Beginnings of ids of answers, which Microsoft's Agent Framework gives for those of conversations."""
+
+PRIVATE: Final = ("openinference.instrumentation.llama_index",)
+"""Scopes whose spans are named for methods, also for the private ones with which a call is prepared."""
 
 _UNSAID: Final = frozenset({"", "None", "__REDACTED__"})
 _SCRUBBED: Final = "[Scrubbed due to "
@@ -52,6 +60,16 @@ def is_unsaid(value: Json) -> bool:
 def counts_beside(scope: str) -> bool:
     """Whether an instrumentation counts cached tokens beside the input."""
     return scope.startswith(COUNTS_BESIDE)
+
+
+def is_own_tag(tag: str) -> bool:
+    """Whether a tag is one that an instrumentation gives by itself."""
+    return tag in OWN_TAGS or tag.startswith(_OWN_TAGS)
+
+
+def prepares(scope: str, name: str) -> bool:
+    """Whether a span of this name is of what is done before a call, and not of the call."""
+    return scope.startswith(PRIVATE) and name.rpartition(".")[2].startswith("_")
 
 
 def is_made_up(scope: str, name: str, value: Json) -> bool:

@@ -21,6 +21,7 @@ PAIRS: Final = (
     ("gcp.vertex.agent.llm_request", "gcp.vertex.agent.llm_response"),
     ("genkit:input", "genkit:output"),
     ("lmnr.span.input", "lmnr.span.output"),
+    ("haystack.component.input", "haystack.component.output"),
 )
 """Attributes with a whole request and with a whole response, as JSON."""
 _ASKED: Final = ("messages", "input", "prompt", "contents")
@@ -79,7 +80,7 @@ def _known(request: Mapping[str, Json], response: Mapping[str, Json]) -> Fields:
 
 
 def _conversation(request: Mapping[str, Json], kind: str) -> Fields:
-    """What Gemini, Bedrock, Genkit, Ollama or Cohere was asked."""
+    """What Gemini, Bedrock, Genkit, Haystack, Ollama or Cohere was asked."""
     config = request.get("config")
     places = (request, config if isinstance(config, dict) else {})
     names = ("system", "systemInstruction", "system_instruction")
@@ -99,12 +100,23 @@ def _answers(response: Mapping[str, Json]) -> list[Json] | None:
     listed = response.get("candidates")
     if isinstance(listed, list):
         return [_answer(one.get("content"), one) for one in listed if isinstance(one, dict)]
+    if isinstance(replies := response.get("replies"), list):  # Haystack's
+        about = response.get("meta")
+        return [_answer(one, _meta(one, about, n)) for n, one in enumerate(replies)]
     output = response.get("output")
     for inner in (response.get("message"), output.get("message") if isinstance(output, dict) else None):
         if isinstance(inner, dict):
             return [_answer(inner, response)]
     content = response.get("content")
     return [_answer(content, response)] if isinstance(content, dict) and "parts" in content else None
+
+
+def _meta(reply: Json, listed: Json, place: int) -> Mapping[str, Json]:
+    """What Haystack says of a reply: in it, or in a list beside."""
+    found = reply.get("meta") if isinstance(reply, dict) else None
+    if found is None and isinstance(listed, list) and place < len(listed):
+        found = listed[place]
+    return found if isinstance(found, dict) else {}
 
 
 def _answer(message: Json, about: Mapping[str, Json]) -> dict[str, Json]:

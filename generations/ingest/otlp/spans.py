@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,8 +10,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from generations.cleaning import MAX_TEXT
-from generations.ingest import feedback, openai
-from generations.ingest.otlp import content, dialects, events, messages, quirks, values
+from generations.ingest import openai
+from generations.ingest.otlp import content, dialects, evaluations, events, messages, quirks, values
 from generations.ingest.otlp.dialects import About
 from generations.ingest.otlp.fields import RESOURCE
 from generations.ingest.otlp.messages import loaded
@@ -45,7 +44,7 @@ def told(span: Span) -> Told:
     if (a := events.with_events(span)) is not span.attributes:
         span = replace(span, attributes=a)
     about = dialects.about(a)
-    kind = None if _only_opens_a_stream(span, about) else call_type(a, about)
+    kind = None if _only_opens_a_stream(span, about) or _only_prepares(span) else call_type(a, about)
     whole = _common(span, about)
     own = {k: whole[k] for k in _STEP if whole.get(k) is not None}
     name = values.text(first(a, about, "name")) or span.name or None
@@ -66,7 +65,7 @@ def told(span: Span) -> Told:
         score
         for event in span.events
         if event.name == "gen_ai.evaluation.result"
-        if (score := evaluation(event.attributes, span.id, event.time)) is not None
+        if (score := evaluations.score(event.attributes, span.id, event.time)) is not None
     )
     thread = None
     if whole.get("thread_id") and (title := values.text(first(a, about, "thread_name"))):
@@ -88,6 +87,8 @@ def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
     for name, said in dialects.kinds_said(attributes):
         kinds = dialects.CALLS[name]
         kind = kinds.get(said) or kinds.get(said.lower()) or kinds.get(said.upper())
+        if said == "completion" and "litellm.call_id" in attributes:
+            return "chat"  # by its function's name
         return "completion" if kind == "chat" and _is_text_completion(attributes) else kind
     if not about.starts.isdisjoint(("gen_ai.prompt.0.", "gen_ai.completion.0.")):
         return "chat"
@@ -127,13 +128,19 @@ def _only_opens_a_stream(span: Span, about: About) -> bool:
     )
 
 
+def _only_prepares(span: Span) -> bool:
+    """Whether a span is of what is done before a call, which another span tells of."""
+    return quirks.prepares(span.scope, span.name) and "llm.output_messages.0.message.role" not in span.attributes
+
+
 def _step_type(a: Mapping[str, Json], kind: str | None, is_root: bool) -> str:
     if kind is not None:
         return kind if kind in ("embedding", "rerank") else "llm"
     for _, said in dialects.kinds_said(a):
         if found := dialects.STEP_TYPES.get(said.lower()):
             return found
-    return "run" if is_root else "undefined"
+    signed = next((found for sign, found in dialects.STEP_SIGNS.items() if sign in a), None)
+    return signed or ("run" if is_root else "undefined")
 
 
 # --------------------------------------------------------------------------------------------------------------- fields
@@ -153,7 +160,7 @@ def _common(span: Span, about: About) -> dict[str, Any]:
     a = span.attributes
     error, error_type, detail = _failure(span, about)
     return {
-        "thread_id": values.identifier(first(a, about, "thread_id") or _resource(span, "thread_id")),
+        "thread_id": _thread(first(a, about, "thread_id")) or values.identifier(_resource(span, "thread_id")),
         "user_id": values.identifier(first(a, about, "user_id") or _resource(span, "user_id")),
         "environment": values.short(first(a, about, "environment") or _resource(span, "environment")),
         "release": values.short(first(a, about, "release") or _resource(span, "release")),
@@ -179,6 +186,8 @@ def _generation(span: Span, about: About, kind: str, whole: dict[str, Any], step
         _model(first(a, about, "asked_model")),
         _model(first(a, about, "answering_model")),
     )
+    if whole["error"] is not None and _is_empty(said.get("message_completion")):
+        said.pop("message_completion")  # LangSmith has an answer without a word where there was none
     fields: dict[str, Any] = {
         **said,
         **{k: v for k, v in whole.items() if v is not None},
@@ -340,38 +349,16 @@ def _first_token(span: Span, about: About) -> float | None:
     return None
 
 
-# --------------------------------------------------------------------------------------------------------------- scores
-def evaluation(a: Mapping[str, Json], target: str | None, time: int) -> ScoreRecord | None:
-    """An evaluation's result as a score of the AI, or of the user whose feedback it is called; None without a name.
-
-    `metadata.responseId` says which answer was judged where no span does.
-    """
-    name = values.text(a.get("gen_ai.evaluation.name"))
-    if not name:
-        return None
-    value = values.number(a.get("gen_ai.evaluation.score.value"))
-    failed = values.text(a.get("error.type"))
-    response = values.text(a.get("gen_ai.response.id"))
-    comment = values.text(a.get("gen_ai.evaluation.explanation")) or (
-        f"The evaluation failed: {failed}" if failed else None
-    )
-    label = values.short(a.get("gen_ai.evaluation.score.label"))
-    said = f"{target or response}\0{name}\0{value}\0{label}\0{comment}\0{time}"
-    return ScoreRecord(
-        id=hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest(),
-        name=name[:MAX_TEXT],
-        type="HUMAN" if feedback.is_users(name) else "AI",
-        value=value,
-        label=label,
-        comment=comment,
-        generation_id=target,
-        step_id=target,
-        metadata={"responseId": response} if response else None,
-        created_at=values.moment(time),
-    )
-
-
 # --------------------------------------------------------------------------------------------------------------- parts
+def _thread(value: Json) -> str | None:
+    found = values.identifier(value)
+    return None if found is None or found.startswith(quirks.NO_THREADS) else found
+
+
+def _is_empty(answer: Json) -> bool:
+    return isinstance(answer, dict) and not any(value for name, value in answer.items() if name != "role")
+
+
 def _model(value: Json) -> str | None:
     found = values.identifier(loaded(value))
     return None if found == "none" else found  # as Micrometer, below Spring AI, says that it knows none

@@ -57,6 +57,6 @@ def tags(value: Json) -> tuple[str, ...] | None:
         value = value.split(",")
     if not isinstance(value, Sequence):
         return None
-    said = (t for t in value if t not in (None, "", *quirks.OWN_TAGS))
-    found = tuple(dict.fromkeys(str(t).strip()[:MAX_TAG] for t in said))
+    said = (str(t).strip() for t in value if t not in (None, ""))
+    found = tuple(dict.fromkeys(t[:MAX_TAG] for t in said if t and not quirks.is_own_tag(t)))
     return found[:MAX_TAGS] or None
