@@ -51,10 +51,17 @@ def family(pid: int) -> list[int]:
 
 def parts(pid: int) -> dict[str, list[int]]:
     """The processes of `manage.py up` by what they do."""
-    found: dict[str, list[int]] = {"supervisor": [pid], "web": [], "worker": [], "beat": [], "database": []}
+    found: dict[str, list[int]] = {
+        "supervisor": [pid],
+        "loader": [],
+        "web": [],
+        "worker": [],
+        "beat": [],
+        "database": [],
+    }
     for one in family(pid)[1:]:
         with contextlib.suppress(OSError):
-            said = Path(f"/proc/{one}/cmdline").read_bytes().decode(errors="replace").split("\0")
-            named = next((part for part in ("worker", "beat") if part in said), "web")
-            found["database" if "postgres" in said[0] else named].append(one)
+            said = Path(f"/proc/{one}/cmdline").read_bytes().decode(errors="replace").split("\0")[0]
+            named = next((part for part in ("web", "worker", "beat") if f": {part}" in said), "loader")
+            found["database" if "postgres" in said else named].append(one)
     return found

@@ -5,7 +5,7 @@ import warnings
 
 from celery import Celery, signals
 
-from generations.management import folder_queue, places
+from generations.management import folder_queue, lifetimes, places
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "observability.settings")
 # The checks load every view and with them half as much memory again; they belong to `make check`.
@@ -37,6 +37,7 @@ def _worker_is_ready(**_: object) -> None:
 
 
 def _beat_is_ready(**_: object) -> None:
+    lifetimes.entitle("beat")  # Celery has given it a title of its own
     places.mark_ready(places.data_dir(), "beat")
 
 

@@ -62,21 +62,15 @@ class BoundedBodies:
 def _application() -> BoundedBodies:
     from django.conf import settings
 
-    # Whoever asks is told to come again, rather than kept: the worker may wait, a thread here may not.
-    options = settings.DATABASES["default"]["OPTIONS"]
-    options["options"] = " ".join((options.get("options", ""), *_WAITS)).strip()
     django = get_wsgi_application()
     from django.urls import get_resolver
 
-    from generations import presence
+    from generations import presence, pricing
     from generations.api.sharing import FairShare
 
     # The first request would load them; here they are loaded once for all processes that this one becomes.
     _ = get_resolver().url_patterns
-    if settings.WEB_PROCESSES > 1:
-        from generations import pricing
-
-        pricing.known_models()
+    pricing.known_models()
     shared = FairShare(presence.Seen(django), settings.WEB_THREADS, serving.ROOM)
     return BoundedBodies(shared, settings.INGEST_MAX_BYTES)
 
@@ -86,6 +80,11 @@ application = _application()
 
 def begin() -> None:
     """What each process that answers does first, once it is one of its own."""
+    from django.conf import settings
+
     from generations.gateway import views
 
+    # Whoever asks is told to come again, rather than kept: the worker may wait, a thread here may not.
+    options = settings.DATABASES["default"]["OPTIONS"]
+    options["options"] = " ".join((options.get("options", ""), *_WAITS)).strip()
     views.begin()

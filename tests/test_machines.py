@@ -105,7 +105,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
 
 def names(stack: Stack) -> list[str]:
     """The parts that run there."""
-    words = {"web": "management.serving", "worker": "celery:app worker", "beat": "scheduler beat", "db": "bin/postgres"}
+    words = {"web": ": web", "worker": ": worker", "beat": ": beat", "db": "bin/postgres"}
     return [name for name, word in words.items() if any(word in line for line in stack.processes().values())]
 
 

@@ -131,14 +131,14 @@ def test_the_counters_are_those_of_all_web_processes_and_survive_one(live_stack:
         before = count()
         for _ in range(3):
             client.get("/api/generations/nobody")
-        web_process = live_stack.pid_of("generations.management.serving")
+        web_process = live_stack.pid_of("generations: web 1")
         os.kill(web_process, signal.SIGKILL)
         while web_process in live_stack.processes():
             time.sleep(0.05)
         live_stack.wait_until_ready()
         client.get("/api/generations/nobody")
 
-    assert live_stack.pid_of("generations.management.serving") != web_process
+    assert live_stack.pid_of("generations: web 1") != web_process
     assert count() == before + 4
 
 

@@ -75,7 +75,7 @@ class Writer(threading.Thread):
 
 def kill(stack: Stack, victim: str) -> None:
     """End these processes as a power cut would, and wait until all is ready again."""
-    words = {"web": "generations.management.serving", "postgresql": "postgres", "everything": ""}[victim]
+    words = {"web": "generations: web", "postgresql": "postgres", "everything": ""}[victim]
     for pid, command in stack.processes().items():
         if words in command:
             try:

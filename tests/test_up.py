@@ -20,9 +20,9 @@ pytestmark = pytest.mark.slow
 
 EMBEDDED = not os.environ.get("OUTSIDE_DATABASE_URL")
 PROCESSES = {
-    "web": "generations.management.serving",
-    "worker": "observability.celery:app",
-    "beat": "observability.celery:scheduler",
+    "web": "generations: web 1",
+    "worker": "generations: worker",
+    "beat": "generations: beat",
     "postgresql": "bin/postgres",
 }
 
@@ -85,7 +85,7 @@ def test_credentials_are_made_up_when_none_are_chosen(tmp_path: Path) -> None:
 
 def test_term_ends_every_process_within_5_seconds(stack: Stack) -> None:
     stack.start()
-    expected = 5 if EMBEDDED else 4
+    expected = 6 if EMBEDDED else 5
     assert len([c for c in stack.processes().values() if not c.startswith("postgres:")]) == expected
 
     took = stack.stop()

@@ -22,6 +22,13 @@ def end_with_parent(sent: signal.Signals = signal.SIGKILL) -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, int(sent), 0, 0, 0)
 
 
+def entitle(name: str) -> None:
+    """Have `ps` call this process by the name of its part."""
+    import setproctitle
+
+    setproctitle.setproctitle(f"generations: {name}")
+
+
 def tied(sent: signal.Signals) -> Callable[[], None]:
     """A `preexec_fn` for a child that gets `sent` when this process is gone, however it went."""
     parent = os.getpid()

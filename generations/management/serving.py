@@ -94,14 +94,16 @@ def _become(processes: int) -> list[int]:
     if processes > 1:
         gc.collect()
         gc.freeze()  # else the next collection would write to every object, and each process have its own again
-    for _ in range(processes - 1):
+    for number in range(2, processes + 1):
         pid = os.fork()
         if not pid:
             lifetimes.end_with_parent()
             if os.getppid() != first:  # it went between the fork and the line above
                 os._exit(1)
+            lifetimes.entitle(f"web {number} of {processes}")
             return []
         others.append(pid)
+    lifetimes.entitle(f"web 1 of {processes}")
     return others
 
 

@@ -24,12 +24,12 @@ from types import FrameType
 from typing import Any, Final, TextIO
 
 from generations.management import embedded, lifetimes, listening, places
+from generations.management.children import Child, ForkServer, Process, spawn
 
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
 _STOP_WITHIN: Final = 4.5  # of the 5 seconds that are promised
 _POSTGRES_SHARE: Final = 1.5
-_LONGEST_PAUSE: Final = 30.0
-_STEADY_AFTER: Final = 20.0
+_LONGEST_PAUSE: Final = 10.0
 PARTS: Final = ("web", "worker", "beat")
 """What a machine may run of it, beside others that run the rest."""
 _SHARED: Final = {
@@ -47,46 +47,6 @@ class Stop(BaseException):
     """TERM or INT came. Not an error, and nothing may catch it on its way out."""
 
 
-class Child:
-    """One process that is to run all the time."""
-
-    def __init__(self, name: str, command: list[str], *, marks_ready: bool = True, fds: tuple[int, ...] = ()) -> None:
-        self.name = name
-        self.command = command
-        self.marks_ready = marks_ready
-        self.fds = fds
-        self.process: subprocess.Popen[bytes] | None = None
-        self.started = 0.0
-        self.next_start = 0.0
-        self.failures = 0
-
-    def start(self) -> None:
-        self.started = time.monotonic()
-        self.process = _spawn(self.command, fds=self.fds)
-
-    def is_running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
-
-    def is_ready(self, data_dir: Path) -> bool:
-        if not self.is_running() or self.process is None:
-            return False
-        return not self.marks_ready or places.is_marked_ready(data_dir, self.name, self.process.pid)
-
-    def keep_running(self) -> None:
-        """Start it again when it has ended: at once the first time, then after 1, 2, 4 ... seconds."""
-        if self.is_running():
-            return
-        now = time.monotonic()
-        if self.process is not None:
-            ended_with, self.process = self.process.returncode, None
-            self.failures = 1 if now - self.started > _STEADY_AFTER else self.failures + 1
-            pause = 0.0 if self.failures == 1 else min(2.0 ** (self.failures - 2), _LONGEST_PAUSE)
-            self.next_start = now + pause
-            _say(f"{self.name} ended ({_how(ended_with)}) and is started again in {pause:.0f} s.")
-        if now >= self.next_start:
-            self.start()
-
-
 class Supervisor:
     """The state of one `manage.py up`."""
 
@@ -97,6 +57,7 @@ class Supervisor:
         self.postgres: embedded.Server | None = None
         self.preparation: subprocess.Popen[str] | None = None
         self.seeding: subprocess.Popen[bytes] | None = None
+        self.server: ForkServer | None = None
         self.children: list[Child] = []
         self.announced = False
         self._told: dict[str, Any] = {}
@@ -116,10 +77,12 @@ class Supervisor:
                 listener = open_while_running.enter_context(listening.listening(settings["HOST"], settings["PORT"]))
                 address = f"http://{listening.reached_at(settings['HOST'])}:{settings['PORT']}/"
                 address = settings["PUBLIC_URL"] or address
+            self.server = _fork_server(self.only, listener, settings)
+            self.server.begin()  # loads while the database starts
             if self.postgres:
                 self.postgres.start(tell=_say)
             self._prepare(settings)
-            self.children = _children(self.only, listener, settings)
+            self.children = [Child(name, self.server, marks_ready=name != "web") for name in self.only]
             for child in self.children:
                 child.start()
             self._watch(listener, began, address)
@@ -138,6 +101,8 @@ class Supervisor:
                 if process.poll() is None:
                     process.send_signal(sent)
         _wait(running, deadline)
+        if self.server:
+            self.server.stop()
         if self.postgres:
             self.postgres.stop(max(deadline - time.monotonic(), 0.2))
         places.state(self.data_dir).unlink(missing_ok=True)
@@ -172,7 +137,8 @@ class Supervisor:
                 self._tell()
                 self._start_again(self.postgres)
             for child in self.children:
-                child.keep_running()
+                if said := child.keep_running():
+                    _say(said)
             ready = self._tell()
             if ready and not self.announced and (listener is None or listening.answers_ready(listener)):
                 self.announced = True
@@ -181,7 +147,9 @@ class Supervisor:
                 self._tell()
             if self.announced and self.demo:
                 self._seed()
-            if select.select([wakened], [], [], 1.0 if self.announced and ready else 0.05)[0]:
+            assert self.server is not None
+            awaited = [wakened, *self.server.sockets()]
+            if wakened in select.select(awaited, [], [], 1.0 if self.announced and ready else 0.05)[0]:
                 os.read(wakened, 4096)
 
     def _start_again(self, postgres: embedded.Server) -> None:
@@ -197,7 +165,7 @@ class Supervisor:
             except (embedded.CannotStart, OSError) as error:
                 _say(f"{error} It is tried again in {pause:.0f} s.")
             time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE / 3)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _tell(self) -> bool:
         """Write how each part is to the file that /healthz reads. Returns whether all are ready.
@@ -234,7 +202,7 @@ class Supervisor:
         if self.seeding is None:
             self.demo = not done.exists()
             if self.demo:
-                self.seeding = _spawn([sys.executable, "manage.py", "seed"])
+                self.seeding = spawn([sys.executable, "manage.py", "seed"])
         elif (code := self.seeding.poll()) is not None:
             self.demo = False
             if code == 0:
@@ -294,31 +262,21 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _children(only: tuple[str, ...], listener: socket.socket | None, settings: dict[str, Any]) -> list[Child]:
-    fd = -1 if listener is None else listener.fileno()
-    serving = ["-m", "generations.management.serving", "observability.wsgi:application"]
-    serving += ["--fd", str(fd), "--processes", str(settings["WEB_PROCESSES"])]
-    serving += ["--threads", str(settings["WEB_THREADS"]), "--streams", str(settings["GATEWAY_STREAMS"])]
-    celery = ["-m", "celery", "--quiet", "-A"]
-    # One worker has nobody to gossip with; its heartbeats would only be written to disk.
-    alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    children = [
-        Child("web", [sys.executable, *serving], fds=(fd,), marks_ready=False),
-        Child("worker", [sys.executable, *celery, "observability.celery:app", "worker", *alone]),
-        Child("beat", [sys.executable, *celery, "observability.celery:scheduler", "beat", "--pidfile="]),
-    ]
-    return [child for child in children if child.name in only]
-
-
-def _spawn(command: list[str], *, fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
-    """Start a process that the kernel ends with this one, out of reach of the terminal's Ctrl-C."""
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        pass_fds=fds,
-        preexec_fn=lifetimes.tied(signal.SIGKILL),
-        start_new_session=True,
-    )
+def _fork_server(only: tuple[str, ...], listener: socket.socket | None, settings: dict[str, Any]) -> ForkServer:
+    fds = () if listener is None else (listener.fileno(),)
+    web = {
+        "target": "observability.wsgi:application",
+        "file_descriptor": -1 if listener is None else listener.fileno(),
+        "processes": settings["WEB_PROCESSES"],
+        "threads": settings["WEB_THREADS"],
+        "streams": settings["GATEWAY_STREAMS"],
+    }
+    parts = {
+        "web": web,
+        "worker": {"target": "observability.celery:app"},
+        "beat": {"target": "observability.celery:scheduler"},
+    }
+    return ForkServer({name: parts[name] for name in only}, fds)
 
 
 def _spawn_preparation() -> "subprocess.Popen[str]":
@@ -393,13 +351,7 @@ def _first_start(made: dict[str, str], address: str) -> str:
     )
 
 
-def _how(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"signal {signal.Signals(-code).name}"
-    return f"exit code {code}"
-
-
-def _wait(processes: "list[subprocess.Popen[bytes] | subprocess.Popen[str]]", until: float) -> None:
+def _wait(processes: "list[Process | subprocess.Popen[bytes] | subprocess.Popen[str]]", until: float) -> None:
     while time.monotonic() < until and any(p.poll() is None for p in processes):
         time.sleep(0.02)
 

@@ -1,0 +1,127 @@
+"""Loads everything once and becomes web, worker and beat, which share what was loaded.
+
+Each would take 80 MB by itself, most of it the same code. The supervisor says over a socket what is to
+be started, and is told by which process, and how that one ended. Only this process knows Django; it has
+no thread, no connection and no data, and is there to be copied.
+"""
+
+import argparse
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Any, Final
+
+from generations.management import lifetimes, serving
+
+_CELERY: Final = {
+    "worker": ("celery.apps.worker", "celery.bin.worker", "celery.concurrency.thread", "celery.worker.consumer"),
+    "beat": ("celery.apps.beat", "celery.bin.beat"),
+}
+"""What Celery would load only when it runs that part."""
+_OPTIONS: Final = {
+    # One worker has nobody to gossip with; its heartbeats would only be written to disk.
+    "worker": ("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    "beat": ("--pidfile=",),
+}
+
+
+def main() -> None:
+    """Load what the parts need, then start each as often as it is asked for, until nobody is there to ask."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--talk", type=int, required=True, help="the socket to the supervisor")
+    parser.add_argument("parts", help="in JSON: by name what is run, as module:name, and with what it is run")
+    asked = parser.parse_args()
+    parts = {name: _loaded(name, **about) for name, about in json.loads(asked.parts).items()}
+    gc.collect()
+    gc.freeze()  # else the next collection would write to every object, and each process have its own again
+    with socket.socket(fileno=asked.talk) as talk:
+        name = _asked_for(talk)
+    if name is not None:
+        parts[name]()
+
+
+def _loaded(name: str, target: str, **arguments: Any) -> Callable[[], None]:
+    """Load a part; what is returned runs it, in a process of its own."""
+    module, _, attribute = target.partition(":")
+    there = getattr(importlib.import_module(module), attribute)
+    if name not in _CELERY:
+        return lambda: serving.serve(target, **arguments)
+    for one in _CELERY[name]:
+        importlib.import_module(one)
+    if name == "worker":
+        there.loader.import_default_modules()
+        there.finalize()
+    return lambda: sys.exit(there.start(["--quiet", name, *_OPTIONS[name]]))
+
+
+def _asked_for(talk: socket.socket) -> str | None:
+    """Start a process for each name that comes and tell how each ends; returns in these, with their name.
+
+    None when there is nobody any more who asks.
+    """
+    wakened, waken = os.pipe()
+    for end in (wakened, waken):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(waken, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, _ignore)  # any handler: it is the byte in the pipe that wakes
+    said = b""
+    while True:
+        ready = select.select([talk, wakened], [], [])[0]
+        if wakened in ready:
+            os.read(wakened, 4096)
+            _tell_ended(talk)
+        if talk in ready:
+            heard = talk.recv(4096)
+            if not heard:
+                return None
+            *names, said = (said + heard).split(b"\n")
+            for name in map(bytes.decode, names):
+                if not (pid := _fork()):
+                    signal.set_wakeup_fd(-1)
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    os.close(wakened)
+                    os.close(waken)
+                    lifetimes.entitle(name)
+                    return name
+                _tell(talk, name=name, pid=pid)
+
+
+def _fork() -> int:
+    """A process that ends with this one. 0 in that process."""
+    here = os.getpid()
+    pid = os.fork()
+    if not pid:
+        lifetimes.end_with_parent()
+        if os.getppid() != here:  # it went between the fork and the line above
+            os._exit(1)
+    return pid
+
+
+def _tell_ended(talk: socket.socket) -> None:
+    with suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            _tell(talk, pid=pid, code=os.waitstatus_to_exitcode(status))
+
+
+def _tell(talk: socket.socket, **what: str | int) -> None:
+    with suppress(OSError):  # it has gone, which is heard next
+        talk.sendall(json.dumps(what).encode() + b"\n")
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Let a signal do no more than wake."""
+
+
+if __name__ == "__main__":
+    main()
