@@ -51,17 +51,11 @@ def family(pid: int) -> list[int]:
 
 def parts(pid: int) -> dict[str, list[int]]:
     """The processes of `manage.py up` by what they do."""
-    found: dict[str, list[int]] = {
-        "supervisor": [pid],
-        "loader": [],
-        "web": [],
-        "worker": [],
-        "beat": [],
-        "database": [],
-    }
+    known = ("fork server", "web", "worker", "beat")
+    found: dict[str, list[int]] = {"supervisor": [pid], **{part: [] for part in known}, "database": []}
     for one in family(pid)[1:]:
         with contextlib.suppress(OSError):
             said = Path(f"/proc/{one}/cmdline").read_bytes().decode(errors="replace").split("\0")[0]
-            named = next((part for part in ("web", "worker", "beat") if f": {part}" in said), "loader")
-            found["database" if "postgres" in said else named].append(one)
+            if (part := next((part for part in known if f": {part}" in said), None)) or "postgres" in said:
+                found[part or "database"].append(one)
     return found

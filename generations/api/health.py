@@ -9,6 +9,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 
 from generations import operations
+from generations.management import places
 
 READY: Final = "ready"
 _UNREACHABLE: Final = {"database": "unreachable", "migrations": "unknown"}
@@ -50,4 +51,4 @@ def _database() -> dict[str, str]:
 
 def _supervised() -> dict[str, str]:
     """The processes beside this one, as the supervisor that started it sees them."""
-    return operations.parts(os.getppid())
+    return operations.parts(int(os.environ.get(places.SUPERVISOR, 0)))

@@ -72,7 +72,12 @@ class ForkServer:
                 [*self._command, f"--talk={theirs.fileno()}"],
                 fds=(theirs.fileno(), *self._fds),
                 # Titles stay within the command line, so that `ps e` and others still find the environment.
-                environment={"SPT_NOENV": "1", "NOSETPS": "1", "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"},
+                environment={
+                    places.SUPERVISOR: str(os.getpid()),
+                    "SPT_NOENV": "1",
+                    "NOSETPS": "1",
+                    "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
+                },
             )
 
     def start(self, name: str) -> Process:

@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--talk", type=int, required=True, help="the socket to the supervisor")
     parser.add_argument("parts", help="in JSON: by name what is run, as module:name, and with what it is run")
     asked = parser.parse_args()
+    lifetimes.entitle("fork server")
     parts = {name: _loaded(name, **about) for name, about in json.loads(asked.parts).items()}
     gc.collect()
     gc.freeze()  # else the next collection would write to every object, and each process have its own again

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 DEFAULT_DATA_DIR = ".data"
+SUPERVISOR = "GENERATIONS_SUPERVISOR"
+"""Where those that a supervisor runs find its process number in their environment."""
 
 
 def data_dir() -> Path:
