@@ -186,6 +186,7 @@ env = _environment()
 DATA_DIR = env.DATA_DIR
 # Written by the supervisor, read by /healthz.
 STATE_FILE = places.state(DATA_DIR)
+SUPERVISOR = places.supervisor()
 _host = "localhost" if env.HOST in {"0.0.0.0", "::"} else env.HOST  # noqa: S104 - compared, not bound
 PUBLIC_URL = env.PUBLIC_URL or f"http://{f'[{_host}]' if ':' in _host else _host}:{env.PORT}"
 INGEST_MAX_BYTES = env.INGEST_MAX_BYTES

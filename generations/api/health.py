@@ -1,15 +1,14 @@
 """Says whether everything that a request or a task needs is there."""
 
-import os
 from typing import Final
 
+from django.conf import settings
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 
 from generations import operations
-from generations.management import places
 
 READY: Final = "ready"
 _UNREACHABLE: Final = {"database": "unreachable", "migrations": "unknown"}
@@ -51,4 +50,4 @@ def _database() -> dict[str, str]:
 
 def _supervised() -> dict[str, str]:
     """The processes beside this one, as the supervisor that started it sees them."""
-    return operations.parts(int(os.environ.get(places.SUPERVISOR, 0)))
+    return operations.parts(settings.SUPERVISOR)

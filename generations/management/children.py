@@ -71,9 +71,9 @@ class ForkServer:
             self._server = spawn(
                 [*self._command, f"--talk={theirs.fileno()}"],
                 fds=(theirs.fileno(), *self._fds),
-                # Titles stay within the command line, so that `ps e` and others still find the environment.
                 environment={
                     places.SUPERVISOR: str(os.getpid()),
+                    # Titles stay within the command line, so that others still find the environment.
                     "SPT_NOENV": "1",
                     "NOSETPS": "1",
                     "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",

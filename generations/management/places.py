@@ -40,6 +40,11 @@ def sockets(data_dir: Path) -> Path:
     return Path(f"/tmp/generations-{os.getuid()}-{name}")  # noqa: S108 - made 0700 and checked by `embedded`
 
 
+def supervisor() -> int:
+    """The process number of the supervisor that runs this process, 0 where none does."""
+    return int(os.environ.get(SUPERVISOR, 0))
+
+
 def lock(data_dir: Path) -> Path:
     """The file that a running supervisor holds a lock on, with its process number in it."""
     return data_dir / "lock"
