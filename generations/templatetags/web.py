@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
+from html import escape as escaped
 from typing import Final
 from urllib.parse import quote
 
 from django import template
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import escape, format_html
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from generations import reading
@@ -30,6 +31,7 @@ def _sprite() -> str:
 
 
 @register.simple_tag
+@lru_cache(maxsize=1_000)
 def icon(name: str, label: str = "") -> SafeString:
     """An icon of the sprite; without a `label` it is decoration."""
     if label:
@@ -54,10 +56,11 @@ def excerpt(value: object, most: int = 200) -> SafeString:
     """The beginning of a text, in at most so many bytes of HTML, whatever its characters."""
     text = reading.seen(str(value)[: most + 1])
     cut = text[:most]
-    html = escape(cut)
-    while len(html.encode("utf-8", "replace")) > most:
-        cut = cut[: min(len(cut) - 1, int(len(cut) * most / len(html.encode("utf-8", "replace"))))]
-        html = escape(cut)
+    # The standard library's: Django's looks whether the text is a translation that has still to be made.
+    html = escaped(cut)
+    while (weight := len(html) if html.isascii() else len(html.encode("utf-8", "replace"))) > most:
+        cut = cut[: min(len(cut) - 1, int(len(cut) * most / weight))]
+        html = escaped(cut)
     return SafeString(html if len(cut) == len(text) else f"{html}…")
 
 
@@ -144,30 +147,26 @@ def size(value: int | None) -> str:
     return f"{amount:.1f} {unit}" if amount < 9.95 else f"{amount:.0f} {unit}"
 
 
-def _moment(value: dt.datetime | None, form: str) -> str:
+def _moment(local: dt.datetime, form: str) -> SafeString:
+    """A moment of the project's zone; to the millisecond, and in UTC for programs, when pointed at."""
+    utc = local.astimezone(dt.UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
+    exact = f"{local:%A %Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {local.tzname() or ''}".strip()
+    return SafeString(f'<time datetime="{utc}Z" title="{escaped(exact)}">{local:{form}}</time>')
+
+
+@register.filter
+def moment(value: dt.datetime | None) -> SafeString:
+    """A moment in the project's zone, to the second; to the millisecond when pointed at."""
+    return UNKNOWN if value is None else _moment(timezone.localtime(value), "%Y-%m-%d %H:%M:%S")
+
+
+@register.filter
+def short_moment(value: dt.datetime | None) -> SafeString:
+    """A moment without its year, where the column says the zone; with it when it is another year's."""
     if value is None:
         return UNKNOWN
     local = timezone.localtime(value)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        value.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        f"{local:%A %Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {local.tzname() or ''}".strip(),
-        f"{local:{form}}",
-    )
-
-
-@register.filter
-def moment(value: dt.datetime | None) -> str:
-    """A moment in the project's zone, to the second; to the millisecond when pointed at."""
-    return _moment(value, "%Y-%m-%d %H:%M:%S")
-
-
-@register.filter
-def short_moment(value: dt.datetime | None) -> str:
-    """A moment without its year, where the column says the zone; with it when it is another year's."""
-    if value is not None and timezone.localtime(value).year != timezone.localtime(timezone.now()).year:
-        return _moment(value, "%Y-%m-%d %H:%M")
-    return _moment(value, "%b %d %H:%M:%S")
+    return _moment(local, "%b %d %H:%M:%S" if local.year == timezone.localtime().year else "%Y-%m-%d %H:%M")
 
 
 @register.simple_tag
