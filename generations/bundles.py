@@ -144,10 +144,11 @@ def of_steps(
     return bundles
 
 
-def generation(project: Project, id: str) -> Bundle | None:
-    """The generation that has the caller's `id`, with all that belongs to it; None when there is none."""
+def generation(project: Project, id: str, **parts: bool) -> Bundle | None:
+    """The generation that has the caller's `id`, with what belongs to it, `parts` as in `of_generations`; None when
+    there is none."""
     row = Generation.objects.in_project(project.pk).filter(uid=records.uid(project.pk, "generation", id)).first()
-    return None if row is None else of_generations(project, [row])[0]
+    return None if row is None else of_generations(project, [row], **parts)[0]
 
 
 def step(project: Project, id: str) -> StepBundle | None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 from django.db import models
-from django.db.models import F, Func, Q
+from django.db.models import F, Func, Q, Value
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from generations import filters, search
@@ -83,7 +83,7 @@ def page(
     rest, few = search.narrowed(kind, project_pk, condition)
     rows = filters.narrow(kind, project_pk, rest).filter(few)
     found = None
-    if rest is condition and not backward and key.order == filters.catalogue(kind).order:
+    if rest is condition and not backward:
         found = _newest(kind, project_pk, condition, key, place, limit + 1)
     if found is None:
         if place is not None:
@@ -108,6 +108,31 @@ def cursor(kind: str, project_pk: int, condition: Condition | None, order: str |
     return _Key.of(kind, project_pk, condition, order).cursor(row)
 
 
+def neighbours(
+    kind: str, project_pk: int, condition: Condition | None, order: str | None, row: Any
+) -> tuple[str | None, str | None]:
+    """The ids of what stands before and after a row in a list; None where it ends. The row need not be one of it.
+
+    One query, and some more where the condition asks what was said. Raises BadFilter.
+    """
+    key = _Key.of(kind, project_pk, condition, order)
+    place = getattr(row, key.column), getattr(row, key.tie)
+    search.catch_up(kind, project_pk, condition)
+    rest, few = search.narrowed(kind, project_pk, condition)
+    rows = filters.narrow(kind, project_pk, rest).filter(few)
+    before, after = (
+        rows.filter(key.beyond(*place, backward=backward))
+        .order_by(*key.ordering(backward=backward))
+        .values_list(Value(backward), "public_id")[:1]
+        for backward in (True, False)
+    )
+    said = _newest(kind, project_pk, condition, key, place, 1) if rest is condition else None
+    found = dict(before.union(after, all=True) if said is None else before)
+    if said:
+        found[False] = said[0].public_id
+    return found.get(True), found.get(False)
+
+
 def count(kind: str, project_pk: int, condition: Condition | None = None, cap: int = CAP) -> Count:
     """How many rows satisfy the condition, counted up to `cap`."""
     found = _rows(kind, project_pk, condition)[: cap + 1].count()
@@ -118,6 +143,8 @@ def _newest(
     kind: str, project_pk: int, condition: Condition | None, key: _Key, place: tuple[Any, Any] | None, limit: int
 ) -> list[Any] | None:
     """The first rows of a list by time that asks for nothing but what was said; None when they are not found so."""
+    if key.order != filters.catalogue(kind).order:
+        return None
     newest = search.newest(kind, project_pk, condition, place, limit)
     if newest is None:
         return None

@@ -457,13 +457,27 @@ def test_rows_that_take_too_long_to_count_are_listed_without_their_number(monkey
     project = web.project()
     client = web.signed_in(project)
     rows.generations(project, [{"id": f"call-{n}", "input_preview": f"Question {n}"} for n in range(15_000)])
-    monkeypatch.setattr("generations.web.listing.PATIENCE", 1)
+    monkeypatch.setattr("generations.web.listing.COUNTED", ((10_000, 1), (1_000, 1)))
 
     response = client.get(f"/projects/{project.slug}/generations/?text=question")
 
     assert len(ids(response)) == 50
     assert "too many generations to count" in web.text(response)
     assert "Export all that match" in web.text(response)
+
+
+def test_where_ten_thousand_rows_take_too_long_to_count_a_thousand_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    rows.generations(project, [{"id": f"call-{n}", "input_preview": f"Question {n}"} for n in range(15_000)])
+    monkeypatch.setattr("generations.web.listing.COUNTED", ((10_000, 1), (1_000, 60_000)))
+
+    many = client.get(f"/projects/{project.slug}/generations/?text=question")
+    few = client.get(f"/projects/{project.slug}/generations/?text=Question+149")
+
+    assert "more than 1,000 generations" in web.text(many)
+    assert "Export all that match" in web.text(many)
+    assert "111 generations" in web.text(few)  # 149, 1490 to 1499, 14900 to 14999
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ def places(grant: Grant, kind: str, most: int = MOST) -> dict[str, list[Any]]:
     """The `datasets` and `queues` to choose from, by name; none for who may not write, or for rows that go to none."""
     if kind not in gathering.KINDS or not grant.may(Scope.WRITE):
         return {"datasets": [], "queues": []}
+    datasets = Dataset.objects.filter(project=grant.project, archived_at=None)
+    queues = ReviewQueue.objects.filter(project=grant.project)
     return {
-        "datasets": list(Dataset.objects.filter(project=grant.project, archived_at=None).order_by("name")[:most]),
-        "queues": list(ReviewQueue.objects.filter(project=grant.project).order_by("name")[:most]),
+        "datasets": list(datasets.only("name").order_by("name")[:most]),
+        "queues": list(queues.only("name").order_by("name")[:most]),
     }

@@ -45,9 +45,10 @@ class Tool:
     block: Block
 
 
-def found(grant: Grant, id: str) -> Bundle:
-    """The generation of this id with all that belongs to it; raises Http404."""
-    bundle = bundles.generation(grant.project, id) if "\0" not in id else None
+def found(grant: Grant, id: str, **parts: bool) -> Bundle:
+    """The generation of this id with all that belongs to it, but for the `parts` that are not asked for; raises
+    Http404."""
+    bundle = bundles.generation(grant.project, id, **parts) if "\0" not in id else None
     if bundle is None:
         raise Gone(grant, "generation", id)
     return bundle
@@ -86,7 +87,7 @@ def document(bundle: Bundle) -> dict[str, Json]:
 @require_safe
 def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     """The page of a generation. `?view=` formatted, raw or json; `?answer=` which of several; `?list=` where from."""
-    bundle = found(grant, id)
+    bundle = found(grant, id, feedback=False)
     said = document(bundle)
     view = request.GET.get("view", "formatted")
     how = _reading(grant, bundle, said, is_raw=view == "raw")
@@ -223,15 +224,16 @@ def aside(request: HttpRequest, grant: Grant, bundle: Bundle) -> dict[str, Any]:
     id = bundle.generation.public_id
     project = grant.project
     items = DatasetItem.objects.filter(dataset__project=project, generation_id=id, removed_in=None)
+    items = items.select_related("dataset").only("dataset__name").order_by("dataset__name")
     said = Feedback.objects.in_project(project.pk).filter(generation_id=id).order_by("-created_at", "-uid")
     comments = [score for score in bundle.scores if is_comment(score)]
     return {
         "scores": [score for score in bundle.scores if not is_comment(score)][-MOST_LISTED:],
         "comments": comments[-MOST_COMMENTS:],
         "earlier_comments": len(comments[:-MOST_COMMENTS]),
-        "schemas": list(ScoreSchema.objects.filter(project=project).order_by("name")[:MOST_LISTED]),
+        "schemas": list(ScoreSchema.objects.filter(project=project).only("name").order_by("name")[:MOST_LISTED]),
         "feedback": list(said[:MOST_LISTED]),
-        "in_datasets": list(items.select_related("dataset").order_by("dataset__name")[:MOST_LISTED]),
+        "in_datasets": list(items[:MOST_LISTED]),
         **collecting.places(grant, "generations", collecting.ON_A_ROW),
         "actions": actions(request, grant, id),
     }
