@@ -338,7 +338,13 @@ def grouped(plan: Plan) -> Grouped:
         for a in plan.unnested
     )
     keys = [column.alias for column in plan.keys]
-    columns = ", ".join([*keys, "count(*) AS n", *plan.outer])
+    counted = ["count(*) AS n", *plan.outer]
+    if plan.unnested and all(taken.function == "count" and taken.field is None for taken in plan.taken):
+        # Rows are many and lists of tags few: those with the same one are counted before its entries are told apart.
+        inner = ", ".join(plan.inner)
+        rows = f"SELECT {inner}, count(*) AS rows FROM ({rows}) AS one GROUP BY {inner}"  # noqa: S608
+        counted = [f"sum(rows)::bigint AS {alias}" for alias in ("n", *(column.alias for column in plan.measures))]
+    columns = ", ".join([*keys, *counted])
     sql = f"SELECT {columns} FROM ({rows}) AS r{unnested}"  # noqa: S608
     if keys:
         sql += f" GROUP BY {', '.join(keys)}"

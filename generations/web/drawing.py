@@ -11,13 +11,15 @@ from typing import Any, Final
 
 from generations import filters, metrics
 from generations.access import Grant
-from generations.filters import BadFilter, Condition, Leaf
-from generations.metrics import Dimension, Measure, Query, Row
+from generations.filters import BadFilter, Condition, Kind, Leaf
+from generations.metrics import Dimension, Measure, Query, Result, Row
 from generations.web.timeline import Timeline, series
 
 TIMEOUT: Final = 10.0
 TOP: Final = 6
 """So many groups of a breakdown are drawn: the largest."""
+AT_ONCE: Final = 2_000
+"""Up to so many groups of all moments are read before the largest are chosen."""
 _LATENCY: Final = "performance.latency"
 _FIRST: Final = "performance.timeToFirstToken"
 _CURRENCY: Final = "currency"
@@ -57,6 +59,7 @@ def _shares(path: str, *percents: int) -> tuple[Measure, ...]:
     return tuple(_share(path, percent) for percent in percents)
 
 
+_COUNT: Final = Measure("count", "count")
 _COST: Final = Measure("cost", "sum", "usage.cost")
 CHARTS: Final = {
     chart.name: chart
@@ -140,8 +143,11 @@ def draw(grant: Grant, chart: Chart, condition: Condition | None, line: Timeline
         return _scores(grant, chart, line)
     if by and chart.is_divided:
         return _divided(grant, chart, condition, line, by)
+    if chart.main.function == "distinct":
+        # Rows without the field count nothing, and those with it are all in one small index.
+        condition = filters.both(condition, filters.from_document("generations", {chart.main.path: {"$exists": True}}))
     asked = Query(condition=condition, bucket=line.bucket, measures=_counted(chart.measures), limit=metrics.MAX_LIMIT)
-    rows, currency = _of_one_currency(grant, chart, asked)
+    rows, currency = _of_one_currency(chart, _aggregated(grant, chart, asked).rows)
     by_time: dict[Any, Row] = {row.key["time"]: row for row in rows}
     drawn = Drawn(chart, line, sorted({*line.starts(), *by_time}), currency=currency)
     for measure in chart.measures:
@@ -150,33 +156,54 @@ def draw(grant: Grant, chart: Chart, condition: Condition | None, line: Timeline
 
 
 def _divided(grant: Grant, chart: Chart, condition: Condition | None, line: Timeline, by: str) -> Drawn:
-    path = filters.field("generations", by).path
-    dimension = Dimension(_GROUP, path)
-    asked = Query(condition=condition, dimensions=(dimension,), order=(("count", True),), limit=TOP)
-    top = metrics.aggregate(grant.project, asked, timeout=TIMEOUT)
-    groups = [row.key[_GROUP] for row in top.rows]
-    if not groups:
-        return Drawn(chart, line, line.starts())
+    field = filters.field("generations", by)
     asked = Query(
-        condition=filters.both(condition, _any_of(path, groups)),
+        condition=condition,
         bucket=line.bucket,
-        dimensions=(dimension,),
+        dimensions=(Dimension(_GROUP, field.path),),
         measures=_counted((chart.main,)),
-        limit=metrics.MAX_LIMIT,
+        limit=AT_ONCE,
     )
-    rows, currency = _of_one_currency(grant, chart, asked)
-    by_group: dict[Any, dict[Any, Row]] = defaultdict(dict)
+    # Of tags there are mostly few: one look at all of them takes half of a look for the largest and another at those.
+    found = _aggregated(grant, chart, asked) if field.kind is Kind.TAGS else None
+    if found is None or found.more:
+        groups, has_more = _largest(grant, asked)
+        if not groups:
+            return Drawn(chart, line, line.starts())
+        asked = replace(asked, condition=filters.both(condition, _any_of(field.path, groups)), limit=metrics.MAX_LIMIT)
+        found = _aggregated(grant, chart, asked)
+    else:
+        groups, has_more = _largest_of(found.rows)
+    rows, currency = _of_one_currency(chart, found.rows)
+    by_group: dict[Any, dict[Any, Row]] = {group: {} for group in groups}
     for row in rows:
-        by_group[row.key[_GROUP]][row.key["time"]] = row
-    times = {time for found in by_group.values() for time in found}
+        if row.key[_GROUP] in by_group:
+            by_group[row.key[_GROUP]][row.key["time"]] = row
+    times = {time for of_group in by_group.values() for time in of_group}
     drawn = Drawn(chart, line, sorted({*line.starts(), *times}), currency=currency)
     for group in groups:
-        query = {f"{path}__exists": "false"} if group is None else {path: str(group)}
+        query = {f"{field.path}__exists": "false"} if group is None else {field.path: str(group)}
         label = "none" if group is None else str(group)
         drawn.lines.append(Line(label, _values(drawn.starts, by_group[group], chart.main), query))
-    if top.more:
+    if has_more:
         drawn.note = f"The {TOP} with the most generations."
     return drawn
+
+
+def _largest(grant: Grant, asked: Query) -> tuple[list[Any], bool]:
+    """The groups of a breakdown with the most generations in all, and whether there are others."""
+    asked = replace(asked, bucket=None, measures=(_COUNT,), order=(("count", True),), limit=TOP)
+    top = metrics.aggregate(grant.project, asked, timeout=TIMEOUT)
+    return [row.key[_GROUP] for row in top.rows], top.more
+
+
+def _largest_of(rows: Sequence[Row]) -> tuple[list[Any], bool]:
+    """The same of rows of all groups, in the order that the database puts them in."""
+    counts: dict[Any, int] = defaultdict(int)
+    for row in rows:
+        counts[row.key[_GROUP]] += row.count
+    groups = sorted(counts, key=lambda group: (-counts[group], group is None, str(group).encode()))
+    return groups[:TOP], len(groups) > TOP
 
 
 def _any_of(path: str, groups: Sequence[Any]) -> Condition:
@@ -194,7 +221,7 @@ def _any_of(path: str, groups: Sequence[Any]) -> Condition:
 
 
 def _counted(measures: tuple[Measure, ...]) -> tuple[Measure, ...]:
-    return (*measures, Measure("count", "count")) if all(one.name != "count" for one in measures) else measures
+    return (*measures, _COUNT) if all(one.name != "count" for one in measures) else measures
 
 
 def _values(starts: Sequence[dt.datetime], rows: Mapping[Any, Row], measure: Measure) -> list[float | None]:
@@ -205,14 +232,16 @@ def _values(starts: Sequence[dt.datetime], rows: Mapping[Any, Row], measure: Mea
     return values
 
 
-def _of_one_currency(grant: Grant, chart: Chart, asked: Query) -> tuple[list[Row], str | None]:
-    """The groups of a query; of money those in the currency that most of it is in."""
-    if chart.unit != "money":
-        return metrics.aggregate(grant.project, asked, timeout=TIMEOUT).rows, None
-    dimension = Dimension(_CURRENCY, "usage.currency")
-    asked = replace(asked, dimensions=(*asked.dimensions, dimension))
-    rows = metrics.aggregate(grant.project, asked, timeout=TIMEOUT).rows
-    return of_currency(rows)
+def _aggregated(grant: Grant, chart: Chart, asked: Query) -> Result:
+    """The groups of a query; of money those of each currency."""
+    if chart.unit == "money":
+        asked = replace(asked, dimensions=(*asked.dimensions, Dimension(_CURRENCY, "usage.currency")))
+    return metrics.aggregate(grant.project, asked, timeout=TIMEOUT)
+
+
+def _of_one_currency(chart: Chart, rows: list[Row]) -> tuple[list[Row], str | None]:
+    """Groups; of money those in the currency that most of it is in."""
+    return of_currency(rows) if chart.unit == "money" else (rows, None)
 
 
 def of_currency(rows: Sequence[Row]) -> tuple[list[Row], str | None]:
