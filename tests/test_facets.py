@@ -91,6 +91,22 @@ def test_of_many_rows_rollups_count_what_they_hold_and_the_newest_the_rest(
     assert (late.values, late.rows) == ([("small", 3), ("large", 1)], 4)
 
 
+def test_what_rollups_hold_alone_is_counted_whole_without_a_look_at_rows(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generations.metrics.answering.FEW", 1)
+    store(project, *calls(12))
+    store(access.create_project("Other"), *calls(3))
+    rollups.compact()
+
+    with CaptureQueriesContext(connection) as sent:
+        model, status = asked(project, {"model.provider": "one"}, "model.id", "status", patience=20)
+
+    assert model == Facet("model.id", [("small", 4), ("large", 2)], more=False, rows=6, since=None)
+    assert status == Facet("status", [("error", 3), ("success", 3)], more=False, rows=6, since=None)
+    assert "WITH rows" not in str(sent.captured_queries)
+
+
 def test_what_rollups_do_not_hold_is_counted_of_the_newest_and_says_so(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,10 @@
 """Aggregations give the numbers that a person would reckon from the rows."""
 
 import datetime as dt
+from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -9,7 +12,7 @@ from generations import access, filters, metrics
 from generations.metrics import BadQuery, Bucket, Dimension, Measure, Query
 from generations.models import Project
 from generations.records import FeedbackRecord, ScoreRecord
-from tests.measuring import moment, store, table
+from tests.measuring import NOW, moment, store, table
 
 pytestmark = pytest.mark.django_db
 
@@ -217,6 +220,36 @@ def test_metadata_groups_by_its_text_and_missing_is_null(project: Project) -> No
     )
 
     assert table(result) == [("5", 1, None), ("pro", 2, 5), ('{"a": 1}', 1, None), (None, 2, None)]
+
+
+def test_rows_by_tag_and_day_are_as_many_as_there_are(project: Project) -> None:
+    other = access.create_project("Other")
+    calls = [
+        {
+            "tags": tuple(f"t{tag}" for tag in (n % 4, n % 3)[: n % 3]),
+            "started_at": NOW - dt.timedelta(hours=7 * n),
+            "error": "no" if n % 5 == 0 else None,
+        }
+        for n in range(40)
+    ]
+    store(project, *calls)
+    store(other, *calls[:10])
+    expected: Counter[Any] = Counter()
+    for call in calls:
+        day = call["started_at"].replace(hour=0, minute=0, second=0, microsecond=0)
+        expected.update((day, tag) for tag in call["tags"] or (None,))
+
+    by_tag = Query(
+        dimensions=(Dimension("tag", "tags"),), bucket=Bucket("day"), measures=(Measure("count", "count"),), limit=1_000
+    )
+    counted = metrics.aggregate(project, by_tag).rows
+    with_errors = replace(by_tag, measures=(Measure("count", "count"), Measure("failed", "error_rate")))
+
+    assert {(row.key["time"], row.key["tag"]): row.values["count"] for row in counted} == expected
+    assert [row.count for row in counted] == [row.values["count"] for row in counted]
+    assert [(row.key, row.values["count"]) for row in metrics.aggregate(project, with_errors).rows] == [
+        (row.key, row.values["count"]) for row in counted
+    ]
 
 
 def test_a_row_with_two_tags_counts_in_both(project: Project) -> None:

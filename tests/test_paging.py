@@ -227,6 +227,37 @@ def test_a_deep_page_starts_where_its_cursor_stands_in_the_index(project: Projec
     assert "ROW(started_at, uid) < ROW(" in plan.split("Index Cond:")[1].splitlines()[0]
 
 
+# ------------------------------------------------------------------------------------------------------- neighbours
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_neighbours_of_a_row_are_those_beside_it_in_the_list(project: Project, order: str | None) -> None:
+    (whole,) = walk(project, order, [1000])
+    listed = [None, *(row.public_id for row in whole.rows), None]
+
+    found = [paging.neighbours("generations", project.pk, None, order, row) for row in whole.rows]
+
+    assert found == list(zip(listed, listed[2:], strict=False))
+
+
+def test_the_neighbours_of_a_row_that_is_not_of_the_list_are_those_where_it_would_stand(project: Project) -> None:
+    chat = filters.from_document("generations", {"type": "chat"})
+    (whole,) = walk(project, None, [1000])
+    at = next(n for n, row in enumerate(whole.rows) if n > 20 and row.type == "completion")
+    before = [row.public_id for row in whole.rows[:at] if row.type == "chat"]
+    after = [row.public_id for row in whole.rows[at:] if row.type == "chat"]
+
+    with CaptureQueriesContext(connection) as sent:
+        found = paging.neighbours("generations", project.pk, chat, None, whole.rows[at])
+
+    assert found == (before[-1], after[0])
+    assert len(sent) == 1
+
+
+def test_a_project_without_rows_has_no_neighbours_of_another_ones(project: Project) -> None:
+    (whole,) = walk(project, None, [1000])
+
+    assert paging.neighbours("generations", rows.project().pk, None, None, whole.rows[30]) == (None, None)
+
+
 # ------------------------------------------------------------------------------------------------------------ count
 def test_a_count_is_exact_up_to_its_cap(project: Project) -> None:
     chat = filters.from_document("generations", {"model.id": {"exists": True}})

@@ -1,5 +1,6 @@
 """The dashboard: numbers beside those of the time before, charts whose points lead to what they count, kept tiles."""
 
+import datetime as dt
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from generations import recording
-from generations.models import AuditEntry, Project
+from generations.models import AuditEntry, Generation, Project
 from generations.models.accounts import Role
 from generations.records import ScoreRecord
 from tests import web
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.django_db
 
 DAY = 24 * 60
 WEEK = "from=2026-11-14T00:00:00Z&timestamp__lt=2026-11-21T00:00:00Z"
+WHOLE_WEEK = dt.datetime(2026, 11, 14, tzinfo=dt.UTC), dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
 
 
 def place(project: Project) -> str:
@@ -114,6 +116,62 @@ def test_charts_tell_the_units_of_the_chosen_time() -> None:
     assert lines(data(client, project, "users")) == {"users": [2, 0, 0, 0, 1, 0, 0]}
     assert cost["currency"] == "USD"
     assert lines(cost) == {"gpt-4o": [0.25, 0, 0, 0, 0.25, 0, 0], "gpt-4": [0, 0, 0, 0, 0, 0, 0]}
+
+
+@pytest.mark.parametrize("chart", ["generations", "errors", "tokens", "cost", "latency"])
+def test_a_breakdown_by_tag_is_the_same_whether_all_tags_are_read_at_once_or_the_largest_are_looked_for(
+    chart: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    # Nine tags of which six are drawn, calls without any, one with the same tag twice, and another currency.
+    recording.record(
+        project,
+        [
+            call(
+                -n * 60,
+                tags=() if n % 7 == 0 else (f"t{n % 9}", f"t{n * n % 9}"),
+                error="Boom" if n % 5 == 0 else None,
+                currency="EUR" if n % 11 == 0 else "USD",
+                prompt_tokens=n,
+                latency=float(n),
+            )
+            for n in range(100)
+        ],
+    )
+    filled(web.project())
+
+    at_once = data(client, project, chart, f"{WEEK}&by=tags")
+    monkeypatch.setattr("generations.web.drawing.AT_ONCE", 1)
+    one_by_one = data(client, project, chart, f"{WEEK}&by=tags")
+
+    assert at_once == one_by_one
+    assert len(at_once["lines"]) == 6
+    assert at_once["note"] == "The 6 with the most generations."
+    if chart == "generations":
+        expected = dict.fromkeys(lines(at_once), 0)
+        for row in Generation.objects.in_project(project.pk).between(*WHOLE_WEEK):
+            for tag in row.tags or ["none"]:
+                if tag in expected:
+                    expected[tag] += 1
+        assert {label: sum(value or 0 for value in values) for label, values in lines(at_once).items()} == expected
+
+
+def test_calls_of_nobody_are_not_counted_as_a_user() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(
+        project,
+        [
+            *(call(-n - 2 * DAY, user_id=user) for n, user in enumerate(("ann", "bob", "ann", None))),
+            call(-3 * DAY, user_id=None),
+        ],
+    )
+    filled(web.project())
+
+    users = lines(data(client, project, "users"))
+
+    assert users == {"users": [0, 0, 0, 0, 2, 0, 0]}
 
 
 def test_money_of_two_currencies_is_never_added() -> None:
