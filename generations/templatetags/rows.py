@@ -139,7 +139,7 @@ def _usage(row: Generation, _: object) -> str:
 
 
 def _scores(row: Generation, more: Any) -> str:
-    made = []
+    made: list[str] = []
     if (said := more.feedback) is not None:
         if said.thumbs in _THUMBS:
             made.append(icon(*_THUMBS[said.thumbs]))

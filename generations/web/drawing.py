@@ -143,7 +143,7 @@ def draw(grant: Grant, chart: Chart, condition: Condition | None, line: Timeline
         return _scores(grant, chart, line)
     if by and chart.is_divided:
         return _divided(grant, chart, condition, line, by)
-    if chart.main.function == "distinct":
+    if chart.main.function == "distinct" and chart.main.path:
         # Rows without the field count nothing, and those with it are all in one small index.
         condition = filters.both(condition, filters.from_document("generations", {chart.main.path: {"$exists": True}}))
     asked = Query(condition=condition, bucket=line.bucket, measures=_counted(chart.measures), limit=metrics.MAX_LIMIT)
