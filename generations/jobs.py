@@ -35,6 +35,8 @@ UNSENT_AFTER: Final = dt.timedelta(seconds=10)
 RESEND_AFTER: Final = dt.timedelta(seconds=60)
 SWEPT_AT_ONCE: Final = 100
 
+SO_FAR: Final = "soFar"
+"""Where the result of a job that is not done holds what attempts have noted."""
 _STARTED_WITH: Final = {
     Job.Kind.EXPORT: Scope.READ,
     Job.Kind.REPRICE: Scope.ADMIN,
@@ -102,6 +104,19 @@ class Lease:
     def renew(self) -> None:
         """Hold the lease for a while longer and write the progress; raises Cancelled or Lost instead."""
         self._change(leased_until=Now() + LEASE, progress_done=self.done, progress_total=self.total)
+
+    def remember(self, done: dict[str, Any]) -> None:
+        """Note what is done by now, in the transaction that does it; another attempt finds it in `earlier`.
+
+        Raises Lost: what another worker does is not to be done here.
+        """
+        if not self._held().update(result={SO_FAR: done}):
+            raise Lost
+
+    @property
+    def earlier(self) -> dict[str, Any]:
+        """What an attempt before this one noted last; nothing in a first one."""
+        return so_far(self.job)
 
     def finish(self, result: dict[str, Any], *, expires_at: dt.datetime | None = None) -> None:
         """The job is done and `result` is what came of it. Raises Cancelled or Lost when it is not to be."""
@@ -199,6 +214,12 @@ def take(job_id: uuid.UUID | str) -> Lease | None:
     if not taken:
         return None
     return Lease(Job.objects.select_related("project").get(pk=job_id), holder)
+
+
+def so_far(job: Job) -> dict[str, Any]:
+    """What attempts at a job noted that they have done, up to its end; nothing of one that is done."""
+    noted: dict[str, Any] = job.result.get(SO_FAR, {})
+    return noted
 
 
 def refuse(job_id: uuid.UUID | str, reason: str) -> None:

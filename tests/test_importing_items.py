@@ -158,10 +158,9 @@ def test_a_file_becomes_one_version_and_a_report(grant: Grant, dataset: Dataset)
 
     job.refresh_from_db()
     assert (job.state, job.progress_done, job.progress_total) == ("done", 1_202, 1_202)
-    assert {name: job.result[name] for name in ("rows", "added", "known", "refused", "version")} == {
+    assert {name: job.result[name] for name in ("rows", "added", "refused", "version")} == {
         "rows": 1_202,
         "added": 1_200,
-        "known": 0,
         "refused": 2,
         "version": 2,
     }
@@ -184,7 +183,7 @@ def test_an_import_that_is_taken_up_again_adds_nothing_twice(grant: Grant, datas
     working.run(job.pk)
 
     job.refresh_from_db()
-    assert (job.state, job.result["added"], job.result["known"]) == ("done", 0, 2)
+    assert (job.state, job.result["added"], job.result["version"]) == ("done", 2, 2)
     assert DatasetItem.objects.filter(dataset=dataset).count() == 2
 
 

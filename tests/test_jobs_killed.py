@@ -1,6 +1,7 @@
 """A worker that is killed in the middle of any kind of work: another one ends it, as if nothing had been."""
 
 import datetime as dt
+import io
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from django.utils import timezone
 
 from generations import access, exporting, jobs, recording, retention, rollups, search, tasks
 from generations.access import Grant
+from generations.importing import generations, refusals, uploads
 from generations.metrics import Measure, Query
 from generations.models import (
     ExperimentItem,
@@ -37,6 +39,7 @@ from tests.web import person
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 CALLS = 250
+IMPORTED = 1_300
 OLD = timezone.now() - dt.timedelta(days=40)
 _WORK = """
 import os, signal
@@ -145,9 +148,34 @@ def is_evaluated(grant: Grant, job: Job) -> None:
     assert set(scores.values_list("generation_id", flat=True)) == set(calls.values_list("public_id", flat=True))
 
 
+def file_of_calls(grant: Grant) -> Job:
+    user = person()
+    grant.project.memberships.create(user=user, role=Role.MEMBER)
+    grant = access.by_user(user, grant.project.slug)
+    lines: list[Any] = [
+        {"id": f"i{n}", "timestamp": OLD.isoformat(), "input": {"content": f"Question {n}"}} for n in range(IMPORTED)
+    ]
+    lines[7] = lines[-7] = {"id": "", "usage": {"cost": "none"}}
+    content = b"\n".join(map(orjson.dumps, lines))
+    upload = uploads.keep(grant, io.BytesIO(content), "calls.jsonl", len(content))
+    return generations.start(grant, upload, {})
+
+
+def is_imported(grant: Grant, job: Job) -> None:
+    counts = {name: job.result[name] for name in generations.COUNTS}
+    assert counts == {"rows": IMPORTED, "stored": IMPORTED - 2, "merged": 0, "unchanged": 0, "refused": 2}
+    assert Generation.objects.in_project(grant.project.pk).filter(public_id__startswith="i").count() == IMPORTED - 2
+    refused = refusals.opened(job)
+    assert refused is not None
+    with refused:
+        lines = refused.read().decode().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["row", "8", str(IMPORTED - 6)]
+
+
 @pytest.mark.parametrize(
     ("start", "is_right", "numbers"),
     [
+        (file_of_calls, is_imported, (18, 24)),
         (export, is_exported, (9,)),
         (expiry, is_expired, (33,)),
         (erasure, is_erased, (13, 41)),
@@ -164,6 +192,7 @@ def test_a_job_whose_worker_was_killed_is_ended_by_another(
         if not worked(f"run_job('{job.pk}')", number):
             break
         killed += 1
+        print("SOFAR", number, Job.objects.get(pk=job.pk).result)
         Job.objects.filter(pk=job.pk).update(leased_until=timezone.now() - dt.timedelta(seconds=1))
         jobs.sweep()
     tasks.run_job(str(job.pk))

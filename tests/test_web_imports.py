@@ -110,12 +110,19 @@ def test_a_table_is_looked_at_told_and_stored_with_a_report(client: Client, proj
         "unchanged": 0,
         "refused": 1,
         "refusals": [{"row": 4, "reason": job.result["refusals"][0]["reason"]}],
+        "refusedFile": f"imports/{project.pk}/{job.pk}.refused.csv",
     }
     assert list(rows(project).values_list("input_preview", "user_id")) == [("Two and two?", "ann"), ("Three?", "bo")]
-    report = web.text(client.get(f"/projects/shop/jobs/{job.pk}/"))
+    page = client.get(f"/projects/shop/jobs/{job.pk}/")
+    report = web.text(page)
     assert "log.csv into generations" in report
     assert "Stored 2" in report
     assert "4 when: 'soon' is not valid" in report
+    (link,) = [str(tag["href"]) for tag in web.tags(page, "a") if "refused" in str(tag.get("href"))]
+    file: Any = client.get(link)
+    lines = b"".join(file.streaming_content).decode().splitlines()
+    assert lines[0] == "row,field,reason"
+    assert lines[1].startswith("4,when,\"when: 'soon' is not valid")
     assert not default_storage.exists(job.parameters["file"])
 
 
@@ -227,6 +234,7 @@ def test_an_import_is_cancelled_between_transactions(
     job.refresh_from_db()
     assert job.state == "cancelled"
     assert rows(project).count() == 1
+    assert "Stored 1" in web.text(client.get(f"/projects/shop/jobs/{job.pk}/"))
 
 
 # ------------------------------------------------------------------------------------------------------------ bad input

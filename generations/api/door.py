@@ -21,6 +21,7 @@ from generations.api import (
     evaluators,
     experiments,
     exports,
+    imports,
     models,
     noting,
     prompts,
@@ -35,6 +36,7 @@ VERSION: Final = "1"
 TAGS: Final = (
     "Generations",
     "Exports",
+    "Imports",
     "Scores",
     "Tags",
     "Steps",
@@ -123,6 +125,7 @@ def _door() -> Door:
     door.add_router("/generations", recorded.judging)
     door.add_router("/generations", recorded.router)
     door.add_router("/exports", exports.router)
+    door.add_router("/imports", imports.router)
     door.add_router("/export-schedules", schedules.router)
     door.add_router("/steps", steps.steps)
     door.add_router("/threads", steps.threads)

@@ -21,6 +21,7 @@ from generations.evaluating import NoSuchEvaluator
 from generations.experiments import NoSuchExperiment
 from generations.exporting import NotReady
 from generations.filters import BadFilter
+from generations.importing.tables import BadFile
 from generations.ingest import rest
 from generations.ingest.rest_fields import Slot
 from generations.metrics import BadQuery, TooSlow
@@ -34,8 +35,8 @@ CODES: Final[Mapping[int, str]] = {
     403: "The key has not the scope that is needed.",
     404: "There is nothing of that id in this project.",
     405: "The address does not know this method; `Allow` lists those it knows.",
-    409: "Not yet: the export is still being written.",
-    410: "Gone: the export has expired, failed or was cancelled.",
+    409: "Not yet: the file is still being written.",
+    410: "Gone: the file has expired, or there never was one.",
     413: "The body, as sent or as unpacked, is larger than the server takes.",
     415: "The body's type or encoding is none that is read here.",
     416: "The file has no such range of bytes.",
@@ -146,6 +147,7 @@ REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
     Refused: lambda error: error,
     InvalidRecord: _of_record,
     BadDataset: _of_value(422, "invalid_dataset"),
+    BadFile: lambda error: Refused(422, "bad_file", str(error), "file"),
     BadFilter: _of_value(400, "bad_filter"),
     BadCursor: _of_value(400, "bad_cursor"),
     BadQuery: _of_value(400, "bad_query"),

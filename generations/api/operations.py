@@ -16,6 +16,7 @@ from generations.paging import MAX_LIMIT
 Parameter = dict[str, Any]
 JSON: Final = "application/json"
 LINES: Final = "application/x-ndjson"
+FORM: Final = "multipart/form-data"
 
 LIMIT: Final[Parameter] = {
     "name": "limit",
@@ -39,6 +40,7 @@ def operation(
     ok: Mapping[int, Schema | None],
     sent: Schema | None = None,
     lines: Schema | None = None,
+    form: Schema | None = None,
     example: Any = None,
     query: Sequence[Parameter] = (),
     refuses: Collection[int] = (),
@@ -47,10 +49,11 @@ def operation(
     """The arguments of a router's `get`, `post` and so on.
 
     `ok` are the answers by status, None for one without a body; `sent` is the body's schema, `lines` that of each of
-    its lines when it may come as JSON Lines; `refuses` are the statuses of refusals beside those every route has.
+    its lines when it may come as JSON Lines, `form` that of a body that is a form with files; `refuses` are the
+    statuses of refusals beside those every route has.
     """
     refused = {400, 401, 403, 404, 503, *refuses}
-    if sent is not None:
+    if sent is not None or form is not None:
         refused |= {413, 415, 422}
     answers: dict[int, Any] = {
         status: {"description": HTTPStatus(status).phrase}
@@ -69,6 +72,8 @@ def operation(
         if lines is not None:
             content[LINES] = {"schema": lines}
         extra["requestBody"] = {"required": True, "content": content}
+    elif form is not None:
+        extra["requestBody"] = {"required": True, "content": {FORM: {"schema": form}}}
     return {
         "auth": auth or Gate(scope),
         "summary": summary,

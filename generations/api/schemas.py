@@ -26,6 +26,7 @@ def components() -> dict[str, Schema]:
         **_evaluated(),
         "Export": _export(),
         "ExportSchedule": _schedule(),
+        **_imports(),
     }
 
 
@@ -295,6 +296,30 @@ def _evaluated() -> dict[str, Schema]:
         "Estimate": closed(tuple(estimate), **estimate),
         "Tried": closed(tuple(tried), **tried),
     }
+
+
+def _imports() -> dict[str, Schema]:
+    count = {"type": ["integer", "null"], "minimum": 0}
+    refusal = closed(("row", "reason"), row=_WHOLE, reason=_TEXT)
+    result: dict[str, Schema] = {
+        "rows": count, "stored": count, "merged": count, "unchanged": count, "added": count, "version": count,
+        "refused": count, "refusals": {"type": ["array", "null"], "items": refusal},
+    }  # fmt: skip
+    columns: Schema = {"type": "object", "additionalProperties": _TEXT}
+    made: dict[str, Schema] = {
+        "id": _TEXT, "state": {"type": "string", "enum": list(Job.State.values)}, "fileName": _MAYBE, "format": _MAYBE,
+        "columns": columns, "dataset": _MAYBE,
+        "progress": closed(("done", "total"), done=_WHOLE, total={"type": ["integer", "null"]}),
+        "result": {"anyOf": [closed(tuple(result), **result), {"type": "null"}]},
+        "error": _MAYBE, "attempts": _WHOLE, "createdAt": TIME, "startedAt": _MAYBE_TIME, "finishedAt": _MAYBE_TIME,
+        "refused": {**_MAYBE, "description": "Where the rows that were refused are, all of them, while they are kept."},
+    }  # fmt: skip
+    row: dict[str, Schema] = {"row": _WHOLE, "shape": _MAYBE, "document": {}, "problem": _MAYBE}
+    looked: dict[str, Schema] = {
+        "fileName": _TEXT, "format": _TEXT, "columns": columns,
+        "rows": {"type": "array", "items": closed(tuple(row), **row)}, "problems": _TEXTS,
+    }  # fmt: skip
+    return {"Import": closed(tuple(made), **made), "ImportPreview": closed(tuple(looked), **looked)}
 
 
 def _export() -> Schema:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Final, cast
 
 import orjson
+from django.db import transaction
 
 from generations import recording
 from generations.access import Grant, Scope
@@ -71,6 +72,10 @@ class Report:
     shapes: Counter[str] = field(default_factory=Counter)
     refusals: list[Refusal] = field(default_factory=list)
     """The first of them; `refused` counts all."""
+    place: int = 0
+    """That of the last row that was read."""
+    tell: Callable[[Refusal], None] | None = None
+    """Is told of all of them."""
 
     def count(self, state: str) -> None:
         """Note what became of something: `stored`, `merged` or `unchanged`."""
@@ -79,8 +84,11 @@ class Report:
     def refuse(self, place: int, name: str | None, reason: str) -> None:
         """Note a row that is not stored."""
         self.refused += 1
+        one = Refusal(place, name or "line", reason)
         if len(self.refusals) < REFUSALS_KEPT:
-            self.refusals.append(Refusal(place, name or "line", reason))
+            self.refusals.append(one)
+        if self.tell is not None:
+            self.tell(one)
 
 
 Act = Callable[[Grant], Sequence[str]]
@@ -171,36 +179,54 @@ def preview(source: Iterable[Row], read: Reader, *, limit: int = PREVIEW_LINES) 
 
 
 def run(
-    grant: Grant, source: Iterable[Row], read: Reader, *, progress: Callable[[Report], None] = lambda report: None
+    grant: Grant,
+    source: Iterable[Row],
+    read: Reader,
+    *,
+    progress: Callable[[Report], None] = lambda report: None,
+    report: Report | None = None,
+    keep: Callable[[Report], None] | None = None,
 ) -> Report:
     """Store what `read` finds in all rows, in transactions of some hundred; returns what became of it.
 
     What is refused stops nothing else. Importing a file again changes nothing: ids are the file's own, or made of the
-    content. `progress` is called after each transaction. Needs `ingest`, and `write` for datasets and prompts.
+    content. `progress` is called after each transaction, `keep` at the end of each, within it. Who begins again gives
+    the `report` as it was kept, of which the counts of what was stored are taken, up to its place, and all else is
+    found anew; that needs records, of which a row holds one. Needs `ingest`, and `write` for datasets and prompts.
     """
     grant.need(Scope.INGEST)
-    report = Report()
+    report = report or Report()
+    counted = report.place
     batch: list[tuple[int, Found]] = []
     size = 0
+
+    def store() -> None:
+        if keep is None:
+            _store(grant, batch, report, counted)
+        else:
+            with transaction.atomic():
+                _store(grant, batch, report, counted)
+                if report.place > counted:
+                    keep(report)
+        progress(report)
+
     for row in source:
         for found in _found(row, read, report):
             batch.append((row.place, found))
             if len(batch) >= BATCH_LINES:
-                _store(grant, batch, report)
-                progress(report)
+                store()
                 batch, size = [], 0
         size += row.size
         if size >= BATCH_BYTES:
-            _store(grant, batch, report)
-            progress(report)
+            store()
             batch, size = [], 0
-    _store(grant, batch, report)
-    progress(report)
+    store()
     return report
 
 
 def _found(row: Row, read: Reader, report: Report) -> Iterator[Found]:
     report.rows += 1
+    report.place = row.place
     try:
         if row.problem is not None:
             raise row.problem
@@ -222,8 +248,8 @@ def decoded(content: bytes) -> Json:
         raise InvalidRecord("line", content[:60].decode("utf-8", "replace"), f"JSON ({problem})") from None
 
 
-def _store(grant: Grant, batch: Sequence[tuple[int, Found]], report: Report) -> None:
-    """Records in one transaction; each act in its own."""
+def _store(grant: Grant, batch: Sequence[tuple[int, Found]], report: Report, counted: int) -> None:
+    """Records in one transaction; each act in its own. What stands up to the place `counted` was counted before."""
     recorded = [(number, found, found.item) for number, found in batch if not callable(found.item)]
     for receipt in recording.record(grant.project, [item for _, _, item in recorded]) if recorded else ():
         number, found, _ = recorded[receipt.index]
@@ -234,7 +260,7 @@ def _store(grant: Grant, batch: Sequence[tuple[int, Found]], report: Report) -> 
                 shown = found.path_of(name)
                 name, reason = shown, shown + reason.removeprefix(name)
             report.refuse(number, name, reason)
-        else:
+        elif number > counted:
             report.count(receipt.state)
     for number, found in batch:
         if callable(found.item):

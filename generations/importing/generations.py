@@ -11,7 +11,7 @@ from django.core.files.storage import default_storage
 
 from generations import importing, jobs
 from generations.access import Grant, Scope
-from generations.importing import Reader, Row, calls, columns, tables, uploads
+from generations.importing import Reader, Row, calls, columns, refusals, tables, uploads
 from generations.importing.tables import BadFile
 from generations.importing.uploads import Upload
 from generations.ingest import files
@@ -20,8 +20,8 @@ from generations.records import GenerationRecord, InvalidRecord, Json
 
 TELLING: Final = ("jsonl", "json")
 """Formats whose rows may say themselves what they are: calls of a known form, rather than cells of a table."""
-REFUSALS_SHOWN: Final = 100
-REASON: Final = 500
+COUNTS: Final = ("rows", "stored", "merged", "unchanged", "refused")
+_KEPT: Final = ("place", "stored", "merged", "unchanged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,8 @@ def start(grant: Grant, upload: Upload, roles: Mapping[str, str], requests: Uplo
 def store(lease: jobs.Lease, file: BinaryIO) -> None:
     """Store the calls of a file, after it was read through once: of one that is damaged nothing is stored.
 
-    A job that is taken up again finds what it stored before unchanged. Raises jobs.Failed.
+    A job that is taken up again reads all rows once more, of which those that were stored stay as they are, and counts
+    them as they were counted in the transactions that stored them. Raises jobs.Failed.
     """
     asked = lease.job.parameters
     grant = jobs.grant_of(lease.job)
@@ -119,18 +120,16 @@ def store(lease: jobs.Lease, file: BinaryIO) -> None:
             total += 1
         lease.advance(0, total)
         file.seek(0)
-        with _reader(asked["roles"], asked["requests"]) as read:
-            rows = tables.rows(file, asked["format"])
-            report = importing.run(grant, rows, read, progress=lambda so_far: lease.advance(so_far.rows))
+        with _reader(asked["roles"], asked["requests"]) as read, refusals.Refusals() as refused:
+            report = importing.run(
+                grant,
+                tables.rows(file, asked["format"]),
+                read,
+                progress=lambda so_far: lease.advance(so_far.rows),
+                report=importing.Report(**lease.earlier, tell=refused.add),
+                keep=lambda so_far: lease.remember({name: getattr(so_far, name) for name in _KEPT}),
+            )
+            result = {**{name: getattr(report, name) for name in COUNTS}, **refused.kept(lease.job)}
     except BadFile as problem:
         raise jobs.Failed(f"{problem} Nothing was stored.") from None
-    lease.finish(
-        {
-            "rows": report.rows,
-            "stored": report.stored,
-            "merged": report.merged,
-            "unchanged": report.unchanged,
-            "refused": report.refused,
-            "refusals": [{"row": one.place, "reason": one.reason[:REASON]} for one in report.refusals[:REFUSALS_SHOWN]],
-        }
-    )
+    lease.finish(result)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Final
 
 from generations import datasets, jobs
 from generations.access import Grant, Scope
 from generations.datasets import BadDataset, NewItem
-from generations.importing import Row, tables
+from generations.importing import Refusal, Row, tables
+from generations.importing.refusals import Refusals
 from generations.importing.tables import BadFile, Cells, parsed
 from generations.importing.uploads import Upload
 from generations.models import DatasetItem, Job
@@ -29,7 +30,6 @@ ROLES: Final = {
 """What a column may be, and how people call it."""
 BATCH: Final = 500
 BATCH_BYTES: Final = 8 << 20
-REFUSALS_KEPT: Final = 100
 _GUESSES: Final = (
     ("generation", r"generation_?id"),
     ("steps", r"intermediary_?steps"),
@@ -130,24 +130,32 @@ def start(grant: Grant, dataset_id: str, upload: Upload, roles: Mapping[str, str
 
 @dataclass(slots=True)
 class _Report:
+    refusals: Refusals
     rows: int = 0
     added: int = 0
-    known: int = 0
-    refused: int = 0
-    refusals: list[dict[str, Json]] = field(default_factory=list)
     version: int | None = None
 
-    def refuse(self, place: int, reason: str) -> None:
-        self.refused += 1
-        if len(self.refusals) < REFUSALS_KEPT:
-            self.refusals.append({"row": place, "reason": reason[:500]})
+    def refuse(self, place: int, field: str, reason: str) -> None:
+        self.refusals.add(Refusal(place, field, reason))
 
 
 def add(lease: jobs.Lease, file: BinaryIO) -> None:
-    """Add the rows of a file to the dataset that the job of `lease` names. Raises jobs.Failed."""
+    """Add the rows of a file to the dataset that the job of `lease` names. Raises jobs.Failed.
+
+    A job that is taken up again adds what is missing, and counts what is there with it.
+    """
+    with Refusals() as refusals:
+        report = _Report(refusals)
+        _add_all(lease, file, report)
+        lease.advance(report.rows, report.rows)
+        told = refusals.kept(lease.job)
+    counts = {"rows": report.rows, "added": report.added, "refused": refusals.number, "version": report.version}
+    lease.finish(counts | told)
+
+
+def _add_all(lease: jobs.Lease, file: BinaryIO, report: _Report) -> None:
     job, asked = lease.job, lease.job.parameters
     grant = jobs.grant_of(job)
-    report = _Report()
     try:
         batch: list[tuple[int, NewItem]] = []
         size = 0
@@ -163,17 +171,6 @@ def add(lease: jobs.Lease, file: BinaryIO) -> None:
         raise jobs.Failed(f"{problem} {_sofar(report)}") from None
     except datasets.NoSuchDataset:
         raise jobs.Failed("The dataset was deleted meanwhile.") from None
-    lease.advance(report.rows, report.rows)
-    lease.finish(
-        {
-            "rows": report.rows,
-            "added": report.added,
-            "known": report.known,
-            "refused": report.refused,
-            "refusals": report.refusals,
-            "version": report.version,
-        }
-    )
 
 
 def _items(
@@ -186,7 +183,7 @@ def _items(
                 raise row.problem
             item = item_of(row.value, asked["roles"], reads_json=bool(asked["readsJson"]))
         except (BadDataset, InvalidRecord) as problem:
-            report.refuse(row.place, str(problem))
+            report.refuse(row.place, problem.field, str(problem))
             continue
         # The same row of the same job has the same id: a job that is taken up again adds nothing twice.
         yield row, replace(item, id=str(uuid.uuid5(job, str(row.place))))
@@ -194,8 +191,10 @@ def _items(
 
 def _add(grant: Grant, dataset: str, batch: list[tuple[int, NewItem]], report: _Report) -> None:
     """Add a batch; where one of its items is refused, the others one by one in a version of their own."""
-    known = set(DatasetItem.objects.filter(pk__in=[item.id for _, item in batch]).values_list("pk", flat=True))
-    report.known += len(known)
+    known = dict(DatasetItem.objects.filter(pk__in=[item.id for _, item in batch]).values_list("pk", "added_in"))
+    # These an attempt before this one added: its version goes on.
+    report.added += len(known)
+    report.version = max((report.version or 0, *known.values())) or None
     new = [(place, item) for place, item in batch if uuid.UUID(item.id) not in known]
     while new:
         try:
@@ -203,7 +202,9 @@ def _add(grant: Grant, dataset: str, batch: list[tuple[int, NewItem]], report: _
         except BadDataset as problem:
             wrong = re.match(r"items\[(\d+)\]\.?", problem.field)
             place = int(wrong[1]) if wrong else 0
-            report.refuse(new[place][0], str(problem).removeprefix(wrong[0] if wrong else ""))
+            start = wrong[0] if wrong else ""
+            said, reason = problem.field.removeprefix(start), str(problem).removeprefix(start)
+            report.refuse(new[place][0], said, reason)
             del new[place]
             continue
         report.added += len(made)

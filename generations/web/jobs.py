@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from generations import filters, jobs, tasks
 from generations.access import Grant, Scope
 from generations.filters import BadFilter
+from generations.importing import refusals as refused
 from generations.models import Job
 from generations.web.exports import OPEN, row_of
 from generations.web.filtering import plain_address
@@ -36,6 +37,7 @@ _TITLES: Final = {
     Job.Kind.RETENTION: "Retention",
     Job.Kind.ERASURE: "Erasure",
 }
+_UNSHOWN: Final = ("bytes", "place")
 _CHANGES: Final = {"tag": "tag with {}", "untag": "remove the tags {}", "score": "score {}", "delete": "delete"}
 
 
@@ -54,13 +56,16 @@ class Row:
     numbers: list[tuple[str, int]] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
     further: int = 0
+    refused: str = ""
+    """Where all refusals are to be downloaded."""
     links: list[tuple[str, str]] = field(default_factory=list)
 
 
 def shown(job: Job, slug: str) -> Row:
     """A job as pages show it."""
-    total, result = job.progress_total, job.result or {}
-    numbers = [(_words(name), value) for name, value in result.items() if type(value) is int and name != "bytes"]
+    total = job.progress_total
+    result = (jobs.so_far(job) if job.state in ENDED_BADLY else {}) or job.result
+    numbers = [(_words(name), value) for name, value in result.items() if type(value) is int and name not in _UNSHOWN]
     given = result.get("refusals")
     refusals = given[:MOST_REFUSALS] if isinstance(given, list) else []
     return Row(
@@ -75,6 +80,7 @@ def shown(job: Job, slug: str) -> Row:
         numbers=numbers,
         refusals=refusals,
         further=max(0, result.get("refused", 0) - len(refusals)) if refusals else 0,
+        refused=f"/api/imports/{job.pk}/refused?project={slug}" if refused.has_file(job) else "",
         links=_links(job, slug),
     )
 
