@@ -65,6 +65,12 @@ def excerpt(value: object, most: int = 200) -> SafeString:
 
 
 @register.filter
+def seen(value: object) -> str:
+    """All of a text, with what a terminal obeys and what turns text around shown by its number."""
+    return reading.seen(str(value))
+
+
+@register.filter
 def remainder(value: int, by: int) -> int:
     """What is left of a number that is divided."""
     return value % by
