@@ -11,7 +11,7 @@ from generations import attachments, bundles, prepared, recording
 from generations.api import otlp_joining, otlp_stored
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
-from generations.ingest.otlp import couples, logs
+from generations.ingest.otlp import couples, logs, terminals
 from generations.ingest.otlp.fields import FIELDS
 from generations.ingest.otlp.logs import Spoken
 from generations.ingest.otlp.shapes import LogEvent
@@ -23,20 +23,26 @@ def write_logs(project: Project, events: Sequence[LogEvent], has_files: bool) ->
     """Store what log events say of calls, and scores; returns the reasons of those refused.
 
     What is said of a span that is no call, or whose call another span tells of as well, is kept beside its step and
-    completes that other call; it never makes a call of its own.
+    completes that other call; it never makes a call of its own. Agents in a terminal tell of calls that have no span.
     """
-    spoken, scores = logs.spoken(events), logs.scores(events)
-    if not spoken and not scores:
+    spoken, scores, calls = logs.spoken(events), logs.scores(events), terminals.calls(events)
+    if not spoken and not scores and not calls:
         return []
-    return prepared.again(lambda: _write(project, spoken, scores, has_files))
+    return prepared.again(lambda: _write(project, spoken, scores, calls, has_files))
 
 
-def _write(project: Project, spoken: Sequence[Spoken], scores: Sequence[ScoreRecord], has_files: bool) -> list[str]:
+def _write(
+    project: Project,
+    spoken: Sequence[Spoken],
+    scores: Sequence[ScoreRecord],
+    apart: Sequence[GenerationRecord],
+    has_files: bool,
+) -> list[str]:
     with transaction.atomic():
         otlp_stored.lock(project)
         ids = {one.id for one in spoken} | {score.generation_id for score in scores if score.generation_id}
         calls = _Calls(project, ids)
-        records: list[Record] = []
+        records: list[Record] = list(apart)
         for one in spoken:
             records += _told(calls, one)
         scored, refused = _scored(project, scores, calls)

@@ -382,7 +382,7 @@ FIELDS: Final[Mapping[str, Names]] = {
 }
 
 RESOURCE: Final[Mapping[str, Names]] = {
-    "environment": ("deployment.environment.name", "deployment.environment", "langfuse.environment"),
+    "environment": ("deployment.environment.name", "deployment.environment", "langfuse.environment", "env"),
     "thread_id": ("gen_ai.conversation.id", "session.id"),
     "user_id": ("user.id", "enduser.id"),
     "release": ("service.version", "langfuse.release"),

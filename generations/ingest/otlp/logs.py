@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from generations.ingest.otlp import answers, content, dialects, evaluations, events, messages, spans
+from generations.ingest.otlp import answers, content, dialects, evaluations, events, messages, quirks, spans
 from generations.ingest.otlp.events import DETAILS
 from generations.ingest.otlp.shapes import LogEvent
 from generations.reading import compact
@@ -40,7 +40,9 @@ def spoken(heard: Iterable[LogEvent]) -> list[Spoken]:
     """The events that tell of messages, by their span. Events of other kinds tell nothing."""
     found: dict[tuple[str, str], Spoken] = {}
     for event in heard:
-        if event.trace_id and event.span_id and event.name in _SPOKEN:
+        if not (event.trace_id and event.span_id and event.name in _SPOKEN):
+            continue
+        if not event.scope.startswith(quirks.TOLD_APART):
             one = found.setdefault((event.trace_id, event.span_id), Spoken(event.trace_id, event.span_id))
             if len(one.events) < MOST:
                 one.events.append(event)

@@ -37,6 +37,9 @@ NO_PROVIDERS: Final = frozenset(
 )
 """Frameworks that name themselves where the provider of the model is asked for, and words for none."""
 
+TOLD_APART: Final = ("gemini-cli",)
+"""Scopes whose events with a span's id tell of calls that other events of theirs tell whole, without one."""
+
 OWN_TAGS: Final = frozenset({"LLM"})
 """Tags that an instrumentation gives to each of its spans; Logfire does."""
 _OWN_TAGS: Final = ("seq:step:", "map:key:", "graph:step:")

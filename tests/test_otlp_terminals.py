@@ -1,0 +1,224 @@
+"""Agents in a terminal that tell of their calls in log events: one generation a call, with what belongs to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generations.models import Generation, GenerationPayload, Step
+from tests.doors.rest import Caller, caller
+from tests.doors.test_otlp import START, TRACE
+
+pytestmark = pytest.mark.django_db
+
+DATA = Path(__file__).parent / "data" / "otlp"
+SECOND = 10**9
+
+
+@pytest.fixture
+def api() -> Caller:
+    return caller("ingest")
+
+
+def told(api: Caller) -> list[dict[str, Any]]:
+    """What is stored of the calls, in their order, without what is not known."""
+    names = (
+        *("name", "model_id", "provider", "prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens"),
+        *(
+            "cache_write_tokens",
+            "reasoning_tokens",
+            "thread_id",
+            "release",
+            "environment",
+            "error",
+            "error_type",
+            "response_id",
+        ),
+        *("finish_reason", "latency", "time_to_first_token"),
+    )
+    found = []
+    for row in Generation.objects.in_project(api.project.pk).order_by("started_at", "public_id"):
+        payload = GenerationPayload.objects.in_project(api.project.pk).filter(uid=row.uid).first()
+        said = {name: getattr(row, name) for name in names}
+        said |= {name: getattr(payload, name, None) for name in ("messages", "message_completion")}
+        found.append({name: value for name, value in said.items() if value is not None})
+    return found
+
+
+def send(api: Caller, name: str) -> None:
+    answer = api.send("POST", "/v1/logs", raw=(DATA / name).read_bytes(), type="application/x-protobuf")
+    assert (answer.status, answer.content) == (200, b"")
+
+
+def log(api: Caller, *events: dict[str, Any], scope: str = "tests") -> dict[str, Any]:
+    """Send log records of these attributes: `at` is their second, `span` that they stand in one."""
+    records = []
+    for event in events:
+        record: dict[str, Any] = {"timeUnixNano": str(START + int(event.pop("at") * SECOND))}
+        if event.pop("span", False):
+            record |= {"traceId": TRACE, "spanId": "1" * 16}
+        records.append(record | {"attributes": [{"key": k, "value": _value(v)} for k, v in event.items()]})
+    whole = {"resourceLogs": [{"scopeLogs": [{"scope": {"name": scope}, "logRecords": records}]}]}
+    answer = api.post("/v1/logs", whole)
+    assert answer.status == 200
+    body: dict[str, Any] = answer.json
+    return body
+
+
+def _value(given: Any) -> dict[str, Any]:
+    if isinstance(given, int):
+        return {"intValue": given}
+    return {"doubleValue": given} if isinstance(given, float) else {"stringValue": given}
+
+
+def test_claude_code_tells_of_a_call_with_the_cache_beside_the_input_and_of_the_words_around_it(api: Caller) -> None:
+    send(api, "claude-code-prompt.logs.pb")
+    send(api, "claude-code-prompt.logs.pb")
+
+    assert told(api) == [
+        {
+            "name": "claude_code.api_request",
+            "model_id": "claude-haiku-4-5",
+            "provider": "anthropic",
+            "prompt_tokens": 210 + 30 + 12,
+            "completion_tokens": 205,
+            "total_tokens": 457,
+            "cached_tokens": 30,
+            "cache_write_tokens": 12,
+            "thread_id": "cd129211-d4c7-4d13-9dff-e1d3543ea280",
+            "release": "2.1.197",
+            "latency": 0.028,
+            "messages": [{"role": "user", "content": "What is the capital of Peru?"}],
+            "message_completion": {"role": "assistant", "content": "The capital of Peru is Lima (190)."},
+        }
+    ]
+    call = Generation.objects.in_project(api.project.pk).get()
+    assert str(call.cost.normalize()) == "0.001253"
+    kept = GenerationPayload.objects.in_project(api.project.pk).get().attributes
+    assert kept["query_source"] == "sdk"
+    assert "prompt" not in kept
+
+
+def test_codex_tells_of_a_call_in_the_event_that_has_its_counts(api: Caller) -> None:
+    send(api, "codex-prompt.logs.pb")
+
+    first, second = told(api)
+
+    assert first == {
+        "name": "codex.sse_event",
+        "model_id": "gpt-5-mini",
+        "provider": "openai",
+        "prompt_tokens": 242,
+        "completion_tokens": 212,
+        "total_tokens": 454,
+        "cached_tokens": 8,
+        "cache_write_tokens": 0,
+        "reasoning_tokens": 4,
+        "thread_id": "01a1ff81-dd2f-77b3-ba46-3426b0899460",
+        "release": "0.169.0",
+        "environment": "staging",
+        "latency": pytest.approx(0.1466, abs=1e-3),
+        "time_to_first_token": 0.0,
+        "messages": [{"role": "user", "content": "What is the capital of Peru?"}],
+    }
+    assert (second["prompt_tokens"], second["completion_tokens"], second["time_to_first_token"]) == (243, 213, 0.005)
+    assert "messages" not in second
+
+
+GEMINI: dict[str, Any] = {"session.id": "chat-1", "model": "gemini-2.5-flash"}
+
+
+def test_gemini_cli_tells_of_a_call_in_three_events_of_which_those_in_a_span_make_none(api: Caller) -> None:
+    asked = [{"role": "user", "parts": [{"text": "The capital of Peru?"}]}]
+    chunks = [
+        {"candidates": [{"content": {"role": "model", "parts": [{"text": "Li"}]}}]},
+        {"candidates": [{"content": {"role": "model", "parts": [{"text": "ma."}]}, "finishReason": "STOP"}]},
+    ]
+    details = {"event.name": "gen_ai.client.inference.operation.details", "gen_ai.system_instructions": "Be brief."}
+    log(
+        api,
+        {**GEMINI, "at": 1, "span": True, "event.name": "gemini_cli.api_request", "request_text": json.dumps(asked)},
+        {**GEMINI, **details, "at": 1, "span": True},
+        {
+            **GEMINI,
+            "at": 3,
+            "event.name": "gemini_cli.api_response",
+            "event.timestamp": "T3",
+            "duration_ms": 2000,
+            "input_token_count": 50,
+            "output_token_count": 20,
+            "thoughts_token_count": 7,
+            "cached_content_token_count": 8,
+            "total_token_count": 77,
+            "response_text": json.dumps(chunks),
+        },
+        {**GEMINI, **details, "at": 3.001, "event.timestamp": "T3", "gen_ai.response.id": "gem-1"},
+        scope="gemini-cli",
+    )
+
+    assert told(api) == [
+        {
+            "name": "gemini_cli.api_response",
+            "model_id": "gemini-2.5-flash",
+            "provider": "google",
+            "prompt_tokens": 50,
+            "completion_tokens": 27,
+            "total_tokens": 77,
+            "cached_tokens": 8,
+            "reasoning_tokens": 7,
+            "thread_id": "chat-1",
+            "response_id": "gem-1",
+            "latency": 2.0,
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "The capital of Peru?"},
+            ],
+            "message_completion": {"role": "assistant", "content": "Lima."},
+        }
+    ]
+    assert not Step.objects.in_project(api.project.pk).exists()
+
+
+def test_a_call_that_failed_is_one_too_and_words_that_were_hidden_are_none(api: Caller) -> None:
+    said = {"session.id": "chat-1", "prompt.id": "p"}
+    failed = {**said, "event.name": "claude_code.api_error", "model": "claude-haiku-4-5", "status_code": "529"}
+    log(
+        api,
+        {**said, "at": 1, "event.name": "claude_code.user_prompt", "prompt": "<REDACTED>"},
+        {**failed, "at": 2, "error": "Overloaded", "duration_ms": 500},
+    )
+
+    (call,) = told(api)
+    assert (call["error"], call["error_type"], call["latency"], call["thread_id"]) == (
+        "Overloaded",
+        "529",
+        0.5,
+        "chat-1",
+    )
+    assert "messages" not in call
+
+
+def test_an_event_within_a_span_tells_of_what_that_span_tells(api: Caller) -> None:
+    request = {"session.id": "chat-1", "event.name": "claude_code.api_request", "model": "m", "input_tokens": 1}
+    log(api, {**request, "at": 1, "span": True})
+
+    assert told(api) == []
+
+
+def test_calls_go_where_the_key_belongs_and_nonsense_among_them_refuses_none(api: Caller) -> None:
+    request = {"event.name": "claude_code.api_request", "model": "m"}
+    odd = {
+        "input_tokens": "many",
+        "cost_usd": -1.0,
+        "duration_ms": "1e400",
+        "ttft_ms": "soon",
+        "session.id": "x" * 9_000,
+    }
+
+    assert log(api, {**request, "at": 1, **odd}, {**request, "at": 2, "input_tokens": 5}) == {}
+
+    assert [call.get("prompt_tokens") for call in told(api)] == [None, 5]
+    assert told(caller("ingest")) == []
