@@ -10,6 +10,13 @@ from generations.records import InvalidRecord
 from generations.verdicts import Apart, Unscored
 
 
+def nested(levels: int) -> Any:
+    found: Any = "leaf"
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
 @pytest.fixture(scope="module")
 def apart() -> Iterator[Apart]:
     with Apart() as process:
@@ -47,7 +54,10 @@ def test_a_rule_gives_its_value(kind: str, options: dict[str, Any], output: Any,
     [
         ("numeric", "many", "5", "The answer has no number in it."),
         ("numeric", "5", "many", "What was expected has no number in it."),
-        ("numeric", "1e999", "5", "The answer has no number in it."),
+        ("numeric", "1e999", "5", "The answer has no number in it that can be compared."),
+        ("numeric", 10**400, "5", "The answer has no number in it that can be compared."),
+        ("numeric", "5", float("inf"), "What was expected has no number in it that can be compared."),
+        ("exact", nested(3_000), {"a": 1, "b": 2}, "The answer, or what was expected, is nested too deep."),
         ("contains", "anything", "", "What was expected is empty, which every answer contains."),
     ],
 )
@@ -82,6 +92,16 @@ def test_an_option_that_cannot_be_names_itself_and_what_is_right(
 
     assert raised.value.field == field
     assert expected in raised.value.expected
+
+
+def test_json_within_a_fence_is_read_and_what_seems_one_takes_no_longer() -> None:
+    def exact(output: str) -> float:
+        return verdicts.said_by("exact", verdicts.checked("exact", {}), output, {"a": 1, "b": 2}).value
+
+    assert exact('\n ```json\r\n{"b": 2,\n"a": 1}\n  ```\n') == 1
+    assert exact('```python\n{"b": 2, "a": 1}') == 0
+    # Each end of a line was looked at for each other one: an hour of work.
+    assert exact("```\n" + "\n" * 1_000_000) == 0
 
 
 def test_expressions_and_schemas_are_tried_apart(apart: Apart) -> None:
@@ -146,6 +166,8 @@ def test_a_judge_is_understood(text: str, value: float, reason: str | None) -> N
         ("Good, I think.", "The judge answered 'Good, I think.', where JSON with a score from 1 to 5 was asked for."),
         ('{"score": 6}', "The judge's score is 6, where a whole number from 1 to 5 was asked for."),
         ('{"score": true}', "The judge's score is True, where a whole number from 1 to 5 was asked for."),
+        ('{"score": "' + "9" * 5_000 + '"}', None),
+        ('{"score": "six"}', "The judge's score is 'six', where a whole number from 1 to 5 was asked for."),
         ('{"score": 4.5}', "The judge's score is 4.5, where a whole number from 1 to 5 was asked for."),
         ("{}" * 5000, None),
     ],

@@ -15,6 +15,7 @@ MOST: Final = 5
 MOST_SHOWN: Final = 20_000
 """Characters of each text that the judge is shown."""
 MOST_REASON: Final = 2_000
+_WORDS: Final = {str(score): score for score in range(LEAST, MOST + 1)}
 _OBJECT: Final = re.compile(r"\{[^{}]*\}", re.DOTALL)
 
 _TOLD: Final = """You judge an answer by one criterion.
@@ -47,8 +48,8 @@ def judged(text: str) -> Verdict:
             continue
         if isinstance(said, dict) and "score" in said:
             score = said["score"]
-            if isinstance(score, str) and score.strip().isdecimal():
-                score = int(score)
+            if isinstance(score, str):
+                score = _WORDS.get(score.strip(), score)
             if isinstance(score, bool) or not isinstance(score, int | float) or score not in range(LEAST, MOST + 1):
                 raise Unscored(f"The judge's score is {shown(score)}, where a whole number from 1 to 5 was asked for.")
             reason = said.get("reason")

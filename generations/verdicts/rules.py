@@ -20,7 +20,7 @@ from generations.records import Json
 MOST: Final = 200_000
 """Characters of a text that are looked at."""
 _NUMBER: Final = re.compile(r"[-+]?(?:\d{1,300}(?:,\d{3})*(?:\.\d{1,300})?|\.\d{1,300})(?:[eE][-+]?\d{1,4})?")
-_FENCE: Final = re.compile(r"\A\s*```[\w-]*\n(.*)\n\s*```\s*\Z", re.DOTALL)
+_FENCE: Final = re.compile(r"```[\w-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,19 @@ def plain(value: Json) -> str:
 
 def said_by(kind: str, options: Mapping[str, Any], output: Json, expected: Json) -> Verdict:
     """What the rule says of an answer. Raises Unscored."""
-    return _RULES[kind](options, output, expected)
+    try:
+        return _RULES[kind](options, output, expected)
+    except RecursionError:
+        raise Unscored("The answer, or what was expected, is nested too deep.") from None
 
 
 def json_of(text: str) -> Json:
     """The JSON that a text is, also within a fence of Markdown. Raises Unscored."""
-    fenced = _FENCE.match(text)
+    # In parts, and not by one expression: that would look at each end of a line for each other one.
+    head, _, rest = text.strip().partition("\n")
+    is_fenced = rest.endswith("```") and _FENCE.fullmatch(head.rstrip()) is not None
     try:
-        return orjson.loads(fenced[1] if fenced else text)
+        return orjson.loads(rest.removesuffix("```") if is_fenced else text)
     except orjson.JSONDecodeError as error:
         raise Unscored(f"it is not JSON: {error}") from error
 
@@ -92,11 +97,15 @@ def _numeric(options: Mapping[str, Any], output: Json, expected: Json) -> Verdic
 
 def _number(whose: str, value: Json) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    found = _NUMBER.findall(plain(value)[-MOST:])
-    number = float(found[-1].replace(",", "")) if found else math.nan
+        found = [value]
+    else:
+        found = [one.replace(",", "") for one in _NUMBER.findall(plain(value)[-MOST:])]
+    try:
+        number = float(found[-1]) if found else math.nan
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
-        raise Unscored(f"{whose} has no number in it.")
+        raise Unscored(f"{whose} has no number in it{' that can be compared' if found else ''}.")
     return number
 
 
