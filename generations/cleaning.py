@@ -247,7 +247,7 @@ def clean_json(name: str, value: Json, limit: int, packed: Packed | None = None)
         # Most values are sound JSON, which orjson sees a hundred times sooner than the walk below does. It writes null
         # for what is not a number.
         text = orjson.dumps(value, option=_STRICT)
-        if len(text) <= limit and b"\\u0000" not in text and (b"null" not in text or orjson.loads(text) == value):
+        if len(text) <= limit and b"\\u0000" not in text and (b"null" not in text or _are_numbers(value)):
             if packed is not None:
                 packed[id(value)] = value, text.decode()
             return value
@@ -294,6 +294,20 @@ def clean_json(name: str, value: Json, limit: int, packed: Packed | None = None)
     if size > limit:
         raise InvalidRecord(name, f"{size} bytes", f"at most {limit} bytes of JSON")
     return result
+
+
+def _are_numbers(value: Json) -> bool:
+    """Whether all floats in it are numbers; it is no deeper than orjson goes."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return True
+    for one in value:
+        if one is not None and type(one) is not str and not _are_numbers(one):
+            return False
+    return True
 
 
 def clamp(moment: dt.datetime, now: dt.datetime) -> dt.datetime:

@@ -67,6 +67,8 @@ def message_text(message: Json) -> str:
     if not isinstance(message, dict):
         return text_of(message)
     content = message.get("content", message.get("parts"))
+    if isinstance(content, str) and len(message) == 2 and "role" in message:
+        return content  # nothing but a role beside it
     if isinstance(content, list):
         content = [p for p in content if not (isinstance(p, dict) and p.get("type") in ("tool_use", "tool_call"))]
     text = text_of(content)
@@ -77,8 +79,8 @@ def message_text(message: Json) -> str:
 def input_text(record: GenerationRecord) -> str:
     """What was asked: the last message that is not the assistant's, the prompt, or the input as text."""
     if record.messages:
-        asked = [m for m in record.messages if isinstance(m, dict) and m.get("role") not in ("assistant", "system")]
-        return message_text(asked[-1] if asked else record.messages[-1])
+        others = (m for m in reversed(record.messages) if isinstance(m, dict) and m.get("role") not in _NOT_ASKING)
+        return message_text(next(others, record.messages[-1]))
     return record.prompt if record.prompt is not None else text_of(record.input)
 
 
@@ -87,6 +89,9 @@ def output_text(record: GenerationRecord) -> str:
     if record.message_completion is not None:
         return message_text(record.message_completion)
     return record.completion if record.completion is not None else text_of(record.output)
+
+
+_NOT_ASKING: Final = ("assistant", "system")
 
 
 def preview(text: str) -> str | None:

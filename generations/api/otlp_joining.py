@@ -179,7 +179,8 @@ def _without_generic(project: Project, told: Sequence[Told]) -> list[Told]:
     )
     kept: set[str] = set()
     for one in told:
-        is_ours = one.generation is not None or any(dialects.kinds_said(one.span.attributes))
+        said = one.span.attributes
+        is_ours = one.generation is not None or any(dialects.kinds_said(said, dialects.about(said)))
         place: Told | None = one if is_ours or one.step.id in stored_children else None
         while place is not None and place.step.id not in kept:
             kept.add(place.step.id)

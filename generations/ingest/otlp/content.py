@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
 from generations.ingest import openai
@@ -34,7 +34,7 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
         _fill(fields, _traceloop(attributes, kind, choices))
     if "ai." in about.starts:
         _fill(fields, _vercel(attributes, kind))
-    for asked, given in raw.PAIRS:
+    for asked, given in () if raw.NAMES.isdisjoint(attributes) else raw.PAIRS:
         if asked in attributes or given in attributes:
             _fill(fields, raw.read(loaded(attributes.get(asked)), loaded(attributes.get(given)), kind))
     if kind == "embedding":
@@ -97,11 +97,14 @@ def _genai(attributes: Attributes, kind: str, choices: int | None) -> Fields:
         given = [given]
     fields = asked_fields(asked, kind)
     listed = [one for one in given if not _is_hollow(one)] if isinstance(given, list) else []
-    reasons = [messages.finish_reason(m.get("finish_reason")) if isinstance(m, dict) else None for m in listed]
-    is_choices = len(listed) > 1 and (choices is None or choices > 1) and (choices is not None or all(reasons))
-    if choices is None and all(map(_only_calls, listed)):
-        is_choices = False  # items of one answer, as OpenAI's newer interface has them
+    is_choices = len(listed) > 1 and (_are_choices(listed) if choices is None else choices > 1)
     return fields | answered(listed, kind, is_choices)
+
+
+def _are_choices(answers: Sequence[Json]) -> bool:
+    """Whether answers are several; else they are items of one, as OpenAI's newer interface has them."""
+    reasons = [messages.finish_reason(m.get("finish_reason")) if isinstance(m, dict) else None for m in answers]
+    return all(reasons) and not all(map(_only_calls, answers))
 
 
 def _is_hollow(one: Json) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -196,14 +197,13 @@ CONTENT: Final[Names] = (
 """Beginnings of attributes that are stored as what they say, or are too bulky or secret to be kept twice."""
 
 
-def kinds_said(attributes: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+def kinds_said(attributes: Mapping[str, Json], about: About) -> Iterator[tuple[str, str]]:
     """Each of CALLS that a span with these attributes has, and the kind of work that it says there."""
-    for name in CALLS:
-        outer, inside, inner = name.partition(">")
-        said = attributes.get(outer)
+    for name, outer, inner in about.kinds:
+        said = attributes[outer]
         if said is None:
             continue
-        said = member(said, inner) if inside else loaded(said) if name.startswith("mlflow.") else said
+        said = member(said, inner) if inner else loaded(said) if name.startswith("mlflow.") else said
         if name == "haystack.component.type":
             said = next((end for end in _COMPONENTS if str(said).endswith(end)), None)
         if said is not None:
@@ -228,6 +228,8 @@ class About(NamedTuple):
 
     holders: Mapping[str, tuple[tuple[str, str | None], ...]]
     """The fields that may be said: by which attribute, and which member of the JSON in it, the first to ask first."""
+    kinds: tuple[tuple[str, str, str], ...]
+    """Those of CALLS that may be said: by which attribute, and which member of the JSON in it, if not the whole."""
     parameters: tuple[tuple[str, str], ...]
     """Attributes that are settings of the call, and the names of these."""
     metadata: tuple[tuple[str, str], ...]
@@ -262,6 +264,9 @@ def _about(names: tuple[str, ...]) -> About:
             holders[field] = tuple(places)
     return About(
         holders=holders,
+        kinds=tuple(
+            (name, outer, inner) for name in CALLS for outer, _, inner in (name.partition(">"),) if outer in there
+        ),
         parameters=tuple((name, short) for name in names if (short := _parameter(name)) is not None),
         metadata=tuple((name, rest) for name in names if (rest := _metadata(name)) is not None),
         objects={
@@ -278,7 +283,14 @@ def _parameter(name: str) -> str | None:
     if name in PARAMETER_NAMES or name.startswith("ai.settings.context."):
         return PARAMETER_NAMES.get(name)
     start = next((start for start in PARAMETERS if name.startswith(start)), None)
-    return None if start is None else RENAMED.get(name[len(start) :], name[len(start) :])
+    if start is None or is_secret(name):
+        return None
+    return RENAMED.get(name[len(start) :], name[len(start) :])
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting of this name may hold a secret."""
+    return _SECRETS.search(name) is not None
 
 
 def _metadata(name: str) -> str | None:
@@ -289,6 +301,7 @@ def _metadata(name: str) -> str | None:
     return name[len(start) :]
 
 
+_SECRETS: Final = re.compile("api_?key|authorization|secret|password|access_token|headers", re.IGNORECASE)
 _MOST_CHARACTERS: Final = 8_000
 _USED: Final = frozenset(
     name

@@ -8,7 +8,18 @@ from collections.abc import Mapping
 from generations.cleaning import MAX_TEXT
 from generations.ingest import feedback
 from generations.ingest.otlp import values
+from generations.ingest.otlp.shapes import Span
 from generations.records import Json, ScoreRecord
+
+
+def scores(span: Span) -> tuple[ScoreRecord, ...]:
+    """The scores that events of a span are."""
+    return tuple(
+        said
+        for event in span.events
+        if event.name == "gen_ai.evaluation.result"
+        if (said := score(event.attributes, span.id, event.time)) is not None
+    )
 
 
 def score(a: Mapping[str, Json], target: str | None, time: int) -> ScoreRecord | None:

@@ -77,6 +77,8 @@ def message(given: Json) -> list[Json]:
         return []
     if len(given) == 2 and (plain := _plain(given)) is not None:
         return [plain]
+    if len(given) <= 3 and (known := _as_agreed(given)) is not None:
+        return known
     inner = given.get("message")
     if isinstance(inner, dict) and "role" not in given and "content" not in given:
         given = {**given, **inner}  # OpenInference, and old choice events
@@ -140,6 +142,38 @@ def _plain(given: dict[str, Json]) -> dict[str, Json] | None:
     return {"role": role, "content": text}
 
 
+def _as_agreed(given: dict[str, Json]) -> list[Json] | None:
+    """A message of nothing but parts that the conventions have; None for any other, which takes longer.
+
+    One text at most, calls of tools and their results; an answer has a reason for its end beside them.
+    """
+    role, parts = given.get("role"), given.get("parts")
+    if role not in ("user", "assistant", "tool", "system") or not isinstance(parts, list) or not parts:
+        return None
+    if len(given) != 2 + ("finish_reason" in given):
+        return None
+    text, calls, results = None, [], []
+    for part in parts:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "text" and text is None and len(part) == 2 and isinstance(said := part.get("content"), str):
+            text = said
+        elif kind == "tool_call" and part.keys() == _CALL and isinstance(part["id"], str):
+            calls.append(_called(part["id"], part["name"], part["arguments"]))
+        elif kind == "tool_call_response" and part.keys() == _RESULT:
+            results.append(_result(part))
+        else:
+            return None
+    if not calls:
+        return results if text is None else [{"role": role, "content": text}, *results]
+    if len(calls) > 1 and len({one["id"] for one in calls}) < len(calls):
+        return None
+    return [{"role": role, "content": text, "tool_calls": calls}, *results]
+
+
+_CALL: Final = frozenset({"type", "id", "name", "arguments"})
+_RESULT: Final = frozenset({"type", "id", "response"})
+
+
 def call(given: Json) -> dict[str, Json]:
     """A call of a tool, with its arguments as text."""
     given = loaded(given)
@@ -149,12 +183,12 @@ def call(given: Json) -> dict[str, Json]:
         given = given["tool_call"]
     function = given.get("function") if isinstance(given.get("function"), dict) else given
     arguments = next((function[n] for n in ("arguments", "input", "args") if function.get(n) is not None), None)
-    name = function.get("name", function.get("toolName"))
-    return {
-        "id": given.get("id", given.get("toolCallId")) or None,
-        "type": "function",
-        "function": {"name": name, "arguments": arguments if isinstance(arguments, str) else compact(arguments or {})},
-    }
+    return _called(given.get("id", given.get("toolCallId")), function.get("name", function.get("toolName")), arguments)
+
+
+def _called(id: Json, name: Json, arguments: Json) -> dict[str, Json]:
+    text = arguments if isinstance(arguments, str) else compact(arguments or {})
+    return {"id": id or None, "type": "function", "function": {"name": name, "arguments": text}}
 
 
 def _result(part: Mapping[str, Json]) -> dict[str, Json]:

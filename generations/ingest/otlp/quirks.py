@@ -75,9 +75,6 @@ def prepares(scope: str, name: str) -> bool:
     return scope.startswith(PRIVATE) and name.rpartition(".")[2].startswith("_")
 
 
-def is_made_up(scope: str, name: str, value: Json) -> bool:
-    """Whether an instrumentation says this setting of calls that set none."""
-    for start, settings in MADE_UP.items():
-        if scope.startswith(start) and name in settings:
-            return bool(value == settings[name] and type(value) is type(settings[name]))
-    return False
+def made_up(scope: str) -> Mapping[str, Json]:
+    """The settings that an instrumentation says of calls that set none."""
+    return next((settings for start, settings in MADE_UP.items() if scope.startswith(start)), {})

@@ -24,6 +24,7 @@ PAIRS: Final = (
     ("haystack.component.input", "haystack.component.output"),
 )
 """Attributes with a whole request and with a whole response, as JSON."""
+NAMES: Final = frozenset(name for pair in PAIRS for name in pair)
 _ASKED: Final = ("messages", "input", "prompt", "contents")
 """Names in a request that hold what was asked; the others are settings."""
 _COUNTS: Final[Mapping[str, str]] = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
+from generations import making
 from generations.cleaning import MAX_TEXT
 from generations.ingest import openai
 from generations.ingest.otlp import content, dialects, evaluations, events, messages, quirks, values
@@ -22,7 +22,6 @@ from generations.records import GenerationRecord, Json, ScoreRecord, StepRecord,
 
 MAX_ATTRIBUTE: Final = 64 << 10
 """Characters of an attribute that is kept as it came; what is longer is cut. Content is never cut."""
-_SECRET: Final = re.compile("api_?key|authorization|secret|password|access_token|headers", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,9 @@ class Told:
     """Whether files were taken out of its messages."""
 
 
+making.quick(Told)
+
+
 def told(span: Span) -> Told:
     """What a span tells. Never refuses: what is not understood is kept among the attributes."""
     span = _as_long_as_it_says(span)
@@ -46,11 +48,10 @@ def told(span: Span) -> Told:
     about = dialects.about(a)
     kind = None if _only_opens_a_stream(span, about) or _only_prepares(span) else call_type(a, about)
     whole = _common(span, about)
-    own = {k: whole[k] for k in _STEP if whole.get(k) is not None}
     name = values.text(first(a, about, "name")) or span.name or None
     step = StepRecord(
         id=span.id,
-        type=_step_type(a, kind, span.parent_id is None),
+        type=_step_type(a, about, kind, span.parent_id is None),
         name=None if name is None else name[:MAX_TEXT],
         parent_id=values.text(first(a, about, "parent_id"))
         or (f"{span.trace_id}-{span.parent_id}" if span.parent_id else None),
@@ -58,19 +59,13 @@ def told(span: Span) -> Told:
         events=_events(span) or None,
         input=None if kind else content.work(first(a, about, "step_input")),
         output=None if kind else content.work(first(a, about, "step_output")),
-        **own,
+        **{k: whole[k] for k in _STEP if k in whole},
     )
     generation = None if kind is None else _generation(span, about, kind, whole, step)
-    scores = tuple(
-        score
-        for event in span.events
-        if event.name == "gen_ai.evaluation.result"
-        if (score := evaluations.score(event.attributes, span.id, event.time)) is not None
-    )
     thread = None
-    if whole.get("thread_id") and (title := values.text(first(a, about, "thread_name"))):
+    if "thread_id" in whole and (title := values.text(first(a, about, "thread_name"))):
         thread = ThreadRecord(id=whole["thread_id"], name=title[:MAX_TEXT])
-    return Told(span, step, generation, scores, thread)
+    return Told(span, step, generation, evaluations.scores(span) if span.events else (), thread)
 
 
 _STEP: Final = (
@@ -84,7 +79,7 @@ def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
 
     Having a model is not enough: agents and chains repeat the model, messages and tokens of the calls below them.
     """
-    for name, said in dialects.kinds_said(attributes):
+    for name, said in dialects.kinds_said(attributes, about):
         kinds = dialects.CALLS[name]
         kind = kinds.get(said) or kinds.get(said.lower()) or kinds.get(said.upper())
         if said == "completion" and "litellm.call_id" in attributes:
@@ -96,7 +91,18 @@ def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
     return "chat" if has_model and "gen_ai.agent." not in about.starts else None
 
 
+_OF_TEXTS: Final = frozenset(
+    {
+        *("llm.prompts.0.prompt.text", "llm.choices.0.completion.text", "langfuse.observation.input"),
+        *("mlflow.spanInputs", "gen_ai.prompt", "input.value"),
+    }
+)
+"""Attributes by which a call may be seen to be of a text rather than of messages."""
+
+
 def _is_text_completion(a: Mapping[str, Json]) -> bool:
+    if _OF_TEXTS.isdisjoint(a):
+        return False
     if "llm.prompts.0.prompt.text" in a or "llm.choices.0.completion.text" in a:
         return True
     if loaded(a.get("langfuse.observation.metadata.object")) == "response":
@@ -133,10 +139,10 @@ def _only_prepares(span: Span) -> bool:
     return quirks.prepares(span.scope, span.name) and "llm.output_messages.0.message.role" not in span.attributes
 
 
-def _step_type(a: Mapping[str, Json], kind: str | None, is_root: bool) -> str:
+def _step_type(a: Mapping[str, Json], about: About, kind: str | None, is_root: bool) -> str:
     if kind is not None:
         return kind if kind in ("embedding", "rerank") else "llm"
-    for _, said in dialects.kinds_said(a):
+    for _, said in dialects.kinds_said(a, about):
         if found := dialects.STEP_TYPES.get(said.lower()):
             return found
     signed = next((found for sign, found in dialects.STEP_SIGNS.items() if sign in a), None)
@@ -146,7 +152,12 @@ def _step_type(a: Mapping[str, Json], kind: str | None, is_root: bool) -> str:
 # --------------------------------------------------------------------------------------------------------------- fields
 def first(attributes: Mapping[str, Json], about: About, field: str) -> Json:
     """The first value that the table's names for `field` have in these attributes; empty texts are none."""
-    for name, inner in about.holders.get(field, ()):
+    places = about.holders.get(field)
+    return None if places is None else _held(attributes, places)
+
+
+def _held(attributes: Mapping[str, Json], places: Iterable[tuple[str, str | None]]) -> Json:
+    for name, inner in places:
         value = attributes[name]
         if inner is not None:
             value = dialects.member(value, inner)
@@ -156,24 +167,36 @@ def first(attributes: Mapping[str, Json], about: About, field: str) -> Json:
     return None
 
 
+_READ: Final[Mapping[str, Callable[[Json], Any]]] = {
+    "thread_id": values.thread,
+    **dict.fromkeys(("user_id", "session_id", "agent_id", "workflow_id", "function_id"), values.identifier),
+    **dict.fromkeys(("environment", "release", "prompt_name"), values.short),
+    "tags": values.tags,
+}
+"""The fields of a record that are a value of the table as it stands, and how each is read."""
+
+
+_OF_RESOURCES: Final = frozenset(name for names in RESOURCE.values() for name in names)
+
+
 def _common(span: Span, about: About) -> dict[str, Any]:
+    """What a span says that is no content: the fields of its step, and those of its generation beside them."""
     a = span.attributes
-    error, error_type, detail = _failure(span, about)
-    return {
-        "thread_id": _thread(first(a, about, "thread_id")) or values.identifier(_resource(span, "thread_id")),
-        "user_id": values.identifier(first(a, about, "user_id") or _resource(span, "user_id")),
-        "environment": values.short(first(a, about, "environment") or _resource(span, "environment")),
-        "release": values.short(first(a, about, "release") or _resource(span, "release")),
-        "tags": values.tags(first(a, about, "tags")),
-        "metadata": _metadata(a, about) or None,
-        "started_at": values.moment(span.start),
-        "ended_at": values.moment(span.end) if span.end >= span.start else None,
-        "trace_id": span.trace_id,
-        "span_id": span.span_id,
-        "error": error,
-        "error_type": error_type,
-        "error_detail": detail,
-    }
+    said: dict[str, Any] = {"trace_id": span.trace_id, "span_id": span.span_id}
+    for field, places in about.holders.items():
+        if (read := _READ.get(field)) is not None and (value := read(_held(a, places))) is not None:
+            said[field] = value
+    if not _OF_RESOURCES.isdisjoint(span.resource):
+        for field, names in RESOURCE.items():
+            if field not in said and (value := next((v for n in names if (v := span.resource.get(n))), None)):
+                said[field] = _READ[field](value)
+    if found := _metadata(a, about):
+        said["metadata"] = found
+    said["started_at"] = values.moment(span.start)
+    said["ended_at"] = values.moment(span.end) if span.end >= span.start else None
+    if span.status == ERROR or a.get("langfuse.observation.level") == "ERROR":
+        said["error"], said["error_type"], said["error_detail"] = _failure(span, about)
+    return {field: value for field, value in said.items() if value is not None}
 
 
 def _generation(span: Span, about: About, kind: str, whole: dict[str, Any], step: StepRecord) -> GenerationRecord:
@@ -186,21 +209,17 @@ def _generation(span: Span, about: About, kind: str, whole: dict[str, Any], step
         _model(first(a, about, "asked_model")),
         _model(first(a, about, "answering_model")),
     )
-    if whole["error"] is not None and _is_empty(said.get("message_completion")):
+    if "error" in whole and _is_empty(said.get("message_completion")):
         said.pop("message_completion")  # LangSmith has an answer without a word where there was none
     fields: dict[str, Any] = {
         **said,
-        **{k: v for k, v in whole.items() if v is not None},
+        **whole,
         **tokens_of(a, about, quirks.counts_beside(span.scope)),
         "name": step.name,
-        "step_id": span.id,
+        "step_id": step.id,
         "type": kind,
         "model_id": asked or answering,
         "provider": _provider(first(a, about, "provider")) or openai.provider_of(asked or answering),
-        "session_id": values.identifier(first(a, about, "session_id")),
-        "agent_id": values.identifier(first(a, about, "agent_id")),
-        "workflow_id": values.identifier(first(a, about, "workflow_id")),
-        "function_id": values.identifier(first(a, about, "function_id")),
         "time_to_first_token": waited if waited is not None and 0 <= waited < 1e8 else None,
         "attributes": {"scope": span.scope} if span.scope else None,
     }
@@ -221,15 +240,14 @@ def _generation(span: Span, about: About, kind: str, whole: dict[str, Any], step
         fields["cost"] = Decimal(repr(cost))
     if _is_json(a, parameters):
         fields["output_type"] = "json"
-    return GenerationRecord(id=span.id, **{k: v for k, v in fields.items() if v is not None})
+    return GenerationRecord(id=step.id, **{k: v for k, v in fields.items() if v is not None})
 
 
 def _prompt_lineage(a: Mapping[str, Json], about: About, fields: dict[str, Any]) -> None:
-    fields["prompt_name"] = values.short(first(a, about, "prompt_name"))
-    version = first(a, about, "prompt_version")
-    found = values.number(version.lstrip("v") if isinstance(version, str) else version)
-    if found is not None and found == int(found) and 0 <= found < 2**31:
-        fields["prompt_version"] = int(found)
+    if (version := first(a, about, "prompt_version")) is not None:
+        found = values.number(version.lstrip("v") if isinstance(version, str) else version)
+        if found is not None and found == int(found) and 0 <= found < 2**31:
+            fields["prompt_version"] = int(found)
     variables = loaded(first(a, about, "variables"))
     named: dict[str, Json] = {}
     if "gen_ai.prompt.variable." in about.starts:
@@ -248,21 +266,28 @@ def _parameters(span: Span, about: About) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for outer in about.objects["parameters"]:
         if isinstance(given := loaded(a[outer]), dict):
-            found |= given
+            found |= _without_secrets(given)
     for name, short in about.parameters:
         found.setdefault(short, a[name])
     if "mlflow.spanType" in a:
         request = loaded(a.get("mlflow.spanInputs"))
-        found |= request if isinstance(request, dict) else {}
+        found |= _without_secrets(request) if isinstance(request, dict) else {}
     for name in ("stop_sequences", "response_format"):
         if name in found:
             found[name] = loaded(found[name])
+    if not found:
+        return found
+    made_up = quirks.made_up(span.scope)
     kept = {
         k: v
         for k, v in found.items()
-        if not quirks.is_made_up(span.scope, k, v) and v not in ("", "Infinity", "None") and not _SECRET.search(k)
+        if v not in ("", "Infinity", "None") and not (k in made_up and v == made_up[k] and type(v) is type(made_up[k]))
     }
     return settings(kept, dialects.NOT_PARAMETERS)
+
+
+def _without_secrets(settings: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in settings.items() if not dialects.is_secret(name)}
 
 
 def _metadata(a: Mapping[str, Json], about: About) -> dict[str, Json]:
@@ -309,11 +334,8 @@ def _cut(value: Json) -> Json:
 
 
 def _failure(span: Span, about: About) -> tuple[str | None, str | None, str | None]:
-    """The error, its type and its trace. A status that nobody set is success."""
+    """The error of a span that failed, its type and its trace. A status that nobody set is success."""
     a = span.attributes
-    is_failed = span.status == ERROR or a.get("langfuse.observation.level") == "ERROR"
-    if not is_failed:
-        return None, None, None
     exception: Event | None = next((e for e in reversed(span.events) if e.name == "exception"), None)
     thrown = exception.attributes if exception is not None else {}
     kind = values.text(first(a, about, "error_type")) or values.text(thrown.get("exception.type"))
@@ -350,11 +372,6 @@ def _first_token(span: Span, about: About) -> float | None:
 
 
 # --------------------------------------------------------------------------------------------------------------- parts
-def _thread(value: Json) -> str | None:
-    found = values.identifier(value)
-    return None if found is None or found.startswith(quirks.NO_THREADS) else found
-
-
 def _is_empty(answer: Json) -> bool:
     return isinstance(answer, dict) and not any(value for name, value in answer.items() if name != "role")
 
@@ -374,7 +391,3 @@ def _provider(value: Json) -> str | None:
     # Vercel's are `openai.chat`; conventions name `azure.ai.openai`, `aws.bedrock` and `gcp.vertex_ai`.
     head, _, tail = text.partition(".")
     return head if tail in ("chat", "responses", "completion", "embedding", "messages", "generative-ai") else text
-
-
-def _resource(span: Span, field: str) -> Json:
-    return next((span.resource[n] for n in RESOURCE[field] if span.resource.get(n)), None)

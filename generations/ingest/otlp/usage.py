@@ -32,11 +32,12 @@ def tokens_of(attributes: Mapping[str, Json], about: About, beside: bool = False
     """
     found: dict[str, int] = {}
     for name in dialects.USAGE_OBJECTS:
-        if isinstance(details := loaded(attributes.get(name)), Mapping):
+        if name in attributes and isinstance(details := loaded(attributes[name]), Mapping):
             found = _detailed(details)
             break
     for name in COUNTS:
-        if name not in found and (count := _held(attributes, about.holders.get(name, ()))) is not None:
+        places = about.holders.get(name)
+        if places is not None and name not in found and (count := _held(attributes, places)) is not None:
             found[name] = count
     return gross(found, beside)
 
@@ -46,9 +47,11 @@ def gross(found: dict[str, int], beside: bool = False) -> dict[str, int]:
 
     They were beside when they are more than the whole, or when only all of them together make up the total.
     """
-    sent, answered, total = (found.get(n) for n in ("prompt_tokens", "completion_tokens", "total_tokens"))
+    sent, answered, total = found.get("prompt_tokens"), found.get("completion_tokens"), found.get("total_tokens")
     cached = found.get("cached_tokens", 0) + found.get("cache_write_tokens", 0)
     thought = found.get("reasoning_tokens", 0)
+    if not cached and not thought and total is None:
+        return found
     whole = (sent or 0) + (answered or 0)
     if sent is not None and cached and (beside or cached > sent or (total is not None and total == whole + cached)):
         found["prompt_tokens"] = sent + cached
@@ -117,6 +120,8 @@ def _first(values: Mapping[str, Json], names: tuple[str, ...]) -> int | None:
 
 
 def _count(value: Json) -> int | None:
+    if type(value) is int:
+        return value if 0 <= value < 2**31 else None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

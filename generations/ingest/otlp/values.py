@@ -50,6 +50,12 @@ def identifier(value: Json) -> str | None:
     return None if found is None else found[:MAX_ID]
 
 
+def thread(value: Json) -> str | None:
+    """The id of a conversation, if it is one."""
+    found = identifier(value)
+    return None if found is None or found.startswith(quirks.NO_THREADS) else found
+
+
 def tags(value: Json) -> tuple[str, ...] | None:
     """Tags of a list, JSON of one, or names between commas; None for none."""
     value = loaded(value)
