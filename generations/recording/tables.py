@@ -44,7 +44,7 @@ _COLUMN_OF: Final = {("participant", "seen_at"): "last_seen_at"}
 _EVENT: Final = ("input_preview", "output_preview", "start_assumed", "created_at", "updated_at")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """Where records of one type are kept."""
 
