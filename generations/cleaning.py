@@ -304,10 +304,7 @@ def _are_numbers(value: Json) -> bool:
         value = value.values()
     elif not isinstance(value, list | tuple):
         return True
-    for one in value:
-        if one is not None and type(one) is not str and not _are_numbers(one):
-            return False
-    return True
+    return all(one is None or type(one) is str or _are_numbers(one) for one in value)
 
 
 def clamp(moment: dt.datetime, now: dt.datetime) -> dt.datetime:
