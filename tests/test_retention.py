@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from generations import access, partitions, recording, retention, search, tasks
@@ -32,6 +33,14 @@ from generations.records import GenerationRecord, ScoreRecord, StepRecord
 from tests.web import project
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is given up because the machine is slow."""
+    monkeypatch.setattr("generations.retention.expiring._MOST_WORKED", 60.0)
+    monkeypatch.setattr("generations.retention.expiring._MOST_WAITED", 60.0)
+    monkeypatch.setattr("generations.retention.expiring.PAUSE", 0.0)
 
 
 def ago(days: int) -> dt.datetime:
@@ -244,6 +253,58 @@ def test_a_batch_that_takes_too_long_is_given_up_and_done_in_smaller_ones(
     assert sizes[:2] == [400, 100]
     assert [line["count"] for line in report.lines] == [450]
     assert with_text(own) == set()
+
+
+def test_a_month_is_not_emptied_while_the_disk_is_busy_and_its_text_goes_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = project()
+    record(own, call("old", 100))
+    rule(access.of_system(own), 30)
+    monkeypatch.setattr("generations.retention.expiring._MOST_WAITED", 0.0)
+
+    report = retention.plan(own, is_dry=False)
+
+    assert report.months == []
+    assert with_text(own) == set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_reads_a_month_all_the_while_is_not_waited_for() -> None:
+    own = project()
+    record(own, call("old", 100))
+    rule(access.of_system(own), 30)
+    reader = connection.copy()
+    try:
+        with reader.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute(f"SELECT count(*) FROM generation_payload_p{partitions.month_of(ago(100)):%Y%m}")
+            report = retention.plan(own, is_dry=False)
+            cursor.execute("ROLLBACK")
+    finally:
+        reader.close()
+
+    assert report.months == []
+    assert with_text(own) == set()
+
+
+def test_what_a_batch_locks_is_free_before_it_is_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = project()
+    record(own, call("old", 40))
+    rule(access.of_system(own), 30, {"model.id": "gpt-4o"})
+    seen: list[str] = []
+
+    def noting(*given: Any) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW synchronous_commit")
+            seen.extend(cursor.fetchone())
+        return 1
+
+    monkeypatch.setattr(recording, "forget_text", noting)
+
+    retention.plan(own, is_dry=False)
+
+    assert seen == ["off"]
 
 
 def test_only_its_own_project_is_touched() -> None:

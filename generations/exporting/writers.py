@@ -38,7 +38,7 @@ _MEDIA_TYPES: Final = {
 }
 _PACKED_TYPES: Final = {"gzip": "application/gzip", "zstd": "application/zstd"}
 _ENDINGS: Final = {"none": "", "gzip": ".gz", "zstd": ".zst"}
-FRAME: Final = 2 << 20
+FRAME: Final = 1 << 20
 """Bytes of rows from which they go to Parquet's process as one block."""
 Document = Mapping[str, Json]
 Cells = tuple[bytes | None, ...]

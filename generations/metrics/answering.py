@@ -28,7 +28,7 @@ MOST_ROLLUPS: Final = 5_000
 """So many rollups of days are looked at to see how many generations there are; more of them are worth their use."""
 _BOUND: Final = (
     "SELECT set_config('generations.earlier_timeout', current_setting('statement_timeout'), true),"
-    " set_config('statement_timeout', %s, true)"
+    " set_config('statement_timeout', '{}', true)"
 )
 _UNBOUND: Final = "SELECT set_config('statement_timeout', current_setting('generations.earlier_timeout'), true)"
 _GRAIN: Final = Decimal("1e-12")
@@ -146,17 +146,15 @@ def _result(plan: Plan, rows: list[dict[str, Any]]) -> Result:
 
 def run(sql: str, params: Sequence[Any] | Mapping[str, Any], timeout: float) -> tuple[list[str], list[tuple[Any, ...]]]:
     """The columns and the rows that a statement returns within so many seconds. Raises TooSlow and BadQuery."""
-    # One message, and so one transaction, in which the timeout holds; inside another one the earlier value is put back.
-    patience = f"{max(1, round(timeout * 1000))}ms"
-    if isinstance(params, Mapping):
-        bounded = f"{_BOUND.replace('%s', '%(patience_of_all)s')}; {sql}; {_UNBOUND}"
-        given: Sequence[Any] | Mapping[str, Any] = {**params, "patience_of_all": patience}
+    patience = max(1, round(timeout * 1000))
+    if connection.in_atomic_block:
+        bounded, within = f"{_BOUND.format(patience)}; {sql}; {_UNBOUND}", transaction.atomic()
     else:
-        bounded, given = f"{_BOUND}; {sql}; {_UNBOUND}", [patience, *params]
-    within = transaction.atomic() if connection.in_atomic_block else nullcontext()
+        # One message is one transaction, with whose end the timeout ends.
+        bounded, within = f"SET LOCAL statement_timeout = {patience}; {sql}", nullcontext()
     try:
         with within, connection.cursor() as cursor:
-            cursor.execute(bounded, given)
+            cursor.execute(bounded, params)
             cursor.nextset()
             return [column.name for column in cursor.description or ()], cursor.fetchall()
     except OperationalError as error:

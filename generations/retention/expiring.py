@@ -2,7 +2,8 @@
 
 Where all text from before some moment is due, that is said first, and nobody is shown it from then on (`horizons`),
 however long removing it takes. No lock is held for longer than a batch: a tenth of a second, after which its statement
-is given up, and which the size of the next one is fitted to.
+is given up, and which the size of the next one is fitted to. Nor is one held while the disk is waited for: what a crash
+takes back is found again, and when the job is said to be done all that it did is on disk.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import datetime as dt
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -32,6 +33,11 @@ MOST_HELD: Final = 0.1
 """The seconds that a batch may hold its locks."""
 _MOST_WORKED: Final = 0.8 * MOST_HELD
 """Of which its statements may take so much: what is left is for the commit."""
+_MOST_WAITED: Final = 0.6 * MOST_HELD
+"""The seconds that a commit may take lately where the lock is held until it is on disk."""
+TRIES: Final = 20
+PAUSE: Final = 0.5
+"""How often emptying a month is tried where somebody reads or the disk is busy, and the seconds between."""
 FIRST_BATCH: Final = 100
 MOST_AT_ONCE: Final = 2_000
 EVERY: Final = dt.timedelta(hours=20)
@@ -204,9 +210,10 @@ def _batches(project: Project, kind: str, rule: RetentionRule, rows: QuerySet[An
             remove_files(project, name, [id for _, _, id in found])
         try:
             with transaction.atomic():
+                _wait_for_no_disk()
                 recording.hold(project)
                 began = time.monotonic()
-                with _hurried(len(found), began):
+                with _hurried(began) if len(found) > 1 else nullcontext():
                     if rule.what == What.TEXT:
                         done = recording.forget_text(project, name, [(start, uid) for start, uid, _ in found])
                     else:
@@ -225,9 +232,15 @@ def _batches(project: Project, kind: str, rule: RetentionRule, rows: QuerySet[An
         size = max(1, min(fitting, 2 * size, MOST_AT_ONCE))
 
 
+def _wait_for_no_disk() -> None:
+    """Let this transaction end, and what it locks be free, before what it did is on disk."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = off")
+
+
 @contextmanager
-def _hurried(number: int, began: float) -> Iterator[None]:
-    """Let a batch be given up whose statements together take longer than they may, unless it is of one row."""
+def _hurried(began: float) -> Iterator[None]:
+    """Let a transaction be given up whose statements together take longer than they may."""
 
     def hurry(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         # Once a statement was given up, the next one takes back what was done, and is the only one that can be sent.
@@ -237,9 +250,6 @@ def _hurried(number: int, began: float) -> Iterator[None]:
                 context["cursor"].cursor.execute(f"SET LOCAL statement_timeout = {max(1, int(1000 * left))}")
         return execute(sql, params, many, context)
 
-    if number == 1:
-        yield
-        return
     with connection.execute_wrapper(hurry):
         yield
     with connection.cursor() as cursor:
@@ -298,7 +308,7 @@ def _empty_months(project: Project, kind: str, texts: list[Due], now: dt.datetim
         for table in reversed(_TEXT_TABLES[kind]):
             is_last = table == _TEXT_TABLES[kind][0]
             told = counts if is_last else {}
-            held = _emptied(name.replace(_TEXT_TABLES[kind][0], table), kind, end, now, told)
+            held = _tried(name.replace(_TEXT_TABLES[kind][0], table), kind, end, now, told)
             if held is None:
                 break
             report.longest = max(report.longest, held)
@@ -310,31 +320,51 @@ class _StillKept(Exception):
     """Something in a partition is to stay."""
 
 
-def _emptied(table: str, kind: str, end: dt.datetime, now: dt.datetime, counts: dict[int, int]) -> float | None:
+def _tried(table: str, kind: str, end: dt.datetime, now: dt.datetime, counts: dict[int, int]) -> float | None:
     """Empty a partition; the audit of each project in `counts` tells it. Returns how long it was locked.
 
-    None, and nothing done, when some project keeps something there or somebody reads for long: the batches go on
-    without it, or the next run does.
+    None, and nothing done, when some project keeps something there, or when nobody could be sure not to wait: somebody
+    reads for long, or the disk is busy. The batches go on without it, or the next run does.
     """
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            for project in Project.objects.filter(pk__in=counts):
-                month = {"month": table[-6:], "list": kind, "count": counts[project.pk]}
-                access.audit(access.of_system(project), "retention.empty", "month", "", month)
-            # Who waits for this lock lets nobody past: half of the time is for waiting.
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{int(500 * MOST_HELD)}ms"])
-            cursor.execute(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE')
-            began = time.monotonic()
+    for attempt in range(TRIES):
+        if attempt:
+            time.sleep(PAUSE)
+        # Files are only given back once that is on disk, and until then the partition is locked.
+        if commit_takes() <= _MOST_WAITED:
+            try:
+                return _emptied(table, kind, end, now, counts)
+            except _StillKept:
+                return None
+            except OperationalError as error:
+                if not isinstance(error.__cause__, (LockNotAvailable, QueryCanceled)):
+                    raise
+    return None
+
+
+def commit_takes() -> float:
+    """The seconds that it takes just now until something small is on disk."""
+    began = time.monotonic()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_logical_emit_message(true, 'generations', '')")
+    return time.monotonic() - began
+
+
+def _emptied(table: str, kind: str, end: dt.datetime, now: dt.datetime, counts: dict[int, int]) -> float:
+    """The same at once, or an exception that says why not."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        for project in Project.objects.filter(pk__in=counts):
+            month = {"month": table[-6:], "list": kind, "count": counts[project.pk]}
+            access.audit(access.of_system(project), "retention.empty", "month", "", month)
+        _wait_for_no_disk()
+        # Who waits for this lock lets nobody past: half of the time is for waiting.
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{int(500 * MOST_HELD)}ms"])
+        cursor.execute(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE')
+        began = time.monotonic()
+        with _hurried(began):
             # Looked at behind the lock: rules, holds and rows are those of this moment.
             if not _are_all_due(_holders(table), kind, now, end):
                 raise _StillKept
             cursor.execute(f'TRUNCATE "{table}"')
-    except _StillKept:
-        return None
-    except OperationalError as error:
-        if isinstance(error.__cause__, LockNotAvailable):
-            return None
-        raise
     return time.monotonic() - began
 
 

@@ -27,14 +27,17 @@ from generations.search import indexing, segments
 
 MAX_LIMIT: Final = 100
 MAX_QUERY: Final = 500
-PATIENCE: Final = 0.8
-"""The seconds that looking may take."""
+PATIENCE: Final = 0.6
+"""The seconds after which nothing more is looked for: what is found has to be shown within a second."""
 WALKED: Final = 500
 """The extracts that are read before the index is asked: a word in one call of twenty fills a page of 25 there."""
 READ: Final = 1_000
 """The extracts that the index is to leave for the first step that reads them."""
 GROWTH: Final = 4
-"""Each step is so many times as long as the one before."""
+"""Each step is at most so many times as long as the one before."""
+USED: Final = 0.7
+"""The part of the time that is left that a step may be expected to take: what it has found by then is lost when it is
+stopped."""
 MOST_PIECES: Final = 3
 _PLACE: Final = "{}~{}"
 
@@ -93,8 +96,9 @@ def find(
     wanted = folding.terms(query)
     if not wanted:
         raise BadFilter("q", query, "at least one word or sign to look for")
-    indexing.freshen(project.pk)
-    looked = _Look(project.pk, wanted, condition, limit + 1, time.monotonic() + patience)
+    until = time.monotonic() + patience
+    indexing.freshen(project.pk, until=until - patience / 2)
+    looked = _Look(project.pk, wanted, condition, limit + 1, until)
     looked.back_from(_read(after) if after else None)
     rows = looked.rows[:limit]
     more = len(looked.rows) > limit
@@ -205,15 +209,21 @@ class _Look:
             if left and (edge is None or edge < place[0]):
                 among = [place for _, places in left for place in places]
                 rows = self.between(edge, place).filter(started_at__gte=min(one.first for one, _ in left))
+                began = time.monotonic()
                 # Ordered by what no index has: the planner would walk one, and read all that the bits left out.
                 yield place, rows.filter(sql.one_of(F("place"), among, "::int8[]")).order_by(_UNINDEXED.desc(), "-uid")
+                now = time.monotonic()
+                fitting = len(among) * USED * (self.until - now) / max(now - began, 0.001)
+                read = max(READ, min(GROWTH * read, int(fitting)))
             elif time.monotonic() >= self.until:
                 yield place, self.extracts
+            else:
+                # The segments that follow are of the same time: they are to be among those that are read.
+                read *= GROWTH
             if edge is None:
                 return
             place = (edge, _GREATEST) if edge < place[0] else place
             left = [(one, places) for one, places in left if one.first <= place[0]]
-            read *= GROWTH
 
     def between(self, edge: dt.datetime | None, place: _Key) -> Any:
         """The extracts before a place and after a moment."""

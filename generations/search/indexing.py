@@ -6,6 +6,7 @@ Marks and not a watermark: a writer that commits late, or is killed, can neither
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,10 +81,11 @@ def catch_up(kind: str, project_pk: int, condition: Condition | None) -> None:
         freshen(project_pk)
 
 
-def freshen(project_pk: int) -> int:
-    """Extract up to CAUGHT_UP generations that are marked; returns how many. Gives up when another one is at it."""
+def freshen(project_pk: int, *, until: float = math.inf) -> int:
+    """Extract up to CAUGHT_UP generations that are marked; returns how many. Gives up when another one is at it, and
+    begins no more of them after a moment of the monotonic clock."""
     done = 0
-    while done < CAUGHT_UP:
+    while done < CAUGHT_UP and (time.monotonic() < until or not done):
         try:
             made = _fill_some(project_pk, wait=_WAIT)
         except OperationalError as error:
