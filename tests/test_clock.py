@@ -2,12 +2,14 @@
 
 import datetime as dt
 
+import pyarrow.parquet as pq
 import pytest
 from django.utils import timezone
 
-from generations import access, jobs, rollups, search
+from generations import access, exporting, jobs, rollups, search
 from generations.metrics import Measure, Query
 from generations.models import Generation, Job
+from tests.doors import gantry
 from tests.doors.rest import Caller, caller
 from tests.rollups import both
 
@@ -43,6 +45,23 @@ def test_a_callers_clock_is_taken_as_it_is(api: Caller, off: dt.timedelta) -> No
     assert listed == (["off", "right"] if off > dt.timedelta() else ["right", "off"])
     assert [hit.generation.public_id for hit in search.find(api.project, "walrus").hits] == ["off"]
     assert both(api.project, Query(kind="generations", measures=(Measure("calls", "count"),))).rows[0].count == 2
+
+
+@pytest.mark.parametrize("off", [DAY, -DAY])
+def test_a_clock_that_is_off_is_told_in_columns_as_it_was_said(api: Caller, off: dt.timedelta) -> None:
+    said = (timezone.now() + off).replace(microsecond=0)
+    choices = [{"text": "Hello", "index": 0}]
+    answered = {"id": "r", "object": "text_completion", "created": int(said.timestamp()), "choices": choices}
+    assert gantry.log(api, gantry.event(api_response=answered))[0].status == 200
+
+    job = exporting.start(access.of_system(api.project), format="parquet")
+    assert exporting.run(job.pk)
+
+    job.refresh_from_db()
+    with exporting.open_file(job) as file:
+        [row] = pq.read_table(file).select(["timestamp", "endTimestamp", "completion"]).to_pylist()
+    assert row["completion"] == "Hello"
+    assert said in (row["timestamp"], row["endTimestamp"])
 
 
 @pytest.mark.parametrize("off", [DAY, -DAY])

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
+import pyarrow.parquet as pq
 import pytest
 from django.core.files.storage import default_storage
 from django.db import connection
@@ -105,6 +106,16 @@ def is_exported(grant: Grant, job: Job) -> None:
     assert sorted(found) == [f"g{n:03}" for n in range(CALLS)]
 
 
+def export_of_columns(grant: Grant) -> Job:
+    return exporting.start(grant, kind="generations", format="parquet")
+
+
+def is_exported_in_columns(grant: Grant, job: Job) -> None:
+    with default_storage.open(job.result["file"]) as file:
+        found = pq.read_table(file)["id"].to_pylist()
+    assert sorted(found) == [f"g{n:03}" for n in range(CALLS)]
+
+
 def expiry(grant: Grant) -> Job:
     retention.add_rule(grant, kind="generations", what="text", days=1, document={"metadata.userId": "mia"})
     return retention.start(grant, is_dry=False)
@@ -177,6 +188,7 @@ def is_imported(grant: Grant, job: Job) -> None:
     [
         (file_of_calls, is_imported, (18, 24)),
         (export, is_exported, (9,)),
+        (export_of_columns, is_exported_in_columns, (9,)),
         (expiry, is_expired, (33,)),
         (erasure, is_erased, (13, 41)),
         (evaluation, is_evaluated, (36, 36)),

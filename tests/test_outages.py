@@ -25,6 +25,7 @@ DOORS: dict[str, Callable[[Caller], Any]] = {
     "REST, one": lambda api: api.get("/api/generations/a"),
     "REST, aggregating": lambda api: api.post("/api/generations/aggregate", [{"$group": {"_id": None}}]),
     "REST, exporting": lambda api: api.post("/api/generations/export", {"format": "jsonl"}),
+    "REST, exporting Parquet": lambda api: api.post("/api/generations/export", {"format": "parquet"}),
     "GraphQL": lambda api: api.post("/graphql/", {"query": "{ generations(first: 1) { nodes { id } } }"}),
     "Literal AI, writing": lambda api: literal.send(api, literal.batch({"id": "a", "type": "run"})),
     "Literal AI, reading": lambda api: literal.send(
@@ -37,6 +38,9 @@ DOORS: dict[str, Callable[[Caller], Any]] = {
     "Gantry, writing": lambda api: api.post(
         "/api/v1/logging/openai/completions",
         {"application": "a", "api_request": {"model": "m", "prompt": "Hi"}, "api_response": {"choices": []}},
+    ),
+    "Gantry, events": lambda api: api.post(
+        "/api/v1/ingest/raw", {"events": [{"event_id": "e", "metadata": {"func_name": "a"}}]}
     ),
     "Gantry, reading": lambda api: api.get("/api/v1/applications"),
     "gateway": lambda api: api.post("/v1/chat/completions", {"model": "m", "messages": []}),

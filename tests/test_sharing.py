@@ -145,6 +145,33 @@ def test_who_has_the_least_in_hand_is_next(senders: Senders, known: list[Caller]
     assert senders.work.inside[-1] == "other 0"
 
 
+def test_four_that_send_little_never_wait_behind_one_that_fills_its_line(senders: Senders, known: list[Caller]) -> None:
+    one, others = known[0], [*known[1:], caller(), caller()]
+    for other in others:
+        assert other.get("/api/generations").status == 200
+    senders.send("other first", others[0])
+    senders.work.until(1)
+    for n in range(2 + ROOM // 2):
+        senders.send(f"many {n}", one)
+    senders.work.until(3)
+    senders.waiting(ROOM // 2)
+    senders.work.doors["other first"].set()
+    senders.threads[0].join(30)
+
+    for turn in range(25):
+        # Not one of the one's requests ends meanwhile.
+        names = [f"other {turn} {place}" for place in range(len(others))]
+        for name, other in zip(names, others, strict=True):
+            senders.send(name, other)
+        senders.work.until(3 + len(others) * (turn + 1))
+        assert set(senders.work.inside[-len(others) :]) == set(names)
+        for name, thread in zip(names, senders.threads[-len(others) :], strict=True):
+            senders.work.doors[name].set()
+            thread.join(30)
+
+    assert [name.split()[0] for name in senders.work.inside].count("many") == AT_ONCE // sharing.PART
+
+
 def test_who_waits_too_long_is_told_to_come_again(
     senders: Senders, known: list[Caller], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -147,6 +147,7 @@ def _result(plan: Plan, rows: list[dict[str, Any]]) -> Result:
 def run(sql: str, params: Sequence[Any] | Mapping[str, Any], timeout: float) -> tuple[list[str], list[tuple[Any, ...]]]:
     """The columns and the rows that a statement returns within so many seconds. Raises TooSlow and BadQuery."""
     patience = max(1, round(timeout * 1000))
+    within: AbstractContextManager[object]
     if connection.in_atomic_block:
         bounded, within = f"{_BOUND.format(patience)}; {sql}; {_UNBOUND}", transaction.atomic()
     else:
