@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from generations.web import (
+    applications,
     auditing,
     bulk,
     components,
@@ -51,6 +52,7 @@ _step = f"{_project}/steps/<id:id>"
 
 urlpatterns = [
     path("", sessions.home, name="home"),
+    path("applications/<str:name>/versions/", applications.versions, name="application-versions"),
     path("favicon.ico", sessions.favicon, name="favicon"),
     path("join/<str:token>/", members.join, name="join"),
     path("login/", sessions.sign_in, name="login"),

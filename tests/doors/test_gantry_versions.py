@@ -11,9 +11,11 @@ from generations.models import (
     Application,
     AuditEntry,
     Generation,
+    Prompt,
 )
 from tests.doors.gantry import CHOICES, CONFIGURATION, OK, event, log, rows, version
 from tests.doors.rest import Caller, caller
+from tests.web import signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -152,3 +154,21 @@ def test_the_clients_own_header_opens_and_a_ping_needs_none(api: Caller) -> None
     assert client.get("/api/ping").json() == OK
     assert client.get("/api/v1/auth-ping", headers={"x-gantry-api-key": api.token or ""}).json() == OK
     assert client.get("/api/v1/auth-ping").status_code == 401
+
+
+def test_the_address_that_the_client_prints_leads_to_the_prompts_page(api: Caller) -> None:
+    api.post("/api/v1/applications", {"model_name": "writer", "model_type": "Completion"})
+    version(api)
+    address = "/applications/writer/versions/"
+    prompt = Prompt.objects.get(project=api.project, name="writer")
+
+    theirs = signed_in(api.project).get(address)
+    others = signed_in(access.create_project("Others"), name="eve").get(address)
+    nobodys = Client().get(address)
+
+    assert (theirs.status_code, theirs.headers["Location"]) == (
+        302,
+        f"/projects/{api.project.slug}/prompts/{prompt.pk}/",
+    )
+    assert others.status_code == 404
+    assert (nobodys.status_code, nobodys.headers["Location"]) == (302, f"/login/?next={address}")
