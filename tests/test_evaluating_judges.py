@@ -12,6 +12,7 @@ from django.db import connection
 
 from generations import access, jobs, providers, recording, repricing, tasks
 from generations.access import Grant
+from generations.evaluating import scoring
 from generations.models import Evaluator, ExperimentItem, Generation, GenerationPayload, Job, Score
 from generations.models.accounts import Role
 from tests import evaluations as made
@@ -164,3 +165,33 @@ def test_cancelling_in_the_middle_keeps_what_was_scored_and_the_rest_is_done_whe
     assert (again.state, again.result["items"], again.result["scored"]) == (Job.State.DONE, 70, 70)
     assert len(endpoint.requests) == ExperimentItem.objects.count() == len(made.scores(grant)) == 70
     assert Generation.objects.in_project(grant.project.pk).count() == 70
+
+
+def test_versions_answer_item_by_item_and_by_turns(
+    grant: Grant, endpoint: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        asked.append(json.loads(body)["prompt"])
+        choice = {"index": 0, "finish_reason": "stop", "text": asked[-1]}
+        return 200, JSON, json.dumps({"id": "c", "model": "m", "choices": [choice]}).encode()
+
+    endpoint.answer = answer
+    monkeypatch.setattr(scoring, "CALLS_AT_ONCE", 1)
+    own = made.dataset(grant, *({"input": {"word": word}, "expected_output": f"A {word}"} for word in "xyz"))
+    versions = [made.version(grant, template, model="m") for template in ("A {{word}}", "B {{word}}")]
+
+    job = made.done(
+        grant,
+        [made.evaluator(grant)],
+        dataset=str(own.pk),
+        versions=[one.public_id for one in versions],
+        model="mine/m",
+    )
+
+    assert job.state == "done", job.error
+    assert asked == ["B x", "A x", "A y", "B y", "B z", "A z"]
+    found = ExperimentItem.objects.order_by("experiment__created_at", "output")
+    assert list(found.values_list("output", flat=True)) == ["A x", "A y", "A z", "B x", "B y", "B z"]
+    assert [value for _, value, _ in made.scores(grant)] == [0, 0, 0, 1, 1, 1]

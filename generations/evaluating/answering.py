@@ -61,9 +61,18 @@ class _Nowhere:
         """Nothing is called, so nothing is recorded."""
 
 
-def answered(models: Models, version: Version, cases: Sequence[Case], about: Mapping[str, Json]) -> list[Case]:
-    """These cases with the version's answers, or with why there is none."""
-    return together([partial(_answered, models, version, case, about) for case in cases])
+def answered(
+    models: Models, versions: Sequence[Version], cases: Sequence[Case], about: Mapping[str, Json]
+) -> list[list[Case]]:
+    """For each version these cases with its answers, or with why there is none.
+
+    Item by item, by turns: what calls wait for, and what the first of them has to make ready, falls to all alike.
+    """
+    ahead = list(enumerate(versions))
+    order = [(n, one) for n in range(len(cases)) for one in (ahead if n % 2 else reversed(ahead))]
+    done = together([partial(_answered, models, version, cases[n], about) for n, (_, version) in order])
+    found = {(place, n): case for (n, (place, _)), case in zip(order, done, strict=True)}
+    return [[found[place, n] for n in range(len(cases))] for place in range(len(versions))]
 
 
 async def _answered(models: Models, version: Version, case: Case, about: Mapping[str, Json]) -> Case:

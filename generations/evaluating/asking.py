@@ -151,8 +151,8 @@ def preview(grant: Grant, asked: Asked) -> list[Tried]:
     made = []
     with verdicts.Apart() as apart:
         scorer = Scorer(asked.evaluators, models, apart, about)
-        answers = [(one.title, answering.answered(models, one, [first], about)[0]) for one in called]
-        for title, case in answers or [(asked.name, first)]:
+        answers = [case for (case,) in answering.answered(models, called, [first], about)] or [first]
+        for title, case in zip([one.title for one in called] or [asked.name], answers, strict=True):
             made.append(Tried(title, case, scorer.findings([case])[0]))
     keep(grant.project, models.kept.taken())
     return made

@@ -114,10 +114,9 @@ class Work:
         """Answer, score and store these, all or none of them."""
         made: list[records.Record] = []
         items: list[ExperimentItem] = []
-        for place, experiment in enumerate(self._asked.experiments or (None,)):
-            answered, row = list(cases), self._row
-            if self._versions:
-                answered = answering.answered(self._models, self._versions[place], cases, self._about)
+        each = answering.answered(self._models, self._versions, cases, self._about) or [list(cases)]
+        for experiment, answered in zip(self._asked.experiments or (None,), each, strict=True):
+            row = self._row
             for case, findings in zip(answered, self._scorer.findings(answered), strict=True):
                 item = None if experiment is None else self._item(experiment, case)
                 items += [] if item is None else [item]
