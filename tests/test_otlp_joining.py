@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from generations import recording
-from generations.models import Generation, GenerationPayload, Score, Step, StepPayload
-from generations.records import FeedbackRecord, ScoreRecord
+from generations.models import Generation, GenerationPayload, Score, Step, StepPayload, Thread
+from generations.records import FeedbackRecord, ScoreRecord, StepRecord
 from tests.doors.rest import Answer, Caller, caller
 from tests.doors.test_otlp import BARE, CHAT, START, TRACE, calls, post, span, steps
 
@@ -255,9 +257,6 @@ def test_logs_of_another_project_say_nothing_of_this_ones_call(api: Caller) -> N
 
 
 def test_joining_logs_takes_as_many_queries_for_one_call_as_for_fifty(api: Caller) -> None:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
     post(api, *(span(n, attributes=BARE) for n in range(1, 61)))
     log(api, event("gen_ai.user.message", {"content": "x"}, 60))
     with CaptureQueriesContext(connection) as one:
@@ -316,3 +315,76 @@ def test_what_another_trace_says_does_not_hold_here(api: Caller) -> None:
     post(api, {**span(2, attributes=CHAT), "traceId": "1" * 32})
 
     assert {c.trace_id: c.thread_id for c in calls(api)} == {TRACE: "chat-1", "1" * 32: None}
+
+
+def rows_of(api: Caller) -> list[Any]:
+    """The steps and calls with what they have in common with others, and the times of their threads."""
+    found: list[Any] = []
+    for model in (Step, Generation):
+        rows = model._base_manager.filter(project_id=api.project.pk).order_by("public_id")
+        found += rows.values_list("public_id", "thread_id", "user_id", "tags")
+    return [
+        *found,
+        *Thread.objects.in_project(api.project.pk).order_by("public_id").values_list("public_id", "user_id"),
+    ]
+
+
+@pytest.mark.parametrize("split", [(5,), (1, 4), (4, 1), (2, 3), (3, 2), (1, 1, 1, 1, 1)])
+def test_a_stored_call_is_corrected_by_its_own_parent_that_names_another_thread(
+    api: Caller, split: tuple[int, ...]
+) -> None:
+    """Two conversations in one trace, the call below the second of which may come long before it."""
+    first = {**AGENT, "session.id": "chat-1", "user.id": "ada", "tag.tags": '["a"]'}
+    second = {**AGENT, "session.id": "chat-2", "user.id": "bob", "tag.tags": '["b"]'}
+    tree = [
+        span(1, attributes={}),
+        span(2, parent=1, attributes=first),
+        span(3, parent=2, attributes=CHAT),
+        span(4, parent=1, attributes=second),
+        span(5, parent=4, attributes=CHAT),
+    ]
+    for number, one in enumerate(tree):
+        one["startTimeUnixNano"] = str(START + number * 10**10)
+        one["endTimeUnixNano"] = str(START + number * 10**10 + 10**9)
+    wanted = None
+    for order in ("12345", "54321", "25143", "52314", "15243"):
+        other = caller("ingest")
+        waiting = [tree[int(number) - 1] for number in order]
+        for count in split:
+            post(other, *waiting[:count])
+            del waiting[:count]
+        found = rows_of(other)
+        wanted = wanted or found
+        assert found == wanted
+        assert [(c.thread_id, c.user_id, c.tags) for c in calls(other)] == [
+            ("chat-1", "ada", ["a"]),
+            ("chat-2", "bob", ["b"]),
+        ]
+
+
+def test_a_thread_that_was_given_in_another_way_stays_when_spans_name_others(api: Caller) -> None:
+    post(api, span(1, attributes={}), span(2, parent=1, attributes=CHAT))
+    recording.record(api.project, [StepRecord(id=f"{TRACE}-{1:016x}", thread_id="by-hand")])
+
+    post(api, span(3, parent=1, attributes={**AGENT, "session.id": "chat-1"}), span(4, parent=3, attributes=CHAT))
+    post(api, span(5, parent=1, attributes={**AGENT, "session.id": "chat-2"}), span(6, parent=5, attributes=CHAT))
+
+    threads = Step.objects.in_project(api.project.pk).order_by("public_id").values_list("thread_id", flat=True)
+    assert list(threads) == ["by-hand", "by-hand", "chat-1", "chat-1", "chat-2", "chat-2"]
+
+
+def test_what_spans_have_in_common_is_asked_of_those_that_are_stored_only_where_they_differ(api: Caller) -> None:
+    def sent(*spans: Any) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            post(api, *spans)
+        return len(asked(queries))
+
+    post(api, span(1, attributes={**AGENT, "session.id": "chat-1"}), span(2, parent=1, attributes=CHAT))
+    alike = sent(span(3, parent=1, attributes=CHAT), span(4, parent=1, attributes={**AGENT, "session.id": "chat-1"}))
+    few = sent(span(5, parent=1, attributes=CHAT), span(6, parent=1, attributes={**AGENT, "session.id": "chat-2"}))
+    many = [span(number, parent=1, attributes=CHAT) for number in range(20, 70)]
+    post(api, *many)
+    later = sent(span(7, parent=1, attributes=CHAT), span(8, parent=1, attributes={**AGENT, "session.id": "chat-3"}))
+
+    assert few == later
+    assert few - alike <= 3

@@ -10,8 +10,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from generations import attachments, bundles, prepared, recording
-from generations.api import otlp_stored
-from generations.api.otlp_stored import SHARED
+from generations.api import otlp_common, otlp_stored
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
 from generations.ingest.otlp import couples, dialects
@@ -33,7 +32,7 @@ def write_spans(project: Project, told: Sequence[Told], has_files: bool) -> list
     if has_files:
         told = _without_files(project, told)
     # As they stand if nothing of their traces is stored: what is, is found under the lock.
-    told, _ = _share(project, told, ())
+    told, _ = otlp_common.share(project, told, ())
     said: list[Record] = [] if has_files else [one.step for one in told]
     said += [one.generation for one in told if one.generation is not None and not has_files]
     ready = recording.ready(project, said)
@@ -60,7 +59,7 @@ def _join(project: Project, given: Sequence[Told], ready: recording.Ready, *, ha
     with transaction.atomic():
         said = [one.generation for one in told if one.generation is not None]
         stored, answers = otlp_stored.around(project, {one.span.trace_id for one in told}, said, locks=True)
-        told, late = _share(project, told, stored)
+        told, late = otlp_common.share(project, told, stored)
         if not project.keep_generic_spans:
             told = _without_generic(project, told)
         calls, there = _calls(project, told, stored, answers)
@@ -110,67 +109,7 @@ def with_attachments(project: Project, records: Sequence[Record]) -> list[Record
     return [media.attached(r, folder) if isinstance(r, GenerationRecord | StepRecord) else r for r in records]
 
 
-# ------------------------------------------------------------------------------------------ what a trace has in common
-def _share(project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any]]) -> tuple[list[Told], list[Record]]:
-    """The spans with the thread, user and tags of their trace, and the stored rows that lacked them.
-
-    Where a trace has several threads or users, what the nearest span above says goes before what the first one says.
-    """
-    common: dict[str, dict[str, Any]] = defaultdict(dict)
-    several: set[str] = set()
-    said_of: list[tuple[str, str, str | None, dict[str, Any]]] = [
-        (row["trace_id"], row["public_id"], row["parent_id"], {n: row[n] for n in SHARED if row[n]}) for row in stored
-    ]
-    for one in told:
-        own = {n: value for n in SHARED if (value := getattr(one.step, n))}
-        said_of.append((one.span.trace_id, one.step.id, one.step.parent_id, own))
-    for trace, _, _, own in said_of:
-        for name, value in own.items():
-            if common[trace].setdefault(name, value) != value and name != "tags":
-                several.add(trace)
-    places = {id: (parent, own) for trace, id, parent, own in said_of if trace in several}
-
-    def held(trace: str, id: str) -> dict[str, Any]:
-        return common[trace] | _above(id, places) if trace in several else common[trace]
-
-    late: list[Record] = []
-    ids = {one.step.id for one in told}
-    lacking: dict[str, dict[str, Any]] = {}
-    for row in stored:
-        said = {n: v for n, v in held(row["trace_id"], row["public_id"]).items() if not row[n]}
-        if said and row["public_id"] not in ids:
-            if "tags" in said:
-                said["tags"] = tuple(said["tags"])
-            # Without its times a row would make its thread look active now.
-            said |= {"started_at": row["started_at"], "ended_at": row["ended_at"]}
-            lacking[row["public_id"]] = said
-            late.append(StepRecord(id=row["public_id"], **said))
-    if lacking:
-        there = Generation.objects.in_project(project.pk).by_ids(project.pk, "generation", lacking)
-        late += [GenerationRecord(id=id, **lacking[id]) for id in there.values_list("public_id", flat=True)]
-    return [_shared(one, held(one.span.trace_id, one.step.id)) for one in told], late
-
-
-def _above(id: str, places: Mapping[str, tuple[str | None, dict[str, Any]]]) -> dict[str, Any]:
-    """What the nearest spans above one say, each thing by the nearest that says it."""
-    found: dict[str, Any] = {}
-    seen = {id}
-    parent = places[id][0] if id in places else None
-    while parent is not None and parent in places and parent not in seen:
-        seen.add(parent)
-        parent, own = places[parent]
-        found = own | found
-    return found
-
-
-def _shared(one: Told, common: dict[str, Any]) -> Told:
-    said = {n: tuple(v) if n == "tags" else v for n, v in common.items() if not getattr(one.step, n)}
-    if not said:
-        return one
-    generation = one.generation and revised(one.generation, **said)
-    return Told(one.span, revised(one.step, **said), generation, one.scores, one.thread)
-
-
+# --------------------------------------------------------------------------------------------- spans that are not kept
 def _without_generic(project: Project, told: Sequence[Told]) -> list[Told]:
     """The spans that tell of models, tools and agents, with the ancestors that hold their tree together."""
     by_id = {one.step.id: one for one in told}

@@ -35,6 +35,8 @@ class Told:
     thread: ThreadRecord | None = None
     has_files: bool = False
     """Whether files were taken out of its messages."""
+    own: Mapping[str, Any] | None = None
+    """The thread, user and tags that it names itself, where others of its trace lent it theirs."""
 
 
 making.quick(Told)
@@ -72,6 +74,14 @@ _STEP: Final = (
     *("thread_id", "started_at", "ended_at", "error", "user_id", "environment", "release", "trace_id", "span_id"),
     *("tags", "metadata", "error_detail"),
 )
+
+
+def said_by_itself(attributes: Mapping[str, Json]) -> dict[str, Any]:
+    """The thread, user and tags that a span named whose step has these attributes."""
+    resource = attributes.get("resource")
+    span = Span("", "", None, "", 0, 0, dict(attributes), resource=resource if isinstance(resource, dict) else {})
+    found = _common(span, dialects.about(attributes))
+    return {name: found[name] for name in ("thread_id", "user_id", "tags") if name in found}
 
 
 def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
@@ -174,8 +184,6 @@ _READ: Final[Mapping[str, Callable[[Json], Any]]] = {
     "tags": values.tags,
 }
 """The fields of a record that are a value of the table as it stands, and how each is read."""
-
-
 _OF_RESOURCES: Final = frozenset(name for names in RESOURCE.values() for name in names)
 
 
@@ -209,7 +217,7 @@ def _generation(span: Span, about: About, kind: str, whole: dict[str, Any], step
         _model(first(a, about, "asked_model")),
         _model(first(a, about, "answering_model")),
     )
-    if "error" in whole and _is_empty(said.get("message_completion")):
+    if "error" in whole and said.get("message_completion") == {"role": "assistant", "content": ""}:
         said.pop("message_completion")  # LangSmith has an answer without a word where there was none
     fields: dict[str, Any] = {
         **said,
@@ -372,10 +380,6 @@ def _first_token(span: Span, about: About) -> float | None:
 
 
 # --------------------------------------------------------------------------------------------------------------- parts
-def _is_empty(answer: Json) -> bool:
-    return isinstance(answer, dict) and not any(value for name, value in answer.items() if name != "role")
-
-
 def _model(value: Json) -> str | None:
     found = values.identifier(loaded(value))
     return None if found == "none" else found  # as Micrometer, below Spring AI, says that it knows none

@@ -1,0 +1,143 @@
+"""What the spans of a trace have in common: the thread, user and tags that one of them names hold for others too."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from generations.api.otlp_stored import SHARED
+from generations.ingest.otlp import spans
+from generations.ingest.otlp.spans import Told
+from generations.models import Generation, Project, Step, StepPayload
+from generations.records import GenerationRecord, Record, StepRecord, revised
+
+Said = Mapping[str, Any]
+"""Of SHARED, what is said; tags as a tuple."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a span stands in its trace, and what it says by itself."""
+
+    trace_id: str
+    parent_id: str | None
+    began: float
+    own: Said
+
+
+def share(project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any]]) -> tuple[list[Told], list[Record]]:
+    """The spans with what holds for them, and the stored rows for which something else holds than was known.
+
+    Where a trace has several threads, users or sets of tags, what the nearest span above says goes before what the
+    first one to begin says. Only of such traces it is asked what stored spans said by themselves, and what they have
+    of others: that may have been lent to them before the span came that they have it from.
+    """
+    new = {one.step.id for one in told}
+    rows = [row for row in stored if row["public_id"] not in new]
+    places = {
+        row["public_id"]: _Place(row["trace_id"], row["parent_id"], _moment(row["started_at"]), _of_row(row))
+        for row in rows
+    }
+    for one in told:
+        own = _own(one)
+        places[one.step.id] = _Place(one.span.trace_id, one.step.parent_id, _moment(one.step.started_at), own)
+    several = _several(places.values())
+    if several and rows:
+        _correct(project, places, [row for row in rows if row["trace_id"] in several])
+    common: dict[str, dict[str, Any]] = defaultdict(dict)
+    for _, place in sorted(places.items(), key=lambda one: (one[1].began, one[0])) if several else places.items():
+        for name, value in place.own.items():
+            common[place.trace_id].setdefault(name, value)
+
+    def held(id: str) -> Said:
+        place = places[id]
+        above = _above(id, places) if place.trace_id in several else {}
+        return {**common[place.trace_id], **above, **place.own}
+
+    late: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        has = _of_row(row)
+        said = {n: v for n, v in held(row["public_id"]).items() if has.get(n) != v}
+        if said:
+            # Without its times a row would make its thread look active now.
+            late[row["public_id"]] = said | {"started_at": row["started_at"], "ended_at": row["ended_at"]}
+    return [_shared(one, held(one.step.id)) for one in told], _records(project, late)
+
+
+def _moment(time: dt.datetime | None) -> float:
+    return math.inf if time is None else time.timestamp()
+
+
+def _of_row(row: Said) -> dict[str, Any]:
+    return {n: tuple(v) if n == "tags" else v for n in SHARED if (v := row[n])}
+
+
+def _own(one: Told) -> Said:
+    """What a span says by itself, whatever was lent to it since."""
+    return one.own if one.own is not None else {n: v for n in SHARED if (v := getattr(one.step, n))}
+
+
+def _several(places: Iterable[_Place]) -> Collection[str]:
+    """The traces in which different things are said."""
+    first: dict[tuple[str, str], Any] = {}
+    return {
+        place.trace_id
+        for place in places
+        for name, value in place.own.items()
+        if first.setdefault((place.trace_id, name), value) != value
+    }
+
+
+def _correct(project: Project, places: dict[str, _Place], rows: Sequence[dict[str, Any]]) -> None:
+    """Leave to stored rows what they said by themselves, going by their attributes.
+
+    What no span is known to have said stays theirs: it was given in other ways, or the attributes have expired.
+    """
+    by_uid = dict(
+        Step.objects.in_project(project.pk)
+        .by_ids(project.pk, "step", [row["public_id"] for row in rows])
+        .values_list("uid", "public_id")
+    )
+    kept = StepPayload.objects.in_project(project.pk).filter(uid__in=by_uid).values_list("uid", "attributes")
+    said = {by_uid[uid]: spans.said_by_itself(attributes) for uid, attributes in kept if attributes}
+    stored = {row["public_id"] for row in rows}
+    claimed: set[tuple[str, str, Any]] = set()
+    for id, place in places.items():
+        own = said.get(id, {}) if id in stored else place.own
+        claimed |= {(place.trace_id, name, value) for name, value in own.items()}
+    for id in stored:
+        place, own = places[id], said.get(id, {})
+        given = {n: v for n, v in place.own.items() if (place.trace_id, n, v) not in claimed}
+        place.own = {**own, **given}
+
+
+def _above(id: str, places: Mapping[str, _Place]) -> dict[str, Any]:
+    """What the nearest spans above one say, each thing by the nearest that says it."""
+    found: dict[str, Any] = {}
+    seen = {id}
+    parent = places[id].parent_id
+    while parent is not None and parent in places and parent not in seen:
+        seen.add(parent)
+        found = {**places[parent].own, **found}
+        parent = places[parent].parent_id
+    return found
+
+
+def _shared(one: Told, held: Said) -> Told:
+    said = {n: v for n, v in held.items() if getattr(one.step, n) != v}
+    if not said:
+        return one
+    generation = one.generation and revised(one.generation, **said)
+    return replace(one, step=revised(one.step, **said), generation=generation, own=_own(one))
+
+
+def _records(project: Project, late: Mapping[str, dict[str, Any]]) -> list[Record]:
+    if not late:
+        return []
+    records: list[Record] = [StepRecord(id=id, **said) for id, said in late.items()]
+    there = Generation.objects.in_project(project.pk).by_ids(project.pk, "generation", late)
+    return records + [GenerationRecord(id=id, **late[id]) for id in there.values_list("public_id", flat=True)]
