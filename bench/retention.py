@@ -7,7 +7,8 @@ A past month of so many calls of 2 KB, of which all text is due; then as many of
 some late ones of that very month: the longest that one of them took, beside the longest before the work began. A
 reader asks for the newest calls of the month all the while: hidden is when it saw the last text of them. Emptying is
 timed until the last partition is empty; the previews in the facts are cleared behind it. The longest lock is the
-longest that a batch or an emptied partition kept writers away, its commit included.
+longest that a batch or an emptied partition kept writers away, its commit included; the longest wait is what another
+session had of it: how long any of them was seen to wait for a lock, looked at all the time.
 """
 
 from __future__ import annotations
@@ -121,6 +122,45 @@ class Reader(threading.Thread):
         return self.saw
 
 
+@dataclass
+class Watcher(threading.Thread):
+    """Looks who waits for a lock, and keeps the longest wait of whoever is not at work here, in milliseconds."""
+
+    worker: int
+    longest: float = 0.0
+
+    def __post_init__(self) -> None:
+        from django.db import connection
+
+        super().__init__()
+        self.connection = connection.copy()
+        self.connection.inc_thread_sharing()
+        self.stopping = threading.Event()
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def run(self) -> None:
+        """Look until told to stop."""
+        try:
+            with self.connection.cursor() as cursor:
+                while not self.stopping.wait(0.002):
+                    cursor.execute(
+                        "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - waitstart)), 0)::float8"
+                        " FROM pg_locks WHERE NOT granted AND pid <> %s",
+                        [self.worker],
+                    )
+                    self.longest = max(self.longest, 1000 * cursor.fetchone()[0])
+        finally:
+            self.connection.close()
+
+    def stop(self) -> float:
+        """The longest wait."""
+        self.stopping.set()
+        self.join()
+        return self.longest
+
+
 def main() -> None:
     """Run as the module says and print a table."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -130,8 +170,8 @@ def main() -> None:
         from generations import access
 
         print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}  {machine()}\n")
-        print("| work | rows | hidden s | emptied s | all s | longest lock ms | longest write | before | memory MB |")
-        print("|---|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
+        print("| work | rows | hidden s | emptied s | all s | longest lock ms | wait | write | before | memory MB |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
         for rows in asked.rows:
             project = access.create_project(f"Retention {rows}")
             fill(project, rows)
@@ -181,6 +221,8 @@ def fill(project: Any, rows: int) -> None:
 
 def work(project: Any, rows: int, name: str, document: dict[str, Any]) -> None:
     """One run with a rule, and a line of the table."""
+    from django.db import connection
+
     from generations import access, retention
 
     retention.add_rule(access.of_system(project), kind="generations", what="text", days=1, document=document)
@@ -188,22 +230,25 @@ def work(project: Any, rows: int, name: str, document: dict[str, Any]) -> None:
     before.start()
     time.sleep(3)
     longest_before = before.stop()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        watcher = Watcher(cursor.fetchone()[0])
     writer, reader = Writer(project), Reader(project)
-    writer.start()
-    reader.start()
+    for thread in (writer, reader, watcher):
+        thread.start()
     time.sleep(0.5)
     began = time.perf_counter()
     emptied: list[float] = []
     report = retention.plan(project, is_dry=False, advance=lambda done: emptied.append(time.perf_counter() - began))
     took = time.perf_counter() - began
-    longest = writer.stop()
+    longest, waited = writer.stop(), watcher.stop()
     seen = reader.stop()
     hidden = "" if document else f"{max(0.0, seen - began):.2f}"
     gone = f"{emptied[0]:.2f}" if report.months else ""
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(
         f"| {name} | {sum(line['count'] for line in report.lines):,} of {rows:,} | {hidden} | {gone} | {took:.1f}"
-        f" | {1000 * report.longest:.0f} | {longest:.0f} | {longest_before:.0f} | {memory} |",
+        f" | {1000 * report.longest:.0f} | {waited:.0f} | {longest:.0f} | {longest_before:.0f} | {memory} |",
         flush=True,
     )
     project.retention_rules.all().delete()

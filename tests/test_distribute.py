@@ -20,8 +20,10 @@ from tests.doors import literal
 from tests.doors.rest import Caller, caller
 from tests.doors.test_otlp import request as spans
 from tests.doors.test_otlp import span
+from tests.expiring import patient
 from tests.routing import Watched, watching
 
+__all__ = ["patient"]
 pytestmark = pytest.mark.django_db
 
 

@@ -30,17 +30,11 @@ from generations.models import (
 )
 from generations.records import Alternative as Other
 from generations.records import GenerationRecord, ScoreRecord, StepRecord
+from tests.expiring import patient
 from tests.web import project
 
+__all__ = ["patient"]
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is given up because the machine is slow."""
-    monkeypatch.setattr("generations.retention.expiring._MOST_WORKED", 60.0)
-    monkeypatch.setattr("generations.retention.expiring._MOST_WAITED", 60.0)
-    monkeypatch.setattr("generations.retention.expiring.PAUSE", 0.0)
 
 
 def ago(days: int) -> dt.datetime:

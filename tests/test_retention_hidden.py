@@ -14,9 +14,10 @@ from generations.models import Generation, GenerationPayload, Project, StepPaylo
 from generations.records import Alternative, GenerationRecord, StepRecord, ThreadRecord
 from tests.doors import literal
 from tests.doors.rest import Caller, caller
+from tests.expiring import patient
 from tests.exports import folder
 
-__all__ = ["folder"]
+__all__ = ["folder", "patient"]
 
 pytestmark = pytest.mark.django_db
 

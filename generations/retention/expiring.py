@@ -31,9 +31,9 @@ from generations.retention.rules import Due, What, meanings, open_holds
 
 MOST_HELD: Final = 0.1
 """The seconds that a batch may hold its locks."""
-_MOST_WORKED: Final = 0.8 * MOST_HELD
-"""Of which its statements may take so much: what is left is for the commit."""
-_MOST_WAITED: Final = 0.6 * MOST_HELD
+_MOST_WORKED: Final = 0.5 * MOST_HELD
+"""Of which its statements may take so much: what is left is for the commit, and for whoever else has the processor."""
+_MOST_WAITED: Final = 0.3 * MOST_HELD
 """The seconds that a commit may take lately where the lock is held until it is on disk."""
 TRIES: Final = 20
 PAUSE: Final = 0.5
@@ -245,15 +245,19 @@ def _hurried(began: float) -> Iterator[None]:
     def hurry(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         # Once a statement was given up, the next one takes back what was done, and is the only one that can be sent.
         if connection.connection.info.transaction_status != TransactionStatus.INERROR:
-            left = began + _MOST_WORKED - time.monotonic()
-            with connection.wrap_database_errors:
-                context["cursor"].cursor.execute(f"SET LOCAL statement_timeout = {max(1, int(1000 * left))}")
+            left = max(1, int(1000 * (began + _MOST_WORKED - time.monotonic())))
+            # In one message: to come and go twice takes time in which others wait.
+            done = execute(f"SET LOCAL statement_timeout = {left}; {sql}", params, many, context)
+            context["cursor"].cursor.nextset()
+            return done
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(hurry):
         yield
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = DEFAULT")
+    if connection.savepoint_ids:
+        # Inside of another transaction, which goes on.
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = DEFAULT")
 
 
 def _beyond(key: _Key) -> Q:
