@@ -9,7 +9,7 @@ from django.test import Client
 from generations import recording
 from generations.models import AuditEntry, ListColumns, Project, SavedView
 from generations.models.accounts import Role
-from generations.records import StepRecord
+from generations.records import ParticipantRecord, StepRecord
 from tests import web
 from tests.web import NOON, call, ids
 
@@ -210,6 +210,28 @@ def test_facets_count_the_values_and_lead_to_the_list_with_and_without_them() ->
     assert "gpt-4o 2" in web.text(narrowed)
     assert "error 1" in web.text(shared)
     assert client.get(f"/projects/{other.slug}/lists/generations/facets/").status_code == 404
+
+
+def test_users_are_counted_by_what_the_application_says_of_them() -> None:
+    project, other = web.project(), web.project("Other")
+    client = web.signed_in(project)
+    users = [("ann", {"plan": "pro", "city": "Lima"}), ("ben", {"plan": "free"}), ("cy", {"plan": "pro", "odd key": 1})]
+    recording.record(
+        project, [ParticipantRecord(id=id, identifier=id, metadata={**more, "all": [1]}) for id, more in users]
+    )
+    recording.record(other, [ParticipantRecord(id="zoe", identifier="zoe", metadata={"secret": "yes"})])
+    address = f"/projects/{project.slug}/lists/participants/facets/"
+
+    free = client.get(address)
+    narrowed = client.get(address, {"list": "metadata.plan=free"})
+
+    assert "Metadata plan pro 2 free 1 Metadata city none 2 Lima 1" in web.text(free)
+    assert "secret" not in web.text(free)
+    assert "odd key" not in web.text(free)
+    assert f"/projects/{project.slug}/users/?metadata.plan=pro" in web.links(free)
+    assert "Metadata city none 1" in web.text(narrowed)
+    bare = web.signed_in(web.project("Bare"), name="cleo").get("/projects/bare/lists/participants/facets/")
+    assert "Nothing to count" in web.text(bare)
 
 
 def test_a_wrong_filter_has_no_facets_and_no_charts() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import orjson
+from django.db.models import F
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -25,8 +28,15 @@ from generations.web.listing import NOT_FILTERS, SEARCHED
 PLACES: Final = {"generations": "generations", "steps": "steps", "threads": "threads", "participants": "users"}
 """The lists, and the names of their addresses."""
 TOP: Final = 6
+FACETED: Final = frozenset({*faceting.PATHS, "participants"})
+"""The lists that have facets."""
+LOOKED_AT: Final = 500
+"""The users, last seen, whose metadata say what facets there are."""
+MOST_OWN: Final = 5
 MOST: Final = 8_000
 """The most characters of a list's query that is handed around."""
+
+_KEY: Final = re.compile(r"[A-Za-z][\w-]{0,39}")
 
 
 def place(grant: Grant, kind: str) -> str:
@@ -153,7 +163,7 @@ def facets(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
 
 def _found(grant: Grant, kind: str, query: QueryDict) -> list[faceting.Facet]:
     """The facets under the list's filter; that of a field which is narrowed already under what is left without it."""
-    paths = faceting.PATHS.get(kind, ())
+    paths = faceting.PATHS.get(kind) or _own(grant, kind)
     if not paths:
         return []
     condition = filters.from_query(kind, query, ignore=NOT_FILTERS)
@@ -165,6 +175,18 @@ def _found(grant: Grant, kind: str, query: QueryDict) -> list[faceting.Facet]:
         found += metrics.facets(grant.project, rest, kind=kind, paths=[path], top=TOP)
     by_path = {one.path: one for one in found}
     return [by_path[path] for path in paths]
+
+
+def _own(grant: Grant, kind: str) -> tuple[str, ...]:
+    """The facets of users: what the application says of most of them, as their metadata have it; one query."""
+    rows = filters.rows(kind, grant.project.pk).order_by(F("last_seen_at").desc()).values_list("metadata", flat=True)
+    counts = Counter(
+        key
+        for metadata in rows[:LOOKED_AT]
+        for key, value in metadata.items()
+        if _KEY.fullmatch(key) and isinstance(value, str | int | float)
+    )
+    return tuple(f"metadata.{key}" for key, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:MOST_OWN])
 
 
 def _shown(kind: str, facet: faceting.Facet, query: QueryDict, address: str) -> Facet:

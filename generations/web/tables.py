@@ -14,8 +14,7 @@ from django.utils.http import urlencode
 from generations import exporting, filters, metrics
 from generations.access import Grant
 from generations.exporting import writers
-from generations.metrics import faceting
-from generations.web import bulk, collecting, columns, doors, saved
+from generations.web import bulk, collecting, columns, doors, narrowing, saved
 from generations.web.columns import Cell
 from generations.web.filtering import OPERATORS, options, plain_address, shown_moment
 from generations.web.frame import show
@@ -113,7 +112,7 @@ def answer(
         "parts": _parts(grant, made),
         "since": shown_moment(made.query.get("from", "")),
         "until": shown_moment(made.query.get("to", "")),
-        "has_facets": bool(faceting.PATHS.get(kind)),
+        "has_facets": kind in narrowing.FACETED,
         "has_charts": kind in metrics.query.KINDS,
         "actions": bulk.offered(grant, kind),
         "formats": writers.CHOICES if kind in exporting.KINDS else (),
