@@ -395,3 +395,21 @@ def test_the_comparison_names_the_winner_and_says_why_where_they_differ_most(pro
     assert max(words.index(f"Answer 2 says q{n}") for n in (0, 1, 2, 3, 4, 7)) < words.index("Answer 2 says q5")
     assert "Winner" not in web.text(alone)
     assert "It greets the user." in web.text(alone)
+
+
+def test_experiments_on_no_dataset_are_compared_with_others_on_none(project: Project, grant: Grant) -> None:
+    client, other = web.signed_in(project), access.of_system(web.project("Other"))
+    dataset = datasets.create(grant, name="Questions")
+    datasets.add_items(grant, str(dataset.pk), [NewItem(input={"q": "x"})])
+    on_data = run(grant, "on data", {"x": 1.0}, dataset)
+    first, second = run(grant, "first of logged calls", {"x": 0.5}), run(grant, "second of logged calls", {"x": 1.0})
+    run(other, "elsewhere", {"x": 1.0})
+
+    alone, with_data = (client.get(f"/projects/shop/experiments/{one.pk}/") for one in (first, on_data))
+    compared = web.text(client.get(f"/projects/shop/experiments/compare/?id={first.pk}&id={second.pk}"))
+
+    assert {tag["value"] for tag in web.tags(alone, "option")} == {"", str(second.pk)}
+    assert "Compare with" not in web.text(with_data)
+    assert "better in 1, worse in 0" in compared
+    # A table of numbers says in each cell whose they are, for where it has no head.
+    assert {tag.get("data-label") for tag in web.tags(alone, "td")} >= {"first of logged calls"}

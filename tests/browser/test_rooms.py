@@ -16,10 +16,11 @@ pytestmark = IN_A_BROWSER
 CRITERIA = "helpful: number 1-5\nsafe: yes/no"
 
 
-@pytest.fixture
-def page(browser: Browser, live_stack: Stack) -> Iterator[Page]:
+@pytest.fixture(params=[("light", 1440), ("dark", 390)], ids=["wide", "narrow"])
+def page(request: pytest.FixtureRequest, browser: Browser, live_stack: Stack) -> Iterator[Page]:
     """A page with the owner signed in; nothing may be complained of, and nothing asked for from elsewhere."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    theme, width = request.param
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
     watched = sign_in(context, live_stack)
     yield watched.page
     assert watched.is_clean()
@@ -80,7 +81,8 @@ def test_ten_items_are_reviewed_by_keyboard_alone(page: Page, live_stack: Stack)
     page.get_by_role("button", name="Make the queue").click()
     expect(page.get_by_role("heading", name=f"Replies {own}")).to_be_visible()
     page.goto(f"{live_stack.url}/projects/default/generations/?tags={own}")
-    page.get_by_label("Select all on this page").check()
+    # It stands in the head of the table, or above it where there is no head.
+    page.locator("[data-all]:visible").check()
     expect(page.get_by_text("10 selected:")).to_be_visible()
     page.get_by_label("Review queue").select_option(f"Replies {own}")
     page.get_by_role("button", name="Send to review").click()
