@@ -129,7 +129,7 @@ def settled(page: Page) -> None:
         """() => !document.querySelector('[aria-busy], .htmx-request')
           && [...document.querySelectorAll('[data-chart], [data-charts]')]
             .every((place) => place.hidden || place.textContent)
-          && (!document.querySelector('.facets[open] > [hx-get]') || document.querySelector('.facet'))"""
+          && !document.querySelector('.facets[open] > [hx-get] > a')"""
     )
 
 

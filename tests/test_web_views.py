@@ -215,7 +215,11 @@ def test_facets_count_the_values_and_lead_to_the_list_with_and_without_them() ->
 def test_users_are_counted_by_what_the_application_says_of_them() -> None:
     project, other = web.project(), web.project("Other")
     client = web.signed_in(project)
-    users = [("ann", {"plan": "pro", "city": "Lima"}), ("ben", {"plan": "free"}), ("cy", {"plan": "pro", "odd key": 1})]
+    users: list[tuple[str, dict[str, Any]]] = [
+        ("ann", {"plan": "pro", "city": "Lima"}),
+        ("ben", {"plan": "free"}),
+        ("cy", {"plan": "pro", "odd key": 1}),
+    ]
     recording.record(
         project, [ParticipantRecord(id=id, identifier=id, metadata={**more, "all": [1]}) for id, more in users]
     )
