@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from django.db import connection
@@ -27,62 +26,180 @@ LEVELS: Final = 2_000
 NAME: Final = 200
 
 
-@dataclass(slots=True, eq=False)
-class Node:
-    """A step in its tree. `began` and `ended` are seconds since 1970; `size` counts it and all below it.
+Read = tuple[str, str | None, str, str, float, float, float | None, bool]
+"""A step as it is read: id, parent's id, name, type, start and end in seconds since 1970, latency, has it failed."""
 
-    A step is critical when the whole tree would have ended earlier, had it been faster.
+
+class Node:
+    """A step in its tree, made when it is looked at: of the same step always the same one.
+
+    `size` counts it and all below it, `failed` those of them that failed. A step is critical when the whole tree would
+    have ended earlier, had it been faster.
     """
 
-    id: str
-    parent_id: str | None
-    name: str
-    type: str
-    began: float
-    ended: float
-    latency: float | None
-    has_failed: bool
-    level: int = 0
-    place: int = 0
-    size: int = 1
-    failed: int = 0
-    is_critical: bool = False
-    parent: Node | None = None
-    children: Sequence[Node] = ()
+    __slots__ = ("_at", "_tree")
+
+    def __init__(self, tree: Tree, at: int) -> None:
+        self._tree = tree
+        self._at = at
+
+    @property
+    def id(self) -> str:
+        return self._tree.ids[self._at]
+
+    @property
+    def name(self) -> str:
+        return self._tree.names[self._at]
+
+    @property
+    def type(self) -> str:
+        return self._tree.types[self._at]
+
+    @property
+    def began(self) -> float:
+        return self._tree.starts[self._at]
+
+    @property
+    def ended(self) -> float:
+        return self._tree.ends[self._at]
+
+    @property
+    def latency(self) -> float | None:
+        return self._tree.latencies[self._at]
+
+    @property
+    def has_failed(self) -> bool:
+        return self._tree.are_failed[self._at]
+
+    @property
+    def level(self) -> int:
+        return self._tree.levels[self._at]
+
+    @property
+    def place(self) -> int:
+        return self._tree.places[self._at]
+
+    @property
+    def size(self) -> int:
+        return self._tree.sizes[self._at]
+
+    @property
+    def failed(self) -> int:
+        return self._tree.failed[self._at]
+
+    @property
+    def is_critical(self) -> bool:
+        return self._at in self._tree.critical
+
+    @property
+    def parent(self) -> Node | None:
+        above = self._tree.links.parents[self._at]
+        return None if above < 0 else self._tree.node(above)
+
+    @property
+    def children(self) -> Sequence[Node]:
+        """The steps right below it, by their start."""
+        return self._tree.children(self._at)
 
     @property
     def above(self) -> list[Node]:
         """The steps that it is part of, the topmost first."""
-        found: list[Node] = []
-        at = self.parent
+        found, at = [], self.parent
         while at is not None:
             found.append(at)
             at = at.parent
         return found[::-1]
 
 
-@dataclass(slots=True)
 class Tree:
-    """The steps of a tree in reading order: each before what is below it, neighbours by their start.
+    """The steps of a tree, and which is below which.
 
-    `roots` has several where parents are missing, or where a trace has several beginnings. `is_cut` when there are
-    more steps than are read.
+    They are held as columns in the order of their starts, and only those that are looked at become nodes: of twenty
+    thousand a page shows a hundred. `order` has their places in reading order: each before what is below it. `roots`
+    has several where parents are missing, or where a trace begins several times. `is_cut` when not all were read.
     """
 
-    here: Node
-    trace_id: str | None
-    roots: list[Node]
-    nodes: list[Node]
-    by_id: dict[str, Node]
-    began: float
-    ended: float
-    depth: int
-    is_cut: bool
+    ids: Sequence[str]
+    names: Sequence[str]
+    types: Sequence[str]
+    starts: Sequence[float]
+    ends: Sequence[float]
+    latencies: Sequence[float | None]
+    are_failed: Sequence[bool]
+
+    def __init__(self, steps: list[Read], here: str, trace_id: str | None, *, is_cut: bool) -> None:
+        self.trace_id, self.is_cut = trace_id, is_cut
+        columns: Any = zip(*sorted(steps, key=itemgetter(4, 0)), strict=True)
+        above: Sequence[str | None]
+        self.ids, above, self.names, self.types, self.starts, self.ends, self.latencies, self.are_failed = columns
+        self._at = {id: at for at, id in enumerate(self.ids)}
+        self.links = _Links([self._at.get(parent or "", -1) for parent in above])
+        self.order, self.levels = self.links.in_order()
+        self.places = [0] * len(steps)
+        for place, at in enumerate(self.order):
+            self.places[at] = place
+        self.sizes, self.failed = [1] * len(steps), list(map(int, self.are_failed))
+        for at in reversed(self.order):
+            parent = self.links.parents[at]
+            if parent >= 0:
+                self.sizes[parent] += self.sizes[at]
+                self.failed[parent] += self.failed[at]
+        self.critical = self._critical()
+        self.began, self.ended = self.starts[0], max(self.ends)
+        self.depth = 1 + max(self.levels)
+        self._nodes: dict[int, Node] = {}
+        self._children: dict[int, list[Node]] = {}
+        self.roots = [self.node(at) for at in self.links.roots]
+        self.here = self.node(self._at[here])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def node(self, at: int) -> Node:
+        """The step at this place among `ids`."""
+        found = self._nodes.get(at)
+        if found is None:
+            found = self._nodes[at] = Node(self, at)
+        return found
+
+    def find(self, id: str) -> Node | None:
+        """The step of this id."""
+        at = self._at.get(id)
+        return None if at is None else self.node(at)
+
+    def children(self, at: int) -> list[Node]:
+        """The steps right below the one at this place among `ids`."""
+        found = self._children.get(at)
+        if found is None:
+            found = self._children[at] = [self.node(child) for child in self.links.below(at)][::-1]
+        return found
+
+    @property
+    def nodes(self) -> list[Node]:
+        """All of them, in reading order."""
+        return [self.node(at) for at in self.order]
 
     @property
     def failures(self) -> list[Node]:
         """Where errors came from: the steps that failed and have nothing below them that did."""
-        return [node for node in self.nodes if node.has_failed and node.failed == 1]
+        return [self.node(at) for at in self.order if self.are_failed[at] and self.failed[at] == 1]
+
+    def _critical(self) -> set[int]:
+        """What the end of the tree waited for: from its end backwards, always what ended last before."""
+        starts, ends = self.starts, self.ends
+        waiting = [max(self.links.roots, key=ends.__getitem__)]
+        found: set[int] = set()
+        while waiting:
+            at = waiting.pop()
+            found.add(at)
+            by_start = list(self.links.below(at))[::-1]
+            below = sorted(by_start, key=ends.__getitem__, reverse=True)
+            until = max(ends[at], ends[below[0]]) if below else ends[at]
+            for child in below:
+                if ends[child] <= until and ends[child] > starts[child]:
+                    waiting.append(child)
+                    until = starts[child]
+        return found
 
 
 def around(project: Project, row: Step, *, most: int = MOST) -> Tree:
@@ -92,11 +209,11 @@ def around(project: Project, row: Step, *, most: int = MOST) -> Tree:
     many; and one for all below.
     """
     found = _of_trace(project.pk, row, most) if row.trace_id else _below(project.pk, _top(project.pk, row), most)
-    nodes = {node.id: node for node in found[:most]}
-    here = nodes.get(row.public_id)
-    if here is None:
-        here = nodes[row.public_id] = _node(row)
-    return _grown(nodes, here, row.trace_id, is_cut=len(found) > most)
+    # Steps that go round in a circle are read more than once.
+    steps = {step[0]: step for step in found[:most]}
+    if row.public_id not in steps:
+        steps[row.public_id] = _read_of(row)
+    return Tree(list(steps.values()), row.public_id, row.trace_id, is_cut=len(found) > most)
 
 
 def calls(project: Project, nodes: Sequence[Node], *, each: int) -> dict[str, list[Generation]]:
@@ -125,7 +242,7 @@ def search(project: Project, tree: Tree, text: str) -> list[Node]:
     failed, begun = Q(error__icontains=text), Q(input_preview__icontains=text) | Q(output_preview__icontains=text)
     said = failed | (begun & shown(project.pk, "step"))
     steps = Step.objects.in_project(project.pk)
-    ids: Any = [node.id for node in tree.nodes]
+    ids: Any = list(tree.ids)
     if tree.trace_id:
         steps = steps.filter(trace_id=tree.trace_id)
         ids = steps.values("public_id")
@@ -136,16 +253,18 @@ def search(project: Project, tree: Tree, text: str) -> list[Node]:
     made = Generation.objects.in_project(project.pk).filter(named, step_id__in=ids)
     found = {*steps.filter(said).values_list("public_id", flat=True), *made.values_list("step_id", flat=True)}
     return [
-        node
-        for node in tree.nodes
-        if node.id in found or any(wanted in one.casefold() for one in (node.name, node.type, node.id))
+        tree.node(at)
+        for at in tree.order
+        if tree.ids[at] in found
+        or any(wanted in one.casefold() for one in (tree.names[at], tree.types[at], tree.ids[at]))
     ]
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
 _COLUMNS: Final = (
-    "s.public_id, s.parent_id, left(s.name, %(name)s), s.type, extract(epoch FROM s.started_at)::float8,"
-    " extract(epoch FROM s.ended_at)::float8, s.latency, s.error IS NOT NULL"
+    "s.public_id, s.parent_id, coalesce(left(s.name, %(name)s), ''), s.type, extract(epoch FROM s.started_at)::float8,"
+    " coalesce(extract(epoch FROM s.started_at)::float8 + s.latency, extract(epoch FROM s.ended_at)::float8,"
+    " extract(epoch FROM s.started_at)::float8), s.latency, s.error IS NOT NULL"
 )
 
 _BARE: Final = (
@@ -153,7 +272,7 @@ _BARE: Final = (
 )
 
 
-def _of_trace(project: int, row: Step, most: int) -> list[Node]:
+def _of_trace(project: int, row: Step, most: int) -> list[Read]:
     return _read(
         f"SELECT {_COLUMNS} FROM step s WHERE s.project_id = %(project)s AND s.trace_id = %(trace)s"  # noqa: S608
         " ORDER BY s.started_at LIMIT %(most)s",
@@ -161,7 +280,7 @@ def _of_trace(project: int, row: Step, most: int) -> list[Node]:
     )
 
 
-def _below(project: int, top: Step, most: int) -> list[Node]:
+def _below(project: int, top: Step, most: int) -> list[Read]:
     # Nearest first: what is cut is what is deepest. Steps that go round in a circle end with their levels.
     return _read(
         "WITH RECURSIVE s AS ("  # noqa: S608
@@ -175,26 +294,19 @@ def _below(project: int, top: Step, most: int) -> list[Node]:
     )
 
 
-def _read(statement: str, parameters: dict[str, Any]) -> list[Node]:
+def _read(statement: str, parameters: dict[str, Any]) -> list[Read]:
     with connection.cursor() as cursor:
         cursor.execute(statement, {**parameters, "name": NAME})
-        return [
-            Node(id, parent, name or "", type, began, _end(began, ended, latency), latency, has_failed)
-            for id, parent, name, type, began, ended, latency, has_failed in cursor.fetchall()
-        ]
+        found: list[Read] = cursor.fetchall()
+        return found
 
 
-def _end(began: float, ended: float | None, latency: float | None) -> float:
-    return began + latency if latency is not None else ended if ended is not None else began
-
-
-def _node(row: Step) -> Node:
-    began, ended = row.started_at.timestamp(), row.ended_at.timestamp() if row.ended_at else None
+def _read_of(row: Step) -> Read:
+    """A step that was not among those that were read of its tree."""
+    began = row.started_at.timestamp()
+    ended = began + row.latency if row.latency is not None else row.ended_at.timestamp() if row.ended_at else began
     name = (row.name or "")[:NAME]
-    return Node(
-        row.public_id, row.parent_id, name, row.type, began, _end(began, ended, row.latency), row.latency,
-        row.error is not None,
-    )  # fmt: skip
+    return row.public_id, row.parent_id, name, row.type, began, ended, row.latency, row.error is not None
 
 
 def _top(project: int, row: Step) -> Step:
@@ -226,72 +338,63 @@ _UP: Final = ("project_id", "uid", "public_id", "parent_id", "started_at")
 
 
 # ------------------------------------------------------------------------------------------------------------- growing
-def _grown(by_id: dict[str, Node], here: Node, trace_id: str | None, *, is_cut: bool) -> Tree:
-    nodes = sorted(by_id.values(), key=lambda node: (node.began, node.id))
-    roots: list[Node] = []
-    below: dict[str, list[Node]] = defaultdict(list)
-    for node in nodes:
-        parent = by_id.get(node.parent_id) if node.parent_id else None
-        if parent is None:
-            roots.append(node)
-        else:
-            node.parent = parent
-            below[parent.id].append(node)
-    for id_, children in below.items():
-        by_id[id_].children = children
-    ordered = _in_order(roots)
-    if len(ordered) < len(nodes):
-        # Steps that go round in a circle have no top: the first of each circle is taken for one.
-        reached = set(map(id, ordered))
-        for node in nodes:
-            if id(node) not in reached:
-                if node.parent is not None:
-                    node.parent.children = [child for child in node.parent.children if child is not node]
-                node.parent = None
-                roots.append(node)
-                reached |= set(map(id, _in_order([node])))
-        roots.sort(key=lambda node: (node.began, node.id))
-        ordered = _in_order(roots)
-    for place, node in enumerate(ordered):
-        node.place = place
-    for node in reversed(ordered):
-        node.failed += node.has_failed
-        if node.parent is not None:
-            node.parent.size += node.size
-            node.parent.failed += node.failed
-    _mark_critical(roots)
-    return Tree(
-        here,
-        trace_id,
-        roots,
-        ordered,
-        by_id,
-        min(node.began for node in ordered),
-        max(node.ended for node in ordered),
-        1 + max(node.level for node in ordered),
-        is_cut,
-    )
+class _Links:
+    """Which step is below which, by their places: of each the one above it, and of those below it the last, from which
+    each leads to the one before. -1 is none."""
 
+    def __init__(self, parents: list[int]) -> None:
+        self.parents = parents
+        self.last, self.before = [-1] * len(parents), [-1] * len(parents)
+        self.roots: list[int] = []
+        for at, above in enumerate(parents):
+            if above < 0:
+                self.roots.append(at)
+            else:
+                self.before[at] = self.last[above]
+                self.last[above] = at
 
-def _in_order(roots: Iterable[Node]) -> list[Node]:
-    ordered: list[Node] = []
-    waiting = list(roots)[::-1]
-    while waiting:
-        node = waiting.pop()
-        node.level = 0 if node.parent is None else node.parent.level + 1
-        ordered.append(node)
-        waiting.extend(reversed(node.children))
-    return ordered
+    def below(self, at: int) -> Iterator[int]:
+        """The places of those right below, the last first."""
+        child = self.last[at]
+        while child >= 0:
+            yield child
+            child = self.before[child]
 
+    def in_order(self) -> tuple[list[int], list[int]]:
+        """The places in reading order, and the level of each place."""
+        levels = [-1] * len(self.parents)
+        order = self._reached(self.roots, levels)
+        if len(order) < len(levels):
+            # Steps that go round in a circle have no top: the first of each circle is taken for one.
+            for at in range(len(levels)):
+                if levels[at] < 0:
+                    self._cut(at)
+                    self._reached([at], levels)
+            self.roots.sort()
+            order = self._reached(self.roots, levels)
+        return order, levels
 
-def _mark_critical(roots: Sequence[Node]) -> None:
-    """Mark what the end of the tree waited for: from its end backwards, always what ended last before."""
-    waiting = [max(roots, key=lambda node: node.ended)]
-    while waiting:
-        node = waiting.pop()
-        node.is_critical = True
-        until = max(node.ended, max((child.ended for child in node.children), default=node.ended))
-        for child in sorted(node.children, key=lambda child: child.ended, reverse=True):
-            if child.ended <= until and child.ended > child.began:
+    def _reached(self, tops: Sequence[int], levels: list[int]) -> list[int]:
+        order: list[int] = []
+        waiting = list(reversed(tops))
+        parents, last, before = self.parents, self.last, self.before
+        while waiting:
+            at = waiting.pop()
+            above = parents[at]
+            levels[at] = 0 if above < 0 else levels[above] + 1
+            order.append(at)
+            child = last[at]
+            while child >= 0:
                 waiting.append(child)
-                until = child.began
+                child = before[child]
+        return order
+
+    def _cut(self, at: int) -> None:
+        """Make the step at this place a top."""
+        above, self.parents[at] = self.parents[at], -1
+        siblings = [child for child in self.below(above) if child != at]
+        self.last[above] = siblings[0] if siblings else -1
+        for child, earlier in zip(siblings, [*siblings[1:], -1], strict=True):
+            self.before[child] = earlier
+        self.before[at] = -1
+        self.roots.append(at)

@@ -190,7 +190,9 @@ def test_the_critical_path_is_what_the_end_waited_for(project: Project) -> None:
 
     assert {node.id for node in tree.nodes if node.is_critical} == {"run", "last", "slow", "inner"}
     assert [node.id for node in tree.nodes] == ["run", "fast", "slow", "inner", "last"]
-    assert (tree.depth, tree.by_id["slow"].size, tree.began, tree.ended - tree.began) == (3, 2, NOON.timestamp(), 1.0)
+    slow = tree.find("slow")
+    assert slow is not None
+    assert (tree.depth, slow.size, tree.began, tree.ended - tree.began) == (3, 2, NOON.timestamp(), 1.0)
 
 
 def test_steps_are_found_in_their_tree_by_name_error_text_and_model(client: Client, project: Project) -> None:

@@ -1,5 +1,5 @@
-"""The rows of the lists of generations and steps, put together by Python: of the hundreds of cells that stand on a page
-a template takes five times as long, which was most of what a list took."""
+"""The rows of the lists of generations and steps and of trees, put together by Python: for the hundreds of cells that
+stand on a page a template takes ten times as long, which was most of what a list took."""
 
 from __future__ import annotations
 
@@ -58,8 +58,7 @@ def _rows(context: Context, address: str, cells: Cells, *, last: str) -> SafeStr
                 f'<td class="check"><input type="checkbox" name="id" value="{escape(row.public_id)}"'
                 ' aria-label="Select this row"></td>'
             )
-        to = escape(reverse(address, args=[slug, row.public_id]))
-        start = short_moment(row.started_at)
+        to, start = _to(address, slug, row), short_moment(row.started_at)
         made.append(f'<td class="c-time"><a class="row-link" href="{to}{carried}">{start}</a></td>')
         made += [make(row, line.more) for make in before]
         made += map(_more, line.cells)
@@ -203,3 +202,87 @@ _STEP: Final[Cells] = {
     "thread": _thread,
     "tags": _step_tags,
 }
+
+
+# ------------------------------------------------------------------------------------------------------------ of trees
+@register.simple_tag(takes_context=True)
+def tree_rows(context: Context, items: Iterable[Any], base: str) -> SafeString:
+    """The rows of a tree: steps, calls of models, and what is left out, to be asked for at `base`."""
+    slug, generation = context["project"].slug, context.get("generation")
+    made: list[str] = []
+    for item in items:
+        if hasattr(item, "node"):
+            made.append(_step(item, slug, generation))
+        elif hasattr(item, "made"):
+            made.append(_call(item, slug, generation))
+        else:
+            made.append(_rest(item, slug, base))
+    return SafeString("\n".join(made))
+
+
+def _step(item: Any, slug: str, generation: Generation | None) -> str:
+    node = item.node
+    state = f"{' failed' if node.has_failed else ''}{' critical' if node.is_critical else ''}"
+    here = ' aria-current="true"' if item.is_here and generation is None else ""
+    twist = '<i class="twist"></i>'
+    if item.below:
+        below, is_open = f"{number(item.below)} below", "true" if item.is_open else "false"
+        twist = (
+            f'<button type="button" class="twist" value="{escape(node.id)}" aria-expanded="{is_open}"'
+            f' aria-label="{below}" title="{below}"></button>'
+        )
+    chip = ""
+    if (call := item.call) is not None:
+        name = excerpt(call.model_id or call.name or "Generation", 28)
+        kind = "call-chip here" if _is(call, generation) else "call-chip"
+        to = _to("web:generation", slug, call)
+        chip = f'<a class="{kind}" href="{to}">{icon("sparkles", "Generation")}{name}</a>'
+    address = escape(reverse("web:step", args=[slug, node.id]))
+    return (
+        f'<li data-level="{node.level}" class="l{item.indent}{state}"{here}>\n'
+        f'<span class="name">{twist}{icon(item.icon)}'
+        f'<a class="truncate" href="{address}">{excerpt(node.name or node.id, 80)}</a>'
+        f"{icon('circle-alert', 'Error') if node.has_failed else ''}{chip}</span>\n{_bar(item, node.latency)}"
+    )
+
+
+def _call(item: Any, slug: str, generation: Generation | None) -> str:
+    call = item.made
+    has_failed = call.error is not None
+    here = ' aria-current="true"' if _is(call, generation) else ""
+    name = excerpt(call.name or call.model_id or call.public_id, 80)
+    return (
+        f'<li data-level="{item.level}" class="l{item.indent} call-row{" failed" if has_failed else ""}"{here}>\n'
+        f'<span class="name"><i class="twist"></i>{icon("sparkles", "Generation")}'
+        f'<a class="truncate" href="{_to("web:generation", slug, call)}">{name}</a>'
+        f"{icon('circle-alert', 'Error') if has_failed else ''}</span>\n{_bar(item, call.latency)}"
+    )
+
+
+def _rest(item: Any, slug: str, base: str) -> str:
+    if item.is_way:
+        address = escape(reverse("web:step", args=[slug, item.of.id]))
+        link = f'<a href="{address}">{number(item.count)} levels in between</a>'
+    else:
+        address = f"{escape(base)}?{escape(item.query)}"
+        link = (
+            f'<a href="{address}" hx-get="{address}" hx-target="closest li" hx-swap="outerHTML">'
+            f"{number(item.count)} more</a>"
+        )
+    return f'<li class="rest l{item.indent}" data-level="{item.level}">{link}</li>'
+
+
+def _bar(item: Any, latency: float | None) -> str:
+    return (
+        '<svg class="span-bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect x="{item.left:.2f}" width="{item.width:.2f}" height="1"></rect></svg>'
+        f'<span class="number">{seconds(latency)}</span></li>'
+    )
+
+
+def _is(call: Generation, shown: Generation | None) -> bool:
+    return shown is not None and call.uid == shown.uid
+
+
+def _to(name: str, slug: str, row: Generation | Step) -> str:
+    return escape(reverse(name, args=[slug, row.public_id]))

@@ -185,7 +185,7 @@ def beside(grant: Grant, step_id: str | None) -> Outline | None:
     if row is None:
         return None
     tree = trees.around(grant.project, row, most=BESIDE)
-    return None if tree.is_cut or len(tree.nodes) == 1 else outline(grant, tree, rows=ROWS_BESIDE)
+    return None if tree.is_cut or len(tree) == 1 else outline(grant, tree, rows=ROWS_BESIDE)
 
 
 def unfolded(grant: Grant, tree: Tree, of: Node, first: int, last: int | None) -> list[Item]:
@@ -208,7 +208,7 @@ def listed(grant: Grant, tree: Tree, nodes: Sequence[Node], first: int) -> tuple
 # ----------------------------------------------------------------------------------------------------------- choosing
 def _fitting(tree: Tree) -> int:
     """How many rows of this tree fit, by the longest of its ids, which a row has in its address."""
-    longest = max((node.id for node in tree.nodes), key=len)
+    longest = max(tree.ids, key=len)
     return max(FEWEST, ROOM // (ROW + 2 * len(quote(longest))))
 
 
@@ -235,7 +235,7 @@ def _chosen(tree: Tree, room: int) -> list[Item]:
     while waiting and left > 0:
         node = waiting.pop(0)
         if id(node) not in windows and node.children and id(node) not in left_out:
-            last = min(len(node.children), left if len(tree.nodes) <= room else min(FULL, left))
+            last = min(len(node.children), left if len(tree) <= room else min(FULL, left))
             if last == len(node.children) or node is tree.here or node.parent is None:
                 windows[id(node)] = (0, last)
                 left -= last

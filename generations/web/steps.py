@@ -165,7 +165,7 @@ def tree(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         rest = urlencode([("find", find), ("from", str(until))]) if until < len(matching) else ""
         context |= {"find": find, "found": len(matching), "rest": rest}
     elif "of" in request.GET:
-        of = grown.by_id.get(request.GET["of"])
+        of = grown.find(request.GET["of"])
         if of is None:
             raise Http404("There is no such step in this tree.")
         last = blocks.index(request, "to") if "to" in request.GET else None
