@@ -1,14 +1,17 @@
 """Whatever was said of a call, its page shows it as text and stays small."""
 
+import datetime as dt
 import re
+import uuid
 
 import pytest
 from django.test import Client
 
-from generations.models import Project
-from generations.records import FeedbackRecord, ScoreRecord
+from generations import recording
+from generations.models import Dataset, DatasetItem, Project, ReviewQueue, User
+from generations.records import FeedbackRecord, ScoreRecord, StepRecord
 from tests import web
-from tests.web import page, recorded
+from tests.web import NOON, page, recorded
 
 pytestmark = pytest.mark.django_db
 
@@ -84,6 +87,83 @@ def test_a_page_is_bounded_whatever_was_said(client: Client, project: Project, l
 
     assert response.status_code == 200
     assert len(response.content) < BOUND
+
+
+@pytest.mark.parametrize(("id_length", "shown_of_each"), [(12, 4), (500, 1)])
+def test_a_page_is_bounded_whatever_was_said_of_the_call(
+    client: Client, project: Project, id_length: int, shown_of_each: int
+) -> None:
+    """Twenty-five scores, comments and entries of feedback, twenty datasets and queues, and a tree, all hostile."""
+    user = User.objects.get()
+    heavy, id = EVIL * 8, "東" * id_length
+    scores = [
+        ScoreRecord(id=f"{kind}{n}" + id[4:], name=heavy[:200], comment=heavy, author=user.username, label=label)
+        for n in range(25)
+        for kind, label in (("s", heavy[:500]), ("c", None))
+    ]
+    recorded(
+        project,
+        id=id,
+        step_id=id,
+        trace_id=id,
+        thread_id=id,
+        user_id=id,
+        messages=[{"role": "user", "content": heavy * 100} for _ in range(50)],
+        completion=heavy * 100,
+        scores=tuple(scores),
+        tags=tuple(f"{n}{EVIL[:90]}" for n in range(20)),
+    )
+    recording.record(
+        project,
+        [
+            *(
+                FeedbackRecord(
+                    id=f"f{n}{id[4:]}",
+                    generation_id=id,
+                    comment=heavy,
+                    rating=n % 5 + 1,
+                    user_id=heavy[:500],
+                    categories=tuple(f"{m}{EVIL[:90]}" for m in range(9)),
+                    created_at=NOON + dt.timedelta(minutes=n),
+                )
+                for n in range(25)
+            ),
+            *(
+                StepRecord(
+                    id=id if n == 0 else f"{n:03}{id[3:]}",
+                    parent_id=None if n == 0 else id,
+                    name=heavy[:900],
+                    trace_id=id,
+                )
+                for n in range(100)
+            ),
+        ],
+    )
+    for n in range(60):
+        dataset = Dataset.objects.create(project=project, name=f"{n}{EVIL}")
+        DatasetItem.objects.create(dataset=dataset, generation_id=id, key=uuid.uuid4(), added_in=1)
+        ReviewQueue.objects.create(project=project, name=f"{n}{EVIL}")
+
+    response = page(client, project, id)
+
+    assert response.status_code == 200
+    assert len(response.content) < BOUND
+    shown = web.text(response)
+    assert f"Scores 25 {25 - shown_of_each} earlier, in the raw JSON." in shown
+    assert f"Comments 25 {25 - shown_of_each} earlier, in the raw JSON." in shown
+    assert ('class="tree-rows"' in response.content.decode()) is (id_length == 12)
+    assert "Earlier feedback is left out." in shown
+
+
+def test_what_is_left_out_of_scores_and_feedback_is_said(client: Client, project: Project) -> None:
+    recorded(project, id="g1", scores=tuple(ScoreRecord(id=f"s{n}", name="fit", value=n) for n in range(22)))
+    recording.record(project, [FeedbackRecord(id=f"f{n}", generation_id="g1", rating=1) for n in range(21)])
+
+    shown = web.text(page(client, project, "g1"))
+
+    assert "Scores 22 2 earlier, in the raw JSON." in shown
+    assert "Feedback 20+" in shown
+    assert "Earlier feedback is left out." in shown
 
 
 def test_an_output_of_twenty_megabytes_is_read_piece_by_piece(client: Client, project: Project) -> None:

@@ -34,6 +34,10 @@ WINDOW: Final = 40
 VIEWS: Final = ("formatted", "raw", "json")
 MOST_LISTED: Final = 20
 MOST_COMMENTS: Final = 10
+LISTED: Final = (MOST_LISTED, 4, 1)
+"""So many scores, comments and feedback are shown: as many as have room beside tags and datasets."""
+BESIDE: Final = 56_000
+"""The bytes that all of these have, if the facts leave so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +115,23 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         **aside(request, grant, bundle),
     }
     facts = part(request, grant, "generation/_head.html", context)
-    judged = part(request, grant, "generation/_aside.html", context)
-    tree = part(request, grant, "steps/_tree.html", context) if context["outline"] else ""
-    budget = Budget(max(LEAST, ROOM - sum(map(markup.weight, (facts, judged, tree)))))
+    room = ROOM - LEAST - markup.weight(facts)
+    for most in LISTED:
+        if most < MOST_LISTED:
+            context |= _said(bundle, context["feedback"], most)
+        judged = part(request, grant, "generation/_aside.html", context)
+        if markup.weight(judged) <= min(BESIDE, room):
+            break
+    room -= markup.weight(judged)
+    tree = ""  # where it has no room it is on the page of its step, to which the facts lead
+    if (whole := context["outline"]) is not None:
+        for rows in outline.ROWS_BESIDE:
+            context["outline"] = outline.outline(grant, whole.tree, rows=rows) if rows < len(whole.items) else whole
+            tree = part(request, grant, "steps/_tree.html", context)
+            if markup.weight(tree) <= room:
+                break
+            tree = ""
+    budget = Budget(LEAST + max(0, room - markup.weight(tree)))
     context |= {"head": facts, "aside": judged, "tree": tree}
     if context["view"] == "json":
         ordered = {name: said[name] for name in _by_importance(said)}
@@ -226,16 +244,28 @@ def aside(request: HttpRequest, grant: Grant, bundle: Bundle) -> dict[str, Any]:
     items = DatasetItem.objects.filter(dataset__project=project, generation_id=id, removed_in=None)
     items = items.select_related("dataset").only("dataset__name").order_by("dataset__name")
     said = Feedback.objects.in_project(project.pk).filter(generation_id=id).order_by("-created_at", "-uid")
-    comments = [score for score in bundle.scores if is_comment(score)]
     return {
-        "scores": [score for score in bundle.scores if not is_comment(score)][-MOST_LISTED:],
-        "comments": comments[-MOST_COMMENTS:],
-        "earlier_comments": len(comments[:-MOST_COMMENTS]),
+        **_said(bundle, list(said[: MOST_LISTED + 1]), MOST_LISTED),
         "schemas": list(ScoreSchema.objects.filter(project=project).only("name").order_by("name")[:MOST_LISTED]),
-        "feedback": list(said[:MOST_LISTED]),
         "in_datasets": list(items[:MOST_LISTED]),
         **collecting.places(grant, "generations", collecting.ON_A_ROW),
         "actions": actions(request, grant, id),
+    }
+
+
+def _said(bundle: Bundle, feedback: list[Feedback], most: int) -> dict[str, Any]:
+    """The latest scores, comments and feedback, at most so many of each, and whether there are earlier ones."""
+    scores: dict[bool, list[Score]] = {True: [], False: []}
+    for score in bundle.scores:
+        scores[is_comment(score)].append(score)
+    comments, most_comments = scores[True], min(most, MOST_COMMENTS)
+    return {
+        "scores": scores[False][-most:],
+        "earlier_scores": len(scores[False][:-most]),
+        "comments": comments[-most_comments:],
+        "earlier_comments": len(comments[:-most_comments]),
+        "feedback": feedback[:most],
+        "has_earlier_feedback": len(feedback) > most,
     }
 
 

@@ -51,8 +51,9 @@ ICONS: Final = {
 }
 """The icons of types of steps; runs and what is undefined have that of work."""
 BESIDE: Final = 400
-ROWS_BESIDE: Final = 44
-"""The most steps of a tree that a page about something else reads for it, and the most rows that it shows."""
+ROWS_BESIDE: Final = (44, 12)
+"""The most steps of a tree that a page about something else reads for it, and the most rows that it shows: fewer where
+it has no room for as many."""
 
 
 @dataclass(slots=True)
@@ -185,7 +186,7 @@ def beside(grant: Grant, step_id: str | None) -> Outline | None:
     if row is None:
         return None
     tree = trees.around(grant.project, row, most=BESIDE)
-    return None if tree.is_cut or len(tree) == 1 else outline(grant, tree, rows=ROWS_BESIDE)
+    return None if tree.is_cut or len(tree) == 1 else outline(grant, tree, rows=ROWS_BESIDE[0])
 
 
 def unfolded(grant: Grant, tree: Tree, of: Node, first: int, last: int | None) -> list[Item]:
