@@ -261,8 +261,8 @@ def _call(item: Any, slug: str, generation: Generation | None) -> str:
 
 def _rest(item: Any, slug: str, base: str) -> str:
     if item.is_way:
-        address = escape(reverse("web:step", args=[slug, item.of.id]))
-        link = f'<a href="{address}">{number(item.count)} levels in between</a>'
+        way = escape(reverse("web:step", args=[slug, item.of.id]))
+        link = f'<a href="{way}">{number(item.count)} levels in between</a>'
     else:
         address = f"{escape(base)}?{escape(item.query)}"
         link = (
