@@ -246,10 +246,11 @@ def clean_json(name: str, value: Json, limit: int, packed: Packed | None = None)
     try:
         # Most values are sound JSON, which orjson sees a hundred times sooner than the walk below does. It writes null
         # for what is not a number.
-        text = orjson.dumps(value, option=_STRICT)
-        if len(text) <= limit and b"\\u0000" not in text and (b"null" not in text or _are_numbers(value)):
+        written = orjson.dumps(value, option=_STRICT)
+        text = written.decode()  # in which Python finds things sooner
+        if len(written) <= limit and "\\u0000" not in text and ("null" not in text or _are_numbers(value)):
             if packed is not None:
-                packed[id(value)] = value, text.decode()
+                packed[id(value)] = value, text
             return value
     except (TypeError, orjson.JSONDecodeError):
         pass  # not JSON, deeper than orjson goes, or not Unicode: the walk says where

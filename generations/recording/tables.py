@@ -34,6 +34,7 @@ ARRAYS: Final = frozenset({"tags", "categories"})
 TIMES: Final = frozenset(
     {"started_at", "ended_at", "created_at", "updated_at", "seen_at", "last_activity_at", "valid_from", "valid_to"}
 )
+_WRITTEN: Final = frozenset({"created_at", "updated_at"})
 AMOUNTS: Final = frozenset(
     {"cost", "input_cost", "output_cost", "input_price", "cached_input_price", "cache_write_price", "output_price"}
 )
@@ -156,7 +157,8 @@ def quoted(names: Any) -> str:
 class Conversions:
     """How values of these fields become what their columns take, where they are not that already.
 
-    JSON and times become text, which psycopg writes faster than what it has to turn into text itself.
+    JSON and times become text, which psycopg writes faster than what it has to turn into text itself; but for the time
+    of writing, which is mostly the same in all rows: the writer sees that, and makes a text of it once.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -164,7 +166,7 @@ class Conversions:
         self._others = [
             (place, _timed if name in TIMES else prepared.array, _DEFAULTS.get(name))
             for place, name in enumerate(names)
-            if name in TIMES or name in ARRAYS
+            if (name in TIMES and name not in _WRITTEN) or name in ARRAYS
         ]
 
     def apply(self, values: list[Any], packed: cleaning.Packed) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -109,12 +109,13 @@ def _log(log: Any, resource: Mapping[str, Json], scope: str) -> LogEvent:
     )
 
 
-def _plain(attributes: Iterable[Any]) -> dict[str, Json]:
+def _plain(attributes: Sequence[Any]) -> dict[str, Json]:
+    # Most are texts, and to ask which kind one is takes as long as to have the text.
+    if len(attributes) <= MAX_ATTRIBUTES:
+        return {pair.key: pair.value.string_value or _value(pair.value, 0) for pair in attributes}
     found: dict[str, Json] = {}
     for pair in attributes:
-        value = pair.value
-        # Most are texts, and to ask which kind it is takes as long as to have the text.
-        found[pair.key] = value.string_value or _value(value, 0)
+        found[pair.key] = _value(pair.value, 0)
         if len(found) >= MAX_ATTRIBUTES:
             break
     return found

@@ -22,7 +22,7 @@ def moment(nanoseconds: int) -> dt.datetime | None:
 
 def number(value: Json) -> float | None:
     """A finite number, also out of a text."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         found = float(value)
