@@ -79,9 +79,11 @@ def _are_plain(texts: Sequence[str]) -> bool:
     """Whether these can be stored as they are, each in any field of facts."""
     if not texts:
         return True
-    if {*map(type, texts)} != {str} or not min(map(len, texts)) or max(map(len, texts)) > MAX_ID:
+    if {*map(type, texts)} != {str} or "" in texts:
         return False
     every = "".join(texts)
+    if len(every) > MAX_ID and max(map(len, texts)) > MAX_ID:
+        return False
     return "\0" not in every and (every.isascii() or _is_unicode(every))
 
 
