@@ -18,7 +18,7 @@ from generations.access import Grant
 from generations.models import Project, Prompt, PromptVersion
 from generations.models.accounts import Role
 from generations.records import FeedbackRecord, GenerationRecord, Record, ScoreRecord
-from tests import web
+from tests import evaluations, web
 
 pytestmark = pytest.mark.django_db
 
@@ -250,6 +250,22 @@ def test_inputs_are_told_with_the_difference_in_the_unit_of_the_measure(
     assert words.index("What is different") < words.index("Inputs on which they differ most")
     by_score = web.text(client.get(at(prompt, "compare") + "?old=1&new=0&by=latency"))
     assert "city: Rome 0.01 ms 0.04 ms +0.03 ms" in by_score
+
+
+def test_two_versions_that_are_compared_are_evaluated_from_there_by_who_may(
+    client: Client, prompt: Prompt, grant: Grant
+) -> None:
+    def leads(to: Client) -> list[str]:
+        links = web.tags(to.get(at(prompt, "compare") + "?old=0&new=1"), "a")
+        return [str(link["href"]) for link in links if "/evaluate/" in str(link.get("href"))]
+
+    evaluations.evaluator(grant, "regex", pattern=".")
+    [link] = leads(client)
+
+    chosen = [str(one["value"]) for one in web.tags(client.get(link), "option") if "selected" in one]
+    ids = [one.public_id for one in sorted(prompts.versions(grant, prompt), key=lambda one: one.version)]
+    assert [id for id in chosen if id in ids] == ids[:2]
+    assert leads(web.signed_in(grant.project, Role.VIEWER, "vera")) == []
 
 
 def test_a_prompt_without_two_versions_has_nothing_to_compare(client: Client, grant: Grant) -> None:

@@ -6,7 +6,8 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 
 from generations import recording
 from generations.models import (
@@ -55,6 +56,19 @@ def test_calls_without_a_response_id_are_one_when_sent_again_at_once_and_two_lat
     log(api, mute)
 
     assert len(rows(api)) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_call_costs_its_key_a_look_and_one_transaction(api: Caller) -> None:
+    log(api, event(session_id="s"))
+
+    with CaptureQueriesContext(connection) as sent:
+        log(api, event(session_id="s", api_response={"id": "r2", "choices": CHOICES}))
+
+    begun = ['SELECT "api_key"', "EXECUTE logged_", "BEGIN", "SELECT pg_advisory_xact_lock", "WITH ", "COMMIT"]
+    # What came in is counted every few seconds, in tests at once.
+    begun.append("INSERT INTO intake")
+    assert [query["sql"][: len(start)] for query, start in zip(sent, begun, strict=True)] == begun
 
 
 @pytest.mark.parametrize(
