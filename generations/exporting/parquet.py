@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROW_GROUP_BYTES: Final = 8 << 20
+ROW_GROUP_BYTES: Final = 6 << 20
 """Of columns in memory; readers want groups of many rows, this process wants little memory."""
 _TYPES: Final[dict[str, Any]] = {
     "text": pa.string(),
