@@ -20,7 +20,7 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from generations import access, doctor, jobs, operations, recording
+from generations import access, doctor, jobs, operations, partitions, recording, rollups
 from generations.api.prometheus import door_of
 from generations.models import Intake, Job, User
 from generations.records import GenerationRecord
@@ -85,6 +85,23 @@ def test_metrics_tell_of_jobs_tables_disk_and_connections() -> None:
     assert (value(body, "generations_disk_free_bytes") or 0) > 0
     assert value(body, "generations_database_reachable") == 1
     assert (value(body, "generations_database_connections") or 0) >= 1
+
+
+def test_metrics_tell_of_bytes_by_month_and_by_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = access.create_project("Bytes")
+    # An hour that still runs has no rollup.
+    at = timezone.now() - dt.timedelta(hours=2)
+    recording.record(own, [GenerationRecord(id="a", completion="Hello", started_at=at)])
+    rollups.compact()
+    for name in ("stored", "shares"):
+        # Not what was glanced at before.
+        monkeypatch.setattr(operations, name, getattr(operations, name).__wrapped__)
+
+    body = scraped()
+
+    month = f"{partitions.month_of(at):%Y%m}"
+    assert (value(body, f'generations_month_bytes{{month="{month}"}}') or 0) > 0
+    assert (value(body, f'generations_project_bytes{{project="{own.slug}"}}') or 0) > 0
 
 
 def test_series_are_named_and_told_as_prometheus_has_it() -> None:

@@ -84,6 +84,9 @@ class CountRequests:
         return response
 
 
+_MOST_PROJECTS: Final = 100
+
+
 class _Installation:
     """What is asked of the database and the machine when somebody reads."""
 
@@ -102,12 +105,28 @@ class _Installation:
         yield jobs
         yield age
         sizes = GaugeMetricFamily("generations_table_bytes", "Bytes of a table, all months.", labels=("table",))
+        months = GaugeMetricFamily("generations_month_bytes", "Bytes of what began in a month.", labels=("month",))
         whole: dict[str, int] = {}
+        of_months: dict[str, int] = {}
         for table in operations.stored():
             whole[table.table] = whole.get(table.table, 0) + table.size
+            if table.month is not None:
+                of_months[table.month] = of_months.get(table.month, 0) + table.size
         for name, size in whole.items():
             sizes.add_metric((name,), size)
+        for month, size in of_months.items():
+            months.add_metric((month,), size)
         yield sizes
+        yield months
+        shares = GaugeMetricFamily(
+            "generations_project_bytes", "Bytes that one of the largest projects takes, estimated.", labels=("project",)
+        )
+        for share in operations.shares()[:_MOST_PROJECTS]:
+            shares.add_metric((share.project,), share.size)
+        yield shares
+        growth = operations.daily_growth()
+        if growth is not None:
+            yield _gauge("generations_daily_bytes", "Bytes that a day of this month has added.", growth)
         yield _gauge(
             "generations_rollup_hours_due", "Hours whose sums are to be made again.", operations.hours_to_sum_up()
         )
