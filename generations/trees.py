@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from operator import itemgetter
 from typing import Any, Final
 
@@ -339,8 +340,7 @@ _UP: Final = ("project_id", "uid", "public_id", "parent_id", "started_at")
 
 # ------------------------------------------------------------------------------------------------------------- growing
 class _Links:
-    """Which step is below which, by their places: of each the one above it, and of those below it the last, from which
-    each leads to the one before. -1 is none."""
+    """Which step is below which, by their places: the one above, the last below, and the one before. -1 is none."""
 
     def __init__(self, parents: list[int]) -> None:
         self.parents = parents
@@ -394,7 +394,7 @@ class _Links:
         above, self.parents[at] = self.parents[at], -1
         siblings = [child for child in self.below(above) if child != at]
         self.last[above] = siblings[0] if siblings else -1
-        for child, earlier in zip(siblings, [*siblings[1:], -1], strict=True):
+        for child, earlier in pairwise([*siblings, -1]):
             self.before[child] = earlier
         self.before[at] = -1
         self.roots.append(at)

@@ -195,6 +195,27 @@ def test_the_critical_path_is_what_the_end_waited_for(project: Project) -> None:
     assert (tree.depth, slow.size, tree.began, tree.ended - tree.began) == (3, 2, NOON.timestamp(), 1.0)
 
 
+def test_steps_that_go_round_have_the_first_of_each_ring_on_top(project: Project) -> None:
+    rings = {"a": "c", "b": "a", "c": "b", "d": "c", "e": "c", "self": "self", "under": "self", "alone": None}
+    recording.record(
+        project,
+        [
+            StepRecord(id=id, parent_id=parent, trace_id="t", started_at=NOON + dt.timedelta(seconds=n))
+            for n, (id, parent) in enumerate(rings.items())
+        ],
+    )
+
+    for id in rings:
+        tree = trees.around(project, Step.objects.by_ids(project.pk, "step", [id]).get())
+
+        assert tree.here.id == id
+        assert [root.id for root in tree.roots] == ["a", "self", "alone"]
+        assert [(node.id, node.level, node.size) for node in tree.nodes] == [
+            *(("a", 0, 5), ("b", 1, 4), ("c", 2, 3), ("d", 3, 1), ("e", 3, 1)),
+            *(("self", 0, 2), ("under", 1, 1), ("alone", 0, 1)),
+        ]
+
+
 def test_steps_are_found_in_their_tree_by_name_error_text_and_model(client: Client, project: Project) -> None:
     record(
         project,
