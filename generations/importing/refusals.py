@@ -32,7 +32,7 @@ class Refusals:
         self.first: list[dict[str, Any]] = []
         self.number = 0
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed by `__exit__`
-        self._text = io.TextIOWrapper(cast(BinaryIO, self._file), encoding="utf-8", newline="")
+        self._text = io.TextIOWrapper(cast(BinaryIO, self._file), encoding="utf-8", errors="replace", newline="")
         self._rows = csv.writer(self._text)
         self._rows.writerow(("row", "field", "reason"))
 

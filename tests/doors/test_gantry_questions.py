@@ -165,6 +165,7 @@ def test_what_programs_log_takes_the_short_way_and_other_addresses_beside_it_the
     own, other = api.post("/api/v1/logging/openai/completions", {}), api.get("/api/v1/nothing")
 
     assert (own.status, own.headers["Content-Type"]) == (200, "application/json")
+    assert own.headers["Content-Length"] == str(len(own.content))
     assert "default-src 'none'" in own.headers["Content-Security-Policy"]
     assert "X-Frame-Options" not in own.headers
     assert (other.status, other.headers["X-Frame-Options"]) == (404, "DENY")
