@@ -228,6 +228,17 @@ def test_spans_that_are_each_others_parents_are_stored_and_lose_nothing(api: Cal
     assert len(calls(api)) >= 2
 
 
+def test_half_a_character_costs_no_span(api: Caller) -> None:
+    """As JavaScript sends a text that was cut within an emoji; a whole one beside it, and a backslash, stay."""
+    body = json.dumps(request(span(1, name="HERE"), span(2))).replace("HERE", r"\ud83d\ude00 \ud83d, \ude00, \\ud800")
+
+    answer = api.send("POST", "/v1/traces", raw=body.encode(), type="application/json")
+
+    assert (answer.status, answer.json) == (200, {})
+    names = Step.objects.in_project(api.project.pk).order_by("public_id").values_list("name", flat=True)
+    assert list(names) == ["\U0001f600 \ufffd, \ufffd, \\ud800", "span 2"]
+
+
 def test_nul_characters_and_deep_nesting_are_taken(api: Caller) -> None:
     deep: dict[str, Any] = {"stringValue": "in"}
     for _ in range(80):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -204,9 +205,15 @@ def logs_of_json(body: bytes) -> list[LogEvent | InvalidRecord]:
     return [_json_log(*one) for one in _json_items(body, "resourceLogs", "scopeLogs", "logRecords")]
 
 
+_HALVES: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+"""Escapes in JSON; in its group those of half a character that the other half does not follow."""
+
+
 def _json_items(body: bytes, groups: str, parts: str, items: str) -> Iterator[tuple[Json, dict[str, Json], str]]:
     try:
-        request = orjson.loads(body) if body.strip() else {}
+        request = _loads(body) if body.strip() else {}
     except orjson.JSONDecodeError as error:
         raise Undecodable(f"The body is not JSON: {error}.") from None
     if not isinstance(request, dict):
@@ -218,6 +225,16 @@ def _json_items(body: bytes, groups: str, parts: str, items: str) -> Iterator[tu
             scope = str(_json_object(part, "scope").get("name") or "")
             for item in _json_list(part, items):
                 yield item, resource, scope
+
+
+def _loads(body: bytes) -> Json:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if "surrogate" not in error.msg:
+            raise
+        # JavaScript writes half a character, of a text that was cut within it, as an escape of that half.
+        return orjson.loads(_HALVES.sub(lambda found: b"\\ufffd" if found[1] else found[0], body))
 
 
 def _json_list(node: Json, name: str) -> list[Json]:
