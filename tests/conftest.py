@@ -10,9 +10,15 @@ import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from generations.management import embedded
+
+# How long examples take says how busy the machine is, not whether a property holds.
+_HURRY = hypothesis.HealthCheck.too_slow
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[_HURRY])
+hypothesis.settings.load_profile("patient")
 
 _FOLDER = pytest.StashKey[Path]()
 _SERVER = pytest.StashKey[embedded.Server]()

@@ -18,7 +18,9 @@ from tests import rows
 from tests.conditions import NOW, Row, comparisons, conditions, holds, varied
 
 pytestmark = pytest.mark.django_db
-slow_fixture = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+slow_fixture = settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def ids(project: Project, document: dict[str, Any], kind: str = "generations") -> list[str]:

@@ -71,7 +71,9 @@ def ids(pages: list[Page]) -> list[str]:
     return [row.public_id for page in pages for row in page.rows]
 
 
-quiet = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quiet = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 # ------------------------------------------------------------------------------------------------------- properties

@@ -185,7 +185,9 @@ def sort_key(value: Any, descending: bool) -> tuple[bool, Any]:
     return (False, -value if descending else value)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     calls=CALLS,
     keys=st.lists(st.sampled_from(sorted(VALUES)), unique=True, max_size=3),
@@ -264,7 +266,9 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     stages=st.lists(st.dictionaries(st.sampled_from(metrics.STAGES), JSON, min_size=1, max_size=1), max_size=4) | JSON
 )

@@ -69,7 +69,9 @@ def rows(project: Project) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(said=batches)
 @example(said=[("a", {"completion_tokens": 1, "latency": 2.225073858507e-311})])
 def test_one_by_one_or_copied_the_same_rows_stand(said: list[tuple[str, dict[str, Any]]]) -> None:
@@ -85,7 +87,9 @@ def test_one_by_one_or_copied_the_same_rows_stand(said: list[tuple[str, dict[str
     assert rows(alone) == rows(copied)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(said=batches)
 def test_new_records_at_once_or_one_by_one_are_the_same_rows(said: list[tuple[str, dict[str, Any]]]) -> None:
     alone, together = access.create_project("Alone"), access.create_project("Together")

@@ -84,7 +84,9 @@ def act(project: Project, what: str, value: Any) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("any_number")
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(STEPS, min_size=1, max_size=8))
 def test_rollups_and_rows_agree_after_anything(steps: list[tuple[str, Any]]) -> None:
     with transaction.atomic():
