@@ -32,7 +32,7 @@ def _trace(scope: Any, n: int, chance: random.Random) -> None:
     began = int((time.time() - 60 - 6 * 86_400 * chance.random()) * 1e9)
     question, answer = (text(chance, int(chance.lognormvariate(4.9, 0.6))) for _ in range(2))
     system = text(random.Random(n % 5), 90)
-    call, arguments = f"call_{n:012}", {"query": question[:40], "limit": 10}
+    call, arguments = f"call_{chance.getrandbits(64):016x}", {"query": question[:40], "limit": 10}
     results = {"results": [{"id": m, "text": text(chance, 25)} for m in range(3)]}
     who = {"gen_ai.conversation.id": f"session-{n // 5}", "user.id": f"user-{int(chance.paretovariate(0.8)) % 5000}"}
     asks = _message("assistant", {"type": "tool_call", "id": call, "name": "search_orders", "arguments": arguments})

@@ -83,6 +83,7 @@ def begin() -> None:
     from django.conf import settings
 
     from generations.gateway import views
+    import sys; sys.setswitchinterval(float(os.environ.get("SWITCH", "0.005")))
 
     # Whoever asks is told to come again, rather than kept: the worker may wait, a thread here may not.
     options = settings.DATABASES["default"]["OPTIONS"]
