@@ -23,6 +23,7 @@ PROCESSES = {
     "web": "generations: web 1",
     "worker": "generations: worker",
     "beat": "generations: beat",
+    "fork server": "generations: fork server",
     "postgresql": "bin/postgres",
 }
 
@@ -108,7 +109,7 @@ def test_kill_9_of_the_supervisor_ends_every_process_and_the_next_start_works(st
     stack.start()
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "beat", "postgresql"])
+@pytest.mark.parametrize("name", ["web", "worker", "beat", "fork server", "postgresql"])
 def test_a_killed_child_is_started_again_and_no_caller_is_refused(live_stack: Stack, name: str) -> None:
     if name == "postgresql" and not EMBEDDED:
         pytest.skip("PostgreSQL is an outside service in this run.")
@@ -121,7 +122,7 @@ def test_a_killed_child_is_started_again_and_no_caller_is_refused(live_stack: St
     def ask() -> None:
         while not stopping.is_set():
             try:
-                answers.append(httpx.get(f"{live_stack.url}/healthz", timeout=20).status_code)
+                answers.append(httpx.get(f"{live_stack.url}/healthz", timeout=120).status_code)
             except httpx.ConnectError as error:
                 answers.append(repr(error))
             except httpx.RemoteProtocolError:

@@ -27,7 +27,7 @@ DATABASE: Final = "generations"
 _SETTINGS: Final = {
     "listen_addresses": "",
     "max_connections": "60",
-    "shared_buffers": "96MB",
+    "shared_buffers": "64MB",
     "jit": "off",
     "random_page_cost": "1.1",
     "checkpoint_timeout": "15min",
