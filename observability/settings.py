@@ -80,7 +80,7 @@ class Environment(BaseSettings):
         description="S3 buckets that scheduled exports may write to, by commas (`pip install .[s3]`); empty: none.",
     )
     WEB_PROCESSES: int = Field(
-        default=1, ge=1, le=64, description="Processes that answer requests, each on one processor at most."
+        default=2, ge=1, le=64, description="Processes that answer requests, each on one processor at most."
     )
     WEB_THREADS: int = Field(
         default=8, ge=1, le=256, description="Requests that are answered at once by one web process."

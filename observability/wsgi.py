@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import tempfile
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -18,9 +17,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "observability.settings")
 
 _PIECE: Final = 64 * 1024
 _IN_MEMORY: Final = 1024 * 1024
-_TURN: Final = 0.0005
-"""Seconds for which one thread reckons while another could. Whoever has heard from the database, and holds a lock that
-others wait for, would wait ten times as long by default, at each of a dozen answers."""
 _WAITS: Final = ("-c lock_timeout=2s", "-c statement_timeout=60s")
 
 
@@ -87,8 +83,6 @@ def begin() -> None:
     from django.conf import settings
 
     from generations.gateway import views
-
-    sys.setswitchinterval(_TURN)
     # Whoever asks is told to come again, rather than kept: the worker may wait, a thread here may not.
     options = settings.DATABASES["default"]["OPTIONS"]
     options["options"] = " ".join((options.get("options", ""), *_WAITS)).strip()
