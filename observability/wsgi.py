@@ -83,6 +83,7 @@ def begin() -> None:
     from django.conf import settings
 
     from generations.gateway import views
+
     # Whoever asks is told to come again, rather than kept: the worker may wait, a thread here may not.
     options = settings.DATABASES["default"]["OPTIONS"]
     options["options"] = " ".join((options.get("options", ""), *_WAITS)).strip()
