@@ -19,6 +19,10 @@ MOST: Final = 8
 """Statements that a connection keeps, each with a plan for every partition; there is one for each project."""
 
 
+_FOREIGN: Final = (DuplicatePreparedStatement, InvalidSqlStatementName)
+"""What is said to who meets a session that is not its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """SQL with the types of its parameters, which it names $1, $2 ...
@@ -63,14 +67,20 @@ def fetch(
         cursor.execute(
             f"SET plan_cache_mode TO force_generic_plan; PREPARE {name} ({', '.join(statement.types)}) AS {sql}"
         )
-    cursor.execute(f"{before}EXECUTE {name}({', '.join(['%s'] * len(params))})", params)
+    # It stays prepared even if what comes now fails: for a lock that was waited for in vain, say.
+    known[name] = True
+    try:
+        cursor.execute(f"{before}EXECUTE {name}({', '.join(['%s'] * len(params))})", params)
+    except ProgrammingError as error:
+        if isinstance(error.__cause__, _FOREIGN):
+            del known[name]
+        raise
     if before:
         cursor.nextset()
     rows: list[tuple[Any, ...]] = cursor.fetchall()
     if _sessions.are_shared:
         cursor.execute(f"DEALLOCATE {name}")
-    else:
-        known[name] = True
+        del known[name]
     return rows
 
 
@@ -87,9 +97,6 @@ def alone() -> AbstractContextManager[None]:
     """What a statement needs around it that is asked by itself: a transaction where only that is sure to stay in one
     session, and nothing elsewhere, where its beginning and its end would be two messages more."""
     return transaction.atomic() if _sessions.are_shared else nullcontext()
-
-
-_FOREIGN: Final = (DuplicatePreparedStatement, InvalidSqlStatementName)
 
 
 def again(work: Callable[[], T]) -> T:

@@ -32,9 +32,11 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("PORT", "HOST", "PUBLIC_URL", "ALLOWED_HOSTS", "BOOTSTRAP_API_KEY", "BOOTSTRAP_PASSWORD"):
         os.environ.pop(name, None)
     config.stash[_FOLDER] = folder
+    # A worker of xdist has read its settings by now, with the folder of the run: what it starts is to find the same.
+    data_dir = os.environ["DATA_DIR"] if "PYTEST_XDIST_WORKER" in os.environ else str(folder / "data")
     os.environ.update(
         DJANGO_SETTINGS_MODULE="observability.settings",
-        DATA_DIR=str(folder / "data"),
+        DATA_DIR=data_dir,
         SECRET_KEY="only-for-tests-0123456789abcdefghijklmnopqrstuvwxyz",
         DEBUG="false",
         LOG_LEVEL="WARNING",

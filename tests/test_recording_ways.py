@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DataError, connection, transaction
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -115,6 +115,21 @@ def test_a_statement_is_planned_once_and_a_session_that_is_not_ones_own_is_notic
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE name = %s", [f"told_{project.pk}"])
         assert cursor.fetchone() == (1,)
+
+
+def test_a_statement_that_fails_stays_prepared_and_is_no_sign_of_shared_sessions() -> None:
+    project = access.create_project("Failing")
+    statement = prepared.Statement("divided", ("bigint",), "SELECT {project} / $1")
+
+    def ask(number: int) -> int:
+        with transaction.atomic(), connection.cursor() as cursor:
+            return int(prepared.fetch(cursor, statement, project.pk, [number])[0][0])
+
+    with pytest.raises(DataError, match="division by zero"):
+        prepared.again(lambda: ask(0))
+
+    assert prepared.again(lambda: ask(1)) == project.pk
+    assert not prepared._sessions.are_shared
 
 
 def test_where_sessions_are_shared_behind_a_pooler_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:

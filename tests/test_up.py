@@ -86,7 +86,7 @@ def test_credentials_are_made_up_when_none_are_chosen(tmp_path: Path) -> None:
 
 def test_term_ends_every_process_within_5_seconds(stack: Stack) -> None:
     stack.start()
-    expected = 6 if EMBEDDED else 5
+    expected = 7 if EMBEDDED else 6
     assert len([c for c in stack.processes().values() if not c.startswith("postgres:")]) == expected
 
     took = stack.stop()

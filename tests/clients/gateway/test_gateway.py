@@ -189,7 +189,7 @@ def test_a_call_that_was_under_way_when_the_server_was_killed_is_recorded_when_i
     both.provider.server.pause = 0.3
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Tell me all."}], "stream": True}
     address = f"{both.stack.url}/gateway/{both.stack.api_key}/v1/chat/completions"
-    pid = both.stack.pid_of("generations.management.serving")
+    pid = both.stack.pid_of("generations: web 1")
     try:
         with (
             pytest.raises(httpx.TransportError),
