@@ -60,7 +60,8 @@ def test_calls_without_a_response_id_are_one_when_sent_again_at_once_and_two_lat
 
 @pytest.mark.django_db(transaction=True)
 def test_a_call_costs_its_key_a_look_and_one_transaction(api: Caller) -> None:
-    log(api, event(session_id="s"))
+    # What each connection prepares, and the partition of the month, are there from then on.
+    log(api, event(session_id="s", api_response={"id": "r1", "choices": CHOICES}))
 
     with CaptureQueriesContext(connection) as sent:
         log(api, event(session_id="s", api_response={"id": "r2", "choices": CHOICES}))
@@ -68,7 +69,9 @@ def test_a_call_costs_its_key_a_look_and_one_transaction(api: Caller) -> None:
     begun = ['SELECT "api_key"', "EXECUTE logged_", "BEGIN", "SELECT pg_advisory_xact_lock", "WITH ", "COMMIT"]
     # What came in is counted every few seconds, in tests at once.
     begun.append("INSERT INTO intake")
-    assert [query["sql"][: len(start)] for query, start in zip(sent, begun, strict=True)] == begun
+    said = [query["sql"] for query in sent]
+    assert len(said) == len(begun), said
+    assert [sql[: len(start)] for sql, start in zip(said, begun, strict=True)] == begun
 
 
 @pytest.mark.parametrize(
