@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -281,13 +282,23 @@ def test_charts_change_their_colours_with_the_system(watched: Watched, filled: S
     assert watched.is_clean()
 
 
-def test_the_theme_that_is_chosen_stays(watched: Watched) -> None:
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(
+    ("before", "chosen", "colour"), [("light", "Dark", "rgb(19, 20, 23)"), ("dark", "Light", "rgb(255, 255, 255)")]
+)
+def test_the_theme_that_is_chosen_stays(
+    watched: Watched, width: int, before: Literal["light", "dark"], chosen: str, colour: str
+) -> None:
     page = watched.page
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=before)
+    if width < 800:
+        page.locator(".burger").click()
 
     page.locator(".side-bottom summary").click()
-    page.get_by_role("button", name="Dark").click()
+    page.get_by_role("button", name=chosen).click()
 
-    expect(page.locator("html[data-theme=dark]")).to_have_css("background-color", "rgb(19, 20, 23)")
+    expect(page.locator(f"html[data-theme={chosen.lower()}]")).to_have_css("background-color", colour)
     page.reload()
-    expect(page.locator("html[data-theme=dark]")).to_have_css("background-color", "rgb(19, 20, 23)")
+    expect(page.locator(f"html[data-theme={chosen.lower()}]")).to_have_css("background-color", colour)
     assert watched.is_clean()
