@@ -16,7 +16,6 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from types import FrameType
 from typing import Any, Final
 
 from generations.management import lifetimes, serving
@@ -68,11 +67,7 @@ def _asked_for(talk: socket.socket) -> str | None:
 
     None when there is nobody any more who asks.
     """
-    wakened, waken = os.pipe()
-    for end in (wakened, waken):
-        os.set_blocking(end, False)
-    signal.set_wakeup_fd(waken, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, _ignore)  # any handler: it is the byte in the pipe that wakes
+    wakened, waken = lifetimes.woken_by_signals()
     said = b""
     while True:
         ready = select.select([talk, wakened], [], [])[0]
@@ -85,7 +80,7 @@ def _asked_for(talk: socket.socket) -> str | None:
                 return None
             *names, said = (said + heard).split(b"\n")
             for name in map(bytes.decode, names):
-                if not (pid := _fork()):
+                if not (pid := lifetimes.fork()):
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     os.close(wakened)
@@ -93,17 +88,6 @@ def _asked_for(talk: socket.socket) -> str | None:
                     lifetimes.entitle(name)
                     return name
                 _tell(talk, name=name, pid=pid)
-
-
-def _fork() -> int:
-    """A process that ends with this one. 0 in that process."""
-    here = os.getpid()
-    pid = os.fork()
-    if not pid:
-        lifetimes.end_with_parent()
-        if os.getppid() != here:  # it went between the fork and the line above
-            os._exit(1)
-    return pid
 
 
 def _tell_ended(talk: socket.socket) -> None:
@@ -118,10 +102,6 @@ def _tell_ended(talk: socket.socket) -> None:
 def _tell(talk: socket.socket, **what: str | int) -> None:
     with suppress(OSError):  # it has gone, which is heard next
         talk.sendall(json.dumps(what).encode() + b"\n")
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    """Let a signal do no more than wake."""
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER = 0x10000000
@@ -20,6 +21,31 @@ def end_with_parent(sent: signal.Signals = signal.SIGKILL) -> None:
     """
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, int(sent), 0, 0, 0)
+
+
+def fork() -> int:
+    """`os.fork`, of a process that ends with this one, however this one does."""
+    here = os.getpid()
+    pid = os.fork()
+    if not pid:
+        end_with_parent()
+        if os.getppid() != here:  # it went between the fork and the line above
+            os._exit(1)
+    return pid
+
+
+def woken_by_signals() -> tuple[int, int]:
+    """A pipe of which the first end can be read when a child has ended, or another signal came that is handled."""
+    ends = os.pipe()
+    for end in ends:
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(ends[1], warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, ignore)  # any handler: it is the byte in the pipe that wakes
+    return ends
+
+
+def ignore(number: int, frame: FrameType | None) -> None:
+    """Let a signal do no more than wake."""
 
 
 def entitle(name: str) -> None:

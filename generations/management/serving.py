@@ -90,16 +90,13 @@ def serve(target: str, file_descriptor: int, threads: int, streams: int = 0, pro
 
 def _become(processes: int) -> list[int]:
     """Go on as so many processes; the first one gets the ids of the others, which end with it."""
-    first, others = os.getpid(), []
+    others: list[int] = []
     if processes > 1:
         gc.collect()
         gc.freeze()  # else the next collection would write to every object, and each process have its own again
     for number in range(2, processes + 1):
-        pid = os.fork()
+        pid = lifetimes.fork()
         if not pid:
-            lifetimes.end_with_parent()
-            if os.getppid() != first:  # it went between the fork and the line above
-                os._exit(1)
             lifetimes.entitle(f"web {number} of {processes}")
             return []
         others.append(pid)

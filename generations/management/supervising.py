@@ -126,11 +126,7 @@ class Supervisor:
             _say(_first_start(made, settings["PUBLIC_URL"]))
 
     def _watch(self, listener: socket.socket | None, began: float, address: str) -> None:
-        wakened, waken = os.pipe()
-        for end in (wakened, waken):
-            os.set_blocking(end, False)
-        signal.set_wakeup_fd(waken, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, _ignore)  # any handler: it is the byte in the pipe that wakes
+        wakened, _ = lifetimes.woken_by_signals()
         while True:
             if self.postgres and not self.postgres.is_running():
                 _say("PostgreSQL ended and is started again.")
@@ -252,7 +248,7 @@ def main(arguments: list[str]) -> int:
                 supervisor.run()
             finally:
                 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                    signal.signal(number, _ignore)
+                    signal.signal(number, lifetimes.ignore)
                 supervisor.stop()
     except (Refusal, embedded.CannotStart, listening.CannotListen, OSError) as refused:
         print(f"Generations cannot start. {refused}", file=sys.stderr)
@@ -360,10 +356,6 @@ def _say(text: str) -> None:
     # What it is written to may be full, which is no reason to end what runs.
     with suppress(OSError):
         print(text, flush=True)
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    """Let a signal do no more than wake."""
 
 
 def _raise_stop(number: int, frame: FrameType | None) -> None:
