@@ -32,12 +32,9 @@ KILOBYTES = 2
 PICKED = 10
 
 
-@dataclass
-class Writer(threading.Thread):
-    """Writes one call after the other, and keeps how long each took."""
-
-    project: Any
-    seconds: list[float] = field(default_factory=list)
+@dataclass(eq=False)
+class Beside(threading.Thread):
+    """What goes on beside the work, on a connection of its own, until it is stopped."""
 
     def __post_init__(self) -> None:
         from django.db import connection
@@ -47,8 +44,18 @@ class Writer(threading.Thread):
         self.connection.inc_thread_sharing()
         self.stopping = threading.Event()
 
-    def __hash__(self) -> int:
-        return id(self)
+    def end(self) -> None:
+        """Stop it, and wait until it has."""
+        self.stopping.set()
+        self.join()
+
+
+@dataclass(eq=False)
+class Writer(Beside):
+    """Writes one call after the other, and keeps how long each took."""
+
+    project: Any
+    seconds: list[float] = field(default_factory=list)
 
     def run(self) -> None:
         """Write until told to stop."""
@@ -72,28 +79,16 @@ class Writer(threading.Thread):
 
     def stop(self) -> float:
         """The longest write, in milliseconds."""
-        self.stopping.set()
-        self.join()
+        self.end()
         return 1000 * max(self.seconds)
 
 
-@dataclass
-class Reader(threading.Thread):
+@dataclass(eq=False)
+class Reader(Beside):
     """Reads the newest calls of the month, and keeps when it last saw a text that is due."""
 
     project: Any
     saw: float = 0.0
-
-    def __post_init__(self) -> None:
-        from django.db import connection
-
-        super().__init__()
-        self.connection = connection.copy()
-        self.connection.inc_thread_sharing()
-        self.stopping = threading.Event()
-
-    def __hash__(self) -> int:
-        return id(self)
 
     def run(self) -> None:
         """Read until told to stop."""
@@ -117,28 +112,16 @@ class Reader(threading.Thread):
 
     def stop(self) -> float:
         """When it last saw one."""
-        self.stopping.set()
-        self.join()
+        self.end()
         return self.saw
 
 
-@dataclass
-class Watcher(threading.Thread):
+@dataclass(eq=False)
+class Watcher(Beside):
     """Looks who waits for a lock, and keeps the longest wait of whoever is not at work here, in milliseconds."""
 
     worker: int
     longest: float = 0.0
-
-    def __post_init__(self) -> None:
-        from django.db import connection
-
-        super().__init__()
-        self.connection = connection.copy()
-        self.connection.inc_thread_sharing()
-        self.stopping = threading.Event()
-
-    def __hash__(self) -> int:
-        return id(self)
 
     def run(self) -> None:
         """Look until told to stop."""
@@ -156,8 +139,7 @@ class Watcher(threading.Thread):
 
     def stop(self) -> float:
         """The longest wait."""
-        self.stopping.set()
-        self.join()
+        self.end()
         return self.longest
 
 
