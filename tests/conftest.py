@@ -58,6 +58,12 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.INTAKE_SECONDS = 0
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes that nobody can read by their argument: a gzip header holds the second in which it was made, and
+    two workers of xdist that read the tests in two seconds would have tests of two names."""
+    return argname if isinstance(val, bytes) and b"\x00" in val else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """Give the tests of the real stack to one worker: a second copy would only take the first one's time."""
