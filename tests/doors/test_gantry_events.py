@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import DataError, OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from generations import recording
@@ -138,10 +138,70 @@ def test_what_even_the_writer_refuses_is_stored_without_that_part(api: Caller) -
 
     assert answer.status == 200
     (row,) = rows(api)
-    assert (row.public_id, row.type) == ("writer:r1", "other")
-    assert "levels of nesting" in str(row.metadata["problems"])
+    assert (row.public_id, row.type, row.request_attributes) == ("writer:r1", "completion", None)
+    (problem,) = row.metadata["problems"]
+    assert problem.startswith("request_attributes.deep.a")
+    assert "levels of nesting" in problem
     payload = GenerationPayload.objects.in_project(api.project.pk).get()
-    assert payload.input == {"model": "text-davinci-003", "prompt": "Hello"}
+    assert (payload.prompt, payload.completion) == ("Hello", "A")
+
+
+def test_what_is_refused_of_a_response_stays_with_the_call_as_it_came(api: Caller) -> None:
+    answered = {"id": "r1", "choices": CHOICES, "usage": {"prompt_tokens": 2**31, "completion_tokens": 4}}
+
+    log(api, event(api_response=answered, session_id="s", tags={"team": "a"}))
+
+    (row,) = rows(api)
+    assert (row.prompt_tokens, row.completion_tokens, row.thread_id) == (None, 4, "s")
+    assert row.metadata["problems"] == [
+        "prompt_tokens: 2147483648 is not valid; expected a whole number from 0 to 2147483647",
+        "total_tokens: 2147483652 is not valid; expected a whole number from 0 to 2147483647",
+    ]
+    payload = GenerationPayload.objects.in_project(api.project.pk).get()
+    assert payload.attributes["api_response"] == answered
+
+
+def test_what_no_column_can_hold_is_left_out_of_texts_and_costs_no_event(api: Caller) -> None:
+    bodies = [
+        rb"""{"application": "writer", "api_request": {"prompt": "a"}, "api_response": {"id": "nul\u0000"},
+        "session_id": "s\u0000", "tags": {"k\u0000": "v\u0000"}, "feedback": {"n\u0000": "v\u0000"}}""",
+        rb"""{"application": "writer\u0000", "api_request": {"prompt": "half \ud83d"}, "api_response":
+        {"id": "half", "choices": [{"text": "\ud800?"}]}, "response_attributes": {"share": NaN}}""",
+    ]
+
+    answers = [
+        api.send("POST", "/api/v1/logging/openai/completions", raw=one, type="application/json") for one in bodies
+    ]
+
+    assert [(one.status, one.json) for one in answers] == [(200, OK)] * 2
+    nul, half = rows(api)
+    assert (nul.public_id, nul.thread_id, nul.metadata["labels"]) == ("writer:nul", "s", {"k": "v"})
+    assert (half.public_id, half.name, half.response_attributes) == ("writer:half", "writer", {"share": None})
+    texts = (
+        GenerationPayload.objects.in_project(api.project.pk).filter(uid=half.uid).values_list("prompt", "completion")
+    )
+    assert list(texts) == [("half \ufffd", "\ufffd?")]
+    assert [one.name for one in Score.objects.in_project(api.project.pk)] == ["n"]
+
+
+def test_what_the_database_refuses_costs_that_event_and_no_other(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = recording.record
+
+    def refusing(project: Any, items: Any) -> Any:
+        if any("odd" in str(item.id) for item in items):
+            raise DataError("no place for it\nHINT: none")
+        return record(project, items)
+
+    monkeypatch.setattr(recording, "record", refusing)
+    sent = [
+        {"event_id": id, "metadata": {"func_name": "plain"}, "inputs": {}, "feedback_id": id}
+        for id in ("a", "odd", "c")
+    ]
+
+    assert api.post("/api/v1/ingest/raw", {"events": sent}).json == OK
+
+    assert [row.public_id for row in rows(api)] == ["plain:a", "plain:c"]
+    assert reasons(api) == "The database refuses a value: no place for it"
 
 
 def test_a_bad_event_among_others_costs_only_itself(api: Caller) -> None:

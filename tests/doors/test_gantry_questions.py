@@ -94,6 +94,33 @@ def test_pages_of_rows_concatenate_to_the_list_and_filters_are_the_clients(api: 
     assert len(ask(filters=[{"feature_name": "inputs.word", "category_query": ["ab"]}])["events"]) == 5
 
 
+def test_each_row_has_every_column_in_its_type_or_null(api: Caller) -> None:
+    """The client turns columns as a whole into what they are said to be; one that is missing would break all."""
+    api.post("/api/v1/applications", {"model_name": "plain"})
+    # The newest 300 tell the columns and their types; what is older may be anything.
+    said = [{"good": "maybe", "n": "many"}, {"good": True}, *({"good": False, "n": n} for n in range(300))]
+    events = [
+        {
+            "event_id": f"e{n}",
+            "timestamp": f"2026-11-20T12:{n // 60:02}:{n % 60:02}",
+            "metadata": {"func_name": "plain"},
+            "inputs": {"q": n if n % 2 else f"q{n}"} if n != 300 else {},
+            "outputs": {},
+            "feedback": one,
+            "feedback_id": f"e{n}",
+        }
+        for n, one in enumerate(said)
+    ]
+    api.post("/api/v1/ingest/raw", {"events": events})
+
+    address = "/api/v1/applications/plain/raw_data?start_time=2026-11-20T12:00:00"
+    events = api.post(address, {}).json["events"]
+
+    told = [[one[name] for name in ("feedback.good", "feedback.n", "inputs.q")] for one in events]
+    assert told[:4] == [[None, None, "q0"], [True, None, "1"], [False, 0.0, "q2"], [False, 1.0, "3"]]
+    assert told[300] == [False, 298.0, None]
+
+
 # ---------------------------------------------------------------------------------------------------------------- files
 def put(api: Caller, *parts: bytes) -> dict[str, Any]:
     begun = api.get(f"/api/v1/ingest/file-preupload?filename=f&num_parts={len(parts)}&filetype=EVENTS").json

@@ -7,23 +7,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
+from django.db import DataError
 from django.http import HttpRequest
 from django.utils import timezone
 
 from generations import applications, filling, intake, reading, recording
 from generations.access import Grant
 from generations.api import receive
+from generations.api.gantry import lenient
 from generations.api.gantry.stored import Stored, stored
 from generations.ingest import gantry
 from generations.ingest.gantry import Event
 from generations.intake import Refusal
 from generations.models import Generation
+from generations.recording import Receipt
 from generations.records import FeedbackRecord, GenerationRecord, InvalidRecord, Json, Record, ScoreRecord, revised
 
 DOOR: Final = "gantry"
 MAX_EVENTS: Final = 10_000
 BATCH: Final = 500
 """Events that are written in one transaction; as many as the client sends at once."""
+
+MOST_SPARED: Final = 4
+"""Fields that a call may lose before it is stored as it came."""
 
 _known_applications: set[tuple[int, str]] = set()
 MOST_KNOWN: Final = 10_000
@@ -33,7 +39,7 @@ def call(grant: Grant, request: HttpRequest, vendor: str = "openai", kind: str =
     """One call of `log_llm_data`."""
     sent, documents = _documents(grant, request)
     now = timezone.now()
-    take(grant, request, documents, [_read_call(one, sent, vendor, kind, now) for one in documents])
+    _accept(grant, request, documents, [_read_call(one, sent, vendor, kind, now) for one in documents])
 
 
 def chat(grant: Grant, request: HttpRequest) -> None:
@@ -57,7 +63,7 @@ def raw(grant: Grant, request: HttpRequest) -> None:
 def store(grant: Grant, request: HttpRequest, documents: Sequence[Json]) -> int:
     """Store events of `log`; returns how many of them there were to store."""
     now = timezone.now()
-    return take(grant, request, documents, [_read_custom(one, now) for one in documents])
+    return _accept(grant, request, documents, [_read_custom(one, now) for one in documents])
 
 
 def _read_call(document: Json, sent: bytes, vendor: str, kind: str, now: Any) -> Event | InvalidRecord:
@@ -82,13 +88,30 @@ def _documents(grant: Grant, request: HttpRequest) -> tuple[bytes, list[Json]]:
     """The body, and the JSON that it is; what is none is kept for the page of what comes in, and accepted."""
     sent = receive.body(request)
     try:
-        return sent, [orjson.loads(sent)]
+        return sent, [lenient.loads(sent)]
     except orjson.JSONDecodeError as error:
         _note(grant, request, [Refusal(f"The body is not JSON: {error}")], 1)
         return sent, []
 
 
 # ------------------------------------------------------------------------------------------------------------ storing
+def _accept(
+    grant: Grant, request: HttpRequest, documents: Sequence[Json], events: Sequence[Event | InvalidRecord]
+) -> int:
+    """Take events one by one where the database refuses a value of one; that one is told with those that are no events.
+
+    Raises Busy and what says that the database is away.
+    """
+    try:
+        return take(grant, request, documents, events)
+    except DataError as error:
+        if len(events) == 1:
+            reason = f"The database refuses a value: {str(error).splitlines()[0]}"
+            _note(grant, request, [Refusal(reason, None, 0)], 1)
+            return 0
+    return sum(_accept(grant, request, [one], [event]) for one, event in zip(documents, events, strict=True))
+
+
 def take(grant: Grant, request: HttpRequest, documents: Sequence[Json], events: Sequence[Event | InvalidRecord]) -> int:
     """Write what was read in one transaction, and note what could not be. Raises Busy and the database's own errors."""
     refusals: list[Refusal] = []
@@ -114,20 +137,42 @@ def take(grant: Grant, request: HttpRequest, documents: Sequence[Json], events: 
     owners += [-1] * len(waited)
     _see(grant, read)
     receipts = recording.record(grant.project, items) if items else []
-    again: list[Record] = []
-    for receipt, n in zip(receipts, owners, strict=True):
+    lost: list[tuple[Receipt, int, Record]] = []
+    for item, receipt, n in zip(items, receipts, owners, strict=True):
         if receipt.state != "rejected" or n < 0:
             continue
         refusals.append(Refusal(receipt.reason or "", receipt.field, n, receipt.id))
-        event, document = events[n], documents[n]
-        if receipt.kind == "generation" and isinstance(event, Event) and isinstance(document, Mapping):
-            reason = InvalidRecord(receipt.field or "event", "…", receipt.reason or "something that can be stored")
-            again.append(revised(gantry.unread(document, event, reason), id=receipt.id))
-    if again:
-        # Without what was refused of them; what not even then can be stored is kept for a day with the refusals.
-        recording.record(grant.project, again)
+        if receipt.kind == "generation":
+            lost.append((receipt, n, item))
+    if lost:
+        _spare(grant, documents, events, lost)
     _note(grant, request, refusals, len(events))
     return len(events) - sum(isinstance(event, InvalidRecord) for event in events)
+
+
+def _spare(
+    grant: Grant,
+    documents: Sequence[Json],
+    events: Sequence[Event | InvalidRecord],
+    lost: Sequence[tuple[Receipt, int, Record]],
+) -> None:
+    """Write the calls that were refused without what was refused of them, or else as they came; what not even then can
+    be stored is kept with the refusals."""
+    for is_last in (*[False] * MOST_SPARED, True):
+        again: list[tuple[int, Record]] = []
+        for receipt, n, record in lost:
+            event, document, reason = events[n], documents[n], receipt.reason or "It cannot be stored."
+            assert isinstance(event, Event)
+            assert isinstance(document, Mapping)
+            assert isinstance(record, GenerationRecord)
+            if is_last:
+                again.append((n, revised(gantry.unread(event, document, reason), id=receipt.id)))
+            else:
+                again.append((n, gantry.without(record, document, receipt.field or "", reason)))
+        receipts = recording.record(grant.project, [record for _, record in again])
+        lost = [(receipt, *one) for one, receipt in zip(again, receipts, strict=True) if receipt.state == "rejected"]
+        if not lost:
+            return
 
 
 def id_key(event: Event) -> tuple[str, str | None, str]:

@@ -58,16 +58,18 @@ def raw_data(grant: Grant, request: HttpRequest, name: str) -> HttpResponse:
     limit = _whole(asked, "limit", MAX_LIMIT, 1, MAX_LIMIT)
     offset = _whole(asked, "offset", 0, 0, rows.MOST_ROWS)
     keep = condition(asked.get("filters"))
+    between = rows.period(request.GET)
+    types, _ = rows.columns(grant, application, between)
     events: list[Row] = []
     passed, has_next = 0, False
     order = asked.get("order") != "descending"
-    for row in rows.rows(grant, application, rows.period(request.GET), _tags(asked), ascending=order):
+    for row in rows.rows(grant, application, between, _tags(asked), ascending=order):
         if not keep(row):
             continue
         if passed < offset:
             passed += 1
         elif len(events) < limit:
-            events.append(row)
+            events.append(rows.typed(row, types))
         else:
             has_next = True
             break

@@ -137,6 +137,22 @@ def type_of(values: list[Json]) -> str:
     return "str"
 
 
+def typed(row: Row, types: Mapping[str, str]) -> Row:
+    """The row with all columns of these types, null where it has no value or one of another type.
+
+    The client turns each column as a whole into its type, and fails where a truth is missing or a number is a text.
+    """
+    return {**row, **{name: _of_type(row.get(name), kind) for name, kind in types.items()}}
+
+
+def _of_type(value: Json, kind: str) -> Json:
+    if value is None or kind == "bool":
+        return value if isinstance(value, bool) else None
+    if kind == "str":
+        return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def columns(grant: Grant, application: Application, between: Period) -> tuple[dict[str, str], list[str]]:
     """(columns with their types, names of tags), told from the newest SAMPLE rows of the period."""
     found: dict[str, list[Json]] = {}

@@ -20,7 +20,7 @@ from generations import records
 from generations.access import Grant
 from generations.api import receive
 from generations.api.errors import Refused
-from generations.api.gantry import events
+from generations.api.gantry import events, lenient
 from generations.api.gantry.envelope import body, ok, refused
 from generations.models import Job
 from generations.records import InvalidRecord, Json
@@ -128,7 +128,7 @@ def _lines(keys: Sequence[str]) -> Iterator[Json]:
         if not line.strip():
             continue
         try:
-            yield orjson.loads(line)
+            yield lenient.loads(line)
         except orjson.JSONDecodeError:
             yield line.decode("utf-8", "replace")
 
@@ -153,7 +153,7 @@ def _pieces(keys: Sequence[str]) -> Iterator[bytes]:
 
 def _table(keys: Sequence[str], link: Mapping[str, Any], upload: str) -> Iterator[Json]:
     """A table's rows as events: `link` says which columns are inputs, outputs, feedback and tags."""
-    reader = csv.reader(line.decode("utf-8", "replace") + "\n" for line in _split(keys))
+    reader = csv.reader(line.decode("utf-8", "replace").replace("\0", "") + "\n" for line in _split(keys))
     header = next(reader, None)
     if header is None:
         return

@@ -5,9 +5,9 @@ Nothing that it sends is refused: what cannot be read is kept as it came, and sa
 call neither an id nor a time; `fingerprint` tells an event that is sent again from another one.
 """
 
-from generations.ingest.gantry.calls import call, unread
+from generations.ingest.gantry.calls import call, unread, without
 from generations.ingest.gantry.events import custom
 from generations.ingest.gantry.forms import Event, fingerprint, id_of
 from generations.ingest.gantry.judging import judgements
 
-__all__ = ["Event", "call", "custom", "fingerprint", "id_of", "judgements", "unread"]
+__all__ = ["Event", "call", "custom", "fingerprint", "id_of", "judgements", "unread", "without"]

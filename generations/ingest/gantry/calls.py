@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from generations import chunks
 from generations.ingest import files
 from generations.ingest.gantry.forms import Event, fingerprint, id_of
 from generations.ingest.gantry.values import application_name, attributes, is_duration, labels, short, version_number
-from generations.ingest.gantry.vendors import of_any_vendor
+from generations.ingest.gantry.vendors import ANSWERS, of_any_vendor, told_by
 from generations.records import Alternative, GenerationRecord, InvalidRecord, Json, revised
 
 KNOWN_VENDORS: Final = ("openai", "chat")
@@ -19,6 +21,17 @@ _RESENT: Final = dt.timedelta(minutes=5)
 """How long the same event without a response's id is held to be one that was sent again."""
 _BESIDE: Final = ("latency", "latency_ms", "duration", "duration_ms", "time_to_first_token", "ttft")
 """Attributes of a response that say how long it took, in the units that files of calls have."""
+_NEEDED: Final = frozenset({"id", "metadata", "attributes", "cleared"})
+"""Fields of a record that are there in any case."""
+_EXPECTED: Final = "an answer in which a vendor's text is found; kept as it came"
+_READ: Final = frozenset(
+    {
+        "id", "object", "created", "created_at", "model", "choices", "usage", "system_fingerprint", "service_tier",
+        "error", "type", "role", "content", "stop_reason", "stop_sequence", "output", "data", "status", "instructions",
+        "incomplete_details",
+    }
+)  # fmt: skip
+"""Parts of OpenAI's and Anthropic's responses that fields are made of; all others are kept as they came."""
 
 
 def call(document: Json, *, sent_as: bytes, kind: str, vendor: str, now: dt.datetime) -> Event:
@@ -31,13 +44,14 @@ def call(document: Json, *, sent_as: bytes, kind: str, vendor: str, now: dt.date
     application = application_name(document.get("application"), "application")
     problems: list[InvalidRecord] = []
     print_ = fingerprint(vendor.encode() + sent_as)
-    asked = document.get("api_request", document.get("open_ai_api_request", document.get("request")))
-    answered = document.get("api_response", document.get("open_ai_api_response", document.get("response")))
+    asked, answered = _bodies(document)
     sent = attributes(document, "request_attributes", problems)
     got = attributes(document, "response_attributes", problems)
     feedback = attributes(document, "feedback", problems)
     tags = attributes(document, "tags", problems)
-    record = _read(asked, answered, vendor, {k: got[k] for k in _BESIDE if is_duration(got.get(k))}, problems)
+    if isinstance(answered, list) and (pieces := chunks.of({"chunks": answered})) is not None:
+        got.setdefault("chunk_times", list(pieces.times))
+    record = _read(asked, answered, vendor, _durations(got), problems)
     chosen, completion, others = _chosen(record, answered, document.get("selected_choice_index", 0), problems)
     number = version_number(tags, problems)
     said: dict[str, Json] = {"application": application, "event": print_[:40]}
@@ -83,22 +97,56 @@ def call(document: Json, *, sent_as: bytes, kind: str, vendor: str, now: dt.date
     )
 
 
-def unread(document: Mapping[str, Json], event: Event, reason: InvalidRecord) -> GenerationRecord:
+def without(record: GenerationRecord, document: Mapping[str, Json], field: str, reason: str) -> GenerationRecord:
+    """The record without the field that was refused; what was sent and what came are in its attributes."""
+    name = re.split(r"[.\[]", field)[0]
+    if name in GenerationRecord.__dataclass_fields__ and name not in _NEEDED:
+        record = revised(record, **{name: None})
+    said = record.metadata or {}
+    metadata = {**said, "problems": [*said.get("problems", []), reason]}
+    return revised(record, metadata=metadata, attributes=_as_it_came(document))
+
+
+def unread(event: Event, document: Mapping[str, Json], reason: str) -> GenerationRecord:
     """The event's call without anything that could be refused: what was sent and what came, as they are."""
     assert event.call is not None
+    came = _as_it_came(document)
     return GenerationRecord(
         id=event.call.id,
         type="other",
         name=event.application,
         started_at=event.call.started_at,
-        input=document.get("api_request"),
-        output=document.get("api_response"),
+        input=came["api_request"],
+        output=came["api_response"],
         metadata={
             "application": event.application,
             "event": event.fingerprint[:40],
-            "problems": [*(str(problem) for problem in event.problems), str(reason)],
+            "problems": [*(str(problem) for problem in event.problems), reason],
         },
     )
+
+
+def _as_it_came(document: Mapping[str, Json]) -> dict[str, Json]:
+    asked, answered = _bodies(document)
+    return {"api_request": asked, "api_response": answered}
+
+
+def _bodies(document: Mapping[str, Json]) -> tuple[Json, Json]:
+    """The request to the vendor and its response, by the names that one of the client's versions has for them."""
+    asked = document.get("api_request", document.get("open_ai_api_request", document.get("request")))
+    answered = document.get("api_response", document.get("open_ai_api_response", document.get("response")))
+    return asked, answered
+
+
+def _durations(got: Mapping[str, Json]) -> dict[str, Json]:
+    """How long the call took, by the names that files of calls have: as it was said, or as the stream's pieces tell."""
+    said = {name: got[name] for name in _BESIDE if is_duration(got.get(name))}
+    of_pieces = chunks.beside(got)
+    if not said.keys().isdisjoint(_BESIDE[:4]):
+        of_pieces.pop("latency", None)
+    if not said.keys().isdisjoint(_BESIDE[4:]):
+        of_pieces.pop("time_to_first_token", None)
+    return {**of_pieces, **said}
 
 
 def _read(
@@ -106,21 +154,44 @@ def _read(
 ) -> GenerationRecord:
     pair = {"id": "-", "request": asked, "response": answered, **beside}
     try:
-        found = files.read(pair)
+        record = files.read(pair).record
     except InvalidRecord as error:
         record = of_any_vendor(asked, answered, beside)
-        if error.field != "line":
-            problems.append(error)
-        elif record.completion is None and record.message_completion is None:
-            problems.append(InvalidRecord("api_response", answered, "an answer in which a vendor's text is found"))
+        # Another vendor's form is no mistake where its answer is found.
+        of_another = error.field in ("line", "response") or (
+            vendor not in KNOWN_VENDORS and (error.field or "").startswith("response.")
+        )
+        if not of_another or record.output is not None or _is_silent(record):
+            problems.append(error if error.field != "line" else InvalidRecord("api_response", answered, _EXPECTED))
     else:
-        record = found.record
-        if vendor not in KNOWN_VENDORS:
-            record = revised(record, provider=vendor)
-        elif record.provider is None and found.shape.startswith("openai") and vendor == "openai":
-            record = revised(record, provider="openai")
-        return record
-    return record if vendor in KNOWN_VENDORS else revised(record, provider=vendor)
+        record = _completed(record, asked, answered, problems)
+    if vendor not in KNOWN_VENDORS:
+        return revised(record, provider=vendor)
+    if record.provider is None and vendor == "openai":
+        return revised(record, provider="openai")
+    return record
+
+
+def _is_silent(record: GenerationRecord) -> bool:
+    return all(getattr(record, name) is None for name in ANSWERS)
+
+
+def _completed(
+    record: GenerationRecord, asked: Json, answered: Json, problems: list[InvalidRecord]
+) -> GenerationRecord:
+    """The record of a call in a known form with what else its response says: an answer in another vendor's form to a
+    request that looks like OpenAI's, or parts that no field is made for."""
+    if _is_silent(record) and record.error is None:
+        told = told_by(answered, is_chat=record.messages is not None)
+        if ANSWERS.isdisjoint(told):
+            problems.append(InvalidRecord("api_response", answered, _EXPECTED))
+            return revised(record, output=answered)
+        known = {name: getattr(record, name) for name in told}
+        told = {name: value for name, value in told.items() if known[name] is None}
+        return revised(record, **told, attributes={"api_request": asked, "api_response": answered})
+    if isinstance(answered, Mapping) and (rest := {k: v for k, v in answered.items() if k not in _READ}):
+        return revised(record, attributes={"api_response": rest})
+    return record
 
 
 def _chosen(
@@ -134,6 +205,8 @@ def _chosen(
     reason, logprobs = record.finish_reason, record.logprobs
     all_ = [Alternative(index=0, content=first, finish_reason=reason, logprobs=logprobs)]
     all_ += [replace(other, index=n) for n, other in enumerate(others, 1)]
+    if index is None or (isinstance(index, float) and index.is_integer()):
+        index = int(index or 0)
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(all_):
         expected = f"the index of one of the {len(all_)} choices, from 0" if len(all_) > 1 else "0, the only choice"
         problems.append(InvalidRecord("selected_choice_index", index, expected))

@@ -65,7 +65,9 @@ def test_what_cannot_be_read_of_an_event_is_kept_with_the_reason_and_costs_no_ot
         ]
 
     assert "Internal error sending events" not in printed
-    assert len(found) == 8
+    assert len(found) == 9
+    assert (found["nul"]["threadId"], found["nul"]["metadata"]["labels"]) == ("s", {"half": "\ufffd"})
+    assert told["solved"] == ["True"]
     problems = {id: call["metadata"].get("problems", []) for id, call in found.items()}
     (missing,) = problems["unfilled"]
     assert missing.startswith("request_attributes.prompt_values: ['who'] is not valid")

@@ -4,10 +4,13 @@ import json
 import logging
 import sys
 import threading
+import time
 
 import gantry
+import pandas as pd
 from gantry.applications.llm_utils import fill_prompt
 
+EVENTS = 9
 told = {}
 
 
@@ -79,9 +82,15 @@ app.log_llm_data(request, answer("choice"), selected_choice_index=5)
 app.log_llm_data(request, answer("attributes"), request_attributes=["a"], response_attributes="b", feedback=[4])
 app.log_llm_data(request, answer("version"), version=77)
 app.log_llm_data(request, answer("not-a-number"), response_attributes={"share": float("nan")})
-app.log_llm_data(request, answer("last"), feedback={"thumbs": "down"})
+app.log_llm_data(request, answer("nul\0"), session_id="s\0", tags={"half": "\ud83d"})
+app.log_llm_data(request, answer("last"), feedback={"thumbs": "down", "solved": True})
 chat.log_llm_data({"messages": "no list"}, {"id": "chat", "choices": [{"message": None}]})
 plain = gantry.create_application("failing-plain")
 plain.log(inputs=[{"q": 1}], outputs=[{"a": 2}], join_keys=["after"])
+
+# a column that most rows have no value of
+while len(rows := app.query().fetch()) < EVENTS:
+    time.sleep(0.1)
+told["solved"] = [str(value) for value in rows["feedback.solved"] if not pd.isna(value)]
 print(json.dumps(told, default=str))
 sys.stdout.flush()
