@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from decimal import Decimal
 from operator import attrgetter
@@ -40,49 +40,58 @@ def clean(record: R, *, now: dt.datetime, packed: Packed | None = None) -> R:
     Raises InvalidRecord for what has no honest stored form: NaN and infinities, numbers and texts out of bounds,
     an empty id, a rating outside 1 to 5. JSON that had to be written to be checked is kept in `packed`.
     """
-    changes: dict[str, Any] = {}
-    latest = now + LATEST_AHEAD
-    shape = _SHAPES[type(record)]
-    # Most of what comes needs nothing, and that is seen of all texts and of all counts at once.
-    doubtful = shape.others(record)
-    if not _are_plain([text for text in shape.texts(record) if text is not None]):
-        doubtful += shape.named_texts(record)
-    counts = [count for count in shape.counts(record) if count is not None]
-    if counts and not ({*map(type, counts)} == {int} and min(counts) >= 0 and max(counts) <= MAX_INT):
-        doubtful += shape.named_counts(record)
-    for name, value in doubtful:
-        kind = type(value)
-        if kind is str:
-            if 0 < len(value) <= 40 and value.isascii() and "\0" not in value and name != "thumbs":
-                continue
-        elif kind is float:
-            if 0 <= value <= MAX_NUMBER and name != "rating":
-                continue
-        elif kind is dt.datetime:
-            if value.tzinfo is dt.UTC and EARLIEST <= value <= latest:
-                continue
-        elif not value and kind in _EMPTY:
+    (done,) = clean_alike((record,), now=now, packed=packed)
+    if isinstance(done, InvalidRecord):
+        raise done
+    return done
+
+
+def clean_alike(given: Sequence[R], *, now: dt.datetime, packed: Packed | None = None) -> list[R | InvalidRecord]:
+    """Each of these records of one type as `clean` makes it, or what is wrong with it.
+
+    A field of all of them at a time: most of what comes needs nothing, which is seen sooner of many values than of one.
+    """
+    if not given:
+        return []
+    names, read = _FIELDS[type(given[0])]
+    nothing, latest = (None,) * len(given), now + LATEST_AHEAD
+    changes: dict[int, dict[str, Any]] = {}
+    wrong: dict[int, InvalidRecord] = {}
+    for name, values in zip(names, zip(*map(read, given), strict=True), strict=True):
+        if values == nothing or _are_sound(name, [value for value in values if value is not None], latest):
             continue
-        elif kind is dict or kind is list:
-            if (tidy := clean_json(name, value, _limit(name), packed)) is not value:
-                changes[name] = tidy
-            continue
-        if name != "cleared" and (tidy := _clean_field(name, value, now)) is not value:
-            changes[name] = tidy
-    return revised(record, **changes) if changes else record
+        for place, value in enumerate(values):
+            try:
+                if value is not None and (tidy := _clean_field(name, value, now, packed)) is not value:
+                    changes.setdefault(place, {})[name] = tidy
+            except InvalidRecord as error:
+                wrong.setdefault(place, error)
+    return [
+        wrong[place] if place in wrong else revised(record, **changes[place]) if place in changes else record
+        for place, record in enumerate(given)
+    ]
+
+
+def _are_sound(name: str, values: Sequence[Any], latest: dt.datetime) -> bool:
+    """Whether these values of a field can be stored as they are, as far as that is seen at once."""
+    kinds = {*map(type, values)}
+    if kinds == {str}:
+        return _are_plain(values, _LONGEST[name]) and name != "thumbs" and (name != "id" or "" not in values)
+    if kinds == {int}:
+        return name not in _FLOATS and name not in _AMOUNTS and min(values) >= 0 and max(values) <= MAX_INT
+    if kinds == {float}:
+        return name != "rating" and all(0 <= value <= MAX_NUMBER for value in values)
+    if kinds == {dt.datetime}:
+        return all(value.tzinfo is dt.UTC and EARLIEST <= value <= latest for value in values)
+    return kinds == {bool} or (kinds <= _EMPTY and not any(values))
 
 
 _EMPTY: Final = frozenset({tuple, frozenset, dict, list})
 
 
-def _are_plain(texts: Sequence[str]) -> bool:
-    """Whether these can be stored as they are, each in any field of facts."""
-    if not texts:
-        return True
-    if {*map(type, texts)} != {str} or "" in texts:
-        return False
+def _are_plain(texts: Sequence[str], longest: int) -> bool:
     every = "".join(texts)
-    if len(every) > MAX_ID and max(map(len, texts)) > MAX_ID:
+    if len(every) > longest and max(map(len, texts)) > longest:
         return False
     return "\0" not in every and (every.isascii() or _is_unicode(every))
 
@@ -96,33 +105,10 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-class _Shape:
-    """The fields of a type of record: short texts, counts, and others, each read at once."""
-
-    def __init__(self, kind: type[Any]) -> None:
-        types = {f.name: f.type for f in fields(kind)}
-        apart = {"type", "thumbs", "url", "error"} | _PAYLOAD_TEXT
-        texts = [name for name, type in types.items() if type in ("str", "str | None") and name not in apart]
-        counts = [name for name, type in types.items() if type == "int | None"]
-        self.texts, self.named_texts = _reader(texts), _naming_reader(texts)
-        self.counts, self.named_counts = _reader(counts), _naming_reader(counts)
-        self.others = _naming_reader([name for name in types if name not in (*texts, *counts)])
-
-
-def _reader(names: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
-    """What reads these fields of a record."""
-    if len(names) > 1:
-        return attrgetter(*names)
-    return lambda record: [getattr(record, name) for name in names]
-
-
-def _naming_reader(names: Sequence[str]) -> Callable[[Any], list[tuple[str, Any]]]:
-    """What reads these fields of a record as far as they say something, with their names."""
-    read = _reader(names)
-    return lambda record: [pair for pair in zip(names, read(record), strict=True) if pair[1] is not None]
-
-
-def _clean_field(name: str, value: Any, now: dt.datetime) -> Any:
+def _clean_field(name: str, value: Any, now: dt.datetime, packed: Packed | None = None) -> Any:
+    kind = type(value)
+    if kind is dict or kind is list:
+        return clean_json(name, value, _limit(name), packed) if value else value
     if isinstance(value, str):
         return _clean_text(name, value)
     if isinstance(value, bool):
@@ -157,21 +143,29 @@ def _limit(name: str) -> int:
 _FLOATS: Final = frozenset({"rating", "value", "latency", "time_to_first_token", "tokens_per_second"})
 _AMOUNTS: Final = frozenset({"cost", "input_cost", "output_cost"})
 _PAYLOAD_TEXT: Final = frozenset({"prompt", "completion", "error_detail", "comment", "input", "output"})
-_SHAPES: Final = {kind: _Shape(kind) for kind in KINDS}
+
+
+def _longest(name: str) -> int:
+    """How many characters a text in this field may have."""
+    if name in _PAYLOAD_TEXT or name == "error":
+        return MAX_PAYLOAD
+    if name == "id" or name.endswith("_id"):
+        return MAX_ID
+    if name in ("type", "thumbs"):
+        return 40
+    return MAX_TEXT if name != "url" else 4_000
+
+
+_NAMES: Final = {kind: tuple(f.name for f in fields(kind) if f.name != "cleared") for kind in KINDS}
+_FIELDS: Final = {kind: (names, attrgetter(*names)) for kind, names in _NAMES.items()}
+"""The fields of each type of record, and what reads them all."""
+_LONGEST: Final = {name: _longest(name) for names in _NAMES.values() for name in names}
 
 
 def _clean_text(name: str, value: str) -> str:
-    text = clean_string(value)
-    if name in _PAYLOAD_TEXT or name == "error":
-        limit = MAX_PAYLOAD
-    elif name == "id" or name.endswith("_id"):
-        if name == "id" and not text:
-            raise InvalidRecord("id", value, f"a text of 1 to {MAX_ID} characters")
-        limit = MAX_ID
-    elif name in ("type", "thumbs"):
-        limit = 40
-    else:
-        limit = MAX_TEXT if name != "url" else 4_000
+    text, limit = clean_string(value), _LONGEST[name]
+    if name == "id" and not text:
+        raise InvalidRecord("id", value, f"a text of 1 to {MAX_ID} characters")
     if len(text) > limit:
         raise InvalidRecord(name, text, f"at most {limit} characters, got {len(text)}")
     if name == "thumbs" and text not in THUMBS:

@@ -20,6 +20,7 @@ from generations.recording.tables import TABLES, Keys
 from generations.records import GenerationRecord, InvalidRecord, Record, StepRecord
 
 MOST_PROJECTS: Final = 1_000
+_HANGING: Final = ("scores", "attachments", "feedback")
 _prices: Final[dict[int, list[pricing.Override]]] = {}
 """A project's own prices, as they were when last a transaction read them: rows are good if they are still the same."""
 
@@ -44,26 +45,24 @@ class Ready:
 def ready(project: Project, items: Iterable[Record]) -> Ready:
     """Make ready what can be: steps and generations with nothing that hangs on them, whose values can be stored."""
     now, made = timezone.now(), Ready()
-    given: list[Record] = []
-    clean: list[Record] = []
-    for item in items:
-        if not isinstance(item, GenerationRecord | StepRecord) or item.scores or item.attachments:
-            continue
-        if isinstance(item, GenerationRecord) and item.feedback is not None:
-            continue
-        try:
-            clean.append(cleaning.clean(item, now=now, packed=made.packed))
-            given.append(item)
-        except InvalidRecord:
-            continue
-    clean = tying.tied(project, clean)
     keys, prices = Keys(project.pk, made.packed), _prices.get(project.pk, [])
-    for item, tidy in zip(given, clean, strict=True):
-        table = TABLES[records.KINDS[type(tidy)]]
-        row = merging.as_new(table, tidy, prices, now)
-        storing.fill_rows(table, keys, row)
-        made.tidy[id(item)] = item, tidy
-        made.rows[id(tidy)] = row, prices
+    alike: dict[type[Record], list[Record]] = {GenerationRecord: [], StepRecord: []}
+    for item in items:
+        if type(item) in alike and not any(getattr(item, name, None) for name in _HANGING):
+            alike[type(item)].append(item)
+    for kind, given in alike.items():
+        table = TABLES[records.KINDS[kind]]
+        clean = [
+            (item, tidy)
+            for item, tidy in zip(given, cleaning.clean_alike(given, now=now, packed=made.packed), strict=True)
+            if not isinstance(tidy, InvalidRecord)
+        ]
+        tied = tying.tied(project, [tidy for _, tidy in clean])
+        rows = [merging.as_new(table, tidy, prices, now) for tidy in tied]
+        storing.fill_rows(table, keys, rows)
+        for (item, _), tidy, row in zip(clean, tied, rows, strict=True):
+            made.tidy[id(item)] = item, tidy
+            made.rows[id(tidy)] = row, prices
     made.keys = dict(keys)
     return made
 

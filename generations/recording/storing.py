@@ -171,34 +171,29 @@ def _gone(table: Table, name: str, keys: Keys, rows: Iterable[Merged]) -> tuple[
 
 
 # --------------------------------------------------------------------------------------------------------------- rows
-def fill_rows(table: Table, keys: Keys, row: Merged) -> None:
-    """Make the rows of facts and payload of a record before they are written."""
-    row.facts = next(_facts(table, keys, (row,)))
-    row.payload = next(_payloads(table, keys, (row,)))
+def fill_rows(table: Table, keys: Keys, rows: Sequence[Merged]) -> None:
+    """Make the rows of facts and payloads of records before they are written."""
+    _facts(table, keys, rows)
+    _payloads(table, keys, rows)
 
 
-def _facts(table: Table, keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
-    read, special = _of_facts(table)
-    project, kind, extra = keys.project, table.kind, table.extra
-    for row in rows:
-        if row.facts is not None:
-            yield row.facts
-            continue
-        values = [*read(row.record), *map(row.extra.__getitem__, extra)]
-        special.apply(values, keys.packed)
-        yield project, keys[kind, row.record.id], *values
+def _facts(table: Table, keys: Keys, rows: Sequence[Merged]) -> Iterator[Row]:
+    """The rows of facts; those that were not made before are made together."""
+    if bare := [row for row in rows if row.facts is None]:
+        read, special = _of_facts(table)
+        values = [(*read(row.record), *map(row.extra.__getitem__, table.extra)) for row in bare]
+        for row, made in zip(bare, special.converted(values, keys.packed), strict=True):
+            row.facts = keys.project, keys[table.kind, row.record.id], *made
+    return (row.facts or () for row in rows)
 
 
-def _payloads(table: Table, keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
-    read, special = _of_payload(table)
-    project, kind = keys.project, table.kind
-    for row in rows:
-        if row.payload is not None:
-            yield row.payload
-            continue
-        values = list(read(row.record))
-        special.apply(values, keys.packed)
-        yield project, keys[kind, row.record.id], *values
+def _payloads(table: Table, keys: Keys, rows: Sequence[Merged]) -> Iterator[Row]:
+    """The rows of payloads, likewise."""
+    if bare := [row for row in rows if row.payload is None]:
+        read, special = _of_payload(table)
+        for row, made in zip(bare, special.converted([read(row.record) for row in bare], keys.packed), strict=True):
+            row.payload = keys.project, keys[table.kind, row.record.id], *made
+    return (row.payload or () for row in rows)
 
 
 @cache
@@ -216,13 +211,11 @@ def _of_payload(table: Table) -> tuple[Callable[[Any], tuple[Any, ...]], Convers
 
 def _alternatives(keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
     read, special = attrgetter(*ALTERNATIVE), Conversions(ALTERNATIVE)
-    for row in rows:
-        id = row.record.id
-        for one in row.record.alternatives or ():
-            uid = records.uid(keys.project, "alternative", f"{id}\0{one.index}")
-            values = list(read(one))
-            special.apply(values, keys.packed)
-            yield keys.project, uid, row.record.started_at, keys["generation", id], *values
+    every = [(row.record, one) for row in rows for one in row.record.alternatives or ()]
+    made = special.converted([read(one) for _, one in every], keys.packed)
+    for (record, one), values in zip(every, made, strict=True):
+        uid = records.uid(keys.project, "alternative", f"{record.id}\0{one.index}")
+        yield keys.project, uid, record.started_at, keys["generation", record.id], *values
 
 
 def _tags(project: int, names: Iterable[str], now: dt.datetime) -> _Load:

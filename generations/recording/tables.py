@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -163,27 +163,28 @@ class Conversions:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._documents = [(place, _DEFAULTS.get(name)) for place, name in enumerate(names) if name in JSON]
-        self._others = [
-            (place, _timed if name in TIMES else prepared.array, _DEFAULTS.get(name))
-            for place, name in enumerate(names)
-            if (name in TIMES and name not in _WRITTEN) or name in ARRAYS
-        ]
+        self._times = [place for place, name in enumerate(names) if name in TIMES and name not in _WRITTEN]
+        self._arrays = [(place, _DEFAULTS.get(name)) for place, name in enumerate(names) if name in ARRAYS]
 
-    def apply(self, values: list[Any], packed: cleaning.Packed) -> None:
-        """Convert a row in place. `packed` has the JSON that is text already."""
+    def converted(self, rows: Sequence[Sequence[Any]], packed: cleaning.Packed) -> Iterator[tuple[Any, ...]]:
+        """These rows in the forms of their columns. `packed` has the JSON that is text already."""
+        columns: list[Sequence[Any]] = [*zip(*rows, strict=True)]
         for place, default in self._documents:
-            if (value := values[place]) is None:
-                values[place] = default
-            else:
-                there = packed.get(id(value))
-                values[place] = dumped(value) if there is None else there[1]
-        for place, convert, default in self._others:
-            value = values[place]
-            values[place] = default if value is None else convert(value)
+            columns[place] = [
+                default if value is None else there[1] if (there := packed.get(id(value))) else dumped(value)
+                for value in columns[place]
+            ]
+        for place in self._times:
+            columns[place] = _timed(columns[place])
+        for place, default in self._arrays:
+            columns[place] = [default if value is None else prepared.array(value) for value in columns[place]]
+        return zip(*columns, strict=True)
 
 
-def _timed(moment: dt.datetime) -> str:
-    return moment.isoformat()
+def _timed(moments: Sequence[dt.datetime | None]) -> list[str | None]:
+    """Times as text, which orjson writes five times as fast as they do themselves."""
+    texts = iter(orjson.dumps([one for one in moments if one is not None]).decode()[2:-2].split('","'))
+    return [None if one is None else next(texts) for one in moments]
 
 
 def loaded(name: str, value: Any) -> Any:
