@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +17,7 @@ from generations import access, recording, repricing
 from generations.access import Grant, NotAllowed
 from generations.models import AuditEntry, Generation, Job, PriceOverride, Project
 from generations.models.accounts import Role
-from generations.records import FeedbackRecord, GenerationRecord, Record, ScoreRecord
+from generations.records import FeedbackRecord, GenerationRecord, ParticipantRecord, Record, ScoreRecord
 from generations.repricing import BadPrice
 from tests import web
 
@@ -201,7 +202,33 @@ def test_money_of_several_currencies_is_not_added_up_for_a_user(project: Project
 
     words = web.text(web.signed_in(project).get("/projects/shop/users/mia/"))
 
-    assert "Calls 3 Cost — Tokens 30" in words
+    assert "Calls 3 Cost €0.50 + $1.00 Tokens 30" in words
+
+
+def test_the_list_of_users_tells_what_each_cost_and_since_when_they_are_known(project: Project) -> None:
+    used(project, 2)
+    used(project, 1, currency="EUR")
+    used(web.project("Other"), 4)
+    # A call that is imported now may be older than the row of whom it was made for.
+    long_ago = dt.datetime(2026, 3, 2, 10, 20, tzinfo=dt.UTC)
+    recording.record(
+        project,
+        [
+            GenerationRecord(id="old", user_id="zoe", started_at=long_ago),
+            ParticipantRecord(id="ann", seen_at=timezone.now()),
+        ],
+    )
+
+    client = web.signed_in(project)
+
+    page = client.get("/projects/shop/users/")
+    words = web.text(page)
+
+    # Last seen, user, first seen, generations, errors, tokens, cost.
+    assert re.search(r" mia \w{3} \d\d [\d:]{8} 3 2 30 €0\.50 \+ \$1\.00 Generations", words)
+    assert re.search(r" ann \w{3} \d\d [\d:]{8} 0 0 — — Generations", words)
+    assert " zoe Mar 02 10:20:00 1 0 — — Generations" in words
+    assert "2026-03-02 10:20:00" in web.text(client.get("/projects/shop/users/zoe/"))
 
 
 def test_another_projects_user_is_not_there(project: Project) -> None:

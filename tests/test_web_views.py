@@ -1,12 +1,13 @@
 """What is around a list: saved views, chosen columns, facets, charts, a time that was chosen."""
 
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from django.test import Client
 
-from generations import recording
+from generations import metrics, recording
 from generations.models import AuditEntry, ListColumns, Project, SavedView
 from generations.models.accounts import Role
 from generations.records import ParticipantRecord, StepRecord
@@ -275,7 +276,9 @@ def test_charts_count_each_unit_of_the_chosen_time_in_the_projects_zone() -> Non
     assert said["count"] == [2, 1, 0, 1, 0, 0, 0, 0]
     assert said["errors"] == [1, 0, 0, 0, 0, 0, 0, 0]
     assert said["p50"][:3] == [2.0, 5.0, None]
-    assert (said["cost"], said["currency"]) == ([0.5, 0, 0, 0, 0, 0, 0, 0], "USD")
+    # Of the second day a call is known and its cost is not; on the days after the fourth there was none.
+    assert (said["cost"], said["currency"]) == ([0.5, None, 0, None, 0, 0, 0, 0], "USD")
+    assert said["others"] == ["EUR"]
 
 
 def test_the_charts_of_other_lists_are_of_what_they_have() -> None:
@@ -290,9 +293,50 @@ def test_the_charts_of_other_lists_are_of_what_they_have() -> None:
     assert sum(steps["count"]) == 1
     assert "cost" not in steps
     assert sum(threads["count"]) == 1
-    assert "errors" not in threads
     assert client.get(f"{address}/participants/charts/").status_code == 200
     assert client.get(f"{address}/secrets/charts/").status_code == 404
+
+
+def test_threads_and_users_are_drawn_with_the_calls_that_are_theirs_at_the_time_of_their_list() -> None:
+    project, other = web.project(), web.project("Other")
+    client = web.signed_in(project)
+    calls = [
+        call(-3 * DAY, thread_id="chat", user_id="ann", error="Boom", cost=Decimal("0.25")),
+        call(-DAY, thread_id="chat", user_id="ann", cost=Decimal("0.5")),
+        call(1 - DAY, thread_id="talk", user_id="bob", cost=None),
+        call(0, thread_id="talk", user_id="cee", cost=Decimal(3), currency="EUR"),
+    ]
+    recording.record(project, calls)
+    recording.record(other, [call(0, thread_id="chat", user_id="ann", cost=Decimal(7))])
+    asked = {"list": "from=2026-11-16T00:00:00Z&to=2026-11-20T23:00:00Z"}
+
+    threads = client.get(f"/projects/{project.slug}/lists/threads/charts/", asked).json()
+    users = client.get(f"/projects/{project.slug}/lists/participants/charts/", asked).json()
+    one = client.get(f"/projects/{project.slug}/lists/threads/charts/", {"list": asked["list"] + "&id=chat"}).json()
+
+    # A thread's calls are counted when something last happened in it, as its list has it.
+    assert (threads["count"], threads["calls"], threads["errors"]) == (
+        [0, 0, 0, 1, 1],
+        [0, 0, 0, 2, 2],
+        [0, 0, 0, 1, 0],
+    )
+    assert (threads["cost"], threads["currency"], threads["others"]) == ([0, 0, 0, 0.75, None], "USD", ["EUR"])
+    assert (users["count"], users["calls"], users["errors"]) == ([0, 0, 0, 2, 1], [0, 0, 0, 3, 1], [0, 0, 0, 1, 0])
+    assert (one["calls"], one["cost"]) == ([0, 0, 0, 2, 0], [0, 0, 0, 0.75, 0])
+
+
+def test_threads_are_drawn_without_their_calls_where_these_take_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = web.project()
+    recording.record(project, [call(0, thread_id="chat")])
+
+    def endless(*_: object, timeout: float, **__: object) -> None:
+        raise metrics.TooSlow(timeout)
+
+    monkeypatch.setattr("generations.metrics.belonging.over_time", endless)
+    said = web.signed_in(project).get(f"/projects/{project.slug}/lists/threads/charts/").json()
+
+    assert sum(said["count"]) == 1
+    assert said.keys().isdisjoint({"calls", "errors", "cost"})
 
 
 def test_an_empty_list_has_charts_of_nothing() -> None:

@@ -175,6 +175,12 @@ def short_moment(value: dt.datetime | None) -> SafeString:
     return _moment(local, "%b %d %H:%M:%S" if local.year == timezone.localtime().year else "%Y-%m-%d %H:%M")
 
 
+@register.filter
+def earlier(one: dt.datetime, other: dt.datetime | None) -> dt.datetime:
+    """The earlier of two moments; the one where there is no other."""
+    return one if other is None else min(one, other)
+
+
 @register.simple_tag
 def safe_link(address: object) -> str:
     """A link to an address on the web that someone else wrote; the bare text of any other."""

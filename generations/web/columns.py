@@ -36,7 +36,13 @@ OWN: Final = {
         ("usage", "Tokens, cost"),
         ("tags", "Tags"),
     ),
-    "participants": (("name", "User"), ("first", "First seen"), ("id", "Id"), ("links", "What they did")),
+    "participants": (
+        ("name", "User"),
+        ("first", "First seen"),
+        ("calls", "Generations, errors"),
+        ("usage", "Tokens, cost"),
+        ("links", "What they did"),
+    ),
 }
 """The columns that are a list's own, beside its time: names, with their titles."""
 MOST: Final = 12

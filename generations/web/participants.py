@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-from django.db.models import Avg, Count, Q
+from django.db.models import Avg, Count, Min, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from generations import filters, metrics
 from generations.access import Grant
-from generations.metrics import BadQuery, Bucket, Measure, Query, TooSlow
+from generations.metrics import Bucket, Dimension, Measure, Query, TooSlow
 from generations.models import Feedback, Generation, Participant, Score, Thread
-from generations.web import tables
+from generations.web import sums, tables
 from generations.web.frame import show
 from generations.web.gate import page, zone_of
 from generations.web.listing import bounded
@@ -26,21 +28,21 @@ LOOKED_AT: Final = 5_000
 LATEST: Final = 10
 MEASURES: Final = (
     Measure("count", "count"),
-    Measure("cost", "sum", "usage.cost"),
     Measure("tokens", "sum", "usage.totalTokens"),
     Measure("errors", "error_rate"),
     Measure("latency", "avg", "performance.latency"),
 )
+COST: Final = Measure("cost", "sum", "usage.cost")
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What a user did on one day; `height` is the share of the busiest day, in percent."""
+    """What a user did on one day; `costs` are amounts by currency, and `height` is the share
+    of the busiest day, in percent."""
 
     moment: Any
     count: int
-    cost: Any
-    currency: str | None
+    costs: dict[Any, Any]
     height: float
 
 
@@ -48,8 +50,8 @@ class Day:
 @require_safe
 @bounded
 def participants(request: HttpRequest, grant: Grant) -> HttpResponse:
-    """The list of users, the last seen first."""
-    return tables.answer(request, grant, "participants")
+    """The list of users, the last seen first, with the numbers of their generations."""
+    return tables.answer(request, grant, "participants", partial(sums.of_rows, grant, "participants"))
 
 
 @page()
@@ -72,6 +74,7 @@ def participant(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "days": days,
         "choices": DAYS,
         "problem": "",
+        "first": Generation.objects.in_project(pk).filter(user_id=row.public_id).aggregate(at=Min("started_at"))["at"],
         "scores": scores.values("name").annotate(mean=Avg("value"), count=Count("uid")).order_by("name")[:50],
         "feedback": feedback.aggregate(
             up=Count("uid", filter=Q(thumbs="up")), down=Count("uid", filter=Q(thumbs="down")), rating=Avg("rating")
@@ -87,29 +90,31 @@ def participant(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
 
 
 def _numbers(grant: Grant, user_id: str, days: int) -> dict[str, Any]:
-    """The sums of the period, and its days; without money where it is of several currencies."""
+    """The sums of the period, and its days, with what they cost in each currency."""
     condition = filters.from_document(
         "generations", {"metadata.userId": user_id, "timestamp": {"$gte": f"now-{days}d"}}
     )
-    zone = str(zone_of(grant))
-    for measures in (MEASURES, tuple(one for one in MEASURES if one.name != "cost")):
-        try:
-            whole = metrics.aggregate(grant.project, Query(condition=condition, measures=measures)).rows
-            by_day = metrics.aggregate(
-                grant.project, Query(condition=condition, measures=measures[:2], bucket=Bucket("day", zone))
-            ).rows
-        except BadQuery:
-            continue
-        except TooSlow as error:
-            return {"problem": str(error)}
-        for row in whole:
-            row.values.setdefault("cost", None)
-        most = max((one.count for one in by_day), default=1) or 1
-        return {
-            "whole": whole[0] if whole else None,
-            "by_day": [
-                Day(one.key["time"], one.count, one.values.get("cost"), one.currency, 100 * one.count / most)
-                for one in sorted(by_day, key=lambda one: str(one.key["time"]))
-            ],
-        }
-    return {}
+    bucket = Bucket("day", str(zone_of(grant)))
+    currency = Dimension("currency", "usage.currency")
+    try:
+        whole = metrics.aggregate(grant.project, Query(condition=condition, measures=MEASURES)).rows
+        paid = metrics.aggregate(
+            grant.project, Query(condition=condition, measures=(COST,), bucket=bucket, dimensions=(currency,))
+        ).rows
+    except TooSlow as error:
+        return {"problem": str(error)}
+    counts: Counter[Any] = Counter()
+    costs: dict[Any, dict[Any, Any]] = defaultdict(dict)
+    total: dict[Any, Any] = {}
+    for row in paid:
+        day, money, amount = row.key["time"], row.key["currency"], row.values["cost"]
+        counts[day] += row.count
+        if amount is not None:
+            costs[day][money] = amount
+            total[money] = total.get(money, 0) + amount
+    most = max(counts.values(), default=1)
+    return {
+        "whole": whole[0] if whole else None,
+        "costs": dict(sorted(total.items(), key=str)),
+        "by_day": [Day(day, counts[day], costs[day], 100 * counts[day] / most) for day in sorted(counts)],
+    }

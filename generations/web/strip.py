@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import datetime as dt
+from collections import Counter, defaultdict
+from collections.abc import Container, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -11,14 +13,20 @@ from django.views.decorators.http import require_safe
 
 from generations import filters, metrics
 from generations.access import Grant
-from generations.filters import BadFilter
-from generations.metrics import Dimension, Measure, Query, Row
+from generations.filters import BadFilter, Condition
+from generations.metrics import Dimension, Measure, Query, Row, belonging
+from generations.metrics.belonging import Belongings
 from generations.web import timeline
 from generations.web.gate import page
 from generations.web.listing import NOT_FILTERS
 from generations.web.narrowing import carried, place
+from generations.web.timeline import Timeline
 
 TIMEOUT: Final = 10.0
+SOON: Final = 3.0
+"""Seconds that adding up what belongs to the rows of a list may take."""
+BELONGING: Final = ("threads", "participants")
+"""The lists whose charts are also of the generations that belong to their rows."""
 _LATENCY: Final = "performance.latency"
 _COUNT: Final = Measure("count", "count")
 _TIMED: Final = (
@@ -27,6 +35,9 @@ _TIMED: Final = (
     Measure("p95", "percentile", _LATENCY, 0.95),
 )
 _COST: Final = Measure("cost", "sum", "usage.cost")
+
+_Costs = dict[Any, dict[Any, Decimal]]
+"""Amounts by currency, by the start of their bucket."""
 
 
 @page()
@@ -57,18 +68,39 @@ def _charts(grant: Grant, kind: str, query: Any) -> dict[str, Any]:
         "zone": line.zone.key,
         "time": [start.timestamp() for start in starts],
         "end": line.after(starts[-1]).timestamp() if starts else None,
+        "noun": filters.catalogue(kind).noun,
     }
     for measure in measures:
         said[measure.name] = timeline.series(starts, found, measure.name, 0 if measure is _COUNT else None)
     if "errors" in said:
         said["errors"] = [round((rate or 0) * n) for rate, n in zip(said["errors"], said["count"], strict=True)]
     if kind == "generations":
-        said["cost"], said["currency"] = _cost(grant, condition, line, starts)
+        said |= _cost(_costs(grant, condition, line), starts, {start for start in starts if start in found})
+    elif kind in BELONGING:
+        said |= _belonging(grant, kind, condition, line, starts)
     return said
 
 
-def _cost(grant: Grant, condition: Any, line: timeline.Timeline, starts: Any) -> tuple[list[float], str | None]:
-    """The cost of each bucket in the currency that most of it is in; amounts of others are never added to it."""
+def _belonging(
+    grant: Grant, kind: str, condition: Condition | None, line: Timeline, starts: Sequence[dt.datetime]
+) -> dict[str, Any]:
+    """The calls of the threads or users of each bucket, so that their sums are those of the list that a drag leaves.
+
+    Nothing when they are too many to be added up soon: what the list itself counts is drawn all the same.
+    """
+    try:
+        found = belonging.over_time(kind, grant.project, condition, line.bucket, timeout=SOON)
+    except metrics.TooSlow:
+        return {}
+    none = Belongings()
+    return {
+        "calls": [found.get(start, none).count for start in starts],
+        "errors": [found.get(start, none).failed for start in starts],
+        **_cost({start: one.costs for start, one in found.items()}, starts, set(found)),
+    }
+
+
+def _costs(grant: Grant, condition: Condition | None, line: Timeline) -> _Costs:
     asked = Query(
         condition=condition,
         bucket=line.bucket,
@@ -76,12 +108,29 @@ def _cost(grant: Grant, condition: Any, line: timeline.Timeline, starts: Any) ->
         measures=(_COST,),
         limit=metrics.MAX_LIMIT,
     )
-    costs: dict[Any, dict[Any, Decimal]] = defaultdict(dict)
+    costs: _Costs = defaultdict(dict)
     for row in metrics.aggregate(grant.project, asked, timeout=TIMEOUT).rows:
         value = row.values["cost"]
         if isinstance(value, Decimal):
-            costs[row.key["currency"]][row.key["time"]] = value
-    if not costs:
-        return [0.0 for _ in starts], None
-    currency = max(costs, key=lambda one: (len(costs[one]), str(one)))
-    return [float(costs[currency].get(start, 0)) for start in starts], currency
+            costs[row.key["time"]][row.key["currency"]] = value
+    return costs
+
+
+def _cost(costs: _Costs, starts: Sequence[dt.datetime], busy: Container[dt.datetime]) -> dict[str, Any]:
+    """The cost of each bucket in the currency that most of them have; amounts of others are never added to it.
+
+    None where there were calls (`busy`) whose cost in it is not known. `others` are the currencies that are left out.
+    """
+    met = Counter(currency for amounts in costs.values() for currency in amounts)
+    if not met:
+        return {"cost": [None if start in busy else 0.0 for start in starts], "currency": None, "others": []}
+    currency = max(met, key=lambda one: (met[one], str(one)))
+    amounts = [costs.get(start, {}).get(currency) for start in starts]
+    return {
+        "cost": [
+            float(amount) if amount is not None else None if start in busy else 0.0
+            for start, amount in zip(starts, amounts, strict=True)
+        ],
+        "currency": currency,
+        "others": sorted(str(one or "unknown") for one in met if one != currency),
+    }

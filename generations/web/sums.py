@@ -1,17 +1,23 @@
-"""What a thread comes to: calls, steps, errors, tokens, time, money and scores of all that was recorded in it."""
+"""What threads and users come to: calls, steps, errors, tokens, time, money and scores of all that is theirs."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from django.db.models import Count, Q, Sum
 
+from generations.access import Grant
+from generations.metrics import TooSlow, belonging
+from generations.metrics.belonging import Belongings
 from generations.models import Generation, Score, Step
 
 MOST_SCORES: Final = 20
+PATIENCE: Final = 0.2
+"""Seconds that a list waits for what its rows come to; where they have too many calls, it is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,15 @@ class Sums:
     steps: int
     failed_steps: int
     scores: list[Mean]
+
+
+def of_rows(grant: Grant, kind: str, rows: Sequence[Any]) -> list[Belongings | None]:
+    """The calls of each thread or user of a page of their list; None when adding them up takes too long."""
+    try:
+        found = belonging.of_each(kind, grant.project.pk, [row.public_id for row in rows], timeout=PATIENCE)
+    except TooSlow:
+        return [None] * len(rows)
+    return [found.get(row.public_id, Belongings()) for row in rows]
 
 
 def of_thread(project_pk: int, thread_id: str) -> Sums:

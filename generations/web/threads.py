@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from django.db.models import Count, Max, Q, Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from generations.access import Grant
 from generations.filters import BadFilter
-from generations.models import Generation, Step, Thread
+from generations.models import Step, Thread
 from generations.web import listing as lists
 from generations.web import markup, sums, tables, turns
 from generations.web.frame import show
@@ -31,25 +31,7 @@ MOST_METADATA: Final = 40
 @bounded
 def threads(request: HttpRequest, grant: Grant) -> HttpResponse:
     """The list of threads, the latest active first, with the numbers of their generations."""
-
-    def hanging(rows: Sequence[Thread]) -> Sequence[Any]:
-        counted = (
-            Generation.objects.in_project(grant.project.pk)
-            .filter(thread_id__in=[row.public_id for row in rows])
-            .values("thread_id")
-            .annotate(
-                count=Count("uid"),
-                failed=Count("uid", filter=Q(error__isnull=False)),
-                tokens=Sum("total_tokens"),
-                cost=Sum("cost"),
-                currency=Max("currency"),
-            )
-        )
-        totals = {row["thread_id"]: row for row in counted}
-        nothing = {"count": 0, "failed": 0, "tokens": None, "cost": None, "currency": None}
-        return [totals.get(row.public_id, nothing) for row in rows]
-
-    return tables.answer(request, grant, "threads", hanging)
+    return tables.answer(request, grant, "threads", partial(sums.of_rows, grant, "threads"))
 
 
 @page()

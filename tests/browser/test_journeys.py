@@ -190,6 +190,9 @@ def test_a_pasted_id_and_a_point_of_a_chart_lead_to_what_they_name(visitor: Watc
     page.mouse.up()
     expect(page).to_have_url(re.compile("to=20"))
     expect(page.locator("tr[data-row]").first).to_be_visible()
+    # The charts and the facets are there again, of that time.
+    expect(page.locator(".strip .u-over")).to_have_count(4)
+    expect(page.locator(".facets a", has_text="gpt").first).to_be_attached()
 
     page.goto(f"{recorded.url}/projects/default/dashboard/?metadata.userId={USER}&from=now-24h")
     over = page.locator(".chart .u-over").first

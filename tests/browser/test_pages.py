@@ -61,6 +61,8 @@ def test_a_call_is_found_read_judged_and_exported(watched: Watched, tmp_path: Pa
     page.get_by_label("Tags to add, by commas").fill("checked, museum")
     page.get_by_role("button", name="Tag", exact=True).click()
     expect(page.locator("#tags")).to_contain_text("museum")
+    # What was replaced had the focus: what came in its place has it now.
+    expect(page.get_by_role("button", name="Tag", exact=True)).to_be_focused()
     page.get_by_label("Name of a new dataset").fill(dataset)
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("#datasets a", has_text=dataset)).to_be_visible()

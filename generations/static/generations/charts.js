@@ -2,6 +2,7 @@
 
 const SHOWN = [
   { name: "count", title: "Volume", kind: "bars", colour: "--accent-fill", sum: true },
+  { name: "calls", title: "Generations", kind: "bars", colour: "--c6", sum: true },
   { name: "errors", title: "Errors", kind: "bars", colour: "--bad", sum: true },
   { name: "p95", title: "Latency p95, p50", kind: "line", colour: "--warn", also: "p50", unit: seconds },
   { name: "cost", title: "Cost", kind: "bars", colour: "--good", sum: true, unit: money },
@@ -38,8 +39,10 @@ function chart(strip, one, said) {
   const caption = document.createElement("figcaption");
   const values = said[one.name];
   const unit = one.unit ?? whole;
-  const total = one.sum ? unit(values.reduce((sum, value) => sum + (value ?? 0), 0), said.currency) : "";
-  const title = Object.assign(document.createElement("span"), { textContent: one.title });
+  const isKnown = values.some((value) => value != null);
+  const total = !one.sum ? "" : isKnown ? unit(values.reduce((sum, value) => sum + (value ?? 0), 0), said.currency) : "—";
+  const left = one.name === "cost" && said.others?.length ? `, without ${said.others.join(", ")}` : "";
+  const title = Object.assign(document.createElement("span"), { textContent: (said.calls && one.name === "count" ? capital(said.noun) : one.title) + left });
   const figure = Object.assign(document.createElement("b"), { textContent: total });
   caption.append(title, figure);
   const place = document.createElement("div");
@@ -108,7 +111,10 @@ export function under(u, times, isBars) {
 
 function select(strip, u, said) {
   const { left, width } = u.select;
-  if (width < 4) return;
+  // The charts of a strip move together: each of them tells of the same stretch.
+  if (width < 4 || "narrowed" in strip.dataset) return;
+  strip.dataset.narrowed = "";
+  setTimeout(() => delete strip.dataset.narrowed);
   const from = new Date(Math.round(u.posToVal(left, "x")) * 1e3);
   const to = new Date(Math.round(Math.min(u.posToVal(left + width, "x"), said.end ?? Infinity)) * 1e3);
   const address = new URL(location.href);
@@ -158,6 +164,10 @@ export function moment(stamp, zone, grain) {
   const options = { timeZone: zone, month: "short", day: "numeric" };
   if (grain === "hour" || grain === "minute") Object.assign(options, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   return new Date(stamp * 1e3).toLocaleString("en-US", options);
+}
+
+function capital(word) {
+  return word[0].toUpperCase() + word.slice(1);
 }
 
 export function whole(value) {

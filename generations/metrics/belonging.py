@@ -1,0 +1,103 @@
+"""What the generations that belong to rows of another list come to: of each of these rows, or of all that match."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Count, F, Min, Q, Sum
+
+from generations import filters
+from generations.filters import Condition
+from generations.metrics import answering, compiling
+from generations.metrics.query import Bucket, Query
+from generations.models import Generation, Project
+
+
+@dataclass(slots=True)
+class Belongings:
+    """How many generations, how many of them failed, their tokens, and since when there are any.
+
+    What nobody said is None. `costs` are amounts by currency, never added across these; None is a currency that was
+    never said.
+    """
+
+    count: int = 0
+    failed: int = 0
+    tokens: int | None = None
+    first: dt.datetime | None = None
+    costs: dict[str | None, Decimal] = field(default_factory=dict)
+
+
+def of_each(kind: str, project_pk: int, ids: Sequence[str], *, timeout: float) -> dict[str, Belongings]:
+    """What belongs to each of these rows, by its id; one statement. Rows without generations are left out.
+
+    Raises TooSlow after `timeout` seconds.
+    """
+    column = _column(kind)
+    rows = (
+        Generation.objects.in_project(project_pk)
+        .filter(**{f"{column}__in": list(ids)})
+        .order_by("currency")
+        .values(column, "currency")
+        .annotate(
+            count=Count("uid"),
+            failed=Count("uid", filter=Q(error__isnull=False)),
+            tokens=Sum("total_tokens"),
+            first=Min("started_at"),
+            cost=Sum("cost"),
+        )
+    )
+    found: dict[str, Belongings] = {}
+    if not ids:
+        return found
+    sql, params = rows.query.sql_with_params()
+    columns, groups = answering.run(sql, params, timeout)
+    for values in groups:
+        row = dict(zip(columns, values, strict=True))
+        _add(found.setdefault(row[column], Belongings()), row)
+    return found
+
+
+def over_time(
+    kind: str, project: Project, condition: Condition | None, bucket: Bucket, *, timeout: float
+) -> dict[dt.datetime, Belongings]:
+    """What belongs to the rows that satisfy the condition, by the unit of the time that their list is in.
+
+    Raises BadQuery, and TooSlow after `timeout` seconds.
+    """
+    plan = compiling.planned(project.pk, Query(kind, condition, bucket=bucket))
+    narrowed = filters.narrow(kind, project.pk, condition).order_by()
+    rows, params = compiling.compiled(narrowed, {"public": F("public_id"), **plan.inner})
+    # The name of a column of ours, and the project as a literal: that is how its rows are found, on any server.
+    sql = (
+        "SELECT k0 AS time, g.currency, count(*) AS count, count(g.error) AS failed,"  # noqa: S608
+        " sum(g.total_tokens) AS tokens, min(g.started_at) AS first, sum(g.cost) AS cost"
+        f" FROM ({rows}) AS r JOIN generation AS g"
+        f" ON g.project_id = {project.pk:d} AND g.{_column(kind)} = r.public GROUP BY k0, g.currency"
+    )
+    columns, groups = answering.run(sql, params, timeout)
+    found: dict[dt.datetime, Belongings] = {}
+    for values in groups:
+        row = dict(zip(columns, values, strict=True))
+        _add(found.setdefault(row["time"].astimezone(dt.UTC), Belongings()), row)
+    return found
+
+
+def _add(whole: Belongings, row: dict[str, Any]) -> None:
+    whole.count += row["count"]
+    whole.failed += row["failed"]
+    if row["tokens"] is not None:
+        whole.tokens = (whole.tokens or 0) + int(row["tokens"])
+    if whole.first is None or row["first"] < whole.first:
+        whole.first = row["first"]
+    if row["cost"] is not None:
+        whole.costs[row["currency"]] = row["cost"]
+
+
+def _column(kind: str) -> str:
+    """The column in which generations name a row of this list."""
+    return filters.catalogue(kind).relation("generations").there

@@ -1,0 +1,38 @@
+// A swap takes the focus away with what it replaces. It goes to the same place in what came instead, so that whoever
+// uses a keyboard or listens to the page stays where they were.
+
+let lost = null;
+
+export function watchFocus() {
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const at = document.activeElement;
+    if (at && at !== document.body && event.detail.target.contains(at)) lost = placeOf(at);
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    const place = lost;
+    lost = null;
+    if (place && (document.activeElement ?? document.body) === document.body) restore(place);
+  });
+}
+
+function placeOf(element) {
+  const around = [];
+  for (let at = element; at; at = at.parentElement) if (at.id) around.push(at.id);
+  return { around, tag: element.tagName, name: element.name, label: label(element), fold: label(element.closest("details")?.querySelector("summary")) };
+}
+
+function restore(place) {
+  const root = place.around.map((id) => document.getElementById(id)).find(Boolean);
+  if (!root) return;
+  const alike = [...root.querySelectorAll(place.tag)].filter((one) => one.name === place.name && one.checkVisibility());
+  const same = alike.find((one) => label(one) === place.label);
+  const fold = place.fold && [...root.querySelectorAll("summary")].find((one) => label(one) === place.fold);
+  const next = same ?? fold ?? root;
+  if (next === root) root.tabIndex = -1;
+  next.focus({ preventScroll: true });
+}
+
+// What it is called, without the arrows and numbers that a swap may change.
+function label(element) {
+  return (element?.getAttribute("aria-label") ?? element?.textContent ?? "").replace(/[^\p{L} ]/gu, "").trim();
+}
