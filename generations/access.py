@@ -229,7 +229,6 @@ def create_key(
             name=name.strip(),
             prefix=token[: min(10, max(2, len(token) // 3))],
             hash=hash_of(token),
-            public_id="pk_" + secrets.token_urlsafe(12),
             scopes=wanted,
             environment=environment,
             created_by=grant.user,

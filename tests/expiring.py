@@ -6,6 +6,6 @@ import pytest
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute for what has a tenth of a second, and no rest between two attempts."""
-    monkeypatch.setattr("generations.retention.expiring._MOST_WORKED", 60.0)
-    monkeypatch.setattr("generations.retention.expiring._MOST_WAITED", 60.0)
-    monkeypatch.setattr("generations.retention.expiring.PAUSE", 0.0)
+    monkeypatch.setattr("generations.retention.emptying.MOST_WORKED", 60.0)
+    monkeypatch.setattr("generations.retention.emptying.MOST_WAITED", 60.0)
+    monkeypatch.setattr("generations.retention.emptying.PAUSE", 0.0)

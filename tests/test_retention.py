@@ -1,7 +1,6 @@
 """What is kept for how long: the first rule that matches decides, holds win, and numbers stay as they were."""
 
 import datetime as dt
-from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -9,6 +8,7 @@ import orjson
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from generations import access, partitions, recording, retention, search, tasks
@@ -225,22 +225,19 @@ def test_a_batch_that_takes_too_long_is_given_up_and_done_in_smaller_ones(
     what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A millisecond for all statements of a batch: hundreds of rows take longer.
-    monkeypatch.setattr("generations.retention.expiring._MOST_WORKED", 0.0)
+    monkeypatch.setattr("generations.retention.emptying.MOST_WORKED", 0.0)
     monkeypatch.setattr("generations.retention.expiring.FIRST_BATCH", 400)
     own = project()
     record(own, *(call(f"old-{n}", 40) for n in range(450)))
     rule(access.of_system(own), 30, {"model.id": "gpt-4o"}, what=what)
     sizes: list[int] = []
+    forget = recording.forget
 
-    def noted(do: Callable[..., int]) -> Callable[..., int]:
-        def noting(project: Project, kind: str, rows: list[Any], **how: Any) -> int:
-            sizes.append(len(rows))
-            return do(project, kind, rows, **how)
+    def noting(project: Project, kind: str, rows: list[Any], **how: Any) -> Any:
+        sizes.append(len(rows))
+        return forget(project, kind, rows, **how)
 
-        return noting
-
-    for name in ("forget_text", "delete"):
-        monkeypatch.setattr(recording, name, noted(getattr(recording, name)))
+    monkeypatch.setattr(recording, "forget", noting)
 
     report = retention.plan(own, is_dry=False)
 
@@ -255,7 +252,7 @@ def test_a_month_is_not_emptied_while_the_disk_is_busy_and_its_text_goes_all_the
     own = project()
     record(own, call("old", 100))
     rule(access.of_system(own), 30)
-    monkeypatch.setattr("generations.retention.expiring._MOST_WAITED", 0.0)
+    monkeypatch.setattr("generations.retention.emptying.MOST_WAITED", 0.0)
 
     report = retention.plan(own, is_dry=False)
 
@@ -282,23 +279,24 @@ def test_who_reads_a_month_all_the_while_is_not_waited_for() -> None:
     assert with_text(own) == set()
 
 
-def test_what_a_batch_locks_is_free_before_it_is_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["text", "all"])
+def test_a_batch_is_one_message_whose_locks_are_free_before_it_is_on_disk(what: str) -> None:
     own = project()
-    record(own, call("old", 40))
-    rule(access.of_system(own), 30, {"model.id": "gpt-4o"})
-    seen: list[str] = []
+    record(own, call("old", 40, scores=(ScoreRecord(name="quality", value=1.0),)))
+    rule(access.of_system(own), 30, {"model.id": "gpt-4o"}, what=what)
 
-    def noting(*given: Any) -> int:
-        with connection.cursor() as cursor:
-            cursor.execute("SHOW synchronous_commit")
-            seen.extend(cursor.fetchone())
-        return 1
+    with CaptureQueriesContext(connection) as sent:
+        retention.plan(own, is_dry=False)
+    with connection.cursor() as cursor:
+        # What is LOCAL to a transaction is so to that of this test.
+        cursor.execute("SHOW synchronous_commit")
+        committed = cursor.fetchone()
 
-    monkeypatch.setattr(recording, "forget_text", noting)
-
-    retention.plan(own, is_dry=False)
-
-    assert seen == ["off"]
+    locking = [one["sql"] for one in sent if "pg_advisory_xact_lock(" in one["sql"]]
+    assert len(locking) == 1
+    assert "_gone AS (DELETE FROM generation_payload" in locking[0]
+    assert "INSERT INTO search_mark" in locking[0]
+    assert committed == ("off",)
 
 
 def test_only_its_own_project_is_touched() -> None:

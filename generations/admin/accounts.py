@@ -107,7 +107,7 @@ class ProjectAdmin(Audited):
     noun = "project"
     form = ProjectForm
     inlines = (MembershipInline,)
-    list_display = ("name", "slug", "time_zone", "currency", "retention_days", "created_at")
+    list_display = ("name", "slug", "time_zone", "currency", "created_at")
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
 
@@ -231,7 +231,7 @@ class KeyAdmin(Audited):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """What is asked of a new key, or what is known of one."""
-        known = ("prefix", "public_id", "created_by", "created_at", "last_used_at", "revoked_at")
+        known = ("prefix", "created_by", "created_at", "last_used_at", "revoked_at")
         return self.fields if obj is None else (*self.fields, *known)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

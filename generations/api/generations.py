@@ -157,11 +157,11 @@ def change_generation(request: HttpRequest, id: str) -> HttpResponse:
     """
     grant = grant_of(request)
     document = receive.document(request)
+    said = document.get("$set")
+    fields = {path.split(".")[0] for path in (said if isinstance(said, dict) else document)}
     with transaction.atomic():
-        # A change that says nothing takes the project's lock: what is read next stays as it is until the commit.
-        recording.amend(grant.project, GenerationRecord(id=id))
-        stored = _bundle(grant, id).record
-        recording.change(grant, rest.amendment(id, document, stored), stored)
+        if not recording.update(grant, id, lambda stored: rest.amendment(id, document, stored), fields=fields):
+            raise not_found("generation", id)
         changed = _bundle(grant, id)
     return answer(lists.generation(changed))
 

@@ -34,7 +34,6 @@ class Project(models.Model):
     name = models.CharField(max_length=200)
     time_zone = models.CharField(max_length=64, default="UTC")
     currency = models.CharField(max_length=3, default="USD")
-    retention_days = models.PositiveIntegerField(null=True, blank=True, help_text="Empty keeps everything.")
     keep_generic_spans = models.BooleanField(
         default=True, help_text="Keep OpenTelemetry spans that are not model calls, as steps."
     )
@@ -124,7 +123,6 @@ class ApiKey(models.Model):
     name = models.CharField(max_length=200)
     prefix = models.CharField(max_length=16, editable=False)
     hash = models.BinaryField(max_length=32, unique=True, editable=False)
-    public_id = models.CharField(max_length=40, blank=True, default="", help_text="User name half of Basic keys.")
     scopes = ArrayField(models.CharField(max_length=10), default=list)
     environment = models.CharField(max_length=40, blank=True, default="")
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")

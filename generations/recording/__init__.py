@@ -1,6 +1,7 @@
 """The only writer of steps, generations, threads, participants, tags, scores, feedback and attachments' rows."""
 
-from generations.recording.editing import change, delete, erase, forget_text, hold, reprice, retag, said_now
+from generations.recording.editing import change, delete, erase, reprice, retag, said_now, update
+from generations.recording.forgetting import Row, forget
 from generations.recording.grouping import Busy, together
 from generations.recording.readying import Ready, ready, united
 from generations.recording.tying import tied
@@ -11,13 +12,13 @@ __all__ = [
     "Doubtful",
     "Ready",
     "Receipt",
+    "Row",
     "UnknownId",
     "amend",
     "change",
     "delete",
     "erase",
-    "forget_text",
-    "hold",
+    "forget",
     "ready",
     "record",
     "reprice",
@@ -26,4 +27,5 @@ __all__ = [
     "tied",
     "together",
     "united",
+    "update",
 ]

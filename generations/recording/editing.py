@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from generations import access, cleaning, pricing, records
+from generations import access, bundles, cleaning, pricing, records
 from generations.access import Grant
 from generations.models import Feedback, Project
 from generations.recording import derive, looking, merging, storing, writing
-from generations.recording.tables import TABLES, Keys
+from generations.recording.tables import HANGING, TABLES, Keys
 from generations.recording.writing import amend
 from generations.records import revised
 
@@ -89,6 +88,29 @@ def said_now(project: Project, feedback: records.FeedbackRecord) -> records.Feed
     return revised(feedback, id=records.new_id()) if rows.filter(is_latest=False).exists() else feedback
 
 
+def update(
+    grant: Grant,
+    id: str,
+    said: Callable[[records.GenerationRecord], records.GenerationRecord],
+    *,
+    fields: Collection[str],
+) -> bool:
+    """Change a generation in somebody's name by what is `said` of it as it stands; False when there is none.
+
+    The audit keeps the `fields` that it was changed by. Raises InvalidRecord, as `change` does.
+    """
+    with transaction.atomic():
+        # Nobody else writes from here to the commit: what is read next stays as it is.
+        with connection.cursor() as cursor:
+            looking.lock(cursor, grant.project.pk)
+        there = bundles.generation(grant.project, id)
+        if there is None:
+            return False
+        change(grant, said(there.record), there.record)
+        access.audit(grant, "generation.update", "generation", id, {"fields": sorted(fields)})
+    return True
+
+
 def change(grant: Grant, said: records.GenerationRecord, stored: records.GenerationRecord) -> None:
     """Merge what somebody said into the generation as it is stored; the audit keeps which answer was selected before.
 
@@ -143,13 +165,6 @@ def _answered(
     return revised(said, **answer, **own, cleared=said.cleared | unknown)
 
 
-_HANGING: Final = {
-    "generation": ("score", "feedback", "attachment"),
-    "step": ("score", "feedback", "attachment"),
-    "thread": ("score", "attachment"),
-}
-
-
 def delete(project: Project, kind: str, ids: Sequence[str], *, alone: bool = False) -> int:
     """Delete rows and what hangs on them; returns how many of that kind there were.
 
@@ -181,7 +196,7 @@ def _delete(cursor: Any, project: int, kind: str, ids: list[str], *, alone: bool
             _delete(cursor, project, inside, _inside(cursor, project, inside, "thread_id", ids))
     if kind == "step" and not alone:
         _delete(cursor, project, "generation", _inside(cursor, project, "generation", "step_id", ids))
-    for table in _HANGING.get(kind, ()):
+    for table in HANGING.get(kind, ()):
         cursor.execute(
             f"DELETE FROM {table} WHERE project_id = %s AND {kind}_id = ANY(%s)",  # noqa: S608
             [project, ids],
@@ -205,48 +220,11 @@ def _delete(cursor: Any, project: int, kind: str, ids: list[str], *, alone: bool
         [project, uids],
     )
     gone = cursor.fetchall()
-    if kind == "generation":
+    if kind == "generation" and gone:
         # Of the text too: an extract may be on its way in of what was read before this transaction.
-        storing.mark(cursor, project, dict(gone), timezone.now())
+        cursor.execute(*storing.marks(project, [row[0] for row in gone], [row[1] for row in gone], timezone.now()))
     writing.mark_latest(cursor, project, orphaned)
     return len(gone)
-
-
-def forget_text(project: Project, kind: str, keys: Sequence[tuple[dt.datetime, uuid.UUID]]) -> int:
-    """Delete what was said in these generations or steps, known by start and uid; returns how many had text.
-
-    Their facts stay, without previews; neither their numbers nor when they were changed is touched.
-    """
-    table = TABLES[kind]
-    if table.payload is None or not keys:
-        return 0
-    uids, starts = [uid for _, uid in keys], [start for start, _ in keys]
-    span = f"project_id = {project.pk:d} AND started_at >= %(first)s AND started_at <= %(last)s"
-    where = f"WHERE {span} AND uid = ANY(%(uids)s)"
-    beside = [(table.payload, where)]
-    if kind == "generation":
-        beside += [("alternative", f"WHERE {span} AND generation_uid = ANY(%(uids)s)"), ("generation_search", where)]
-    # In one statement: what a batch holds is held for as long as that takes, and it has one time to be given up after.
-    gone = ", ".join(f"{name}_gone AS (DELETE FROM {name} {those} RETURNING 1)" for name, those in beside)  # noqa: S608
-    with transaction.atomic(), connection.cursor() as cursor:
-        # A merge that has read the text would else write it again.
-        looking.lock(cursor, project.pk)
-        cursor.execute(
-            f"WITH {gone}, cleared AS (UPDATE {table.facts} SET input_preview = NULL, output_preview = NULL {where}"  # noqa: S608
-            " AND (input_preview IS NOT NULL OR output_preview IS NOT NULL) RETURNING 1)"
-            f" SELECT greatest((SELECT count(*) FROM {table.payload}_gone), (SELECT count(*) FROM cleared))",
-            {"uids": uids, "first": min(starts), "last": max(starts)},
-        )
-        (number,) = cursor.fetchone()
-        if kind == "generation":
-            storing.mark_texts(cursor, project.pk, uids, starts, timezone.now())
-        return int(number)
-
-
-def hold(project: Project) -> None:
-    """Let nobody else write in this project until the open transaction ends; waits for whoever writes now."""
-    with connection.cursor() as cursor:
-        looking.lock(cursor, project.pk)
 
 
 def _inside(cursor: Any, project: int, kind: str, column: str, ids: list[str]) -> list[str]:

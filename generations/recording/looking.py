@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from generations import prepared, pricing, records
+from generations.at_once import Statement
 from generations.recording import derive
 from generations.recording.tables import (
     ALTERNATIVE,
@@ -60,7 +61,12 @@ class Found:
 
 def lock(cursor: Any, project: int) -> None:
     """One writer a project at a time: two first sights of an id cannot land in two partitions, nothing deadlocks."""
-    cursor.execute(_LOCKING, [_LOCK, project % 2**31])
+    cursor.execute(*locking(project))
+
+
+def locking(project: int) -> Statement:
+    """What locks a project."""
+    return _LOCKING, (_LOCK, project % 2**31)
 
 
 _LOCKING: Final = "SELECT pg_advisory_xact_lock(%s, %s)"

@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 from django.db import connection
 
-from generations import partitions, records
+from generations import at_once, partitions, records
 from generations.recording import copying, marking
 from generations.recording.merging import Merged
 from generations.recording.tables import (
@@ -87,7 +87,9 @@ def write(
             copied.append(load)
         elif load.number or load.gone:
             together.append(load)
-    _write_together(cursor, keys.project, together, copied)
+    statement, params = _together(keys.project, together, copied)
+    if params:
+        cursor.execute(statement, params)
     for load in copied:
         _copy(cursor, load)
 
@@ -125,18 +127,12 @@ def _of_kind(table: Table, keys: Keys, rows: Sequence[Merged], now: dt.datetime)
     return loads
 
 
-def mark(cursor: Any, project: int, gone: Mapping[uuid.UUID, dt.datetime], now: dt.datetime) -> None:
-    """Mark the hours and the texts of deleted generations, given by key with their starts."""
-    starts = list(gone.values())
-    _write_together(cursor, project, _marks(project, starts, [str(uid) for uid in gone], starts, now), [])
-
-
-def mark_texts(
-    cursor: Any, project: int, uids: Sequence[uuid.UUID], starts: Sequence[dt.datetime], now: dt.datetime
-) -> None:
-    """Mark the texts of these generations, and not their hours: no number changed."""
-    texts = marking.texts(project, [str(uid) for uid in uids], starts, now)
-    _write_together(cursor, project, [_Load("search_mark", marking.TEXTS, len(texts), lambda: iter(texts))], [])
+def marks(
+    project: int, uids: Sequence[uuid.UUID], starts: Sequence[dt.datetime], now: dt.datetime, *, hours: bool = True
+) -> at_once.Statement:
+    """What marks the texts of these generations as changed, and their `hours`, unless no number did."""
+    loads = _marks(project, starts if hours else (), [str(uid) for uid in uids], starts, now)
+    return _together(project, loads, [])
 
 
 def _marks(
@@ -235,8 +231,9 @@ def _named(kind: str, keys: Keys, rows: Sequence[Merged]) -> _Load:
 
 
 # ------------------------------------------------------------------------------------------------------------ writing
-def _write_together(cursor: Any, project: int, loads: Sequence[_Load], copied: list[_Load]) -> None:
-    """All deletions and all small loads in one statement; rows too heavy for it join the others that are copied."""
+def _together(project: int, loads: Sequence[_Load], copied: list[_Load]) -> at_once.Statement:
+    """All deletions and all small loads in one statement, nothing to do where it has no parameters; rows too heavy for
+    it join the others that are copied."""
     parts: list[str] = []
     params: list[Any] = []
     for load in (*loads, *copied):
@@ -262,8 +259,7 @@ def _write_together(cursor: Any, project: int, loads: Sequence[_Load], copied: l
             f" FROM json_populate_recordset(NULL::{load.table}, %s){after}{load.unless})"
         )
         params.append(text)
-    if parts:
-        cursor.execute(f"WITH {', '.join(parts)} SELECT", params)
+    return f"WITH {', '.join(parts)} SELECT", params
 
 
 def _as_json(load: _Load) -> str | None:

@@ -91,6 +91,12 @@ TABLES: Final[Mapping[str, Table]] = {
     table.kind: table for table in (PARTICIPANTS, THREADS, STEPS, GENERATIONS, SCORES, FEEDBACK, ATTACHMENTS)
 }
 """By kind, in the order in which they are written."""
+HANGING: Final[Mapping[str, tuple[str, ...]]] = {
+    "generation": ("score", "feedback", "attachment"),
+    "step": ("score", "feedback", "attachment"),
+    "thread": ("score", "attachment"),
+}
+"""The tables with rows that go with a row of a kind."""
 ALTERNATIVE: Final = ("index", "kind", "content", "tokens", "score", "finish_reason", "logprobs")
 """The columns of an alternative that are fields of its record."""
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from django.db import transaction
 from django.db.models import QuerySet
 
-from generations import attachments, recording
+from generations import at_once, attachments, recording
+from generations.at_once import Statement
 from generations.models import Attachment, Generation, Project, Step
 
 AT_ONCE: Final = 100
@@ -41,12 +43,18 @@ def batches(rows: QuerySet[Any]) -> Iterator[list[str]]:
         yield found
 
 
-def remove_files(project: Project, kind: str, ids: Sequence[str]) -> int:
-    """Delete the files beside these rows; returns how many. A storage far away may take its time."""
+def remove_files(project: Project, kind: str, ids: Sequence[str], provided: Sequence[Statement] = ()) -> int:
+    """Delete the files beside these rows; returns how many. A storage far away may take its time.
+
+    What is `provided` may refuse each of them by an error of its own, and stays as it is until that one is gone.
+    """
     files = 0
     if kind in ("generation", "step", "thread"):
         beside = Attachment.objects.in_project(project.pk).filter(**{f"{kind}_id__in": list(ids)})
         for row in beside.exclude(storage_key=None):
-            attachments.delete(row)
+            with transaction.atomic():
+                if provided:
+                    at_once.send(provided)
+                attachments.delete(row)
             files += 1
     return files

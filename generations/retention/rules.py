@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
 from generations import filters
 from generations.access import Grant, Scope, audit
+from generations.at_once import Statement
 from generations.filters import BadFilter, Condition
 from generations.filters.conditions import And, Not
 from generations.models import Kept, LegalHold, RetentionRule, Step
@@ -20,6 +21,7 @@ from generations.records import Json
 
 MOST_RULES: Final = 20
 MOST_DAYS: Final = 36_500
+_LOCK: Final = 0x47454E38  # the first half of the lock of what decides in a project; the second is the project
 What = RetentionRule.What
 
 
@@ -36,6 +38,9 @@ class Due:
     before: dt.datetime | None
     is_empty: bool = False
     """Whether an earlier rule without a filter, or a hold on everything, leaves nothing to this one."""
+    standing: tuple[Statement, ...] = ()
+    """What fails (`is_overtaken`) once it is no longer so: a hold was added, or a rule removed. Where
+    it does not, neither is done before the end of the transaction."""
 
 
 def rules(grant: Grant) -> list[RetentionRule]:
@@ -84,6 +89,7 @@ def remove_rule(grant: Grant, rule_id: Any) -> RetentionRule | None:
     """Remove a rule of this project; None when there is none. Needs the scope `admin`."""
     grant.need(Scope.ADMIN)
     with transaction.atomic():
+        _wait_for_batches(grant)
         rule = RetentionRule.objects.select_for_update().filter(project=grant.project, pk=rule_id).first()
         if rule is not None:
             audit(grant, "retention.remove", "rule", str(rule.pk), {"rule": str(rule), "filter": rule.filter})
@@ -98,6 +104,7 @@ def add_hold(grant: Grant, *, reason: str, kind: str, document: Mapping[str, Jso
         raise BadRule("reason: expected 1 to 500 characters that say why")
     said = _filter(grant, kind, document)
     with transaction.atomic():
+        _wait_for_batches(grant)
         hold = LegalHold.objects.create(
             project=grant.project, reason=reason.strip(), kind=kind, filter=said, created_by=grant.user
         )
@@ -117,6 +124,12 @@ def release_hold(grant: Grant, hold_id: Any) -> LegalHold | None:
     return hold
 
 
+def _wait_for_batches(grant: Grant) -> None:
+    """Once this is committed nothing expires or is erased against it: who is at that now ends first."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, grant.project.pk % 2**31])
+
+
 def _filter(grant: Grant, kind: str, document: Mapping[str, Json] | None) -> dict[str, Any]:
     if kind not in Kept.values:
         raise BadRule(f"kind: {str(kind)[:40]!r} is not valid; expected one of {', '.join(Kept.values)}")
@@ -132,7 +145,14 @@ def _filter(grant: Grant, kind: str, document: Mapping[str, Json] | None) -> dic
 # ------------------------------------------------------------------------------------------------------------ meaning
 def open_holds(project_pk: int, kind: str) -> list[Condition | None]:
     """The conditions of the holds on a list that are not released; None is one on everything."""
-    found = LegalHold.objects.filter(project_id=project_pk, released_at=None)
+    return _conditions(_open(project_pk), kind)
+
+
+def _open(project_pk: int) -> list[LegalHold]:
+    return list(LegalHold.objects.filter(project_id=project_pk, released_at=None))
+
+
+def _conditions(found: Sequence[LegalHold], kind: str) -> list[Condition | None]:
     # A hold on everything is one on each list, whichever it was made for.
     return [filters.from_document(one.kind, one.filter) for one in found if one.kind == kind or not one.filter]
 
@@ -156,14 +176,50 @@ def held_threads(project_pk: int, ids: Sequence[str]) -> set[str]:
 def meanings(project_pk: int, kind: str, what: str, now: dt.datetime) -> list[Due]:
     """What each rule of the project says of a list now. A row falls under one of them at most, and under none when it
     is held. Raises BadFilter for a rule whose filter is no longer possible."""
-    refused = open_holds(project_pk, kind)
+    there = _open(project_pk)
+    deciding = list(RetentionRule.objects.filter(project_id=project_pk, kind=kind, what=what))
+    standing = _standing(project_pk, there, deciding)
+    refused = _conditions(there, kind)
     made = []
-    for rule in RetentionRule.objects.filter(project_id=project_pk, kind=kind, what=what):
+    for rule in deciding:
         own = filters.from_document(kind, rule.filter)
         is_empty = None in refused
         parts = [*([own] if own else []), *(Not(one) for one in refused if one is not None)]
         condition = None if not parts else parts[0] if len(parts) == 1 else And(tuple(parts))
         before = None if rule.days is None else now - dt.timedelta(days=rule.days)
-        made.append(Due(rule, condition, before, is_empty))
+        made.append(Due(rule, condition, before, is_empty, standing))
         refused.append(own)
     return made
+
+
+def all_due_before(project_pk: int, kind: str, texts: list[Due]) -> dt.datetime | None:
+    """The moment before which every row of a list has to lose its text by these rules; None when there is none."""
+    rules = [one for one in texts if not one.is_empty]
+    if open_holds(project_pk, kind) or not any(not one.rule.filter for one in rules):
+        return None
+    moments = [one.before for one in rules if one.before is not None]
+    return min(moments) if len(moments) == len(rules) else None
+
+
+# ----------------------------------------------------------------------------------------------------------- meanwhile
+def _standing(project_pk: int, there: Sequence[LegalHold], deciding: Sequence[RetentionRule]) -> tuple[Statement, ...]:
+    held, ruled = (f"'{{{','.join(str(one.pk) for one in some)}}}'::uuid[]" for some in (there, deciding))
+    others = f"SELECT FROM legal_hold WHERE project_id = {project_pk:d} AND released_at IS NULL AND id <> ALL({held})"
+    same = f"SELECT count(*) FROM retention_rule WHERE project_id = {project_pk:d} AND id = ANY({ruled})"  # noqa: S608
+    return (
+        ("SELECT pg_advisory_xact_lock_shared(%s, %s)", (_LOCK, project_pk % 2**31)),
+        unless(f"EXISTS ({others}) OR ({same}) <> {len(deciding)}"),
+    )
+
+
+def unless(condition: str) -> Statement:
+    """What fails where this is so in the database: see `is_overtaken`."""
+    return f"DO $$ BEGIN IF {condition} THEN RAISE EXCEPTION USING ERRCODE = '{_OVERTAKEN}'; END IF; END $$", ()
+
+
+def is_overtaken(error: DatabaseError) -> bool:
+    """Whether what was about to be done is no longer to be done, as it was decided by what has changed since."""
+    return getattr(error.__cause__, "sqlstate", None) == _OVERTAKEN
+
+
+_OVERTAKEN: Final = "GN001"

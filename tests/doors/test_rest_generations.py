@@ -195,6 +195,21 @@ def test_a_change_is_merged_at_any_depth(api: Caller) -> None:
     assert api.get("/api/generations/generation-123").json == pathed.json
 
 
+def test_a_change_is_kept_in_the_audit_by_the_names_of_what_changed(api: Caller) -> None:
+    api.post("/api/generations", CALL)
+
+    api.patch("/api/generations/generation-123", {"name": "A", "metadata": {"plan": None}})
+    api.patch("/api/generations/generation-123", {"$set": {"metadata.plan": "pro", "usage.cost": 1}})
+    refused = api.patch("/api/generations/generation-123", {"name": "B", "nme": "C"})
+
+    entries = AuditEntry.objects.filter(action="generation.update").order_by("created_at")
+    assert refused.status == 400
+    assert [(entry.subject_id, entry.detail) for entry in entries] == [
+        ("generation-123", {"fields": ["metadata", "name"]}),
+        ("generation-123", {"fields": ["metadata", "usage"]}),
+    ]
+
+
 def test_a_change_may_empty_a_field_and_move_the_start(api: Caller) -> None:
     api.post("/api/generations", CALL)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import strawberry
-from django.db import transaction
 
-from generations import access, attachments, bundles, models, recording, records
+from generations import attachments, models, recording, records
 from generations.access import Scope
 from generations.cleaning import clean_string
 from generations.graphql.errors import not_found, rejected
@@ -73,13 +72,9 @@ class GenerationMutations:
         """Merge a change into one generation."""
         grant = info.context.grant
         name = clean_string(id)
-        with transaction.atomic():
-            there = bundles.generation(grant.project, name)
-            if there is None:
-                raise not_found("generation", id)
-            stored = there.record
-            recording.change(grant, rest.amendment(name, document(set), stored), stored)
-            access.audit(grant, "generation.update", "generation", name, {"fields": sorted(document(set))})
+        changes = document(set)
+        if not recording.update(grant, name, lambda stored: rest.amendment(name, changes, stored), fields=changes):
+            raise not_found("generation", id)
         shown: Generation | None = found(grant, models.Generation, "generation", Generation, name)
         return shown
 

@@ -21,7 +21,6 @@ class Project:
     name: str = column("name", "Its name for people.")
     time_zone: str = column("time_zone", "The zone that its days begin in: `Europe/Prague`.")
     currency: str = column("currency", "The currency that its costs are shown in.")
-    retention_days: int | None = column("retention_days", "Days that what is recorded is kept; null for ever.")
     created_at: dt.datetime = column("created_at", "When it was made.")
 
 
@@ -63,7 +62,6 @@ class Key:
     id: strawberry.ID = column("pk", "The id of the key.")
     name: str = column("name", "What people call it.")
     prefix: str = column("prefix", "The beginning of the token, to tell keys apart.")
-    public_id: str = column("public_id", "The user name where a client can only send a name and a password.")
     scopes: list[str] = column("scopes", "What it was given: ingest, read, write, admin.")
     environment: str = column("environment", "The environment that it is for; empty for any.")
     created_at: dt.datetime = column("created_at", "When it was made.")

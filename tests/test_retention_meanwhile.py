@@ -1,0 +1,126 @@
+"""What is decided while a run of retention goes on: holds that are added, rules that go, rows that come."""
+
+import datetime as dt
+import io
+import threading
+from typing import Any
+
+import pytest
+from django.core.files.storage import default_storage
+from django.db import connection
+
+from generations import access, at_once, attachments, retention
+from generations.models import AuditEntry, LegalHold, Project
+from generations.records import AttachmentRecord
+from generations.retention import expiring, removing
+from tests.expiring import patient
+from tests.exports import folder
+from tests.test_retention import call, expire, ids, record, rule, with_text
+from tests.web import project
+
+__all__ = ["folder", "patient"]
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("what", ["text", "all"])
+@pytest.mark.parametrize("change", ["a hold is added", "the rule is removed"])
+def test_what_is_decided_while_a_run_goes_on_holds_for_all_that_is_left(
+    what: str, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generations.retention.expiring.FIRST_BATCH", 1)
+    own = project()
+    grant = access.of_system(own)
+    record(own, call("first", 50), call("held", 45, user_id="mia"), call("last", 40))
+    made = rule(grant, 30, {"model.id": "gpt-4o"}, what=what)
+
+    def decide(done: int) -> None:
+        if done == 1:
+            if change == "the rule is removed":
+                retention.remove_rule(grant, made.pk)
+            else:
+                retention.add_hold(grant, reason="Case 7", kind="generations", document={"metadata.userId": "mia"})
+
+    report = retention.plan(own, is_dry=False, advance=decide)
+
+    left = {"held"} if change == "a hold is added" else {"held", "last"}
+    assert with_text(own) == left
+    assert ids(own) == ({"first", "held", "last"} if what == "text" else left)
+    assert [line["count"] for line in report.lines] == [3 - len(left)]
+
+
+def test_text_that_is_held_while_a_run_goes_on_is_shown_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("generations.retention.expiring.FIRST_BATCH", 1)
+    own, other = project(), project("Other")
+    grant = access.of_system(own)
+    record(own, call("first", 50), call("held", 45, user_id="mia"))
+    # Who keeps text of then: no month is emptied whole.
+    record(other, call("first", 50), call("held", 45))
+    rule(grant, 30)
+    hidden: list[dt.datetime | None] = []
+
+    def hold(done: int) -> None:
+        hidden.append(Project.objects.get(pk=own.pk).generation_text_from)
+        retention.add_hold(grant, reason="Case 7", kind="generations", document={"metadata.userId": "mia"})
+
+    retention.plan(own, is_dry=False, advance=hold)
+
+    assert len(hidden) == 1
+    assert hidden[0] is not None
+    assert Project.objects.get(pk=own.pk).generation_text_from is None
+    assert with_text(own) == {"held"}
+
+
+def test_a_file_of_what_is_held_while_a_run_goes_on_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = project()
+    grant = access.of_system(own)
+    key = attachments.new_key(own)
+    attachments.save(key, io.BytesIO(b"picture"))
+    record(own, call("held", 45, attachments=(AttachmentRecord(id="file", storage_key=key),)))
+    rule(grant, 30, what="all")
+    remove = removing.remove_files
+
+    def late(*given: Any) -> int:
+        # It is found, and somebody holds it.
+        if not LegalHold.objects.exists():
+            retention.add_hold(grant, reason="Case 7", kind="generations")
+        return remove(*given)
+
+    monkeypatch.setattr(expiring, "remove_files", late)
+
+    assert expire(own) == [0]
+    assert default_storage.exists(key)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("change", ["a hold is added", "another project has text of then"])
+def test_a_month_is_not_emptied_by_what_was_so_a_moment_ago(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, other = project(), project("Other")
+    record(own, call("old", 100))
+    rule(access.of_system(own), 30)
+    send = at_once.send
+    changed: list[str] = []
+
+    def decide() -> None:
+        if change == "a hold is added":
+            retention.add_hold(access.of_system(own), reason="Case 7", kind="generations")
+        else:
+            record(other, call("theirs", 100))
+        changed.append(change)
+        connection.close()
+
+    def late(message: Any, **how: Any) -> Any:
+        if not changed:
+            # All was looked at, and nothing is locked yet.
+            deciding = threading.Thread(target=decide)
+            deciding.start()
+            deciding.join()
+        return send(message, **how)
+
+    monkeypatch.setattr(at_once, "send", late)
+
+    report = retention.plan(own, is_dry=False)
+
+    assert changed == [change]
+    assert report.months == []
+    assert (with_text(own), with_text(other)) == (({"old"}, set()) if "hold" in change else (set(), {"theirs"}))
+    assert AuditEntry.objects.filter(action="retention.empty").count() == 0
