@@ -188,11 +188,11 @@ def of_system(project: Project) -> Grant:
     return Grant(project=project, scopes=frozenset(Scope))
 
 
-def projects_of(user: User | AnonymousUser) -> list[Project]:
-    """The projects that a person is a member of, by name."""
+def projects_of(user: User | AnonymousUser, *, named: str = "", most: int | None = None) -> list[Project]:
+    """The projects that a person is a member of, by name: those that have `named` in it, and of these the first."""
     if not isinstance(user, User):
         return []
-    return list(Project.objects.filter(memberships__user=user).order_by("name"))
+    return list(Project.objects.filter(memberships__user=user, name__icontains=named).order_by("name", "pk")[:most])
 
 
 def new_token() -> str:

@@ -18,6 +18,7 @@ OR: Final = "filter=" + quote('{"$or": [{"model.id": "gpt-4o"}, {"scores": {"$so
 PAGES: Final[dict[str, tuple[str, ...]]] = {
     "components": ("/-/components",),
     "operations": ("/operations/",),
+    "projects": ("/projects/", "/projects/?q=nothing-of-this-name"),
     "dashboard": ("dashboard/",),
     "chart": ("dashboard/cost/?by=model.id",),
     "generations": (

@@ -7,7 +7,8 @@ import pytest
 from django.test import Client
 
 from generations import access, datasets, recording
-from generations.models import Project
+from generations.models import Membership, Project, User
+from generations.models.accounts import Role
 from generations.records import GenerationRecord, StepRecord
 from tests import web
 from tests.web import NOON
@@ -85,3 +86,26 @@ def test_the_components_are_shown_to_who_is_signed_in() -> None:
     assert shown.status_code == 200
     assert "A section's title" in web.text(shown)
     assert not [tag for tag in web.tags(shown) if "style" in tag or any(name.startswith("on") for name in tag)]
+
+
+def test_a_person_of_many_projects_has_some_on_every_page_and_all_of_them_on_one() -> None:
+    projects = [web.project(f"Project {number:03}") for number in range(112)]
+    other = web.project("Nobody else's")
+    client = web.signed_in(projects[0])
+    Membership.objects.bulk_create(
+        Membership(project=one, user=User.objects.get(username="mia"), role=Role.VIEWER) for one in projects[1:]
+    )
+
+    page = client.get(f"/projects/{projects[111].slug}/generations/")
+    every, some = client.get("/projects/"), client.get("/projects/", {"q": "T 11\0"})
+    stranger = Client().get("/projects/")
+
+    assert [tag["id"] for tag in web.tags(page, "a") if str(tag.get("id")).startswith("go-project-")] == [
+        f"go-project-{one.pk}" for one in projects[:20]
+    ]
+    assert web.links(page).count("/projects/") == 2
+    assert web.links(every)[1:] == [f"/projects/{one.slug}/" for one in projects[:100]]
+    assert "the first 100" in web.text(every)
+    assert web.links(some)[1:] == [f"/projects/{one.slug}/" for one in projects[110:]]
+    assert other.name not in web.text(every)
+    assert (stranger.status_code, stranger["Location"]) == (302, "/login/?next=/projects/")

@@ -46,6 +46,10 @@ PLACES: Final = (
 )
 
 
+SWITCHED: Final = 20
+"""So many of a person's projects are on every page; all of them are on a page of their own."""
+
+
 def show(
     request: HttpRequest,
     grant: Grant,
@@ -66,7 +70,7 @@ def show(
     slug = grant.project.slug
     said["here"] = here
     said["places"] = [(place, reverse(f"web:{place.name}", args=[slug])) for place in PLACES if grant.may(place.scope)]
-    said["projects"] = access.projects_of(request.user)
+    said["projects"] = access.projects_of(request.user, most=SWITCHED)
     return render(request, template, said, status=status)
 
 

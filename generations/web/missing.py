@@ -82,7 +82,7 @@ def _elsewhere(request: HttpRequest, grant: Grant, kind: str, id: str) -> list[A
     """The other projects of this person that have something of this id."""
     return [
         project
-        for project in access.projects_of(request.user)[:MOST_PROJECTS]
+        for project in access.projects_of(request.user, most=MOST_PROJECTS)
         if project.pk != grant.project.pk
         and MODELS[kind].objects.in_project(project.pk).filter(uid=records.uid(project.pk, kind, id)).exists()
     ]

@@ -15,9 +15,13 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from generations import access
+from generations.cleaning import clean_string
+from generations.web.gate import to_login
 from generations.web.middleware import THEME_COOKIE, THEMES
 
 YEAR: Final = 365 * 24 * 3600
+MOST_SHOWN: Final = 100
+MOST_NAME: Final = 200
 
 
 def safe_next(request: HttpRequest, fallback: str) -> str:
@@ -34,10 +38,21 @@ def home(request: HttpRequest) -> HttpResponse:
     """To the first of this person's projects, or to the login page."""
     if not request.user.is_authenticated:
         return redirect("web:login")
-    projects = access.projects_of(request.user)
-    if not projects:
+    first = access.projects_of(request.user, most=1)
+    if not first:
         return render(request, "sessions/no_project.html")
-    return redirect("web:generations", slug=projects[0].slug)
+    return redirect("web:generations", slug=first[0].slug)
+
+
+@require_safe
+def projects(request: HttpRequest) -> HttpResponse:
+    """This person's projects by name: the first hundred, of all or of those whose names have `q` in them."""
+    if not request.user.is_authenticated:
+        return to_login(request)
+    named = clean_string(request.GET.get("q", ""))[:MOST_NAME].strip()
+    found = access.projects_of(request.user, named=named, most=MOST_SHOWN + 1)
+    shown = {"named": named, "projects": found[:MOST_SHOWN], "has_more": len(found) > MOST_SHOWN}
+    return render(request, "sessions/projects.html", shown)
 
 
 @require_safe

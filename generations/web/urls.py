@@ -58,6 +58,7 @@ urlpatterns = [
     path("login/", sessions.sign_in, name="login"),
     path("logout/", sessions.sign_out, name="logout"),
     path("operations/", operations.page, name="operations"),
+    path("projects/", sessions.projects, name="projects"),
     path("theme/", sessions.set_theme, name="theme"),
     path("-/components", components.components, name="components"),
     path(f"{_project}/", sessions.project_home, name="project"),

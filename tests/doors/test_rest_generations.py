@@ -203,7 +203,7 @@ def test_a_change_is_kept_in_the_audit_by_the_names_of_what_changed(api: Caller)
     refused = api.patch("/api/generations/generation-123", {"name": "B", "nme": "C"})
 
     entries = AuditEntry.objects.filter(action="generation.update").order_by("created_at")
-    assert refused.status == 400
+    assert refused.status == 422
     assert [(entry.subject_id, entry.detail) for entry in entries] == [
         ("generation-123", {"fields": ["metadata", "name"]}),
         ("generation-123", {"fields": ["metadata", "usage"]}),
