@@ -29,9 +29,9 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
     elif system := messages.system(attributes.get("gen_ai.system_instructions")):
         fields.setdefault("messages", system)
     if not about.starts.isdisjoint(("llm.", "embedding.")):
-        _fill(fields, _openinference(attributes, kind, choices))
+        _fill(fields, _openinference(attributes, about, kind, choices))
     if not about.starts.isdisjoint(("gen_ai.prompt.", "gen_ai.completion.")):
-        _fill(fields, _traceloop(attributes, kind, choices))
+        _fill(fields, _traceloop(attributes, about, kind, choices))
     if "ai." in about.starts:
         _fill(fields, _vercel(attributes, kind))
     for asked, given in () if raw.NAMES.isdisjoint(attributes) else raw.PAIRS:
@@ -117,31 +117,31 @@ def _only_calls(one: Json) -> bool:
     return isinstance(parts, list) and all(isinstance(p, dict) and p.get("type") == "tool_call" for p in parts)
 
 
-def _openinference(attributes: Attributes, kind: str, choices: int | None) -> Fields:
+def _openinference(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
     fields: Fields = {}
-    if asked := messages.flattened(attributes, "llm.input_messages."):
+    if asked := messages.valued(about.lists["llm.input_messages."], attributes):
         fields["messages"] = messages.conversation(asked)
-    elif prompts := messages.flattened(attributes, "llm.prompts."):
+    elif prompts := messages.valued(about.lists["llm.prompts."], attributes):
         texts = [_deep(p, "prompt", "text") for p in prompts]
         fields["prompt" if len(texts) == 1 else "input"] = texts[0] if len(texts) == 1 else texts
-    elif embedded := messages.flattened(attributes, "embedding.embeddings."):
+    elif embedded := messages.valued(about.lists["embedding.embeddings."], attributes):
         texts = [_deep(e, "embedding", "text") for e in embedded]
         fields["prompt" if len(texts) == 1 else "input"] = texts[0] if len(texts) == 1 else texts
-    given = messages.flattened(attributes, "llm.output_messages.")
+    given = messages.valued(about.lists["llm.output_messages."], attributes)
     if not given and (
-        texts := [_deep(c, "completion", "text") for c in messages.flattened(attributes, "llm.choices.")]
+        texts := [_deep(c, "completion", "text") for c in messages.valued(about.lists["llm.choices."], attributes)]
     ):
         given = [{"role": "assistant", "content": text} for text in texts]
         choices = len(texts)
     fields |= answered(given, kind, (choices or 1) > 1)
-    if tools := messages.flattened(attributes, "llm.tools."):
+    if tools := messages.valued(about.lists["llm.tools."], attributes):
         fields["tools"] = messages.tools(tools)
     return fields
 
 
-def _traceloop(attributes: Attributes, kind: str, choices: int | None) -> Fields:
+def _traceloop(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
     fields: Fields = {}
-    asked = messages.flattened(attributes, "gen_ai.prompt.")
+    asked = messages.valued(about.lists["gen_ai.prompt."], attributes)
     if asked and all(isinstance(one, dict) for one in asked):
         if kind == "completion":
             fields["prompt"] = asked[0].get("user", asked[0].get("content"))
@@ -150,13 +150,13 @@ def _traceloop(attributes: Attributes, kind: str, choices: int | None) -> Fields
             fields["prompt" if len(texts) == 1 else "input"] = texts[0] if len(texts) == 1 else texts
         else:
             fields["messages"] = messages.conversation([{"role": "user", **one} for one in asked])
-    given = messages.flattened(attributes, "gen_ai.completion.")
+    given = messages.valued(about.lists["gen_ai.completion."], attributes)
     if given and all(isinstance(one, dict) and set(one) == {"function_call"} for one in given):
         given = [
             {"role": "assistant", "tool_calls": [one["function_call"] for one in given]}
         ]  # LiteLLM's, of one answer
     fields |= answered(given, kind, len(given) > 1)
-    if functions := messages.flattened(attributes, "llm.request.functions."):
+    if functions := messages.valued(about.lists["llm.request.functions."], attributes):
         fields["tools"] = messages.tools(functions)
     return fields
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from generations.ingest.otlp.fields import FIELDS, Names
-from generations.ingest.otlp.messages import loaded
+from generations.ingest.otlp.messages import flattened, loaded
 from generations.records import Json
 
 _LF: Final = "langfuse.observation."
@@ -240,6 +240,8 @@ class About(NamedTuple):
     """Attributes that are no content."""
     starts: frozenset[str]
     """Which of BEGINNINGS some attribute has."""
+    lists: Mapping[str, list[Json]]
+    """By LISTS, what the attributes of these beginnings spell out, with their names in the place of their values."""
 
 
 def about(attributes: Collection[str]) -> About:
@@ -275,6 +277,7 @@ def _about(names: tuple[str, ...]) -> About:
         },
         kept=tuple(name for name in names if not name.startswith(CONTENT)),
         starts=frozenset(start for start in BEGINNINGS if any(name.startswith(start) for name in names)),
+        lists={start: flattened(dict(zip(names, names, strict=True)), start) for start in LISTS},
     )
 
 
@@ -313,3 +316,8 @@ BEGINNINGS: Final[Names] = (
     *("gen_ai.agent.", "llm.", "embedding.", "ai."),
 )
 """Beginnings of attributes' names that tell a dialect, or a kind of work."""
+LISTS: Final[Names] = (
+    *("llm.input_messages.", "llm.output_messages.", "llm.prompts.", "llm.choices.", "llm.tools."),
+    *("llm.request.functions.", "embedding.embeddings.", "gen_ai.prompt.", "gen_ai.completion."),
+)
+"""Beginnings of attributes that spell out a list, a place and a path in each name."""

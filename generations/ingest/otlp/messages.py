@@ -75,13 +75,15 @@ def message(given: Json) -> list[Json]:
         return [{"role": "user", "content": given}]
     if not isinstance(given, dict):
         return []
+    if len(given) == 1 and isinstance(inner := given.get("message"), dict):
+        given = inner  # OpenInference
     if len(given) == 2 and (plain := _plain(given)) is not None:
         return [plain]
     if len(given) <= 3 and (known := _as_agreed(given)) is not None:
         return known
     inner = given.get("message")
     if isinstance(inner, dict) and "role" not in given and "content" not in given:
-        given = {**given, **inner}  # OpenInference, and old choice events
+        given = {**given, **inner}  # old choice events
     given = kinds.message(given)
     parts = given.get("parts", given.get("contents"))
     content = loaded(given.get("content")) if isinstance(given.get("content"), str) else given.get("content")
@@ -300,6 +302,16 @@ def flattened(attributes: Mapping[str, Json], prefix: str) -> list[Any]:
             node, key = inner, step
         node[key] = value
     return [_lists(one) for one in _listed(tree)]
+
+
+def valued(tree: Any, attributes: Mapping[str, Json]) -> Any:
+    """What `flattened` makes of these attributes, from what it makes of their names in the place of the values."""
+    if isinstance(tree, str):
+        value = attributes[tree]
+        return _lists(value) if isinstance(value, dict) else value
+    if isinstance(tree, list):
+        return [valued(one, attributes) for one in tree]
+    return {name: valued(one, attributes) for name, one in tree.items()}
 
 
 def _lists(node: Any) -> Any:

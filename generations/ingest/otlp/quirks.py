@@ -52,12 +52,16 @@ PRIVATE: Final = ("openinference.instrumentation.llama_index",)
 """Scopes whose spans are named for methods, also for the private ones with which a call is prepared."""
 
 _UNSAID: Final = frozenset({"", "None", "__REDACTED__"})
+_LONGEST: Final = max(map(len, _UNSAID))
 _SCRUBBED: Final = "[Scrubbed due to "
 
 
 def is_unsaid(value: Json) -> bool:
     """Whether a value stands in the place of one that there is not, or that is not to be said."""
-    return value is None or (isinstance(value, str) and (value in _UNSAID or value.startswith(_SCRUBBED)))
+    if isinstance(value, str):
+        # To look for a text in a set, all of it is read.
+        return (len(value) <= _LONGEST and value in _UNSAID) or value.startswith(_SCRUBBED)
+    return value is None
 
 
 def counts_beside(scope: str) -> bool:

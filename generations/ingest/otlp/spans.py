@@ -16,7 +16,7 @@ from generations.ingest.otlp.dialects import About
 from generations.ingest.otlp.fields import RESOURCE
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.shapes import ERROR, Event, Span
-from generations.ingest.otlp.usage import tokens_of
+from generations.ingest.otlp.usage import COUNTS, tokens_of
 from generations.ingest.usage import settings
 from generations.records import GenerationRecord, Json, ScoreRecord, StepRecord, ThreadRecord
 
@@ -49,23 +49,24 @@ def told(span: Span) -> Told:
         span = replace(span, attributes=a)
     about = dialects.about(a)
     kind = None if _only_opens_a_stream(span, about) or _only_prepares(span) else call_type(a, about)
-    whole = _common(span, about)
-    name = values.text(first(a, about, "name")) or span.name or None
+    held = _all_held(a, about)
+    whole = _common(span, about, held)
+    name = values.text(held.get("name")) or span.name or None
     step = StepRecord(
         id=span.id,
         type=_step_type(a, about, kind, span.parent_id is None),
         name=None if name is None else name[:MAX_TEXT],
-        parent_id=values.text(first(a, about, "parent_id"))
+        parent_id=values.text(held.get("parent_id"))
         or (f"{span.trace_id}-{span.parent_id}" if span.parent_id else None),
         attributes=_rest(span, about),
         events=_events(span) or None,
-        input=None if kind else content.work(first(a, about, "step_input")),
-        output=None if kind else content.work(first(a, about, "step_output")),
+        input=None if kind else content.work(held.get("step_input")),
+        output=None if kind else content.work(held.get("step_output")),
         **{k: whole[k] for k in _STEP if k in whole},
     )
-    generation = None if kind is None else _generation(span, about, kind, whole, step)
+    generation = None if kind is None else _generation(span, about, held, kind, whole, step)
     thread = None
-    if "thread_id" in whole and (title := values.text(first(a, about, "thread_name"))):
+    if "thread_id" in whole and (title := values.text(held.get("thread_name"))):
         thread = ThreadRecord(id=whole["thread_id"], name=title[:MAX_TEXT])
     return Told(span, step, generation, evaluations.scores(span) if span.events else (), thread)
 
@@ -80,7 +81,8 @@ def said_by_itself(attributes: Mapping[str, Json]) -> dict[str, Any]:
     """The thread, user and tags that a span named whose step has these attributes."""
     resource = attributes.get("resource")
     span = Span("", "", None, "", 0, 0, dict(attributes), resource=resource if isinstance(resource, dict) else {})
-    found = _common(span, dialects.about(attributes))
+    about = dialects.about(attributes)
+    found = _common(span, about, _all_held(attributes, about))
     return {name: found[name] for name in ("thread_id", "user_id", "tags") if name in found}
 
 
@@ -127,8 +129,9 @@ def _is_text_completion(a: Mapping[str, Json]) -> bool:
 
 def _as_long_as_it_says(span: Span) -> Span:
     """The span with its length, where it was written when all was over and says how long that took."""
-    seconds = values.number(span.attributes.get("duration"))
-    if span.start != span.end or not seconds or not span.scope.startswith(quirks.STREAMS_APART):
+    if span.start != span.end or not span.scope.startswith(quirks.STREAMS_APART):
+        return span
+    if not (seconds := values.number(span.attributes.get("duration"))):
         return span
     return replace(span, start=max(0, span.start - int(seconds * 1e9)))
 
@@ -166,6 +169,15 @@ def first(attributes: Mapping[str, Json], about: About, field: str) -> Json:
     return None if places is None else _held(attributes, places)
 
 
+def _all_held(attributes: Mapping[str, Json], about: About) -> dict[str, Json]:
+    """What `first` finds for each field for which it finds something."""
+    return {
+        field: value
+        for field, places in about.holders.items()
+        if field not in COUNTS and (value := _held(attributes, places)) is not None
+    }
+
+
 def _held(attributes: Mapping[str, Json], places: Iterable[tuple[str, str | None]]) -> Json:
     for name, inner in places:
         value = attributes[name]
@@ -187,35 +199,37 @@ _READ: Final[Mapping[str, Callable[[Json], Any]]] = {
 _OF_RESOURCES: Final = frozenset(name for names in RESOURCE.values() for name in names)
 
 
-def _common(span: Span, about: About) -> dict[str, Any]:
+def _common(span: Span, about: About, held: Mapping[str, Json]) -> dict[str, Any]:
     """What a span says that is no content: the fields of its step, and those of its generation beside them."""
     a = span.attributes
     said: dict[str, Any] = {"trace_id": span.trace_id, "span_id": span.span_id}
-    for field, places in about.holders.items():
-        if (read := _READ.get(field)) is not None and (value := read(_held(a, places))) is not None:
+    for field, found in held.items():
+        if (read := _READ.get(field)) is not None and (value := read(found)) is not None:
             said[field] = value
     if not _OF_RESOURCES.isdisjoint(span.resource):
         for field, names in RESOURCE.items():
             if field not in said and (value := next((v for n in names if (v := span.resource.get(n))), None)):
                 said[field] = _READ[field](value)
-    if found := _metadata(a, about):
-        said["metadata"] = found
+    if metadata := _metadata(a, about):
+        said["metadata"] = metadata
     said["started_at"] = values.moment(span.start)
     said["ended_at"] = values.moment(span.end) if span.end >= span.start else None
     if span.status == ERROR or a.get("langfuse.observation.level") == "ERROR":
-        said["error"], said["error_type"], said["error_detail"] = _failure(span, about)
+        said["error"], said["error_type"], said["error_detail"] = _failure(span, held)
     return {field: value for field, value in said.items() if value is not None}
 
 
-def _generation(span: Span, about: About, kind: str, whole: dict[str, Any], step: StepRecord) -> GenerationRecord:
+def _generation(
+    span: Span, about: About, held: Mapping[str, Json], kind: str, whole: dict[str, Any], step: StepRecord
+) -> GenerationRecord:
     a = span.attributes
     parameters = _parameters(span, about)
     choices = values.number(parameters.get("n"))
-    waited = _first_token(span, about)
+    waited = _first_token(span, held)
     said = content.read(a, about, kind, None if choices is None else int(choices))
     asked, answering = (
-        _model(first(a, about, "asked_model")),
-        _model(first(a, about, "answering_model")),
+        _model(held.get("asked_model")),
+        _model(held.get("answering_model")),
     )
     if "error" in whole and said.get("message_completion") == {"role": "assistant", "content": ""}:
         said.pop("message_completion")  # LangSmith has an answer without a word where there was none
@@ -227,36 +241,36 @@ def _generation(span: Span, about: About, kind: str, whole: dict[str, Any], step
         "step_id": step.id,
         "type": kind,
         "model_id": asked or answering,
-        "provider": _provider(first(a, about, "provider")) or openai.provider_of(asked or answering),
+        "provider": _provider(held.get("provider")) or openai.provider_of(asked or answering),
         "time_to_first_token": waited if waited is not None and 0 <= waited < 1e8 else None,
         "attributes": {"scope": span.scope} if span.scope else None,
     }
     if answering and asked and answering != asked:
         fields["model_version"] = answering
-    if found := values.identifier(first(a, about, "response_id")):
+    if found := values.identifier(held.get("response_id")):
         fields["response_id"] = found
-    reason = messages.finish_reason(first(a, about, "finish_reason"))
+    reason = messages.finish_reason(held.get("finish_reason"))
     if reason := reason or messages.finish_reason(said.get("finish_reason")):
         fields["finish_reason"] = reason[:MAX_TEXT]
-    if tools := messages.tools(first(a, about, "tools")):
+    if tools := messages.tools(held.get("tools")):
         fields["tools"] = tools
     if parameters:
         fields["parameters"] = parameters
-    _prompt_lineage(a, about, fields)
+    _prompt_lineage(a, about, held, fields)
     # Nothing priced it, or nothing was answered: instrumentations then say 0.
-    if (cost := values.number(loaded(first(a, about, "cost")))) and 0 < cost < 1e9:
+    if (cost := values.number(loaded(held.get("cost")))) and 0 < cost < 1e9:
         fields["cost"] = Decimal(repr(cost))
     if _is_json(a, parameters):
         fields["output_type"] = "json"
     return GenerationRecord(id=step.id, **{k: v for k, v in fields.items() if v is not None})
 
 
-def _prompt_lineage(a: Mapping[str, Json], about: About, fields: dict[str, Any]) -> None:
-    if (version := first(a, about, "prompt_version")) is not None:
+def _prompt_lineage(a: Mapping[str, Json], about: About, held: Mapping[str, Json], fields: dict[str, Any]) -> None:
+    if (version := held.get("prompt_version")) is not None:
         found = values.number(version.lstrip("v") if isinstance(version, str) else version)
         if found is not None and found == int(found) and 0 <= found < 2**31:
             fields["prompt_version"] = int(found)
-    variables = loaded(first(a, about, "variables"))
+    variables = loaded(held.get("variables"))
     named: dict[str, Json] = {}
     if "gen_ai.prompt.variable." in about.starts:
         named = {k[23:]: v for k, v in a.items() if k.startswith("gen_ai.prompt.variable.")}
@@ -310,12 +324,10 @@ def _metadata(a: Mapping[str, Json], about: About) -> dict[str, Json]:
 
 def _rest(span: Span, about: About) -> dict[str, Json] | None:
     """The attributes that are not stored as content, with the resource and the scope that they were sent with."""
-    kept: dict[str, Json] = {}
-    for name in about.kept:
-        value = span.attributes[name]
+    kept = {name: span.attributes[name] for name in about.kept}
+    for name, value in kept.items():
         if isinstance(value, str) and len(value) > MAX_ATTRIBUTE:
-            value = f"{value[:MAX_ATTRIBUTE]}… ({len(value)} characters)"
-        kept[name] = value
+            kept[name] = f"{value[:MAX_ATTRIBUTE]}… ({len(value)} characters)"
     if span.resource:
         kept["resource"] = dict(span.resource)
     if span.scope:
@@ -341,15 +353,14 @@ def _cut(value: Json) -> Json:
     return value[:MAX_ATTRIBUTE] if isinstance(value, str) else value
 
 
-def _failure(span: Span, about: About) -> tuple[str | None, str | None, str | None]:
+def _failure(span: Span, held: Mapping[str, Json]) -> tuple[str | None, str | None, str | None]:
     """The error of a span that failed, its type and its trace. A status that nobody set is success."""
-    a = span.attributes
     exception: Event | None = next((e for e in reversed(span.events) if e.name == "exception"), None)
     thrown = exception.attributes if exception is not None else {}
-    kind = values.text(first(a, about, "error_type")) or values.text(thrown.get("exception.type"))
+    kind = values.text(held.get("error_type")) or values.text(thrown.get("exception.type"))
     error = (
         span.message
-        or values.text(first(a, about, "error"))
+        or values.text(held.get("error"))
         or values.text(thrown.get("exception.message"))
         or kind
         or "error"
@@ -357,15 +368,14 @@ def _failure(span: Span, about: About) -> tuple[str | None, str | None, str | No
     return error, None if kind is None else kind[:MAX_TEXT], values.text(thrown.get("exception.stacktrace"))
 
 
-def _first_token(span: Span, about: About) -> float | None:
-    a = span.attributes
-    seconds = values.number(first(a, about, "first_token_seconds"))
+def _first_token(span: Span, held: Mapping[str, Json]) -> float | None:
+    seconds = values.number(held.get("first_token_seconds"))
     # OpenLIT says it of calls that are no streams, too, where it is the whole duration.
-    if seconds is not None and first(a, about, "is_stream") not in (False, "False", "false"):
+    if seconds is not None and held.get("is_stream") not in (False, "False", "false"):
         return round(seconds / 1000 if span.scope.startswith(quirks.SECONDS_ARE_MILLISECONDS) else seconds, 6)
-    if (milliseconds := values.number(first(a, about, "first_token_milliseconds"))) is not None:
+    if (milliseconds := values.number(held.get("first_token_milliseconds"))) is not None:
         return milliseconds / 1000
-    if (said := loaded(first(a, about, "first_token_moment"))) and isinstance(said, str) and span.start:
+    if (said := loaded(held.get("first_token_moment"))) and isinstance(said, str) and span.start:
         try:
             came = dt.datetime.fromisoformat(said)
         except ValueError:

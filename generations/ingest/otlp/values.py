@@ -33,9 +33,9 @@ def number(value: Json) -> float | None:
 
 def text(value: Json) -> str | None:
     """A text without NUL characters, also out of a number; None for empty ones and Python's "None"."""
-    if not isinstance(value, str | int | float) or value == "None":
-        return None
-    return clean_string(str(value)) or None
+    if isinstance(value, str):
+        return (clean_string(value) or None) if value != "None" else None
+    return str(value) if isinstance(value, int | float) else None
 
 
 def short(value: Json) -> str | None:
