@@ -2,6 +2,7 @@
 import { watchCharts } from "./charts.js";
 import { watchCopying } from "./copying.js";
 import { watchDashboard } from "./dashboard.js";
+import { watchFailures } from "./failing.js";
 import { watchFiles } from "./files.js";
 import { watchFilters } from "./filters.js";
 import { watchFocus } from "./focus.js";
@@ -16,6 +17,7 @@ import { watchSelection } from "./selection.js";
 watchCharts();
 watchCopying();
 watchDashboard();
+watchFailures();
 watchFiles();
 watchFilters();
 watchFocus();

@@ -18,8 +18,8 @@ async function load(strip) {
   strip.dataset.drawn = "";
   strip.hidden = false;
   strip.setAttribute("aria-busy", "true");
-  const answer = await fetch(strip.dataset.charts, { credentials: "same-origin", headers: { Accept: "application/json" } });
-  const told = (answer.headers.get("Content-Type") ?? "").startsWith("application/json");
+  const answer = await fetch(strip.dataset.charts, { credentials: "same-origin", headers: { Accept: "application/json" } }).catch(() => null);
+  const told = (answer?.headers.get("Content-Type") ?? "").startsWith("application/json");
   const said = told ? await answer.json() : { problem: "The charts could not be drawn." };
   strip.removeAttribute("aria-busy");
   if (!strip.isConnected) return;

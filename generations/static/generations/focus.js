@@ -6,7 +6,10 @@ let lost = null;
 export function watchFocus() {
   document.addEventListener("htmx:beforeSwap", (event) => {
     const at = document.activeElement;
-    if (at && at !== document.body && event.detail.target.contains(at)) lost = placeOf(at);
+    const { target, elt } = event.detail;
+    if (at && at !== document.body && target.contains(at)) lost = placeOf(at);
+    // A choice in a menu that closes leads to what it opened.
+    else if (elt?.matches("[data-closes]")) lost = { around: [target.id], tag: "input, select", isFirst: true };
   });
   document.addEventListener("htmx:afterSettle", () => {
     const place = lost;
@@ -24,10 +27,10 @@ function placeOf(element) {
 function restore(place) {
   const root = place.around.map((id) => document.getElementById(id)).find(Boolean);
   if (!root) return;
-  const alike = [...root.querySelectorAll(place.tag)].filter((one) => one.name === place.name && one.checkVisibility());
-  const same = alike.find((one) => label(one) === place.label);
+  const alike = [...root.querySelectorAll(place.tag)].filter((one) => (place.isFirst || one.name === place.name) && one.checkVisibility());
+  const same = alike.find((one) => place.isFirst || label(one) === place.label);
   const fold = place.fold && [...root.querySelectorAll("summary")].find((one) => label(one) === place.fold);
-  const next = same ?? fold ?? root;
+  const next = same || fold || root;
   if (next === root) root.tabIndex = -1;
   next.focus({ preventScroll: true });
 }
