@@ -225,9 +225,9 @@ def test_the_list_of_users_tells_what_each_cost_and_since_when_they_are_known(pr
     words = web.text(page)
 
     # Last seen, user, first seen, generations, errors, tokens, cost.
-    assert re.search(r" mia \w{3} \d\d [\d:]{8} 3 2 30 €0\.50 \+ \$1\.00 Generations", words)
-    assert re.search(r" ann \w{3} \d\d [\d:]{8} 0 0 — — Generations", words)
-    assert " zoe Mar 02 10:20:00 1 0 — — Generations" in words
+    assert re.search(r" mia \w{3} \d\d [\d:]{8} 3 2 30 €0\.50 \+ \$1\.00 Threads", words)
+    assert re.search(r" ann \w{3} \d\d [\d:]{8} 0 0 — — Threads", words)
+    assert " zoe Mar 02 10:20:00 1 0 — — Threads" in words
     assert "2026-03-02 10:20:00" in web.text(client.get("/projects/shop/users/zoe/"))
 
 

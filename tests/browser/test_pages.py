@@ -115,6 +115,32 @@ def test_the_list_is_paged_and_searched_without_leaving_the_page(watched: Watche
     assert watched.is_clean()
 
 
+def test_what_the_server_cannot_answer_is_said_and_the_page_stays(watched: Watched, filled: Stack) -> None:
+    page, said = watched.page, watched.page.locator("#failure")
+    watched.may_fail = True
+    page.goto(f"{filled.url}/projects/default/generations/trip/")
+
+    # A form that is older than the cookie: the answer is a whole page, and stands in no panel.
+    page.locator("#tags input[name=csrfmiddlewaretoken]").last.evaluate("(one) => { one.value = 'x'.repeat(64); }")
+    page.get_by_label("Tags to add, by commas").fill("late")
+    press(page, "Enter")
+    expect(said).to_contain_text("This form has expired: The page was open for too long")
+    expect(page.locator("#tags").get_by_role("heading", name="Tags")).to_be_visible()
+    expect(page.get_by_label("Tags to add, by commas")).to_have_value("late")
+
+    page.route("**/trip/comments/", lambda route: route.fulfill(status=502, body="Bad gateway"))
+    page.get_by_label("Comment for your team").fill("Is anybody there?")
+    page.get_by_role("button", name="Comment", exact=True).click()
+    expect(said).to_contain_text("The server could not answer (502). Try again in a moment.")
+    page.unroute("**/trip/comments/")
+    page.get_by_role("button", name="Comment", exact=True).click()
+    expect(page.locator("#comments")).to_contain_text("Is anybody there?")
+    expect(said).to_be_hidden()
+    # What was replaced had the focus: what came in its place has it now.
+    expect(page.get_by_role("button", name="Comment", exact=True)).to_be_focused()
+    assert watched.foreign == []
+
+
 def test_several_are_selected_and_tagged(watched: Watched) -> None:
     page, tag = watched.page, f"batch-{uuid.uuid4().hex[:6]}"
 

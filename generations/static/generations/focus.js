@@ -6,10 +6,10 @@ let lost = null;
 export function watchFocus() {
   document.addEventListener("htmx:beforeSwap", (event) => {
     const at = document.activeElement;
-    const { target, elt } = event.detail;
+    const { target, requestConfig } = event.detail;
     if (at && at !== document.body && target.contains(at)) lost = placeOf(at);
     // A choice in a menu that closes leads to what it opened.
-    else if (elt?.matches("[data-closes]")) lost = { around: [target.id], tag: "input, select", isFirst: true };
+    else if (requestConfig.elt.matches("[data-closes]")) lost = { around: [target.id], tag: "input, select", isFirst: true };
   });
   document.addEventListener("htmx:afterSettle", () => {
     const place = lost;
