@@ -28,6 +28,8 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
         _fill(fields, _genai(attributes, kind, choices))
     elif system := messages.system(attributes.get("gen_ai.system_instructions")):
         fields.setdefault("messages", system)
+    elif not about.starts.isdisjoint(("gen_ai.input.messages.", "gen_ai.output.messages.")):
+        _fill(fields, _flattened_genai(attributes, about, kind, choices))
     if not about.starts.isdisjoint(("llm.", "embedding.")):
         _fill(fields, _openinference(attributes, about, kind, choices))
     if not about.starts.isdisjoint(("gen_ai.prompt.", "gen_ai.completion.")):
@@ -36,7 +38,9 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
         _fill(fields, _vercel(attributes, kind))
     for asked, given in () if raw.NAMES.isdisjoint(attributes) else raw.PAIRS:
         if asked in attributes or given in attributes:
-            _fill(fields, raw.read(loaded(attributes.get(asked)), loaded(attributes.get(given)), kind))
+            whole = raw.read(loaded(attributes.get(asked)), loaded(attributes.get(given)), kind)
+            _identify(fields, whole)
+            _fill(fields, whole)
     if kind == "embedding":
         # Vectors of thousands of numbers that nobody reads.
         for name in ("output", "message_completion", "completion"):
@@ -84,10 +88,35 @@ def _fill(fields: Fields, more: Fields) -> None:
         fields[name] = value
 
 
+def _identify(fields: Fields, whole: Fields) -> None:
+    """Put the same messages in the place of those whose calls of tools lost their ids: LangChain's in JavaScript."""
+    if isinstance(said := fields.get("messages"), list) and any(map(_lacks_id, said)):
+        told = whole.get("messages")
+        if isinstance(told, list) and len(told) == len(said) and not any(map(_lacks_id, told)):
+            fields["messages"] = told
+    if _lacks_id(fields.get("message_completion")):
+        told = whole.get("message_completion")
+        if isinstance(told, dict) and told.get("tool_calls") and not _lacks_id(told):
+            fields["message_completion"] = told
+
+
+def _lacks_id(message: Json) -> bool:
+    if not isinstance(message, dict):
+        return False
+    calls = message.get("tool_calls")
+    if isinstance(calls, list) and any(isinstance(one, dict) and one.get("id") is None for one in calls):
+        return True
+    return message.get("role") == "tool" and not message.get("tool_call_id")
+
+
 # ------------------------------------------------------------------------------------------------------------- dialects
 def _genai(attributes: Attributes, kind: str, choices: int | None) -> Fields:
     instructions = messages.system(attributes.get("gen_ai.system_instructions"))
     asked = messages.conversation(attributes.get("gen_ai.input.messages"))
+    if (
+        not instructions and attributes.get("gen_ai.prompt.0.role") == "system"
+    ):  # Laminar's, of OpenAI's newer interface
+        instructions = messages.system(attributes.get("gen_ai.prompt.0.content"))
     if asked[: len(instructions)] != instructions:  # some say them in both
         asked = [*instructions, *asked]
     given = loaded(attributes.get("gen_ai.output.messages"))
@@ -108,8 +137,12 @@ def _are_choices(answers: Sequence[Json]) -> bool:
 
 
 def _is_hollow(one: Json) -> bool:
-    """Whether an answer has nothing in it, as LiteLLM's that calls tools: another attribute may have what there was."""
-    return isinstance(one, dict) and one.get("parts") == [] and not one.get("content") and not one.get("tool_calls")
+    """Whether an answer has nothing in it, as LiteLLM's and Mastra's that call tools: others may have it."""
+    if not isinstance(one, dict) or one.get("content") or one.get("tool_calls"):
+        return False
+    return isinstance(one.get("parts"), list) and all(
+        isinstance(part, dict) and part.get("type") == "text" and part.get("content") == "" for part in one["parts"]
+    )
 
 
 def _only_calls(one: Json) -> bool:
@@ -117,10 +150,19 @@ def _only_calls(one: Json) -> bool:
     return isinstance(parts, list) and all(isinstance(p, dict) and p.get("type") == "tool_call" for p in parts)
 
 
+def _flattened_genai(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
+    """Future AGI's: the names of the conventions, spread out as OpenInference's are."""
+    asked = messages.valued(about.lists["gen_ai.input.messages."], attributes)
+    given = messages.valued(about.lists["gen_ai.output.messages."], attributes)
+    return asked_fields(messages.conversation(asked), kind) | answered(given, kind, (choices or 1) > 1)
+
+
 def _openinference(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
     fields: Fields = {}
     if asked := messages.valued(about.lists["llm.input_messages."], attributes):
         fields["messages"] = messages.conversation(asked)
+        if '"system"' in str(attributes.get("llm.invocation_parameters")):
+            fields["messages"] = _instructed(fields["messages"], attributes["llm.invocation_parameters"])
     elif prompts := messages.valued(about.lists["llm.prompts."], attributes):
         texts = [_deep(p, "prompt", "text") for p in prompts]
         fields["prompt" if len(texts) == 1 else "input"] = texts[0] if len(texts) == 1 else texts
@@ -137,6 +179,14 @@ def _openinference(attributes: Attributes, about: About, kind: str, choices: int
     if tools := messages.valued(about.lists["llm.tools."], attributes):
         fields["tools"] = messages.tools(tools)
     return fields
+
+
+def _instructed(asked: list[Json], settings: Json) -> list[Json]:
+    """Messages with the instructions that Anthropic's in JavaScript have among the settings alone."""
+    given = loaded(settings)
+    if not isinstance(given, dict) or any(one["role"] == "system" for one in asked):
+        return asked
+    return [*messages.system(given.get("system")), *asked]
 
 
 def _traceloop(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
@@ -165,13 +215,14 @@ def _langfuse(attributes: Attributes, kind: str, choices: int | None) -> Fields:
     asked = loaded(attributes.get("langfuse.observation.input"))
     given = loaded(attributes.get("langfuse.observation.output"))
     fields: Fields = {}
+    instructions = messages.system(attributes.get("langfuse.observation.metadata.instructions"))
     if isinstance(asked, dict) and isinstance(asked.get("messages"), list):
         fields["tools"] = messages.tools(asked.get("tools"))
         asked = asked["messages"]
     if is_messages(asked):
         fields |= asked_fields(messages.conversation(asked), kind)
     elif isinstance(asked, str) and kind == "chat":
-        fields["messages"] = messages.conversation([asked])
+        fields["messages"] = [*instructions, *messages.conversation([asked])]
     elif isinstance(asked, str):
         fields["prompt"] = asked
     elif asked is not None:

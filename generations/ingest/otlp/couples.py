@@ -188,6 +188,8 @@ def _is_same_time(one: Call, other: Call) -> bool:
 
 def _weight(call: Call) -> int:
     record = call.record
+    if record.model_id is None:
+        return 0  # the span around a call, which knows what was said and not to whom: Mastra's steps
     return (
         4 * any(getattr(record, name) is not None for name in _ANSWERED)
         + 2 * any(getattr(record, name) is not None for name in _SENT)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from generations.ingest.otlp.fields import FIELDS, Names
+from generations.ingest.otlp.fields import FIELDS, MASTRA, Names
 from generations.ingest.otlp.messages import flattened, loaded
 from generations.records import Json
 
@@ -35,6 +35,7 @@ METADATA: Final[Names] = (
     "ai.settings.context.",
     "langsmith.metadata.",
     "lmnr.association.properties.metadata.",
+    "mastra.metadata.",
     _TL,
 )
 """Beginnings of attributes whose rest is a name in the metadata."""
@@ -46,6 +47,7 @@ PARAMETERS: Final[Names] = ("gen_ai.request.", "ai.settings.", "gen_ai.openai.re
 PARAMETER_OBJECTS: Final[Names] = (
     "llm.invocation_parameters",
     "embedding.invocation_parameters",
+    "gen_ai.request.parameters",
     f"{_LF}model.parameters",
 )
 PARAMETER_NAMES: Final[Mapping[str, str]] = {
@@ -72,6 +74,7 @@ NOT_PARAMETERS: Final = frozenset(
         "input",
         "prompt",
         "instructions",
+        "system",
         "tools",
         "functions",
         "headers",
@@ -95,6 +98,8 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
     # Before gen_ai: LangSmith says that making a prompt is a chat.
     "langsmith.span.kind": {"llm": "chat", "embedding": "embedding"},
     "traceloop.span.kind": {},
+    # A call in its versions of now is the inference, and what was said stands in the step around it.
+    "mastra.span.type": dict.fromkeys(("model_inference", "model_step", "model_generation"), "chat"),
     "ai.operationId": {
         f"ai.{name}": kind
         for name, kind in (
@@ -193,6 +198,8 @@ CONTENT: Final[Names] = (
     "gcp.vertex.agent.tool_response", "genkit:input", "genkit:output", "braintrust.input_json",
     "braintrust.output_json", "lmnr.span.input", "lmnr.span.output", "haystack.component.input",
     "haystack.component.output", "all_messages_events", "model_request_parameters",
+    *(f"{start}{side}" for start in MASTRA for side in ("input", "output")),
+    "mastra.metadata.headers", "mastra.metadata.body",
 )  # fmt: skip
 """Beginnings of attributes that are stored as what they say, or are too bulky or secret to be kept twice."""
 
@@ -286,7 +293,7 @@ def _parameter(name: str) -> str | None:
     if name in PARAMETER_NAMES or name.startswith("ai.settings.context."):
         return PARAMETER_NAMES.get(name)
     start = next((start for start in PARAMETERS if name.startswith(start)), None)
-    if start is None or is_secret(name):
+    if start is None or name in PARAMETER_OBJECTS or is_secret(name):
         return None
     return RENAMED.get(name[len(start) :], name[len(start) :])
 
@@ -313,11 +320,12 @@ _USED: Final = frozenset(
 ) | frozenset(PARAMETER_NAMES)
 BEGINNINGS: Final[Names] = (
     *("gen_ai.prompt.", "gen_ai.completion.", "gen_ai.prompt.0.", "gen_ai.completion.0.", "gen_ai.prompt.variable."),
-    *("gen_ai.agent.", "llm.", "embedding.", "ai."),
+    *("gen_ai.agent.", "gen_ai.input.messages.", "gen_ai.output.messages.", "llm.", "embedding.", "ai."),
 )
 """Beginnings of attributes' names that tell a dialect, or a kind of work."""
 LISTS: Final[Names] = (
     *("llm.input_messages.", "llm.output_messages.", "llm.prompts.", "llm.choices.", "llm.tools."),
     *("llm.request.functions.", "embedding.embeddings.", "gen_ai.prompt.", "gen_ai.completion."),
+    *("gen_ai.input.messages.", "gen_ai.output.messages."),
 )
 """Beginnings of attributes that spell out a list, a place and a path in each name."""

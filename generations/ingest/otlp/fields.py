@@ -4,8 +4,8 @@
 genai: https://github.com/open-telemetry/semantic-conventions-genai, with the names of its older versions;
 traceloop: https://github.com/traceloop/openllmetry; openinference: https://github.com/Arize-ai/openinference;
 langfuse: https://langfuse.com/integrations/native/opentelemetry; vercel: https://ai-sdk.dev (telemetry);
-others: MLflow, LangSmith, Logfire, OpenLIT, LiteLLM, Google ADK, Braintrust, Laminar, Genkit, vLLM, Azure AI, Claude
-Code and general conventions, as their packages write them.
+others: MLflow, LangSmith, Logfire, OpenLIT, LiteLLM, Google ADK, Braintrust, Laminar, Genkit, Mastra, vLLM, Azure AI,
+Claude Code and general conventions, as their packages write them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,19 @@ _GK: Final = "genkit:output>usage>"
 _LN: Final = "lmnr.association.properties."
 _HS: Final = "haystack.component.output>replies>0>meta>"
 _HG: Final = "haystack.component.output>meta>0>"
+_MA: Final = "mastra.metadata."
 _LL: Final = "metadata.usage_object>"
 _ADK: Final = "gcp.vertex.agent.llm_response>usage_metadata>"
 _PROVIDERS: Final = "ai.response.providerMetadata>"
+
+MASTRA: Final = tuple(
+    f"mastra.{kind}."
+    for kind in (
+        *("model_step", "model_generation", "model_inference", "model_chunk", "agent_run", "workflow_run"),
+        *("workflow_step", "tool_call", "mcp_tool_call", "processor_run", "memory_operation", "generic"),
+    )
+)
+"""Beginnings of the attributes in which Mastra has what each kind of its work was given and made."""
 
 
 def _by(
@@ -50,6 +60,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             "llm.input_model_name",
             f"{_INV}model",
             "embedding.invocation_parameters>model",
+            "gen_ai.request.parameters>model",
         ),
         genai=("gen_ai.request.model",),
         vercel=("ai.model.id",),
@@ -75,6 +86,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         others=(
             *("mlflow.llm.model", "mlflow.spanOutputs>model", "gen_ai.completion>model"),
             *(f"{_HS}model", f"{_HG}model"),
+            "gen_ai.request.model",  # which is not what was asked for where another name says that
         ),
     ),
     "provider": _by(
@@ -136,6 +148,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             f"{_USE}cached_tokens",
             f"{_USE}cached_input_tokens",
             f"{_USE}details.cache_read_tokens",
+            f"{_USE}input_tokens.cache_read",
             f"{_USE}input_token_details>cache_read",
         ),
         openinference=("llm.token_count.prompt_details.cache_read", "llm.token_count.prompt_details.cache_input"),
@@ -183,6 +196,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             f"{_USE}reasoning_tokens",
             f"{_USE}reasoning_output_tokens",
             f"{_USE}details.reasoning_tokens",
+            f"{_USE}output_tokens.reasoning",
             f"{_USE}output_token_details>reasoning",
         ),
         openinference=("llm.token_count.completion_details.reasoning",),
@@ -231,7 +245,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         others=(f"{_BT}time_to_first_token", "gen_ai.latency.time_to_first_token"),
     ),
     "first_token_milliseconds": _by(vercel=("ai.response.msToFirstChunk",), others=("ttft_ms",)),
-    "first_token_moment": _by(langfuse=(f"{_LF}completion_start_time",)),
+    "first_token_moment": _by(langfuse=(f"{_LF}completion_start_time",), others=("mastra.completion_start_time",)),
     "is_stream": _by(
         genai=("gen_ai.request.stream", "gen_ai.request.is_stream"),
         traceloop=("gen_ai.is_streaming", "llm.is_streaming"),
@@ -239,7 +253,6 @@ FIELDS: Final[Mapping[str, Names]] = {
     "thread_id": _by(
         traceloop=(f"{_TL}literal.thread_id",),
         genai=("gen_ai.conversation.id", "conversation.id", "gen_ai.thread.id"),
-        langfuse=(),
         openinference=("session.id", "langfuse.session.id"),
         vercel=(
             "ai.telemetry.metadata.threadId",
@@ -248,19 +261,14 @@ FIELDS: Final[Mapping[str, Names]] = {
             "ai.settings.context.sessionId",
         ),
         others=(
-            f"{_TL}thread_id",
-            f"{_TL}session_id",
-            f"{_TL}conversation_id",
-            "langsmith.metadata.thread_id",
-            "langsmith.metadata.session_id",
-            "langsmith.metadata.conversation_id",
+            *(f"{_TL}{name}" for name in ("thread_id", "session_id", "conversation_id")),
+            *(f"langsmith.metadata.{name}" for name in ("thread_id", "session_id", "conversation_id")),
             "gcp.vertex.agent.session_id",
             "mlflow.trace.session",
             f"{_LN}session_id",
+            *(f"{_MA}threadId", f"{_MA}sessionId"),
             "session_id",
-            "metadata>thread_id",
-            "metadata>session_id",
-            "metadata>conversation_id",
+            *(f"metadata>{name}" for name in ("thread_id", "session_id", "conversation_id")),
         ),
     ),
     "session_id": _by(
@@ -268,11 +276,8 @@ FIELDS: Final[Mapping[str, Names]] = {
         traceloop=(f"{_TL}session_id",),
         vercel=("ai.telemetry.metadata.sessionId", "ai.settings.context.sessionId"),
         others=(
-            "langsmith.metadata.session_id",
-            "gcp.vertex.agent.session_id",
-            "mlflow.trace.session",
-            f"{_LN}session_id",
-            "session_id",
+            *("langsmith.metadata.session_id", "gcp.vertex.agent.session_id", "mlflow.trace.session"),
+            *(f"{_LN}session_id", f"{_MA}sessionId", "session_id"),
         ),
     ),
     "thread_name": _by(traceloop=(f"{_TL}literal.thread_name",)),
@@ -284,6 +289,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             "langsmith.metadata.user_id",
             "mlflow.trace.user",
             f"{_LN}user_id",
+            *(f"{_MA}userId", f"{_MA}resourceId"),
             "metadata>user_id",
             "gen_ai.request.user",
             "gen_ai.user",
@@ -297,7 +303,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         openinference=("tag.tags",),
         traceloop=(f"{_TL}literal.tags",),
         vercel=("ai.telemetry.metadata.tags",),
-        others=("logfire.tags", "langsmith.span.tags", f"{_LN}tags"),
+        others=("logfire.tags", "langsmith.span.tags", f"{_LN}tags", "mastra.tags"),
     ),
     "environment": _by(
         langfuse=("langfuse.environment",), genai=("deployment.environment.name",), others=("gen_ai.environment",)
@@ -354,6 +360,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             "haystack.tool.input",
             "haystack.pipeline.input_data",
             "langfuse.trace.input",
+            *(f"{start}input" for start in MASTRA),
             "input",
         ),
     ),
@@ -376,6 +383,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             "haystack.tool.output",
             "haystack.pipeline.output_data",
             "langfuse.trace.output",
+            *(f"{start}output" for start in MASTRA),
             "output",
         ),
     ),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from generations.ingest.otlp import answers, content, dialects, evaluations, events, messages, quirks, spans
+from generations.ingest.otlp import answers, content, dialects, evaluations, events, kinds, messages, quirks, spans
 from generations.ingest.otlp.events import DETAILS
 from generations.ingest.otlp.shapes import LogEvent
 from generations.reading import compact
@@ -96,7 +96,7 @@ def fields(attributes: Mapping[str, Json]) -> dict[str, Any]:
         if kind == DETAILS:
             whole = {**(body if isinstance(body, dict) else {}), **said["attributes"]}
             about = dialects.about(whole)
-            told |= content.read(whole, about, spans.call_type(whole, about) or "chat", None)
+            told |= content.read(whole, about, kinds.call_type(whole, about) or "chat", None)
             if tools := messages.tools(spans.first(whole, about, "tools")):
                 told["tools"] = tools
         else:

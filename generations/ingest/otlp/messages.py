@@ -57,7 +57,12 @@ def conversation(value: Json) -> list[Json]:
         return []
     if len(value) == 1 and isinstance(value[0], list):  # LangChain's calls take several conversations
         value = value[0]
-    return [whole for one in value for whole in message(one)]
+    return [whole for one in value for whole in message(_asked(one))]
+
+
+def _asked(one: Json) -> Json:
+    """A message that says nothing but its content, as what was asked: Laminar's texts to embed."""
+    return {"role": "user", **one} if isinstance(one, dict) and one.keys() == {"content"} else one
 
 
 def system(value: Json) -> list[Json]:
@@ -95,6 +100,8 @@ def message(given: Json) -> list[Json]:
         elif isinstance(given.get("content"), str):
             content = given["content"]
     role = str(given.get("role") or "assistant")
+    if role == "user" and given.get("tool_call_id"):
+        role = "tool"  # as Anthropic's interface has it, and OpenInference with it
     made: dict[str, Json] = {"role": role}
     for name in ("name", "tool_call_id", "reasoning", "refusal", "audio", "annotations", "function_call"):
         if given.get(name) not in (None, "", [], {}):
@@ -127,7 +134,7 @@ def message(given: Json) -> list[Json]:
             made["reasoning"] = "\n".join(filter(None, reasoning))
     if calls:
         made["tool_calls"] = calls
-    if results and made.get("content") is None and not calls:
+    if results and not calls and (made.get("content") is None or _is_said_twice(role, made["content"], results)):
         return results
     return [made, *results]
 
@@ -166,12 +173,19 @@ def _as_agreed(given: dict[str, Json]) -> list[Json] | None:
         else:
             return None
     if not calls:
-        return results if text is None else [{"role": role, "content": text}, *results]
+        is_said = text is None or _is_said_twice(role, text, results)
+        return results if is_said else [{"role": role, "content": text}, *results]
     if len(calls) > 1 and len({one["id"] for one in calls}) < len(calls):
         return None
     return [{"role": role, "content": text, "tool_calls": calls}, *results]
 
 
+def _is_said_twice(role: str, text: Json, results: list[dict[str, Json]]) -> bool:
+    """Whether a text is that of a tool's result beside it: OpenTelemetry's own says both of OpenAI's agents."""
+    return role == "tool" and any(one["content"] == text for one in results)
+
+
+_ADDRESSES: Final = ("http://", "https://", "data:", "attachment:")
 _CALL: Final = frozenset({"type", "id", "name", "arguments"})
 _RESULT: Final = frozenset({"type", "id", "response"})
 
@@ -215,6 +229,8 @@ def content_part(part: Json) -> Json:
     if isinstance(image, dict):  # OpenInference: image.image.url
         image = image.get("image", image)
         return {"type": "image_url", "image_url": {"url": image.get("url") if isinstance(image, dict) else image}}
+    if kind == "image" and isinstance(image, str) and image.startswith(_ADDRESSES):
+        return {"type": "image_url", "image_url": {"url": image}}
     modality, mime = part.get("modality"), part.get("mime_type")
     if kind == "blob" and modality == "audio":
         form = str(mime or "audio/wav").rpartition("/")[2]

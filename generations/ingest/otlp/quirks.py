@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from generations.ingest.otlp.shapes import Span
 from generations.records import Json
 
 MADE_UP: Final[Mapping[str, Mapping[str, Json]]] = {
@@ -51,17 +52,26 @@ NO_THREADS: Final = ("resp_",)
 PRIVATE: Final = ("openinference.instrumentation.llama_index",)
 """Scopes whose spans are named for methods, also for the private ones with which a call is prepared."""
 
+FAIL_BY_EVENTS: Final = ("langsmith",)
+"""Scopes whose spans say that all went well, and in an event that it did not: LangSmith's in JavaScript."""
+
 _UNSAID: Final = frozenset({"", "None", "__REDACTED__"})
 _LONGEST: Final = max(map(len, _UNSAID))
-_SCRUBBED: Final = "[Scrubbed due to "
+_IN_PLACE: Final = ("[Scrubbed due to ", "<openai.Omit ", "<openai.NotGiven ", "NOT_GIVEN")
+"""Beginnings of what Logfire has for secrets, and Portkey for settings that nobody gave."""
 
 
 def is_unsaid(value: Json) -> bool:
     """Whether a value stands in the place of one that there is not, or that is not to be said."""
     if isinstance(value, str):
         # To look for a text in a set, all of it is read.
-        return (len(value) <= _LONGEST and value in _UNSAID) or value.startswith(_SCRUBBED)
+        return (len(value) <= _LONGEST and value in _UNSAID) or value.startswith(_IN_PLACE)
     return value is None
+
+
+def failed(span: Span) -> bool:
+    """Whether a span is of what failed, though its status does not say so."""
+    return span.scope.startswith(FAIL_BY_EVENTS) and any(event.name == "exception" for event in span.events)
 
 
 def counts_beside(scope: str) -> bool:

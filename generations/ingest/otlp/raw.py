@@ -9,6 +9,7 @@ from generations.ingest import anthropic, openai
 from generations.ingest.otlp import messages, parts
 from generations.ingest.otlp.answers import Fields, answered, asked_fields, is_messages
 from generations.ingest.otlp.dialects import member
+from generations.ingest.otlp.fields import MASTRA
 from generations.records import InvalidRecord, Json
 
 PAIRS: Final = (
@@ -22,6 +23,7 @@ PAIRS: Final = (
     ("genkit:input", "genkit:output"),
     ("lmnr.span.input", "lmnr.span.output"),
     ("haystack.component.input", "haystack.component.output"),
+    *((f"{start}input", f"{start}output") for start in MASTRA[:3]),
 )
 """Attributes with a whole request and with a whole response, as JSON."""
 NAMES: Final = frozenset(name for pair in PAIRS for name in pair)
@@ -52,6 +54,7 @@ def read(asked: Json, given: Json, kind: str) -> Fields:
         return _asked(asked, kind) | _about(answers) | answered(answers, kind, len(answers) > 1)
     answers = _answers(response)
     if answers is not None or "contents" in request:
+        request = {"messages": asked} if isinstance(asked, list) else request
         return _conversation(request, kind) | answered(answers or [], kind, len(answers or ()) > 1)
     return _known(request, response) or _asked(asked, kind) | _given(given, kind)
 
@@ -104,6 +107,9 @@ def _answers(response: Mapping[str, Json]) -> list[Json] | None:
     if isinstance(replies := response.get("replies"), list):  # Haystack's
         about = response.get("meta")
         return [_answer(one, _meta(one, about, n)) for n, one in enumerate(replies)]
+    if "toolCalls" in response or "warnings" in response:  # Vercel's, as Mastra has them
+        said = {"content": response.get("text") or None, "toolCalls": response.get("toolCalls")}
+        return [_answer(said, response)] if any(said.values()) else []
     output = response.get("output")
     for inner in (response.get("message"), output.get("message") if isinstance(output, dict) else None):
         if isinstance(inner, dict):

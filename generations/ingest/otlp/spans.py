@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -11,7 +12,7 @@ from typing import Any, Final
 from generations import making
 from generations.cleaning import MAX_TEXT
 from generations.ingest import openai
-from generations.ingest.otlp import content, dialects, evaluations, events, messages, quirks, values
+from generations.ingest.otlp import content, dialects, evaluations, events, kinds, messages, quirks, values
 from generations.ingest.otlp.dialects import About
 from generations.ingest.otlp.fields import RESOURCE
 from generations.ingest.otlp.messages import loaded
@@ -48,7 +49,7 @@ def told(span: Span) -> Told:
     if (a := events.with_events(span)) is not span.attributes:
         span = replace(span, attributes=a)
     about = dialects.about(a)
-    kind = None if _only_opens_a_stream(span, about) or _only_prepares(span) else call_type(a, about)
+    kind = None if _only_opens_a_stream(span, about) or _only_prepares(span) else kinds.call_type(a, about)
     held = _all_held(a, about)
     whole = _common(span, about, held)
     name = values.text(held.get("name")) or span.name or None
@@ -84,47 +85,6 @@ def said_by_itself(attributes: Mapping[str, Json]) -> dict[str, Any]:
     about = dialects.about(attributes)
     found = _common(span, about, _all_held(attributes, about))
     return {name: found[name] for name in ("thread_id", "user_id", "tags") if name in found}
-
-
-def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
-    """The type of generation that a span with these attributes is; None for any other work.
-
-    Having a model is not enough: agents and chains repeat the model, messages and tokens of the calls below them.
-    """
-    for name, said in dialects.kinds_said(attributes, about):
-        kinds = dialects.CALLS[name]
-        kind = kinds.get(said) or kinds.get(said.lower()) or kinds.get(said.upper())
-        if said == "completion" and "litellm.call_id" in attributes:
-            return "chat"  # by its function's name
-        return "completion" if kind == "chat" and _is_text_completion(attributes) else kind
-    if not about.starts.isdisjoint(("gen_ai.prompt.0.", "gen_ai.completion.0.")):
-        return "chat"
-    has_model = "gen_ai.request.model" in attributes or "gen_ai.response.model" in attributes
-    return "chat" if has_model and "gen_ai.agent." not in about.starts else None
-
-
-_OF_TEXTS: Final = frozenset(
-    {
-        *("llm.prompts.0.prompt.text", "llm.choices.0.completion.text", "langfuse.observation.input"),
-        *("mlflow.spanInputs", "gen_ai.prompt", "input.value"),
-    }
-)
-"""Attributes by which a call may be seen to be of a text rather than of messages."""
-
-
-def _is_text_completion(a: Mapping[str, Json]) -> bool:
-    if _OF_TEXTS.isdisjoint(a):
-        return False
-    if "llm.prompts.0.prompt.text" in a or "llm.choices.0.completion.text" in a:
-        return True
-    if loaded(a.get("langfuse.observation.metadata.object")) == "response":
-        return False  # of OpenAI's newer interface, which takes a text for a message
-    if isinstance(asked := a.get("langfuse.observation.input"), str):
-        return isinstance(loaded(asked), str)
-    if "llm.input_messages.0.message.role" in a:
-        return False
-    raws = (loaded(a.get(name)) for name in ("mlflow.spanInputs", "gen_ai.prompt", "input.value"))
-    return any(isinstance(raw, dict) and "prompt" in raw and "messages" not in raw for raw in raws)
 
 
 def _as_long_as_it_says(span: Span) -> Span:
@@ -214,7 +174,7 @@ def _common(span: Span, about: About, held: Mapping[str, Json]) -> dict[str, Any
         said["metadata"] = metadata
     said["started_at"] = values.moment(span.start)
     said["ended_at"] = values.moment(span.end) if span.end >= span.start else None
-    if span.status == ERROR or a.get("langfuse.observation.level") == "ERROR":
+    if span.status == ERROR or a.get("langfuse.observation.level") == "ERROR" or quirks.failed(span):
         said["error"], said["error_type"], said["error_detail"] = _failure(span, held)
     return {field: value for field, value in said.items() if value is not None}
 
@@ -252,17 +212,32 @@ def _generation(
     reason = messages.finish_reason(held.get("finish_reason"))
     if reason := reason or messages.finish_reason(said.get("finish_reason")):
         fields["finish_reason"] = reason[:MAX_TEXT]
+        if reason == "error":  # all that Vercel's SDK, and Mastra over it, may say of a failure
+            fields.setdefault("error", reason)
     if tools := messages.tools(held.get("tools")):
         fields["tools"] = tools
     if parameters:
         fields["parameters"] = parameters
     _prompt_lineage(a, about, held, fields)
     # Nothing priced it, or nothing was answered: instrumentations then say 0.
-    if (cost := values.number(loaded(held.get("cost")))) and 0 < cost < 1e9:
+    if (cost := _cost(a, held)) and 0 < cost < 1e9:
         fields["cost"] = Decimal(repr(cost))
     if _is_json(a, parameters):
         fields["output_type"] = "json"
     return GenerationRecord(id=step.id, **{k: v for k, v in fields.items() if v is not None})
+
+
+def _cost(a: Mapping[str, Json], held: Mapping[str, Json]) -> float | None:
+    """What a call says that it cost: the whole, or else its parts together."""
+    if (whole := values.number(loaded(held.get("cost")))) is not None:
+        return whole
+    if "langfuse.observation.cost_details" in a:
+        parts = loaded(a["langfuse.observation.cost_details"])
+        said = list(parts.values()) if isinstance(parts, dict) else []
+    else:
+        said = [a[name] for name in ("llm.cost.prompt", "llm.cost.completion") if name in a]
+    found = [cost for one in said if (cost := values.number(loaded(one))) is not None]
+    return round(sum(found), 12) if found else None
 
 
 def _prompt_lineage(a: Mapping[str, Json], about: About, held: Mapping[str, Json], fields: dict[str, Any]) -> None:
@@ -283,6 +258,15 @@ def _is_json(a: Mapping[str, Json], parameters: Mapping[str, Json]) -> bool:
     return a.get("gen_ai.output.type") == "json" or (isinstance(wanted, dict) and "json" in str(wanted.get("type")))
 
 
+_OTHER_THAN_TEXTS: Final = frozenset(
+    {
+        *("stop_sequences", "response_format", "temperature", "top_p", "top_k", "max_tokens", "seed", "n"),
+        *("presence_penalty", "frequency_penalty", "max_completion_tokens", "max_output_tokens"),
+    }
+)
+"""Settings that are numbers, lists or objects, and may come as the JSON of what they are."""
+
+
 def _parameters(span: Span, about: About) -> dict[str, Json]:
     a = span.attributes
     found: dict[str, Json] = {}
@@ -294,16 +278,16 @@ def _parameters(span: Span, about: About) -> dict[str, Json]:
     if "mlflow.spanType" in a:
         request = loaded(a.get("mlflow.spanInputs"))
         found |= _without_secrets(request) if isinstance(request, dict) else {}
-    for name in ("stop_sequences", "response_format"):
-        if name in found:
-            found[name] = loaded(found[name])
+    for name in found.keys() & _OTHER_THAN_TEXTS:
+        found[name] = loaded(found[name])
     if not found:
         return found
     made_up = quirks.made_up(span.scope)
     kept = {
         k: v
         for k, v in found.items()
-        if v not in ("", "Infinity", "None") and not (k in made_up and v == made_up[k] and type(v) is type(made_up[k]))
+        if v not in ("", "Infinity", "None", [])
+        and not (k in made_up and v == made_up[k] and type(v) is type(made_up[k]))
     }
     return settings(kept, dialects.NOT_PARAMETERS)
 
@@ -382,7 +366,9 @@ def _first_token(span: Span, held: Mapping[str, Json]) -> float | None:
             return None
         begun = values.moment(span.start)
         came = came if came.tzinfo else came.replace(tzinfo=dt.UTC)
-        return max(0.0, round((came - begun).total_seconds(), 6)) if begun else None
+        # Moments are rounded down to milliseconds; one that is earlier yet is of another call, as Mastra's may be.
+        waited = round((came - begun).total_seconds(), 6) if begun else -1.0
+        return max(0.0, waited) if waited > -0.001 else None
     for event in span.events:
         if event.name in dialects.FIRST_TOKEN_EVENTS and event.time >= span.start > 0:
             return round((event.time - span.start) / 1e9, 6)
@@ -392,7 +378,13 @@ def _first_token(span: Span, held: Mapping[str, Json]) -> float | None:
 # --------------------------------------------------------------------------------------------------------------- parts
 def _model(value: Json) -> str | None:
     found = values.identifier(loaded(value))
+    if found is not None and (path := _PATH.match(found)):
+        return path[1]
     return None if found == "none" else found  # as Micrometer, below Spring AI, says that it knows none
+
+
+_PATH: Final = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/[^/]+/)?models/([^/]+)\Z")
+"""What Google calls a model: perhaps with where it is and whose."""
 
 
 def _provider(value: Json) -> str | None:

@@ -1,0 +1,60 @@
+"""Whether a span is a call of a model, and of which type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from generations.ingest.otlp import dialects
+from generations.ingest.otlp.dialects import About
+from generations.ingest.otlp.messages import loaded
+from generations.records import Json
+
+
+def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
+    """The type of generation that a span with these attributes is; None for any other work.
+
+    Having a model is not enough: agents and chains repeat the model, messages and tokens of the calls below them.
+    """
+    for name, said in dialects.kinds_said(attributes, about):
+        kinds = dialects.CALLS[name]
+        kind = kinds.get(said) or kinds.get(said.lower()) or kinds.get(said.upper())
+        if said == "completion" and "litellm.call_id" in attributes:
+            return "chat"  # by its function's name
+        if kind == "completion" and str(attributes.get("gen_ai.prompt.0.content")).startswith('[{"type"'):
+            return "chat"  # OpenLLMetry's of Gemini, whose texts are parts
+        if kind == "chat" and name == "lmnr.span.type" and "embed" in str(attributes.get("gen_ai.request.model")):
+            return "embedding"  # Laminar has one type for both
+        return "completion" if kind == "chat" and _is_text_completion(attributes) else kind
+    if not about.starts.isdisjoint(("gen_ai.prompt.0.", "gen_ai.completion.0.")):
+        return "chat"
+    has_model = "gen_ai.request.model" in attributes or "gen_ai.response.model" in attributes
+    return "chat" if has_model and "gen_ai.agent." not in about.starts else None
+
+
+_OF_TEXTS: Final = frozenset(
+    {
+        *("llm.prompts.0.prompt.text", "llm.choices.0.completion.text", "langfuse.observation.input"),
+        *("mlflow.spanInputs", "gen_ai.prompt", "input.value"),
+    }
+)
+"""Attributes by which a call may be seen to be of a text rather than of messages."""
+
+
+def _is_text_completion(a: Mapping[str, Json]) -> bool:
+    if _OF_TEXTS.isdisjoint(a):
+        return False
+    if "llm.prompts.0.prompt.text" in a or "llm.choices.0.completion.text" in a:
+        return True
+    if (
+        loaded(a.get("langfuse.observation.metadata.object")) == "response"
+        or "langfuse.observation.metadata.instructions" in a
+        or '"parallel_tool_calls"' in str(a.get("langfuse.observation.model.parameters"))
+    ):
+        return False  # of OpenAI's newer interface, which takes a text for a message
+    if isinstance(asked := a.get("langfuse.observation.input"), str):
+        return isinstance(loaded(asked), str)
+    if "llm.input_messages.0.message.role" in a:
+        return False
+    raws = (loaded(a.get(name)) for name in ("mlflow.spanInputs", "gen_ai.prompt", "input.value"))
+    return any(isinstance(raw, dict) and "prompt" in raw and "messages" not in raw for raw in raws)

@@ -1,0 +1,266 @@
+"""What frameworks beyond the conventions say in ways of their own, in the fewest attributes that show it."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from generations.ingest.otlp import couples
+from generations.ingest.otlp.shapes import ERROR
+from generations.records import revised
+from tests.test_otlp_conventions import ANSWER, CALL, QUESTION, call, tell, wanted
+
+WEATHER = wanted("get_weather", '{"city":"Lima"}')
+
+
+# ------------------------------------------------------------------------------------------------------------- Mastra
+INFERENCE = {
+    "mastra.span.type": "model_inference",
+    "gen_ai.operation.name": "chat",
+    "gen_ai.request.model": "gpt-4o-mini",
+    "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": ""}]}]),
+    "gen_ai.response.finish_reasons": '["tool-calls"]',
+    "gen_ai.usage.input_tokens": 90,
+}
+STEP = {
+    "mastra.span.type": "model_step",
+    "gen_ai.operation.name": "agent_step",
+    "mastra.model_step.input": json.dumps(QUESTION),
+    "mastra.model_step.output": json.dumps(
+        {"text": "", "toolCalls": [{"toolCallId": "c1", "toolName": "get_weather", "args": {"city": "Lima"}}]}
+    ),
+}
+
+
+def test_what_mastra_s_step_was_said_becomes_the_inference_s_below_it() -> None:
+    inference, step = call(INFERENCE), call(STEP)
+    one = couples.Call(revised(inference, id="inference"), "step", "mastra")
+    other = couples.Call(revised(step, id="step"), None, "mastra")
+
+    (whole,) = couples.settle([one, other]).records
+
+    assert (whole.id, whole.prompt_tokens, whole.finish_reason) == ("inference", 90, "tool_calls")
+    assert whole.messages == QUESTION
+    assert whole.message_completion == {"role": "assistant", "content": None, "tool_calls": [WEATHER]}
+
+
+def test_mastra_names_thread_user_tags_and_metadata_its_own_way() -> None:
+    said = {"mastra.metadata.threadId": "chat-1", "mastra.metadata.resourceId": "ada", "mastra.metadata.plan": "pro"}
+
+    step = tell(
+        {"mastra.span.type": "agent_run", "mastra.agent_run.input": "Hi", "mastra.tags": '["geo"]', **said}
+    ).step
+
+    assert (step.type, step.input, step.thread_id, step.user_id) == ("run", "Hi", "chat-1", "ada")
+    assert list(step.tags or ()) == ["geo"]
+    assert (step.metadata or {})["plan"] == "pro"
+    assert not any(name.endswith(".input") for name in step.attributes or {})
+
+
+def test_a_first_token_before_its_call_is_of_another_call() -> None:
+    def waited(moment: str) -> float | None:
+        return call({**INFERENCE, "mastra.completion_start_time": moment}).time_to_first_token
+
+    # The call begins at 14:13:20.
+    assert waited("2026-09-21T14:13:20.250Z") == 0.25
+    assert waited("2026-09-21T14:13:19.000Z") is None
+
+
+def test_a_call_that_ended_by_an_error_and_says_no_more_has_failed() -> None:
+    record = call({**CALL, "gen_ai.response.finish_reasons": '["error"]'})
+
+    assert (record.finish_reason, record.error) == ("error", "error")
+    assert call({**CALL, "gen_ai.response.finish_reasons": '["stop"]'}).error is None
+
+
+# ------------------------------------------------------------------------------------------------------------ Langfuse
+LANGFUSE = {"langfuse.observation.type": "generation", "langfuse.observation.model.name": "gpt-4o-mini"}
+
+
+@pytest.mark.parametrize(
+    ("said", "cost"),
+    [
+        ({"langfuse.observation.cost_details": '{"input": 0.001, "output": 0.002}'}, "0.003"),
+        ({"langfuse.observation.cost_details": '{"input": 0.001, "output": 0.002, "total": 0.004}'}, "0.004"),
+        ({"langfuse.observation.cost_details": '{"input": 0, "output": 0}'}, None),
+        ({"llm.cost.prompt": 0.001, "llm.cost.completion": 0.002}, "0.003"),
+        ({"llm.cost.prompt": 0.001, "llm.cost.total": 0.004}, "0.004"),
+    ],
+)
+def test_a_cost_without_a_total_is_that_of_its_parts(said: dict[str, Any], cost: str | None) -> None:
+    assert call({**LANGFUSE, **said}).cost == (None if cost is None else Decimal(cost))
+
+
+def test_langfuse_s_call_of_the_newer_interface_is_a_chat_with_its_instructions() -> None:
+    record = call(
+        {
+            **LANGFUSE,
+            "langfuse.observation.input": '"Capital of Peru?"',
+            "langfuse.observation.output": "Lima.",
+            "langfuse.observation.metadata.instructions": "Be brief.",
+            "langfuse.observation.model.parameters": '{"parallel_tool_calls": true}',
+        }
+    )
+
+    assert (record.type, record.messages, record.message_completion) == ("chat", QUESTION, ANSWER)
+
+
+# ------------------------------------------------------------------------------------------------------- Future AGI's
+def test_the_names_of_the_conventions_may_be_spread_out_as_openinference_s_are() -> None:
+    record = call(
+        {
+            "gen_ai.span.kind": "LLM",
+            "gen_ai.request.model": "gpt-4o-mini-2024-07-18",
+            "gen_ai.request.parameters": '{"model": "gpt-4o-mini", "n": 2, "max_tokens": 20}',
+            "gen_ai.input.messages.0.message.role": "system",
+            "gen_ai.input.messages.0.message.content": "Be brief.",
+            "gen_ai.input.messages.1.message.role": "user",
+            "gen_ai.input.messages.1.message.content": "Capital of Peru?",
+            "gen_ai.output.messages.0.message.role": "assistant",
+            "gen_ai.output.messages.0.message.content": "Lima.",
+            "gen_ai.output.messages.1.message.role": "assistant",
+            "gen_ai.output.messages.1.message.content": "Lima, of course.",
+            "gen_ai.usage.input_tokens": 51,
+            "gen_ai.usage.input_tokens.cache_read": 8,
+            "gen_ai.usage.output_tokens": 25,
+            "gen_ai.usage.output_tokens.reasoning": 4,
+            "input.value": "Be brief.",
+            "output.value": "Lima.",
+        }
+    )
+
+    assert (record.model_id, record.model_version) == ("gpt-4o-mini", "gpt-4o-mini-2024-07-18")
+    assert (record.messages, record.message_completion) == (QUESTION, ANSWER)
+    assert [one.content for one in record.alternatives or ()] == [{**ANSWER, "content": "Lima, of course."}]
+    assert record.parameters == {"n": 2, "maxTokens": 20}
+    assert (record.prompt_tokens, record.cached_tokens, record.reasoning_tokens) == (51, 8, 4)
+
+
+# ------------------------------------------------------------------------------------------------------------- Laminar
+def test_laminar_s_texts_to_embed_are_no_chat() -> None:
+    record = call(
+        {
+            "lmnr.span.type": "LLM",
+            "gen_ai.request.model": "text-embedding-3-small",
+            "gen_ai.input.messages": '[{"content": "Lima"}]',
+        }
+    )
+
+    assert (record.type, record.prompt, record.messages) == ("embedding", "Lima", None)
+
+
+def test_laminar_s_instructions_are_of_the_call_and_its_empty_settings_are_none() -> None:
+    record = call(
+        {
+            "lmnr.span.type": "LLM",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.request.reasoning_effort": [],
+            "gen_ai.input.messages": json.dumps(QUESTION[1:]),
+            "gen_ai.prompt.0.role": "system",
+            "gen_ai.prompt.0.content": "Be brief.",
+        }
+    )
+
+    assert (record.messages, record.parameters) == (QUESTION, None)
+
+
+# ----------------------------------------------------------------------------------------------------- others in short
+def test_anthropic_s_instructions_among_the_settings_are_a_message_and_no_setting() -> None:
+    record = call(
+        {
+            "openinference.span.kind": "LLM",
+            "llm.invocation_parameters": '{"model": "claude-haiku-4-5", "max_tokens": 50, "system": "Be brief."}',
+            "llm.input_messages.0.message.role": "user",
+            "llm.input_messages.0.message.content": "Capital of Peru?",
+        }
+    )
+
+    assert (record.messages, record.parameters) == (QUESTION, {"maxTokens": 50})
+
+
+def test_a_result_that_the_user_brings_is_the_tool_s() -> None:
+    record = call(
+        {
+            "openinference.span.kind": "LLM",
+            "llm.input_messages.0.message.role": "user",
+            "llm.input_messages.0.message.tool_call_id": "c1",
+            "llm.input_messages.0.message.content": "sunny",
+        }
+    )
+
+    assert record.messages == [{"role": "tool", "tool_call_id": "c1", "content": "sunny"}]
+
+
+def test_ids_of_calls_that_the_attributes_lack_are_those_of_the_whole_request() -> None:
+    called = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Lima"}'}}
+    names = "llm.output_messages.0.message.tool_calls.0.tool_call.function"
+    answer = {"lc": 1, "id": ["AIMessage"], "kwargs": {"content": "", "additional_kwargs": {}, "tool_calls": [called]}}
+
+    record = call(
+        {
+            "openinference.span.kind": "LLM",
+            "llm.output_messages.0.message.role": "assistant",
+            f"{names}.name": "get_weather",
+            f"{names}.arguments": '{"city":"Lima"}',
+            "output.value": json.dumps({"generations": [[{"text": "", "message": answer}]]}),
+        }
+    )
+
+    assert (record.message_completion or {})["tool_calls"] == [WEATHER]
+
+
+def test_a_result_that_is_said_a_second_time_as_a_text_is_one_message() -> None:
+    parts = [
+        {"type": "text", "content": "sunny"},
+        {"type": "tool_call_response", "id": "c1", "response": "sunny"},
+    ]
+
+    record = call({**CALL, "gen_ai.input.messages": json.dumps([{"role": "tool", "parts": parts}])})
+
+    assert record.messages == [{"role": "tool", "tool_call_id": "c1", "content": "sunny"}]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "projects/p/locations/us-central1/publishers/google/models/gemini-2.5-flash",
+        "publishers/google/models/gemini-2.5-flash",
+        "models/gemini-2.5-flash",
+    ],
+)
+def test_google_s_path_of_a_model_is_the_model_at_its_end(name: str) -> None:
+    assert call({"gen_ai.operation.name": "chat", "gen_ai.request.model": name}).model_id == "gemini-2.5-flash"
+    assert (
+        call({**CALL, "gen_ai.request.model": "accounts/fireworks/models/x"}).model_id == "accounts/fireworks/models/x"
+    )
+
+
+def test_a_completion_of_parts_is_a_chat() -> None:
+    record = call(
+        {
+            "llm.request.type": "completion",
+            "gen_ai.prompt.0.role": "user",
+            "gen_ai.prompt.0.content": '[{"type": "text", "text": "Capital of Peru?"}]',
+        }
+    )
+
+    assert (record.type, record.messages) == ("chat", QUESTION[1:])
+
+
+def test_settings_that_are_texts_of_numbers_are_numbers() -> None:
+    said = {"gen_ai.request.temperature": "0.2", "gen_ai.request.max_tokens": "50", "gen_ai.request.seed": "x"}
+
+    assert call({**CALL, **said}).parameters == {"temperature": 0.2, "maxTokens": 50, "seed": "x"}
+
+
+def test_langsmith_s_event_of_an_exception_is_a_failure_whatever_the_status_says() -> None:
+    thrown = ("exception", {"exception.message": "The model is asleep.", "exception.type": "Error"})
+
+    failed = call(CALL, thrown, scope="langsmith")
+
+    assert (failed.error, failed.error_type) == ("The model is asleep.", "Error")
+    assert call(CALL, thrown).error is None
+    assert call(CALL, thrown, status=ERROR).error == "The model is asleep."
