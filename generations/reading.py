@@ -99,7 +99,11 @@ def preview(text: str) -> str | None:
     head = text[:PREVIEW]
     if head.isprintable() and "  " not in head and head.strip() == head != "":
         return head
-    return " ".join(text[: PREVIEW * 4].split())[:PREVIEW] or None
+    # Words part with a blank each, so that what is read further on only goes on with what was read so far.
+    short = " ".join(text[: PREVIEW + PREVIEW // 4].split())
+    if len(short) < PREVIEW < len(text):
+        short = " ".join(text[: PREVIEW * 4].split())
+    return short[:PREVIEW] or None
 
 
 def seen(text: str) -> str:

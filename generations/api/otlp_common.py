@@ -6,7 +6,7 @@ import datetime as dt
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from generations.api.otlp_stored import SHARED
@@ -25,7 +25,7 @@ class _Place:
 
     trace_id: str
     parent_id: str | None
-    began: float
+    began: dt.datetime | None
     own: Said
 
 
@@ -39,24 +39,26 @@ def share(project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any
     new = {one.step.id for one in told}
     rows = [row for row in stored if row["public_id"] not in new]
     places = {
-        row["public_id"]: _Place(row["trace_id"], row["parent_id"], _moment(row["started_at"]), _of_row(row))
-        for row in rows
+        row["public_id"]: _Place(row["trace_id"], row["parent_id"], row["started_at"], _of_row(row)) for row in rows
     }
     for one in told:
-        own = _own(one)
-        places[one.step.id] = _Place(one.span.trace_id, one.step.parent_id, _moment(one.step.started_at), own)
+        step = one.step
+        places[step.id] = _Place(one.span.trace_id, step.parent_id, step.started_at, _own(one))
     several = _several(places.values())
     if several and rows:
         _correct(project, places, [row for row in rows if row["trace_id"] in several])
     common: dict[str, dict[str, Any]] = defaultdict(dict)
-    for _, place in sorted(places.items(), key=lambda one: (one[1].began, one[0])) if several else places.items():
+    for _, place in (
+        sorted(places.items(), key=lambda one: (_moment(one[1].began), one[0])) if several else places.items()
+    ):
         for name, value in place.own.items():
             common[place.trace_id].setdefault(name, value)
 
     def held(id: str) -> Said:
         place = places[id]
-        above = _above(id, places) if place.trace_id in several else {}
-        return {**common[place.trace_id], **above, **place.own}
+        if place.trace_id in several:
+            return {**common[place.trace_id], **_above(id, places), **place.own}
+        return common[place.trace_id]
 
     late: dict[str, dict[str, Any]] = {}
     for row in rows:
@@ -132,7 +134,7 @@ def _shared(one: Told, held: Said) -> Told:
     if not said:
         return one
     generation = one.generation and revised(one.generation, **said)
-    return replace(one, step=revised(one.step, **said), generation=generation, own=_own(one))
+    return Told(one.span, revised(one.step, **said), generation, one.scores, one.thread, one.has_files, _own(one))
 
 
 def _records(project: Project, late: Mapping[str, dict[str, Any]]) -> list[Record]:

@@ -47,19 +47,25 @@ def write_spans(project: Project, told: Sequence[Told], has_files: bool) -> list
 def _write(project: Project, given: Sequence[tuple[Told, recording.Ready]]) -> list[list[Refused]]:
     """What was refused of each span."""
     told = [one for one, _ in given]
-    ready = recording.united({id(made): made for _, made in given}.values())
+    requests = {id(made): made for _, made in given}
+    ready, is_one = recording.united(requests.values()), len(requests) == 1
     try:
-        return prepared.again(lambda: _join(project, told, ready, halves=False))
+        return prepared.again(lambda: _join(project, told, ready, is_one, halves=False))
     except recording.Doubtful:
-        return prepared.again(lambda: _join(project, told, ready, halves=True))
+        return prepared.again(lambda: _join(project, told, ready, is_one, halves=True))
 
 
-def _join(project: Project, given: Sequence[Told], ready: recording.Ready, *, halves: bool) -> list[list[Refused]]:
+def _join(
+    project: Project, given: Sequence[Told], ready: recording.Ready, is_one: bool, *, halves: bool
+) -> list[list[Refused]]:
+    """`is_one` says that all came in one request, and so share what they have in common already."""
     told: Sequence[Told] = given
+    late: Sequence[Record] = ()
     with transaction.atomic():
         said = [one.generation for one in told if one.generation is not None]
         stored, answers = otlp_stored.around(project, {one.span.trace_id for one in told}, said, locks=True)
-        told, late = otlp_common.share(project, told, stored)
+        if stored or not is_one:
+            told, late = otlp_common.share(project, told, stored)
         if not project.keep_generic_spans:
             told = _without_generic(project, told)
         calls, there = _calls(project, told, stored, answers)

@@ -33,6 +33,8 @@ _scheduling: Any = _futures
 ROOM: Final = 24
 # More requests than threads may be open: they wait for one, and callers see a slow answer, not an error.
 _WAITING_PER_THREAD: Final = 4
+_GARBAGE: Final = 20_000
+"""Objects from which on those are looked for that hold each other: a batch makes thousands, and none of these."""
 
 
 def serve(target: str, file_descriptor: int, threads: int, streams: int = 0, processes: int = 1) -> None:
@@ -48,6 +50,7 @@ def serve(target: str, file_descriptor: int, threads: int, streams: int = 0, pro
     module = importlib.import_module(name)
     application = getattr(module, attribute)
     others = _become(processes)
+    gc.set_threshold(_GARBAGE)
     stopping, stopped = _compiled.WorkerSignal(), threading.Event()
     stopping.add_cb(stopped.set)
     lost: list[int] = []

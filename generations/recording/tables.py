@@ -147,7 +147,7 @@ class Keys(dict[tuple[str, str], str]):
     def __init__(self, project: int, packed: cleaning.Packed | None = None) -> None:
         super().__init__()
         self.project = project
-        self.packed = packed or {}
+        self.packed = {} if packed is None else packed
 
     def __missing__(self, named: tuple[str, str]) -> str:
         key = self[named] = records.uid_text(self.project, *named)
