@@ -17,9 +17,9 @@ from functools import wraps
 from typing import Any, Final, TypeVar
 
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.utils import ProgrammingError
+from django.db import OperationalError, ProgrammingError, connection, transaction
 from django.utils import timezone
+from psycopg.errors import ObjectNotInPrerequisiteState
 
 from generations.models import Project
 
@@ -76,6 +76,8 @@ class Connections:
 class Slow:
     """A statement, without its values, and what it cost since the counters were last set back. Times in ms."""
 
+    id: str
+    """What PostgreSQL calls it: the same as long as the tables are."""
     statement: str
     calls: int
     mean: float
@@ -253,12 +255,18 @@ def slowest() -> list[Slow] | None:
     try:
         with transaction.atomic():
             found = _rows(
-                "SELECT left(query, 2000), calls, mean_exec_time, total_exec_time FROM pg_stat_statements"
+                "SELECT queryid::text, left(min(query), 2000), sum(calls)::bigint,"
+                " sum(total_exec_time) / greatest(sum(calls), 1), sum(total_exec_time) FROM pg_stat_statements"
                 " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
-                " ORDER BY total_exec_time DESC LIMIT 10"
+                " AND queryid IS NOT NULL GROUP BY queryid ORDER BY sum(total_exec_time) DESC LIMIT 10"
             )
     except ProgrammingError:
         return None
+    except OperationalError as error:
+        # It was made, and is not loaded.
+        if isinstance(error.__cause__, ObjectNotInPrerequisiteState):
+            return None
+        raise
     return [Slow(*row) for row in found]
 
 

@@ -17,7 +17,7 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.utils import timezone
 
-from generations import access, exporting, jobs, recording, retention, rollups, search, tasks
+from generations import access, bulk, exporting, jobs, recording, repricing, retention, rollups, search, tasks
 from generations.access import Grant
 from generations.importing import generations, refusals, uploads
 from generations.metrics import Measure, Query
@@ -73,6 +73,7 @@ def grant() -> Grant:
                 model_id="gpt-4o",
                 prompt="Hello",
                 completion="a walrus",
+                prompt_tokens=n,
                 total_tokens=n,
                 user_id="mia" if n % 2 else "bob",
             )
@@ -109,6 +110,13 @@ def _others_at_work() -> bool:
             " AND backend_type = 'client backend' AND xact_start IS NOT NULL"
         )
         return cursor.fetchone() is not None
+
+
+def of_a_member(grant: Grant) -> Grant:
+    """What goes on for as long as somebody may."""
+    user = person()
+    grant.project.memberships.create(user=user, role=Role.MEMBER)
+    return access.by_user(user, grant.project.slug)
 
 
 def export(grant: Grant) -> Job:
@@ -156,9 +164,7 @@ def is_erased(grant: Grant, job: Job) -> None:
 
 
 def evaluation(grant: Grant) -> Job:
-    user = person()
-    grant.project.memberships.create(user=user, role=Role.MEMBER)
-    grant = access.by_user(user, grant.project.slug)
+    grant = of_a_member(grant)
     dataset = evaluations.dataset(grant, *({"input": {"word": f"w{n}"}} for n in range(70)))
     version = evaluations.version(grant, "Say {{word}}")
     regex = evaluations.evaluator(grant, "regex", pattern=".")
@@ -174,10 +180,28 @@ def is_evaluated(grant: Grant, job: Job) -> None:
     assert set(scores.values_list("generation_id", flat=True)) == set(calls.values_list("public_id", flat=True))
 
 
+def tagging(grant: Grant) -> Job:
+    return bulk.start(of_a_member(grant), "generations", "tag", {"metadata.userId": "mia"}, {"tags": ["seen"]})
+
+
+def is_tagged(grant: Grant, job: Job) -> None:
+    rows = Generation.objects.in_project(grant.project.pk)
+    assert set(rows.filter(tags=["seen"]).values_list("user_id", flat=True)) == {"mia"}
+    assert rows.filter(tags=["seen"]).count() == rows.filter(tags=[]).count() == CALLS / 2
+
+
+def repriced(grant: Grant) -> Job:
+    repricing.add(grant, match="gpt-4o", prices={"input_price": "2000000"})
+    return repricing.start(grant, is_dry=False)
+
+
+def is_repriced(grant: Grant, job: Job) -> None:
+    rows = Generation.objects.in_project(grant.project.pk)
+    assert [row.cost for row in rows.order_by("public_id")] == [2 * n for n in range(CALLS)]
+
+
 def file_of_calls(grant: Grant) -> Job:
-    user = person()
-    grant.project.memberships.create(user=user, role=Role.MEMBER)
-    grant = access.by_user(user, grant.project.slug)
+    grant = of_a_member(grant)
     lines: list[Any] = [
         {"id": f"i{n}", "timestamp": OLD.isoformat(), "input": {"content": f"Question {n}"}} for n in range(IMPORTED)
     ]
@@ -204,6 +228,8 @@ def is_imported(grant: Grant, job: Job) -> None:
         (file_of_calls, is_imported, (18, 24)),
         (export, is_exported, (9,)),
         (export_of_columns, is_exported_in_columns, (9,)),
+        (tagging, is_tagged, (12, 14)),
+        (repriced, is_repriced, (8, 10, 12)),
         (expiry, is_expired, (33,)),
         (erasure, is_erased, (13, 41)),
         (evaluation, is_evaluated, (36, 36)),
@@ -219,7 +245,6 @@ def test_a_job_whose_worker_was_killed_is_ended_by_another(
         if not worked(f"run_job('{job.pk}')", number):
             break
         killed += 1
-        print("SOFAR", number, Job.objects.get(pk=job.pk).result)
         Job.objects.filter(pk=job.pk).update(leased_until=timezone.now() - dt.timedelta(seconds=1))
         jobs.sweep()
     tasks.run_job(str(job.pk))

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import math
 import os
 import re
 import signal
@@ -102,6 +103,26 @@ def test_metrics_tell_of_bytes_by_month_and_by_project(monkeypatch: pytest.Monke
     month = f"{partitions.month_of(at):%Y%m}"
     assert (value(body, f'generations_month_bytes{{month="{month}"}}') or 0) > 0
     assert (value(body, f'generations_project_bytes{{project="{own.slug}"}}') or 0) > 0
+
+
+def test_the_slowest_statements_are_told_with_the_numbers_that_the_page_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("generations.operations.GLANCE", math.inf)
+    operator = Client()
+    operator.force_login(User.objects.create_superuser("root", password="correct horse"))
+
+    slow = operations.slowest()
+    body, page = scraped(), web.text(operator.get("/operations/"))
+
+    if slow is None:
+        assert "generations_statement" not in body
+        assert "load its extension pg_stat_statements" in page
+        return
+    assert 0 < len(slow) <= 10
+    for one in slow:
+        label = f'{{statement="{one.id}"}}'
+        assert value(body, f"generations_statement_seconds_total{label}") == pytest.approx(one.total / 1000)
+        assert value(body, f"generations_statement_calls_total{label}") == one.calls
+        assert f'statement="{one.id}"' in page
 
 
 def test_series_are_named_and_told_as_prometheus_has_it() -> None:

@@ -20,7 +20,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from generations import counting, operations, search
 
@@ -133,6 +133,7 @@ class _Installation:
         behind = search.lag()
         yield _gauge("generations_search_waiting", "Calls recorded and not searched yet.", behind.count)
         yield _gauge("generations_search_lag_seconds", "For how long the oldest of them waits.", behind.seconds)
+        yield from _slowest()
         disk = operations.disk()
         yield _gauge("generations_disk_free_bytes", "Free on the file system of DATA_DIR.", disk.free)
         yield _gauge("generations_disk_bytes", "Size of the file system of DATA_DIR.", disk.size)
@@ -142,6 +143,20 @@ class _Installation:
         yield _gauge("generations_pool_connections", "Connections in this process's pool.", now.pool_size)
         yield _gauge("generations_pool_connections_free", "Those that nobody uses now.", now.pool_free)
         yield _gauge("generations_pool_waiting", "Requests that wait for a connection.", now.waiting)
+
+
+def _slowest() -> Iterator[Metric]:
+    slow = operations.slowest()
+    if slow is None:
+        return
+    about = "of one of the ten statements that took longest in all, by the number that the operations page shows."
+    seconds = CounterMetricFamily("generations_statement_seconds", f"Time {about}", labels=("statement",))
+    calls = CounterMetricFamily("generations_statement_calls", f"Calls {about}", labels=("statement",))
+    for one in slow:
+        seconds.add_metric((one.id,), one.total / 1000)
+        calls.add_metric((one.id,), one.calls)
+    yield seconds
+    yield calls
 
 
 def _gauge(name: str, about: str, value: float) -> Metric:
