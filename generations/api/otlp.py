@@ -20,6 +20,7 @@ from generations import access, intake, outages, recording
 from generations.access import Grant, Scope
 from generations.api import otlp_joining, otlp_logs, receive
 from generations.api.errors import Refused
+from generations.api.straight import straight
 from generations.ingest import media
 from generations.ingest.otlp import decode, spans
 from generations.intake import Refusal
@@ -90,18 +91,21 @@ _LOGS: Final = _Signal(
 )
 
 
+@straight
 @csrf_exempt
 def traces(request: HttpRequest) -> HttpResponse:
     """Take spans in."""
     return _take(request, _TRACES)
 
 
+@straight
 @csrf_exempt
 def log_records(request: HttpRequest) -> HttpResponse:
     """Take log events in."""
     return _take(request, _LOGS)
 
 
+@straight
 @csrf_exempt
 def metrics(request: HttpRequest) -> HttpResponse:
     """Take metrics, and do nothing with them: exporters that send all three signals would complain otherwise."""

@@ -13,6 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from generations.api import errors
 from generations.api.door import door
+from generations.api.straight import straight_with_key
 
 
 def _polite(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -33,7 +34,7 @@ def _polite(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
             return errors.response(errors.Refused(405, "method_not_allowed", sentence, headers={"Allow": allowed}))
         return _head(response) if is_head else response
 
-    return csrf_exempt(answered)
+    return straight_with_key(csrf_exempt(answered))
 
 
 def _head(response: HttpResponseBase) -> HttpResponse:
