@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
+import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final
@@ -42,6 +43,9 @@ _IMPLIED: Final = {
 _MOST_LET_IN: Final = 10_000
 _let_in: Final[dict[bytes, int]] = {}
 """Keys that were seen, by their hash, with their project, which never changes. It says nothing of what they may do."""
+_MOST_REMEMBERED: Final = 1_000
+_remembered: Final[dict[bytes, tuple[tuple[Any, ...], ApiKey]]] = {}
+"""Keys as they were last read, by their hash: what the row with its project said, and what was made of it."""
 _ROLES: Final = {
     Role.VIEWER: _IMPLIED[Scope.READ],
     Role.MEMBER: _IMPLIED[Scope.WRITE],
@@ -63,6 +67,27 @@ class NoSuchProject(Exception):
     """There is no such project for this person. Doors answer 404: whether it exists is not told."""
 
 
+class Outdated(Exception):
+    """A remembered grant is not what the database says by now, or was not compared with that: look, by `by_key`."""
+
+
+class Trust:
+    """That a key and its project are still what this process remembers of them, until `outdated` has looked."""
+
+    __slots__ = ("hash", "is_confirmed", "row")
+
+    def __init__(self, hash: bytes, row: tuple[Any, ...]) -> None:
+        self.hash = hash
+        self.row = row
+        self.is_confirmed = False
+
+
+def sure(trust: Trust | None) -> None:
+    """Raise Outdated where a grant is only remembered: before what shares no transaction."""
+    if trust is not None and not trust.is_confirmed:
+        raise Outdated
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """A project opened by a key or a person, and what they may do in it."""
@@ -71,6 +96,8 @@ class Grant:
     scopes: frozenset[Scope]
     user: User | None = None
     key: ApiKey | None = None
+    trust: Trust | None = None
+    """Of a grant that is only `remembered`: nothing may be changed or told before it is confirmed."""
 
     @property
     def actor(self) -> str:
@@ -106,19 +133,64 @@ def by_key(token: str | None) -> Grant:
     """The grant of an API key, in one query. Raises NotAuthenticated with the reason."""
     if not token:
         raise NotAuthenticated("No API key. Send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
-    key = _key_of(hash_of(token.strip()))
-    if key is None:
+    hash = hash_of(token.strip())
+    row = _row_of(hash)
+    if row is None:
+        _remembered.pop(hash, None)
         raise NotAuthenticated("This API key is not known here.")
+    key = _made_of(row)
     if len(_let_in) >= _MOST_LET_IN:
         _let_in.clear()
-    _let_in[bytes(key.hash)] = key.project_id
+    _let_in[hash] = key.project_id
+    if len(_remembered) >= _MOST_REMEMBERED:
+        _remembered.clear()
+    _remembered[hash] = row, key
     grant = _of_key(key)
+    _use(key.pk, key.last_used_at)
+    return grant
+
+
+def remembered(token: str | None) -> Grant | None:
+    """The grant of a key as this process last read it, without a query; None where it never did, or by the clock there
+    is none any more.
+
+    Whoever goes by it hands its `trust` to what writes, which has it confirmed (`outdated`) before it does.
+    """
+    if not token or (known := _remembered.get(hash := hash_of(token.strip()))) is None:
+        return None
+    row, key = known
+    try:
+        return replace(_of_key(key), trust=Trust(hash, row))
+    except NotAuthenticated:
+        return None
+
+
+def outdated(trusts: Iterable[Trust]) -> set[Trust]:
+    """Those of these whose key or project is not what is remembered any more; one query for each key. The others are
+    confirmed."""
+    old: set[Trust] = set()
+    rows: dict[bytes, tuple[Any, ...] | None] = {}
+    used = _column("last_used_at")
+    for trust in trusts:
+        if trust.hash not in rows:
+            rows[trust.hash] = _row_of(trust.hash)
+        row = rows[trust.hash]
+        # When a key was used last says nothing of what it may do.
+        if row is None or row[:used] + row[used + 1 :] != trust.row[:used] + trust.row[used + 1 :]:
+            old.add(trust)
+        else:
+            trust.is_confirmed = True
+            _use(row[_column("id")], row[used])
+    return old
+
+
+def _use(pk: uuid.UUID, last_used_at: dt.datetime | None) -> None:
+    """Note that a key is used."""
     now = timezone.now()
-    if key.last_used_at is None or now - key.last_used_at > LAST_USE_GRAIN:
+    if last_used_at is None or now - last_used_at > LAST_USE_GRAIN:
         # Once a minute and not once a call: a busy key would otherwise be the hottest row of the database.
         stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - LAST_USE_GRAIN)
-        ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
-    return grant
+        ApiKey.objects.filter(stale, pk=pk).update(last_used_at=now)
 
 
 def _of_key(key: ApiKey) -> Grant:
@@ -130,16 +202,19 @@ def _of_key(key: ApiKey) -> Grant:
     return Grant(project=key.project, scopes=scopes, key=key)
 
 
-def _key_of(hash: bytes) -> ApiKey | None:
-    """The key with its project. The statement is written once: Django takes ten times as long as the database."""
-    sql, models = _key_statement()
+def _row_of(hash: bytes) -> tuple[Any, ...] | None:
+    """What the rows of a key and its project say. The statement is written once: Django takes ten times as long as the
+    database."""
     with connection.cursor() as cursor:
-        cursor.execute(sql, [hash])
-        row = cursor.fetchone()
-    if row is None:
-        return None
+        cursor.execute(_key_statement()[0], [hash])
+        row: tuple[Any, ...] | None = cursor.fetchone()
+    return row
+
+
+def _made_of(row: tuple[Any, ...]) -> ApiKey:
+    """The key with its project."""
     made: list[Any] = []
-    for model, columns in models:
+    for model, columns in _key_statement()[1]:
         values = [
             value if convert is None else convert(value, None, connection)
             for value, (_, convert) in zip(row, columns, strict=False)
@@ -149,6 +224,12 @@ def _key_of(hash: bytes) -> ApiKey | None:
     key: ApiKey = made[0]
     key.project = made[1]
     return key
+
+
+@cache
+def _column(name: str) -> int:
+    """The place of a column of the key in its row."""
+    return [attname for attname, _ in _key_statement()[1][0][1]].index(name)
 
 
 @cache

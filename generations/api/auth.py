@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, Final, cast
 
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from ninja.security.base import AuthBase
 
 from generations import access
 from generations.access import Grant, NotAuthenticated, Scope
+from generations.api import receive
 
 SAFE_METHODS: Final = ("GET", "HEAD")
 TAKES_IN: Final = "generations.takes_in"
 """Where a request's META holds the grant of what it brings, if it is there to bring something."""
+_MAY_REMEMBER: Final = "generations.may_remember"
+_TRUST: Final = "generations.trust"
 
 
 class Gate(AuthBase):
@@ -25,9 +31,11 @@ class Gate(AuthBase):
     openapi_type: str = "http"
     openapi_scheme: str = "bearer"
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, *, remembers: bool = False) -> None:
+        """With `remembers` the grant may be only remembered: the view hands its trust to what writes."""
         super().__init__()
         self.scope = scope
+        self.remembers = remembers
 
     def __call__(self, request: HttpRequest) -> Grant:
         """The grant, which the view finds with `grant_of`."""
@@ -46,7 +54,39 @@ class Gate(AuthBase):
                     "You are signed in: name the project as '?project=its-slug', or send an API key."
                 )
             return access.by_user(request.user, project)
-        return access.by_key(token)
+        return by_key(request, token) if self.remembers else access.by_key(token)
+
+
+def from_memory(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """`view`, in which `by_key` gives what the process remembers of a key: what it writes is what asks for the key.
+
+    That is one question less before each write, and one for all who share a transaction. Whatever else comes of a
+    remembered grant than something written is not answered, but worked out again by a look at the key.
+    """
+
+    @wraps(view)
+    def answered(request: HttpRequest, *args: Any, **parts: Any) -> HttpResponseBase:
+        if not receive.is_short(request):
+            return view(request, *args, **parts)
+        request.META[_MAY_REMEMBER] = True
+        try:
+            response = view(request, *args, **parts)
+            trust = request.META.get(_TRUST)
+            if trust is None or trust.is_confirmed or response.status_code >= 500:
+                return response
+        except access.Outdated:
+            pass
+        request.META[_MAY_REMEMBER] = False
+        return view(request, *args, **parts)
+
+    return answered
+
+
+def by_key(request: HttpRequest, token: str | None) -> Grant:
+    """The grant of a key, in a view `from_memory` perhaps a remembered one. Raises NotAuthenticated."""
+    grant = access.remembered(token) if request.META.get(_MAY_REMEMBER) else None
+    request.META[_TRUST] = None if grant is None else grant.trust
+    return access.by_key(token) if grant is None else grant
 
 
 def key_of(request: HttpRequest) -> str | None:

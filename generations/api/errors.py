@@ -14,7 +14,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from generations import generating, llm, outages, recording
-from generations.access import NoSuchProject, NotAllowed, NotAuthenticated
+from generations.access import NoSuchProject, NotAllowed, NotAuthenticated, Outdated
 from generations.api.answers import answer
 from generations.datasets import BadDataset, NoSuchDataset
 from generations.evaluating import NoSuchEvaluator
@@ -181,8 +181,14 @@ Note = Callable[[HttpRequest, Refused], None]
 
 def install(api: NinjaAPI, note: Note) -> None:
     """Answer all of these in the one form, and tell `note` of each."""
+    # What stands above the view begins anew.
+    api.add_exception_handler(Outdated, _raised)
     for kind, refusal in REFUSALS.items():
         api.add_exception_handler(kind, _handler(refusal, note))
+
+
+def _raised(request: HttpRequest, error: Any) -> HttpResponse:
+    raise error
 
 
 def _handler(refusal: Callable[[Any], Refused], note: Note) -> Callable[[HttpRequest, Any], HttpResponse]:

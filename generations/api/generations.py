@@ -13,7 +13,7 @@ from generations import attachments, bundles, intake, recording, records
 from generations.access import Grant, Scope
 from generations.api import lists, noting, receive
 from generations.api.answers import answer
-from generations.api.auth import grant_of
+from generations.api.auth import Gate, grant_of
 from generations.api.describing import page_of, ref
 from generations.api.errors import Refused, not_found, translated
 from generations.api.operations import PROJECT, of_list, operation
@@ -69,6 +69,7 @@ def find_generations(request: HttpRequest) -> HttpResponse:
         "Record a generation",
         tag=TAG,
         scope=Scope.INGEST,
+        auth=Gate(Scope.INGEST, remembers=True),
         sent=ref("GenerationSent"),
         example=EXAMPLE,
         ok={200: ref("Generation"), 201: ref("Generation")},
@@ -96,6 +97,7 @@ def record_generation(request: HttpRequest) -> HttpResponse:
         "Record many generations",
         tag=TAG,
         scope=Scope.INGEST,
+        auth=Gate(Scope.INGEST, remembers=True),
         sent={
             "anyOf": [
                 {"type": "array", "items": ref("GenerationSent")},
@@ -270,7 +272,7 @@ def received(
     grant = grant_of(request)
     given = receive.items(request, name)
     items = [_read(item, read, grant) for item in given]
-    receipts = recording.record(grant.project, items)
+    receipts = recording.record(grant.project, items, trust=grant.trust)
     counts = dict.fromkeys(("stored", "merged", "unchanged", "rejected"), 0)
     shown = []
     refused = []
@@ -295,7 +297,7 @@ def received(
 
 def stored(grant: Grant, record: Record, table: Mapping[str, Slot] | None = None) -> recording.Receipt:
     """The receipt of one record; raises Refused when it cannot be stored."""
-    receipt = recording.record(grant.project, [record])[0]
+    receipt = recording.record(grant.project, [record], trust=grant.trust)[0]
     if receipt.state == "rejected":
         field, sentence = receipt.field, receipt.reason or "The record cannot be stored."
         if field is not None:

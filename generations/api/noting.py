@@ -7,7 +7,7 @@ from typing import Final
 
 from django.http import HttpRequest
 
-from generations import intake
+from generations import access, intake
 from generations.access import Grant
 from generations.api import receive
 from generations.api.auth import TAKES_IN
@@ -21,6 +21,7 @@ def took(request: HttpRequest, items: int = 1, refused: Sequence[intake.Refusal]
     """Note that so many items came, and which of them were refused. Nothing, where nothing was to come."""
     grant = request.META.get(TAKES_IN)
     if isinstance(grant, Grant):
+        access.sure(grant.trust)
         agent = request.headers.get("User-Agent", "")
         if refused:
             intake.keep(grant.project, DOOR, refused, receive.taken(request), agent)

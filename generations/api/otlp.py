@@ -19,6 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from generations import access, intake, outages, recording
 from generations.access import Grant, Scope
 from generations.api import otlp_joining, otlp_logs, receive
+from generations.api.auth import by_key, from_memory
 from generations.api.errors import Refused
 from generations.api.straight import straight
 from generations.ingest import media
@@ -55,7 +56,7 @@ def _write_spans(grant: Grant, items: Sequence[Any], has_files: bool) -> list[Re
         return refused
     place = {item.id: n for n, item in enumerate(items) if not isinstance(item, InvalidRecord)}
     seen: set[str] = set()
-    for id, reason, field in otlp_joining.write_spans(grant.project, told, has_files):
+    for id, reason, field in otlp_joining.write_spans(grant.project, told, has_files, grant.trust):
         if id not in seen:
             seen.add(id)
             refused.append(Refusal(reason, field, place.get(id), id))
@@ -93,6 +94,7 @@ _LOGS: Final = _Signal(
 
 @straight
 @csrf_exempt
+@from_memory
 def traces(request: HttpRequest) -> HttpResponse:
     """Take spans in."""
     return _take(request, _TRACES)
@@ -178,9 +180,9 @@ def _grant(request: HttpRequest) -> Grant:
             name, _, secret = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
         except ValueError:
             raise access.NotAuthenticated("The Basic credentials are not base64 of name:key.") from None
-        return access.by_key(secret or name).need(Scope.INGEST)
+        return by_key(request, secret or name).need(Scope.INGEST)
     token = rest.strip() if scheme.lower() == "bearer" else header
-    return access.by_key(token or key).need(Scope.INGEST)
+    return by_key(request, token or key).need(Scope.INGEST)
 
 
 def _note(
@@ -192,6 +194,8 @@ def _note(
     sdk = [resource.get(f"telemetry.sdk.{part}") for part in ("name", "language", "version")]
     if any(sdk):
         agent = f"{' '.join(str(part) for part in sdk if part)}, {agent}"
+    if refused:
+        access.sure(grant.trust)
     try:
         if refused:
             intake.keep(grant.project, signal.door, refused, receive.taken(request), agent)

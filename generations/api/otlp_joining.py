@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from generations import attachments, bundles, prepared, recording
+from generations import access, attachments, bundles, prepared, recording
 from generations.api import otlp_common, otlp_stored
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
@@ -22,13 +22,17 @@ Refused = tuple[str, str, str | None]
 """The id of the step of a span of which something was refused, the reason and the field."""
 
 
-def write_spans(project: Project, told: Sequence[Told], has_files: bool) -> list[Refused]:
+def write_spans(
+    project: Project, told: Sequence[Told], has_files: bool, trust: access.Trust | None = None
+) -> list[Refused]:
     """Store what these spans tell; returns what was refused of them.
 
     One transaction under one lock a project, so that two requests with parts of one trace see each other; requests
     that come at the same time share it. The files in messages, if there may be some, are kept before it.
-    Raises recording.Busy when too many wait.
+    Raises recording.Busy when too many wait, and access.Outdated as `recording.record` does.
     """
+    if has_files or connection.in_atomic_block:
+        access.sure(trust)
     if has_files:
         told = _without_files(project, told)
     # As they stand if nothing of their traces is stored: what is, is found under the lock.
@@ -40,7 +44,7 @@ def write_spans(project: Project, told: Sequence[Told], has_files: bool) -> list
     if connection.in_atomic_block:
         outcomes: Sequence[list[Refused]] = _write(project, given)
     else:
-        outcomes = recording.together("spans", project.pk, given, lambda all: _write(project, all))
+        outcomes = recording.together("spans", project.pk, given, lambda all: _write(project, all), trust)
     return [one for outcome in outcomes for one in outcome]
 
 

@@ -66,6 +66,9 @@ def items(request: HttpRequest, name: str) -> list[Json | InvalidRecord]:
 # --------------------------------------------------------------------------------------------------------------- bytes
 def body(request: HttpRequest, limit: int | None = None) -> bytes:
     """The body, unpacked when it is gzip or deflate: at most `limit` bytes (INGEST_MAX_BYTES), sent and unpacked."""
+    if (read := request.META.get(_TAKEN)) is not None and read.size == len(read.content):
+        whole: bytes = read.content
+        return whole
     limit = settings.INGEST_MAX_BYTES if limit is None else min(limit, settings.INGEST_MAX_BYTES)
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
@@ -85,6 +88,12 @@ def body(request: HttpRequest, limit: int | None = None) -> bytes:
     whole = bytes(received) if encoding in ("identity", "") else unpacked(bytes(received), limit)
     request.META[_TAKEN] = Body(whole[:MAX_BODY], len(whole), (request.content_type or "").lower())
     return whole
+
+
+def is_short(request: HttpRequest) -> bool:
+    """Whether the body is one that is kept whole when it was read, so that it may be read again."""
+    said = request.META.get("CONTENT_LENGTH") or "0"
+    return "HTTP_CONTENT_ENCODING" not in request.META and said.isdecimal() and int(said) <= MAX_BODY
 
 
 def taken(request: HttpRequest) -> Body:

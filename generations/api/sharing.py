@@ -63,7 +63,7 @@ class FairShare:
             start_response(f"{refused.status_code} {refused.reason_phrase}", list(refused.items()))
             return [refused.content]
         try:
-            return self.application(environ, start_response)
+            return _whole(self.application(environ, start_response))
         finally:
             with self._guard:
                 self._in_hand[project] -= 1
@@ -117,6 +117,14 @@ class FairShare:
             if line:
                 # Behind those that have waited longer.
                 self._lines[project] = line
+
+
+def _whole(answer: Iterable[bytes]) -> Iterable[bytes]:
+    """An answer that is all there as a list: the server sends that at once, and comes back for nothing."""
+    if not isinstance(answer, HttpResponse):
+        return answer
+    answer.close()
+    return [answer.content]
 
 
 def _project_of(environ: WSGIEnvironment) -> int:

@@ -12,12 +12,14 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from generations.api import errors
+from generations.api.auth import from_memory
 from generations.api.door import door
 from generations.api.straight import straight_with_key
 
 
 def _polite(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """`view`, answering HEAD as GET, and a method it does not know in our form."""
+    view = from_memory(view)
 
     @wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

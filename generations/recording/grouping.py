@@ -14,6 +14,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from django.db import connection
 
+from generations import access
+
 MOST_WAITING: Final = 256
 """Callers in the line of one project."""
 MOST_RECORDS: Final = 500
@@ -38,10 +40,11 @@ class Busy(Exception):
 class _Caller(Generic[Item, T]):
     """One who wants records written, and what became of them."""
 
-    __slots__ = ("error", "is_taken", "items", "leads", "outcomes", "woken")
+    __slots__ = ("error", "is_taken", "items", "leads", "outcomes", "trust", "woken")
 
-    def __init__(self, items: Sequence[Item]) -> None:
+    def __init__(self, items: Sequence[Item], trust: access.Trust | None) -> None:
         self.items = items
+        self.trust = trust
         self.woken = threading.Event()
         self.leads = False
         self.is_taken = False
@@ -55,15 +58,20 @@ _lines: Final[dict[tuple[str, str, int], deque[_Caller[Any, Any]]]] = {}
 
 
 def together(
-    what: str, project: int, items: Sequence[Item], write: Callable[[Sequence[Item]], Sequence[T]]
+    what: str,
+    project: int,
+    items: Sequence[Item],
+    write: Callable[[Sequence[Item]], Sequence[T]],
+    trust: access.Trust | None = None,
 ) -> Sequence[T]:
     """What `write` returns for these items, called with them and maybe with others' of the same project and kind.
 
-    They are written in the order in which the callers came. Raises Busy, and what `write` raises: then for all whom it
-    was called for.
+    They are written in the order in which the callers came. The grants that are only remembered are confirmed before,
+    by one query for all: Outdated is raised to who has none any more, and nothing of theirs is written. Raises Busy,
+    and what `write` raises: then for all whom it was called for.
     """
     place = (str(connection.settings_dict["NAME"]), what, project)
-    caller: _Caller[Item, T] = _Caller(items)
+    caller: _Caller[Item, T] = _Caller(items, trust)
     with _guard:
         line = _lines.get(place)
         if line is None:
@@ -103,7 +111,8 @@ def _lead(
     with _guard:
         group = _taken(line)
     try:
-        outcomes = iter(write([item for one in group for item in one.items]))
+        group = _let_in(caller, group, line)
+        outcomes = iter(write([item for one in group for item in one.items]) if group else ())
         for one in group:
             one.outcomes = [next(outcomes) for _ in one.items]
     except BaseException as error:
@@ -132,6 +141,28 @@ def _taken(line: deque[_Caller[Item, T]]) -> list[_Caller[Item, T]]:
         group.append(one)
         number += len(one.items)
     return group
+
+
+def _let_in(
+    caller: _Caller[Item, T], group: list[_Caller[Item, T]], line: deque[_Caller[Item, T]]
+) -> list[_Caller[Item, T]]:
+    """Those of a group whose grants are good. The others go, and with a leader who goes nobody is written for."""
+    refused = access.outdated([one.trust for one in group if one.trust is not None])
+    if not refused:
+        return group
+    staying = [one for one in group if one.trust not in refused]
+    for one in group:
+        if one.trust in refused:
+            one.error = access.Outdated()
+            one.woken.set()
+    if caller.trust not in refused:
+        return staying
+    # `write` is the leader's, and goes by what the leader takes the project to be.
+    with _guard:
+        for one in reversed(staying):
+            one.is_taken = False
+            line.appendleft(one)
+    return []
 
 
 def _again(error: BaseException) -> BaseException:

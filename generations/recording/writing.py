@@ -12,7 +12,7 @@ from django.db import DatabaseError, DataError, IntegrityError, connection, tran
 from django.utils import timezone
 from psycopg.errors import ProgramLimitExceeded
 
-from generations import cleaning, prepared, records
+from generations import access, cleaning, prepared, records
 from generations.models import Project
 from generations.recording import grouping, looking, merging, readying, storing, tying
 from generations.recording.readying import Ready
@@ -76,6 +76,7 @@ def record(
     now: dt.datetime | None = None,
     halves: bool = True,
     ready: Ready | None = None,
+    trust: access.Trust | None = None,
 ) -> list[Receipt]:
     """Store a batch of records and say of each what became of it, in the order given.
 
@@ -86,7 +87,8 @@ def record(
 
     A value that the database refuses is found by `halves`, which takes a savepoint. Without, in a transaction of the
     caller's, Doubtful is raised: it is all to be written again, with `halves`. What is `ready` of these very records is
-    not done again.
+    not done again. A grant that is only remembered is confirmed by those who share a transaction, with its `trust`:
+    raises access.Outdated if it is none any more, or the transaction is not shared.
     """
     moment = now or timezone.now()
     receipts: dict[int, Receipt] = {}
@@ -109,10 +111,11 @@ def record(
             receipts[index] = Receipt(index, records.KINDS[type(item)], item.id, "rejected", str(error), error.field)
     tidy = tying.tied(project, tidy)
     if now is not None or not 0 < len(tidy) <= GROUPED or connection.in_atomic_block:
+        access.sure(trust)
         outcomes: Sequence[Outcome] = _write_or_halve(project.pk, tidy, packed, moment, halves=halves, ready=ready)
     else:
         outcomes = grouping.together(
-            "records", project.pk, [(one, packed) for one in tidy], lambda all: _write_all(project.pk, all)
+            "records", project.pk, [(one, packed) for one in tidy], lambda all: _write_all(project.pk, all), trust
         )
     for index, item, (state, reason, standing) in zip(places, tidy, outcomes, strict=True):
         receipts[index] = Receipt(index, records.KINDS[type(item)], item.id, state, reason, standing=standing)
