@@ -11,8 +11,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from django.db.models import Model
+
 from generations import records
-from generations.exporting.columns import COLUMNS, Column, Type, type_of
+from generations.exporting.columns import COLUMNS, Column, Type
+from generations.exporting.expressions import (
+    Value,
+    any_json,
+    concatenated,
+    flat_object,
+    member,
+    object_of,
+    of_slot,
+    value,
+)
 from generations.ingest.rest_documents import ALWAYS, FIRST
 from generations.ingest.rest_fields import (
     ALTERNATIVE,
@@ -26,38 +38,40 @@ from generations.ingest.rest_fields import (
     Slot,
 )
 from generations.ingest.rest_parameters import SAME
+from generations.models import Feedback, Generation, GenerationPayload, Score, Step, StepPayload
 from generations.records import GenerationRecord, StepRecord
 
 RAW: Final = ""
 """The name under which an open document holds what it is finished from: no path of a document is empty."""
 STAMPED: Final = ("createdAt", "updatedAt")
 """When this store heard of a row: only shown when asked for, for elsewhere it would not be true."""
-_AT_ONCE: Final = 80
-"""Arguments of a function; PostgreSQL takes a hundred."""
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """One value of a row: as JSON text and as the text of a table's cell; both null when it is not known."""
+class Joined:
+    """What is joined to the rows, and the columns that it has under its alias."""
 
-    json: str
-    cell: str
+    sql: str
+    alias: str
+    columns: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """How the rows of one list become documents and tables."""
 
-    source: str
-    """FROM and joins. `{joins}` is where those of `joins` come that are needed."""
+    source: Sequence[Joined]
+    """The keys with their places, the rows, and what is always joined to them."""
     values: Mapping[str, str]
     """JSON by path of a document, in the document's order."""
     cells: Mapping[str, str]
     """Texts by path of a column."""
     always: Collection[str]
     """Groups of paths that every document has, empty when nothing of them is known."""
-    joins: Mapping[str, str] = field(default_factory=dict)
+    joins: Mapping[str, Joined] = field(default_factory=dict)
     """What hangs on the rows, by the name of the path that shows it."""
+    texts: str = ""
+    """Texts that several values are made of."""
     together: Collection[str] = ()
     """Paths of which none is settled without the others."""
     open: str = "false"
@@ -66,85 +80,34 @@ class Shape:
     """What an open row is finished from."""
 
 
-# ------------------------------------------------------------------------------------------------------------- values
-def value(column: str, type: Type, *, empty: bool = False) -> Value:
-    """A column as a value. With `empty`, an empty list or object counts as unknown."""
-    match type:
-        case Type.TEXT:
-            return Value(f"to_json({column})::text", column)
-        case Type.TIME:
-            moment = f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-            # As Python writes it: six digits, or none.
-            moment = f"replace({moment}, '.000000Z', 'Z')"
-            return Value(f"'\"' || {moment} || '\"'", moment)
-        case Type.DECIMAL:
-            return Value(f"{column}::float8::text", f"trim_scale({column})::text")
-        case Type.JSON:
-            text = f"nullif({column}, '{{}}')::text" if empty else f"{column}::text"
-            return Value(text, text)
-        case _:
-            return Value(f"{column}::text", f"{column}::text")
+# -------------------------------------------------------------------------------------------------------------- shapes
+def _rows(facts: type[Model], payload: type[Model] | None = None) -> list[Joined]:
+    """The rows with these keys. Only partitions that the batch lies in are looked at."""
+    joined = [
+        Joined("FROM unnest(%(uids)s::uuid[]) WITH ORDINALITY AS k (uid, place)", "k", ["place"]),
+        _row(facts, "JOIN", "r", "%(first)s" if payload else None),
+    ]
+    if payload is not None:
+        joined.append(_row(payload, "LEFT JOIN", "p", "%(shown)s"))
+    return joined
 
 
-def _labels(column: str) -> Value:
-    text = f"CASE WHEN cardinality({column}) > 0 THEN to_json({column})::text END"
-    return Value(text, text)
+def _row(model: type[Model], join: str, alias: str, first: str | None) -> Joined:
+    on = f"{alias}.project_id = %(project)s AND {alias}.uid = k.uid"
+    if first is not None:
+        on += f" AND {alias}.started_at BETWEEN {first} AND %(last)s"
+    return Joined(f" {join} {model._meta.db_table} {alias} ON {on}", alias, _columns_of(model))
 
 
-def _any(json: str, column: str) -> Value:
-    """A JSON value of which a text is shown as it is."""
-    return Value(json, f"CASE jsonb_typeof({column}) WHEN 'string' THEN {column} #>> '{{}}' ELSE {column}::text END")
-
-
-def _of_slot(alias: str, slot: Slot, *, empty: bool = False) -> Value:
-    name = "public_id" if slot.attribute == "id" else slot.attribute
-    if name in ("tags", "categories"):
-        return _labels(f"{alias}.{name}")
-    return value(f'{alias}."{name}"', type_of(slot), empty=empty)
-
-
-def concatenated(parts: Sequence[str]) -> str:
-    """SQL that puts texts together and leaves out those that are null; never null itself."""
-    if len(parts) <= _AT_ONCE:
-        return f"concat({', '.join(parts)})"
-    return concatenated([concatenated(parts[n : n + _AT_ONCE]) for n in range(0, len(parts), _AT_ONCE)])
-
-
-def _named(name: str, json: str) -> str:
-    return f"""',"{name}":' || {json}"""
-
-
-def _object(values: Mapping[str, str]) -> str:
-    """An object of these values, without those that are null. The first must not be."""
-    (first, json), *others = values.items()
-    return concatenated([f"""'{{"{first}":'""", json, *(_named(name, json) for name, json in others), "'}'"])
-
-
-def _flat(alias: str, table: Mapping[str, Slot], leave_out: Collection[str] = ()) -> str:
-    """A small row as an object; what is empty is left out as if not known."""
-    slots = {name: slot for name, slot in table.items() if name not in leave_out}
-    return _object({name: _of_slot(alias, slot, empty=True).json for name, slot in slots.items()})
-
-
-def _rows(facts: str, payload: str | None) -> str:
-    """The rows with these keys, in their order. Only partitions that the batch lies in are looked at."""
-    within = "BETWEEN {first} AND %(last)s"
-    source = (
-        "FROM unnest(%(uids)s::uuid[]) WITH ORDINALITY AS k (uid, place)"
-        f" JOIN {facts} r ON r.project_id = %(project)s AND r.uid = k.uid"
-        f" AND r.started_at {within.format(first='%(first)s')}"
-    )
-    if payload is None:
-        return source
-    said = within.format(first="%(shown)s")
-    return f"{source} LEFT JOIN {payload} p ON p.project_id = %(project)s AND p.uid = k.uid AND p.started_at {said}"
+def _columns_of(model: type[Model]) -> list[str]:
+    return [field.column for field in model._meta.concrete_fields]
 
 
 def _columns(table: Mapping[str, Slot], record: type[GenerationRecord] | type[StepRecord]) -> dict[str, Value]:
     """The paths of a document that show one column each."""
     payload, facts = records.payload_fields(record), ("id", *records.stored_fields(record))
     return {
-        path: _of_slot("p" if slot.attribute in payload else "r", slot)
+        path: of_slot("p" if slot.attribute in payload else "r", slot)
         for path, slot in table.items()
         if slot.attribute in payload or slot.attribute in facts
     }
@@ -152,7 +115,7 @@ def _columns(table: Mapping[str, Slot], record: type[GenerationRecord] | type[St
 
 def _metadata(own: Mapping[str, Slot]) -> tuple[str, str]:
     """The metadata with the fields that are shown in it, and whether a key of the caller's stands in their way."""
-    shown = [_named(name, _of_slot("r", slot).json) for name, slot in own.items()]
+    shown = [member(name, of_slot("r", slot).json) for name, slot in own.items()]
     theirs = "',' || nullif(right(r.metadata::text, -1), '}')"
     # The brace that closes the caller's object closes ours, unless theirs is empty.
     end = "CASE WHEN r.metadata = '{}' THEN '}' END"
@@ -179,43 +142,48 @@ _IS_PLAIN: Final = """t.content LIKE '"%%' AND t.message = '{"role": "assistant"
 _CONTENT: Final[Mapping[str, Value]] = {
     "input.content": Value(
         f"coalesce(p.input::text, {_SENT}, t.prompt)",
-        f"coalesce({_any('', 'p.input').cell}, {_SENT}, p.prompt)",
+        f"coalesce({any_json('', 'p.input').cell}, {_SENT}, p.prompt)",
     ),
     "output.content": Value(
         f"coalesce(p.output::text, CASE WHEN {_IS_PLAIN} THEN t.content ELSE t.message END, t.completion)",
-        f"coalesce({_any('', 'p.output').cell},"
+        f"coalesce({any_json('', 'p.output').cell},"
         f" CASE WHEN {_IS_PLAIN} THEN p.message_completion ->> 'content' ELSE t.message END, p.completion)",
     ),
     "messages": Value("t.messages", "t.messages"),
     "messageCompletion": Value("t.message", "t.message"),
     "prompt": Value("t.prompt", "p.prompt"),
     "completion": Value("t.completion", "p.completion"),
-    "logprobs": _any("p.logprobs::text", "p.logprobs"),
+    "logprobs": any_json("p.logprobs::text", "p.logprobs"),
 }
 
 
-def _hanging(table: str, on: str, alias: str, slots: Mapping[str, Slot]) -> str:
+def _hanging(table: str, on: str, alias: str, slots: Mapping[str, Slot]) -> Joined:
     """What hangs on the rows by the caller's id, in one list for each, the oldest first."""
-    one = _flat("c", slots, leave_out=("generationId", "stepId", "threadId", "experimentItemId"))
-    return (
+    one = flat_object("c", slots, leave_out=("generationId", "stepId", "threadId", "experimentItemId"))
+    sql = (
         f" LEFT JOIN (SELECT c.{on} AS id,"  # noqa: S608
         f" '[' || string_agg({one}, ',' ORDER BY c.created_at, c.uid) || ']' AS list"
         f" FROM {table} c WHERE c.project_id = %(project)s AND c.{on} = ANY(%(ids)s) GROUP BY 1) {alias}"
         f" ON {alias}.id = r.public_id"
     )
+    return Joined(sql, alias, ["list"])
 
 
-_ALTERNATIVES: Final = (
+_ALTERNATIVES: Final = Joined(
     " LEFT JOIN (SELECT c.generation_uid,"  # noqa: S608
-    f" '[' || string_agg({_flat('c', ALTERNATIVE)}, ',' ORDER BY c.index) || ']'"
+    f" '[' || string_agg({flat_object('c', ALTERNATIVE)}, ',' ORDER BY c.index) || ']'"
     " AS list FROM alternative c WHERE c.project_id = %(project)s AND c.generation_uid = ANY(%(uids)s::uuid[])"
     " AND c.started_at BETWEEN %(shown)s AND %(last)s GROUP BY 1) alternatives"
-    " ON alternatives.generation_uid = r.uid"
+    " ON alternatives.generation_uid = r.uid",
+    "alternatives",
+    ["list"],
 )
-_FEEDBACK: Final = (
+_FEEDBACK: Final = Joined(
     " LEFT JOIN (SELECT DISTINCT ON (c.generation_id) c.* FROM feedback c WHERE c.project_id = %(project)s"
     " AND c.generation_id = ANY(%(ids)s) AND c.is_latest ORDER BY c.generation_id, c.created_at DESC) f"
-    " ON f.generation_id = r.public_id"
+    " ON f.generation_id = r.public_id",
+    "f",
+    _columns_of(Feedback),
 )
 
 
@@ -231,11 +199,11 @@ def _generations() -> Shape:
         "attachments": _listed("attachments"),
     }
     found = {**_columns(GENERATION, GenerationRecord), **_CONTENT, **hung}
-    feedback = {name: _of_slot("f", slot, empty=True) for name, slot in FEEDBACK.items()}
-    own = {name: _of_slot("r", slot) for name, slot in OWN_METADATA.items()}
+    feedback = {name: of_slot("f", slot, empty=True) for name, slot in FEEDBACK.items()}
+    own = {name: of_slot("r", slot) for name, slot in OWN_METADATA.items()}
     json = {path: value.json for path, value in found.items()} | {
         "metadata": metadata,
-        "feedback": f"CASE WHEN f.uid IS NOT NULL THEN {_flat('f', FEEDBACK)} END",
+        "feedback": f"CASE WHEN f.uid IS NOT NULL THEN {flat_object('f', FEEDBACK)} END",
         "createdAt": value("r.created_at", Type.TIME).json,
         "updatedAt": value("r.updated_at", Type.TIME).json,
     }
@@ -245,7 +213,7 @@ def _generations() -> Shape:
     cells |= {f"feedback.{name}": value.cell for name, value in feedback.items()}
     names = ", ".join(f"'{name}'" for name in SAME)
     return Shape(
-        source=_rows("generation", "generation_payload") + "{joins}" + _TEXTS,
+        source=_rows(Generation, GenerationPayload),
         values={path: json[path] for path in dict.fromkeys((*first, *GENERATION, *STAMPED))},
         cells={column.path: cells[column.path] for column in COLUMNS["generations"]},
         always=ALWAYS,
@@ -255,6 +223,7 @@ def _generations() -> Shape:
             "feedback": _FEEDBACK,
             "attachments": _hanging("attachment", "generation_id", "attachments", ATTACHMENT),
         },
+        texts=_TEXTS,
         together=("type", "input.content", "output.content", *(set(_CONTENT) - {"logprobs"})),
         open=f"({_SENT_IS_OPEN} OR {_RECEIVED_IS_OPEN} OR {is_taken} OR r.parameters ?| ARRAY[{names}])",
         raw=_raw({"input": "p.input::text", "output": "p.output::text"}, own),
@@ -264,8 +233,8 @@ def _generations() -> Shape:
 def _steps() -> Shape:
     metadata, is_taken = _metadata(OWN_STEP_METADATA)
     found = _columns(STEP, StepRecord) | {"scores": _listed("scores"), "attachments": _listed("attachments")}
-    found |= {name: _any(f"p.{name}::text", f"p.{name}") for name in ("input", "output")}
-    own = {name: _of_slot("r", slot) for name, slot in OWN_STEP_METADATA.items()}
+    found |= {name: any_json(f"p.{name}::text", f"p.{name}") for name in ("input", "output")}
+    own = {name: of_slot("r", slot) for name, slot in OWN_STEP_METADATA.items()}
     json = {path: value.json for path, value in found.items()} | {
         "metadata": metadata,
         "createdAt": value("r.created_at", Type.TIME).json,
@@ -274,7 +243,7 @@ def _steps() -> Shape:
     cells = {path: value.cell for path, value in found.items()}
     cells |= {f"metadata.{name}": value.cell for name, value in own.items()} | {"metadata": metadata}
     return Shape(
-        source=_rows("step", "step_payload") + "{joins}",
+        source=_rows(Step, StepPayload),
         values={path: json[path] for path in (*STEP, *STAMPED)},
         cells={column.path: cells[column.path] for column in COLUMNS["steps"]},
         always=("performance",),
@@ -289,17 +258,14 @@ def _steps() -> Shape:
 
 def _raw(values: Mapping[str, str], own: Mapping[str, Value]) -> str:
     """What an open row is finished from: what was stored as it is, and the fields that are shown in the metadata."""
-    mine = f"concat('{{', right({concatenated([_named(name, each.json) for name, each in own.items()])}, -1), '}}')"
-    return _object({"metadata": "r.metadata::text", **values, "own": mine})
+    mine = f"concat('{{', right({concatenated([member(name, each.json) for name, each in own.items()])}, -1), '}}')"
+    return object_of({"metadata": "r.metadata::text", **values, "own": mine})
 
 
 def _scores() -> Shape:
-    found = {name: _of_slot("r", slot, empty=True) for name, slot in SCORE.items()}
+    found = {name: of_slot("r", slot, empty=True) for name, slot in SCORE.items()}
     return Shape(
-        source=(
-            "FROM unnest(%(uids)s::uuid[]) WITH ORDINALITY AS k (uid, place)"
-            " JOIN score r ON r.project_id = %(project)s AND r.uid = k.uid{joins}"
-        ),
+        source=_rows(Score),
         values={name: value.json for name, value in found.items()},
         cells={name: value.cell for name, value in found.items()},
         always=(),
@@ -358,21 +324,32 @@ def _document(shape: Shape, paths: Iterable[str]) -> str:
     for path in paths:
         group, _, leaf = path.rpartition(".")
         if group:
-            groups.setdefault(group, []).append(_named(leaf, shape.values[path]))
+            groups.setdefault(group, []).append(member(leaf, shape.values[path]))
             parts[group] = ""
         else:
-            parts[path] = _named(path, shape.values[path])
+            parts[path] = member(path, shape.values[path])
     for name, inner in groups.items():
         made = concatenated(inner)
         made = made if name in shape.always else f"nullif({made}, '')"
-        parts[name] = _named(name, f"'{{' || right({made}, -1) || '}}'")
-    raw = f"CASE WHEN {shape.open} THEN {_named(RAW, shape.raw)} END"
+        parts[name] = member(name, f"'{{' || right({made}, -1) || '}}'")
+    raw = f"CASE WHEN {shape.open} THEN {member(RAW, shape.raw)} END"
     # All begin with a comma, of which the first is one too many. `right` takes it away without counting all the others,
     # as `substr` does wherever a letter may have several bytes.
     return f"'{{' || right({concatenated([*parts.values(), raw])}, -1) || '}}'"
 
 
 def _copied(shape: Shape, paths: Collection[str], values: Sequence[str], format: str) -> str:
-    joins = "".join(join for path, join in shape.joins.items() if path in paths)
-    source = shape.source.replace("{joins}", joins)
+    joined = [*shape.source, *(join for path, join in shape.joins.items() if path in paths)]
+    stored = ", ".join(
+        f'{each.alias}."{column}" AS {each.alias}_{column}' for each in joined for column in each.columns
+    )
+    rows = f"SELECT {stored} {''.join(each.sql for each in joined)} ORDER BY k.place"
+    # Rows are put in order as they are stored, and what is made of them is made behind that, one by one as they are
+    # read: whoever writes them works at the same time, and no long text is sorted. The planner takes the names away.
+    names = "".join(f" CROSS JOIN LATERAL (SELECT {_named_again(each)}) {each.alias}" for each in joined)
+    source = f"FROM ({rows}) s{names}{shape.texts}"
     return f"COPY (SELECT {', '.join(values)} {source} ORDER BY k.place) TO STDOUT (FORMAT {format})"
+
+
+def _named_again(joined: Joined) -> str:
+    return ", ".join(f's.{joined.alias}_{column} AS "{column}"' for column in joined.columns)
