@@ -61,7 +61,7 @@ def of_slot(alias: str, slot: Slot, *, empty: bool = False) -> Value:
 def concatenated(parts: Sequence[str]) -> str:
     """SQL that puts texts together and leaves out those that are null; never null itself."""
     if len(parts) <= _AT_ONCE:
-        return f"concat({', '.join(parts)})"
+        return f"concat({', '.join(parts)})" if parts else "''"
     return concatenated([concatenated(parts[n : n + _AT_ONCE]) for n in range(0, len(parts), _AT_ONCE)])
 
 

@@ -16,15 +16,17 @@ from generations.exporting import settling, statements
 from generations.exporting.columns import Column
 from generations.exporting.settling import dumped, loaded
 from generations.exporting.snapshots import Snapshot
-from generations.exporting.writers import Cells, cells_of, line_of
+from generations.exporting.writers import Cells, Line, cells_of, line_of
 from generations.ingest.values import iso
 from generations.models import DatasetItem, Participant, Project, Thread
 from generations.records import Json
 
-BATCH_ROWS: Final = 2_000
+BATCH_ROWS: Final = 4_000
 """Whose documents one statement makes. None of them is held longer than it takes to write it."""
 READ_ROWS: Final = 100
 """Whose documents are made in Python at once, and held."""
+
+_COMMA: Final = ord(",")
 
 Key = tuple[Any, ...]
 Documents = Iterable[tuple[uuid.UUID, dict[str, Json]]]
@@ -129,8 +131,8 @@ def documents(
             yield dumped(settling.finished(kind, text)) if is_open else text
 
 
-def lines(kind: str, project: Project, batch: Sequence[Key], columns: Sequence[Column]) -> Iterator[bytes]:
-    """These columns of these rows as lines of a CSV."""
+def lines(kind: str, project: Project, batch: Sequence[Key], columns: Sequence[Column]) -> Iterator[Line]:
+    """These columns of these rows as lines of a CSV, without their ends."""
     if not statements.is_table(kind, columns):
         for document in documents(kind, project, batch, columns):
             yield line_of(columns, loaded(document))
@@ -138,11 +140,12 @@ def lines(kind: str, project: Project, batch: Sequence[Key], columns: Sequence[C
     with _copied(kind, statements.table(kind, columns, "csv"), project, batch) as copy:
         # > CopyData messages (always one per row)   PostgreSQL's protocol, "COPY Operations"
         for row in copy:
-            line = bytes(row)
-            if line.startswith(b","):
-                yield line[1:-1] + b"\r\n"
+            # Not copied: most of a line is long texts.
+            line = memoryview(row)
+            if line[0] == _COMMA:
+                yield line[1:-1]
             else:
-                text = bytes.fromhex(line.partition(b",")[0].decode())
+                text = bytes.fromhex(bytes(line).partition(b",")[0].decode())
                 yield line_of(columns, settling.finished(kind, text))
 
 

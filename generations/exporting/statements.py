@@ -72,6 +72,8 @@ class Shape:
     """What hangs on the rows, by the name of the path that shows it."""
     texts: str = ""
     """Texts that several values are made of."""
+    long: Mapping[str, str] = field(default_factory=dict)
+    """Paths of long values, each with a column that is null where it is not known."""
     together: Collection[str] = ()
     """Paths of which none is settled without the others."""
     open: str = "false"
@@ -139,13 +141,18 @@ _TEXTS: Final = """ CROSS JOIN LATERAL (SELECT p.messages::text AS messages, p.m
 _SENT: Final = """'{"messages": ' || t.messages || '}'"""
 # jsonb orders keys by length: an assistant's message of nothing but a text is spelt in one way alone.
 _IS_PLAIN: Final = """t.content LIKE '"%%' AND t.message = '{"role": "assistant", "content": ' || t.content || '}'"""
+_CONTENTS: Final = (
+    f" CROSS JOIN LATERAL (SELECT coalesce(p.input::text, {_SENT}, t.prompt) AS sent,"
+    f" coalesce(p.output::text, CASE WHEN {_IS_PLAIN} THEN t.content ELSE t.message END, t.completion) AS received"
+    " OFFSET 0) c"
+)
 _CONTENT: Final[Mapping[str, Value]] = {
     "input.content": Value(
-        f"coalesce(p.input::text, {_SENT}, t.prompt)",
+        "c.sent",
         f"coalesce({any_json('', 'p.input').cell}, {_SENT}, p.prompt)",
     ),
     "output.content": Value(
-        f"coalesce(p.output::text, CASE WHEN {_IS_PLAIN} THEN t.content ELSE t.message END, t.completion)",
+        "c.received",
         f"coalesce({any_json('', 'p.output').cell},"
         f" CASE WHEN {_IS_PLAIN} THEN p.message_completion ->> 'content' ELSE t.message END, p.completion)",
     ),
@@ -223,7 +230,15 @@ def _generations() -> Shape:
             "feedback": _FEEDBACK,
             "attachments": _hanging("attachment", "generation_id", "attachments", ATTACHMENT),
         },
-        texts=_TEXTS,
+        texts=_TEXTS + _CONTENTS,
+        long={
+            "input.content": "c.sent",
+            "output.content": "c.received",
+            "messages": "t.messages",
+            "messageCompletion": "t.message",
+            "prompt": "t.prompt",
+            "completion": "t.completion",
+        },
         together=("type", "input.content", "output.content", *(set(_CONTENT) - {"logprobs"})),
         open=f"({_SENT_IS_OPEN} OR {_RECEIVED_IS_OPEN} OR {is_taken} OR r.parameters ?| ARRAY[{names}])",
         raw=_raw({"input": "p.input::text", "output": "p.output::text"}, own),
@@ -251,6 +266,7 @@ def _steps() -> Shape:
             "scores": _hanging("score", "step_id", "scores", SCORE),
             "attachments": _hanging("attachment", "step_id", "attachments", ATTACHMENT),
         },
+        long={"input": "p.input", "output": "p.output"},
         open=is_taken,
         raw=_raw({}, own),
     )
@@ -318,24 +334,53 @@ def _needed(shape: Shape, wanted: Iterable[Column] | None, stamped: bool) -> lis
     return [path for path in own if path in some]
 
 
-def _document(shape: Shape, paths: Iterable[str]) -> str:
+def _document(shape: Shape, paths: Sequence[str]) -> str:
     groups: dict[str, list[str]] = {}
-    parts: dict[str, str] = {}
     for path in paths:
-        group, _, leaf = path.rpartition(".")
-        if group:
-            groups.setdefault(group, []).append(member(leaf, shape.values[path]))
-            parts[group] = ""
-        else:
-            parts[path] = member(path, shape.values[path])
+        groups.setdefault(path.rpartition(".")[0] or path, []).append(path)
+    parts: list[str] = []
     for name, inner in groups.items():
-        made = concatenated(inner)
-        made = made if name in shape.always else f"nullif({made}, '')"
-        parts[name] = member(name, f"'{{' || right({made}, -1) || '}}'")
-    raw = f"CASE WHEN {shape.open} THEN {member(RAW, shape.raw)} END"
+        if inner == [name]:
+            parts += _members(shape, inner)
+        elif name in shape.always and not shape.long.keys().isdisjoint(inner):
+            parts += _group_of_long(shape, name, inner)
+        else:
+            made = concatenated(_members(shape, inner))
+            made = made if name in shape.always else f"nullif({made}, '')"
+            parts.append(member(name, f"'{{' || right({made}, -1) || '}}'"))
+    parts.append(f"CASE WHEN {shape.open} THEN {member(RAW, shape.raw)} END")
+    if paths[0] == "id":
+        return concatenated([f"""'{{"id":' || {shape.values["id"]}""", *parts[1:], "'}'"])
     # All begin with a comma, of which the first is one too many. `right` takes it away without counting all the others,
     # as `substr` does wherever a letter may have several bytes.
-    return f"'{{' || right({concatenated([*parts.values(), raw])}, -1) || '}}'"
+    return f"'{{' || right({concatenated(parts)}, -1) || '}}'"
+
+
+def _members(shape: Shape, paths: Iterable[str]) -> list[str]:
+    """Members of an object, each with the comma before it. What is long is not copied to have its name before it."""
+    parts: list[str] = []
+    for path in paths:
+        name, json = path.rpartition(".")[2], shape.values[path]
+        if path in shape.long:
+            parts += [f"""CASE WHEN {shape.long[path]} IS NOT NULL THEN ',"{name}":' END""", json]
+        else:
+            parts.append(member(name, json))
+    return parts
+
+
+def _group_of_long(shape: Shape, name: str, paths: Sequence[str]) -> list[str]:
+    """A group that every document has: only what is short of it is put together to take the first comma away."""
+    place = next(place for place, path in enumerate(paths) if path in shape.long)
+    before, rest = (concatenated(_members(shape, some)) for some in (paths[:place], paths[place + 1 :]))
+    known, json = shape.long[paths[place]], shape.values[paths[place]]
+    leaf = paths[place].rpartition(".")[2]
+    return [
+        f"""',"{name}":{{' || right({before}, -1)""",
+        f"""CASE WHEN {known} IS NOT NULL THEN CASE WHEN {before} <> '' THEN ',' ELSE '' END || '"{leaf}":' END""",
+        json,
+        f"CASE WHEN {known} IS NULL AND {before} = '' THEN right({rest}, -1) ELSE {rest} END",
+        "'}'",
+    ]
 
 
 def _copied(shape: Shape, paths: Collection[str], values: Sequence[str], format: str) -> str:

@@ -41,6 +41,7 @@ _ENDINGS: Final = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 FRAME: Final = 1 << 20
 """Bytes of rows from which they go to Parquet's process as one block."""
 Document = Mapping[str, Json]
+Line = bytes | memoryview
 Cells = tuple[bytes | None, ...]
 """A row of a table, each cell as the text of its value; None where it is not known."""
 
@@ -49,7 +50,7 @@ class Writer(Protocol):
     """Writes rows to a file that stays open."""
 
     def write(self, row: Any, /) -> object:
-        """Append a row: a line of JSON Lines without its end, of a CSV with it, and of Parquet its cells."""
+        """Append a row: a line without its end, and of Parquet its cells."""
 
 
 def usual(format: str) -> str:
@@ -80,7 +81,7 @@ def writing(format: str, compression: str, file: BinaryIO, columns: Sequence[Col
             yield parquet
         return
     with _packing(compression, file) as packed:
-        lines = _Lines(packed) if format == "jsonl" else _Table(packed)
+        lines = _Lines(packed, b"\n" if format == "jsonl" else b"\r\n")
         if format == "csv":
             lines.write(_line([column.path for column in columns]))
         yield lines
@@ -100,17 +101,16 @@ def _packing(compression: str, file: BinaryIO) -> Iterator[BinaryIO]:
         yield file
 
 
-class _Table:
-    """Lines as they are, gathered, because those who pack them take larger pieces better."""
+class _Lines:
+    """Lines, gathered, because those who pack them take larger pieces better."""
 
-    end = b""
-
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, end: bytes) -> None:
         self._file = file
-        self._waiting: list[bytes] = []
+        self._end = end
+        self._waiting: list[Line] = []
         self._size = 0
 
-    def write(self, line: bytes) -> None:
+    def write(self, line: Line) -> None:
         self._waiting.append(line)
         self._size += len(line)
         if self._size >= _PIECE:
@@ -118,14 +118,8 @@ class _Table:
 
     def flush(self) -> None:
         self._waiting.append(b"")
-        self._file.write(self.end.join(self._waiting))
+        self._file.write(self._end.join(self._waiting))
         self._waiting, self._size = [], 0
-
-
-class _Lines(_Table):
-    """JSON Lines."""
-
-    end = b"\n"
 
 
 _PIECE: Final = 128 << 10
@@ -212,7 +206,7 @@ def cells_of(columns: Sequence[Column], document: Document) -> Cells:
 
 
 def line_of(columns: Sequence[Column], document: Document) -> bytes:
-    """A document's line in a CSV."""
+    """A document's line in a CSV, without its end."""
     return _line([text_of(column, document) for column in columns])
 
 
@@ -220,7 +214,7 @@ def _line(cells: Sequence[str | None]) -> bytes:
     """RFC 4180 in UTF-8 without a byte order mark; unknown is empty, and an empty text is in quotes. Data is exact:
     nothing is put before a text that a spreadsheet would take for a formula, because "- item" and "+1" are what models
     say."""
-    return (",".join(map(_quoted, cells)) + "\r\n").encode()
+    return ",".join(map(_quoted, cells)).encode()
 
 
 def _quoted(cell: str | None) -> str:
