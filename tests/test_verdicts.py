@@ -72,7 +72,7 @@ def test_what_cannot_be_scored_says_why(kind: str, output: Any, expected: Any, r
     ("kind", "options", "field", "expected"),
     [
         ("guess", {}, "kind", "one of exact, contains, regex"),
-        ("exact", {"ignorecase": True}, "options.ignorecase", "one of ignoreCase"),
+        ("exact", {"ignorecase": True}, "options.ignorecase", "an option of exact: one of ignoreCase"),
         ("exact", {"ignoreCase": "yes"}, "options.ignoreCase", "true or false"),
         ("regex", {}, "options.pattern", "a regular expression of 1 to 2000 characters"),
         ("regex", {"pattern": "(a"}, "options.pattern", "a regular expression: missing )"),

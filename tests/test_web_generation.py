@@ -97,6 +97,26 @@ def test_everything_that_was_said_of_a_call_is_on_its_page(client: Client, proje
     assert "<strong>Hi.</strong>" in response.content.decode()
 
 
+def test_what_could_not_be_read_of_a_call_and_when_its_pieces_came_stand_on_its_page(
+    client: Client, project: Project
+) -> None:
+    said = ["selected_choice_index: 9 is not valid; expected 0, the only choice", "<b>api_response</b>"]
+    recorded(
+        project,
+        metadata={"application": "writer", "problems": said},
+        response_attributes={"chunk_times": [0.25, 0.5, 1.5]},
+    )
+
+    response = page(client, project)
+
+    words = web.text(response)
+    assert f"It is stored as it came: {said[0]} {said[1]}" in words
+    assert "<b>api_response" not in response.content.decode()
+    assert "Stream 3 pieces in 1.25 s, longest pause 1.00 s" in words
+    # Small attributes need no click.
+    assert '<section class="panel" id="responseAttributes">\n    <details open>' in response.content.decode()
+
+
 def test_a_cost_comes_with_its_arithmetic_and_the_source_of_its_prices(client: Client, project: Project) -> None:
     recorded(project, model_id="gpt-4o", provider="openai", prompt_tokens=1_000_000, completion_tokens=100_000)
 

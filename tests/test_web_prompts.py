@@ -252,6 +252,61 @@ def test_inputs_are_told_with_the_difference_in_the_unit_of_the_measure(
     assert "city: Rome 0.01 ms 0.04 ms +0.03 ms" in by_score
 
 
+def test_a_score_of_0_or_1_is_a_share_of_which_few_calls_are_not_certain(
+    client: Client, prompt: Prompt, grant: Grant
+) -> None:
+    for version, value, n in ((0, 0.0, 2), (1, 1.0, 2)):
+        for one in range(n):
+            call = GenerationRecord(
+                id=f"c{version}{one}",
+                started_at=timezone.now() - dt.timedelta(hours=1),
+                prompt_name="greeting",
+                prompt_version=version,
+                variables={"city": f"town {one}"},
+                scores=(
+                    ScoreRecord(name="solved", value=value),
+                    ScoreRecord(name="alike", value=0.25),
+                    ScoreRecord(name="wide", value=version * 10.0 + one / 10),
+                ),
+            )
+            recording.record(grant.project, [call])
+
+    told = prompts.numbers(grant, prompt, [0, 1], timezone.now() - dt.timedelta(days=1), timezone.now())
+    page = web.text(client.get(at(prompt, "compare") + "?old=0&new=1"))
+    same = web.text(client.get(at(prompt, "compare") + "?old=0&new=1&by=alike"))
+
+    assert told[0].shares == told[1].shares == {"solved"}
+    assert told[1].scores["solved"].low == pytest.approx(0.342, abs=0.001)
+    # Two of two against none of two is no difference yet.
+    assert "Score: solved 0 % 0 % to 65.8 % 100 % 34.2 % to 100 % Score: wide" in page
+    # The inputs are by the score that sets them apart.
+    assert "Inputs on which they differ most in wide" in page
+    assert "Both came to the same in alike on each input that both were given." in same
+
+
+def test_a_generation_leads_to_the_version_that_made_it(client: Client, prompt: Prompt, grant: Grant) -> None:
+    prompts.add_version(grant, prompt, template="Hello", description="As short as can be", model_id="gpt-4o")
+    recording.record(grant.project, [GenerationRecord(id="tied", prompt_name="greeting", prompt_version=2)])
+    recording.record(grant.project, [GenerationRecord(id="loose", prompt_name="greeting", prompt_version=99)])
+
+    def leads(id: str) -> list[str]:
+        return [
+            link for link in web.links(client.get(f"/projects/shop/generations/{id}/")) if "/prompts/named/" in link
+        ]
+
+    [link] = leads("tied")
+    found = client.get(link)
+    assert (found.status_code, found.headers["Location"]) == (302, f"{at(prompt)}?version=2")
+    words = web.text(client.get(found.headers["Location"]))
+    assert "As short as can be" in words
+    assert "Model gpt-4o" in words
+    assert leads("loose") == []
+    assert client.get("/projects/shop/prompts/named/?name=nobody").status_code == 404
+    stranger = web.signed_in(web.project("Other"), name="zoe")
+    assert stranger.get(link).status_code == 404
+    assert stranger.get(link.replace("/shop/", "/other/")).status_code == 404
+
+
 def test_two_versions_that_are_compared_are_evaluated_from_there_by_who_may(
     client: Client, prompt: Prompt, grant: Grant
 ) -> None:

@@ -188,7 +188,9 @@ def cases(grant: Grant, asked: Asked) -> Any:
 def _evaluators(grant: Grant, given: Json, of: str) -> tuple[Used, ...]:
     ids = list(dict.fromkeys(_texts("evaluators", given or [])))
     if not 1 <= len(ids) <= (1 if of == "backfill" else MOST_EVALUATORS):
-        expected = "one evaluator" if of == "backfill" else f"the ids or names of 1 to {MOST_EVALUATORS} evaluators"
+        expected = f"the ids or names of 1 to {MOST_EVALUATORS} evaluators"
+        if of == "backfill":
+            expected = "one evaluator: each has a backfill of its own"
         raise InvalidRecord("evaluators", ids, expected)
     used: list[Used] = []
     for place, id in enumerate(ids):

@@ -26,6 +26,8 @@ APART: Final = 20
 class Numbers:
     """The calls of one version in a period: how many, the mean of each measure and score, shares of errors and thumbs.
 
+    `shares` names the scores that are 0 or 1 in all calls, whose mean is a share.
+
     Money is left out where it is of several currencies.
     """
 
@@ -34,6 +36,7 @@ class Numbers:
     total_cost: float | None = None
     means: dict[str, Interval] = field(default_factory=dict)
     scores: dict[str, Interval] = field(default_factory=dict)
+    shares: set[str] = field(default_factory=set)
     errors: Interval | None = None
     thumbs: Interval | None = None
     rating: Interval | None = None
@@ -85,16 +88,22 @@ def numbers(
         if currencies <= 1:
             row.currency, row.total_cost = currency, total
     judged = run(
-        "SELECT prompt_version, s.name, count(s.value), avg(s.value), stddev_samp(s.value)"  # noqa: S608
+        "SELECT prompt_version, s.name, count(s.value), avg(s.value), stddev_samp(s.value),"  # noqa: S608
+        " count(*) FILTER (WHERE s.value = 1), bool_and(s.value IN (0, 1))"
         f" FROM generation AS g JOIN score AS s ON s.project_id = {grant.project.pk:d}"
         f" AND s.generation_id = g.public_id AND s.value IS NOT NULL WHERE {where}"
         " GROUP BY prompt_version, s.name ORDER BY s.name",
         asked,
         PATIENCE,
     )[1]
-    for version, name, count, mean, deviation in judged:
-        if interval := intervals.of_mean(count, mean, deviation):
+    # A score that is 0 or 1 in all calls of all versions is a share: its spread would say that a few are certain.
+    others = {name for _, name, *_, is_share in judged if not is_share}
+    for version, name, count, mean, deviation, hits, _ in judged:
+        is_share = name not in others
+        if interval := intervals.of_share(hits, count) if is_share else intervals.of_mean(count, mean, deviation):
             found[version].scores[name] = interval
+            if is_share:
+                found[version].shares.add(name)
     told = run(
         "SELECT prompt_version, count(*) FILTER (WHERE thumbs = 'up'), count(thumbs), count(rating), avg(rating),"  # noqa: S608
         f" stddev_samp(rating) FROM generation AS g JOIN feedback AS f ON f.project_id = {grant.project.pk:d}"

@@ -233,7 +233,8 @@ def checked(kind: str, options: Mapping[str, Json]) -> dict[str, Json]:
     known = {option.name: option for option in KINDS[kind].options}
     for name in options:
         if name not in known:
-            raise InvalidRecord(f"options.{name}", options[name], f"one of {', '.join(known)}")
+            offered = f"an option of {kind}: one of {', '.join(known)}"
+            raise InvalidRecord(f"options.{name}", options[name], offered)
     made: dict[str, Json] = {}
     for name, option in known.items():
         given = options.get(name)

@@ -13,7 +13,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from generations import attachments as stored
-from generations import bundles, retention
+from generations import bundles, chunks, retention
 from generations.access import Grant
 from generations.bundles import Bundle
 from generations.models import DatasetItem, Feedback, PromptVersion, Score, ScoreSchema
@@ -34,6 +34,7 @@ WINDOW: Final = 40
 VIEWS: Final = ("formatted", "raw", "json")
 MOST_LISTED: Final = 20
 MOST_COMMENTS: Final = 10
+MOST_PROBLEMS: Final = 8
 LISTED: Final = (MOST_LISTED, 4, 1)
 """So many scores, comments and feedback are shown: as many as have room beside tags and datasets."""
 BESIDE: Final = 56_000
@@ -106,6 +107,9 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "alternatives": answers.alternatives(request, bundle),
         "tail": f"&{urlencode({'list': carried})}" if 0 < len(carried) <= listing.MOST_CARRIED else "",
         "files": attachments.shown([row for row in bundle.attachments if not stored.is_of_a_message(row)]),
+        "pieces": chunks.of(bundle.generation.response_attributes),
+        "problems": _problems(bundle.generation.metadata),
+        "shown_open": ("requestAttributes", "responseAttributes"),
         "is_expired": bundle.payload is None,
         "expired_on": retention.expired_on(bundle.generation) if bundle.payload is None else None,
         "languages": (("curl", "cURL"), ("python", "Python"), ("javascript", "JavaScript")),
@@ -219,6 +223,12 @@ def _settings(said: Mapping[str, Json], budget: Budget) -> list[tuple[str, str]]
         budget.left -= min(800, 100 + 6 * len(text))
         made.append((str(name), text))
     return made
+
+
+def _problems(metadata: Mapping[str, Json]) -> list[str]:
+    """What an application logged that could not be read, as it was said when it came in."""
+    said = metadata.get("problems") if "application" in metadata else None
+    return [one for one in said if isinstance(one, str)][:MOST_PROBLEMS] if isinstance(said, list) else []
 
 
 def _by_importance(said: Mapping[str, Json]) -> list[str]:

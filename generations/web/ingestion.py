@@ -18,10 +18,13 @@ from generations.web.gate import page
 DOORS: Final = {
     "rest": ("REST", "/api/generations"),
     "literal": ("Literal AI", "/api/graphql"),
+    "gantry": ("Gantry", ""),
     "otlp.traces": ("OpenTelemetry traces", "/v1/traces"),
     "otlp.logs": ("OpenTelemetry logs", "/v1/logs"),
 }
 """Doors by the names that they are counted under: a title, and where they are."""
+KEPT: Final = "Kept as it came."
+"""How a reason begins of what is stored all the same, under the id that is told with it."""
 TEXTUAL: Final = ("application/json", "application/x-ndjson", "application/jsonl", "text/")
 
 
@@ -34,7 +37,10 @@ def ingestion(request: HttpRequest, grant: Grant) -> HttpResponse:
     context = {
         "sources": [(source, DOORS.get(source.door, (source.door, ""))[0]) for source in sources],
         "silent": [(title, address) for door, (title, address) in DOORS.items() if door not in seen],
-        "refusals": [(row, DOORS.get(row.door, (row.door, ""))[0]) for row in intake.refusals(grant.project)],
+        "refusals": [
+            (row, DOORS.get(row.door, (row.door, ""))[0], row.reason.startswith(KEPT))
+            for row in intake.refusals(grant.project)
+        ],
         "server": f"{request.scheme}://{request.get_host()}",
         "tab": "ingestion",
     }

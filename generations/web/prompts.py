@@ -13,7 +13,9 @@ from django.contrib import messages
 from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from generations import filling, metrics, prompts, reading
@@ -112,6 +114,17 @@ def prompt(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
         "server": f"{request.scheme}://{request.get_host()}",
     }
     return show(request, grant, "prompts/prompt.html", context, here="prompts")
+
+
+@page()
+@require_safe
+def named(request: HttpRequest, grant: Grant) -> HttpResponse:
+    """The page of the prompt `name`, in its `version`: what a generation knows of what made it."""
+    row = prompts.named(grant, request.GET.get("name", ""))
+    if row is None:
+        raise Http404("There is no prompt of this name in this project.")
+    asked = urlencode({"version": request.GET["version"]}) if request.GET.get("version") else ""
+    return redirect(f"{reverse('web:prompt', args=[grant.project.slug, row.pk])}?{asked}".removesuffix("?"))
 
 
 @page(Scope.WRITE)
@@ -218,17 +231,21 @@ def compare(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
         before, after = told[old.version], told[new.version]
         names = sorted({*before.scores, *after.scores})
         by = request.GET.get("by", "")
-        by = by if by in (*prompts.MEASURES, *names) else (names[0] if names else "latency")
+        measures = _measures(before, after, names)
+        # Where nothing is asked for: a score in which one version is better, or else any.
+        decided = {one.name for one in measures if one.is_better is not None}
+        if by not in (*prompts.MEASURES, *names):
+            by = next((name for name in names if _of(name) in decided), (names or ["latency"])[0])
+        given = prompts.apart(grant, row, old.version, new.version, start, end, by=by)
         context |= {
             "before": before,
             "after": after,
-            "measures": _measures(before, after, names),
+            "measures": measures,
             "by": by,
             "by_form": {"cost": "money", "latency": "seconds", "ttft": "seconds"}.get(by, "number"),
             "bys": [*names, *prompts.MEASURES],
-            "apart": [
-                (one, _said(one.text)) for one in prompts.apart(grant, row, old.version, new.version, start, end, by=by)
-            ],
+            "apart": [(one, _said(one.text)) for one in given if one.difference],
+            "is_equal": bool(given),
         }
     except metrics.TooSlow as error:
         context["problem"] = str(error)
@@ -249,10 +266,14 @@ def _measures(before: Numbers, after: Numbers, names: list[str]) -> list[Measure
     ]
     rows += [
         ("Errors", "share", before.errors, after.errors, True),
-        ("Thumbs up", "share", before.thumbs, after.thumbs, False),
+        ("Feedback: thumbs up", "share", before.thumbs, after.thumbs, False),
+        ("Feedback: rating", "number", before.rating, after.rating, False),
     ]
-    rows += [("Rating", "number", before.rating, after.rating, False)]
-    rows += [(name, "number", before.scores.get(name), after.scores.get(name), False) for name in names]
+    shares = before.shares | after.shares
+    rows += [
+        (_of(name), "share" if name in shares else "number", before.scores.get(name), after.scores.get(name), False)
+        for name in names
+    ]
     for name, form, old, new, lower in rows:
         if old is None and new is None:
             continue
@@ -264,6 +285,10 @@ def _measures(before: Numbers, after: Numbers, names: list[str]) -> list[Measure
             is_better = None
         made.append(Measure(name, form, old, new, is_better))
     return made
+
+
+def _of(score: str) -> str:
+    return f"Score: {score}"
 
 
 def _said(text: str) -> str:

@@ -124,6 +124,7 @@ urlpatterns = [
     path(f"{_project}/prompts/<uuid:id>/labels/", prompts.labels, name="prompt-labels"),
     path(f"{_project}/prompts/<uuid:id>/new/", prompts.new_version, name="prompt-new"),
     path(f"{_project}/prompts/<uuid:id>/compare/", prompts.compare, name="prompt-compare"),
+    path(f"{_project}/prompts/named/", prompts.named, name="prompt-named"),
     path(f"{_project}/prompts/<uuid:id>/", prompts.prompt, name="prompt"),
     path(f"{_project}/playground/", playground.playground, name="playground"),
     path(f"{_project}/playground/stream/", playground.stream, name="playground-stream"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.db import DataError, OperationalError, connection
@@ -105,6 +106,8 @@ def test_what_is_wrong_with_an_event_is_kept_with_it_and_told_where_one_looks(
     page = signed_in(api.project).get(f"/projects/{api.project.slug}/settings/ingestion/")
     assert page.status_code == 200
     assert said.partition(":")[0] in page.content.decode()
+    # What is stored all the same is one click away.
+    assert f'href="/projects/{api.project.slug}/generations/{quote(row.public_id, safe=":")}/"' in page.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from generations.recording import Receipt
 from generations.records import FeedbackRecord, GenerationRecord, InvalidRecord, Json, Record, ScoreRecord, revised
 
 DOOR: Final = "gantry"
-MAX_EVENTS: Final = 10_000
+KEPT: Final = "Kept as it came."
+"""How what is told of an event begins that is stored all the same."""
 BATCH: Final = 500
 """Events that are written in one transaction; as many as the client sends at once."""
 
@@ -124,8 +125,9 @@ def take(grant: Grant, request: HttpRequest, documents: Sequence[Json], events: 
         if isinstance(event, InvalidRecord):
             refusals.append(Refusal(str(event), event.field, n))
             continue
-        refusals += [Refusal(f"Kept as it came. {one}", one.field, n) for one in event.problems]
         id = placed.get(id_key(event), "")
+        named = id if event.call is not None else None
+        refusals += [Refusal(f"{KEPT} {one}", one.field, n, named) for one in event.problems]
         made: list[Record] = []
         if event.call is not None:
             made.append(_tied(grant, revised(event.call, id=id), event, refusals, n))
@@ -141,11 +143,14 @@ def take(grant: Grant, request: HttpRequest, documents: Sequence[Json], events: 
     for item, receipt, n in zip(items, receipts, owners, strict=True):
         if receipt.state != "rejected" or n < 0:
             continue
-        refusals.append(Refusal(receipt.reason or "", receipt.field, n, receipt.id))
         if receipt.kind == "generation":
             lost.append((receipt, n, item))
-    if lost:
-        _spare(grant, documents, events, lost)
+        else:
+            refusals.append(Refusal(receipt.reason or "", receipt.field, n, receipt.id))
+    gone = _spare(grant, documents, events, lost) if lost else set()
+    for receipt, n, _ in lost:
+        reason = receipt.reason or "" if n in gone else f"{KEPT} {receipt.reason}"
+        refusals.append(Refusal(reason, receipt.field, n, receipt.id))
     _note(grant, request, refusals, len(events))
     return len(events) - sum(isinstance(event, InvalidRecord) for event in events)
 
@@ -155,9 +160,9 @@ def _spare(
     documents: Sequence[Json],
     events: Sequence[Event | InvalidRecord],
     lost: Sequence[tuple[Receipt, int, Record]],
-) -> None:
-    """Write the calls that were refused without what was refused of them, or else as they came; what not even then can
-    be stored is kept with the refusals."""
+) -> set[int]:
+    """Write the calls that were refused without what was refused of them, or else as they came; the places of those
+    that not even then can be stored."""
     for is_last in (*[False] * MOST_SPARED, True):
         again: list[tuple[int, Record]] = []
         for receipt, n, record in lost:
@@ -172,7 +177,8 @@ def _spare(
         receipts = recording.record(grant.project, [record for _, record in again])
         lost = [(receipt, *one) for one, receipt in zip(again, receipts, strict=True) if receipt.state == "rejected"]
         if not lost:
-            return
+            break
+    return {n for _, n, _ in lost}
 
 
 def id_key(event: Event) -> tuple[str, str | None, str]:
@@ -262,7 +268,7 @@ def _tied(grant: Grant, record: GenerationRecord, event: Event, refusals: list[R
         problem = InvalidRecord("request_attributes.prompt_values", sorted(tied.variables or {}), expected)
     else:
         return tied
-    refusals.append(Refusal(f"Kept as it came. {problem}", problem.field, n))
+    refusals.append(Refusal(f"{KEPT} {problem}", problem.field, n, record.id))
     said = [*(record.metadata or {}).get("problems", []), str(problem)]
     return revised(tied, metadata={**(record.metadata or {}), "problems": said})
 
