@@ -92,6 +92,7 @@ NO_PAGES: Final[dict[str, str]] = {
     "home": "leads to the project",
     "project": "leads to the generations",
     "application-versions": "leads to the prompt",
+    "prompt-named": "leads to the prompt",
     "login": "is photographed before anybody is signed in",
     "named": "is a part of the palette",
     "join": "is photographed with a link that was just made",
