@@ -5,7 +5,7 @@ export function watchKeys() {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target)) return;
     if (document.querySelector("dialog[open]")) return;
-    const rows = [...document.querySelectorAll("tr[data-row]")];
+    const rows = [...document.querySelectorAll("[data-row]")];
     if (rows.length && (event.key === "j" || event.key === "k")) {
       walk(rows, event.key === "j" ? 1 : -1);
     } else if (event.key === "x" && document.querySelector("tr.at input[name=id]")) {
