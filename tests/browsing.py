@@ -209,14 +209,15 @@ CUT_OFF = """() => {
 # Links and buttons that something else lies over: whoever clicks there is led elsewhere.
 COVERED = """() => {
   const found = [];
-  for (const one of document.querySelectorAll('main a[href], main button, main summary')) {
+  for (const one of document.querySelectorAll('main :is(a[href], button, summary):not(.sr)')) {
     if (!one.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
     one.scrollIntoView({ block: 'center', inline: 'center' });
     const box = one.getClientRects()[0];
     if (!box || box.width < 2 || box.height < 2) continue;
     const there = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
     if (!there || one.contains(there) || there.contains(one)) continue;
-    found.push(`${one.tagName} ${one.className} ${one.textContent.trim().slice(0, 30)}: ${there.outerHTML.slice(0, 80)}`);
+    const name = `${one.tagName} ${one.className} ${one.textContent.trim().slice(0, 30)}`;
+    found.push(`${name}: ${there.outerHTML.slice(0, 80)}`);
   }
   return found;
 }"""

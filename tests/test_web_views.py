@@ -314,6 +314,10 @@ def test_threads_and_users_are_drawn_with_the_calls_that_are_theirs_at_the_time_
     users = client.get(f"/projects/{project.slug}/lists/participants/charts/", asked).json()
     one = client.get(f"/projects/{project.slug}/lists/threads/charts/", {"list": asked["list"] + "&id=chat"}).json()
 
+    free = client.get(
+        f"/projects/{project.slug}/lists/participants/charts/", {"list": asked["list"] + "&id=bob"}
+    ).json()
+
     # A thread's calls are counted when something last happened in it, as its list has it.
     assert (threads["count"], threads["calls"], threads["errors"]) == (
         [0, 0, 0, 1, 1],
@@ -322,6 +326,8 @@ def test_threads_and_users_are_drawn_with_the_calls_that_are_theirs_at_the_time_
     )
     assert (threads["cost"], threads["currency"], threads["others"]) == ([0, 0, 0, 0.75, None], "USD", ["EUR"])
     assert (users["count"], users["calls"], users["errors"]) == ([0, 0, 0, 2, 1], [0, 0, 0, 3, 1], [0, 0, 0, 1, 0])
+    # Nothing is known of what they cost: that is no 0.
+    assert (free["calls"], free["cost"]) == ([0, 0, 0, 1, 0], [None] * 5)
     assert (one["calls"], one["cost"]) == ([0, 0, 0, 2, 0], [0, 0, 0, 0.75, 0])
 
 

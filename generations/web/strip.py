@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Sequence, Set
 from decimal import Decimal
 from typing import Any, Final
 
@@ -116,14 +116,14 @@ def _costs(grant: Grant, condition: Condition | None, line: Timeline) -> _Costs:
     return costs
 
 
-def _cost(costs: _Costs, starts: Sequence[dt.datetime], busy: Container[dt.datetime]) -> dict[str, Any]:
+def _cost(costs: _Costs, starts: Sequence[dt.datetime], busy: Set[dt.datetime]) -> dict[str, Any]:
     """The cost of each bucket in the currency that most of them have; amounts of others are never added to it.
 
     None where there were calls (`busy`) whose cost in it is not known. `others` are the currencies that are left out.
     """
     met = Counter(currency for amounts in costs.values() for currency in amounts)
     if not met:
-        return {"cost": [None if start in busy else 0.0 for start in starts], "currency": None, "others": []}
+        return {"cost": [None if busy else 0.0 for _ in starts], "currency": None, "others": []}
     currency = max(met, key=lambda one: (met[one], str(one)))
     amounts = [costs.get(start, {}).get(currency) for start in starts]
     return {

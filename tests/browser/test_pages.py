@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests import pages
 from tests.browsing import (
     ANSWER,
+    COVERED,
     CUT_OFF,
     IN_A_BROWSER,
     UNANNOUNCED,
@@ -269,6 +270,7 @@ def seen(page: Page, name: str, width: int) -> list[str]:
         wrong.append("wider than the window")
     wrong += violations(page, but=() if width == 1440 else ("color-contrast",))
     wrong += page.evaluate(UNANNOUNCED)
+    wrong += page.evaluate(COVERED)
     if width == 390:
         # What a window of 1440 pixels has left when a person makes everything twice as large.
         page.set_viewport_size({"width": 720, "height": 450})
