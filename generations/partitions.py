@@ -66,15 +66,21 @@ def next_month(month: dt.date) -> dt.date:
     return (month + dt.timedelta(days=32)).replace(day=1)
 
 
+def unknown(months: Iterable[dt.date]) -> set[dt.date]:
+    """Those of these months whose partitions this process has not seen yet."""
+    database = str(connection.settings_dict["NAME"])
+    return {month for month in months if (database, month.isoformat()) not in _known}
+
+
 def ensure(months: Iterable[dt.date]) -> int:
     """Make the partitions of these months where they are missing; returns how many tables were made.
 
     Known ones cost nothing: each process remembers what it has seen, for each database it has talked to.
     """
-    database = str(connection.settings_dict["NAME"])
-    wanted = {month for month in months if (database, month.isoformat()) not in _known}
+    wanted = unknown(months)
     if not wanted:
         return 0
+    database = str(connection.settings_dict["NAME"])
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         names = {f"{table}_p{month:%Y%m}": (table, month) for month in sorted(wanted) for table in PARTITIONED}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,6 +19,13 @@ T = TypeVar("T")
 MOST: Final = 8
 """Statements that a connection keeps, each with a plan for every partition; there is one for each project."""
 
+
+FIRST, LAST = 0.2, 30.0
+"""Seconds after which a plan is made anew: at first, and, each time twice as many, in the end.
+
+A table that nobody analysed since it was empty (each month begins with one) is planned as a page or two, where reading
+all rows of a project costs no more than finding one: such a plan may not outlive the table's first thousand rows.
+"""
 
 _FOREIGN: Final = (DuplicatePreparedStatement, InvalidSqlStatementName)
 """What is said to who meets a session that is not its own."""
@@ -35,13 +43,30 @@ class Statement:
     sql: str
 
 
+@dataclass(slots=True)
+class _Plan:
+    """When it was made, and for how many seconds it is good."""
+
+    at: float
+    seconds: float = FIRST
+
+
 class _Sessions:
     """What each connection has prepared: names, the one asked longest ago first."""
 
     def __init__(self) -> None:
-        self.names: WeakKeyDictionary[Any, dict[str, bool]] = WeakKeyDictionary()
+        self.names: WeakKeyDictionary[Any, dict[str, _Plan]] = WeakKeyDictionary()
         self.are_shared = False
         """Whether something between us and the database gives each transaction another session."""
+        self.doubted = 0.0
+        """When plans were last doubted."""
+
+    def plan(self, known: dict[str, _Plan], name: str) -> tuple[_Plan | None, _Plan]:
+        """The plan that a connection has of a statement, and the one that is to be: the same while it is good."""
+        now, plan = time.monotonic(), known.pop(name, None)
+        if plan is None or plan.at < self.doubted:
+            return plan, _Plan(now)
+        return plan, plan if now < plan.at + plan.seconds else _Plan(now, min(2 * plan.seconds, LAST))
 
 
 _sessions: Final = _Sessions()
@@ -58,17 +83,19 @@ def fetch(
     name = f"{statement.name}_{project}"
     if _sessions.are_shared:
         name += f"_{uuid.uuid4().hex}"
-    if not known.pop(name, False):
-        if len(known) >= MOST:
-            cursor.execute(f"DEALLOCATE {(oldest := next(iter(known)))}")
-            del known[oldest]
+    there, plan = _sessions.plan(known, name)
+    if plan is not there:
+        gone = name if there else next(iter(known)) if len(known) >= MOST else None
+        if gone:
+            cursor.execute(f"DEALLOCATE {gone}")
+            known.pop(gone, None)
         # One plan for whatever is asked for: keys of an index are looked up, a hundred of them or none.
         sql = statement.sql.format(project=project)
         cursor.execute(
             f"SET plan_cache_mode TO force_generic_plan; PREPARE {name} ({', '.join(statement.types)}) AS {sql}"
         )
     # It stays prepared even if what comes now fails: for a lock that was waited for in vain, say.
-    known[name] = True
+    known[name] = plan
     try:
         cursor.execute(f"{before}EXECUTE {name}({', '.join(['%s'] * len(params))})", params)
     except ProgrammingError as error:
@@ -82,6 +109,21 @@ def fetch(
         cursor.execute(f"DEALLOCATE {name}")
         del known[name]
     return rows
+
+
+def doubt() -> None:
+    """Have every statement planned anew: there is a table that the plans know as empty, and it is being filled."""
+    _sessions.doubted = time.monotonic()
+
+
+def found(columns: str, table: str, column: str, keys: str, more: str = "") -> str:
+    """SQL of the rows of `table`, called so, whose `column` is one of an array.
+
+    Each is looked up by itself: the planner prefers the index of that column as soon as a table has some four hundred
+    rows, analysed or not. For `column = ANY(keys)` it reads all rows of the project until the table is analysed.
+    """
+    rows = f"SELECT * FROM {table} WHERE project_id = {{project}} AND {column} = wanted.key{more} OFFSET 0"  # noqa: S608
+    return f"SELECT {columns} FROM unnest({keys}) AS wanted (key) CROSS JOIN LATERAL ({rows}) AS {table}"  # noqa: S608
 
 
 def array(values: Collection[str | dt.datetime | None]) -> str:

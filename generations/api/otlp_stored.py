@@ -19,19 +19,18 @@ SHARED: Final = ("thread_id", "user_id", "tags")
 """What the spans of a trace have in common."""
 _LOCK: Final = 0x4F544C50
 _STEP: Final = ("public_id", "parent_id", "type", "trace_id", "started_at", "ended_at", *SHARED)
-# OFFSET 0: the ids are looked up by their own index, however few rows the planner knows of.
 _SQL: Final = (
-    "(SELECT 'step' AS label, row_to_json(s)::text AS said FROM (SELECT {columns} FROM (SELECT * FROM step"
-    "   WHERE project_id = {{project}} AND trace_id IS NOT NULL AND trace_id = ANY($1) OFFSET 0) AS every"
-    " ORDER BY started_at, uid LIMIT {most}) AS s)"
-    " UNION ALL (SELECT 'answer', public_id FROM (SELECT * FROM generation"
-    "   WHERE project_id = {{project}} AND response_id IS NOT NULL AND response_id = ANY($2) OFFSET 0) AS every"
-    " WHERE started_at <= $4 AND ended_at >= $3 LIMIT {most})"
+    "(SELECT 'step' AS label, row_to_json(s)::text AS said FROM ({steps} ORDER BY started_at, uid LIMIT {most}) AS s)"
+    " UNION ALL (SELECT 'answer', public_id FROM ({calls}) AS c WHERE started_at <= $4 AND ended_at >= $3 LIMIT {most})"
 )
 _STORED: Final = prepared.Statement(
     "joined",
     ("text[]", "text[]", "timestamptz", "timestamptz"),
-    _SQL.format(columns=", ".join(_STEP), most=MOST),
+    _SQL.format(
+        steps=prepared.found(", ".join(_STEP), "step", "trace_id", "$1", " AND trace_id IS NOT NULL"),
+        calls=prepared.found("*", "generation", "response_id", "$2", " AND response_id IS NOT NULL"),
+        most=MOST,
+    ),
 )
 
 

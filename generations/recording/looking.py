@@ -155,16 +155,21 @@ def _seen() -> prepared.Statement:
         types.append(type)
         return f"${len(types)}"
 
-    key = "SELECT '{}' AS label, uid::text AS said FROM {} WHERE project_id = {{project}} AND uid = ANY({})"
-    parts += [key.format(kind, table.facts, given("uuid[]")) for kind, table in TABLES.items()]
-    near = [key.format(kind, TABLES[kind].facts, given("uuid[]")) for kind in _EVENTS]
+    def keyed(kind: str, more: str = "") -> str:
+        return prepared.found(f"'{kind}' AS label, uid::text AS said", TABLES[kind].facts, "uid", given("uuid[]"), more)
+
+    parts += [keyed(kind) for kind in TABLES]
+    near = [given("uuid[]") for _ in _EVENTS]
     first, last = given("timestamptz"), given("timestamptz")
-    parts += [f"{part} AND started_at BETWEEN {first} AND {last}" for part in near]
-    named = "SELECT '{}', {} FROM {} WHERE project_id = {{project}} AND {} = ANY({})"
-    parts.append(named.format("tag", "name", "tag", "name", given("text[]")))
+    window = f" AND started_at BETWEEN {first} AND {last}"
+    parts += [
+        prepared.found(f"'{kind}', uid::text", TABLES[kind].facts, "uid", keys, window)
+        for kind, keys in zip(_EVENTS, near, strict=True)
+    ]
+    parts.append(prepared.found("'tag', name", "tag", "name", given("text[]")))
     calls = given("text[]")
     parts += [
-        named.format("judged", "generation_id", table, "generation_id", calls)
+        prepared.found("'judged', generation_id", table, "generation_id", calls)
         for table in ("score", "feedback", "attachment")
     ]
     columns = ", ".join(f'"{name}"::text' if name in AMOUNTS else f'"{name}"' for name in _PRICE)
@@ -175,10 +180,10 @@ def _seen() -> prepared.Statement:
     for kind, wider in NAMED.items():
         columns = ", ".join(column for column, _ in wider.fields.values())
         told = ", ".join([given("uuid[]"), *(given(f"{type}[]") for _, type in wider.fields.values())])
+        rows = f"SELECT * FROM {TABLES[kind].facts} WHERE project_id = {{project}} AND uid = excluded.uid OFFSET 0"  # noqa: S608
         parts.append(
             f"SELECT 'wide {kind}', there.public_id FROM unnest({told}) AS excluded (uid, {columns})"  # noqa: S608
-            f" JOIN {TABLES[kind].facts} AS there ON there.uid = excluded.uid"
-            f" WHERE there.project_id = {{project}} AND NOT ({wider.where})"
+            f" CROSS JOIN LATERAL ({rows}) AS there WHERE NOT ({wider.where})"
         )
     return prepared.Statement("seen", types, " UNION ALL ".join(parts))
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 from django.db import connection
 
-from generations import at_once, partitions, records
+from generations import at_once, partitions, prepared, records
 from generations.recording import copying, marking
 from generations.recording.merging import Merged
 from generations.recording.tables import (
@@ -75,8 +75,9 @@ def write(
     """
     changed = {kind: [row for row in some if row.is_changed] for kind, some in rows.items()}
     starts = [row.record.started_at for kind in ("step", "generation") for row in changed.get(kind, ())]
-    if starts:
-        partitions.ensure({partitions.month_of(start) for start in starts})
+    if new := partitions.unknown({partitions.month_of(start) for start in starts}):
+        partitions.ensure(new)
+        prepared.doubt()
     loads = [_tags(keys.project, tags, now), *(_named(kind, keys, some) for kind, some in (named or {}).items())]
     for kind, some in changed.items():
         if some:

@@ -11,16 +11,18 @@ from django.db import connection
 from generations import prepared, records
 from generations.records import FeedbackRecord, ScoreRecord
 
-# OFFSET 0: the ids are looked up by their own index, however few rows the planner knows of.
 _STORED: Final = prepared.Statement(
     "logged",
     ("uuid[]", "text[]"),
-    "SELECT 'call' AS label, public_id, event, '' AS name FROM (SELECT public_id, metadata ->> 'event' AS event"
-    " FROM generation WHERE project_id = {project} AND uid = ANY($1) OFFSET 0) AS calls"
-    " UNION ALL SELECT 'score', public_id, generation_id, name FROM score"
-    " WHERE project_id = {project} AND generation_id = ANY($2)"
-    " UNION ALL SELECT 'feedback', public_id, generation_id, '' FROM feedback"
-    " WHERE project_id = {project} AND generation_id = ANY($2)",
+    " UNION ALL ".join(
+        (
+            prepared.found(
+                "'call' AS label, public_id, metadata ->> 'event' AS said, '' AS name", "generation", "uid", "$1"
+            ),
+            prepared.found("'score', public_id, generation_id, name", "score", "generation_id", "$2"),
+            prepared.found("'feedback', public_id, generation_id, ''", "feedback", "generation_id", "$2"),
+        )
+    ),
 )
 
 
