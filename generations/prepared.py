@@ -48,7 +48,7 @@ class _Plan:
     """When it was made, and for how many seconds it is good."""
 
     at: float
-    seconds: float = FIRST
+    seconds: float
 
 
 class _Sessions:
@@ -65,7 +65,7 @@ class _Sessions:
         """The plan that a connection has of a statement, and the one that is to be: the same while it is good."""
         now, plan = time.monotonic(), known.pop(name, None)
         if plan is None or plan.at < self.doubted:
-            return plan, _Plan(now)
+            return plan, _Plan(now, FIRST)
         return plan, plan if now < plan.at + plan.seconds else _Plan(now, min(2 * plan.seconds, LAST))
 
 
@@ -75,7 +75,7 @@ _sessions: Final = _Sessions()
 def fetch(
     cursor: Any, statement: Statement, project: int, params: Sequence[Any], *, before: str = ""
 ) -> list[tuple[Any, ...]]:
-    """The rows that a statement answers with these parameters, asked in one message after `before`.
+    """The rows that a statement answers with these parameters, asked in one message after `before`, a statement.
 
     Call it in a transaction, or `alone`, and that within `again`.
     """
@@ -85,19 +85,18 @@ def fetch(
         name += f"_{uuid.uuid4().hex}"
     there, plan = _sessions.plan(known, name)
     if plan is not there:
+        # One plan for whatever is asked for: keys of an index are looked up, a hundred of them or none.
+        said = ["SET plan_cache_mode TO force_generic_plan"]
         gone = name if there else next(iter(known)) if len(known) >= MOST else None
         if gone:
-            cursor.execute(f"DEALLOCATE {gone}")
             known.pop(gone, None)
-        # One plan for whatever is asked for: keys of an index are looked up, a hundred of them or none.
+            said.append(f"DEALLOCATE {gone}")
         sql = statement.sql.format(project=project)
-        cursor.execute(
-            f"SET plan_cache_mode TO force_generic_plan; PREPARE {name} ({', '.join(statement.types)}) AS {sql}"
-        )
+        cursor.execute("; ".join([*said, f"PREPARE {name} ({', '.join(statement.types)}) AS {sql}"]))
     # It stays prepared even if what comes now fails: for a lock that was waited for in vain, say.
     known[name] = plan
     try:
-        cursor.execute(f"{before}EXECUTE {name}({', '.join(['%s'] * len(params))})", params)
+        cursor.execute(f"{before}{before and '; '}EXECUTE {name}({', '.join(['%s'] * len(params))})", params)
     except ProgrammingError as error:
         if isinstance(error.__cause__, _FOREIGN):
             del known[name]

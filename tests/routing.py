@@ -99,8 +99,8 @@ def _is_ours() -> bool:
 
 
 def _parts(statement: str) -> list[str]:
-    """The statements of one message. Only the lock of a project is ever sent together with another."""
-    if statement.startswith("SELECT pg_advisory_xact_lock(") and ";" in statement:
+    """The statements of one message. Only locks are ever sent together with another."""
+    if statement.startswith("SELECT pg_advisory_xact_lock") and ";" in statement:
         return [statement.split(";", 1)[1]]
     return [statement]
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from generations.management import embedded
-from generations.recording.looking import _LOCK
+from generations.recording import locking
 from tests.stack import Stack
 
 pytestmark = pytest.mark.slow
@@ -89,7 +89,7 @@ def test_who_finds_a_project_locked_is_told_to_come_again_and_not_kept(live_stac
     with live_stack.client() as client, psycopg.connect(embedded.url(live_stack.data_dir)) as other:
         project = other.execute("SELECT id FROM project WHERE slug = 'default'").fetchone()
         assert project is not None
-        other.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, project[0]])
+        locking.lock(other, project[0])
 
         kept = client.post("/api/generations", json={"id": "locked"})
         other.rollback()

@@ -24,9 +24,12 @@ def project() -> Project:
 
 
 def statements(sent: CaptureQueriesContext) -> list[str]:
-    """What was sent, but for where transactions begin and end: the first words of each statement."""
-    parts = [part for query in sent for part in query["sql"].split("; ")]
-    return [" ".join(part.split()[:2]) for part in parts if part.split()[0] not in ("BEGIN", "COMMIT")]
+    """What was sent, but for where transactions begin and end and for plans: the first words of each statement."""
+    parts = [" ".join(part.split()[:2]) for query in sent for part in query["sql"].split("; ")]
+    return [part for part in parts if not part.startswith(_ASIDE)]
+
+
+_ASIDE = ("BEGIN", "COMMIT", "SET plan_cache_mode", "DEALLOCATE", "PREPARE")
 
 
 LOCK, LOOK, READ, WRITE = "SELECT pg_advisory_xact_lock(1195724338,", "EXECUTE seen_", "SELECT '", "WITH "

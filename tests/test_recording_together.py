@@ -68,7 +68,7 @@ def held(project: Project) -> Iterator[threading.Event]:
 
     def hold() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(1195724338, %s)", [project.pk])
+            cursor.execute(recording.alone(project.pk))
             taken.set()
             free.wait(30)
         connections.close_all()

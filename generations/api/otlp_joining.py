@@ -22,13 +22,17 @@ Refused = tuple[str, str, str | None]
 """The id of the step of a span of which something was refused, the reason and the field."""
 
 
+class _Entangled(Exception):
+    """What is written hangs together with more than was locked."""
+
+
 def write_spans(
     project: Project, told: Sequence[Told], has_files: bool, trust: access.Trust | None = None
 ) -> list[Refused]:
     """Store what these spans tell; returns what was refused of them.
 
-    One transaction under one lock a project, so that two requests with parts of one trace see each other; requests
-    that come at the same time share it. The files in messages, if there may be some, are kept before it.
+    One transaction that locks the traces and the answers, so that two requests with parts of one see each other;
+    requests that come at the same time share it. The files in messages, if there may be some, are kept before it.
     Raises recording.Busy when too many wait, and access.Outdated as `recording.record` does.
     """
     if has_files or connection.in_atomic_block:
@@ -53,21 +57,41 @@ def _write(project: Project, given: Sequence[tuple[Told, recording.Ready]]) -> l
     told = [one for one, _ in given]
     requests = {id(made): made for _, made in given}
     ready, is_one = recording.united(requests.values()), len(requests) == 1
+    names = {one.span.trace_id for one in told}
+    names |= {one.generation.response_id for one in told if one.generation and one.generation.response_id}
+
+    def join(*, is_alone: bool, halves: bool = False) -> list[list[Refused]]:
+        lock = recording.alone(project.pk) if is_alone else recording.beside(project.pk, names)
+        return prepared.again(lambda: _join(project, told, ready, is_one, lock, is_alone=is_alone, halves=halves))
+
+    # Threads and scores are merged here with what is stored, and have names of their own.
+    if len(names) <= recording.MOST and not any(one.thread or one.scores for one in told):
+        try:
+            return join(is_alone=False)
+        except (_Entangled, recording.Doubtful):
+            pass
     try:
-        return prepared.again(lambda: _join(project, told, ready, is_one, halves=False))
+        return join(is_alone=True)
     except recording.Doubtful:
-        return prepared.again(lambda: _join(project, told, ready, is_one, halves=True))
+        return join(is_alone=True, halves=True)
 
 
 def _join(
-    project: Project, given: Sequence[Told], ready: recording.Ready, is_one: bool, *, halves: bool
+    project: Project,
+    given: Sequence[Told],
+    ready: recording.Ready,
+    is_one: bool,
+    lock: str,
+    *,
+    is_alone: bool,
+    halves: bool,
 ) -> list[list[Refused]]:
     """`is_one` says that all came in one request, and so share what they have in common already."""
     told: Sequence[Told] = given
     late: Sequence[Record] = ()
     with transaction.atomic():
         said = [one.generation for one in told if one.generation is not None]
-        stored, answers = otlp_stored.around(project, {one.span.trace_id for one in told}, said, locks=True)
+        stored, answers = otlp_stored.around(project, {one.span.trace_id for one in told}, said, lock=lock)
         if stored or not is_one:
             told, late = otlp_common.share(project, told, stored)
         if not project.keep_generic_spans:
@@ -76,6 +100,9 @@ def _join(
         settled = couples.settle(calls)
         plain = {one.step.id for one in told if one.generation is None}
         demoted = [id for id in there if id in settled.into or id in plain]
+        here = {one.step.id for one in told}.union(row["public_id"] for row in stored)
+        if not is_alone and (demoted or not here.issuperset(answers)):
+            raise _Entangled
         records: list[Record] = [one.step for one in told]
         records += settled.records
         judged = [_on_the_call(s, settled.into) for one in told for s in one.scores]
@@ -86,7 +113,7 @@ def _join(
             recording.delete(project, "generation", demoted)
         if demoted or any(one.has_files for one in told):
             records = with_attachments(project, records)
-        receipts = recording.record(project, records, halves=halves, ready=ready)
+        receipts = recording.record(project, records, halves=halves, ready=ready, locks=False)
         # By themselves: with their spans they would take over the spans' times for the whole thread's.
         if threads := [one.thread for one in told if one.thread is not None]:
             recording.record(project, threads, halves=halves)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from generations import attachments, bundles, prepared, recording
 from generations.api import otlp_joining, otlp_stored
@@ -39,7 +39,8 @@ def _write(
     has_files: bool,
 ) -> list[str]:
     with transaction.atomic():
-        otlp_stored.lock(project)
+        with connection.cursor() as cursor:
+            cursor.execute(recording.alone(project.pk))
         ids = {one.id for one in spoken} | {score.generation_id for score in scores if score.generation_id}
         calls = _Calls(project, ids)
         records: list[Record] = list(apart)

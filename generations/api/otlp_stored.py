@@ -17,7 +17,6 @@ MOST: Final = 5_000
 """Stored steps of the traces of one request that are looked at, and calls with the same answers."""
 SHARED: Final = ("thread_id", "user_id", "tags")
 """What the spans of a trace have in common."""
-_LOCK: Final = 0x4F544C50
 _STEP: Final = ("public_id", "parent_id", "type", "trace_id", "started_at", "ended_at", *SHARED)
 _SQL: Final = (
     "(SELECT 'step' AS label, row_to_json(s)::text AS said FROM ({steps} ORDER BY started_at, uid LIMIT {most}) AS s)"
@@ -34,19 +33,12 @@ _STORED: Final = prepared.Statement(
 )
 
 
-def lock(project: Project) -> None:
-    """Let no other request of the project join spans until the transaction ends."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, project.pk])
-
-
 def around(
-    project: Project, traces: Collection[str], calls: Sequence[GenerationRecord] = (), *, locks: bool = False
+    project: Project, traces: Collection[str], calls: Sequence[GenerationRecord] = (), *, lock: str = ""
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The steps of these traces by their start, and the ids of generations that answered as one of these calls did.
 
-    That is, with the same id and at the same time. With `locks` no other request of the project joins spans until the
-    transaction ends.
+    That is, with the same id and at the same time. They are asked for after `lock`, a statement.
     """
     starts = [call.started_at for call in calls if call.started_at]
     ends = [call.ended_at for call in calls if call.ended_at]
@@ -56,9 +48,8 @@ def around(
     params = [prepared.array(traces), prepared.array(responses), min(starts, default=None), max(ends, default=None)]
     steps: list[dict[str, Any]] = []
     answers: list[str] = []
-    before = f"SELECT pg_advisory_xact_lock({_LOCK}, {project.pk}); " if locks else ""
     with connection.cursor() as cursor:
-        for label, said in prepared.fetch(cursor, _STORED, project.pk, params, before=before):
+        for label, said in prepared.fetch(cursor, _STORED, project.pk, params, before=lock):
             if label == "answer":
                 answers.append(said)
             else:

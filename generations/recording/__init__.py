@@ -3,18 +3,22 @@
 from generations.recording.editing import change, delete, erase, reprice, retag, said_now, update
 from generations.recording.forgetting import Row, forget
 from generations.recording.grouping import Busy, together
+from generations.recording.locking import MOST, alone, beside
 from generations.recording.readying import Ready, ready, united
 from generations.recording.tying import tied
 from generations.recording.writing import Doubtful, Receipt, UnknownId, amend, record
 
 __all__ = [
+    "MOST",
     "Busy",
     "Doubtful",
     "Ready",
     "Receipt",
     "Row",
     "UnknownId",
+    "alone",
     "amend",
+    "beside",
     "change",
     "delete",
     "erase",

@@ -12,7 +12,7 @@ from django.utils import timezone
 from generations import access, bundles, cleaning, pricing, records
 from generations.access import Grant
 from generations.models import Feedback, Project
-from generations.recording import derive, looking, merging, storing, writing
+from generations.recording import derive, locking, looking, merging, storing, writing
 from generations.recording.tables import HANGING, TABLES, Keys
 from generations.recording.writing import amend
 from generations.records import revised
@@ -32,7 +32,7 @@ def retag(
     added = cleaning.clean(records.ThreadRecord(id="-", tags=tuple(add)), now=timezone.now()).tags or ()
     removed = [tag for tag in remove if tag not in added]
     with transaction.atomic(), connection.cursor() as cursor:
-        looking.lock(cursor, project.pk)
+        locking.lock(cursor, project.pk)
         storing.write(cursor, Keys(project.pk), {}, added, timezone.now())
         touched = ", updated_at = %(now)s" if kind != "thread" else ""
         cursor.execute(
@@ -102,7 +102,7 @@ def update(
     with transaction.atomic():
         # Nobody else writes from here to the commit: what is read next stays as it is.
         with connection.cursor() as cursor:
-            looking.lock(cursor, grant.project.pk)
+            locking.lock(cursor, grant.project.pk)
         there = bundles.generation(grant.project, id)
         if there is None:
             return False
@@ -174,7 +174,7 @@ def delete(project: Project, kind: str, ids: Sequence[str], *, alone: bool = Fal
     if kind not in TABLES:
         raise records.InvalidRecord("kind", kind, " or ".join(TABLES))
     with transaction.atomic(), connection.cursor() as cursor:
-        looking.lock(cursor, project.pk)
+        locking.lock(cursor, project.pk)
         return _delete(cursor, project.pk, kind, list(ids), alone=alone)
 
 

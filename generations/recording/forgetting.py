@@ -16,7 +16,7 @@ from django.utils import timezone
 from generations import at_once
 from generations.at_once import Statement
 from generations.models import Project
-from generations.recording import looking, storing
+from generations.recording import locking, storing
 from generations.recording.tables import HANGING, TABLES
 
 Row = tuple[dt.datetime, uuid.UUID, str]
@@ -50,7 +50,7 @@ def forget(
     timeout = "DEFAULT" if within is None else str(max(1, int(1000 * within)))
     message: list[Statement] = [
         ("SET LOCAL synchronous_commit = off", ()),
-        looking.locking(project.pk),
+        (locking.alone(project.pk), ()),
         _CLOCK,
         *provided,
         (f"SET LOCAL statement_timeout = {timeout}", ()),

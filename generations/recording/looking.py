@@ -9,8 +9,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from generations import prepared, pricing, records
-from generations.at_once import Statement
-from generations.recording import derive
+from generations.recording import derive, locking
 from generations.recording.tables import (
     ALTERNATIVE,
     AMOUNTS,
@@ -28,7 +27,6 @@ from generations.records import GenerationRecord, fill
 WINDOW: Final = dt.timedelta(days=1)
 LOOK_EVERYWHERE: Final = 100
 """Up to so many ids of a kind are looked up in every partition; beyond, those with a start only around it."""
-_LOCK: Final = 0x47454E32  # the first half of a project's lock; the second is the project
 _PRICE: Final = (
     *("id", "match", "provider", "currency", "input_price", "cached_input_price", "cache_write_price"),
     *("output_price", "valid_from", "valid_to"),
@@ -59,19 +57,6 @@ class Found:
     """The ids that were only named whose rows have nothing to gain from that."""
 
 
-def lock(cursor: Any, project: int) -> None:
-    """One writer a project at a time: two first sights of an id cannot land in two partitions, nothing deadlocks."""
-    cursor.execute(*locking(project))
-
-
-def locking(project: int) -> Statement:
-    """What locks a project."""
-    return _LOCKING, (_LOCK, project % 2**31)
-
-
-_LOCKING: Final = "SELECT pg_advisory_xact_lock(%s, %s)"
-
-
 def look(
     cursor: Any,
     keys: Keys,
@@ -79,11 +64,13 @@ def look(
     *,
     named: Mapping[str, Mapping[str, Any]] | None = None,
     tags: Collection[str] = (),
+    locks: bool = True,
 ) -> Found:
     """Lock the project and find the rows of these ids, with as much of them as merging these records needs.
 
     One message to the database for the lock and one statement, which only says what is there: most of what comes is
-    new. Another follows for what is there, and one more for payloads that only turn out to be needed.
+    new. Another follows for what is there, and one more for payloads that only turn out to be needed. Without `locks`
+    the caller has locked what is written.
     """
     found = Found()
     near: dict[str, Collection[str]] = {}
@@ -112,7 +99,7 @@ def look(
         params.append(_array(keys[kind, id] for id in some))
         params += [prepared.array([getattr(record, name) for record in some.values()]) for name in wider.fields]
     there: dict[str, set[str]] = {kind: set() for kind in TABLES}
-    lock = f"SELECT pg_advisory_xact_lock({_LOCK}, {keys.project % 2**31}); "
+    lock = locking.alone(keys.project) if locks else ""
     for label, said in prepared.fetch(cursor, _SEEN, keys.project, params, before=lock):
         if label == "tag":
             found.tags.add(said)

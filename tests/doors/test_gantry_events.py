@@ -61,11 +61,12 @@ def test_calls_without_a_response_id_are_one_when_sent_again_at_once_and_two_lat
 
 @pytest.mark.django_db(transaction=True)
 def test_a_call_costs_its_key_a_look_and_one_transaction(api: Caller) -> None:
-    # What each connection prepares, and the partition of the month, are there from then on.
-    log(api, event(session_id="s", api_response={"id": "r1", "choices": CHOICES}))
+    # The partition of the month is there from the first one on, and what each connection prepares from the second.
+    for n in range(2):
+        log(api, event(session_id="s", api_response={"id": f"r{n}", "choices": CHOICES}))
 
     with CaptureQueriesContext(connection) as sent:
-        log(api, event(session_id="s", api_response={"id": "r2", "choices": CHOICES}))
+        log(api, event(session_id="s", api_response={"id": "r3", "choices": CHOICES}))
 
     begun = ['SELECT "api_key"', "EXECUTE logged_", "BEGIN", "SELECT pg_advisory_xact_lock", "WITH ", "COMMIT"]
     # What came in is counted every few seconds, in tests at once.
@@ -236,7 +237,7 @@ def test_a_database_that_is_away_is_502_after_which_the_client_sends_again(
 def test_older_clients_post_elsewhere(api: Caller) -> None:
     old = event()
     old["open_ai_api_request"], old["open_ai_api_response"] = old.pop("api_request"), old.pop("api_response")
-    docs = {"application": "writer", "request": {"model": "m", "messages": []}, "response": {"id": "r2", "choices": []}}
+    docs = {"application": "writer", "request": {"model": "m", "messages": []}, "response": {"id": "r3", "choices": []}}
 
     assert api.post("/api/v1/logging/completions", old).json == OK
     assert api.post("/api/v1/chat/completions/", docs).json == OK

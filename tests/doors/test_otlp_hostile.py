@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from generations.models import Generation, GenerationPayload, Step, StepPayload
-from generations.recording import grouping
+from generations.recording import grouping, locking
 from tests.doors.rest import GZIP, Caller, caller
 from tests.doors.test_otlp import BARE, PROTOBUF, calls, message, post, request, span, steps
 from tests.web import signed_in
@@ -146,7 +146,7 @@ def test_requests_that_come_while_another_writes_share_a_transaction_and_each_ha
 
     def hold() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [0x4F544C50, api.project.pk])
+            locking.lock(cursor, api.project.pk)
             held.set()
             free.wait(30)
         connections.close_all()

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from generations.management import embedded
-from generations.recording.looking import _LOCK
+from generations.recording import locking
 from tests.clients.gantry import running
 from tests.stack import Stack
 
@@ -100,7 +100,7 @@ def test_an_event_that_cannot_be_stored_now_is_sent_again_and_stored_once(live_s
         client.post("/api/v1/applications", json={"model_name": "patient", "model_type": "Completion"})
         project = other.execute("SELECT id FROM project WHERE slug = 'default'").fetchone()
         assert project is not None
-        other.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, project[0]])
+        locking.lock(other, project[0])
         with subprocess.Popen(
             running.command("waiting.py"),
             env=running.environment(live_stack, GANTRY_APP_NAME="patient"),
