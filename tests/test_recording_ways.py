@@ -148,3 +148,59 @@ def test_where_sessions_are_shared_behind_a_pooler_nothing_fails(monkeypatch: py
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE %s", [f"seen_{project.pk}%"])
         assert cursor.fetchone() == (0,)
+
+
+def write(project: Project, month: int, first: int, number: int = 1) -> None:
+    start = dt.datetime(2021, month, 1, tzinfo=dt.UTC)
+    ids = range(first, first + number)
+    recording.record(project, [StepRecord(id=f"{n}", started_at=start + dt.timedelta(seconds=n)) for n in ids])
+
+
+def planned(project: Project) -> Any:
+    """When the look-up before a write was planned."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT prepare_time FROM pg_prepared_statements WHERE name = %s", [f"seen_{project.pk}"])
+        return cursor.fetchone()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_plan_is_made_anew_when_it_is_old_and_for_a_month_that_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = access.create_project("Planned")
+    write(project, 3, 0)
+    write(project, 3, 1)
+    first = planned(project)
+    write(project, 3, 2)
+    assert planned(project) == first
+
+    write(project, 4, 3)
+    write(project, 4, 4)
+    second = planned(project)
+    assert second > first
+
+    monkeypatch.setattr(prepared, "FIRST", 0.0)
+    monkeypatch.setattr(prepared, "LAST", 0.0)
+    prepared.doubt()
+    write(project, 4, 5)
+    third = planned(project)
+    write(project, 4, 6)
+    assert planned(project) > third > second
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_key_is_looked_up_by_reading_a_project_though_nobody_analysed_its_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    project = access.create_project("A new month")
+    monkeypatch.setattr(prepared, "FIRST", 0.0)
+    write(project, 5, 0, 1_000)
+    write(project, 5, 1_000)
+
+    with connection.cursor() as cursor:
+        asked = "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = %s"
+        cursor.execute(asked, [f"seen_{project.pk}"])
+        given = ", ".join(["NULL"] * cursor.fetchone()[0])
+        cursor.execute(f"EXPLAIN EXECUTE seen_{project.pk}({given})")
+        plan = [line for (line,) in cursor.fetchall()]
+    here = [n for n, line in enumerate(plan) if "on step_p202105" in line]
+    assert here
+    assert all("uid = wanted" in plan[n + 1] and "Index Cond" in plan[n + 1] for n in here)
