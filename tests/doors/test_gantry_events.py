@@ -237,7 +237,7 @@ def test_a_database_that_is_away_is_502_after_which_the_client_sends_again(
 def test_older_clients_post_elsewhere(api: Caller) -> None:
     old = event()
     old["open_ai_api_request"], old["open_ai_api_response"] = old.pop("api_request"), old.pop("api_response")
-    docs = {"application": "writer", "request": {"model": "m", "messages": []}, "response": {"id": "r3", "choices": []}}
+    docs = {"application": "writer", "request": {"model": "m", "messages": []}, "response": {"id": "r2", "choices": []}}
 
     assert api.post("/api/v1/logging/completions", old).json == OK
     assert api.post("/api/v1/chat/completions/", docs).json == OK
