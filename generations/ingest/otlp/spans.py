@@ -286,7 +286,8 @@ def _parameters(span: Span, about: About) -> dict[str, Json]:
     kept = {
         k: v
         for k, v in found.items()
-        if v not in ("", "Infinity", "None", [])
+        if not quirks.is_unsaid(v)
+        and v not in ("Infinity", [])
         and not (k in made_up and v == made_up[k] and type(v) is type(made_up[k]))
     }
     return settings(kept, dialects.NOT_PARAMETERS)

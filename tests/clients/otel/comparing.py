@@ -62,9 +62,19 @@ def _sent(path: str, asked: Mapping[str, Json]) -> Fields:
     if path == "/v1/embeddings":
         return {"messages": asked["input"]}
     given = asked.get("messages", asked.get("input"))
-    said = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    said = [{"role": "user", "content": given}] if isinstance(given, str) else [_item(one) for one in given]
     system = asked.get("instructions", asked.get("system"))
     return {"messages": messages([*([{"role": "system", "content": system}] if system else []), *said])}
+
+
+def _item(given: Mapping[str, Json]) -> Mapping[str, Json]:
+    """An item of the newer interface's input as a message: calls of tools and their results have no role there."""
+    if given.get("type") == "function_call":
+        function = {"name": given["name"], "arguments": given["arguments"]}
+        return {"role": "assistant", "tool_calls": [{"id": given["call_id"], "function": function}]}
+    if given.get("type") == "function_call_output":
+        return {"role": "tool", "content": given["output"], "tool_call_id": given["call_id"]}
+    return given
 
 
 def _answered(given: Mapping[str, Json]) -> Fields:

@@ -122,6 +122,58 @@ LIBRARIES: Final = (
         [("run", "RunnableSequence", [("undefined", "ChatPromptTemplate", []), ("llm", "ChatOpenAI", [])])],
     ),
     Library(
+        "llama-index",
+        "LlamaIndex",
+        "otel-frameworks",
+        [("llm", "OpenAI.chat", [])],
+        untold={"*": {"answeringModel": None, "temperature": None, "responseId": None}},
+    ),
+    Library(
+        "openai-agents",
+        "OpenAI's Agents",
+        "otel-frameworks",
+        [
+            (
+                "run",
+                "Agent workflow",
+                [
+                    (
+                        "run",
+                        "Agent workflow",
+                        [
+                            (
+                                "run",
+                                "forecaster",
+                                [
+                                    ("run", "turn", [("llm", "response", []), *[("tool", "get_weather", [])] * 2]),
+                                    ("run", "turn", [("llm", "response", [])]),
+                                ],
+                            )
+                        ],
+                    )
+                ],
+            )
+        ],
+        # It tells of the answer, which names the model that gave it and repeats the settings that held.
+        untold={
+            "*": {
+                "model": "=answeringModel",
+                "answeringModel": None,
+                "temperature": 1.0,
+                "topP": 1.0,
+                "finishReason": "stop",
+            }
+        },
+    ),
+    Library(
+        "litellm",
+        "LiteLLM",
+        "otel-frameworks",
+        [("llm", "completion", [])],
+        # It tells of what it is asked for, by the name that it is asked by.
+        untold={"*": {"model": "openai/gpt-4o-mini", "answeringModel": None, "responseId": None}},
+    ),
+    Library(
         "opentelemetry",
         "OpenTelemetry's own instrumentation",
         "otel-newest",

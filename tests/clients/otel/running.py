@@ -55,6 +55,7 @@ def ran(
     settings = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     settings |= told[""].variables(stack.url, stack.api_key) | told[section].variables(stack.url, stack.api_key)
     settings |= {"OPENAI_BASE_URL": provider.url, "OPENAI_API_KEY": "sk-tests"}
+    settings |= {"OPENAI_API_BASE": provider.url, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     settings |= {"ANTHROPIC_BASE_URL": provider.server.url, "ANTHROPIC_API_KEY": "sk-tests"}
     settings |= {"PYTHONDONTWRITEBYTECODE": "1", **(variables or {})}
     code = told[section].code if program is None else (PROGRAMS / program).read_text()
