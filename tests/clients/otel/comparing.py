@@ -62,7 +62,7 @@ def _sent(path: str, asked: Mapping[str, Json]) -> Fields:
     if path == "/v1/embeddings":
         return {"messages": asked["input"]}
     given = asked.get("messages", asked.get("input"))
-    said = [{"role": "user", "content": given}] if isinstance(given, str) else [_item(one) for one in given]
+    said: list[Json] = [{"role": "user", "content": given}] if isinstance(given, str) else list(map(_item, given))
     system = asked.get("instructions", asked.get("system"))
     return {"messages": messages([*([{"role": "system", "content": system}] if system else []), *said])}
 
