@@ -17,7 +17,7 @@ from generations import access, filters, importing, metrics
 from generations.access import Grant
 from generations.importing import calls, tables
 from generations.ingest import rest
-from generations.models import Generation, Participant, Tag, Thread
+from generations.models import Feedback, Generation, Participant, Score, Tag, Thread
 from generations.records import GenerationRecord
 from tests.exports import content, export, folder, grant, lines
 
@@ -194,6 +194,42 @@ def test_bad_lines_are_refused_with_number_and_reason_and_the_others_are_stored(
     assert "a JSON object on each line" in reasons[4]
     assert "model.id" in reasons[7]
     assert Generation.objects.in_project(grant.project.pk).count() == 2
+
+
+def test_lines_as_gantrys_client_sends_them_keep_the_choice_the_attributes_and_the_feedback(grant: Grant) -> None:
+    choices = [{"index": n, "message": {"role": "assistant", "content": text}} for n, text in enumerate("AB")]
+    answered = {"id": "r1", "object": "chat.completion", "created": 1_763_000_000, "choices": choices}
+    line: dict[str, Any] = {
+        "application": "writer",
+        "api_request": {"model": "gpt-4o", "messages": [{"role": "user", "content": "Greet Ann"}], "n": 2},
+        "api_response": answered,
+        "request_attributes": {"prompt_values": {"who": "Ann"}, "plan": "pro"},
+        "response_attributes": {"pod": "a"},
+        "feedback": {"rating": 4, "tone": "warm"},
+        "selected_choice_index": 1,
+        "session_id": "s-1",
+        "tags": {"team": "x", "env": "prod", "version_number": 3},
+    }
+    other = {**line, "api_response": {**answered, "id": "r2"}, "selected_choice_index": 7, "feedback": {}}
+
+    assert [counts(run(grant, jsonl(line, other))) for _ in range(2)] == [(2, 0, 0, 0), (0, 0, 2, 0)]
+
+    wrong, right = sorted(Generation.objects.in_project(grant.project.pk), key=lambda one: one.selected_choice or 0)
+    assert (right.name, right.prompt_name, right.prompt_version) == ("writer", "writer", 3)
+    assert (right.selected_choice, right.output_preview, right.session_id) == (1, "B", "s-1")
+    assert (right.environment, right.request_attributes["plan"], right.response_attributes) == (
+        "prod",
+        "pro",
+        {"pod": "a"},
+    )
+    assert right.metadata == {"application": "writer", "labels": line["tags"]}
+    scores = Score.objects.in_project(grant.project.pk).order_by("name").values_list("name", "value", "label")
+    assert list(scores) == [("rating", 4.0, None), ("tone", None, "warm")]
+    assert [one.rating for one in Feedback.objects.in_project(grant.project.pk)] == [4.0]
+    assert (wrong.selected_choice, wrong.output_preview) == (0, "A")
+    assert wrong.metadata["problems"] == [
+        "selected_choice_index: 7 is not valid; expected the index of one of the 2 choices, from 0"
+    ]
 
 
 def test_a_line_that_is_too_long_is_skipped_and_never_held(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from typing import IO, BinaryIO, Final
 
 from generations import importing, reading
 from generations.importing import Found, Reader, tables
-from generations.ingest import files, rest
-from generations.records import GenerationRecord, InvalidRecord, Json
+from generations.ingest import files, gantry, rest
+from generations.records import FeedbackRecord, GenerationRecord, InvalidRecord, Json, ScoreRecord, revised
 
 MAX_REQUESTS: Final = 200_000
 """Requests of one batch whose places are kept in memory: twice as many as the providers take."""
@@ -24,9 +24,24 @@ def reader(requests: Requests | None = None) -> Reader:
         call = files.read(value, files.no_requests if requests is None else requests.of)
         path_of = rest.path_of if call.shape == "generation" else str
         shape = files.SHAPES[call.shape]
-        yield Found(shape, call.record, partial(sentence, shape, call.record), path_of)
+        record = call.record if call.shape == "generation" else _judged(call.record, value)
+        yield Found(shape, record, partial(sentence, shape, record), path_of)
 
     return read
+
+
+def _judged(record: GenerationRecord, row: Json) -> GenerationRecord:
+    """The record with the `feedback` that stands beside the call: names with any values."""
+    said = row.get("feedback") if isinstance(row, Mapping) else None
+    if not isinstance(said, Mapping):
+        return record
+    made = list(gantry.judgements(record.id, said, record.started_at, record.id))
+    return revised(
+        record,
+        scores=tuple(one for one in made if isinstance(one, ScoreRecord)),
+        feedback=next((one for one in made if isinstance(one, FeedbackRecord)), None),
+        metadata={name: value for name, value in (record.metadata or {}).items() if name != "feedback"} or None,
+    )
 
 
 class Requests:

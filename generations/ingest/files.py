@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from generations.ingest import anthropic, openai, rest, streams
+from generations.ingest import anthropic, choices, openai, rest, streams
 from generations.ingest.usage import Fields
-from generations.records import GENERATION_TYPES, GenerationRecord, InvalidRecord, Json
+from generations.records import GENERATION_TYPES, GenerationRecord, InvalidRecord, Json, revised
 
 SHAPES: Final[Mapping[str, str]] = {
     "openai.chat": "OpenAI chat completion",
@@ -60,8 +60,14 @@ _BESIDE: Final[Mapping[str, str]] = {
 _TIMES: Final = ("time", "timestamp", "started_at", "start_time", "created_at", "created", "date")
 _LATENCIES: Final = {"latency": 1.0, "duration": 1.0, "latency_ms": 0.001, "duration_ms": 0.001}
 _STRUCTURE: Final = frozenset(
-    {"request", "response", "error", "custom_id", "result", "method", "url", "body", "status_code"}
-)
+    {
+        "request", "response", "error", "custom_id", "result", "method", "url", "body", "status_code", "api_request",
+        "api_response", "selected_choice_index",
+    }
+)  # fmt: skip
+_ANSWERS: Final = frozenset({"choices", "content", "output", "data", "error", "type", "object", "status"})
+"""Of a response that is in a form that is read there is at least one of these."""
+_ATTRIBUTES: Final = ("request_attributes", "response_attributes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ def read(document: Json, request_of: RequestOf = no_requests) -> Call:
         return _openai_result(document, request_of)
     if "custom_id" in document and "body" in document:
         raise InvalidRecord("line", "a batch's request", "the batch's results (its requests go to --requests)")
-    if "request" in document or "response" in document:
+    if not {"request", "response", "api_request", "api_response"}.isdisjoint(document):
         return _pair(document)
     if document.get("object") in ("chat.completion", "text_completion") or document.get("type") == "message":
         return _pair({"response": document})
@@ -106,8 +112,8 @@ def request_of_line(document: Json) -> tuple[str, Mapping[str, Json]]:
 
 # ---------------------------------------------------------------------------------------------------------- shapes
 def _pair(document: Mapping[str, Json]) -> Call:
-    request = _unwrapped(document.get("request"), "request")
-    response = document.get("response")
+    request = _unwrapped(document.get("request", document.get("api_request")), "request")
+    response = document.get("response", document.get("api_response"))
     if isinstance(response, list):
         response = streams.response(response)
     status = document.get("status_code")
@@ -177,6 +183,8 @@ def _call(request: Json, response: Json, error: Json, status: Json, beside: Mapp
         fields = anthropic.generation(request, body)
     else:
         fields = openai.generation(shape, request, body)
+    if body and error is None and _ANSWERS.isdisjoint(body):
+        raise InvalidRecord("response", sorted(body)[:8], "an answer in OpenAI's or Anthropic's form")
     _add_failure(fields, error if error is not None else body.get("error"), status)
     _add_beside(fields, beside)
     if "started_at" not in fields:
@@ -188,7 +196,12 @@ def _call(request: Json, response: Json, error: Json, status: Json, beside: Mapp
     if not fields.get("id"):
         told_apart = [beside.get(name) for name in (*_TIMES, "thread", "thread_id")]
         fields["id"] = content_id([request, response, error, *told_apart])
-    return Call(shape, GenerationRecord(**{k: v for k, v in fields.items() if v is not None}))
+    record = GenerationRecord(**{k: v for k, v in fields.items() if v is not None})
+    if "selected_choice_index" in beside:
+        record, problem = choices.chosen(record, beside["selected_choice_index"])
+        if problem is not None:
+            record = revised(record, metadata={**(record.metadata or {}), "problems": [str(problem)]})
+    return Call(shape, record)
 
 
 def _shape_of(request: Mapping[str, Json], body: Mapping[str, Json]) -> str:
@@ -214,6 +227,17 @@ def _add_beside(fields: Fields, beside: Mapping[str, Json]) -> None:
             fields[_BESIDE[known]] = _identifier(name, value)
         elif known == "tags":
             fields["tags"] = _tags(value)
+            if isinstance(value, Mapping):
+                metadata["labels"] = dict(value)
+                if isinstance(value.get("env"), str):
+                    fields.setdefault("environment", value["env"])
+                if isinstance(value.get("version_number"), int):
+                    fields.setdefault("prompt_version", value["version_number"])
+        elif known in _ATTRIBUTES:
+            fields[known] = {**fields.get(known, {}), **_object(value, name)}
+        elif known == "application":
+            # What logs with versions of its own says so: its name is that of the prompt.
+            fields["prompt_name"] = fields["name"] = metadata[name] = _identifier(name, value)
         elif known == "metadata":
             metadata |= _object(value, "metadata")
         elif known in _TIMES:
@@ -226,6 +250,9 @@ def _add_beside(fields: Fields, beside: Mapping[str, Json]) -> None:
             fields["type"] = value
         else:
             metadata[name] = value
+    values = fields.get("request_attributes", {}).get("prompt_values")
+    if isinstance(values, Mapping):
+        fields.setdefault("variables", dict(values))
     if metadata:
         fields["metadata"] = {**fields.get("metadata", {}), **metadata}
 
@@ -239,6 +266,11 @@ def _identifier(name: str, value: Json) -> str:
 
 
 def _tags(value: Json) -> tuple[str, ...]:
+    if isinstance(value, Mapping):
+        own = ("env", "environment", "version_number")
+        return tuple(
+            f"{key}:{item}" for key, item in value.items() if key not in own and not isinstance(item, dict | list)
+        )
     if isinstance(value, str):
         return tuple(tag.strip() for tag in value.split(",") if tag.strip())
     if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):

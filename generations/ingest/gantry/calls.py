@@ -5,15 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from generations import chunks
-from generations.ingest import files
+from generations.ingest import choices, files
 from generations.ingest.gantry.forms import Event, fingerprint, id_of
 from generations.ingest.gantry.values import application_name, attributes, is_duration, labels, short, version_number
 from generations.ingest.gantry.vendors import ANSWERS, of_any_vendor, told_by
-from generations.records import Alternative, GenerationRecord, InvalidRecord, Json, revised
+from generations.records import GenerationRecord, InvalidRecord, Json, revised
 
 KNOWN_VENDORS: Final = ("openai", "chat")
 """Vendors in the address that say no more than that the call is in OpenAI's form."""
@@ -52,7 +51,8 @@ def call(document: Json, *, sent_as: bytes, kind: str, vendor: str, now: dt.date
     if isinstance(answered, list) and (pieces := chunks.of({"chunks": answered})) is not None:
         got.setdefault("chunk_times", list(pieces.times))
     record = _read(asked, answered, vendor, _durations(got), problems)
-    chosen, completion, others = _chosen(record, answered, document.get("selected_choice_index", 0), problems)
+    record, problem = choices.chosen(record, document.get("selected_choice_index"))
+    problems += [] if problem is None else [problem]
     number = version_number(tags, problems)
     said: dict[str, Json] = {"application": application, "event": print_[:40]}
     if tags:
@@ -75,13 +75,10 @@ def call(document: Json, *, sent_as: bytes, kind: str, vendor: str, now: dt.date
         variables=dict(values) if isinstance(values, Mapping) else None,
         prompt_name=application,
         prompt_version=number,
-        selected_choice=chosen,
         tags=labels(tags),
         metadata={**(record.metadata or {}), **said},
         request_attributes={**(record.request_attributes or {}), **sent} or None,
         response_attributes={**(record.response_attributes or {}), **got} or None,
-        alternatives=others,
-        **completion,
     )
     return Event(
         application=application,
@@ -192,34 +189,6 @@ def _completed(
     if isinstance(answered, Mapping) and (rest := {k: v for k, v in answered.items() if k not in _READ}):
         return revised(record, attributes={"api_response": rest})
     return record
-
-
-def _chosen(
-    record: GenerationRecord, answered: Json, index: Json, problems: list[InvalidRecord]
-) -> tuple[int | None, dict[str, Any], tuple[Alternative, ...] | None]:
-    """(index of the choice that was used, the answer's fields, all choices). With one choice there is none besides."""
-    first = record.message_completion if record.message_completion is not None else record.completion
-    if first is None:
-        return None, {}, record.alternatives
-    others = record.alternatives or ()
-    reason, logprobs = record.finish_reason, record.logprobs
-    all_ = [Alternative(index=0, content=first, finish_reason=reason, logprobs=logprobs)]
-    all_ += [replace(other, index=n) for n, other in enumerate(others, 1)]
-    if index is None or (isinstance(index, float) and index.is_integer()):
-        index = int(index or 0)
-    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(all_):
-        expected = f"the index of one of the {len(all_)} choices, from 0" if len(all_) > 1 else "0, the only choice"
-        problems.append(InvalidRecord("selected_choice_index", index, expected))
-        index = 0
-    if not others:
-        return index, {}, None
-    used = all_[index]
-    answer: dict[str, Any] = {"finish_reason": used.finish_reason, "logprobs": used.logprobs}
-    if isinstance(used.content, str) and record.message_completion is None:
-        answer["completion"] = used.content
-    elif isinstance(used.content, Mapping):
-        answer["message_completion"] = dict(used.content)
-    return index, answer, tuple(all_)
 
 
 def _ids(application: str, response_id: str | None, print_: str, now: dt.datetime) -> tuple[str, list[str]]:
