@@ -74,11 +74,12 @@ class Outdated(Exception):
 class Trust:
     """That a key and its project are still what this process remembers of them, until `outdated` has looked."""
 
-    __slots__ = ("hash", "is_confirmed", "row")
+    __slots__ = ("hash", "is_confirmed", "project", "row")
 
-    def __init__(self, hash: bytes, row: tuple[Any, ...]) -> None:
+    def __init__(self, hash: bytes, row: tuple[Any, ...], project: Project) -> None:
         self.hash = hash
         self.row = row
+        self.project = project
         self.is_confirmed = False
 
 
@@ -160,7 +161,7 @@ def remembered(token: str | None) -> Grant | None:
         return None
     row, key = known
     try:
-        return replace(_of_key(key), trust=Trust(hash, row))
+        return replace(_of_key(key), trust=Trust(hash, row, key.project))
     except NotAuthenticated:
         return None
 
@@ -168,18 +169,21 @@ def remembered(token: str | None) -> Grant | None:
 def outdated(trusts: Iterable[Trust]) -> set[Trust]:
     """Those of these whose key or project is not what is remembered any more; one query for each key. The others are
     confirmed."""
-    old: set[Trust] = set()
-    rows: dict[bytes, tuple[Any, ...] | None] = {}
-    used = _column("last_used_at")
+    of_keys: dict[bytes, list[Trust]] = {}
     for trust in trusts:
-        if trust.hash not in rows:
-            rows[trust.hash] = _row_of(trust.hash)
-        row = rows[trust.hash]
-        # When a key was used last says nothing of what it may do.
-        if row is None or row[:used] + row[used + 1 :] != trust.row[:used] + trust.row[used + 1 :]:
-            old.add(trust)
-        else:
-            trust.is_confirmed = True
+        of_keys.setdefault(trust.hash, []).append(trust)
+    old: set[Trust] = set()
+    # When a key was used last says nothing of what it may do.
+    used = _column("last_used_at")
+    for hash, some in of_keys.items():
+        row = _row_of(hash)
+        for trust in some:
+            if row is None or row[:used] + row[used + 1 :] != trust.row[:used] + trust.row[used + 1 :]:
+                old.add(trust)
+            else:
+                trust.is_confirmed = True
+                trust.project.note_horizons()
+        if row is not None and not old.issuperset(some):
             _use(row[_column("id")], row[used])
     return old
 

@@ -57,10 +57,14 @@ class Project(models.Model):
     def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
         """The row as it was read, from which the process knows what of the project's text has expired."""
         row = super().from_db(db, field_names, values)
-        for kind in ("generation", "step"):
-            if (name := f"{kind}_text_from") in row.__dict__:
-                horizons.note(row.pk, kind, row.__dict__[name])
+        row.note_horizons()
         return row
+
+    def note_horizons(self) -> None:
+        """Let the process know what of the project's text has expired, as this row has it."""
+        for kind in ("generation", "step"):
+            if (name := f"{kind}_text_from") in self.__dict__:
+                horizons.note(self.pk, kind, self.__dict__[name])
 
     @property
     def logs_url(self) -> str:

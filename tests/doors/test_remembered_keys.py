@@ -11,7 +11,7 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from generations import access, recording
+from generations import access, horizons, recording
 from generations.models import ApiKey, Generation, Project, Step
 from generations.recording import grouping, writing
 from generations.records import GenerationRecord
@@ -144,6 +144,20 @@ def test_one_look_confirms_all_who_wait_with_a_key_and_keeps_its_last_use() -> N
     assert [trust is not None and trust.is_confirmed for trust in trusts] == [True] * 3
     assert sum('FROM "api_key"' in one["sql"] for one in asked) == 1
     assert ApiKey.objects.filter(last_used_at__gt=timezone.now() - access.LAST_USE_GRAIN).exists()
+
+
+def test_what_expired_is_known_as_the_project_says_by_then(send: Callable[[Caller, str], Answer]) -> None:
+    api = caller("ingest")
+    send(api, "1")
+    moment = timezone.now()
+    Project.objects.update(generation_text_from=moment)
+    Project.objects.get()
+    assert horizons.of(api.project.pk, "generation") == moment
+    Project.objects.update(generation_text_from=None)
+
+    send(api, "2")
+
+    assert horizons.of(api.project.pk, "generation") is None
 
 
 @pytest.mark.parametrize("order", [("gone", "good", "fresh"), ("good", "gone", "fresh"), ("fresh", "good", "gone")])
