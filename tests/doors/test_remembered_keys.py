@@ -146,16 +146,16 @@ def test_one_look_confirms_all_who_wait_with_a_key_and_keeps_its_last_use() -> N
     assert ApiKey.objects.filter(last_used_at__gt=timezone.now() - access.LAST_USE_GRAIN).exists()
 
 
-def test_what_expired_is_known_as_the_project_says_by_then(send: Callable[[Caller, str], Answer]) -> None:
+def test_what_expired_is_known_as_the_project_says_by_then() -> None:
     api = caller("ingest")
-    send(api, "1")
+    api.post("/api/generations", {"id": "1"})
     moment = timezone.now()
     Project.objects.update(generation_text_from=moment)
     Project.objects.get()
     assert horizons.of(api.project.pk, "generation") == moment
     Project.objects.update(generation_text_from=None)
 
-    send(api, "2")
+    api.post("/api/generations", {"id": "2"})
 
     assert horizons.of(api.project.pk, "generation") is None
 
