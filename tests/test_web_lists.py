@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from generations import recording
 from generations.models import Job, Project
 from generations.records import FeedbackRecord, ScoreRecord, StepRecord, ThreadRecord
+from generations.web import sums
 from tests import web
 from tests.web import NOON, call, ids
 
@@ -241,7 +242,8 @@ def test_a_first_view_is_bounded_whatever_was_recorded(page: str, letter: str) -
     assert len(response.redirect_chain) <= 1
 
 
-def test_a_thread_counts_what_was_called_in_it() -> None:
+def test_a_thread_counts_what_was_called_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sums, "PATIENCE", 60.0)
     project = web.project()
     client = web.signed_in(project)
     recording.record(

@@ -15,10 +15,12 @@ from django.utils import timezone
 
 from generations import access, recording, repricing
 from generations.access import Grant, NotAllowed
+from generations.metrics import TooSlow
 from generations.models import AuditEntry, Generation, Job, PriceOverride, Project
 from generations.models.accounts import Role
 from generations.records import FeedbackRecord, GenerationRecord, ParticipantRecord, Record, ScoreRecord
 from generations.repricing import BadPrice
+from generations.web import sums
 from tests import web
 
 pytestmark = pytest.mark.django_db
@@ -205,7 +207,10 @@ def test_money_of_several_currencies_is_not_added_up_for_a_user(project: Project
     assert "Calls 3 Cost €0.50 + $1.00 Tokens 30" in words
 
 
-def test_the_list_of_users_tells_what_each_cost_and_since_when_they_are_known(project: Project) -> None:
+def test_the_list_of_users_tells_what_each_cost_and_since_when_they_are_known(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sums, "PATIENCE", 60.0)
     used(project, 2)
     used(project, 1, currency="EUR")
     used(web.project("Other"), 4)
@@ -229,6 +234,20 @@ def test_the_list_of_users_tells_what_each_cost_and_since_when_they_are_known(pr
     assert re.search(r" ann \w{3} \d\d [\d:]{8} 0 0 — — Threads", words)
     assert " zoe Mar 02 10:20:00 1 0 — — Threads" in words
     assert "2026-03-02 10:20:00" in web.text(client.get("/projects/shop/users/zoe/"))
+
+
+def test_the_list_of_users_does_not_wait_for_what_takes_too_long(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used(project, 2)
+
+    def endless(*_: object, timeout: float) -> None:
+        raise TooSlow(timeout)
+
+    monkeypatch.setattr("generations.metrics.belonging.of_each", endless)
+    words = web.text(web.signed_in(project).get("/projects/shop/users/"))
+
+    assert re.search(r" mia \w{3} \d\d [\d:]{8} — — — — Threads", words)
 
 
 def test_another_projects_user_is_not_there(project: Project) -> None:

@@ -11,6 +11,7 @@ from generations import metrics, recording
 from generations.models import AuditEntry, ListColumns, Project, SavedView
 from generations.models.accounts import Role
 from generations.records import ParticipantRecord, StepRecord
+from generations.web import strip
 from tests import web
 from tests.web import NOON, call, ids
 
@@ -297,7 +298,10 @@ def test_the_charts_of_other_lists_are_of_what_they_have() -> None:
     assert client.get(f"{address}/secrets/charts/").status_code == 404
 
 
-def test_threads_and_users_are_drawn_with_the_calls_that_are_theirs_at_the_time_of_their_list() -> None:
+def test_threads_and_users_are_drawn_with_the_calls_that_are_theirs_at_the_time_of_their_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(strip, "SOON", 60.0)
     project, other = web.project(), web.project("Other")
     client = web.signed_in(project)
     calls = [
