@@ -10,13 +10,12 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from generations import access, datasets, filters, gathering, jobs, paging, recording, reviewing
+from generations import access, datasets, filters, gathering, holds, jobs, paging, recording, reviewing
 from generations.access import Grant, Scope
 from generations.filters import Condition, Not
 from generations.models import DatasetItem, Generation, Job, Project, Step, Thread
 from generations.records import InvalidRecord, Json, ScoreRecord, revised
 from generations.retention.removing import remove, remove_threads
-from generations.retention.rules import held_threads, open_holds
 
 ACTIONS: Final = {
     "generations": ("tag", "untag", "score", "dataset", "review", "delete"),
@@ -94,7 +93,7 @@ def act(grant: Grant, kind: str, action: str, ids: Sequence[str], values: Mappin
 
 def _delete(project: Project, kind: str, ids: Sequence[str]) -> int:
     if kind == "threads":
-        held = held_threads(project.pk, ids)
+        held = holds.held_threads(project.pk, ids)
         return remove_threads(project, [id for id in ids if id not in held])
     kept = _kept(project, kind)
     if kept is not None:
@@ -105,12 +104,12 @@ def _delete(project: Project, kind: str, ids: Sequence[str]) -> int:
 
 def _kept(project: Project, kind: str) -> Condition | None:
     """What rows have that no legal hold keeps; None when there is no hold, or when holds are on what is in the rows."""
-    holds = open_holds(project.pk, kind)
-    if any(hold is None for hold in holds):
+    kept = holds.conditions(holds.open_holds(project.pk), kind)
+    if None in kept:
         raise BadBulk("A legal hold keeps everything in this list. Nothing was deleted.")
     if kind == "threads":
         return None
-    return filters.both(*(Not(hold) for hold in holds if hold is not None))
+    return filters.both(*(Not(hold) for hold in kept if hold is not None))
 
 
 def _score(grant: Grant, values: Mapping[str, Json]) -> ScoreRecord:

@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from generations import generating, llm, outages, recording
+from generations import generating, holds, llm, outages, recording
 from generations.access import NoSuchProject, NotAllowed, NotAuthenticated, Outdated
 from generations.api.answers import answer
 from generations.datasets import BadDataset, NoSuchDataset
@@ -158,6 +158,7 @@ REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
     NoSuchEvaluator: _of_sentence(404, "not_found"),
     NoSuchExperiment: _of_sentence(404, "not_found"),
     NoSuchPrompt: _of_sentence(404, "not_found"),
+    holds.Held: _of_sentence(409, "held"),
     recording.UnknownId: _of_sentence(404, "not_found"),
     recording.Busy: _of_sentence(503, "busy", Retry_After=str(recording.Busy.retry_after)),
     Http404: lambda _: Refused(404, "not_found", "There is nothing at this address."),

@@ -170,7 +170,7 @@ def change_generation(request: HttpRequest, id: str) -> HttpResponse:
 
 @router.delete(
     "/{anyid:id}",
-    **operation("Delete a generation", tag=TAG, scope=Scope.WRITE, ok={204: None}),
+    **operation("Delete a generation", tag=TAG, scope=Scope.WRITE, ok={204: None}, refuses=(409,)),
 )
 def delete_generation(request: HttpRequest, id: str) -> HttpResponse:
     """The generation with its payload, alternatives, scores, feedback and attachments. There is no way back."""

@@ -15,6 +15,7 @@ from generations.access import NoSuchProject, NotAllowed, NotAuthenticated
 from generations.datasets import BadDataset, NoSuchDataset
 from generations.evaluating import NoSuchEvaluator
 from generations.graphql.connections import BadArgument
+from generations.holds import Held
 from generations.ingest import rest
 from generations.recording import Busy, Receipt, UnknownId
 from generations.records import InvalidRecord
@@ -159,6 +160,7 @@ _CODES: Final[dict[type[Exception], Code]] = {
     NoSuchDataset: Code.NOT_FOUND,
     NoSuchEvaluator: Code.NOT_FOUND,
     UnknownId: Code.NOT_FOUND,
+    Held: Code.FORBIDDEN,
     InvalidRecord: Code.BAD_INPUT,
     NotAuthenticated: Code.UNAUTHENTICATED,
     NotAllowed: Code.FORBIDDEN,

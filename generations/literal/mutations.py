@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from generations import attachments, bundles, datasets, experiments, prompts, recording, records
+from generations import attachments, bundles, datasets, experiments, holds, prompts, recording, records
 from generations.access import Scope
 from generations.ingest import feedback, literal
 from generations.literal import nodes, queries
@@ -196,6 +196,7 @@ def delete_attachment(_: Any, info: Info, id: str) -> Node | None:
 def _deleted(context: Context, kind: str, id: str) -> Node | None:
     """The id of what was deleted; null for what was not there: the Python client makes False of it."""
     context.grant.need(Scope.WRITE)
+    holds.refuse(context.project.pk, kind, [id])
     return {"id": id} if recording.delete(context.project, kind, [id]) else None
 
 

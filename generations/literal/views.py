@@ -18,7 +18,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.csrf import csrf_exempt
 from graphql import DocumentNode, ExecutionResult, GraphQLError, execute_sync
 
-from generations import access, attachments, datasets, experiments, outages, paging, prompts, recording
+from generations import access, attachments, datasets, experiments, holds, outages, paging, prompts, recording
 from generations.access import Scope
 from generations.filters import BadFilter
 from generations.literal import ingesting, nodes, schema
@@ -34,6 +34,7 @@ _EXPECTED: Final = (
     InvalidRecord,
     access.NotAllowed,
     recording.UnknownId,
+    holds.Held,
     recording.Busy,
     datasets.BadDataset,
     datasets.NoSuchDataset,

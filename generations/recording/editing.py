@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 from django.utils import timezone
 
-from generations import access, bundles, cleaning, pricing, records
+from generations import access, bundles, cleaning, holds, pricing, records
 from generations.access import Grant
 from generations.models import Feedback, Project
 from generations.recording import derive, locking, looking, merging, storing, writing
@@ -179,8 +179,12 @@ def delete(project: Project, kind: str, ids: Sequence[str], *, alone: bool = Fal
 
 
 def erase(grant: Grant, kind: str, id: str) -> bool:
-    """Delete one row and what hangs on it in somebody's name, which the audit keeps; False when there is none."""
+    """Delete one row and what hangs on it in somebody's name, which the audit keeps; False when there is none.
+
+    Raises Held for what a legal hold keeps.
+    """
     with transaction.atomic():
+        holds.refuse(grant.project.pk, kind, [id])
         if not delete(grant.project, kind, [id]):
             return False
         access.audit(grant, f"{kind}.delete", kind, id)

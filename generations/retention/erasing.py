@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from generations import exporting, filters, jobs, records
+from generations import exporting, filters, holds, jobs, records
 from generations.access import Grant, Scope
 from generations.filters import BadFilter, sql
 from generations.models import (
@@ -27,7 +27,7 @@ from generations.models import (
     Thread,
 )
 from generations.retention.removing import batches, remove
-from generations.retention.rules import BadRule, open_holds
+from generations.retention.rules import BadRule
 
 COUNTED: Final = (
     *("threads", "steps", "generations", "scores", "feedback", "files", "dataset items", "experiment items"),
@@ -106,9 +106,9 @@ def _participants(project: Project, id: str) -> QuerySet[Any]:
 
 
 def _is_held(project: Project, id: str) -> bool:
-    own = _own(project, id)
+    own, there = _own(project, id), holds.open_holds(project.pk)
     for kind, name in (("generations", "generation"), ("steps", "step")):
-        for hold in open_holds(project.pk, kind):
+        for hold in holds.conditions(there, kind):
             if hold is None:
                 return True
             held = own[name].filter(filters.q(kind, hold, project.pk))

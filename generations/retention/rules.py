@@ -12,11 +12,12 @@ from django.db.models import Max
 from django.utils import timezone
 
 from generations import filters
+from generations import holds as held
 from generations.access import Grant, Scope, audit
 from generations.at_once import Statement
 from generations.filters import BadFilter, Condition
 from generations.filters.conditions import And, Not
-from generations.models import Kept, LegalHold, RetentionRule, Step
+from generations.models import Kept, LegalHold, RetentionRule
 from generations.records import Json
 
 MOST_RULES: Final = 20
@@ -143,43 +144,13 @@ def _filter(grant: Grant, kind: str, document: Mapping[str, Json] | None) -> dic
 
 
 # ------------------------------------------------------------------------------------------------------------ meaning
-def open_holds(project_pk: int, kind: str) -> list[Condition | None]:
-    """The conditions of the holds on a list that are not released; None is one on everything."""
-    return _conditions(_open(project_pk), kind)
-
-
-def _open(project_pk: int) -> list[LegalHold]:
-    return list(LegalHold.objects.filter(project_id=project_pk, released_at=None))
-
-
-def _conditions(found: Sequence[LegalHold], kind: str) -> list[Condition | None]:
-    # A hold on everything is one on each list, whichever it was made for.
-    return [filters.from_document(one.kind, one.filter) for one in found if one.kind == kind or not one.filter]
-
-
-def held_threads(project_pk: int, ids: Sequence[str]) -> set[str]:
-    """Those of these threads in which a hold keeps something: a step, or a generation of the thread or its steps."""
-    found: set[str] = set()
-    steps = Step.objects.in_project(project_pk).filter(thread_id__in=ids)
-    for kind in ("generations", "steps"):
-        for hold in open_holds(project_pk, kind):
-            if hold is None:
-                return set(ids)
-            held = filters.narrow(kind, project_pk, hold)
-            found.update(held.filter(thread_id__in=ids).values_list("thread_id", flat=True))
-            if kind == "generations":
-                made = steps.filter(public_id__in=held.filter(step_id__isnull=False).values("step_id"))
-                found.update(made.values_list("thread_id", flat=True))
-    return found
-
-
 def meanings(project_pk: int, kind: str, what: str, now: dt.datetime) -> list[Due]:
     """What each rule of the project says of a list now. A row falls under one of them at most, and under none when it
     is held. Raises BadFilter for a rule whose filter is no longer possible."""
-    there = _open(project_pk)
+    there = held.open_holds(project_pk)
     deciding = list(RetentionRule.objects.filter(project_id=project_pk, kind=kind, what=what))
     standing = _standing(project_pk, there, deciding)
-    refused = _conditions(there, kind)
+    refused = held.conditions(there, kind)
     made = []
     for rule in deciding:
         own = filters.from_document(kind, rule.filter)
@@ -195,7 +166,7 @@ def meanings(project_pk: int, kind: str, what: str, now: dt.datetime) -> list[Du
 def all_due_before(project_pk: int, kind: str, texts: list[Due]) -> dt.datetime | None:
     """The moment before which every row of a list has to lose its text by these rules; None when there is none."""
     rules = [one for one in texts if not one.is_empty]
-    if open_holds(project_pk, kind) or not any(not one.rule.filter for one in rules):
+    if held.conditions(held.open_holds(project_pk), kind) or not any(not one.rule.filter for one in rules):
         return None
     moments = [one.before for one in rules if one.before is not None]
     return min(moments) if len(moments) == len(rules) else None
@@ -203,8 +174,8 @@ def all_due_before(project_pk: int, kind: str, texts: list[Due]) -> dt.datetime 
 
 # ----------------------------------------------------------------------------------------------------------- meanwhile
 def _standing(project_pk: int, there: Sequence[LegalHold], deciding: Sequence[RetentionRule]) -> tuple[Statement, ...]:
-    held, ruled = (f"'{{{','.join(str(one.pk) for one in some)}}}'::uuid[]" for some in (there, deciding))
-    others = f"SELECT FROM legal_hold WHERE project_id = {project_pk:d} AND released_at IS NULL AND id <> ALL({held})"
+    kept, ruled = (f"'{{{','.join(str(one.pk) for one in some)}}}'::uuid[]" for some in (there, deciding))
+    others = f"SELECT FROM legal_hold WHERE project_id = {project_pk:d} AND released_at IS NULL AND id <> ALL({kept})"
     same = f"SELECT count(*) FROM retention_rule WHERE project_id = {project_pk:d} AND id = ANY({ruled})"  # noqa: S608
     return (
         ("SELECT pg_advisory_xact_lock_shared(%s, %s)", (_LOCK, project_pk % 2**31)),

@@ -1,0 +1,81 @@
+"""What a legal hold keeps is deleted at no door, whoever asks, until the hold is released."""
+
+from collections.abc import Callable
+
+import pytest
+
+from generations import access, recording, retention
+from generations.models import AuditEntry, Generation, Step, Thread
+from generations.records import GenerationRecord, StepRecord, ThreadRecord
+from tests.doors import literal
+from tests.doors.rest import Caller, caller
+
+pytestmark = pytest.mark.django_db
+SENTENCE = "A legal hold keeps this"
+
+
+def rest(kind: str, id: str) -> Callable[[Caller], str]:
+    return lambda api: api.delete(f"/api/{kind}/{id}").content.decode()
+
+
+def graphql(mutation: str) -> Callable[[Caller], str]:
+    return lambda api: api.post("/graphql/", {"query": f"mutation {{ {mutation} {{ id }} }}"}).content.decode()
+
+
+def literal_ai(mutation: str) -> Callable[[Caller], str]:
+    return lambda api: literal.send(api, {"query": f"mutation {{ {mutation} {{ id }} }}"}).content.decode()
+
+
+DOORS: dict[str, Callable[[Caller], str]] = {
+    "REST, a call": rest("generations", "call"),
+    "GraphQL, a call": graphql('deleteGeneration(id: "call")'),
+    "Literal AI, the step of a call": literal_ai('deleteStep(id: "step")'),
+    "Literal AI, the thread of a call": literal_ai('deleteThread(id: "thread")'),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("document", [{"metadata.userId": "mia"}, None])
+def test_what_is_held_is_deleted_at_no_door_until_it_is_released(door: str, document: dict[str, str] | None) -> None:
+    api = caller("write")
+    recording.record(
+        api.project,
+        [
+            ThreadRecord(id="thread"),
+            StepRecord(id="step", thread_id="thread", name="s"),
+            GenerationRecord(id="call", step_id="step", thread_id="thread", user_id="mia", prompt="Hello"),
+        ],
+    )
+    admin = access.of_system(api.project)
+    hold = retention.add_hold(admin, reason="Case 7", kind="generations", document=document)
+
+    refused = DOORS[door](api)
+    kept = [model.objects.in_project(api.project.pk).count() for model in (Thread, Step, Generation)]
+    audited = AuditEntry.objects.filter(action__endswith=".delete").count()
+    retention.release_hold(admin, hold.pk)
+    done = DOORS[door](api)
+
+    assert SENTENCE in refused
+    assert (kept, audited) == ([1, 1, 1], 0)
+    assert SENTENCE not in done
+    assert not Generation.objects.in_project(api.project.pk).exists()
+
+
+def test_what_no_hold_is_on_is_deleted_as_ever_and_another_projects_holds_are_its_own() -> None:
+    api, other = caller("write"), access.create_project("Other")
+    recording.record(api.project, [GenerationRecord(id="free", user_id="bob"), GenerationRecord(id="call")])
+    document = {"metadata.userId": "mia"}
+    retention.add_hold(access.of_system(api.project), reason="Case 7", kind="generations", document=document)
+    retention.add_hold(access.of_system(other), reason="Case 8", kind="generations")
+
+    assert [api.delete(f"/api/generations/{id}").status for id in ("free", "call")] == [204, 204]
+
+
+def test_rest_says_that_it_is_held_as_a_conflict() -> None:
+    api = caller("write")
+    recording.record(api.project, [GenerationRecord(id="call")])
+    retention.add_hold(access.of_system(api.project), reason="Case 7", kind="generations")
+
+    answer = api.delete("/api/generations/call")
+
+    assert (answer.status, answer.json["error"]["code"]) == (409, "held")
