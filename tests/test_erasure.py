@@ -29,6 +29,7 @@ from generations.models import (
 )
 from generations.models.accounts import Role
 from generations.records import AttachmentRecord, FeedbackRecord, GenerationRecord, ScoreRecord, StepRecord
+from generations.retention import erasing, removing
 from tests.web import NOON, project, signed_in, text
 
 pytestmark = pytest.mark.django_db
@@ -224,3 +225,24 @@ def test_an_attempt_that_takes_over_goes_on_counting() -> None:
 
     job.refresh_from_db()
     assert job.result["generations"] == 43
+
+
+def test_a_hold_that_is_added_meanwhile_keeps_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("generations.retention.removing.AT_ONCE", 1)
+    own = project()
+    recording.record(own, [call("one", "mia"), call("two", "mia")])
+    remove = removing.remove
+
+    def held_then(*given: Any) -> tuple[int, int]:
+        removed = remove(*given)
+        retention.add_hold(access.of_system(own), reason="Case 7", kind="generations", document={"id": "two"})
+        retention.add_hold(access.of_system(own), reason="Case 8", kind="generations", document={"id": "one"})
+        return removed
+
+    monkeypatch.setattr(erasing, "remove", held_then)
+
+    job = erased(own)
+
+    assert (job.state, job.error[:22]) == (Job.State.FAILED, "A legal hold was added")
+    assert job.result["generations"] == 1
+    assert Generation.objects.in_project(own.pk).count() == 1

@@ -125,17 +125,26 @@ def _erase(job: Job, id: str, count: Callable[[str, int], None]) -> None:
     rejects = IngestReject.objects.filter(project=project)
     count("refused bodies", rejects.filter(Q(record_id=id) | _mentions(id)).update(body=None))
     own = _own(project, id)
+
+    def take(kind: str, ids: list[str]) -> None:
+        if _is_held(project, id):
+            raise jobs.Failed(
+                "A legal hold was added that keeps something of theirs. What is counted here was erased before,"
+                " the rest stays; release the hold and start again."
+            )
+        _take(project, kind, ids, count)
+
     for threads in batches(own["thread"]):
         for kind, model in (("step", Step), ("generation", Generation)):
             for inside in batches(model.objects.in_project(project.pk).filter(thread_id__in=threads)):
-                _take(project, kind, inside, count)
-        _take(project, "thread", threads, count)
+                take(kind, inside)
+        take("thread", threads)
     for kind in ("step", "generation", "feedback", "score"):
         for ids in batches(own[kind]):
             if kind == "step":
                 for made in batches(Generation.objects.in_project(project.pk).filter(step_id__in=ids)):
-                    _take(project, "generation", made, count)
-            _take(project, kind, ids, count)
+                    take("generation", made)
+            take(kind, ids)
     count("participants", remove(project, "participant", [id])[0])
 
 
