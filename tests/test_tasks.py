@@ -115,6 +115,10 @@ def fill(grant: Grant, number: int, size: int, *, months: int = 1) -> None:
         )
 
 
+HALVES = 10_000
+"""Rows of two months, of which an export reads the newer half in more than one piece."""
+
+
 @contextmanager
 def held_up() -> Iterator[None]:
     """Nobody may read what was said a month before NOW: an export of `fill(months=2)` that has begun cannot end."""
@@ -137,7 +141,7 @@ def peak_bytes(process: subprocess.Popen[bytes]) -> int:
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_killed_in_the_middle_leaves_nothing_and_another_writes_the_whole_file(workers: Workers) -> None:
     grant = access.of_system(access.create_project("Killed"))
-    fill(grant, 4000, 4000, months=2)
+    fill(grant, HALVES, 1000, months=2)
     job = exporting.start(grant)
     with held_up():
         first = workers.start()
@@ -163,9 +167,9 @@ def test_a_worker_killed_in_the_middle_leaves_nothing_and_another_writes_the_who
     data = file.read_bytes()
     assert manifest.name == f"{file.name}.manifest.json"
     assert file.name == f"{job.pk}-2.jsonl"
-    assert [json.loads(line)["id"] for line in data.splitlines()] == [f"g{n:06}" for n in range(4000)]
+    assert [json.loads(line)["id"] for line in data.splitlines()] == [f"g{n:06}" for n in range(HALVES)]
     assert job.result["sha256"] == hashlib.sha256(data).hexdigest()
-    assert (job.result["rows"], job.progress_done, job.progress_total) == (4000, 4000, 4000)
+    assert (job.result["rows"], job.progress_done, job.progress_total) == (HALVES, HALVES, HALVES)
     assert workers.files("unfinished/*") == []
     assert second.poll() is None
 
@@ -174,7 +178,7 @@ def test_a_worker_killed_in_the_middle_leaves_nothing_and_another_writes_the_who
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_is_asked_to_stop_puts_its_export_back_and_ends_soon(workers: Workers) -> None:
     grant = access.of_system(access.create_project("Stopped"))
-    fill(grant, 4000, 4000, months=2)
+    fill(grant, HALVES, 1000, months=2)
     job = exporting.start(grant)
     with held_up():
         worker = workers.start()
