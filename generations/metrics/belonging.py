@@ -12,7 +12,7 @@ from django.db.models import Count, F, Min, Q, Sum
 
 from generations import filters
 from generations.filters import Condition
-from generations.metrics import answering, compiling
+from generations.metrics import answering, compiling, selecting
 from generations.metrics.query import Bucket, Query
 from generations.models import Generation, Project
 
@@ -71,7 +71,7 @@ def over_time(
     """
     plan = compiling.planned(project.pk, Query(kind, condition, bucket=bucket))
     narrowed = filters.narrow(kind, project.pk, condition).order_by()
-    rows, params = compiling.compiled(narrowed, {"public": F("public_id"), **plan.inner})
+    rows, params = selecting.compiled(narrowed, {"public": F("public_id"), **plan.inner})
     # The name of a column of ours, and the project as a literal: that is how its rows are found, on any server.
     sql = (
         "SELECT k0 AS time, g.currency, count(*) AS count, count(g.error) AS failed,"  # noqa: S608

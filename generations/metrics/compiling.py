@@ -12,7 +12,7 @@ from django.db.models.expressions import Combinable
 
 from generations import filters
 from generations.filters import Field, Kind
-from generations.metrics import having
+from generations.metrics import having, selecting
 from generations.metrics.query import (
     FUNCTIONS,
     KINDS,
@@ -87,7 +87,7 @@ class Plan:
         return {column.name: column for column in (*self.keys, *self.measures)}
 
 
-Grouped = tuple[str, list[Any]]
+Grouped = selecting.Selected
 """The SQL of all groups of a plan, under the aliases of its columns, and its parameters."""
 
 
@@ -361,20 +361,7 @@ def _rows(plan: Plan) -> tuple[str, list[Any]]:
     else:
         found = found.order_by()
     # Annotated after the slice would be refused, so the slice is a subquery's when there is one.
-    return compiled(found, plan.inner)
-
-
-def compiled(rows: models.QuerySet[Any], inner: dict[str, Combinable]) -> Grouped:
-    """The SELECT of these columns of `rows`, and its parameters."""
-    high = rows.query.high_mark
-    if high is not None:
-        rows.query.clear_limits()
-    rows = rows.annotate(**inner).values_list("project_id", *inner)
-    if high is not None:
-        rows = rows[:high]
-    # A condition that nothing satisfies still has an answer: no rows, not an exception.
-    sql, params = rows.query.get_compiler(rows.db, elide_empty=False).as_sql()
-    return sql, list(params)
+    return selecting.compiled(found, plan.inner)
 
 
 def _having(plan: Plan) -> tuple[str, list[Any]]:

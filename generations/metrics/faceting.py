@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from generations import filters
 from generations.filters import Condition, Kind, sql
-from generations.metrics import answering, compiling, holding, rolling
+from generations.metrics import answering, compiling, holding, rolling, selecting
 from generations.metrics.query import MAX_LIMIT, BadQuery, Dimension, Measure, Query, TooSlow
 from generations.models import Project
 
@@ -128,7 +128,7 @@ def _of(asked: _Asked, rows: models.QuerySet[Any], timeout: float) -> list[Facet
     """The facets of these rows, by one statement. Raises TooSlow."""
     fields = [compiling.catalogued(asked.kind, path) for path in asked.paths]
     inner = {f"k{n}": found.expression(asked.project) for n, found in enumerate(fields)}
-    select, params = compiling.compiled(rows, {**inner, "at": F(asked.time)})
+    select, params = selecting.compiled(rows, {**inner, "at": F(asked.time)})
     counted = " UNION ALL ".join(_values(n, found.kind is Kind.TAGS) for n, found in enumerate(fields))
     # Every name in it is made here; every value is a parameter.
     statement = (

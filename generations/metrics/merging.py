@@ -17,8 +17,9 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from generations import filters
 from generations.filters import sql
 from generations.metrics import histograms, rolling
-from generations.metrics.compiling import Grouped, Plan, Taken, compiled, currencies
+from generations.metrics.compiling import Grouped, Plan, Taken, currencies
 from generations.metrics.rolling import KIND, Bounds, Reading
+from generations.metrics.selecting import compiled
 from generations.models import RollupDay, RollupHour
 
 _DAY: Final = dt.timedelta(days=1)
