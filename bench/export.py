@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=2)
     asked = parser.parse_args()
-    from bench.database import databases, machine
+    from bench.database import databases, machine, processor
 
     with databases("export"):
         from django.db import connection
@@ -64,16 +64,16 @@ def main() -> None:
         peaks: dict[str, float] = {}
         sizes: dict[str, float] = {}
         for _ in range(asked.rounds):
-            before = _processor()
+            before = processor()
             took = _bare(grant.project.pk)
             best["bare"] = min(best.get("bare", took), took)
-            least["bare"] = min(least.get("bare", math.inf), _processor() - before)
+            least["bare"] = min(least.get("bare", math.inf), processor() - before)
             for format, compression in FORMATS:
                 name = f"{format} {compression}"
-                before = _processor()
+                before = processor()
                 took, loading, peak, size = _made(grant, format, compression)
                 best[name] = min(best.get(name, took), took)
-                least[name] = min(least.get(name, math.inf), _processor() - before - loading)
+                least[name] = min(least.get(name, math.inf), processor() - before - loading)
                 peaks[name], sizes[name] = max(peaks.get(name, 0), peak), size
         print(f"{'':14}{'rows/s':>9}{'of bare':>9}{'CPU s':>8}{'of bare':>9}{'MB':>8}{'peak MB':>9}", end="")
         print(f"   load {os.getloadavg()[0]:.1f}")
@@ -103,30 +103,6 @@ def _bare(project: int) -> float:
         for _ in copy:
             pass
     return time.perf_counter() - began
-
-
-def _processor() -> float:
-    """Seconds that the database, this process and those that it waited for have taken."""
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        server = _stat(cursor.fetchone()[0])[1]
-    # Of those that have ended, the server that started them knows.
-    total = sum(_stat(server)[11:15])
-    for task in Path(f"/proc/{server}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            total += sum(_stat(int(child))[11:13])
-    return total / os.sysconf("SC_CLK_TCK") + sum(os.times()[:4])
-
-
-def _stat(pid: int) -> list[int]:
-    """The numbers of /proc/PID/stat behind its state: its parent is the second, its times begin at the twelfth."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return [0] * 50
-    return [0, *map(int, text.rpartition(")")[2].split()[1:])]
 
 
 def _made(grant: object, format: str, compression: str) -> tuple[float, float, float, float]:

@@ -30,6 +30,7 @@ def _selected(rows: QuerySet[Any], inner: dict[str, Combinable]) -> Selected:
     compiler = query.get_compiler(rows.db, elide_empty=False)
     columns: list[str] = []
     params: list[Any] = []
+    expression: Any
     for alias, expression in inner.items():
         sql, own = compiler.compile(expression.resolve_expression(query))
         columns.append(f"{sql} AS {alias}")
