@@ -159,8 +159,10 @@ def change_generation(request: HttpRequest, id: str) -> HttpResponse:
     """
     grant = grant_of(request)
     document = receive.document(request)
-    said = document.get("$set")
-    fields = {path.split(".")[0] for path in (said if isinstance(said, dict) else document)}
+    # What is no object is refused by whoever reads it as one.
+    named = document if isinstance(document, dict) else {}
+    said = named.get("$set")
+    fields = {path.split(".")[0] for path in (said if isinstance(said, dict) else named)}
     with transaction.atomic():
         if not recording.update(grant, id, lambda stored: rest.amendment(id, document, stored), fields=fields):
             raise not_found("generation", id)
