@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
-from generations import recording
+from generations import access, recording
 from generations.models import Generation, Participant, Project, Step, Tag, Thread
 from generations.recording import locking
 from tests.doors.rest import Caller, caller
@@ -137,7 +137,11 @@ def test_what_many_write_at_once_is_what_one_writes_after_the_other(monkeypatch:
     batches = [spans[n : n + 10] for n in range(0, len(spans), 10)]
 
     # As in several processes: nobody takes others along.
-    monkeypatch.setattr(recording, "together", lambda what, project, items, write: write(items))
+    def by_itself(what: str, project: int, items: Any, write: Callable[[Any], Any], trust: access.Trust | None) -> Any:
+        assert trust is None or not access.outdated([trust])
+        return write(items)
+
+    monkeypatch.setattr(recording, "together", by_itself)
     sent: list[int] = []
 
     def work(mine: list[list[dict[str, Any]]]) -> None:
