@@ -16,7 +16,7 @@ from generations.metrics.belonging import Belongings
 from generations.models import Generation, Score, Step
 
 MOST_SCORES: Final = 20
-PATIENCE: Final = 0.05
+PATIENCE: Final = 0.03
 """Seconds that a list waits for what its rows come to; where they have too many calls, it is not shown."""
 
 
