@@ -18,8 +18,6 @@ T = TypeVar("T")
 
 MOST: Final = 8
 """Statements that a connection keeps, each with a plan for every partition; there is one for each project."""
-
-
 FIRST, LAST = 0.2, 30.0
 """Seconds after which a plan is made anew: at first, and, each time twice as many, in the end.
 

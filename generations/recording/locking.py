@@ -25,10 +25,8 @@ def alone(project: int) -> str:
 def beside(project: int, names: Collection[str]) -> str:
     """A statement that waits until nobody writes alone, nor anybody who named one of these, until the transaction ends.
 
-    It is `alone` where there are more than MOST names. They are locked in one order, so that nobody waits in a circle.
+    At most MOST names: whoever has more writes alone. They are locked in one order, so that nobody waits in a circle.
     """
-    if len(names) > MOST:
-        return alone(project)
     keys = ",".join(map(str, sorted({_key(project, name) for name in names})))
     return (
         f"SELECT pg_advisory_xact_lock_shared({_LOCK}, {project % 2**31})"  # noqa: S608
