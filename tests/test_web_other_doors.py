@@ -5,8 +5,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.test import Client
 
 from generations import recording
+from generations.models import Project
 from generations.records import ParticipantRecord, ScoreRecord, StepRecord, ThreadRecord
 from tests import rows, web
 from tests.web import NOON, call, ids
@@ -93,10 +95,15 @@ def other_doors(response: Any) -> list[str]:
     return [link for link in web.links(response) if link.startswith(("/api/", "/graphql/")) or ".csv?" in link]
 
 
-def test_rows_that_take_too_long_to_count_are_listed_without_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def with_many() -> tuple[Project, Client]:
+    """A project with 15,000 generations, and one of its people."""
     project = web.project()
-    client = web.signed_in(project)
     rows.generations(project, [{"id": f"call-{n}", "input_preview": f"Question {n}"} for n in range(15_000)])
+    return project, web.signed_in(project)
+
+
+def test_rows_that_take_too_long_to_count_are_listed_without_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    project, client = with_many()
     monkeypatch.setattr("generations.web.listing.COUNTED", ((10_000, 1), (1_000, 1)))
 
     response = client.get(f"/projects/{project.slug}/generations/?text=question")
@@ -107,9 +114,7 @@ def test_rows_that_take_too_long_to_count_are_listed_without_their_number(monkey
 
 
 def test_where_ten_thousand_rows_take_too_long_to_count_a_thousand_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    project = web.project()
-    client = web.signed_in(project)
-    rows.generations(project, [{"id": f"call-{n}", "input_preview": f"Question {n}"} for n in range(15_000)])
+    project, client = with_many()
     monkeypatch.setattr("generations.web.listing.COUNTED", ((10_000, 1), (1_000, 60_000)))
 
     many = client.get(f"/projects/{project.slug}/generations/?text=question")
