@@ -350,35 +350,23 @@ experiment = api.create_experiment(name="Trial", dataset_id=dataset.id, params={
 said.name("experiment", experiment.id)
 said.say("experiment created", experiment)
 said.say("experiment without", api.create_experiment(name="Loose").to_dict())
+entry = {
+    "datasetItemId": whole.items[0].id,
+    "input": {"q": 1},
+    "output": {"a": 2},
+    "scores": [{"name": "context", "type": "AI", "value": 0.5}],
+}
 if not is_async:
-    logged = experiment.log(
-        {
-            "input": {"q": 1},
-            "output": {"a": 2},
-            "scores": [{"name": "context", "type": "AI", "value": 0.5}],
-            "datasetItemId": whole.items[0].id,
-        }
-    )
-    said.name("logged", logged.id)
-    shown = plain(logged)
-    said.say("experiment logged", {**shown, "scores": [[one["name"], one["value"]] for one in shown["scores"]]})
+    logged = experiment.log(entry)
 else:
     from literalai.evaluation.dataset_experiment import DatasetExperimentItem
 
     logged = api.create_experiment_item(
-        DatasetExperimentItem.from_dict(
-            {
-                "datasetExperimentId": experiment.id,
-                "datasetItemId": whole.items[0].id,
-                "input": {"q": 1},
-                "output": {"a": 2},
-                "scores": [{"name": "context", "type": "AI", "value": 0.5}],
-            }
-        )
+        DatasetExperimentItem.from_dict({"datasetExperimentId": experiment.id, **entry})
     )
-    said.name("logged", logged.id)
-    shown = plain(logged)
-    said.say("experiment logged", {**shown, "scores": [[one["name"], one["value"]] for one in shown["scores"]]})
+said.name("logged", logged.id)
+shown = plain(logged)
+said.say("experiment logged", {**shown, "scores": [[one["name"], one["value"]] for one in shown["scores"]]})
 called.add("create_experiment_item")
 said.say("dataset deleted", [api.delete_dataset(dataset.id).id, api.get_dataset(id=dataset.id)])
 
