@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import MISSING, field, fields, make_dataclass
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
 
-def quick(kind: type[T]) -> Callable[[T], T]:
-    """Let a frozen dataclass with slots be made in a third of the time; returns what copies an instance in a quarter.
+class Quick(NamedTuple, Generic[T]):
+    """The ways to an instance of a frozen dataclass that take the least time."""
+
+    made: Callable[..., T]
+    """Makes one of its fields by name, or in their order with those first that have no default."""
+    copied: Callable[[T], T]
+    """Copies one, in a quarter of the time."""
+
+
+def quick(kind: type[T]) -> Quick[T]:
+    """Let a frozen dataclass with slots be made in a third of the time, and sooner yet by what is returned.
 
     An instance is made as one of a twin that is not frozen, and becomes what it is when it is complete.
     """
@@ -25,12 +34,16 @@ def quick(kind: type[T]) -> Callable[[T], T]:
         complete(self, *given, **named)
         self.__class__ = kind
 
-    def copied(one: T) -> T:
+    def made(*given: Any, **named: Any) -> Any:
+        new = twin(*given, **named)
+        new.__class__ = kind
+        return new
+
+    def copied(one: T) -> Any:
         new = twin(*read(one))
         new.__class__ = kind
-        made: T = new
-        return made
+        return new
 
     changed: Any = kind
     changed.__init__ = init
-    return copied
+    return Quick(made, copied)

@@ -318,7 +318,10 @@ MERGED: Final = frozenset({"metadata", "request_attributes", "response_attribute
 """Objects whose keys are merged with what is stored, rather than replaced, unless the field is in `cleared`."""
 
 
-_COPIED: Final[dict[type[Any], Callable[[Any], Any]]] = {kind: making.quick(kind) for kind in KINDS}
+_QUICK: Final[dict[type[Any], making.Quick[Any]]] = {kind: making.quick(kind) for kind in KINDS}
+_COPIED: Final[dict[type[Any], Callable[[Any], Any]]] = {kind: ways.copied for kind, ways in _QUICK.items()}
+made_step: Final[Callable[..., StepRecord]] = _QUICK[StepRecord].made
+made_generation: Final[Callable[..., GenerationRecord]] = _QUICK[GenerationRecord].made
 making.quick(Alternative)
 
 

@@ -44,16 +44,17 @@ class _Signal:
     door: str
     of_protobuf: Callable[[bytes], Sequence[Any]]
     of_json: Callable[[bytes], Sequence[Any]]
-    write: Callable[[Grant, Sequence[Any], bool], list[Refusal]]
+    write: Callable[[Grant, Sequence[Any], bytes], list[Refusal]]
     answer: Any
     count: tuple[str, str]
 
 
-def _write_spans(grant: Grant, items: Sequence[Any], has_files: bool) -> list[Refusal]:
+def _write_spans(grant: Grant, items: Sequence[Any], body: bytes) -> list[Refusal]:
     refused = _unread(items)
     told = [spans.told(item) for item in items if not isinstance(item, InvalidRecord)]
     if not told:
         return refused
+    has_files = any(map(_may_hold_files, told)) and media.is_marked(body)
     place = {item.id: n for n, item in enumerate(items) if not isinstance(item, InvalidRecord)}
     seen: set[str] = set()
     for id, reason, field in otlp_joining.write_spans(grant.project, told, has_files, grant.trust):
@@ -63,10 +64,14 @@ def _write_spans(grant: Grant, items: Sequence[Any], has_files: bool) -> list[Re
     return refused
 
 
-def _write_logs(grant: Grant, items: Sequence[Any], has_files: bool) -> list[Refusal]:
+def _may_hold_files(one: spans.Told) -> bool:
+    return media.may_hold(one.step) or (one.generation is not None and media.may_hold(one.generation))
+
+
+def _write_logs(grant: Grant, items: Sequence[Any], body: bytes) -> list[Refusal]:
     refused = _unread(items)
     events = [item for item in items if not isinstance(item, InvalidRecord)]
-    return refused + [Refusal(reason) for reason in otlp_logs.write_logs(grant.project, events, has_files)]
+    return refused + [Refusal(reason) for reason in otlp_logs.write_logs(grant.project, events, media.is_marked(body))]
 
 
 def _unread(items: Sequence[Any]) -> list[Refusal]:
@@ -132,8 +137,7 @@ def _take(request: HttpRequest, signal: _Signal) -> HttpResponse:
             items = (signal.of_json if kind == JSON else signal.of_protobuf)(body)
         except decode.Undecodable as error:
             raise Refused(400, "malformed", str(error)) from None
-        has_files = any(mark in body for mark in media.MARKS)
-        refused = signal.write(grant, items, has_files) if items else []
+        refused = signal.write(grant, items, body) if items else []
         _note(request, grant, signal, items, refused, len(items))
         return _accepted(kind, signal, refused)
     except access.NotAuthenticated as error:

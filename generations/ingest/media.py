@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, quote
 
 from generations.records import AttachmentRecord, GenerationRecord, Json, StepRecord, revised
 
-MARKS: Final = (b"base64", b"blob", b"audio", b"inline_data", b"inlineData", b"mediaType")
-"""What one of which a body has if there is a file inside it: looking through all messages would cost more."""
+_MARKS: Final = (b"base64", b"blob", b"audio", b"inline_data", b"inlineData", b"mediaType")
+"""What one of which a body has if there is a file inside it."""
 MAX_BYTES: Final = 32 << 20
 MOST: Final = 100
 """Files that are taken out of one record; further ones stay in it."""
@@ -52,6 +52,39 @@ class Reference:
 
     def __str__(self) -> str:
         return f"attachment:{self.sha256}?type={quote(self.mime)}&size={self.size}"
+
+
+def is_marked(body: bytes) -> bool:
+    """Whether a body may have files inside it."""
+    return any(mark in body for mark in _MARKS)
+
+
+def may_hold(record: GenerationRecord | StepRecord) -> bool:
+    """Whether a record may have files or references inside it: seen in less time than a whole body is searched.
+
+    `taken_out` and `attached` leave a record as it is for which this says no.
+    """
+    looked: list[Any] = [[record.input, record.output, record.attributes]]
+    if isinstance(record, GenerationRecord):
+        looked[0] += (record.messages, record.message_completion)
+        looked[0] += [other.content for other in record.alternatives or ()]
+    for value in looked:  # grows: there may be more levels than Python calls go deep
+        if type(value) is dict:
+            if "data" in value or "image" in value or value.get("type") == "blob":
+                return True
+            value = value.values()
+        for inner in value:
+            kind = type(inner)
+            if kind is str:
+                if len(inner) >= _SHORTEST and inner.startswith(_STARTS):
+                    return True
+            elif kind is dict or kind is list:
+                looked.append(inner)
+    return False
+
+
+_STARTS: Final = ("data:", "attachment:")
+_SHORTEST: Final = len("data:;base64,")
 
 
 def reference(text: Json) -> Reference | None:

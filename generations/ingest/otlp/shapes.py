@@ -61,4 +61,5 @@ class LogEvent:
     scope: str = ""
 
 
-making.quick(Span)
+made_span: Final = making.quick(Span).made
+"""A span, sooner than by its class."""

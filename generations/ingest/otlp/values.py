@@ -13,10 +13,14 @@ from generations.records import Json
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LAST: Final = 9 * 10**18
+_EXACT: Final = 4 * 10**18
+"""Until then (2096), the microseconds are those of the nearest float of seconds."""
 
 
 def moment(nanoseconds: int) -> dt.datetime | None:
     """A time of OTLP; None for 0, which is how exporters say that they know none."""
+    if 0 < nanoseconds < _EXACT:
+        return dt.datetime.fromtimestamp(nanoseconds // 1_000 / 1e6, dt.UTC)
     return _EPOCH + dt.timedelta(microseconds=nanoseconds // 1_000) if 0 < nanoseconds < _LAST else None
 
 
@@ -34,7 +38,10 @@ def number(value: Json) -> float | None:
 def text(value: Json) -> str | None:
     """A text without NUL characters, also out of a number; None for empty ones and Python's "None"."""
     if isinstance(value, str):
-        return (clean_string(value) or None) if value != "None" else None
+        if not value.isascii() or not value.isprintable():
+            value = clean_string(value)
+            return value or None
+        return (value or None) if value != "None" else None
     return str(value) if isinstance(value, int | float) else None
 
 
