@@ -18,7 +18,7 @@ class _Thing:
     id: str
 
 
-_copied = making.quick(_Thing)
+_copied = making.quick(_Thing).copied
 
 
 def test_an_instance_has_its_type_and_what_was_given_and_the_defaults() -> None:
