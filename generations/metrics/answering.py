@@ -141,7 +141,20 @@ def _rows(plan: Plan, groups: compiling.Grouped, timeout: float) -> list[dict[st
 
 def _result(plan: Plan, rows: list[dict[str, Any]]) -> Result:
     limit = plan.query.limit
-    return Result(rows=[_row(plan, row) for row in rows[:limit]], more=len(rows) > limit)
+    known = [(column.name, column.known) for column in plan.measures if column.known]
+    return Result(
+        rows=[
+            Row(
+                key={column.name: _read(column, row[column.alias]) for column in plan.keys},
+                values={column.name: _read(column, row[column.alias]) for column in plan.measures},
+                count=row["n"],
+                unknown={name: row["n"] - row[alias] for name, alias in known},
+                currency=(row["currency_min"] or None) if plan.money else None,
+            )
+            for row in rows[:limit]
+        ],
+        more=len(rows) > limit,
+    )
 
 
 def run(sql: str, params: Sequence[Any] | Mapping[str, Any], timeout: float) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -177,18 +190,10 @@ def _refuse_mixture(plan: Plan, rows: list[dict[str, Any]]) -> None:
             raise BadQuery(names[0], met, _ONE_CURRENCY)
 
 
-def _row(plan: Plan, row: dict[str, Any]) -> Row:
-    return Row(
-        key={column.name: _read(column, row[column.alias]) for column in plan.keys},
-        values={column.name: _read(column, row[column.alias]) for column in plan.measures},
-        count=row["n"],
-        unknown={column.name: row["n"] - row[column.known] for column in plan.measures if column.known},
-        currency=(row["currency_min"] or None) if plan.money else None,
-    )
-
-
 def _read(column: Column, value: Any) -> Value:
-    if column.is_money and value is not None:
+    if value is None or isinstance(value, str | int):
+        return value
+    if column.is_money:
         # Percentiles come as floats; amounts are kept to a trillionth, and a float holds that far more than exactly.
         return value if isinstance(value, Decimal) else Decimal(repr(value)).quantize(_GRAIN)
     if isinstance(value, Decimal):

@@ -70,8 +70,8 @@ def over_time(
     Raises BadQuery, and TooSlow after `timeout` seconds.
     """
     plan = compiling.planned(project.pk, Query(kind, condition, bucket=bucket))
-    narrowed = filters.narrow(kind, project.pk, condition).order_by()
-    rows, params = selecting.compiled(narrowed, {"public": F("public_id"), **plan.inner})
+    narrowed = filters.q(kind, condition, project.pk)
+    rows, params = selecting.selected(kind, project.pk, narrowed, {"public": F("public_id"), **plan.inner})
     # The name of a column of ours, and the project as a literal: that is how its rows are found, on any server.
     sql = (
         "SELECT k0 AS time, g.currency, count(*) AS count, count(g.error) AS failed,"  # noqa: S608

@@ -354,13 +354,12 @@ def grouped(plan: Plan) -> Grouped:
 def _rows(plan: Plan) -> tuple[str, list[Any]]:
     """The inner SELECT: Django's, so that conditions are compiled in one place; flattened by the planner."""
     query = plan.query
+    if query.first is None:
+        condition = filters.q(query.kind, query.condition, plan.project)
+        return selecting.selected(query.kind, plan.project, condition, plan.inner)
     found = filters.narrow(query.kind, plan.project, query.condition)
-    if query.first is not None:
-        order = row_order(query.kind, plan.project, query.first_order)
-        found = found.order_by(*order)[: whole("first", query.first, 1, 1_000_000)]
-    else:
-        found = found.order_by()
-    # Annotated after the slice would be refused, so the slice is a subquery's when there is one.
+    order = row_order(query.kind, plan.project, query.first_order)
+    found = found.order_by(*order)[: whole("first", query.first, 1, 1_000_000)]
     return selecting.compiled(found, plan.inner)
 
 

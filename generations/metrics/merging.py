@@ -19,7 +19,7 @@ from generations.filters import sql
 from generations.metrics import histograms, rolling
 from generations.metrics.compiling import Grouped, Plan, Taken, currencies
 from generations.metrics.rolling import KIND, Bounds, Reading
-from generations.metrics.selecting import compiled
+from generations.metrics.selecting import selected
 from generations.models import RollupDay, RollupHour
 
 _DAY: Final = dt.timedelta(days=1)
@@ -134,12 +134,12 @@ def _of_edges(asked: Reading) -> Iterator[Grouped]:
 
 
 def _of_rows(asked: Reading) -> Iterator[Grouped]:
-    found = filters.narrow(KIND, asked.plan.project, asked.rest, now=asked.now).order_by()
+    rest = filters.q(KIND, asked.rest, asked.plan.project, now=asked.now)
     for cut in asked.bounds.without(asked.hours):
-        yield _each(asked.plan, found.filter(rolling.within("started_at", cut)))
+        yield _each(asked.plan, rest & rolling.within("started_at", cut))
     of_hour = _started(">= dirty.hour") & _started("< dirty.hour + interval '1 hour'")
     # Said of the whole stretch too: partitions beside it are then not even planned.
-    select, params = _each(asked.plan, found.filter(of_hour, rolling.within("started_at", asked.hours)))
+    select, params = _each(asked.plan, rest & of_hour & rolling.within("started_at", asked.hours))
     yield _for_each("dirty", select), params
 
 
@@ -213,8 +213,8 @@ def _amounts(plan: Plan) -> list[str]:
     return ["n", "failed", *parts, *(f"{alias}_spread" for alias in _spread(plan))]
 
 
-def _each(plan: Plan, rows: models.QuerySet[Any]) -> Grouped:
-    """Rows, each as a rollup of itself, with the columns that all sources have."""
+def _each(plan: Plan, condition: Q) -> Grouped:
+    """The rows that satisfy a condition, each as a rollup of itself, with the columns that all sources have."""
     failed = ExpressionWrapper(Q(error__isnull=False), output_field=BooleanField())
     inner = {**plan.inner, "failed": failed, "currency_of_row": F("currency")}
     columns = [column.alias for column in plan.keys]
@@ -224,7 +224,7 @@ def _each(plan: Plan, rows: models.QuerySet[Any]) -> Grouped:
         columns += [f"{known} AS {taken.alias}_known", f"{taken.alias} AS {taken.alias}_sum"]
     columns += [f"{histograms.adding(alias)} AS {alias}_spread" for alias in _spread(plan)]
     columns += ["currency_of_row", "TRUE AS is_row"]
-    select, params = compiled(rows, inner)
+    select, params = selected(KIND, plan.project, condition, inner)
     return f"SELECT {', '.join(columns)} FROM ({select}) AS one", params  # noqa: S608
 
 
