@@ -1,10 +1,12 @@
 """Says whether everything that a request or a task needs is there."""
 
+from pathlib import Path
 from typing import Final
 
+from django.apps import apps
 from django.conf import settings
 from django.db import Error, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 
@@ -41,11 +43,19 @@ def _database() -> dict[str, str]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         if not _migrated:
-            executor = MigrationExecutor(connection)
-            _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+            _migrated = _known_migrations() <= MigrationRecorder(connection).applied_migrations().keys()
     except Error:
         return dict(_UNREACHABLE)
     return {"database": READY, "migrations": READY if _migrated else "missing"}
+
+
+def _known_migrations() -> set[tuple[str, str]]:
+    """Each that is there as a file. To load them, as Django does, is 5 MB and a second at the start."""
+    return {
+        (app.label, file.stem)
+        for app in apps.get_app_configs()
+        for file in Path(app.path, "migrations").glob("[!_]*.py")
+    }
 
 
 def _supervised() -> dict[str, str]:

@@ -20,16 +20,22 @@ from typing import Any, Final
 
 from generations.management import lifetimes, serving
 
+# Started without Celery's command line, which loads 7 MB of its own into each.
+_BOTH: Final = ("celery.app.amqp", "celery.app.events", "celery.app.log", "celery.app.routes", "celery.events")
 _CELERY: Final = {
-    "worker": ("celery.apps.worker", "celery.bin.worker", "celery.concurrency.thread", "celery.worker.consumer"),
-    "beat": ("celery.apps.beat", "celery.bin.beat"),
+    "worker": (
+        *_BOTH,
+        "celery.app.control",
+        "celery.apps.worker",
+        "celery.concurrency.thread",
+        "celery.worker.autoscale",
+        "celery.worker.components",
+        "celery.worker.consumer.delayed_delivery",
+        "celery.worker.strategy",
+    ),
+    "beat": (*_BOTH, "celery.apps.beat", "dbm.dumb"),
 }
-"""What Celery would load only when it runs that part."""
-_OPTIONS: Final = {
-    # One worker has nobody to gossip with; its heartbeats would only be written to disk.
-    "worker": ("--without-gossip", "--without-mingle", "--without-heartbeat"),
-    "beat": ("--pidfile=",),
-}
+"""What Celery would load only when it runs that part, and so each for itself."""
 
 
 def main() -> None:
@@ -56,10 +62,18 @@ def _loaded(name: str, target: str, **arguments: Any) -> Callable[[], None]:
         return lambda: serving.serve(target, **arguments)
     for one in _CELERY[name]:
         importlib.import_module(one)
-    if name == "worker":
-        there.loader.import_default_modules()
-        there.finalize()
-    return lambda: sys.exit(there.start(["--quiet", name, *_OPTIONS[name]]))
+    if name == "beat":
+        return lambda: there.Beat(quiet=True).run()
+    there.loader.import_default_modules()
+    there.finalize()
+    return lambda: _work(there)
+
+
+def _work(app: Any) -> None:
+    # One worker has nobody to gossip with; its heartbeats would only be written to disk.
+    worker = app.Worker(quiet=True, without_gossip=True, without_mingle=True, without_heartbeat=True)
+    worker.start()
+    sys.exit(worker.exitcode)
 
 
 def _asked_for(talk: socket.socket) -> str | None:
