@@ -32,6 +32,8 @@ LATEST_AHEAD: Final = dt.timedelta(days=2)
 
 Packed = dict[int, tuple[Json, str]]
 """JSON texts of values by where these are in memory, each beside its value, which stays there for as long."""
+Columns = dict[str, tuple[Any, ...]]
+"""What records of one type have in their fields, by the fields' names."""
 
 
 def clean(record: R, *, now: dt.datetime, packed: Packed | None = None) -> R:
@@ -46,47 +48,70 @@ def clean(record: R, *, now: dt.datetime, packed: Packed | None = None) -> R:
     return done
 
 
-def clean_alike(given: Sequence[R], *, now: dt.datetime, packed: Packed | None = None) -> list[R | InvalidRecord]:
+def columns(given: Sequence[Any]) -> Columns:
+    """What these records of one type have in each field but `cleared`, by its name. There is at least one record."""
+    names, read = _FIELDS[type(given[0])]
+    return dict(zip(names, zip(*map(read, given), strict=True), strict=True))
+
+
+def clean_alike(
+    given: Sequence[R], *, now: dt.datetime, packed: Packed | None = None, read: Columns | None = None
+) -> list[R | InvalidRecord]:
     """Each of these records of one type as `clean` makes it, or what is wrong with it.
 
     A field of all of them at a time: most of what comes needs nothing, which is seen sooner of many values than of one.
+    Whoever has their `columns` already gives them as `read`.
     """
     if not given:
         return []
-    names, read = _FIELDS[type(given[0])]
     nothing, latest = (None,) * len(given), now + LATEST_AHEAD
+    packed = {} if packed is None else packed
     changes: dict[int, dict[str, Any]] = {}
     wrong: dict[int, InvalidRecord] = {}
-    for name, values in zip(names, zip(*map(read, given), strict=True), strict=True):
-        if values == nothing or _are_sound(name, [value for value in values if value is not None], latest):
+    for name, values in (read or columns(given)).items():
+        if values == nothing or _are_sound(name, [value for value in values if value is not None], latest, packed):
             continue
+        done: dict[int, Any] = {}
         for place, value in enumerate(values):
+            if value is None:
+                continue
             try:
-                if value is not None and (tidy := _clean_field(name, value, now, packed)) is not value:
-                    changes.setdefault(place, {})[name] = tidy
+                if (tidy := done.get(id(value))) is None:  # many have the very same tags
+                    tidy = done[id(value)] = _clean_field(name, value, now, packed)
             except InvalidRecord as error:
                 wrong.setdefault(place, error)
+            else:
+                if tidy is not value:
+                    changes.setdefault(place, {})[name] = tidy
     return [
         wrong[place] if place in wrong else revised(record, **changes[place]) if place in changes else record
         for place, record in enumerate(given)
     ]
 
 
-def _are_sound(name: str, values: Sequence[Any], latest: dt.datetime) -> bool:
+def _are_sound(name: str, values: Sequence[Any], latest: dt.datetime, packed: Packed) -> bool:
     """Whether these values of a field can be stored as they are, as far as that is seen at once."""
     kinds = {*map(type, values)}
-    if kinds == {str}:
+    if len(kinds) > 1:
+        return all(_are_sound(name, [v for v in values if type(v) is kind], latest, packed) for kind in kinds)
+    (kind,) = kinds
+    if kind is str:
         return _are_plain(values, _LONGEST[name]) and name != "thumbs" and (name != "id" or "" not in values)
-    if kinds == {int}:
+    if kind is dict or kind is list:
+        return _are_json(values, _limit(name), packed)
+    if kind is int:
         return name not in _FLOATS and name not in _AMOUNTS and min(values) >= 0 and max(values) <= MAX_INT
-    if kinds == {float}:
-        return name != "rating" and all(0 <= value <= MAX_NUMBER for value in values)
-    if kinds == {dt.datetime}:
-        return all(value.tzinfo is dt.UTC and EARLIEST <= value <= latest for value in values)
-    return kinds == {bool} or (kinds <= _EMPTY and not any(values))
+    if kind is float:
+        # The sum tells whether one of them is not a number, which neither min nor max does.
+        is_finite = name != "rating" and math.isfinite(sum(values))
+        return is_finite and min(values) >= 0 and max(values) <= MAX_NUMBER
+    if kind is dt.datetime:
+        are_utc = {id(value.tzinfo) for value in values} == {id(dt.UTC)}
+        return are_utc and min(values) >= EARLIEST and max(values) <= latest
+    return kind is bool or (kind in _EMPTY and not any(values))
 
 
-_EMPTY: Final = frozenset({tuple, frozenset, dict, list})
+_EMPTY: Final = frozenset({tuple, frozenset})
 
 
 def _are_plain(texts: Sequence[str], longest: int) -> bool:
@@ -239,17 +264,8 @@ def clean_json(name: str, value: Json, limit: int, packed: Packed | None = None)
 
     The text of a value that is left as it is goes to `packed`.
     """
-    try:
-        # Most values are sound JSON, which orjson sees a hundred times sooner than the walk below does. It writes null
-        # for what is not a number.
-        written = orjson.dumps(value, option=_STRICT)
-        text = written.decode()  # in which Python finds things sooner
-        if len(written) <= limit and "\\u0000" not in text and ("null" not in text or _are_numbers(value)):
-            if packed is not None:
-                packed[id(value)] = value, text
-            return value
-    except (TypeError, orjson.JSONDecodeError):
-        pass  # not JSON, deeper than orjson goes, or not Unicode: the walk says where
+    if _are_json([value], limit, packed):
+        return value
     size = 0
 
     def walk(node: Json, path: str, depth: int) -> Json:
@@ -291,6 +307,26 @@ def clean_json(name: str, value: Json, limit: int, packed: Packed | None = None)
     if size > limit:
         raise InvalidRecord(name, f"{size} bytes", f"at most {limit} bytes of JSON")
     return result
+
+
+def _are_json(values: Sequence[Json], limit: int, packed: Packed | None) -> bool:
+    """Whether each of these is JSON that can be stored as it is; their texts go to `packed`.
+
+    orjson sees that a hundred times sooner than a walk through them. It writes null for what is not a number.
+    """
+    try:
+        written = [orjson.dumps(value, option=_STRICT) for value in values]
+        text = b"\n".join(written).decode()  # in which Python finds things sooner
+    except (TypeError, orjson.JSONDecodeError):
+        return False  # not JSON, deeper than orjson goes, or not Unicode: the walk says where
+    if "\\u0000" in text or (len(text) > limit // 4 and max(map(len, written)) > limit):
+        return False
+    texts = text.split("\n")  # of which there is none within a JSON text
+    if "null" in text and not all(_are_numbers(v) for v, t in zip(values, texts, strict=True) if "null" in t):
+        return False
+    if packed is not None:
+        packed.update(zip(map(id, values), zip(values, texts, strict=True), strict=True))
+    return True
 
 
 def _are_numbers(value: Json) -> bool:
