@@ -13,6 +13,7 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any, Final
 
 from generations.records import GenerationRecord, Json
@@ -80,15 +81,19 @@ class Price:
     arithmetic: dict[str, Json]
 
 
-def price(record: GenerationRecord, overrides: Sequence[Override] = ()) -> Price | None:
+def price(
+    record: GenerationRecord, overrides: Sequence[Override] = (), told: Mapping[str, Any] = MappingProxyType({})
+) -> Price | None:
     """The cost of a call, or None when its tokens, its model or a price are not known.
 
-    `prompt_tokens` are gross: cached and cache-writing tokens are taken out of them and priced by themselves.
+    `prompt_tokens` are gross: cached and cache-writing tokens are taken out of them and priced by themselves. Its type,
+    model_id and started_at are those that are `told` where they are.
     """
-    counts = _counts(record)
-    if counts is None or not record.model_id or record.started_at is None:
+    counts = _counts(record, told.get("type", record.type))
+    model, moment = told.get("model_id", record.model_id), told.get("started_at", record.started_at)
+    if counts is None or not model or moment is None:
         return None
-    chosen = applicable(overrides, record.model_id, record.provider or "", record.started_at)
+    chosen = applicable(overrides, model, record.provider or "", moment)
     if chosen is not None:
         prices = {
             "input": chosen.input_price,
@@ -97,7 +102,7 @@ def price(record: GenerationRecord, overrides: Sequence[Override] = ()) -> Price
             "output": chosen.output_price,
         }
         return _reckon(counts, prices, chosen.currency, f"override:{chosen.id}", {"match": chosen.match})
-    return _public(record, counts)
+    return _public(record, model, moment, counts)
 
 
 def applicable(overrides: Sequence[Override], model: str, provider: str, moment: dt.datetime) -> Override | None:
@@ -120,17 +125,17 @@ def applicable(overrides: Sequence[Override], model: str, provider: str, moment:
     )
 
 
-def _counts(record: GenerationRecord) -> dict[str, int] | None:
+def _counts(record: GenerationRecord, kind: str | None) -> dict[str, int] | None:
     """Tokens by price class, or None when they do not suffice for a price."""
     if record.prompt_tokens is None:
         return None
-    if record.completion_tokens is None and record.type not in WITHOUT_COMPLETION:
+    if record.completion_tokens is None and kind not in WITHOUT_COMPLETION:
         return None
     cached, written = record.cached_tokens or 0, record.cache_write_tokens or 0
     fresh = record.prompt_tokens - cached - written
     if fresh < 0:
         return None
-    answered = 0 if record.type in WITHOUT_COMPLETION else record.completion_tokens or 0
+    answered = 0 if kind in WITHOUT_COMPLETION else record.completion_tokens or 0
     return {"input": fresh, "cached input": cached, "cache write": written, "output": answered}
 
 
@@ -163,13 +168,12 @@ def _reckon(
     )
 
 
-def _public(record: GenerationRecord, counts: dict[str, int]) -> Price | None:
-    assert record.model_id is not None and record.started_at is not None
-    found = _public_model(record.model_id, (record.provider or "").lower())
+def _public(record: GenerationRecord, named: str, moment: dt.datetime, counts: dict[str, int]) -> Price | None:
+    found = _public_model(named, (record.provider or "").lower())
     if found is None:
         return None
     provider, model = found
-    prices = model.get_prices(record.started_at)
+    prices = model.get_prices(moment)
     origin: dict[str, Json] = {"model": model.id, "provider": provider.id}
     source = _source()
     has_audio = record.input_audio_tokens or record.output_audio_tokens
@@ -189,7 +193,7 @@ def _public(record: GenerationRecord, counts: dict[str, int]) -> Price | None:
         output_audio_tokens=record.output_audio_tokens,
     )
     try:
-        reckoned = model.calc_price(usage, provider, genai_request_timestamp=record.started_at)
+        reckoned = model.calc_price(usage, provider, genai_request_timestamp=moment)
     except ValueError:  # counts that contradict each other, as audio beyond the input
         return None
     return Price(

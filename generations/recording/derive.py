@@ -16,11 +16,11 @@ from generations.records import (
     ScoreRecord,
     StepRecord,
     ThreadRecord,
-    fill,
     revised,
 )
 
-Pricing = Callable[[GenerationRecord], pricing.Price | None]
+Pricing = Callable[[GenerationRecord, Mapping[str, Any]], pricing.Price | None]
+"""The price of a call, some of whose fields are to be others than it has."""
 
 TOKENS: Final = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 PRICED: Final = frozenset(
@@ -60,52 +60,66 @@ def without_stale(old: R, new: R) -> R:
     return revised(old, **stale) if stale else old
 
 
-def complete(
-    whole: R, new: R, old: R | None, extra: dict[str, Any], price: Pricing, now: dt.datetime
-) -> tuple[R, dict[str, Any]]:
-    """`whole` with what follows from it, and the values of the columns that are no fields of the record."""
-    done: Any
+Following = tuple[dict[str, Any], dict[str, Any]]
+"""The fields of a record that follow from the others, and the values of the columns that are no fields of it."""
+
+
+def following(
+    whole: Any, new: Any, old: Any | None, beside: dict[str, Any], price: Pricing, now: dt.datetime
+) -> Following:
+    """What follows from `whole`, a record that is `new` merged into `old`, `beside` which stand these columns."""
     if isinstance(whole, GenerationRecord):
-        assert isinstance(new, GenerationRecord)
-        start, assumed = _start(whole, old, extra, now)
-        done = revised(whole, **_generation(whole, start, assumed))
-        if old is None or _is_said_anew(PRICED, new, old):
-            fill(done, **_cost(done, price))
-        extra |= {"start_assumed": assumed, "updated_at": now}
-        extra.setdefault("created_at", now)
-        if old is None or _says_text(new):
-            extra["input_preview"] = reading.preview(reading.input_text(done))
-            extra["output_preview"] = reading.preview(reading.output_text(done))
-    elif isinstance(whole, StepRecord):
-        assert isinstance(new, StepRecord)
-        start, assumed = _start(whole, old, extra, now)
-        told = {"started_at": start, "type": whole.type or "undefined"}
-        done = revised(whole, **told, **_timing(whole, start, assumed), **_bounded_error(whole))
-        extra |= {"start_assumed": assumed, "updated_at": now}
-        extra.setdefault("created_at", now)
+        return _of_generation(whole, new, old, beside, price, now)
+    if isinstance(whole, StepRecord):
+        start, assumed = _start(whole, old, beside, now)
+        told: dict[str, Any] = {"started_at": start, "type": whole.type or "undefined"}
+        told |= _timing(whole, start, assumed)
+        if whole.error is not None:
+            told |= _bounded_error(whole)
+        beside |= {"start_assumed": assumed, "updated_at": now}
+        beside.setdefault("created_at", now)
         if old is None or new.input is not None or new.output is not None or new.cleared:
-            extra["input_preview"] = reading.preview(reading.text_of(done.input))
-            extra["output_preview"] = reading.preview(reading.text_of(done.output))
-    elif isinstance(whole, ThreadRecord):
+            beside["input_preview"] = reading.preview(reading.text_of(whole.input))
+            beside["output_preview"] = reading.preview(reading.text_of(whole.output))
+        return told, beside
+    if isinstance(whole, ThreadRecord):
         # Widened and never narrowed: an old batch may be sent again after a newer one.
         started = min(filter(None, (whole.started_at, getattr(old, "started_at", None))), default=now)
         active = max(filter(None, (whole.last_activity_at, getattr(old, "last_activity_at", None), started)))
-        done = revised(whole, started_at=started, last_activity_at=active)
-        extra.setdefault("created_at", now)
-    elif isinstance(whole, ParticipantRecord):
+        beside.setdefault("created_at", now)
+        return {"started_at": started, "last_activity_at": active}, beside
+    if isinstance(whole, ParticipantRecord):
         seen = max(filter(None, (whole.seen_at, getattr(old, "seen_at", None))), default=now)
-        done = revised(whole, identifier=whole.identifier or whole.id, seen_at=seen)
-        extra.setdefault("created_at", now)
-    elif isinstance(whole, ScoreRecord):
-        done = revised(whole, type=whole.type or "CODE", created_at=whole.created_at or now)
-        extra["updated_at"] = now
+        beside.setdefault("created_at", now)
+        return {"identifier": whole.identifier or whole.id, "seen_at": seen}, beside
+    told = {"created_at": whole.created_at or now}
+    if isinstance(whole, ScoreRecord):
+        told["type"] = whole.type or "CODE"
+        beside["updated_at"] = now
     elif isinstance(whole, FeedbackRecord):
-        done = revised(whole, created_at=whole.created_at or now)
-        extra.setdefault("is_latest", False)
-        extra["updated_at"] = now
-    else:
-        done = revised(whole, created_at=whole.created_at or now)
-    return done, extra
+        beside.setdefault("is_latest", False)
+        beside["updated_at"] = now
+    return told, beside
+
+
+def _of_generation(
+    whole: GenerationRecord,
+    new: GenerationRecord,
+    old: GenerationRecord | None,
+    beside: dict[str, Any],
+    price: Pricing,
+    now: dt.datetime,
+) -> Following:
+    start, assumed = _start(whole, old, beside, now)
+    told = _generation(whole, start, assumed)
+    if old is None or _is_said_anew(PRICED, new, old):
+        told |= _cost(whole, told, price)
+    beside |= {"start_assumed": assumed, "updated_at": now}
+    beside.setdefault("created_at", now)
+    if old is None or _says_text(new):
+        beside["input_preview"] = reading.preview(reading.input_text(whole))
+        beside["output_preview"] = reading.preview(reading.output_text(whole))
+    return told, beside
 
 
 def _start(whole: Any, old: Any, extra: Mapping[str, Any], now: dt.datetime) -> tuple[dt.datetime, bool]:
@@ -135,14 +149,17 @@ def _timing(record: Any, start: dt.datetime, assumed: bool) -> dict[str, Any]:
 
 def _bounded_error(record: Any) -> dict[str, Any]:
     """A long error, cut in the facts and kept whole in the payload."""
-    if record.error is not None and len(record.error) > MAX_ERROR:
+    if len(record.error) > MAX_ERROR:
         return {"error": record.error[:MAX_ERROR], "error_detail": record.error}
     return {}
 
 
 def _generation(record: GenerationRecord, start: dt.datetime, assumed: bool) -> dict[str, Any]:
     """What a generation leaves unsaid and what follows from the rest."""
-    changes: dict[str, Any] = {"started_at": start, **_timing(record, start, assumed), **_bounded_error(record)}
+    changes: dict[str, Any] = {"started_at": start}
+    changes |= _timing(record, start, assumed)
+    if record.error is not None:
+        changes |= _bounded_error(record)
     kind = record.type
     if kind is None:
         kind = changes["type"] = "completion" if record.messages is None and record.prompt is not None else "chat"
@@ -164,13 +181,13 @@ def _generation(record: GenerationRecord, start: dt.datetime, assumed: bool) -> 
     return changes
 
 
-def _cost(record: GenerationRecord, price: Pricing) -> dict[str, Any]:
-    """What the call cost: as given, else as reckoned, else nothing."""
+def _cost(record: GenerationRecord, told: Mapping[str, Any], price: Pricing) -> dict[str, Any]:
+    """What the call cost, with what is told of it besides: as given, else as reckoned, else nothing."""
     if record.cost is not None:
         if record.cost_source is None:
             return {"cost_source": pricing.GIVEN, "currency": record.currency or "USD"}
         return {}
-    return costs(price(record))
+    return costs(price(record, told))
 
 
 def costs(found: pricing.Price | None) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def reprice(project: Project, ids: Sequence[str], *, now: dt.datetime | None = N
             record = revised(old.record, **{**dict.fromkeys(derive.COSTS), **derive.costs(price)})
             if record != old.record:
                 extra = {**old.extra, "updated_at": moment}
-                rows.append(merging.Merged(record, old, extra, writes_alternatives=False))
+                rows.append(merging.Merged(record, old, extra=extra, writes_alternatives=False))
         storing.write(cursor, keys, {"generation": rows}, (), moment)
         return len(rows)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from generations import pricing, records
@@ -32,22 +33,46 @@ class Batch:
 
 @dataclass(slots=True)
 class Merged:
-    """A record as it is to stand, beside what stood."""
+    """A record as it is to stand, beside what stood. Made of what was said by and by: of most, only the row is used."""
 
-    record: Any
+    said: Any
+    """The record, merged with what stood, without what follows from it."""
     known: Known | None
+    follows: dict[str, Any] = field(default_factory=dict)
+    """Its fields that follow from the others."""
     extra: dict[str, Any] = field(default_factory=dict)
+    """The columns that are no fields of it."""
     is_changed: bool = True
     writes_payload: bool = True
     writes_alternatives: bool = True
     facts: Sequence[Any] | None = None
     """The row of facts, and that of the payload, where they were made before."""
     payload: Sequence[Any] | None = None
+    _whole: Any = None
+
+    @property
+    def id(self) -> str:
+        """What the caller calls it."""
+        id: str = self.said.id
+        return id
+
+    @property
+    def started_at(self) -> dt.datetime:
+        """When it starts, of what does."""
+        start: dt.datetime = self.follows.get("started_at", self.said.started_at)
+        return start
+
+    @property
+    def record(self) -> Any:
+        """The whole record."""
+        if self._whole is None:
+            self._whole = revised(self.said, **self.follows) if self.follows else self.said
+        return self._whole
 
     @property
     def has_moved(self) -> bool:
         """Whether it starts at another time than it did."""
-        return self.known is not None and self.known.record.started_at != self.record.started_at
+        return self.known is not None and self.known.record.started_at != self.started_at
 
 
 # ---------------------------------------------------------------------------------------------------------- gathering
@@ -147,9 +172,7 @@ def merged(
     Of a new one, what `ready` has of it already.
     """
 
-    def price(record: GenerationRecord) -> pricing.Price | None:
-        return pricing.price(record, found.prices)
-
+    price = partial(_price, found.prices)
     return {
         kind: [
             (ready(items[id]) if (known := found.rows[kind].get(id)) is None else None)
@@ -160,9 +183,10 @@ def merged(
     }
 
 
-def as_new(table: Table, record: Any, prices: Sequence[pricing.Override], now: dt.datetime) -> Merged:
-    """A record completed as it stands if nothing is stored of it."""
-    return _merged(table, record, None, lambda one: pricing.price(one, prices), now)
+def as_new(items: Iterable[Any], prices: Sequence[pricing.Override], now: dt.datetime) -> list[Merged]:
+    """These records as they stand if nothing is stored of them."""
+    price = partial(_price, prices)
+    return [_new(item, price, now) for item in items]
 
 
 def named(batch: Batch, found: Found, now: dt.datetime) -> dict[str, list[Merged]]:
@@ -171,23 +195,34 @@ def named(batch: Batch, found: Found, now: dt.datetime) -> dict[str, list[Merged
     Without those whose rows say as much already.
     """
     return {
-        kind: [_merged(TABLES[kind], some[id], None, _no_price, now) for id in sorted(some.keys() - found.wide[kind])]
+        kind: [_new(some[id], _no_price, now) for id in sorted(some.keys() - found.wide[kind])]
         for kind, some in batch.implied.items()
     }
 
 
-def _no_price(record: GenerationRecord) -> None:
+def _price(
+    prices: Sequence[pricing.Override], record: GenerationRecord, told: Mapping[str, Any]
+) -> pricing.Price | None:
+    return pricing.price(record, prices, told)
+
+
+def _no_price(record: GenerationRecord, told: Mapping[str, Any]) -> None:
     """Nothing else than generations costs anything."""
+
+
+def _new(record: Any, price: derive.Pricing, now: dt.datetime) -> Merged:
+    follows, extra = derive.following(record, record, None, {}, price, now)
+    alternatives = record.alternatives if type(record) is GenerationRecord else None
+    return Merged(record, None, follows, extra, writes_alternatives=bool(alternatives))
 
 
 def _merged(table: Table, new: Any, old: Known | None, price: derive.Pricing, now: dt.datetime) -> Merged:
     if old is None:
-        record, extra = derive.complete(new, new, None, {}, price, now)
-        return Merged(record, None, extra, writes_alternatives=bool(new_alternatives(record)))
+        return _new(new, price, now)
     whole = records.merge(derive.without_stale(old.record, new), new)
-    record, extra = derive.complete(whole, new, old.record, dict(old.extra), price, now)
-    fill(record, cleared=frozenset())
-    row = Merged(record, old, extra)
+    follows, extra = derive.following(whole, new, old.record, dict(old.extra), price, now)
+    record = revised(whole, **follows, cleared=frozenset())
+    row = Merged(record, old, {}, extra)
     row.is_changed = record != old.record
     if table.is_partitioned:
         row.writes_payload = old.has_payload and (
@@ -199,11 +234,6 @@ def _merged(table: Table, new: Any, old: Known | None, price: derive.Pricing, no
             and (row.has_moved or record.alternatives != old.record.alternatives)
         )
     return row
-
-
-def new_alternatives(record: Any) -> Any:
-    """The alternatives of a new row, if it is of a kind that has some."""
-    return record.alternatives if isinstance(record, GenerationRecord) else None
 
 
 def _differ(one: Any, other: Any, names: Collection[str]) -> bool:

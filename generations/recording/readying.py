@@ -51,15 +51,20 @@ def ready(project: Project, items: Iterable[Record]) -> Ready:
         if type(item) in alike and not any(getattr(item, name, None) for name in _HANGING):
             alike[type(item)].append(item)
     for kind, given in alike.items():
-        table = TABLES[records.KINDS[kind]]
+        if not given:
+            continue
+        read = cleaning.columns(given)
         clean = [
             (item, tidy)
-            for item, tidy in zip(given, cleaning.clean_alike(given, now=now, packed=made.packed), strict=True)
+            for item, tidy in zip(
+                given, cleaning.clean_alike(given, now=now, packed=made.packed, read=read), strict=True
+            )
             if not isinstance(tidy, InvalidRecord)
         ]
         tied = tying.tied(project, [tidy for _, tidy in clean])
-        rows = [merging.as_new(table, tidy, prices, now) for tidy in tied]
-        storing.fill_rows(table, keys, rows)
+        rows = merging.as_new(tied, prices, now)
+        is_unchanged = [*map(id, tied)] == [*map(id, given)]
+        storing.fill_rows(TABLES[records.KINDS[kind]], keys, rows, read if is_unchanged else None)
         for (item, _), tidy, row in zip(clean, tied, rows, strict=True):
             made.tidy[id(item)] = item, tidy
             made.rows[id(tidy)] = row, prices

@@ -11,13 +11,14 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import repeat
 from operator import attrgetter
 from typing import Any, Final
 
 import orjson
 from django.db import connection
 
-from generations import at_once, partitions, prepared, records
+from generations import at_once, cleaning, partitions, prepared, records
 from generations.recording import copying, marking
 from generations.recording.merging import Merged
 from generations.recording.tables import (
@@ -74,7 +75,7 @@ def write(
     Threads and participants that others only `named` are made, or their times widened.
     """
     changed = {kind: [row for row in some if row.is_changed] for kind, some in rows.items()}
-    starts = [row.record.started_at for kind in ("step", "generation") for row in changed.get(kind, ())]
+    starts = [row.started_at for kind in ("step", "generation") for row in changed.get(kind, ())]
     if new := partitions.unknown({partitions.month_of(start) for start in starts}):
         partitions.ensure(new)
         prepared.doubt()
@@ -114,17 +115,17 @@ def _of_kind(table: Table, keys: Keys, rows: Sequence[Merged], now: dt.datetime)
         )
     if table is GENERATIONS:
         with_others = [row for row in rows if row.writes_alternatives]
-        known = [keys[kind, row.record.id] for row in with_others if row.known is not None]
+        known = [keys[kind, row.id] for row in with_others if row.known is not None]
         loads.append(
             _Load(
                 "alternative",
                 ("project_id", "uid", "started_at", "generation_uid", *ALTERNATIVE),
-                sum(len(row.record.alternatives or ()) for row in with_others),
+                sum(len(row.said.alternatives or ()) for row in with_others),
                 lambda: _alternatives(keys, with_others),
                 ("generation_uid = ANY(%s::uuid[])", [list(known)]) if known else None,
             )
         )
-        loads += _marks(project, _starts(rows), [keys[kind, row.record.id] for row in full], _starts(full), now)
+        loads += _marks(project, _starts(rows), [keys[kind, row.id] for row in full], _starts(full), now)
     return loads
 
 
@@ -151,7 +152,7 @@ def _starts(rows: Iterable[Merged]) -> list[dt.datetime]:
     return [
         start
         for row in rows
-        for start in (row.record.started_at, None if row.known is None else row.known.record.started_at)
+        for start in (row.started_at, None if row.known is None else row.known.record.started_at)
         if start is not None
     ]
 
@@ -160,7 +161,7 @@ def _gone(table: Table, name: str, keys: Keys, rows: Iterable[Merged]) -> tuple[
     replaced = [row for row in rows if row.known is not None]
     if not replaced:
         return None
-    uids = [keys[table.kind, row.record.id] for row in replaced]
+    uids = [keys[table.kind, row.id] for row in replaced]
     if not table.is_partitioned:
         return "uid = ANY(%s::uuid[])", [uids]
     starts = [row.known.record.started_at for row in replaced if row.known is not None]
@@ -168,51 +169,72 @@ def _gone(table: Table, name: str, keys: Keys, rows: Iterable[Merged]) -> tuple[
 
 
 # --------------------------------------------------------------------------------------------------------------- rows
-def fill_rows(table: Table, keys: Keys, rows: Sequence[Merged]) -> None:
-    """Make the rows of facts and payloads of records before they are written."""
-    _facts(table, keys, rows)
-    _payloads(table, keys, rows)
+def fill_rows(table: Table, keys: Keys, rows: Sequence[Merged], read: cleaning.Columns | None = None) -> None:
+    """Make the rows of facts and payloads before they are written. Whoever has the columns of what was said already
+    gives them as `read`."""
+    if rows:
+        values = _values(table, rows, read)
+        _fill_facts(table, keys, rows, values)
+        _fill_payloads(table, keys, rows, values)
 
 
 def _facts(table: Table, keys: Keys, rows: Sequence[Merged]) -> Iterator[Row]:
     """The rows of facts; those that were not made before are made together."""
     if bare := [row for row in rows if row.facts is None]:
-        read, special = _of_facts(table)
-        values = [(*read(row.record), *map(row.extra.__getitem__, table.extra)) for row in bare]
-        for row, made in zip(bare, special.converted(values, keys.packed), strict=True):
-            row.facts = keys.project, keys[table.kind, row.record.id], *made
+        _fill_facts(table, keys, bare, _values(table, bare))
     return (row.facts or () for row in rows)
 
 
 def _payloads(table: Table, keys: Keys, rows: Sequence[Merged]) -> Iterator[Row]:
     """The rows of payloads, likewise."""
     if bare := [row for row in rows if row.payload is None]:
-        read, special = _of_payload(table)
-        for row, made in zip(bare, special.converted([read(row.record) for row in bare], keys.packed), strict=True):
-            row.payload = keys.project, keys[table.kind, row.record.id], *made
+        _fill_payloads(table, keys, bare, _values(table, bare))
     return (row.payload or () for row in rows)
 
 
-@cache
-def _of_facts(table: Table) -> tuple[Callable[[Any], tuple[Any, ...]], Conversions]:
-    """What reads a record's facts, and what converts them and the columns beside them."""
-    fields = ("id", *records.stored_fields(table.record))
-    return attrgetter(*fields), Conversions((*fields, *table.extra))
+def _values(table: Table, rows: Sequence[Merged], read: cleaning.Columns | None = None) -> dict[str, Sequence[Any]]:
+    """What these records have in each column of facts and payload, by name: what follows goes before what was said."""
+    values: dict[str, Sequence[Any]] = {**(read or cleaning.columns([row.said for row in rows]))}
+    follows = [row.follows for row in rows]
+    for name in set().union(*follows):
+        values[name] = [told.get(name, said) for told, said in zip(follows, values[name], strict=True)]
+    values["public_id"] = values["id"]
+    for name in table.extra:
+        values[name] = [row.extra[name] for row in rows]
+    return values
+
+
+def _fill_facts(table: Table, keys: Keys, rows: Sequence[Merged], values: Mapping[str, Sequence[Any]]) -> None:
+    for row, made in zip(rows, _made(table.kind, table.names, keys, values), strict=True):
+        row.facts = made
+
+
+def _fill_payloads(table: Table, keys: Keys, rows: Sequence[Merged], values: Mapping[str, Sequence[Any]]) -> None:
+    for row, made in zip(rows, _made(table.kind, table.payload_names, keys, values), strict=True):
+        row.payload = made
+
+
+def _made(kind: str, names: Sequence[str], keys: Keys, values: Mapping[str, Sequence[Any]]) -> Iterable[Row]:
+    """Rows of these columns in the forms of the database, behind the project and their keys."""
+    uids = [keys[kind, id] for id in values["id"]]
+    columns = _conversions(names).converted([values[name] for name in names], keys.packed)
+    return zip(repeat(keys.project, len(uids)), uids, *columns, strict=True)
 
 
 @cache
-def _of_payload(table: Table) -> tuple[Callable[[Any], tuple[Any, ...]], Conversions]:
-    """The same for the payload."""
-    return attrgetter(*table.payload_names), Conversions(table.payload_names)
+def _conversions(names: Sequence[str]) -> Conversions:
+    return Conversions(names)
 
 
 def _alternatives(keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
-    read, special = attrgetter(*ALTERNATIVE), Conversions(ALTERNATIVE)
-    every = [(row.record, one) for row in rows for one in row.record.alternatives or ()]
-    made = special.converted([read(one) for _, one in every], keys.packed)
-    for (record, one), values in zip(every, made, strict=True):
-        uid = records.uid(keys.project, "alternative", f"{record.id}\0{one.index}")
-        yield keys.project, uid, record.started_at, keys["generation", record.id], *values
+    every = [(row, one) for row in rows for one in row.said.alternatives or ()]
+    if not every:
+        return
+    columns = zip(*map(attrgetter(*ALTERNATIVE), (one for _, one in every)), strict=True)
+    made = zip(*_conversions(ALTERNATIVE).converted(columns, keys.packed), strict=True)
+    for (row, one), values in zip(every, made, strict=True):
+        uid = records.uid(keys.project, "alternative", f"{row.id}\0{one.index}")
+        yield keys.project, uid, row.started_at, keys["generation", row.id], *values
 
 
 def _tags(project: int, names: Iterable[str], now: dt.datetime) -> _Load:

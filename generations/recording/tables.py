@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -172,19 +172,32 @@ class Conversions:
         self._times = [place for place, name in enumerate(names) if name in TIMES and name not in _WRITTEN]
         self._arrays = [(place, _DEFAULTS.get(name)) for place, name in enumerate(names) if name in ARRAYS]
 
-    def converted(self, rows: Sequence[Sequence[Any]], packed: cleaning.Packed) -> Iterator[tuple[Any, ...]]:
-        """These rows in the forms of their columns. `packed` has the JSON that is text already."""
-        columns: list[Sequence[Any]] = [*zip(*rows, strict=True)]
+    def converted(self, columns: Iterable[Sequence[Any]], packed: cleaning.Packed) -> list[Sequence[Any]]:
+        """These columns in the forms of the table. `packed` has the JSON that is text already."""
+        done = list(columns)
         for place, default in self._documents:
-            columns[place] = [
-                default if value is None else there[1] if (there := packed.get(id(value))) else dumped(value)
-                for value in columns[place]
-            ]
+            values = done[place]
+            if values.count(None) == len(values):
+                done[place] = [default] * len(values)
+            else:
+                done[place] = [
+                    default if value is None else there[1] if (there := packed.get(id(value))) else dumped(value)
+                    for value in values
+                ]
         for place in self._times:
-            columns[place] = _timed(columns[place])
+            done[place] = _timed(done[place])
         for place, default in self._arrays:
-            columns[place] = [default if value is None else prepared.array(value) for value in columns[place]]
-        return zip(*columns, strict=True)
+            done[place] = _arrays(done[place], default)
+        return done
+
+
+def _arrays(values: Sequence[Any], default: str | None) -> list[str | None]:
+    """Tuples of texts as text, each once: many have the very same."""
+    texts: dict[int, str | None] = {id(None): default}
+    for value in values:
+        if id(value) not in texts:
+            texts[id(value)] = prepared.array(value)
+    return [texts[id(value)] for value in values]
 
 
 def _timed(moments: Sequence[dt.datetime | None]) -> list[str | None]:

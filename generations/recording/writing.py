@@ -44,7 +44,7 @@ class Standing:
 class Receipt:
     """What became of one record of a batch. `reason` and `field` say why one was rejected.
 
-    `standing` is there for a generation that is new, came by itself, and has nothing that hangs on it.
+    `standing` is there for a generation that is new, came by itself, not made ready, and has nothing that hangs on it.
     """
 
     index: int
@@ -269,14 +269,14 @@ def _write(
         storing.write(cursor, keys, rows, batch.tags - found.tags, now, named=merging.named(batch, found, now))
         mark_latest(cursor, project, (row.record.generation_id for row in rows["feedback"]))
     states: dict[tuple[str, str], State] = {
-        (kind, row.record.id): "unchanged" if not row.is_changed else "stored" if row.known is None else "merged"
+        (kind, row.id): "unchanged" if not row.is_changed else "stored" if row.known is None else "merged"
         for kind, some in rows.items()
         for row in some
     }
     new = {
-        row.record.id: Standing(row.record, row.extra["created_at"])
-        for row in rows["generation"]
-        if len(items) <= GROUPED and row.known is None and row.record.id not in found.judged and _is_exact(row.record)
+        row.id: Standing(row.record, row.extra["created_at"])
+        for row in (rows["generation"] if len(items) <= GROUPED and not ready.rows else ())
+        if row.known is None and row.id not in found.judged and _is_exact(row.record)
     }
     outcomes: list[Outcome] = []
     for item in items:
