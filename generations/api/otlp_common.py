@@ -17,6 +17,8 @@ from generations.records import GenerationRecord, Record, StepRecord, revised
 
 Said = Mapping[str, Any]
 """Of SHARED, what is said; tags as a tuple."""
+Left = tuple[str, dt.datetime, dt.datetime]
+"""A thread that a row was lent and now leaves, and when the row began and ended."""
 
 
 @dataclass(slots=True)
@@ -29,8 +31,10 @@ class _Place:
     own: Said
 
 
-def share(project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any]]) -> tuple[list[Told], list[Record]]:
-    """The spans with what holds for them, and the stored rows for which something else holds than was known.
+def share(
+    project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any]]
+) -> tuple[list[Told], list[Record], list[Left]]:
+    """The spans with what holds for them, the stored rows for which something else holds than was known, and what left.
 
     Where a trace has several threads, users or sets of tags, what the nearest span above says goes before what the
     first one to begin says. Only of such traces it is asked what stored spans said by themselves, and what they have
@@ -61,13 +65,16 @@ def share(project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any
         return common[place.trace_id]
 
     late: dict[str, dict[str, Any]] = {}
+    left: list[Left] = []
     for row in rows:
         has = _of_row(row)
         said = {n: v for n, v in held(row["public_id"]).items() if has.get(n) != v}
         if said:
             # Without its times a row would make its thread look active now.
             late[row["public_id"]] = said | {"started_at": row["started_at"], "ended_at": row["ended_at"]}
-    return [_shared(one, held(one.step.id)) for one in told], _records(project, late)
+            if has.get("thread_id") and "thread_id" in said:
+                left.append((has["thread_id"], row["started_at"], row["ended_at"] or row["started_at"]))
+    return [_shared(one, held(one.step.id)) for one in told], _records(project, late), left
 
 
 def _moment(time: dt.datetime | None) -> float:

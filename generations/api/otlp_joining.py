@@ -15,8 +15,8 @@ from generations.ingest import feedback, media
 from generations.ingest.media import Media
 from generations.ingest.otlp import couples, dialects
 from generations.ingest.otlp.spans import Told
-from generations.models import Feedback, Generation, Project, Step
-from generations.records import FeedbackRecord, GenerationRecord, Record, ScoreRecord, StepRecord, revised
+from generations.models import Feedback, Generation, Project, Step, StepPayload
+from generations.records import FeedbackRecord, GenerationRecord, Json, Record, ScoreRecord, StepRecord, revised, uid
 
 Refused = tuple[str, str, str | None]
 """The id of the step of a span of which something was refused, the reason and the field."""
@@ -40,7 +40,7 @@ def write_spans(
     if has_files:
         told = _without_files(project, told)
     # As they stand if nothing of their traces is stored: what is, is found under the lock.
-    told, _ = otlp_common.share(project, told, ())
+    told, _, _ = otlp_common.share(project, told, ())
     said: list[Record] = [] if has_files else [one.step for one in told]
     said += [one.generation for one in told if one.generation is not None and not has_files]
     ready = recording.ready(project, said)
@@ -89,21 +89,24 @@ def _join(
     """`is_one` says that all came in one request, and so share what they have in common already."""
     told: Sequence[Told] = given
     late: Sequence[Record] = ()
+    left: Sequence[otlp_common.Left] = ()
     with transaction.atomic():
         said = [one.generation for one in told if one.generation is not None]
         stored, answers = otlp_stored.around(project, {one.span.trace_id for one in told}, said, lock=lock)
         if stored or not is_one:
-            told, late = otlp_common.share(project, told, stored)
+            told, late, left = otlp_common.share(project, told, stored)
         if not project.keep_generic_spans:
             told = _without_generic(project, told)
-        calls, there = _calls(project, told, stored, answers)
+        calls, there = _calls(project, told, stored, set(answers))
         settled = couples.settle(calls)
         plain = {one.step.id for one in told if one.generation is None}
         demoted = [id for id in there if id in settled.into or id in plain]
         here = {one.step.id for one in told}.union(row["public_id"] for row in stored)
-        if not is_alone and (demoted or not here.issuperset(answers)):
+        if not is_alone and (left or demoted or not here.issuperset(answers) or not here.issuperset(there)):
             raise _Entangled
-        records: list[Record] = [one.step for one in told]
+        notes = {id: {couples.NOTE: note} for id, note in settled.notes.items()}
+        records: list[Record] = [_with(one.step, notes.pop(one.step.id, None)) for one in told]
+        records += [StepRecord(id=id, attributes=note) for id, note in notes.items()]
         records += settled.records
         judged = [_on_the_call(s, settled.into) for one in told for s in one.scores]
         records += [*judged, *feedback.voted(judged)]
@@ -117,6 +120,8 @@ def _join(
         # By themselves: with their spans they would take over the spans' times for the whole thread's.
         if threads := [one.thread for one in told if one.thread is not None]:
             recording.record(project, threads, halves=halves)
+        if left:
+            recording.narrow(project, left)
     refused: dict[str, list[Refused]] = defaultdict(list)
     for receipt, record in zip(receipts, records, strict=True):
         if receipt.state == "rejected":
@@ -166,36 +171,70 @@ def _without_generic(project: Project, told: Sequence[Told]) -> list[Told]:
 
 # ------------------------------------------------------------------------------------------------- calls told twice
 def _calls(
-    project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any]], answers: Collection[str]
+    project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any]], answers: set[str]
 ) -> tuple[list[couples.Call], Collection[str]]:
     """The calls of the request with the stored ones that one of them may be the same as, and the ids of the latter.
 
     Among these ids are those of generations that log events made before their span came.
     """
-    places = {row["public_id"]: couples.Place(row["parent_id"], row["type"]) for row in stored}
+    rows = {row["public_id"]: row for row in stored}
+    places = {id: couples.Place(row["parent_id"], row["type"]) for id, row in rows.items()}
     known = {id for id, place in places.items() if couples.is_call(place)}
     new = {one.step.id: one for one in told}
     places |= {id: couples.Place(one.step.parent_id, one.step.type or "") for id, one in new.items()}
-    own = {id for id, one in new.items() if one.generation is not None}
-    wanted = ((couples.around(new, places) | new.keys()) & known).union(answers)
-    there: dict[str, GenerationRecord] = {}
-    if wanted:
-        rows = list(Generation.objects.in_project(project.pk).by_ids(project.pk, "generation", wanted))
-        whole = bundles.of_generations(project, rows, scores=False, feedback=False, attachments=False)
-        there = {bundle.record.id: bundle.record for bundle in whole}
-    alive = own | (there.keys() - new.keys())
+    own = {id: one.generation for id, one in new.items() if one.generation is not None}
+    near = (couples.around(new.keys() | answers, places) | new.keys()) & known
+    there = _generations(project, near.union(answers))
+    notes = _notes(project, near - there.keys())
+    there |= _generations(project, {note["into"] for _, note in notes.values() if note.get("into")} - there.keys())
+    known = own.keys() | (there.keys() - new.keys()) | notes.keys()
     calls = []
-    for id in alive:
-        above = couples.call_above(id, places, alive)[0] if id in places else None
+    for id in known:
+        above = couples.call_above(id, places, known)[0] if id in places else None
         if id in own:
-            one = new[id]
-            assert one.generation is not None
-            record = couples.filled(one.generation, there[id]) if id in there else one.generation
-            calls.append(couples.Call(record, above, one.span.scope))
-        else:
+            record, before = own[id], there.get(id)
+            if before is not None:
+                record = couples.filled(record, couples.by_itself(before))
+            elif id in notes:
+                record = couples.filled(record, couples.noted(id, notes[id][1]))
+            calls.append(couples.Call(record, above, new[id].span.scope, before))
+        elif id in there:
             scope = str((there[id].attributes or {}).get("scope") or "")
-            calls.append(couples.Call(there[id], above, scope, is_stored=True))
+            # One of another trace stays what it is: what it has of others there is not known here.
+            record = couples.by_itself(there[id]) if id in near else there[id]
+            calls.append(couples.Call(record, above, scope, there[id], is_new=False))
+        else:
+            scope, note = notes[id]
+            more = {name: rows[id][name] for name in ("started_at", "ended_at", *otlp_stored.SHARED)}
+            record = couples.noted(id, note, **{n: v for n, v in more.items() if v})
+            calls.append(couples.Call(record, above, scope, is_new=False, is_gone=True, into=note.get("into")))
     return calls, there.keys()
+
+
+def _generations(project: Project, ids: Collection[str]) -> dict[str, GenerationRecord]:
+    """The stored generations among these, whole, by id."""
+    if not ids:
+        return {}
+    rows = list(Generation.objects.in_project(project.pk).by_ids(project.pk, "generation", ids))
+    whole = bundles.of_generations(project, rows, scores=False, feedback=False, attachments=False)
+    return {bundle.record.id: bundle.record for bundle in whole}
+
+
+def _notes(project: Project, ids: Collection[str]) -> dict[str, tuple[str, dict[str, Json]]]:
+    """Of these spans of calls that other spans tell of, the instrumentation and what is noted of them, by id."""
+    if not ids:
+        return {}
+    uids = {uid(project.pk, "step", id): id for id in ids}
+    rows = StepPayload.objects.in_project(project.pk).filter(uid__in=uids).values_list("uid", "attributes")
+    return {
+        uids[key]: (str(said.get("scope") or ""), note)
+        for key, said in rows
+        if said and isinstance(note := said.get(couples.NOTE), dict)
+    }
+
+
+def _with(step: StepRecord, more: dict[str, Json] | None) -> StepRecord:
+    return step if more is None else revised(step, attributes={**(step.attributes or {}), **more})
 
 
 def _on_the_call(score: ScoreRecord, into: Mapping[str, str | None]) -> ScoreRecord:

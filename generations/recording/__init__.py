@@ -1,6 +1,6 @@
 """The only writer of steps, generations, threads, participants, tags, scores, feedback and attachments' rows."""
 
-from generations.recording.editing import change, delete, erase, reprice, retag, said_now, update
+from generations.recording.editing import change, delete, erase, narrow, reprice, retag, said_now, update
 from generations.recording.forgetting import Row, forget
 from generations.recording.grouping import Busy, together
 from generations.recording.locking import MOST, alone, beside
@@ -23,6 +23,7 @@ __all__ = [
     "delete",
     "erase",
     "forget",
+    "narrow",
     "ready",
     "record",
     "reprice",

@@ -1,26 +1,40 @@
-"""One call that two spans tell of, as one generation: whichever of them knows more, completed by the other."""
+"""One call that several spans tell of, as one generation: whichever of them knows most, completed by the others.
+
+Which it is, and what it has of the others, follows from what each span says by itself, whatever the order they came in.
+So that is kept: of a call that is none, beside its step (`NOTE`); of one that is, which fields it has of others
+(`LENT`).
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from generations.records import GenerationRecord, revised
+from generations.records import Alternative, GenerationRecord, Json, revised
 
+NOTE: Final = "call"
+"""Attribute of the step of a call that other spans tell of: what its own span says of it."""
+LENT: Final = "lent"
+"""Attribute of a generation: the fields that it has of others."""
 _TOKENS: Final = (
     *("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens"),
     *("reasoning_tokens", "input_audio_tokens", "output_audio_tokens"),
 )
-_FILLED: Final = (
-    *("model_id", "model_version", "provider", "response_id", "finish_reason", "time_to_first_token", "error"),
-    *("error_type", "error_detail", "thread_id", "session_id", "user_id", "agent_id", "workflow_id", "function_id"),
-    *("prompt_name", "prompt_version", "tags", "metadata", "parameters", "tools", "variables", "logprobs"),
-)
-_CALLS: Final = frozenset({"llm", "embedding"})
 _SENT: Final = ("messages", "prompt", "input")
 _ANSWERED: Final = ("message_completion", "completion", "output")
+_GROUPS: Final = (_TOKENS, _SENT, (*_ANSWERED, "alternatives"), ("error", "error_type", "error_detail"))
+"""Fields that are taken of another together, where a call has none of them."""
+_SHARED: Final = ("thread_id", "user_id", "tags")
+"""Fields that the spans of a trace have in common anyway."""
+_SINGLE: Final = (
+    *("model_id", "model_version", "provider", "response_id", "finish_reason", "time_to_first_token"),
+    *("session_id", "agent_id", "workflow_id", "function_id"),
+    *("prompt_name", "prompt_version", "metadata", "parameters", "tools", "variables", "logprobs"),
+)
+_FIELDS: Final = (*_SINGLE, *_SHARED, *(name for group in _GROUPS for name in group))
+_CALLS: Final = frozenset({"llm", "embedding"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +47,31 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A generation and whence it comes: the call above it, its instrumentation, and whether it is stored already."""
+    """What one span says of a call, the call above it, and the instrumentation that it is of.
+
+    `stored` is the generation that is stored of it, `is_new` says that the span has just come. `is_gone` says that
+    others tell of the call, and `into` which one, as far as that was known.
+    """
 
     record: GenerationRecord
     parent_id: str | None
     scope: str
-    is_stored: bool = False
+    stored: GenerationRecord | None = None
+    is_new: bool = True
+    is_gone: bool = False
+    into: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What is to be written of the calls (stored ones only where something is added), and which are none.
+    """What is to be written of the calls (stored ones only where something changes), and which are none.
 
-    `into` says which call took in one that is none; None where several calls below it did.
+    `into` says which call took in one that is none; None where several did. `notes` are what is to be kept of these.
     """
 
     records: list[GenerationRecord]
     into: Mapping[str, str | None]
+    notes: Mapping[str, dict[str, Json]]
 
 
 def is_call(place: Place | None) -> bool:
@@ -103,60 +125,108 @@ def around(new: Collection[str], places: Mapping[str, Place]) -> set[str]:
 def settle(calls: Sequence[Call]) -> Settled:
     """Tell which calls are one, in whatever order their spans came.
 
-    Of a call and the calls directly below it, those that know more are the calls; calls at the same time by different
+    Of a call and those below it, those that know most are the calls; calls at the same time by different
     instrumentations whose answers have the same id are one. An id alone says little: stand-ins of providers give
     every answer the same.
     """
     by_id = {call.record.id: call for call in calls}
-    into = _by_place(by_id)
-    for group in _by_response(call for call in calls if call.record.id not in into):
-        best = max(group, key=lambda call: (_weight(call), call.record.id))
-        into.update((call.record.id, best.record.id) for call in group if call is not best)
-    whole = {call.record.id: call.record for call in calls}
-    ends: dict[str, str | None] = {}
-    for id in into:
-        winner = into[id]
-        while winner in into:
-            winner = into[winner]
-        ends[id] = winner
-        if winner is not None:
-            whole[winner] = filled(whole[winner], by_id[id].record)
-    records = []
-    for call in calls:
-        id = call.record.id
-        if id in into:
-            continue
-        if not call.is_stored:
-            records.append(whole[id])
-        elif whole[id] is not call.record:
-            records.append(difference(whole[id], call.record))
-    return Settled(records, ends)
+    into: dict[str, str | None] = {}
+    if any(call.parent_id in by_id for call in calls):
+        into, lenders = _by_place(by_id)
+        by_id |= _lent(by_id, lenders, _SHARED)
+    groups = _by_response(call for id, call in by_id.items() if id not in into)
+    if groups:
+        lenders = {}
+        for group in groups:
+            best = max((call.record.id for call in group), key=lambda id: (_weight(by_id[id].record), id))
+            lenders[best] = [call.record.id for call in group if call.record.id != best]
+            into.update(dict.fromkeys(lenders[best], best))
+        by_id |= _lent(by_id, lenders)
+    for id, call in by_id.items():
+        if call.is_gone and id not in into:
+            into[id] = call.into  # which is not among these
+    ends = {id: _end(id, into) for id in into}
+    records = [_written(call, by_id[call.record.id].record) for call in calls if call.record.id not in into]
+    notes = {
+        call.record.id: {**_noted(call.record), "into": ends[call.record.id]}
+        for call in calls
+        if call.record.id in into and (call.is_new or not call.is_gone or ends[call.record.id] != call.into)
+    }
+    return Settled([record for record in records if record is not None], ends, notes)
 
 
-def _by_place(by_id: Mapping[str, Call]) -> dict[str, str | None]:
-    """Which calls are none because of those above or below them; from the leaves up, so that any depth is one."""
+def _end(id: str, into: Mapping[str, str | None]) -> str | None:
+    winner, seen = into[id], {id}
+    while winner is not None and winner in into and winner not in seen:
+        seen.add(winner)
+        winner = into[winner]
+    return winner
+
+
+def _by_place(by_id: Mapping[str, Call]) -> tuple[dict[str, str | None], dict[str, list[str]]]:
+    """Which calls are none because of those above or below them, and which call each of the others is completed by.
+
+    A call is none when one above it knows more, or one below it as much. Each pair is decided by itself, so that what
+    comes later never makes a call of what is none; and any depth is one.
+    """
+    above = {
+        id: parent
+        for id, call in by_id.items()
+        if (parent := call.parent_id) is not None
+        and parent in by_id
+        and not _is_attempt(call.record, by_id[parent].record)
+    }
     below: dict[str, list[str]] = defaultdict(list)
-    order: list[str] = []
-    for call in by_id.values():
-        if call.parent_id is not None and call.parent_id in by_id:
-            below[call.parent_id].append(call.record.id)
-        else:
-            order.append(call.record.id)
+    for id, parent in above.items():
+        below[parent].append(id)
+    order = [id for id in by_id if id not in above]
     for id in order:  # grows: each call before those below it; spans that are each other's parents are never met
         order += below[id]
-    into: dict[str, str | None] = {}
-    left: dict[str, list[str]] = {}
+    weights = {id: _weight(by_id[id].record) for id in order}
+    highest: dict[str, int] = {}
+    for id in order:
+        highest[id] = max(highest[above[id]], weights[above[id]]) if id in above else -1
+    deepest: dict[str, int] = {}
+    winners: dict[str, list[str]] = {}
     for id in reversed(order):
-        others = [winner for child in below[id] for winner in left[child]]
-        if not others:
-            left[id] = [id]
-        elif max(_weight(by_id[other]) for other in others) >= _weight(by_id[id]):
-            into[id] = others[0] if len(others) == 1 else None
-            left[id] = others
-        else:
-            into.update(dict.fromkeys(others, id))
-            left[id] = [id]
-    return into
+        deepest[id] = max((max(deepest[one], weights[one]) for one in below[id]), default=-1)
+        is_one = highest[id] <= weights[id] > deepest[id]
+        winners[id] = [id] if is_one else [winner for one in below[id] for winner in winners[one]][:2]
+    into: dict[str, str | None] = {}
+    lenders: dict[str, list[str]] = defaultdict(list)
+    under: dict[str, str | None] = {}
+    for id in order:
+        found = winners[id]
+        parent = above.get(id)
+        under[id] = id if found == [id] else under[parent] if parent is not None else None
+        if found == [id]:
+            continue
+        into[id] = found[0] if len(found) == 1 else None
+        if not found:
+            into[id] = under[id] if parent is None or under[id] is not None else into[parent]
+        if (lent := found[0] if len(found) == 1 else under[id]) is not None:
+            lenders[lent].append(id)
+    return into, lenders
+
+
+def _is_attempt(call: GenerationRecord, above: GenerationRecord) -> bool:
+    """Whether a call failed below one that did not: another was made for the same answer."""
+    if call.error is None or any(getattr(call, name) is not None for name in _ANSWERED):
+        return False
+    return above.completion_tokens is not None or any(getattr(above, name) is not None for name in _ANSWERED)
+
+
+def _lent(
+    by_id: Mapping[str, Call], lenders: Mapping[str, Sequence[str]], besides: Collection[str] = ()
+) -> dict[str, Call]:
+    """The calls completed by those that tell of them as well; those that know more are asked first."""
+    found = {}
+    for id, others in lenders.items():
+        record = by_id[id].record
+        for other in sorted(others, key=lambda one: (-_weight(by_id[one].record), one)):
+            record = filled(record, by_id[other].record, besides)
+        found[id] = replace(by_id[id], record=record)
+    return found
 
 
 def _by_response(calls: Iterable[Call]) -> list[list[Call]]:
@@ -186,8 +256,7 @@ def _is_same_time(one: Call, other: Call) -> bool:
     return a.started_at <= b.ended_at and b.started_at <= a.ended_at
 
 
-def _weight(call: Call) -> int:
-    record = call.record
+def _weight(record: GenerationRecord) -> int:
     if record.model_id is None:
         return 0  # the span around a call, which knows what was said and not to whom: Mastra's steps
     return (
@@ -197,22 +266,85 @@ def _weight(call: Call) -> int:
     )
 
 
-def filled(record: GenerationRecord, other: GenerationRecord) -> GenerationRecord:
-    """`record` with what it lacks taken from `other`: content, tokens and answers each as a whole."""
-    changes: dict[str, Any] = {
-        name: getattr(other, name)
-        for name in _FILLED
-        if getattr(record, name) is None and getattr(other, name) is not None
-    }
-    for group in (_TOKENS, _SENT, (*_ANSWERED, "alternatives")):
+def filled(record: GenerationRecord, other: GenerationRecord, besides: Collection[str] = ()) -> GenerationRecord:
+    """`record` with what it lacks taken from `other`, but for fields `besides`; content and tokens each as a whole."""
+    names = [name for name in (*_SINGLE, *_SHARED) if getattr(record, name) is None and name not in besides]
+    for group in _GROUPS:
         if all(getattr(record, name) is None for name in group):
-            changes |= {name: getattr(other, name) for name in group if getattr(other, name) is not None}
+            names += group
+    if any(getattr(record, name) is not None for name in _ANSWERED):
+        names = [name for name in names if name not in _GROUPS[-1]]  # what was answered did not fail
+    changes = {name: value for name in names if (value := getattr(other, name)) is not None}
     return revised(record, **changes) if changes else record
 
 
 def difference(whole: GenerationRecord, stored: GenerationRecord) -> GenerationRecord:
     """What `whole` says beyond `stored`."""
-    names = (*_FILLED, *_TOKENS, *_SENT, *_ANSWERED, "alternatives")
     return GenerationRecord(
-        id=stored.id, **{n: getattr(whole, n) for n in names if getattr(whole, n) != getattr(stored, n)}
+        id=stored.id, **{n: getattr(whole, n) for n in _FIELDS if getattr(whole, n) != getattr(stored, n)}
     )
+
+
+# ------------------------------------------------------------------------------------------ what each span says itself
+def by_itself(stored: GenerationRecord) -> GenerationRecord:
+    """A stored generation without what it has of others."""
+    found: dict[str, Any] = {n: getattr(stored, n) or None for n in ("metadata", "parameters", "tags")}
+    if _is_derived(stored):
+        found["total_tokens"] = None
+    return revised(stored, **{**found, **dict.fromkeys(_lent_to(stored))})
+
+
+def _is_derived(record: GenerationRecord) -> bool:
+    """Whether the total is what follows from its parts."""
+    sent, answered = record.prompt_tokens, record.completion_tokens
+    return sent is not None and answered is not None and record.total_tokens == sent + answered
+
+
+def _lent_to(stored: GenerationRecord | None) -> set[str]:
+    """The fields that a stored generation has of others, with what follows from them."""
+    said = (stored.attributes or {}).get(LENT) if stored is not None else None
+    lent = {name for name in _FIELDS if name in said} if isinstance(said, list) else set()
+    for group in _GROUPS:
+        if not lent.isdisjoint(group):
+            lent |= set(group)
+    return lent
+
+
+def _written(call: Call, whole: GenerationRecord) -> GenerationRecord | None:
+    """What is to be written of a call: a new one whole, and of a stored one what changes."""
+    lent = [name for name in _FIELDS if getattr(whole, name) != getattr(call.record, name)]
+    before = _lent_to(call.stored)
+    if call.record is call.stored:
+        lent = [name for name in _FIELDS if name in lent or (name in before and getattr(whole, name) is not None)]
+    gone = {name for name in before if getattr(whole, name) is None and getattr(call.stored, name) is not None}
+    about: dict[str, Any] = {}
+    if lent or before:
+        others = {name: value for name, value in (whole.attributes or {}).items() if name != LENT}
+        about["attributes"] = {**others, LENT: lent} if lent else others
+        gone |= {"attributes", *({"metadata"} & before)}  # replaced, and not merged with what they were
+    if call.stored is None or call.is_new:
+        return revised(whole, **about, cleared=whole.cleared | gone) if about else whole
+    said = {n: value for n in _FIELDS if (value := getattr(whole, n)) != getattr(call.stored, n) and value is not None}
+    if not said and not any(getattr(whole, name) is None for name in gone):
+        return None
+    if "metadata" in gone:
+        said["metadata"] = whole.metadata
+    return GenerationRecord(id=whole.id, **said, **about, cleared=frozenset(gone))
+
+
+def _noted(record: GenerationRecord) -> dict[str, Json]:
+    """What is kept of a call that others tell of; its times, and what it shares with its trace, are its step's."""
+    found = {n: value for n in _FIELDS if n not in _SHARED and (value := getattr(record, n)) not in (None, {})}
+    if _is_derived(record):
+        del found["total_tokens"]
+    if record.alternatives is not None:
+        found["alternatives"] = [asdict(one) for one in record.alternatives]
+    return found
+
+
+def noted(id: str, note: Mapping[str, Json], **more: Any) -> GenerationRecord:
+    """A call as it was noted, with what its step has of it."""
+    said = {name: note[name] for name in _FIELDS if name in note}
+    if others := said.get("alternatives"):
+        said["alternatives"] = tuple(Alternative(**one) for one in others)
+    return GenerationRecord(id=id, **said, **more)
