@@ -13,7 +13,8 @@ from generations import access, attachments, bundles, prepared, recording
 from generations.api import otlp_common, otlp_stored
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
-from generations.ingest.otlp import couples, dialects
+from generations.ingest.otlp import couples
+from generations.ingest.otlp.names import about, kinds_said
 from generations.ingest.otlp.spans import Told
 from generations.models import Feedback, Generation, Project, Step, StepPayload
 from generations.records import FeedbackRecord, GenerationRecord, Json, Record, ScoreRecord, StepRecord, revised, uid
@@ -161,7 +162,7 @@ def _without_generic(project: Project, told: Sequence[Told]) -> list[Told]:
     kept: set[str] = set()
     for one in told:
         said = one.span.attributes
-        is_ours = one.generation is not None or any(dialects.kinds_said(said, dialects.about(said)))
+        is_ours = one.generation is not None or any(kinds_said(said, about(said)))
         place: Told | None = one if is_ours or one.step.id in stored_children else None
         while place is not None and place.step.id not in kept:
             kept.add(place.step.id)

@@ -60,29 +60,27 @@ def generation(shape: str, request: Mapping[str, Json], response: Mapping[str, J
     fields: Fields = {
         "model_id": asked or answered,
         "provider": provider_of(asked or answered),
-        "response_id": _text(response, "response.id"),
         "parameters": settings(request, _NOT_SETTINGS) or None,
     }
     if answered and answered != asked and asked:
         fields["model_version"] = answered
-    if isinstance(request.get("user"), str):
-        fields["user_id"] = request["user"]
     if isinstance(request.get("metadata"), Mapping):
         fields["metadata"] = dict(request["metadata"])
+    return fields | openai_tokens(response.get("usage")) | content(shape, request, response)
+
+
+def content(shape: str, request: Mapping[str, Json], response: Mapping[str, Json]) -> Fields:
+    """Of these fields, what was sent and what came back, without settings and counts. Raises InvalidRecord likewise."""
+    fields: Fields = {"response_id": _text(response, "response.id")}
+    if isinstance(request.get("user"), str):
+        fields["user_id"] = request["user"]
     extra = {k: response[k] for k in ("system_fingerprint", "service_tier") if response.get(k) is not None}
     if extra:
         fields["response_attributes"] = extra
     tools = request.get("tools", request.get("functions"))
     if tools is not None:
         fields["tools"] = _list(tools, "request.tools")
-    fields |= openai_tokens(response.get("usage"))
-    read = {
-        "openai.chat": _chat,
-        "openai.completion": _completion,
-        "openai.responses": _responses,
-        "openai.embeddings": _embeddings,
-    }[shape]
-    read(fields, request, response)
+    _READ[shape](fields, request, response)
     return fields
 
 
@@ -182,6 +180,12 @@ def _embeddings(fields: Fields, request: Mapping[str, Json], response: Mapping[s
     fields["output_type"] = "other"
 
 
+_READ: Final = {
+    "openai.chat": _chat,
+    "openai.completion": _completion,
+    "openai.responses": _responses,
+    "openai.embeddings": _embeddings,
+}
 _NOT_TEXT: Final = frozenset(
     {"image", "image_url", "input_image", "audio", "input_audio", "file", "input_file", "document"}
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
 from generations.ingest import openai
-from generations.ingest.otlp import messages, raw
+from generations.ingest.otlp import messages, raw, spelt
 from generations.ingest.otlp.answers import Fields, answered, asked_fields, is_messages
-from generations.ingest.otlp.dialects import About
 from generations.ingest.otlp.messages import loaded
+from generations.ingest.otlp.names import About
 from generations.reading import compact
 from generations.records import Json
 
@@ -24,9 +25,11 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
     fields: Fields = {}
     if "langfuse.observation.input" in attributes or "langfuse.observation.output" in attributes:
         _fill(fields, _langfuse(attributes, kind, choices))
-    if any(name in attributes for name in ("gen_ai.input.messages", "gen_ai.output.messages")):
+    if "gen_ai.input.messages" in attributes or "gen_ai.output.messages" in attributes:
         _fill(fields, _genai(attributes, kind, choices))
-    elif system := messages.system(attributes.get("gen_ai.system_instructions")):
+    elif "gen_ai.system_instructions" in attributes and (
+        system := messages.system(attributes["gen_ai.system_instructions"])
+    ):
         fields.setdefault("messages", system)
     elif not about.starts.isdisjoint(("gen_ai.input.messages.", "gen_ai.output.messages.")):
         _fill(fields, _flattened_genai(attributes, about, kind, choices))
@@ -36,11 +39,10 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
         _fill(fields, _traceloop(attributes, about, kind, choices))
     if "ai." in about.starts:
         _fill(fields, _vercel(attributes, kind))
-    for asked, given in () if raw.NAMES.isdisjoint(attributes) else raw.PAIRS:
-        if asked in attributes or given in attributes:
-            whole = raw.read(loaded(attributes.get(asked)), loaded(attributes.get(given)), kind)
-            _identify(fields, whole)
-            _fill(fields, whole)
+    for asked, given in about.pairs:
+        whole = raw.read(loaded(attributes.get(asked)), loaded(attributes.get(given)), kind)
+        _identify(fields, whole)
+        _fill(fields, whole)
     if kind == "embedding":
         # Vectors of thousands of numbers that nobody reads.
         for name in ("output", "message_completion", "completion"):
@@ -56,9 +58,12 @@ def work(value: Json) -> Json:
     return value if isinstance(value, str) else compact(value)
 
 
+_TEXTS: Final = (("prompt", "input"), ("completion", "output"))
+
+
 def _typed(fields: Fields) -> Fields:
     """The fields that have the type that a record has for them; others where they can be kept, as input and output."""
-    for name, other in (("prompt", "input"), ("completion", "output")):
+    for name, other in _TEXTS:
         value = fields.get(name)
         if value is not None and not isinstance(value, str):
             fields[other] = fields.pop(name)
@@ -76,6 +81,9 @@ def _typed(fields: Fields) -> Fields:
 
 
 def _fill(fields: Fields, more: Fields) -> None:
+    if not fields:
+        fields.update({name: value for name, value in more.items() if value is not None})
+        return
     has_input = any(name in fields for name in ("messages", "prompt", "input"))
     has_output = any(name in fields for name in ("message_completion", "completion", "output"))
     for name, value in more.items():
@@ -117,7 +125,7 @@ def _genai(attributes: Attributes, kind: str, choices: int | None) -> Fields:
         not instructions and attributes.get("gen_ai.prompt.0.role") == "system"
     ):  # Laminar's, of OpenAI's newer interface
         instructions = messages.system(attributes.get("gen_ai.prompt.0.content"))
-    if asked[: len(instructions)] != instructions:  # some say them in both
+    if instructions and asked[: len(instructions)] != instructions:  # some say them in both
         asked = [*instructions, *asked]
     given = loaded(attributes.get("gen_ai.output.messages"))
     if isinstance(given, str):
@@ -152,31 +160,41 @@ def _only_calls(one: Json) -> bool:
 
 def _flattened_genai(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
     """Future AGI's: the names of the conventions, spread out as OpenInference's are."""
-    asked = messages.valued(about.lists["gen_ai.input.messages."], attributes)
-    given = messages.valued(about.lists["gen_ai.output.messages."], attributes)
+    asked = spelt.valued(about.lists["gen_ai.input.messages."], attributes)
+    given = spelt.valued(about.lists["gen_ai.output.messages."], attributes)
     return asked_fields(messages.conversation(asked), kind) | answered(given, kind, (choices or 1) > 1)
 
 
 def _openinference(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
     fields: Fields = {}
-    if asked := messages.valued(about.lists["llm.input_messages."], attributes):
-        fields["messages"] = messages.conversation(asked)
+    spoken = spelt.spoken(about.asked, attributes) if about.asked else None
+    if spoken or (asked := spelt.valued(about.lists["llm.input_messages."], attributes)):
+        fields["messages"] = spoken or messages.conversation(asked)
         if '"system"' in str(attributes.get("llm.invocation_parameters")):
             fields["messages"] = _instructed(fields["messages"], attributes["llm.invocation_parameters"])
-    elif prompts := messages.valued(about.lists["llm.prompts."], attributes):
+    elif prompts := spelt.valued(about.lists["llm.prompts."], attributes):
         texts = [_deep(p, "prompt", "text") for p in prompts]
         fields["prompt" if len(texts) == 1 else "input"] = texts[0] if len(texts) == 1 else texts
-    elif embedded := messages.valued(about.lists["embedding.embeddings."], attributes):
+    elif embedded := spelt.valued(about.lists["embedding.embeddings."], attributes):
         texts = [_deep(e, "embedding", "text") for e in embedded]
         fields["prompt" if len(texts) == 1 else "input"] = texts[0] if len(texts) == 1 else texts
-    given = messages.valued(about.lists["llm.output_messages."], attributes)
+    if about.given and len(about.given) == 1 and kind != "completion":
+        answer = spelt.spoken(about.given, attributes)
+    else:
+        answer = None
+    given = answer or spelt.valued(about.lists["llm.output_messages."], attributes)
     if not given and (
-        texts := [_deep(c, "completion", "text") for c in messages.valued(about.lists["llm.choices."], attributes)]
+        texts := [_deep(c, "completion", "text") for c in spelt.valued(about.lists["llm.choices."], attributes)]
     ):
         given = [{"role": "assistant", "content": text} for text in texts]
         choices = len(texts)
-    fields |= answered(given, kind, (choices or 1) > 1)
-    if tools := messages.valued(about.lists["llm.tools."], attributes):
+    if answer:
+        (fields["message_completion"],) = answer
+    else:
+        fields |= answered(given, kind, (choices or 1) > 1)
+    if about.tools and all(type(attributes[name]) is str for name in about.tools):
+        fields["tools"] = messages.defined([attributes[name] for name in about.tools])
+    elif tools := spelt.valued(about.lists["llm.tools."], attributes):
         fields["tools"] = messages.tools(tools)
     return fields
 
@@ -191,7 +209,7 @@ def _instructed(asked: list[Json], settings: Json) -> list[Json]:
 
 def _traceloop(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
     fields: Fields = {}
-    asked = messages.valued(about.lists["gen_ai.prompt."], attributes)
+    asked = spelt.valued(about.lists["gen_ai.prompt."], attributes)
     if asked and all(isinstance(one, dict) for one in asked):
         if kind == "completion":
             fields["prompt"] = asked[0].get("user", asked[0].get("content"))
@@ -200,13 +218,13 @@ def _traceloop(attributes: Attributes, about: About, kind: str, choices: int | N
             fields["prompt" if len(texts) == 1 else "input"] = texts[0] if len(texts) == 1 else texts
         else:
             fields["messages"] = messages.conversation([{"role": "user", **one} for one in asked])
-    given = messages.valued(about.lists["gen_ai.completion."], attributes)
+    given = spelt.valued(about.lists["gen_ai.completion."], attributes)
     if given and all(isinstance(one, dict) and set(one) == {"function_call"} for one in given):
         given = [
             {"role": "assistant", "tool_calls": [one["function_call"] for one in given]}
         ]  # LiteLLM's, of one answer
     fields |= answered(given, kind, len(given) > 1)
-    if functions := messages.valued(about.lists["llm.request.functions."], attributes):
+    if functions := spelt.valued(about.lists["llm.request.functions."], attributes):
         fields["tools"] = messages.tools(functions)
     return fields
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
-from generations.ingest.otlp.fields import FIELDS, MASTRA, Names
-from generations.ingest.otlp.messages import flattened, loaded
+from generations.ingest.otlp.fields import MASTRA, Names
+from generations.ingest.otlp.messages import loaded
 from generations.records import Json
 
 _LF: Final = "langfuse.observation."
@@ -172,7 +172,7 @@ STEP_SIGNS: Final[Mapping[str, str]] = {
     "haystack.pipeline.execution_mode": "run",
 }
 """Types of steps by the attributes that work has which says nothing else of its kind."""
-_COMPONENTS: Final = ("ChatGenerator", "Generator", "Embedder", "Ranker", "Retriever", "ToolInvoker", "Agent")
+COMPONENTS: Final = ("ChatGenerator", "Generator", "Embedder", "Ranker", "Retriever", "ToolInvoker", "Agent")
 """Ends of the names of Haystack's components, which begin with a provider's."""
 
 FIRST_TOKEN_EVENTS: Final = frozenset(
@@ -204,19 +204,6 @@ CONTENT: Final[Names] = (
 """Beginnings of attributes that are stored as what they say, or are too bulky or secret to be kept twice."""
 
 
-def kinds_said(attributes: Mapping[str, Json], about: About) -> Iterator[tuple[str, str]]:
-    """Each of CALLS that a span with these attributes has, and the kind of work that it says there."""
-    for name, outer, inner in about.kinds:
-        said = attributes[outer]
-        if said is None:
-            continue
-        said = member(said, inner) if inner else loaded(said) if name.startswith("mlflow.") else said
-        if name == "haystack.component.type":
-            said = next((end for end in _COMPONENTS if str(said).endswith(end)), None)
-        if said is not None:
-            yield name, str(said)
-
-
 def member(whole: Json, path: str) -> Json:
     """What the JSON in an attribute has at `path`, names between `>`; None for nothing."""
     if isinstance(whole, str):
@@ -230,94 +217,17 @@ def member(whole: Json, path: str) -> Json:
     return whole
 
 
-class About(NamedTuple):
-    """What the names of a span's attributes say, whatever their values are."""
-
-    holders: Mapping[str, tuple[tuple[str, str | None], ...]]
-    """The fields that may be said: by which attribute, and which member of the JSON in it, the first to ask first."""
-    kinds: tuple[tuple[str, str, str], ...]
-    """Those of CALLS that may be said: by which attribute, and which member of the JSON in it, if not the whole."""
-    parameters: tuple[tuple[str, str], ...]
-    """Attributes that are settings of the call, and the names of these."""
-    metadata: tuple[tuple[str, str], ...]
-    """Attributes that are metadata, and the names in it."""
-    objects: Mapping[str, tuple[str, ...]]
-    """Attributes that hold several settings, or several metadata: by `parameters` and `metadata`."""
-    kept: tuple[str, ...]
-    """Attributes that are no content."""
-    starts: frozenset[str]
-    """Which of BEGINNINGS some attribute has."""
-    lists: Mapping[str, list[Json]]
-    """By LISTS, what the attributes of these beginnings spell out, with their names in the place of their values."""
-
-
-def about(attributes: Collection[str]) -> About:
-    """What these names say: an instrumentation sends the same few sets of them all day."""
-    names = tuple(attributes)
-    return _about(names) if sum(map(len, names)) <= _MOST_CHARACTERS else _about.__wrapped__(names)
+def is_secret(name: str) -> bool:
+    """Whether a setting of this name may hold a secret."""
+    return _is_secret(name) if len(name) <= 40 else _SECRETS.search(name) is not None
 
 
 @lru_cache(maxsize=512)
-def _about(names: tuple[str, ...]) -> About:
-    there = frozenset(names)
-    holders = {}
-    for field, candidates in FIELDS.items():
-        places: list[tuple[str, str | None]] = []
-        for name in candidates:
-            if name in there:
-                places.append((name, None))
-            outer, inside, inner = name.partition(">")
-            if inside and outer in there:
-                places.append((outer, inner))
-        if places:
-            holders[field] = tuple(places)
-    return About(
-        holders=holders,
-        kinds=tuple(
-            (name, outer, inner) for name in CALLS for outer, _, inner in (name.partition(">"),) if outer in there
-        ),
-        parameters=tuple((name, short) for name in names if (short := _parameter(name)) is not None),
-        metadata=tuple((name, rest) for name in names if (rest := _metadata(name)) is not None),
-        objects={
-            "parameters": tuple(name for name in PARAMETER_OBJECTS if name in there),
-            "metadata": tuple(name for name in METADATA_OBJECTS if name in there),
-        },
-        kept=tuple(name for name in names if not name.startswith(CONTENT)),
-        starts=frozenset(start for start in BEGINNINGS if any(name.startswith(start) for name in names)),
-        lists={start: flattened(dict(zip(names, names, strict=True)), start) for start in LISTS},
-    )
-
-
-def _parameter(name: str) -> str | None:
-    """The setting that an attribute of this name is."""
-    if name in PARAMETER_NAMES or name.startswith("ai.settings.context."):
-        return PARAMETER_NAMES.get(name)
-    start = next((start for start in PARAMETERS if name.startswith(start)), None)
-    if start is None or name in PARAMETER_OBJECTS or is_secret(name):
-        return None
-    return RENAMED.get(name[len(start) :], name[len(start) :])
-
-
-def is_secret(name: str) -> bool:
-    """Whether a setting of this name may hold a secret."""
+def _is_secret(name: str) -> bool:
     return _SECRETS.search(name) is not None
 
 
-def _metadata(name: str) -> str | None:
-    """The name in the metadata that an attribute of this name has."""
-    start = next((start for start in METADATA if name.startswith(start)), None)
-    if start is None or name in _USED or name[len(start) :].startswith(NOT_METADATA):
-        return None
-    return name[len(start) :]
-
-
 _SECRETS: Final = re.compile("api_?key|authorization|secret|password|access_token|headers", re.IGNORECASE)
-_MOST_CHARACTERS: Final = 8_000
-_USED: Final = frozenset(
-    name
-    for field in ("thread_id", "session_id", "user_id", "tags", "thread_name", "finish_reason")
-    for name in FIELDS[field]
-) | frozenset(PARAMETER_NAMES)
 BEGINNINGS: Final[Names] = (
     *("gen_ai.prompt.", "gen_ai.completion.", "gen_ai.prompt.0.", "gen_ai.completion.0.", "gen_ai.prompt.variable."),
     *("gen_ai.agent.", "gen_ai.input.messages.", "gen_ai.output.messages.", "llm.", "embedding.", "ai."),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from generations.ingest.otlp import dialects
-from generations.ingest.otlp.dialects import About
+from generations.ingest.otlp import dialects, names
 from generations.ingest.otlp.messages import loaded
+from generations.ingest.otlp.names import About
 from generations.records import Json
 
 
@@ -16,7 +16,7 @@ def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
 
     Having a model is not enough: agents and chains repeat the model, messages and tokens of the calls below them.
     """
-    for name, said in dialects.kinds_said(attributes, about):
+    for name, said in names.kinds_said(attributes, about):
         kinds = dialects.CALLS[name]
         kind = kinds.get(said) or kinds.get(said.lower()) or kinds.get(said.upper())
         if said == "completion" and "litellm.call_id" in attributes:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from generations.ingest.otlp import answers, content, dialects, evaluations, events, kinds, messages, quirks, spans
+from generations.ingest.otlp import answers, content, evaluations, events, kinds, messages, names, quirks, spans
 from generations.ingest.otlp.events import DETAILS
 from generations.ingest.otlp.shapes import LogEvent
 from generations.reading import compact
@@ -95,7 +95,7 @@ def fields(attributes: Mapping[str, Json]) -> dict[str, Any]:
         kind, body = said["name"], said["body"]
         if kind == DETAILS:
             whole = {**(body if isinstance(body, dict) else {}), **said["attributes"]}
-            about = dialects.about(whole)
+            about = names.about(whole)
             told |= content.read(whole, about, kinds.call_type(whole, about) or "chat", None)
             if tools := messages.tools(spans.first(whole, about, "tools")):
                 told["tools"] = tools

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -107,7 +107,7 @@ def message(given: Json) -> list[Json]:
         if given.get(name) not in (None, "", [], {}):
             made[name] = given[name]
     results: list[Json] = []
-    calls = [call(one) for one in _listed(given.get("tool_calls", given.get("toolCalls")))]
+    calls = [call(one) for one in listed(given.get("tool_calls", given.get("toolCalls")))]
     if not isinstance(parts, list):
         made["content"] = content
     else:
@@ -263,9 +263,14 @@ def _unwrapped(given: Json) -> Json:
     return loaded(inner.get("json_schema")) if isinstance(inner, dict) else given
 
 
+def defined(texts: list[str]) -> list[Json] | None:
+    """What `tools` makes of definitions that are the JSON of one tool each."""
+    return tools([{"tool": {"json_schema": text}} for text in texts])
+
+
 def tools(value: Json) -> list[Json] | None:
     """Definitions of tools out of a list, or the JSON of one."""
-    whole = (_unwrapped(loaded(one)) for one in _listed(loaded(value)))
+    whole = (_unwrapped(loaded(one)) for one in listed(loaded(value)))
     return [tool(one) for given in whole for one in (kinds.tool(given) if isinstance(given, dict) else [given])] or None
 
 
@@ -292,47 +297,10 @@ def _parts(content: Json) -> list[Json]:
     return content if isinstance(content, list) else [{"type": "text", "text": content}]
 
 
-def _listed(value: Json) -> list[Json]:
+def listed(value: Json) -> list[Json]:
     """A list, or the values of an object whose names are places, in their order."""
     if isinstance(value, list):
         return value
     if isinstance(value, dict) and value and all(str(k).isdigit() for k in value):
         return [value[k] for k in sorted(value, key=int)]
     return []
-
-
-def flattened(attributes: Mapping[str, Json], prefix: str) -> list[Any]:
-    """The list that attributes `prefix.N.rest` spell out. Places may be missing: exporters drop attributes."""
-    tree: dict[str, Any] = {}
-    for name, value in attributes.items():
-        if not name.startswith(prefix):
-            continue
-        place, *path = name[len(prefix) :].split(".")
-        if not place.isdigit() or not place.isascii():
-            continue
-        node, key = tree, place
-        for step in path:
-            inner = node.get(key)
-            if not isinstance(inner, dict):
-                inner = node[key] = {}
-            node, key = inner, step
-        node[key] = value
-    return [_lists(one) for one in _listed(tree)]
-
-
-def valued(tree: Any, attributes: Mapping[str, Json]) -> Any:
-    """What `flattened` makes of these attributes, from what it makes of their names in the place of the values."""
-    if isinstance(tree, str):
-        value = attributes[tree]
-        return _lists(value) if isinstance(value, dict) else value
-    if isinstance(tree, list):
-        return [valued(one, attributes) for one in tree]
-    return {name: valued(one, attributes) for name, one in tree.items()}
-
-
-def _lists(node: Any) -> Any:
-    if not isinstance(node, dict):
-        return node
-    if node and all(k.isascii() and k.isdigit() for k in node):
-        return [_lists(node[k]) for k in sorted(node, key=int)]
-    return {k: _lists(v) for k, v in node.items()}

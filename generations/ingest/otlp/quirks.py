@@ -59,6 +59,8 @@ _UNSAID: Final = frozenset({"", "None", "__REDACTED__"})
 _LONGEST: Final = max(map(len, _UNSAID))
 _IN_PLACE: Final = ("[Scrubbed due to ", "<openai.Omit ", "<openai.NotGiven ", "NOT_GIVEN")
 """Beginnings of what Logfire has for secrets, and Portkey for settings that nobody gave."""
+UNSAID_BEGIN: Final = frozenset(text[0] for text in (*_UNSAID, *_IN_PLACE) if text)
+"""What all these begin with, but for the empty one."""
 
 
 def is_unsaid(value: Json) -> bool:
@@ -91,4 +93,7 @@ def prepares(scope: str, name: str) -> bool:
 
 def made_up(scope: str) -> Mapping[str, Json]:
     """The settings that an instrumentation says of calls that set none."""
-    return next((settings for start, settings in MADE_UP.items() if scope.startswith(start)), {})
+    for start, settings in MADE_UP.items():
+        if scope.startswith(start):
+            return settings
+    return {}

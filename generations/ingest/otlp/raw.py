@@ -26,7 +26,6 @@ PAIRS: Final = (
     *((f"{start}input", f"{start}output") for start in MASTRA[:3]),
 )
 """Attributes with a whole request and with a whole response, as JSON."""
-NAMES: Final = frozenset(name for pair in PAIRS for name in pair)
 _ASKED: Final = ("messages", "input", "prompt", "contents")
 """Names in a request that hold what was asked; the others are settings."""
 _COUNTS: Final[Mapping[str, str]] = {
@@ -73,7 +72,7 @@ def _known(request: Mapping[str, Json], response: Mapping[str, Json]) -> Fields:
             fields["tools"] = messages.tools(fields.get("tools"))
             fields["messages"] = messages.conversation(fields.get("messages") or []) or None
         elif shape is not None:
-            found = openai.generation(shape, request, response)
+            found = openai.content(shape, request, response)
             fields = {name: found[name] for name in _KEPT if found.get(name) is not None}
             if fields and shape == "openai.responses":
                 fields.pop("finish_reason", None)  # the status of the whole answer is no reason

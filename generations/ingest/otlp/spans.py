@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any, Final
 
 from generations import making
 from generations.cleaning import MAX_TEXT
-from generations.ingest import openai
-from generations.ingest.otlp import content, dialects, evaluations, events, kinds, messages, quirks, values
-from generations.ingest.otlp.dialects import About
+from generations.ingest.otlp import calls, content, dialects, evaluations, events, kinds, names, quirks, values
 from generations.ingest.otlp.fields import RESOURCE
 from generations.ingest.otlp.messages import loaded
+from generations.ingest.otlp.names import About, Places
 from generations.ingest.otlp.shapes import ERROR, Event, Span
-from generations.ingest.otlp.usage import COUNTS, tokens_of
-from generations.ingest.usage import settings
-from generations.records import GenerationRecord, Json, ScoreRecord, StepRecord, ThreadRecord
+from generations.ingest.otlp.usage import tokens_of
+from generations.records import GenerationRecord, Json, ScoreRecord, StepRecord, ThreadRecord, made_step
 
 MAX_ATTRIBUTE: Final = 64 << 10
 """Characters of an attribute that is kept as it came; what is longer is cut. Content is never cut."""
@@ -40,7 +35,7 @@ class Told:
     """The thread, user and tags that it names itself, where others of its trace lent it theirs."""
 
 
-making.quick(Told)
+_made: Final = making.quick(Told).made
 
 
 def told(span: Span) -> Told:
@@ -48,42 +43,41 @@ def told(span: Span) -> Told:
     span = _as_long_as_it_says(span)
     if (a := events.with_events(span)) is not span.attributes:
         span = replace(span, attributes=a)
-    about = dialects.about(a)
+    about = names.about(a)
     kind = None if _only_opens_a_stream(span, about) or _only_prepares(span) else kinds.call_type(a, about)
-    held = _all_held(a, about)
+    held = _all_held(a, about.of_steps)
     whole = _common(span, about, held)
-    name = values.text(held.get("name")) or span.name or None
-    step = StepRecord(
+    name = (values.text(held["name"]) if "name" in held else None) or span.name or None
+    fields = dict(whole)
+    fields.pop("error_type", None)
+    if kind is None:
+        fields["input"] = content.work(first(a, about, "step_input"))
+        fields["output"] = content.work(first(a, about, "step_output"))
+    step = made_step(
         id=span.id,
         type=_step_type(a, about, kind, span.parent_id is None),
         name=None if name is None else name[:MAX_TEXT],
-        parent_id=values.text(held.get("parent_id"))
+        parent_id=(values.text(held["parent_id"]) if "parent_id" in held else None)
         or (f"{span.trace_id}-{span.parent_id}" if span.parent_id else None),
         attributes=_rest(span, about),
-        events=_events(span) or None,
-        input=None if kind else content.work(held.get("step_input")),
-        output=None if kind else content.work(held.get("step_output")),
-        **{k: whole[k] for k in _STEP if k in whole},
+        events=_events(span) or None if span.events else None,
+        **fields,
     )
-    generation = None if kind is None else _generation(span, about, held, kind, whole, step)
+    generation = None
+    if kind is not None:
+        generation = calls.generation(span, about, _all_held(a, about.of_calls), kind, whole, step)
     thread = None
-    if "thread_id" in whole and (title := values.text(held.get("thread_name"))):
+    if "thread_name" in held and "thread_id" in whole and (title := values.text(held["thread_name"])):
         thread = ThreadRecord(id=whole["thread_id"], name=title[:MAX_TEXT])
-    return Told(span, step, generation, evaluations.scores(span) if span.events else (), thread)
-
-
-_STEP: Final = (
-    *("thread_id", "started_at", "ended_at", "error", "user_id", "environment", "release", "trace_id", "span_id"),
-    *("tags", "metadata", "error_detail"),
-)
+    return _made(span, step, generation, evaluations.scores(span) if span.events else (), thread)
 
 
 def said_by_itself(attributes: Mapping[str, Json]) -> dict[str, Any]:
     """The thread, user and tags that a span named whose step has these attributes."""
     resource = attributes.get("resource")
     span = Span("", "", None, "", 0, 0, dict(attributes), resource=resource if isinstance(resource, dict) else {})
-    about = dialects.about(attributes)
-    found = _common(span, about, _all_held(attributes, about))
+    about = names.about(attributes)
+    found = _common(span, about, _all_held(attributes, about.of_steps))
     return {name: found[name] for name in ("thread_id", "user_id", "tags") if name in found}
 
 
@@ -96,13 +90,17 @@ def _as_long_as_it_says(span: Span) -> Span:
     return replace(span, start=max(0, span.start - int(seconds * 1e9)))
 
 
+_OF_ANSWERS: Final = frozenset({"gen_ai.output.messages", "gen_ai.response.id", "response_data"})
+
+
 def _only_opens_a_stream(span: Span, about: About) -> bool:
     """Whether another span tells of this call: with this one's question, and with its answer."""
-    names = ("gen_ai.output.messages", "gen_ai.response.id", "response_data")
     return (
         span.scope.startswith(quirks.STREAMS_APART)
         and span.status != ERROR
-        and not any(name in span.attributes for name in names)
+        and not any(
+            name in span.attributes for name in ("gen_ai.output.messages", "gen_ai.response.id", "response_data")
+        )
         and not tokens_of(span.attributes, about)
     )
 
@@ -115,7 +113,7 @@ def _only_prepares(span: Span) -> bool:
 def _step_type(a: Mapping[str, Json], about: About, kind: str | None, is_root: bool) -> str:
     if kind is not None:
         return kind if kind in ("embedding", "rerank") else "llm"
-    for _, said in dialects.kinds_said(a, about):
+    for _, said in names.kinds_said(a, about):
         if found := dialects.STEP_TYPES.get(said.lower()):
             return found
     signed = next((found for sign, found in dialects.STEP_SIGNS.items() if sign in a), None)
@@ -129,16 +127,21 @@ def first(attributes: Mapping[str, Json], about: About, field: str) -> Json:
     return None if places is None else _held(attributes, places)
 
 
-def _all_held(attributes: Mapping[str, Json], about: About) -> dict[str, Json]:
-    """What `first` finds for each field for which it finds something."""
-    return {
-        field: value
-        for field, places in about.holders.items()
-        if field not in COUNTS and (value := _held(attributes, places)) is not None
-    }
+def _all_held(attributes: Mapping[str, Json], places: Iterable[tuple[str, str, Places]]) -> dict[str, Json]:
+    """What `first` finds for each of these fields for which it finds something."""
+    found: dict[str, Json] = {}
+    for field, name, all in places:
+        if name:
+            value = attributes[name]
+            if value[:1] not in _DOUBTFUL if type(value) is str else value is not None:
+                found[field] = value
+                continue
+        if (value := _held(attributes, all)) is not None:
+            found[field] = value
+    return found
 
 
-def _held(attributes: Mapping[str, Json], places: Iterable[tuple[str, str | None]]) -> Json:
+def _held(attributes: Mapping[str, Json], places: Places) -> Json:
     for name, inner in places:
         value = attributes[name]
         if inner is not None:
@@ -149,13 +152,15 @@ def _held(attributes: Mapping[str, Json], places: Iterable[tuple[str, str | None
     return None
 
 
+_DOUBTFUL: Final = "".join({'"', *quirks.UNSAID_BEGIN})
+"""What a text begins with that says nothing, or is in quotes; an empty one begins with each."""
 _READ: Final[Mapping[str, Callable[[Json], Any]]] = {
     "thread_id": values.thread,
-    **dict.fromkeys(("user_id", "session_id", "agent_id", "workflow_id", "function_id"), values.identifier),
-    **dict.fromkeys(("environment", "release", "prompt_name"), values.short),
+    "user_id": values.identifier,
+    **dict.fromkeys(("environment", "release"), values.short),
     "tags": values.tags,
 }
-"""The fields of a record that are a value of the table as it stands, and how each is read."""
+"""The fields of a step that are a value of the table as it stands, and how each is read."""
 _OF_RESOURCES: Final = frozenset(name for names in RESOURCE.values() for name in names)
 
 
@@ -164,137 +169,22 @@ def _common(span: Span, about: About, held: Mapping[str, Json]) -> dict[str, Any
     a = span.attributes
     said: dict[str, Any] = {"trace_id": span.trace_id, "span_id": span.span_id}
     for field, found in held.items():
-        if (read := _READ.get(field)) is not None and (value := read(found)) is not None:
+        if field in _READ and (value := _READ[field](found)) is not None:
             said[field] = value
     if not _OF_RESOURCES.isdisjoint(span.resource):
         for field, names in RESOURCE.items():
             if field not in said and (value := next((v for n in names if (v := span.resource.get(n))), None)):
                 said[field] = _READ[field](value)
-    if metadata := _metadata(a, about):
+    if (about.metadata or about.objects["metadata"]) and (metadata := _metadata(a, about)):
         said["metadata"] = metadata
-    said["started_at"] = values.moment(span.start)
-    said["ended_at"] = values.moment(span.end) if span.end >= span.start else None
+    if (started := values.moment(span.start)) is not None:
+        said["started_at"] = started
+    if span.end >= span.start and (ended := values.moment(span.end)) is not None:
+        said["ended_at"] = ended
     if span.status == ERROR or a.get("langfuse.observation.level") == "ERROR" or quirks.failed(span):
-        said["error"], said["error_type"], said["error_detail"] = _failure(span, held)
-    return {field: value for field, value in said.items() if value is not None}
-
-
-def _generation(
-    span: Span, about: About, held: Mapping[str, Json], kind: str, whole: dict[str, Any], step: StepRecord
-) -> GenerationRecord:
-    a = span.attributes
-    parameters = _parameters(span, about)
-    choices = values.number(parameters.get("n"))
-    waited = _first_token(span, held)
-    said = content.read(a, about, kind, None if choices is None else int(choices))
-    asked, answering = (
-        _model(held.get("asked_model")),
-        _model(held.get("answering_model")),
-    )
-    if "error" in whole and said.get("message_completion") == {"role": "assistant", "content": ""}:
-        said.pop("message_completion")  # LangSmith has an answer without a word where there was none
-    fields: dict[str, Any] = {
-        **said,
-        **whole,
-        **tokens_of(a, about, quirks.counts_beside(span.scope)),
-        "name": step.name,
-        "step_id": step.id,
-        "type": kind,
-        "model_id": asked or answering,
-        "provider": _provider(held.get("provider")) or openai.provider_of(asked or answering),
-        "time_to_first_token": waited if waited is not None and 0 <= waited < 1e8 else None,
-        "attributes": {"scope": span.scope} if span.scope else None,
-    }
-    if answering and asked and answering != asked:
-        fields["model_version"] = answering
-    if found := values.identifier(held.get("response_id")):
-        fields["response_id"] = found
-    reason = messages.finish_reason(held.get("finish_reason"))
-    if reason := reason or messages.finish_reason(said.get("finish_reason")):
-        fields["finish_reason"] = reason[:MAX_TEXT]
-        if reason == "error":  # all that Vercel's SDK, and Mastra over it, may say of a failure
-            fields.setdefault("error", reason)
-    if tools := messages.tools(held.get("tools")):
-        fields["tools"] = tools
-    if parameters:
-        fields["parameters"] = parameters
-    _prompt_lineage(a, about, held, fields)
-    # Nothing priced it, or nothing was answered: instrumentations then say 0.
-    if (cost := _cost(a, held)) and 0 < cost < 1e9:
-        fields["cost"] = Decimal(repr(cost))
-    if _is_json(a, parameters):
-        fields["output_type"] = "json"
-    return GenerationRecord(id=step.id, **{k: v for k, v in fields.items() if v is not None})
-
-
-def _cost(a: Mapping[str, Json], held: Mapping[str, Json]) -> float | None:
-    """What a call says that it cost: the whole, or else its parts together."""
-    if (whole := values.number(loaded(held.get("cost")))) is not None:
-        return whole
-    if "langfuse.observation.cost_details" in a:
-        parts = loaded(a["langfuse.observation.cost_details"])
-        said = list(parts.values()) if isinstance(parts, dict) else []
-    else:
-        said = [a[name] for name in ("llm.cost.prompt", "llm.cost.completion") if name in a]
-    found = [cost for one in said if (cost := values.number(loaded(one))) is not None]
-    return round(sum(found), 12) if found else None
-
-
-def _prompt_lineage(a: Mapping[str, Json], about: About, held: Mapping[str, Json], fields: dict[str, Any]) -> None:
-    if (version := held.get("prompt_version")) is not None:
-        found = values.number(version.lstrip("v") if isinstance(version, str) else version)
-        if found is not None and found == int(found) and 0 <= found < 2**31:
-            fields["prompt_version"] = int(found)
-    variables = loaded(held.get("variables"))
-    named: dict[str, Json] = {}
-    if "gen_ai.prompt.variable." in about.starts:
-        named = {k[23:]: v for k, v in a.items() if k.startswith("gen_ai.prompt.variable.")}
-    if isinstance(variables, dict) or named:
-        fields["variables"] = {**(variables if isinstance(variables, dict) else {}), **named}
-
-
-def _is_json(a: Mapping[str, Json], parameters: Mapping[str, Json]) -> bool:
-    wanted = parameters.get("response_format")
-    return a.get("gen_ai.output.type") == "json" or (isinstance(wanted, dict) and "json" in str(wanted.get("type")))
-
-
-_OTHER_THAN_TEXTS: Final = frozenset(
-    {
-        *("stop_sequences", "response_format", "temperature", "top_p", "top_k", "max_tokens", "seed", "n"),
-        *("presence_penalty", "frequency_penalty", "max_completion_tokens", "max_output_tokens"),
-    }
-)
-"""Settings that are numbers, lists or objects, and may come as the JSON of what they are."""
-
-
-def _parameters(span: Span, about: About) -> dict[str, Json]:
-    a = span.attributes
-    found: dict[str, Json] = {}
-    for outer in about.objects["parameters"]:
-        if isinstance(given := loaded(a[outer]), dict):
-            found |= _without_secrets(given)
-    for name, short in about.parameters:
-        found.setdefault(short, a[name])
-    if "mlflow.spanType" in a:
-        request = loaded(a.get("mlflow.spanInputs"))
-        found |= _without_secrets(request) if isinstance(request, dict) else {}
-    for name in found.keys() & _OTHER_THAN_TEXTS:
-        found[name] = loaded(found[name])
-    if not found:
-        return found
-    made_up = quirks.made_up(span.scope)
-    kept = {
-        k: v
-        for k, v in found.items()
-        if not quirks.is_unsaid(v)
-        and v not in ("Infinity", [])
-        and not (k in made_up and v == made_up[k] and type(v) is type(made_up[k]))
-    }
-    return settings(kept, dialects.NOT_PARAMETERS)
-
-
-def _without_secrets(settings: Mapping[str, Json]) -> dict[str, Json]:
-    return {name: value for name, value in settings.items() if not dialects.is_secret(name)}
+        failure = zip(("error", "error_type", "error_detail"), _failure(span, held), strict=True)
+        said.update((field, value) for field, value in failure if value is not None)
+    return said
 
 
 def _metadata(a: Mapping[str, Json], about: About) -> dict[str, Json]:
@@ -309,9 +199,10 @@ def _metadata(a: Mapping[str, Json], about: About) -> dict[str, Json]:
 
 def _rest(span: Span, about: About) -> dict[str, Json] | None:
     """The attributes that are not stored as content, with the resource and the scope that they were sent with."""
-    kept = {name: span.attributes[name] for name in about.kept}
+    a = span.attributes
+    kept = {name: a[name] for name in about.kept}
     for name, value in kept.items():
-        if isinstance(value, str) and len(value) > MAX_ATTRIBUTE:
+        if type(value) is str and len(value) > MAX_ATTRIBUTE:
             kept[name] = f"{value[:MAX_ATTRIBUTE]}… ({len(value)} characters)"
     if span.resource:
         kept["resource"] = dict(span.resource)
@@ -351,50 +242,3 @@ def _failure(span: Span, held: Mapping[str, Json]) -> tuple[str | None, str | No
         or "error"
     )
     return error, None if kind is None else kind[:MAX_TEXT], values.text(thrown.get("exception.stacktrace"))
-
-
-def _first_token(span: Span, held: Mapping[str, Json]) -> float | None:
-    seconds = values.number(held.get("first_token_seconds"))
-    # OpenLIT says it of calls that are no streams, too, where it is the whole duration.
-    if seconds is not None and held.get("is_stream") not in (False, "False", "false"):
-        return round(seconds / 1000 if span.scope.startswith(quirks.SECONDS_ARE_MILLISECONDS) else seconds, 6)
-    if (milliseconds := values.number(held.get("first_token_milliseconds"))) is not None:
-        return milliseconds / 1000
-    if (said := loaded(held.get("first_token_moment"))) and isinstance(said, str) and span.start:
-        try:
-            came = dt.datetime.fromisoformat(said)
-        except ValueError:
-            return None
-        begun = values.moment(span.start)
-        came = came if came.tzinfo else came.replace(tzinfo=dt.UTC)
-        # Moments are rounded down to milliseconds; one that is earlier yet is of another call, as Mastra's may be.
-        waited = round((came - begun).total_seconds(), 6) if begun else -1.0
-        return max(0.0, waited) if waited > -0.001 else None
-    for event in span.events:
-        if event.name in dialects.FIRST_TOKEN_EVENTS and event.time >= span.start > 0:
-            return round((event.time - span.start) / 1e9, 6)
-    return None
-
-
-# --------------------------------------------------------------------------------------------------------------- parts
-def _model(value: Json) -> str | None:
-    found = values.identifier(loaded(value))
-    if found is not None and (path := _PATH.match(found)):
-        return path[1]
-    return None if found == "none" else found  # as Micrometer, below Spring AI, says that it knows none
-
-
-_PATH: Final = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/[^/]+/)?models/([^/]+)\Z")
-"""What Google calls a model: perhaps with where it is and whose."""
-
-
-def _provider(value: Json) -> str | None:
-    text = values.short(value)
-    if text is None:
-        return None
-    text = text.lower()
-    if text in quirks.NO_PROVIDERS:
-        return None
-    # Vercel's are `openai.chat`; conventions name `azure.ai.openai`, `aws.bedrock` and `gcp.vertex_ai`.
-    head, _, tail = text.partition(".")
-    return head if tail in ("chat", "responses", "completion", "embedding", "messages", "generative-ai") else text

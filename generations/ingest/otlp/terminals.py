@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from generations.cleaning import MAX_TEXT
 from generations.ingest import openai
-from generations.ingest.otlp import content, dialects, messages, spans, usage, values
+from generations.ingest.otlp import content, dialects, messages, names, spans, usage, values
 from generations.ingest.otlp.events import DETAILS
 from generations.ingest.otlp.fields import RESOURCE
 from generations.ingest.otlp.shapes import LogEvent
@@ -170,7 +170,7 @@ def _parts(chunk: Json) -> list[Json]:
 
 def _detailed(a: Mapping[str, Json], asked: list[Json]) -> dict[str, Any]:
     """What an event of all details says of a call, of which it is known already what was `asked`."""
-    about = dialects.about(a)
+    about = names.about(a)
     found: dict[str, Any] = content.read(a, about, "chat", None)
     if "messages" in found and "gen_ai.input.messages" not in a:
         found["messages"] = [*found["messages"], *asked]

@@ -6,20 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from generations.ingest.otlp import dialects
-from generations.ingest.otlp.dialects import About
 from generations.ingest.otlp.messages import loaded
+from generations.ingest.otlp.names import About
 from generations.records import Json
 
-COUNTS: Final = (
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cached_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-    "input_audio_tokens",
-    "output_audio_tokens",
-)
 _READ: Final = ("input_cached_tokens", "cache_read_input_tokens", "input_cache_read", "input_cached")
 _WRITTEN: Final = ("input_cache_creation", "cache_creation_input_tokens", "input_cache_write")
 _THOUGHT: Final = ("output_reasoning_tokens", "reasoning_tokens", "output_reasoning")
@@ -35,9 +25,8 @@ def tokens_of(attributes: Mapping[str, Json], about: About, beside: bool = False
         if name in attributes and isinstance(details := loaded(attributes[name]), Mapping):
             found = _detailed(details)
             break
-    for name in COUNTS:
-        places = about.holders.get(name)
-        if places is not None and name not in found and (count := _held(attributes, places)) is not None:
+    for name, places in about.counts:
+        if name not in found and (count := _held(attributes, places)) is not None:
             found[name] = count
     return gross(found, beside)
 

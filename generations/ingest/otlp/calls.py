@@ -1,0 +1,210 @@
+"""A span that is a call to a model, as its generation."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Final
+
+from generations.cleaning import MAX_TEXT
+from generations.ingest import openai
+from generations.ingest.otlp import content, dialects, messages, quirks, values
+from generations.ingest.otlp.messages import loaded
+from generations.ingest.otlp.names import About
+from generations.ingest.otlp.shapes import Span
+from generations.ingest.otlp.usage import tokens_of
+from generations.ingest.usage import settings
+from generations.records import GenerationRecord, Json, StepRecord, made_generation
+
+
+def generation(
+    span: Span, about: About, held: Mapping[str, Json], kind: str, whole: Mapping[str, Any], step: StepRecord
+) -> GenerationRecord:
+    """The call of type `kind` that a span is: `held` has the fields that it says, `whole` what its step shares."""
+    a = span.attributes
+    parameters = _parameters(span, about)
+    choices = values.number(parameters["n"]) if "n" in parameters else None
+    fields = content.read(a, about, kind, None if choices is None else int(choices))
+    asked, answering = _model(held.get("asked_model")), _model(held.get("answering_model"))
+    if "error" in whole and fields.get("message_completion") == {"role": "assistant", "content": ""}:
+        fields.pop("message_completion")  # LangSmith has an answer without a word where there was none
+    said_reason = fields.get("finish_reason")
+    fields.update(whole)
+    fields.update(tokens_of(a, about, quirks.counts_beside(span.scope)))
+    for field, read in _READ:
+        if field in held and (value := read(held[field])) is not None:
+            fields[field] = value
+    fields["name"] = step.name
+    fields["step_id"] = step.id
+    fields["type"] = kind
+    fields["model_id"] = asked or answering
+    fields["provider"] = _provider(held.get("provider")) or openai.provider_of(asked or answering)
+    waited = _first_token(span, held)
+    fields["time_to_first_token"] = waited if waited is not None and 0 <= waited < 1e8 else None
+    fields["attributes"] = {"scope": span.scope} if span.scope else None
+    if answering and asked and answering != asked:
+        fields["model_version"] = answering
+    reason = messages.finish_reason(held.get("finish_reason"))
+    if reason := reason or messages.finish_reason(said_reason):
+        fields["finish_reason"] = reason[:MAX_TEXT]
+        if reason == "error":  # all that Vercel's SDK, and Mastra over it, may say of a failure
+            fields.setdefault("error", reason)
+    if "tools" in held and (tools := messages.tools(held["tools"])):
+        fields["tools"] = tools
+    if parameters:
+        fields["parameters"] = parameters
+    _prompt_lineage(a, about, held, fields)
+    # Nothing priced it, or nothing was answered: instrumentations then say 0.
+    if (cost := _cost(a, held)) and 0 < cost < 1e9:
+        fields["cost"] = Decimal(repr(cost))
+    if _is_json(a, parameters):
+        fields["output_type"] = "json"
+    return made_generation(id=step.id, **fields)
+
+
+_READ: Final = (
+    *((name, values.identifier) for name in ("session_id", "agent_id", "workflow_id", "function_id", "response_id")),
+    ("prompt_name", values.short),
+)
+"""The fields that are a value of the table as it stands, and how each is read."""
+
+
+def _cost(a: Mapping[str, Json], held: Mapping[str, Json]) -> float | None:
+    """What a call says that it cost: the whole, or else its parts together."""
+    if "cost" in held and (whole := values.number(loaded(held["cost"]))) is not None:
+        return whole
+    if "langfuse.observation.cost_details" in a:
+        parts = loaded(a["langfuse.observation.cost_details"])
+        said = list(parts.values()) if isinstance(parts, dict) else []
+    else:
+        said = [a[name] for name in ("llm.cost.prompt", "llm.cost.completion") if name in a]
+    found = [cost for one in said if (cost := values.number(loaded(one))) is not None]
+    return round(sum(found), 12) if found else None
+
+
+def _prompt_lineage(a: Mapping[str, Json], about: About, held: Mapping[str, Json], fields: dict[str, Any]) -> None:
+    if (version := held.get("prompt_version")) is not None:
+        found = values.number(version.lstrip("v") if isinstance(version, str) else version)
+        if found is not None and found == int(found) and 0 <= found < 2**31:
+            fields["prompt_version"] = int(found)
+    variables = loaded(held["variables"]) if "variables" in held else None
+    named: dict[str, Json] = {}
+    if "gen_ai.prompt.variable." in about.starts:
+        named = {k[23:]: v for k, v in a.items() if k.startswith("gen_ai.prompt.variable.")}
+    if isinstance(variables, dict) or named:
+        fields["variables"] = {**(variables if isinstance(variables, dict) else {}), **named}
+
+
+def _is_json(a: Mapping[str, Json], parameters: Mapping[str, Json]) -> bool:
+    wanted = parameters.get("response_format")
+    return a.get("gen_ai.output.type") == "json" or (isinstance(wanted, dict) and "json" in str(wanted.get("type")))
+
+
+_OTHER_THAN_TEXTS: Final = frozenset(
+    {
+        *("stop_sequences", "response_format", "temperature", "top_p", "top_k", "max_tokens", "seed", "n"),
+        *("presence_penalty", "frequency_penalty", "max_completion_tokens", "max_output_tokens"),
+    }
+)
+"""Settings that are numbers, lists or objects, and may come as the JSON of what they are."""
+
+
+def _parameters(span: Span, about: About) -> dict[str, Json]:
+    a = span.attributes
+    found: dict[str, Json] = {}
+    for outer in about.objects["parameters"]:
+        if isinstance(given := loaded(a[outer]), dict):
+            found |= _without_secrets(given)
+    for name, short in about.parameters:
+        found.setdefault(short, a[name])
+    if "mlflow.spanType" in a:
+        request = loaded(a.get("mlflow.spanInputs"))
+        found |= _without_secrets(request) if isinstance(request, dict) else {}
+    if not found:
+        return found
+    kept: dict[str, Json] = {}
+    made_up = quirks.made_up(span.scope)
+    for name, value in found.items():
+        if type(value) not in _NUMBERS:
+            if name in _OTHER_THAN_TEXTS:
+                value = loaded(value)
+            if quirks.is_unsaid(value) or value in ("Infinity", []):
+                continue
+        if not (name in made_up and value == made_up[name] and type(value) is type(made_up[name])):
+            kept[name] = value
+    return settings(kept, dialects.NOT_PARAMETERS)
+
+
+_NUMBERS: Final = frozenset({int, float, bool})
+
+
+def _without_secrets(settings: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in settings.items() if not dialects.is_secret(name)}
+
+
+def _first_token(span: Span, held: Mapping[str, Json]) -> float | None:
+    seconds = values.number(held["first_token_seconds"]) if "first_token_seconds" in held else None
+    # OpenLIT says it of calls that are no streams, too, where it is the whole duration.
+    if seconds is not None and held.get("is_stream") not in (False, "False", "false"):
+        return round(seconds / 1000 if span.scope.startswith(quirks.SECONDS_ARE_MILLISECONDS) else seconds, 6)
+    if not span.events and _MOMENTS.isdisjoint(held):
+        return None
+    if (milliseconds := values.number(held.get("first_token_milliseconds"))) is not None:
+        return milliseconds / 1000
+    if (said := loaded(held.get("first_token_moment"))) and isinstance(said, str) and span.start:
+        try:
+            came = dt.datetime.fromisoformat(said)
+        except ValueError:
+            return None
+        begun = values.moment(span.start)
+        came = came if came.tzinfo else came.replace(tzinfo=dt.UTC)
+        # Moments are rounded down to milliseconds; one that is earlier yet is of another call, as Mastra's may be.
+        waited = round((came - begun).total_seconds(), 6) if begun else -1.0
+        return max(0.0, waited) if waited > -0.001 else None
+    for event in span.events:
+        if event.name in dialects.FIRST_TOKEN_EVENTS and event.time >= span.start > 0:
+            return round((event.time - span.start) / 1e9, 6)
+    return None
+
+
+_MOMENTS: Final = frozenset({"first_token_milliseconds", "first_token_moment"})
+
+
+# --------------------------------------------------------------------------------------------------------------- parts
+def _model(value: Json) -> str | None:
+    return _named_model(value) if type(value) is str and len(value) <= _MOST_CHARACTERS else _read_model(value)
+
+
+def _read_model(value: Json) -> str | None:
+    found = values.identifier(loaded(value))
+    if found is not None and (path := _PATH.match(found)):
+        return path[1]
+    return None if found == "none" else found  # as Micrometer, below Spring AI, says that it knows none
+
+
+_MOST_CHARACTERS: Final = 200
+_named_model: Final = lru_cache(maxsize=256)(_read_model)
+_PATH: Final = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/[^/]+/)?models/([^/]+)\Z")
+"""What Google calls a model: perhaps with where it is and whose."""
+
+
+def _provider(value: Json) -> str | None:
+    return _named_provider(value) if type(value) is str and len(value) <= _MOST_CHARACTERS else _read_provider(value)
+
+
+def _read_provider(value: Json) -> str | None:
+    text = values.short(value)
+    if text is None:
+        return None
+    text = text.lower()
+    if text in quirks.NO_PROVIDERS:
+        return None
+    # Vercel's are `openai.chat`; conventions name `azure.ai.openai`, `aws.bedrock` and `gcp.vertex_ai`.
+    head, _, tail = text.partition(".")
+    return head if tail in ("chat", "responses", "completion", "embedding", "messages", "generative-ai") else text
+
+
+_named_provider: Final = lru_cache(maxsize=256)(_read_provider)

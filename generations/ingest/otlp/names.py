@@ -1,0 +1,182 @@
+"""What the names of a span's attributes say, worked out once for each set of them that programs send."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from generations.ingest.otlp import raw, spelt
+from generations.ingest.otlp.dialects import (
+    BEGINNINGS,
+    CALLS,
+    COMPONENTS,
+    CONTENT,
+    LISTS,
+    METADATA,
+    METADATA_OBJECTS,
+    NOT_METADATA,
+    PARAMETER_NAMES,
+    PARAMETER_OBJECTS,
+    PARAMETERS,
+    RENAMED,
+    is_secret,
+    member,
+)
+from generations.ingest.otlp.fields import FIELDS, Names
+from generations.ingest.otlp.messages import loaded
+from generations.ingest.otlp.spelt import Outline, flattened
+from generations.records import Json
+
+Places = tuple[tuple[str, str | None], ...]
+"""Attributes, and which member of the JSON in each, the first to ask first."""
+
+COUNTS: Final[Names] = (
+    *("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens"),
+    *("reasoning_tokens", "input_audio_tokens", "output_audio_tokens"),
+)
+"""The fields of FIELDS that count tokens."""
+OF_STEPS: Final[Names] = (
+    *("thread_id", "user_id", "tags", "environment", "release", "name", "parent_id", "error", "error_type"),
+    "thread_name",
+)
+"""Those that a step has, whatever it is."""
+_OF_WORK: Final[Names] = ("step_input", "step_output")
+
+
+class About(NamedTuple):
+    """What the names of a span's attributes say, whatever their values are."""
+
+    holders: Mapping[str, Places]
+    """The fields that may be said, and where."""
+    of_steps: tuple[tuple[str, str, Places], ...]
+    """Those of OF_STEPS among them, each with its first attribute if that is it as a whole, or else empty."""
+    of_calls: tuple[tuple[str, str, Places], ...]
+    """Those that only calls have, likewise; but for the counts of tokens."""
+    counts: tuple[tuple[str, Places], ...]
+    """The counts of tokens among them."""
+    kinds: tuple[tuple[str, str, str], ...]
+    """Those of CALLS that may be said: by which attribute, and which member of the JSON in it, if not the whole."""
+    parameters: tuple[tuple[str, str], ...]
+    """Attributes that are settings of the call, and the names of these."""
+    metadata: tuple[tuple[str, str], ...]
+    """Attributes that are metadata, and the names in it."""
+    objects: Mapping[str, tuple[str, ...]]
+    """Attributes that hold several settings, or several metadata: by `parameters` and `metadata`."""
+    kept: tuple[str, ...]
+    """Attributes that are no content."""
+    starts: frozenset[str]
+    """Which of BEGINNINGS some attribute has."""
+    lists: Mapping[str, list[Json]]
+    """By LISTS, what the attributes of these beginnings spell out, with their names in the place of their values."""
+    asked: tuple[Outline, ...] | None
+    """The messages of OpenInference that were sent, where they are spelt as most are."""
+    given: tuple[Outline, ...] | None
+    """Those that came back, likewise."""
+    tools: tuple[str, ...] | None
+    """The attributes of OpenInference with the definition of a tool each, where there is nothing else of tools."""
+    pairs: tuple[tuple[str, str], ...]
+    """Those of raw.PAIRS of which one is there."""
+
+
+def about(attributes: Collection[str]) -> About:
+    """What these names say: an instrumentation sends the same few sets of them all day."""
+    names = tuple(attributes)
+    return _about(names) if sum(map(len, names)) <= _MOST_CHARACTERS else _about.__wrapped__(names)
+
+
+@lru_cache(maxsize=512)
+def _about(names: tuple[str, ...]) -> About:
+    there = frozenset(names)
+    holders: dict[str, Places] = {}
+    for field, candidates in FIELDS.items():
+        places: list[tuple[str, str | None]] = []
+        for name in candidates:
+            if name in there:
+                places.append((name, None))
+            outer, inside, inner = name.partition(">")
+            if inside and outer in there:
+                places.append((outer, inner))
+        if places:
+            holders[field] = tuple(places)
+    others = [field for field in holders if field not in (*OF_STEPS, *COUNTS, *_OF_WORK)]
+    lists = {start: flattened(dict(zip(names, names, strict=True)), start) for start in LISTS}
+    return About(
+        holders=holders,
+        of_steps=tuple(_told(field, holders[field]) for field in OF_STEPS if field in holders),
+        of_calls=tuple(_told(field, holders[field]) for field in others),
+        counts=tuple((field, holders[field]) for field in COUNTS if field in holders),
+        kinds=tuple(
+            (name, outer, inner) for name in CALLS for outer, _, inner in (name.partition(">"),) if outer in there
+        ),
+        parameters=tuple((name, short) for name in names if (short := _parameter(name)) is not None),
+        metadata=tuple((name, rest) for name in names if (rest := _metadata(name)) is not None),
+        objects={
+            "parameters": tuple(name for name in PARAMETER_OBJECTS if name in there),
+            "metadata": tuple(name for name in METADATA_OBJECTS if name in there),
+        },
+        kept=tuple(name for name in names if not name.startswith(CONTENT)),
+        starts=frozenset(start for start in BEGINNINGS if any(name.startswith(start) for name in names)),
+        lists=lists,
+        asked=spelt.outlines(lists["llm.input_messages."]),
+        given=spelt.outlines(lists["llm.output_messages."]),
+        tools=_definitions(lists["llm.tools."]),
+        pairs=tuple(pair for pair in raw.PAIRS if not there.isdisjoint(pair)),
+    )
+
+
+_MOST_CHARACTERS: Final = 8_000
+
+
+def _told(field: str, places: Places) -> tuple[str, str, Places]:
+    name, inner = places[0]
+    return field, name if inner is None else "", places
+
+
+def _definitions(tree: list[Json]) -> tuple[str, ...] | None:
+    found = []
+    for one in tree:
+        inner = one["tool"] if isinstance(one, dict) and one.keys() == {"tool"} else None
+        name = inner["json_schema"] if isinstance(inner, dict) and inner.keys() == {"json_schema"} else None
+        if not isinstance(name, str):
+            return None
+        found.append(name)
+    return tuple(found)
+
+
+def _parameter(name: str) -> str | None:
+    """The setting that an attribute of this name is."""
+    if name in PARAMETER_NAMES or name.startswith("ai.settings.context."):
+        return PARAMETER_NAMES.get(name)
+    start = next((start for start in PARAMETERS if name.startswith(start)), None)
+    if start is None or name in PARAMETER_OBJECTS or is_secret(name):
+        return None
+    return RENAMED.get(name[len(start) :], name[len(start) :])
+
+
+def _metadata(name: str) -> str | None:
+    """The name in the metadata that an attribute of this name has."""
+    start = next((start for start in METADATA if name.startswith(start)), None)
+    if start is None or name in _USED or name[len(start) :].startswith(NOT_METADATA):
+        return None
+    return name[len(start) :]
+
+
+_USED: Final = frozenset(
+    name
+    for field in ("thread_id", "session_id", "user_id", "tags", "thread_name", "finish_reason")
+    for name in FIELDS[field]
+) | frozenset(PARAMETER_NAMES)
+
+
+def kinds_said(attributes: Mapping[str, Json], about: About) -> Iterator[tuple[str, str]]:
+    """Each of CALLS that a span with these attributes has, and the kind of work that it says there."""
+    for name, outer, inner in about.kinds:
+        said = attributes[outer]
+        if said is None:
+            continue
+        said = member(said, inner) if inner else loaded(said) if name.startswith("mlflow.") else said
+        if name == "haystack.component.type":
+            said = next((end for end in COMPONENTS if str(said).endswith(end)), None)
+        if said is not None:
+            yield name, str(said)
