@@ -110,7 +110,7 @@ def _call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
     if start is None:
         start = event.time - _nanoseconds(a)
     model = values.identifier(a.get("model"))
-    counts = {n: c for n in usage.COUNTS if n in _NAMES and (c := _number(a, _NAMES[n])) is not None}
+    counts = {n: c for n in names.COUNTS if n in _NAMES and (c := _number(a, _NAMES[n])) is not None}
     agent = name.partition(".")[0]
     said = hashlib.blake2b(f"{event.time}\0{compact(a)}".encode("utf-8", "replace"), digest_size=16).hexdigest()
     cost = values.number(a.get("cost_usd"))
