@@ -194,17 +194,17 @@ _NOT_TEXT: Final = frozenset(
 def input_type(messages: Sequence[Json]) -> str:
     """`multimodal` when a message holds an image, a sound or a file, else `text`."""
     for message in messages:
-        content = message.get("content") if isinstance(message, Mapping) else None
+        content = message.get("content") if isinstance(message, dict) else None
         for part in content if isinstance(content, list) else ():
-            if isinstance(part, Mapping) and str(part.get("type")) in _NOT_TEXT:
+            if isinstance(part, dict) and str(part.get("type")) in _NOT_TEXT:
                 return "multimodal"
     return "text"
 
 
 def _output_type(request: Mapping[str, Json]) -> str:
     text = request.get("text")
-    wanted = request.get("response_format", text.get("format") if isinstance(text, Mapping) else None)
-    return "json" if isinstance(wanted, Mapping) and wanted.get("type") in ("json_object", "json_schema") else "text"
+    wanted = request.get("response_format", text.get("format") if isinstance(text, dict) else None)
+    return "json" if isinstance(wanted, dict) and wanted.get("type") in ("json_object", "json_schema") else "text"
 
 
 def _choices(response: Mapping[str, Json]) -> list[Mapping[str, Json]]:
@@ -239,6 +239,6 @@ def _list(value: Json, path: str) -> list[Json]:
 
 
 def _object(value: Json, path: str) -> Mapping[str, Json]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise InvalidRecord(path, value, "an object")
     return value

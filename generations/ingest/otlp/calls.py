@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
@@ -13,7 +13,7 @@ from generations.cleaning import MAX_TEXT
 from generations.ingest import openai
 from generations.ingest.otlp import content, dialects, messages, quirks, values
 from generations.ingest.otlp.messages import loaded
-from generations.ingest.otlp.names import About
+from generations.ingest.otlp.names import About, Settings
 from generations.ingest.otlp.shapes import Span
 from generations.ingest.otlp.usage import tokens_of
 from generations.ingest.usage import settings
@@ -114,19 +114,41 @@ _OTHER_THAN_TEXTS: Final = frozenset(
 
 def _parameters(span: Span, about: About) -> dict[str, Json]:
     a = span.attributes
-    found: dict[str, Json] = {}
-    for outer in about.objects["parameters"]:
-        if isinstance(given := loaded(a[outer]), dict):
-            found |= _without_secrets(given)
-    for name, short in about.parameters:
-        found.setdefault(short, a[name])
+    made_up = quirks.made_up(span.scope)
+    given = [a[name] for name, _ in about.settings]
+    if about.may_be_usual and not made_up and "mlflow.spanType" not in a and all(map(_is_short, given)):
+        return dict(_settled(about.settings, *given)) if given else {}
+    found = _found(about.settings, given)
     if "mlflow.spanType" in a:
         request = loaded(a.get("mlflow.spanInputs"))
         found |= _without_secrets(request) if isinstance(request, dict) else {}
-    if not found:
-        return found
+    return _steering(found, made_up)
+
+
+def _is_short(value: Json) -> bool:
+    kind = type(value)
+    return kind in _NUMBERS or (kind is str and len(value) <= _MOST_CHARACTERS)
+
+
+def _found(names: Settings, given: Iterable[Json]) -> dict[str, Json]:
+    """The settings that attributes of these names and values are."""
+    found: dict[str, Json] = {}
+    for (_, short), value in zip(names, given, strict=True):
+        if short is not None:
+            found.setdefault(short, value)
+        elif isinstance(several := loaded(value), dict):
+            found |= _without_secrets(several)
+    return found
+
+
+@lru_cache(maxsize=256, typed=True)
+def _settled(names: Settings, *given: Json) -> dict[str, Json]:
+    """Those that steer a call: a program gives most of its calls the same."""
+    return _steering(_found(names, given), {})
+
+
+def _steering(found: Mapping[str, Json], made_up: Mapping[str, Json]) -> dict[str, Json]:
     kept: dict[str, Json] = {}
-    made_up = quirks.made_up(span.scope)
     for name, value in found.items():
         if type(value) not in _NUMBERS:
             if name in _OTHER_THAN_TEXTS:
@@ -185,7 +207,7 @@ def _read_model(value: Json) -> str | None:
     return None if found == "none" else found  # as Micrometer, below Spring AI, says that it knows none
 
 
-_MOST_CHARACTERS: Final = 200
+_MOST_CHARACTERS: Final = 500
 _named_model: Final = lru_cache(maxsize=256)(_read_model)
 _PATH: Final = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/[^/]+/)?models/([^/]+)\Z")
 """What Google calls a model: perhaps with where it is and whose."""

@@ -50,10 +50,13 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
     return _typed(fields)
 
 
+_STORABLE: Final = frozenset({str, list, dict})
+
+
 def work(value: Json) -> Json:
     """What work was given or made: an object, a list or a text; numbers and the like as their text."""
     found = loaded(value)
-    if found is None or isinstance(found, str | list | dict):
+    if found is None or type(found) in _STORABLE:
         return found
     return value if isinstance(value, str) else compact(value)
 
@@ -70,8 +73,8 @@ def _typed(fields: Fields) -> Fields:
     for name in ("input", "output"):
         if name in fields:
             fields[name] = work(fields[name])
-    if not isinstance(fields.get("logprobs"), dict | list):
-        fields.pop("logprobs", None)
+    if "logprobs" in fields and not isinstance(fields["logprobs"], dict | list):
+        del fields["logprobs"]
     for name in ("response_id", "user_id"):
         if name in fields:
             fields[name] = clean_string(str(fields[name]))[:MAX_ID] or None
@@ -148,9 +151,13 @@ def _is_hollow(one: Json) -> bool:
     """Whether an answer has nothing in it, as LiteLLM's and Mastra's that call tools: others may have it."""
     if not isinstance(one, dict) or one.get("content") or one.get("tool_calls"):
         return False
-    return isinstance(one.get("parts"), list) and all(
-        isinstance(part, dict) and part.get("type") == "text" and part.get("content") == "" for part in one["parts"]
-    )
+    said = one.get("parts")
+    if not isinstance(said, list):
+        return False
+    for part in said:
+        if not isinstance(part, dict) or part.get("type") != "text" or part.get("content") != "":
+            return False
+    return True
 
 
 def _only_calls(one: Json) -> bool:
@@ -193,7 +200,7 @@ def _openinference(attributes: Attributes, about: About, kind: str, choices: int
     else:
         fields |= answered(given, kind, (choices or 1) > 1)
     if about.tools and all(type(attributes[name]) is str for name in about.tools):
-        fields["tools"] = messages.defined([attributes[name] for name in about.tools])
+        fields["tools"] = messages.defined(tuple([attributes[name] for name in about.tools]))
     elif tools := spelt.valued(about.lists["llm.tools."], attributes):
         fields["tools"] = messages.tools(tools)
     return fields

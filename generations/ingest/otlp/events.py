@@ -27,7 +27,7 @@ WHOLE: Final = frozenset({DETAILS, "gen_ai.content.prompt", "gen_ai.content.comp
 """Events whose attributes are those that a span may have."""
 TOLD: Final = frozenset({CHOICE, *ASKED, *WHOLE})
 """Events that are read as content, and are not kept beside it."""
-_IN_AN_ATTRIBUTE: Final = "events"
+IN_AN_ATTRIBUTE: Final = "events"
 _OF_A_TOOL: Final = (
     ("gen_ai.input.messages", "gen_ai.tool.call.arguments"),
     ("gen_ai.output.messages", "gen_ai.tool.call.result"),
@@ -39,7 +39,7 @@ def with_events(span: Span) -> dict[str, Json]:
     """The attributes of a span, and those that its events tell of and it lacks."""
     a = span.attributes
     told = [(event.name, event.attributes) for event in span.events if event.name in TOLD]
-    if _IN_AN_ATTRIBUTE in a and isinstance(listed := loaded(a[_IN_AN_ATTRIBUTE]), list):
+    if IN_AN_ATTRIBUTE in a and isinstance(listed := loaded(a[IN_AN_ATTRIBUTE]), list):
         named = [(str(one["event.name"]), one) for one in listed if isinstance(one, dict) and "event.name" in one]
         told += _with_choice(named)
     if not told:

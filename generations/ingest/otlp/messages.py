@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -57,7 +58,13 @@ def conversation(value: Json) -> list[Json]:
         return []
     if len(value) == 1 and isinstance(value[0], list):  # LangChain's calls take several conversations
         value = value[0]
-    return [whole for one in value for whole in message(_asked(one))]
+    found: list[Json] = []
+    for one in value:
+        if type(one) is dict and len(one) == 2 and (plain := _plain(one)) is not None:
+            found.append(plain)
+        else:
+            found += message(_asked(one))
+    return found
 
 
 def _asked(one: Json) -> Json:
@@ -263,15 +270,29 @@ def _unwrapped(given: Json) -> Json:
     return loaded(inner.get("json_schema")) if isinstance(inner, dict) else given
 
 
-def defined(texts: list[str]) -> list[Json] | None:
-    """What `tools` makes of definitions that are the JSON of one tool each."""
-    return tools([{"tool": {"json_schema": text}} for text in texts])
+def defined(texts: tuple[str, ...]) -> list[Json] | None:
+    """What `tools` makes of definitions that are the JSON of one tool each; nobody may change it, as it is shared."""
+    return _defined_before(texts) if sum(map(len, texts)) <= _MOST_CHARACTERS else _defined(texts)
+
+
+def _defined(texts: tuple[str, ...]) -> list[Json] | None:
+    return _tools([{"tool": {"json_schema": text}} for text in texts])
 
 
 def tools(value: Json) -> list[Json] | None:
-    """Definitions of tools out of a list, or the JSON of one."""
+    """Definitions of tools out of a list, or the JSON of one; nobody may change them, as they are shared."""
+    return _tools_before(value) if type(value) is str and len(value) <= _MOST_CHARACTERS else _tools(value)
+
+
+def _tools(value: Json) -> list[Json] | None:
     whole = (_unwrapped(loaded(one)) for one in listed(loaded(value)))
     return [tool(one) for given in whole for one in (kinds.tool(given) if isinstance(given, dict) else [given])] or None
+
+
+# A program sends the same tools with every call.
+_MOST_CHARACTERS: Final = 8_000
+_defined_before: Final = lru_cache(maxsize=64)(_defined)
+_tools_before: Final = lru_cache(maxsize=64)(_tools)
 
 
 def joined(answers: Iterable[Mapping[str, Json]]) -> dict[str, Json]:

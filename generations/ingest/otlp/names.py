@@ -28,6 +28,8 @@ from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.spelt import Outline, flattened
 from generations.records import Json
 
+Settings = tuple[tuple[str, str | None], ...]
+"""Attributes, and the names of the settings that they are; None for those that hold several, which are first."""
 Places = tuple[tuple[str, str | None], ...]
 """Attributes, and which member of the JSON in each, the first to ask first."""
 
@@ -57,12 +59,14 @@ class About(NamedTuple):
     """The counts of tokens among them."""
     kinds: tuple[tuple[str, str, str], ...]
     """Those of CALLS that may be said: by which attribute, and which member of the JSON in it, if not the whole."""
-    parameters: tuple[tuple[str, str], ...]
+    settings: Settings
     """Attributes that are settings of the call, and the names of these."""
+    may_be_usual: bool
+    """Whether what these settings come to may be remembered: they are few, and their names short."""
     metadata: tuple[tuple[str, str], ...]
     """Attributes that are metadata, and the names in it."""
-    objects: Mapping[str, tuple[str, ...]]
-    """Attributes that hold several settings, or several metadata: by `parameters` and `metadata`."""
+    objects: tuple[str, ...]
+    """Attributes that hold several metadata."""
     kept: tuple[str, ...]
     """Attributes that are no content."""
     starts: frozenset[str]
@@ -101,6 +105,10 @@ def _about(names: tuple[str, ...]) -> About:
             holders[field] = tuple(places)
     others = [field for field in holders if field not in (*OF_STEPS, *COUNTS, *_OF_WORK)]
     lists = {start: flattened(dict(zip(names, names, strict=True)), start) for start in LISTS}
+    settings: Settings = (
+        *((name, None) for name in PARAMETER_OBJECTS if name in there),
+        *((name, short) for name in names if (short := _parameter(name)) is not None),
+    )
     return About(
         holders=holders,
         of_steps=tuple(_told(field, holders[field]) for field in OF_STEPS if field in holders),
@@ -109,12 +117,10 @@ def _about(names: tuple[str, ...]) -> About:
         kinds=tuple(
             (name, outer, inner) for name in CALLS for outer, _, inner in (name.partition(">"),) if outer in there
         ),
-        parameters=tuple((name, short) for name in names if (short := _parameter(name)) is not None),
+        settings=settings,
+        may_be_usual=len(settings) <= _MOST_SETTINGS and sum(len(name) for name, _ in settings) <= _MOST_CHARACTERS,
         metadata=tuple((name, rest) for name in names if (rest := _metadata(name)) is not None),
-        objects={
-            "parameters": tuple(name for name in PARAMETER_OBJECTS if name in there),
-            "metadata": tuple(name for name in METADATA_OBJECTS if name in there),
-        },
+        objects=tuple(name for name in METADATA_OBJECTS if name in there),
         kept=tuple(name for name in names if not name.startswith(CONTENT)),
         starts=frozenset(start for start in BEGINNINGS if any(name.startswith(start) for name in names)),
         lists=lists,
@@ -126,6 +132,7 @@ def _about(names: tuple[str, ...]) -> About:
 
 
 _MOST_CHARACTERS: Final = 8_000
+_MOST_SETTINGS: Final = 20
 
 
 def _told(field: str, places: Places) -> tuple[str, str, Places]:

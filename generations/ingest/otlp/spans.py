@@ -41,7 +41,8 @@ _made: Final = making.quick(Told).made
 def told(span: Span) -> Told:
     """What a span tells. Never refuses: what is not understood is kept among the attributes."""
     span = _as_long_as_it_says(span)
-    if (a := events.with_events(span)) is not span.attributes:
+    a = span.attributes
+    if (span.events or events.IN_AN_ATTRIBUTE in a) and (a := events.with_events(span)) is not span.attributes:
         span = replace(span, attributes=a)
     about = names.about(a)
     kind = None if _only_opens_a_stream(span, about) or _only_prepares(span) else kinds.call_type(a, about)
@@ -175,7 +176,7 @@ def _common(span: Span, about: About, held: Mapping[str, Json]) -> dict[str, Any
         for field, names in RESOURCE.items():
             if field not in said and (value := next((v for n in names if (v := span.resource.get(n))), None)):
                 said[field] = _READ[field](value)
-    if (about.metadata or about.objects["metadata"]) and (metadata := _metadata(a, about)):
+    if (about.metadata or about.objects) and (metadata := _metadata(a, about)):
         said["metadata"] = metadata
     if (started := values.moment(span.start)) is not None:
         said["started_at"] = started
@@ -189,7 +190,7 @@ def _common(span: Span, about: About, held: Mapping[str, Json]) -> dict[str, Any
 
 def _metadata(a: Mapping[str, Json], about: About) -> dict[str, Json]:
     found: dict[str, Json] = {}
-    for name in about.objects["metadata"]:
+    for name in about.objects:
         if isinstance(given := loaded(a[name]), dict):
             found |= {k: v for k, v in given.items() if not k.startswith(dialects.NOT_METADATA)}
     for name, rest in about.metadata:
