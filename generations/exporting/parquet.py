@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 
 ROW_GROUP_BYTES: Final = 6 << 20
 """Of columns in memory; readers want groups of many rows, this process wants little memory."""
+PAGE_BYTES: Final = 128 << 10
+"""Of a column: what is packed at once, and so held twice."""
 _TYPES: Final[dict[str, Any]] = {
     "text": pa.string(),
     "json": pa.string(),
@@ -41,6 +43,7 @@ def write(source: BinaryIO, file: BinaryIO) -> bool:
         use_dictionary=repeated,
         # Kept until the end for each group: of long texts they would be as large as the texts.
         write_statistics=repeated,
+        data_page_size=PAGE_BYTES,
     )
     waiting: list[Any] = []
     held = 0

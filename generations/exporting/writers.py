@@ -125,6 +125,7 @@ class _Lines:
 _PIECE: Final = 128 << 10
 _MOST_ROWS: Final = 2_000
 _PIPE: Final = 1 << 20
+_NOT_KNOWN: Final = array("i", [-1]).tobytes()
 
 
 class _Parquet:
@@ -160,11 +161,10 @@ class _Parquet:
     def _flush(self) -> None:
         if self._waiting:
             # By columns, as they are kept there: the lengths of all cells, and then the cells without anything between.
-            columns = list(zip(*self._waiting, strict=True))
             head = len(self._waiting).to_bytes(8, "big") + self._size.to_bytes(8, "big")
-            lengths = [_lengths(column).tobytes() for column in columns]
-            self._send([head, *lengths, *(b"".join(filter(None, column)) for column in columns)])
+            columns = [_parted(column) for column in zip(*self._waiting, strict=True)]
             self._waiting, self._size = [], 0
+            self._send([head, *(lengths for lengths, _ in columns), *(texts for _, texts in columns)])
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None:
@@ -180,7 +180,7 @@ class _Parquet:
     def _send(self, pieces: Sequence[bytes]) -> None:
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(b"".join(pieces))
+            self._process.stdin.writelines(pieces)
         except BrokenPipeError:
             self._end()
             raise
@@ -192,11 +192,15 @@ class _Parquet:
             raise OSError(errno.EIO, reason or f"the Parquet writer ended with {self._process.returncode}")
 
 
-def _lengths(column: Cells) -> array[int]:
-    """Those of the cells of a column; -1 where one is not known."""
-    if column.count(None) == len(column):
-        return array("i", [-1]) * len(column)
-    return array("i", [-1 if cell is None else len(cell) for cell in column])
+def _parted(column: Cells) -> tuple[bytes, bytes]:
+    """The lengths of a column's cells, -1 where one is not known, and the cells without anything between."""
+    unknown = column.count(None)
+    if unknown == len(column):
+        return _NOT_KNOWN * unknown, b""
+    if not unknown:
+        return array("i", map(len, column)).tobytes(), b"".join(column)  # type: ignore[arg-type]
+    lengths = array("i", [-1 if cell is None else len(cell) for cell in column])
+    return lengths.tobytes(), b"".join(filter(None, column))
 
 
 # ------------------------------------------------------------------------------------------------------------- tables
