@@ -183,7 +183,7 @@ def _clock() -> Iterator[Finding]:
 
 def _months() -> Iterator[Finding]:
     month = partitions.month_of(timezone.now())
-    wanted = [f"generation_p{one:%Y%m}" for one in (month, partitions.next_month(month))]
+    wanted = [partitions.named("generation", one) for one in (month, partitions.next_month(month))]
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM unnest(%s::text[]) AS t(name) WHERE to_regclass(name) IS NULL", [wanted])
         if cursor.fetchone()[0]:

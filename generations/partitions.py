@@ -69,6 +69,11 @@ def next_month(month: dt.date) -> dt.date:
     return (month + dt.timedelta(days=32)).replace(day=1)
 
 
+def named(table: str, month: dt.date) -> str:
+    """What the partition of a table is called that holds the rows of a month."""
+    return f"{table}_p{month:%Y%m}"
+
+
 def unknown(months: Iterable[dt.date]) -> set[dt.date]:
     """Those of these months whose partitions this process has not seen yet."""
     database = str(connection.settings_dict["NAME"])
@@ -86,7 +91,7 @@ def ensure(months: Iterable[dt.date]) -> int:
     database = str(connection.settings_dict["NAME"])
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        names = {f"{table}_p{month:%Y%m}": (table, month) for month in sorted(wanted) for table in PARTITIONED}
+        names = {named(table, month): (table, month) for month in sorted(wanted) for table in PARTITIONED}
         cursor.execute("SELECT name FROM unnest(%s::text[]) AS t(name) WHERE to_regclass(name) IS NULL", [list(names)])
         missing = sorted(row[0] for row in cursor.fetchall())
         for name in missing:

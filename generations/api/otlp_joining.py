@@ -117,7 +117,7 @@ def _join(
             recording.delete(project, "generation", demoted)
         if demoted or any(one.has_files for one in told):
             records = with_attachments(project, records)
-        receipts = recording.record(project, records, halves=halves, ready=ready, locks=False)
+        receipts = recording.record(project, records, halves=halves, ready=ready, of_spans=True)
         # By themselves: with their spans they would take over the spans' times for the whole thread's.
         if threads := [one.thread for one in told if one.thread is not None]:
             recording.record(project, threads, halves=halves)

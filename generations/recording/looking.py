@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 
-from generations import prepared, pricing, records
-from generations.recording import derive, locking
+from generations import partitions, prepared, pricing, records
+from generations.recording import derive, locking, seeing
+from generations.recording.seeing import EVENTS
 from generations.recording.tables import (
     ALTERNATIVE,
     AMOUNTS,
@@ -27,10 +28,8 @@ from generations.records import GenerationRecord, fill
 WINDOW: Final = dt.timedelta(days=1)
 LOOK_EVERYWHERE: Final = 100
 """Up to so many ids of a kind are looked up in every partition; beyond, those with a start only around it."""
-_PRICE: Final = (
-    *("id", "match", "provider", "currency", "input_price", "cached_input_price", "cache_write_price"),
-    *("output_price", "valid_from", "valid_to"),
-)
+MOST_MONTHS: Final = 3
+"""Rows around more months than these are looked up in every partition: a statement is made for each group of months."""
 Window = tuple[dt.datetime, dt.datetime]
 
 
@@ -64,43 +63,48 @@ def look(
     *,
     named: Mapping[str, Mapping[str, Any]] | None = None,
     tags: Collection[str] = (),
-    locks: bool = True,
+    of_spans: bool = False,
 ) -> Found:
     """Lock the project and find the rows of these ids, with as much of them as merging these records needs.
 
     One message to the database for the lock and one statement, which only says what is there: most of what comes is
-    new. Another follows for what is there, and one more for payloads that only turn out to be needed. Without `locks`
-    the caller has locked what is written.
+    new. Another follows for what is there, and one more for payloads that only turn out to be needed. What is told
+    `of_spans` the caller has locked, and each is looked for around its start alone: other than somebody's own id, that
+    of a span never comes with another one.
     """
     found = Found()
     near: dict[str, Collection[str]] = {}
     far: dict[str, Collection[str]] = {}
     starts: list[dt.datetime] = []
     for kind, items in wanted.items():
-        if not TABLES[kind].is_partitioned or len(items) <= LOOK_EVERYWHERE:
+        if not TABLES[kind].is_partitioned or (len(items) <= LOOK_EVERYWHERE and not of_spans):
             far[kind] = items
         else:
             near[kind] = [id for id, item in items.items() if item.started_at is not None]
             far[kind] = [id for id, item in items.items() if item.started_at is None]
             starts += [items[id].started_at for id in near[kind]]
-    window = (min(starts) - WINDOW, max(starts) + WINDOW) if starts else _ALWAYS
+    window = (min(starts) - WINDOW, max(starts) + WINDOW) if starts else None
+    months = _months(window)
+    if len(months) > MOST_MONTHS:
+        far |= {kind: wanted[kind] for kind in near}
+        near, window, months = {}, None, ()
     calls = wanted.get("generation", {})
-    judged = calls if len(calls) <= LOOK_EVERYWHERE else ()
-    params = [
-        *(_array(keys[kind, id] for id in far.get(kind, ())) for kind in TABLES),
-        *(_array(keys[kind, id] for id in near.get(kind, ())) for kind in _EVENTS),
-        *window,
-        prepared.array(tags),
-        prepared.array(judged),
-        bool(calls),
-    ]
+    judged = calls if len(calls) <= LOOK_EVERYWHERE and not of_spans else ()
+    is_far = not months or any(far.values()) or bool(judged)
+    params: list[Any] = []
+    if is_far:
+        params += [_array(keys[kind, id] for id in far.get(kind, ())) for kind in TABLES]
+        params.append(prepared.array(judged))
+    if months:
+        params += [_array(keys[kind, id] for id in near.get(kind, ())) for kind in EVENTS]
+    params += [prepared.array(tags), bool(calls)]
     for kind, wider in NAMED.items():
         some = (named or {}).get(kind, {})
         params.append(_array(keys[kind, id] for id in some))
         params += [prepared.array([getattr(record, name) for record in some.values()]) for name in wider.fields]
     there: dict[str, set[str]] = {kind: set() for kind in TABLES}
-    lock = locking.alone(keys.project) if locks else ""
-    for label, said in prepared.fetch(cursor, _SEEN, keys.project, params, before=lock):
+    lock = "" if of_spans else locking.alone(keys.project)
+    for label, said in prepared.fetch(cursor, seeing.statement(months, is_far), keys.project, params, before=lock):
         if label == "tag":
             found.tags.add(said)
         elif label.startswith("wide "):
@@ -118,64 +122,26 @@ def look(
         table = TABLES[kind]
         some = {id: item for id, item in items.items() if keys[kind, id] in there[kind]}
         question.ask(table, some, window if near.get(kind) and not far[kind] else None)
-        if LOOK_EVERYWHERE < len(items) <= LOOK_EVERYWHERE + len(some) and len(some) < len(items):
+        missing = len(items) - len(some)
+        if not of_spans and len(items) > LOOK_EVERYWHERE >= missing > 0:
             question.ask(table, [id for id in items if id not in some])
         if table.is_partitioned and some:
             question.ask_rest(table, _needing(some, _needs_payload), _needing(some, _needs_alternatives))
     question.fetch(cursor, found)
-    for kind in _EVENTS:
+    for kind in EVENTS:
         if found.rows[kind]:
             complete(cursor, keys, TABLES[kind], wanted[kind], found)
     return found
 
 
-_EVENTS: Final = tuple(kind for kind, table in TABLES.items() if table.is_partitioned)
-_ALWAYS: Final[Window] = (dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC))
-
-
-def _seen() -> prepared.Statement:
-    """Which keys there are, of events also within a window of time; which tags; prices; what hangs on calls."""
-    types: list[str] = []
-    parts: list[str] = []
-
-    def given(type: str) -> str:
-        types.append(type)
-        return f"${len(types)}"
-
-    def keyed(kind: str, more: str = "") -> str:
-        return prepared.found(f"'{kind}' AS label, uid::text AS said", TABLES[kind].facts, "uid", given("uuid[]"), more)
-
-    parts += [keyed(kind) for kind in TABLES]
-    near = [given("uuid[]") for _ in _EVENTS]
-    first, last = given("timestamptz"), given("timestamptz")
-    window = f" AND started_at BETWEEN {first} AND {last}"
-    parts += [
-        prepared.found(f"'{kind}', uid::text", TABLES[kind].facts, "uid", keys, window)
-        for kind, keys in zip(_EVENTS, near, strict=True)
-    ]
-    parts.append(prepared.found("'tag', name", "tag", "name", given("text[]")))
-    calls = given("text[]")
-    parts += [
-        prepared.found("'judged', generation_id", table, "generation_id", calls)
-        for table in ("score", "feedback", "attachment")
-    ]
-    columns = ", ".join(f'"{name}"::text' if name in AMOUNTS else f'"{name}"' for name in _PRICE)
-    parts.append(
-        f"SELECT 'price', row_to_json(r)::text FROM (SELECT {columns} FROM price_override"  # noqa: S608
-        f" WHERE project_id = {{project}} AND {given('boolean')}) AS r"
-    )
-    for kind, wider in NAMED.items():
-        columns = ", ".join(column for column, _ in wider.fields.values())
-        told = ", ".join([given("uuid[]"), *(given(f"{type}[]") for _, type in wider.fields.values())])
-        rows = f"SELECT * FROM {TABLES[kind].facts} WHERE project_id = {{project}} AND uid = excluded.uid OFFSET 0"  # noqa: S608
-        parts.append(
-            f"SELECT 'wide {kind}', there.public_id FROM unnest({told}) AS excluded (uid, {columns})"  # noqa: S608
-            f" CROSS JOIN LATERAL ({rows}) AS there WHERE NOT ({wider.where})"
-        )
-    return prepared.Statement("seen", types, " UNION ALL ".join(parts))
-
-
-_SEEN: Final = _seen()
+def _months(window: Window | None) -> tuple[dt.date, ...]:
+    """The months of a window, and no more of them than one too many."""
+    if window is None:
+        return ()
+    months = [partitions.month_of(window[0])]
+    while len(months) <= MOST_MONTHS and (following := partitions.next_month(months[-1])) <= window[1].date():
+        months.append(following)
+    return tuple(months)
 
 
 def complete(cursor: Any, keys: Keys, table: Table, items: Mapping[str, Any], found: Found) -> None:
