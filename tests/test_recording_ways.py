@@ -137,7 +137,7 @@ def test_where_sessions_are_shared_behind_a_pooler_nothing_fails(monkeypatch: py
     project = access.create_project("Pooled")
     recording.record(project, [StepRecord(id="s1", started_at=NOW)])
     with connection.cursor() as cursor:
-        cursor.execute(f"DEALLOCATE seen_{project.pk}")
+        cursor.execute(f"DEALLOCATE seen_far_{project.pk}")
 
     receipts = [
         recording.record(project, [StepRecord(id="s2", started_at=NOW, thread_id="t")])[0],
@@ -146,7 +146,7 @@ def test_where_sessions_are_shared_behind_a_pooler_nothing_fails(monkeypatch: py
 
     assert [receipt.state for receipt in receipts] == ["stored", "merged"]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE %s", [f"seen_{project.pk}%"])
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE %s", [f"seen_%_{project.pk}%"])
         assert cursor.fetchone() == (0,)
 
 
@@ -159,7 +159,7 @@ def write(project: Project, month: int, first: int, number: int = 1) -> None:
 def planned(project: Project) -> Any:
     """When the look-up before a write was planned."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT prepare_time FROM pg_prepared_statements WHERE name = %s", [f"seen_{project.pk}"])
+        cursor.execute("SELECT prepare_time FROM pg_prepared_statements WHERE name = %s", [f"seen_far_{project.pk}"])
         return cursor.fetchone()
 
 
@@ -187,19 +187,21 @@ def test_a_plan_is_made_anew_when_it_is_old_and_for_a_month_that_is_new(monkeypa
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", [1, 101])
 def test_no_key_is_looked_up_by_reading_a_project_though_nobody_analysed_its_rows(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     project = access.create_project("A new month")
     monkeypatch.setattr(prepared, "FIRST", 0.0)
     write(project, 5, 0, 1_000)
-    write(project, 5, 1_000)
+    write(project, 5, 1_000, number)
 
+    name = f"seen_far_{project.pk}" if number == 1 else f"seen_202104_202105_{project.pk}"
     with connection.cursor() as cursor:
         asked = "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = %s"
-        cursor.execute(asked, [f"seen_{project.pk}"])
+        cursor.execute(asked, [name])
         given = ", ".join(["NULL"] * cursor.fetchone()[0])
-        cursor.execute(f"EXPLAIN EXECUTE seen_{project.pk}({given})")
+        cursor.execute(f"EXPLAIN EXECUTE {name}({given})")
         plan = [line for (line,) in cursor.fetchall()]
     here = [n for n, line in enumerate(plan) if "on step_p202105" in line]
     assert here

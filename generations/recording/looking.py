@@ -63,47 +63,48 @@ def look(
     *,
     named: Mapping[str, Mapping[str, Any]] | None = None,
     tags: Collection[str] = (),
-    of_spans: bool = False,
+    locks: bool = True,
+    near: bool = False,
 ) -> Found:
     """Lock the project and find the rows of these ids, with as much of them as merging these records needs.
 
     One message to the database for the lock and one statement, which only says what is there: most of what comes is
-    new. Another follows for what is there, and one more for payloads that only turn out to be needed. What is told
-    `of_spans` the caller has locked, and each is looked for around its start alone: other than somebody's own id, that
-    of a span never comes with another one.
+    new. Another follows for what is there, and one more for payloads that only turn out to be needed. Without `locks`
+    the caller has locked what is written, and does not ask what hangs on it. What is `near` is not looked for elsewhere
+    than around its start.
     """
     found = Found()
-    near: dict[str, Collection[str]] = {}
+    close: dict[str, Collection[str]] = {}
     far: dict[str, Collection[str]] = {}
     starts: list[dt.datetime] = []
     for kind, items in wanted.items():
-        if not TABLES[kind].is_partitioned or (len(items) <= LOOK_EVERYWHERE and not of_spans):
+        if not TABLES[kind].is_partitioned or (len(items) <= LOOK_EVERYWHERE and not near):
             far[kind] = items
         else:
-            near[kind] = [id for id, item in items.items() if item.started_at is not None]
+            close[kind] = [id for id, item in items.items() if item.started_at is not None]
             far[kind] = [id for id, item in items.items() if item.started_at is None]
-            starts += [items[id].started_at for id in near[kind]]
+            starts += [items[id].started_at for id in close[kind]]
     window = (min(starts) - WINDOW, max(starts) + WINDOW) if starts else None
     months = _months(window)
     if len(months) > MOST_MONTHS:
-        far |= {kind: wanted[kind] for kind in near}
-        near, window, months = {}, None, ()
+        far |= {kind: wanted[kind] for kind in close}
+        close, window, months = {}, None, ()
     calls = wanted.get("generation", {})
-    judged = calls if len(calls) <= LOOK_EVERYWHERE and not of_spans else ()
+    judged = calls if len(calls) <= LOOK_EVERYWHERE and locks else ()
     is_far = not months or any(far.values()) or bool(judged)
     params: list[Any] = []
     if is_far:
         params += [_array(keys[kind, id] for id in far.get(kind, ())) for kind in TABLES]
         params.append(prepared.array(judged))
     if months:
-        params += [_array(keys[kind, id] for id in near.get(kind, ())) for kind in EVENTS]
+        params += [_array(keys[kind, id] for id in close.get(kind, ())) for kind in EVENTS]
     params += [prepared.array(tags), bool(calls)]
     for kind, wider in NAMED.items():
         some = (named or {}).get(kind, {})
         params.append(_array(keys[kind, id] for id in some))
         params += [prepared.array([getattr(record, name) for record in some.values()]) for name in wider.fields]
     there: dict[str, set[str]] = {kind: set() for kind in TABLES}
-    lock = "" if of_spans else locking.alone(keys.project)
+    lock = locking.alone(keys.project) if locks else ""
     for label, said in prepared.fetch(cursor, seeing.statement(months, is_far), keys.project, params, before=lock):
         if label == "tag":
             found.tags.add(said)
@@ -121,9 +122,9 @@ def look(
             continue
         table = TABLES[kind]
         some = {id: item for id, item in items.items() if keys[kind, id] in there[kind]}
-        question.ask(table, some, window if near.get(kind) and not far[kind] else None)
+        question.ask(table, some, window if close.get(kind) and not far[kind] else None)
         missing = len(items) - len(some)
-        if not of_spans and len(items) > LOOK_EVERYWHERE >= missing > 0:
+        if not near and len(items) > LOOK_EVERYWHERE >= missing > 0:
             question.ask(table, [id for id in items if id not in some])
         if table.is_partitioned and some:
             question.ask_rest(table, _needing(some, _needs_payload), _needing(some, _needs_alternatives))

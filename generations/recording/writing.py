@@ -77,7 +77,8 @@ def record(
     halves: bool = True,
     ready: Ready | None = None,
     trust: access.Trust | None = None,
-    of_spans: bool = False,
+    locks: bool = True,
+    near: bool = False,
 ) -> list[Receipt]:
     """Store a batch of records and say of each what became of it, in the order given.
 
@@ -88,8 +89,8 @@ def record(
 
     A value that the database refuses is found by `halves`, which takes a savepoint. Without, in a transaction of the
     caller's, Doubtful is raised: it is all to be written again, with `halves`. What is `ready` of these very records is
-    not done again. What is told `of_spans` has ids that belong to their starts, by which it is looked for; the caller
-    has locked what the records hang together by (see `locking`), asks for no `halves`, and nobody for how they stand. A
+    not done again. Without `locks` the caller has locked what these records hang together by (see `locking`), asks for
+    no `halves`, and nobody for how they stand. What is `near` is at its start or new: nobody looks for it elsewhere. A
     grant that is only remembered is confirmed by those who share a transaction, with its `trust`:
     raises access.Outdated if it is none any more, or the transaction is not shared.
     """
@@ -116,7 +117,7 @@ def record(
     if now is not None or not 0 < len(tidy) <= GROUPED or connection.in_atomic_block:
         access.sure(trust)
         outcomes: Sequence[Outcome] = _write_or_halve(
-            project.pk, tidy, packed, moment, halves=halves, ready=ready, of_spans=of_spans
+            project.pk, tidy, packed, moment, halves=halves, ready=ready, locks=locks, near=near
         )
     else:
         outcomes = grouping.together(
@@ -166,7 +167,8 @@ def _write_or_halve(
     must_exist: bool = False,
     halves: bool = True,
     ready: Ready | None = None,
-    of_spans: bool = False,
+    locks: bool = True,
+    near: bool = False,
 ) -> list[Outcome]:
     """Write all; if the database refuses a value, halve until the one that it refuses stands alone."""
     if not items:
@@ -181,7 +183,8 @@ def _write_or_halve(
                 must_exist=must_exist,
                 savepoint=halves,
                 ready=ready or Ready(),
-                of_spans=of_spans,
+                locks=locks,
+                near=near,
             )
         )
     except (DataError, IntegrityError, DatabaseError) as error:
@@ -251,14 +254,15 @@ def _write(
     must_exist: bool,
     savepoint: bool,
     ready: Ready,
-    of_spans: bool,
+    locks: bool,
+    near: bool,
 ) -> list[Outcome]:
     """Lock, look, merge, write, commit. Raises UnknownId for an item that must be there and is not."""
     batch = merging.gathered(items, now)
     keys = Keys(project, packed)
     keys.update(ready.keys)
     with transaction.atomic(savepoint=savepoint), connection.cursor() as cursor:
-        found = looking.look(cursor, keys, batch.told, named=batch.implied, tags=batch.tags, of_spans=of_spans)
+        found = looking.look(cursor, keys, batch.told, named=batch.implied, tags=batch.tags, locks=locks, near=near)
         if must_exist:
             for item in items:
                 kind = records.KINDS[type(item)]
@@ -274,9 +278,10 @@ def _write(
         for kind, some in rows.items()
         for row in some
     }
+    shows = locks and len(items) <= GROUPED and not ready.rows
     new = {
         row.id: Standing(row.record, row.extra["created_at"])
-        for row in (rows["generation"] if len(items) <= GROUPED and not ready.rows else ())
+        for row in (rows["generation"] if shows else ())
         if row.known is None and row.id not in found.judged and _is_exact(row.record)
     }
     outcomes: list[Outcome] = []
