@@ -102,13 +102,8 @@ def _join(
         settled = couples.settle(calls)
         plain = {one.step.id for one in told if one.generation is None}
         demoted = [id for id in there if id in settled.into or id in plain]
-<<<<<<< HEAD
-        here = {one.step.id for one in told}.union(row["public_id"] for row in stored)
-        if not is_alone and (left or demoted or not here.issuperset(answers) or not here.issuperset(there)):
-=======
         here, before = {one.step.id for one in told}, {row["public_id"] for row in stored}
-        if not is_alone and (demoted or not (here | before).issuperset(answers)):
->>>>>>> a1c92f5 (recording: Spans are looked for around their starts unless some of them stand already)
+        if not is_alone and (left or demoted or not (here | before).issuperset({*answers, *there})):
             raise _Entangled
         notes = {id: {couples.NOTE: note} for id, note in settled.notes.items()}
         records: list[Record] = [_with(one.step, notes.pop(one.step.id, None)) for one in told]
@@ -123,7 +118,7 @@ def _join(
         if demoted or any(one.has_files for one in told):
             records = with_attachments(project, records)
         # What log events made before its span came may stand at another time.
-        near = here.isdisjoint(before)
+        near = not there and here.isdisjoint(before)
         receipts = recording.record(project, records, halves=halves, ready=ready, locks=False, near=near)
         # By themselves: with their spans they would take over the spans' times for the whole thread's.
         if threads := [one.thread for one in told if one.thread is not None]:
