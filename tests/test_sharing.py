@@ -2,7 +2,7 @@
 
 import base64
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -10,6 +10,7 @@ import pytest
 
 from generations.api import sharing
 from generations.api.sharing import NOBODY, FairShare
+from generations.recording import grouping
 from tests.doors.rest import Caller, caller
 
 AT_ONCE, ROOM = 8, 24
@@ -241,3 +242,60 @@ def test_a_project_is_known_by_any_form_of_its_key_once_that_was_let_in(known: l
     assert [
         sharing._project_of(form) for form in ({}, {"HTTP_X_API_KEY": "unknown"}, {"HTTP_AUTHORIZATION": "Basic !"})
     ] == [NOBODY] * 3
+
+
+class Writing(Work):
+    """An application whose requests are written together, once the first of them may be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[list[str]] = []
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        with self.changed:
+            self.inside.append(environ["test.name"])
+            self.changed.notify_all()
+        grouping.together("test", -1, [environ["test.name"]], self._write)
+        start_response("200 OK", [])
+        return [b"done"]
+
+    def _write(self, names: Sequence[str]) -> Sequence[None]:
+        self.written.append(list(names))
+        self.doors[names[0]].wait(30)
+        return [None] * len(names)
+
+
+@pytest.fixture
+def writers(senders: Senders, monkeypatch: pytest.MonkeyPatch) -> Senders:
+    monkeypatch.setattr(grouping, "PATIENCE", 60.0)
+    senders.work = senders.shared.application = Writing()
+    return senders
+
+
+def test_who_waits_to_be_written_for_makes_room_for_others_of_the_project(
+    writers: Senders, known: list[Caller]
+) -> None:
+    names = [f"one {n}" for n in range(AT_ONCE + 3)]
+    writers.send(names[0], known[0])
+    writers.work.until(1)
+    for name in names[1:]:
+        writers.send(name, known[0])
+    writers.work.until(len(names))
+    writers.end()
+
+    assert {answer[0] for answer in writers.answers.values()} == {"200 OK"}
+    assert sorted(writers.shared._in_hand.items()) == [(known[0].project.pk, 0)]
+    assert isinstance(writers.work, Writing)
+    written = writers.work.written
+    assert written[0] == names[:1]
+    assert sorted(name for group in written for name in group) == sorted(names)
+
+
+def test_among_others_who_waits_to_be_written_for_keeps_their_turn(writers: Senders, known: list[Caller]) -> None:
+    writers.send("other", known[1])
+    writers.work.until(1)
+    for n in range(AT_ONCE):
+        writers.send(f"many {n}", known[0])
+    writers.waiting(AT_ONCE - AT_ONCE // sharing.PART)
+
+    assert len(writers.work.inside) == 1 + AT_ONCE // sharing.PART

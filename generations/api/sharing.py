@@ -22,6 +22,7 @@ from generations.api import errors, otlp
 from generations.api.answers import answer
 from generations.api.gantry import envelope
 from generations.api.prometheus import door_of
+from generations.recording import grouping
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -40,6 +41,16 @@ take its time from the others: threads of one process share a processor."""
 PATIENCE: Final = 1.5
 PATIENCE_ALONE: Final = 30.0
 """Seconds that a request waits for its turn: among others, and when its project is the only one."""
+
+
+class _Turn:
+    """A request that is worked on, until it is not."""
+
+    __slots__ = ("is_over", "project")
+
+    def __init__(self, project: int) -> None:
+        self.project = project
+        self.is_over = False
 
 
 class FairShare:
@@ -62,18 +73,35 @@ class FairShare:
             refused = refusal(environ.get("PATH_INFO", ""), environ.get("CONTENT_TYPE", ""))
             start_response(f"{refused.status_code} {refused.reason_phrase}", list(refused.items()))
             return [refused.content]
+        turn = _Turn(project)
+        grouping.when_waiting(lambda: self._rest(turn))
         try:
             return _whole(self.application(environ, start_response))
         finally:
+            grouping.when_waiting(None)
             with self._guard:
-                self._in_hand[project] -= 1
-                self._call_next()
+                self._end(turn)
+
+    def _rest(self, turn: _Turn) -> None:
+        """Let another request be worked on instead of one that waits to be written for.
+
+        Only those of a project that has the process for itself: its own come after it, and share its transaction.
+        """
+        with self._guard:
+            if self._is_alone(turn.project):
+                self._end(turn)
+
+    def _end(self, turn: _Turn) -> None:
+        if not turn.is_over:
+            turn.is_over = True
+            self._in_hand[turn.project] -= 1
+            self._call_next()
 
     def _enter(self, project: int) -> bool:
         """Wait for one's turn; False when there is no room to wait, or it does not come in time."""
         with self._guard:
             self._see(project)
-            is_alone = project == NOBODY or len(self._seen) == 1
+            is_alone = self._is_alone(project)
             if self._may_go(project) and project not in self._lines:
                 self._in_hand[project] += 1
                 return True
@@ -102,9 +130,11 @@ class FairShare:
             if not self._in_hand[other]:
                 del self._seen[other], self._in_hand[other]
 
+    def _is_alone(self, project: int) -> bool:
+        return project == NOBODY or len(self._seen) == 1
+
     def _may_go(self, project: int) -> bool:
-        is_alone = project == NOBODY or len(self._seen) == 1
-        most = self.at_once if is_alone else max(1, self.at_once // PART)
+        most = self.at_once if self._is_alone(project) else max(1, self.at_once // PART)
         return self._in_hand[project] < most and self._in_hand.total() < self.at_once
 
     def _call_next(self) -> None:

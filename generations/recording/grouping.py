@@ -52,9 +52,22 @@ class _Caller(Generic[Item, T]):
         self.error: BaseException | None = None
 
 
+class _Thread(threading.local):
+    """What a thread wants done when it begins to wait for another one's transaction."""
+
+    call: Callable[[], None] | None = None
+
+
+_thread: Final = _Thread()
 _guard: Final = threading.Lock()
 _lines: Final[dict[tuple[str, str, int], deque[_Caller[Any, Any]]]] = {}
 """Who waits, by database, kind and project. A line is there for as long as somebody writes for the project."""
+
+
+def when_waiting(call: Callable[[], None] | None) -> None:
+    """Have `call` called when this thread waits to be written for: who waits works on nothing, so that another request
+    may be taken in hand, and be in the same transaction."""
+    _thread.call = call
 
 
 def together(
@@ -93,6 +106,8 @@ def _wait(caller: _Caller[Item, T], line: deque[_Caller[Item, T]]) -> None:
     if not connection.in_atomic_block:
         # Who is written for needs no connection of their own, and each that is open holds megabytes in the database.
         connection.close()
+    if _thread.call is not None:
+        _thread.call()
     if not caller.woken.wait(PATIENCE):
         with _guard:
             if not caller.leads and not caller.is_taken:
