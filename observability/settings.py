@@ -100,6 +100,12 @@ class Environment(BaseSettings):
         description="Private hosts and networks that model calls may go to all the same: `vllm.internal,10.1.0.0/16`.",
     )
     WORKER_CONCURRENCY: int = Field(default=2, ge=1, le=64, description="Tasks that are worked on at once.")
+    WORKER_NICE: int = Field(
+        default=5,
+        ge=0,
+        le=19,
+        description="How far the worker gives way on a busy processor, see nice(1); 0: not.",
+    )
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe log line that is written."
     )
@@ -201,6 +207,7 @@ HOST = env.HOST
 PORT = env.PORT
 WEB_PROCESSES = env.WEB_PROCESSES
 WEB_THREADS = env.WEB_THREADS
+WORKER_NICE = env.WORKER_NICE
 GATEWAY_UPSTREAM = env.GATEWAY_UPSTREAM
 GATEWAY_STREAMS = env.GATEWAY_STREAMS
 EGRESS_HOSTS = env.EGRESS_HOSTS

@@ -70,6 +70,10 @@ def _loaded(name: str, target: str, **arguments: Any) -> Callable[[], None]:
 
 
 def _work(app: Any) -> None:
+    from django.conf import settings
+
+    # Whoever asks is waited for, and nobody waits for what is done behind the writes.
+    os.nice(settings.WORKER_NICE)
     # One worker has nobody to gossip with; its heartbeats would only be written to disk.
     worker = app.Worker(quiet=True, without_gossip=True, without_mingle=True, without_heartbeat=True)
     worker.start()
