@@ -330,14 +330,17 @@ def _are_json(values: Sequence[Json], limit: int, packed: Packed | None) -> bool
 
 
 def _are_numbers(value: Json) -> bool:
-    """Whether all floats in it are numbers; it is no deeper than orjson goes."""
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, dict):
-        value = value.values()
-    elif not isinstance(value, list | tuple):
-        return True
-    return all(one is None or type(one) is str or _are_numbers(one) for one in value)
+    """Whether all floats in it are numbers. orjson wrote it, so that there are no types in it but those of JSON."""
+    seen = [value]
+    for one in seen:  # and what is in it, which joins behind
+        kind = type(one)
+        if kind is dict:
+            seen.extend(one.values())
+        elif kind is list or kind is tuple:
+            seen.extend(one)
+        elif kind is float and not math.isfinite(one):
+            return False
+    return True
 
 
 def clamp(moment: dt.datetime, now: dt.datetime) -> dt.datetime:

@@ -64,6 +64,12 @@ def month_of(moment: dt.datetime) -> dt.date:
     return moment.astimezone(dt.UTC).date().replace(day=1)
 
 
+def months_of(moments: Sequence[dt.datetime]) -> set[dt.date]:
+    """The months that rows started at these moments are kept in."""
+    ends = {month_of(min(moments)), month_of(max(moments))} if moments else set()
+    return ends if len(ends) < 2 else {*map(month_of, moments)}
+
+
 def next_month(month: dt.date) -> dt.date:
     """The first day of the month after."""
     return (month + dt.timedelta(days=32)).replace(day=1)

@@ -248,15 +248,40 @@ def _simple_prices(prices: Any, input_tokens: int) -> dict[str, Decimal] | None:
 
     Tiers are cliffs: beyond a tier's start every token costs the tier's price, decided by the whole input.
     """
+    found = _by_class(_Same(prices))
+    if found is None:
+        return None
     simple: dict[str, Decimal] = {}
-    for key, value in vars(prices).items():
+    for name, value in found.items():
+        if not isinstance(value, Decimal):
+            reached = [tier.price for tier in value.tiers if input_tokens > tier.start]
+            value = reached[-1] if reached else value.base
+        simple[name] = value
+    return simple
+
+
+class _Same:
+    """A price list as what it is in memory, where the lists are but cannot be told apart sooner."""
+
+    def __init__(self, prices: Any) -> None:
+        self.prices = prices
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.prices is other.prices
+
+    def __hash__(self) -> int:
+        return id(self.prices)
+
+
+@lru_cache(maxsize=4096)
+def _by_class(same: _Same) -> dict[str, Any] | None:
+    """The prices and tiers of a list by class; None likewise."""
+    found: dict[str, Any] = {}
+    for key, value in vars(same.prices).items():
         if value is None or key.startswith("_"):
             continue
         if key in _SIMPLE:
-            if not isinstance(value, Decimal):
-                reached = [tier.price for tier in value.tiers if input_tokens > tier.start]
-                value = reached[-1] if reached else value.base
-            simple[_SIMPLE[key]] = value
+            found[_SIMPLE[key]] = value
         elif key not in _NOT_COUNTED and not any(unit in key for unit in ("audio", "image", "video", "document")):
             return None
-    return simple if "input" in simple else None
+    return found if "input" in found else None

@@ -20,7 +20,7 @@ def text_of(content: Json) -> str:
         return "\n".join(text for text in map(text_of, content) if text)
     if isinstance(content, dict):
         for key in ("text", "content", "output_text", "input_text", "refusal", "parts"):
-            if key in content and isinstance(content[key], str | list):
+            if key in content and isinstance(content[key], (str, list)):
                 return text_of(content[key])
         kind = content.get("type")
         if isinstance(kind, str) and kind not in ("text", "object"):
@@ -96,6 +96,8 @@ _NOT_ASKING: Final = ("assistant", "system")
 
 def preview(text: str) -> str | None:
     """The first characters of `text` on one line, or None when there are none."""
+    if not text:
+        return None
     head = text[:PREVIEW]
     if head.isprintable() and "  " not in head and head.strip() == head != "":
         return head

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import uuid6
@@ -333,10 +334,17 @@ def uid(project: int, kind: str, id: str) -> uuid.UUID:
 
 def uid_text(project: int, kind: str, id: str) -> str:
     """The same as text, which is three times as fast to make."""
-    named = f"{project}\0{kind}\0{id}".encode("utf-8", "surrogatepass")
-    digest = hashlib.blake2b(named, digest_size=16).hexdigest()
+    begun = _begun(project, kind).copy()
+    begun.update(id.encode("utf-8", "surrogatepass"))
+    digest = begun.hexdigest()
     variant = "89ab"[int(digest[16], 16) & 3]
     return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:]}"
+
+
+@lru_cache(maxsize=256)
+def _begun(project: int, kind: str) -> Any:
+    """What the keys of all rows of a kind begin with, hashed: going on from there is quicker than beginning anew."""
+    return hashlib.blake2b(f"{project}\0{kind}\0".encode(), digest_size=16)
 
 
 def new_id() -> str:

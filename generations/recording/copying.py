@@ -53,7 +53,8 @@ def _texts(values: Sequence[Any], kinds: set[type]) -> Iterable[str]:
         return [_NULL if value is None else value for value in values]
     if len(kinds) == 1 and values.count(values[0]) == len(values):
         return repeat(_text(values[0]), len(values))
-    return [_NULL if value is None else _text(value) for value in values]
+    write = _text if list in kinds else str
+    return [_NULL if value is None else write(value) for value in values]
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,7 @@ recomputation that does not see this transaction yet.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any, Final
 
 from generations import records
@@ -16,9 +16,11 @@ HOURS: Final = ("project_id", "uid", "bucket")
 TEXTS: Final = ("project_id", "uid", "uids", "first_start", "last_start", "created_at")
 
 
-def hours(project: int, starts: Iterable[dt.datetime]) -> list[tuple[Any, ...]]:
+def hours(project: int, starts: Collection[dt.datetime]) -> list[tuple[Any, ...]]:
     """The marks of the hours, UTC, of these starts: one row an hour, by HOURS."""
-    return [(project, records.new_id(), hour) for hour in sorted({hour_of(start) for start in starts})]
+    ends = {hour_of(min(starts)), hour_of(max(starts))} if starts else set()
+    found = ends if len(ends) < 2 else {*map(hour_of, starts)}
+    return [(project, records.new_id(), hour) for hour in sorted(found)]
 
 
 def texts(

@@ -93,28 +93,30 @@ def gathered(items: Iterable[Record], now: dt.datetime) -> Batch:
 
 
 def _gather(batch: Batch, item: Record, now: dt.datetime) -> None:
-    moment: dt.datetime = getattr(item, "started_at", None) or getattr(item, "created_at", None) or now
-    if isinstance(item, GenerationRecord | StepRecord):
+    if isinstance(item, (GenerationRecord, StepRecord)):
+        moment = item.started_at or now
         if item.tags:
             batch.tags.update(item.tags)
         feedback = item.feedback if isinstance(item, GenerationRecord) else None
-        children: tuple[Record, ...] = (*item.scores, *item.attachments)
-        for child in children:
-            batch.add(child)
-            batch.tags.update(getattr(child, "tags", None) or ())
-        if feedback is not None:
-            _gather(batch, feedback, now)
         if item.scores or item.attachments or feedback is not None:
+            children: tuple[Record, ...] = (*item.scores, *item.attachments)
+            for child in children:
+                batch.add(child)
+                batch.tags.update(getattr(child, "tags", None) or ())
+            if feedback is not None:
+                _gather(batch, feedback, now)
             item = revised(item, scores=(), attachments=())
             if isinstance(item, GenerationRecord):
                 fill(item, feedback=None)
         batch.add(item)
         if item.thread_id:
             _imply_thread(batch, item, moment)
+        user = item.user_id
     else:
+        moment = getattr(item, "started_at", None) or getattr(item, "created_at", None) or now
         batch.tags.update(getattr(item, "tags", None) or ())
         batch.add(item)
-    user = getattr(item, "user_id", None)
+        user = getattr(item, "user_id", None)
     if user:
         _imply_participant(batch, user, moment)
 
@@ -146,8 +148,10 @@ def _imply_thread(batch: Batch, item: GenerationRecord | StepRecord, moment: dt.
 def _imply_participant(batch: Batch, id: str, moment: dt.datetime) -> None:
     implied = batch.implied["participant"]
     there = implied.get(id)
-    if there is None or there.seen_at < moment:
+    if there is None:
         implied[id] = ParticipantRecord(id=id, seen_at=moment)
+    elif there.seen_at < moment:
+        fill(there, seen_at=moment)
 
 
 def _filled(told: Any, implied: Any) -> Any:

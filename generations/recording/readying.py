@@ -6,9 +6,10 @@ meanwhile, is made anew under the lock as if nothing had been made ready.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
 from django.utils import timezone
 
@@ -20,7 +21,11 @@ from generations.recording.tables import TABLES, Keys
 from generations.records import GenerationRecord, InvalidRecord, Record, StepRecord
 
 MOST_PROJECTS: Final = 1_000
-_HANGING: Final = ("scores", "attachments", "feedback")
+_HANGING: Final[Mapping[type[Record], Callable[[Any], Any]]] = {
+    GenerationRecord: attrgetter("scores", "attachments", "feedback"),
+    StepRecord: attrgetter("scores", "attachments"),
+}
+"""What reads all that hangs on a record."""
 _prices: Final[dict[int, list[pricing.Override]]] = {}
 """A project's own prices, as they were when last a transaction read them: rows are good if they are still the same."""
 
@@ -46,9 +51,9 @@ def ready(project: Project, items: Iterable[Record]) -> Ready:
     """Make ready what can be: steps and generations with nothing that hangs on them, whose values can be stored."""
     now, made = timezone.now(), Ready()
     keys, prices = Keys(project.pk, made.packed), _prices.get(project.pk, [])
-    alike: dict[type[Record], list[Record]] = {GenerationRecord: [], StepRecord: []}
+    alike: dict[type[Record], list[Record]] = {kind: [] for kind in _HANGING}
     for item in items:
-        if type(item) in alike and not any(getattr(item, name, None) for name in _HANGING):
+        if (hanging := _HANGING.get(type(item))) is not None and not any(hanging(item)):
             alike[type(item)].append(item)
     for kind, given in alike.items():
         if not given:

@@ -76,7 +76,7 @@ def write(
     """
     changed = {kind: [row for row in some if row.is_changed] for kind, some in rows.items()}
     starts = [row.started_at for kind in ("step", "generation") for row in changed.get(kind, ())]
-    if new := partitions.unknown({partitions.month_of(start) for start in starts}):
+    if new := partitions.unknown(partitions.months_of(starts)):
         partitions.ensure(new)
         prepared.doubt()
     loads = [_tags(keys.project, tags, now), *(_named(kind, keys, some) for kind, some in (named or {}).items())]
@@ -147,14 +147,9 @@ def _marks(
     ]
 
 
-def _starts(rows: Iterable[Merged]) -> list[dt.datetime]:
+def _starts(rows: Sequence[Merged]) -> list[dt.datetime]:
     """When these rows start, and did."""
-    return [
-        start
-        for row in rows
-        for start in (row.started_at, None if row.known is None else row.known.record.started_at)
-        if start is not None
-    ]
+    return [row.started_at for row in rows] + [row.known.record.started_at for row in rows if row.known is not None]
 
 
 def _gone(table: Table, name: str, keys: Keys, rows: Iterable[Merged]) -> tuple[str, list[Any]] | None:

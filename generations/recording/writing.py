@@ -286,13 +286,18 @@ def _write(
     }
     outcomes: list[Outcome] = []
     for item in items:
-        state = _state_of(item, states)
-        is_bare = isinstance(item, GenerationRecord) and not (item.scores or item.attachments or item.feedback)
-        outcomes.append((state, None, new.get(str(item.id)) if is_bare and state == "stored" else None))
         named = records.KINDS[type(item)], str(item.id)
-        if states[named] == "stored":
+        state = states[named]
+        if state == "unchanged":
+            state = _state_of(item, states)
+        elif state == "stored":
             # Whoever says more of the same id found it there.
             states[named] = "merged"
+        standing = None
+        if state == "stored" and isinstance(item, GenerationRecord) and item.id in new:
+            is_bare = not (item.scores or item.attachments or item.feedback)
+            standing = new[item.id] if is_bare else None
+        outcomes.append((state, None, standing))
     return outcomes
 
 
@@ -303,15 +308,11 @@ def _is_exact(record: GenerationRecord) -> bool:
 
 
 def _state_of(item: Record, states: dict[tuple[str, str], State]) -> State:
-    """What became of an item: a parent that is unchanged while a child is new was merged."""
-    assert item.id is not None
-    own = states[records.KINDS[type(item)], item.id]
+    """What became of an item that is unchanged itself: while a child is new it was merged."""
     children = (*getattr(item, "scores", ()), *getattr(item, "attachments", ()), getattr(item, "feedback", None))
-    if own == "unchanged" and any(
-        states[records.KINDS[type(child)], child.id] != "unchanged" for child in children if child is not None
-    ):
+    if any(states[records.KINDS[type(child)], child.id] != "unchanged" for child in children if child is not None):
         return "merged"
-    return own
+    return "unchanged"
 
 
 def mark_latest(cursor: Any, project: int, generations: Iterable[str | None]) -> None:
