@@ -19,6 +19,7 @@ from typing import Any, Final
 from generations.records import GenerationRecord, Json
 
 MILLION: Final = Decimal(1_000_000)
+_NOTHING: Final = Decimal(0)
 GIVEN: Final = "given"
 WITHOUT_COMPLETION: Final = frozenset({"embedding", "rerank", "moderation"})
 """Types of call that have no completion to count: their input alone makes the cost."""
@@ -148,7 +149,7 @@ def _reckon(
 ) -> Price | None:
     """Tokens times prices, line by line; None when a class that has tokens has no price."""
     lines: list[Json] = []
-    sums = {"input": Decimal(0), "output": Decimal(0)}
+    asked = answered = _NOTHING
     for name, tokens in counts.items():
         if not tokens:
             continue
@@ -156,12 +157,15 @@ def _reckon(
         if per_million is None:
             return None
         amount = tokens * per_million / MILLION
-        sums["output" if name == "output" else "input"] += amount
+        if name == "output":
+            answered += amount
+        else:
+            asked += amount
         lines.append({"class": name, "tokens": tokens, "perMillion": str(per_million), "cost": f"{amount:f}"})
     return Price(
-        cost=sums["input"] + sums["output"],
-        input_cost=sums["input"],
-        output_cost=sums["output"],
+        cost=asked + answered,
+        input_cost=asked,
+        output_cost=answered,
         currency=currency,
         source=source,
         arithmetic={**origin, "currency": currency, "lines": lines},

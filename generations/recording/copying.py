@@ -28,18 +28,20 @@ def statement(table: str, names: Iterable[str]) -> str:
     )
 
 
-def lines(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> tuple[list[str], str]:
+def lines(names: Sequence[str], columns: Sequence[tuple[Any, ...]]) -> tuple[list[str], str]:
     """The names of those columns that hold anything, and their rows as text. There is at least one row.
 
     Half of the columns of a wide table hold nothing, and most of the others nothing but texts.
     """
     kept: list[str] = []
     texts: list[Iterable[str]] = []
+    nothing = (None,) * len(columns[0])
     for name, values in zip(names, columns, strict=True):
+        if values == nothing:
+            continue
         kinds = {*map(type, values)}
-        if kinds != {NoneType}:
-            kept.append(name)
-            texts.append(values if kinds == {str} else _texts(values, kinds))
+        kept.append(name)
+        texts.append(values if kinds == {str} else _texts(values, kinds))
     rows = [*zip(*texts, strict=True)]
     text = f"{_QUOTE}{_END.join(map(_NEXT.join, rows))}{_QUOTE}\n"
     if text.count(_QUOTE) != 2 * len(rows) * len(kept):

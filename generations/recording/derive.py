@@ -83,9 +83,12 @@ def following(
             beside["output_preview"] = reading.preview(reading.text_of(whole.output))
         return told, beside
     if isinstance(whole, ThreadRecord):
-        # Widened and never narrowed: an old batch may be sent again after a newer one.
-        started = min(filter(None, (whole.started_at, getattr(old, "started_at", None))), default=now)
-        active = max(filter(None, (whole.last_activity_at, getattr(old, "last_activity_at", None), started)))
+        started, active = whole.started_at or now, whole.last_activity_at
+        if old is not None:
+            # Widened and never narrowed: an old batch may be sent again after a newer one.
+            started = min(filter(None, (whole.started_at, old.started_at)), default=now)
+            active = max(filter(None, (active, old.last_activity_at)), default=None)
+        active = started if active is None or active < started else active
         beside.setdefault("created_at", now)
         return {"started_at": started, "last_activity_at": active}, beside
     if isinstance(whole, ParticipantRecord):

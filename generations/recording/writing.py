@@ -12,7 +12,7 @@ from django.db import DatabaseError, DataError, IntegrityError, connection, tran
 from django.utils import timezone
 from psycopg.errors import ProgramLimitExceeded
 
-from generations import access, cleaning, prepared, records
+from generations import access, cleaning, making, prepared, records
 from generations.models import Project
 from generations.recording import grouping, looking, merging, readying, storing, tying
 from generations.recording.readying import Ready
@@ -54,6 +54,9 @@ class Receipt:
     reason: str | None = None
     field: str | None = None
     standing: Standing | None = None
+
+
+making.quick(Receipt)
 
 
 class UnknownId(LookupError):
