@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from decimal import Decimal
 from operator import attrgetter
+from types import NoneType
 from typing import Any, Final
 
 import orjson
@@ -69,7 +70,7 @@ def clean_alike(
     changes: dict[int, dict[str, Any]] = {}
     wrong: dict[int, InvalidRecord] = {}
     for name, values in (read or columns(given)).items():
-        if values == nothing or _are_sound(name, [value for value in values if value is not None], latest, packed):
+        if values == nothing or _are_sound(name, values, latest, packed):
             continue
         done: dict[int, Any] = {}
         for place, value in enumerate(values):
@@ -92,6 +93,9 @@ def clean_alike(
 def _are_sound(name: str, values: Sequence[Any], latest: dt.datetime, packed: Packed) -> bool:
     """Whether these values of a field can be stored as they are, as far as that is seen at once."""
     kinds = {*map(type, values)}
+    if NoneType in kinds:
+        kinds.discard(NoneType)
+        values = [value for value in values if value is not None]
     if len(kinds) > 1:
         return all(_are_sound(name, [v for v in values if type(v) is kind], latest, packed) for kind in kinds)
     (kind,) = kinds

@@ -161,7 +161,7 @@ def _reckon(
             answered += amount
         else:
             asked += amount
-        lines.append({"class": name, "tokens": tokens, "perMillion": str(per_million), "cost": f"{amount:f}"})
+        lines.append({"class": name, "tokens": tokens, "perMillion": str(per_million), "cost": _plain(amount)})
     return Price(
         cost=asked + answered,
         input_cost=asked,
@@ -170,6 +170,12 @@ def _reckon(
         source=source,
         arithmetic={**origin, "currency": currency, "lines": lines},
     )
+
+
+def _plain(amount: Decimal) -> str:
+    """All digits of an amount, which it mostly has without being asked to."""
+    text = str(amount)
+    return f"{amount:f}" if "E" in text else text
 
 
 def _public(record: GenerationRecord, named: str, moment: dt.datetime, counts: dict[str, int]) -> Price | None:

@@ -337,8 +337,11 @@ def uid_text(project: int, kind: str, id: str) -> str:
     begun = _begun(project, kind).copy()
     begun.update(id.encode("utf-8", "surrogatepass"))
     digest = begun.hexdigest()
-    variant = "89ab"[int(digest[16], 16) & 3]
-    return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:]}"
+    return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:]}"
+
+
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""What a digit becomes where a UUID says how it is made."""
 
 
 @lru_cache(maxsize=256)

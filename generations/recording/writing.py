@@ -149,6 +149,8 @@ def amend(project: Project, item: Record, *, now: dt.datetime | None = None) -> 
     return Receipt(0, kind, item.id, state)
 
 
+States = dict[str, dict[str, State]]
+"""What became of rows, by kind and id."""
 Outcome = tuple[State, str | None, Standing | None]
 """What became of a record, why not, and how it stands."""
 
@@ -276,10 +278,11 @@ def _write(
         rows = merging.merged(batch, found, now, lambda one: ready.row(one, found.prices))
         storing.write(cursor, keys, rows, batch.tags - found.tags, now, named=merging.named(batch, found, now))
         mark_latest(cursor, project, (row.record.generation_id for row in rows["feedback"]))
-    states: dict[tuple[str, str], State] = {
-        (kind, row.id): "unchanged" if not row.is_changed else "stored" if row.known is None else "merged"
+    states: States = {
+        kind: {
+            row.id: "unchanged" if not row.is_changed else "stored" if row.known is None else "merged" for row in some
+        }
         for kind, some in rows.items()
-        for row in some
     }
     shows = locks and len(items) <= GROUPED and not ready.rows
     new = {
@@ -289,17 +292,16 @@ def _write(
     }
     outcomes: list[Outcome] = []
     for item in items:
-        named = records.KINDS[type(item)], str(item.id)
-        state = states[named]
+        own, id = states[records.KINDS[type(item)]], str(item.id)
+        state = own[id]
+        standing = None
         if state == "unchanged":
             state = _state_of(item, states)
         elif state == "stored":
             # Whoever says more of the same id found it there.
-            states[named] = "merged"
-        standing = None
-        if state == "stored" and isinstance(item, GenerationRecord) and item.id in new:
-            is_bare = not (item.scores or item.attachments or item.feedback)
-            standing = new[item.id] if is_bare else None
+            own[id] = "merged"
+            if new and isinstance(item, GenerationRecord) and not (item.scores or item.attachments or item.feedback):
+                standing = new.get(id)
         outcomes.append((state, None, standing))
     return outcomes
 
@@ -310,10 +312,10 @@ def _is_exact(record: GenerationRecord) -> bool:
     return all(amount is None or round(amount, 12) == amount for amount in amounts)
 
 
-def _state_of(item: Record, states: dict[tuple[str, str], State]) -> State:
+def _state_of(item: Record, states: States) -> State:
     """What became of an item that is unchanged itself: while a child is new it was merged."""
     children = (*getattr(item, "scores", ()), *getattr(item, "attachments", ()), getattr(item, "feedback", None))
-    if any(states[records.KINDS[type(child)], child.id] != "unchanged" for child in children if child is not None):
+    if any(states[records.KINDS[type(child)]][child.id] != "unchanged" for child in children if child is not None):
         return "merged"
     return "unchanged"
 
