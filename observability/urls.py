@@ -18,6 +18,7 @@ urlpatterns = [
     path("graphql/", include("generations.graphql.urls")),
     path("files/<path:key>", files.file),
     path("", include("generations.api.otlp_urls")),
+    path("", include("generations.api.langfuse")),
     path("", include("generations.gateway.urls")),
     path("", include("generations.api.gantry.urls")),
     path("", include("generations.literal.urls")),

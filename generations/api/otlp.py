@@ -123,10 +123,12 @@ def metrics(request: HttpRequest) -> HttpResponse:
 def _take(request: HttpRequest, signal: _Signal) -> HttpResponse:
     kind = _encoding(request)
     grant: Grant | None = None
-    try:
+
+    def taken() -> HttpResponse:
+        nonlocal grant
         if request.method != "POST":
             raise Refused(405, "method_not_allowed", "Send a POST.", headers={"Allow": "POST"})
-        grant = _grant(request)
+        grant = exporter(request)
         if (request.content_type or "").lower() not in (PROTOBUF, "application/protobuf", JSON):
             said = (request.content_type or "")[:80]
             raise Refused(
@@ -140,29 +142,43 @@ def _take(request: HttpRequest, signal: _Signal) -> HttpResponse:
         refused = signal.write(grant, items, body) if items else []
         _note(request, grant, signal, items, refused, len(items))
         return _accepted(kind, signal, refused)
+
+    def noted() -> HttpResponse:
+        try:
+            return taken()
+        except Refused as error:
+            if grant is not None:
+                _note(request, grant, signal, (), [Refusal(error.message)], 1)
+            raise
+
+    return guarded(noted, lambda status, message, headers=None: refusal(kind, status, message, headers))
+
+
+def guarded(work: Callable[[], HttpResponse], refuse: Callable[..., HttpResponse]) -> HttpResponse:
+    """What `work` answers, or what `refuse` makes of a status, a sentence and perhaps headers where it cannot."""
+    try:
+        return work()
     except access.NotAuthenticated as error:
-        return refusal(kind, 401, str(error), {"WWW-Authenticate": 'Bearer realm="generations"'})
+        return refuse(401, str(error), {"WWW-Authenticate": 'Bearer realm="generations"'})
     except access.NotAllowed as error:
-        return refusal(kind, 403, str(error))
+        return refuse(403, str(error))
     except Refused as error:
-        if grant is not None:
-            _note(request, grant, signal, (), [Refusal(error.message)], 1)
-        return refusal(kind, error.status, error.message, dict(error.headers or {}))
+        return refuse(error.status, error.message, dict(error.headers or {}))
     except UnreadablePostError:
-        return refusal(kind, 400, "The body broke off before its end.")
+        return refuse(400, "The body broke off before its end.")
     except RecursionError:
-        return refusal(kind, 400, "The body is nested too deep.")
+        return refuse(400, "The body is nested too deep.")
     except DataError as error:
-        return refusal(kind, 400, f"The database refuses a value: {str(error).splitlines()[0]}")
+        return refuse(400, f"The database refuses a value: {str(error).splitlines()[0]}")
     except recording.Busy as error:
-        return refusal(kind, 503, str(error), {"Retry-After": str(error.retry_after)})
+        return refuse(503, str(error), {"Retry-After": str(error.retry_after)})
     except outages.ERRORS as error:
         outage = outages.of(error)
         if outage is None:
             raise
         log.error("%s: %s", outage.code, error)
         # 503 and not 429: older exporters drop what is answered with 429.
-        return refusal(kind, 503, outage.sentence, {"Retry-After": str(outage.retry_after)})
+        return refuse(503, outage.sentence, {"Retry-After": str(outage.retry_after)})
 
 
 def _encoding(request: HttpRequest) -> str:
@@ -170,7 +186,7 @@ def _encoding(request: HttpRequest) -> str:
     return PROTOBUF if "protobuf" in (request.content_type or "").lower() else JSON
 
 
-def _grant(request: HttpRequest) -> Grant:
+def exporter(request: HttpRequest) -> Grant:
     """The grant of a key sent as Bearer (its blank perhaps as %20), x-api-key, or Basic.
 
     Of Basic's two halves the second is the key, or the first where it is alone: exporters made for other products

@@ -93,7 +93,7 @@ def _join(
     left: Sequence[otlp_common.Left] = ()
     with transaction.atomic():
         said = [one.generation for one in told if one.generation is not None]
-        stored, answers = otlp_stored.around(project, {one.span.trace_id for one in told}, said, lock=lock)
+        stored, answers, waiting = otlp_stored.around(project, {one.span.trace_id for one in told}, said, lock=lock)
         if stored or not is_one:
             told, late, left = otlp_common.share(project, told, stored)
         if not project.keep_generic_spans:
@@ -103,13 +103,15 @@ def _join(
         plain = {one.step.id for one in told if one.generation is None}
         demoted = [id for id in there if id in settled.into or id in plain]
         here, before = {one.step.id for one in told}, {row["public_id"] for row in stored}
-        if not is_alone and (left or demoted or not (here | before).issuperset({*answers, *there})):
+        on_roots = _on_roots(told, waiting) if waiting else []
+        if not is_alone and (left or on_roots or demoted or not (here | before).issuperset({*answers, *there})):
             raise _Entangled
         notes = {id: {couples.NOTE: note} for id, note in settled.notes.items()}
         records: list[Record] = [_with(one.step, notes.pop(one.step.id, None)) for one in told]
         records += [StepRecord(id=id, attributes=note) for id, note in notes.items()]
         records += settled.records
-        judged = [_on_the_call(s, settled.into) for one in told for s in one.scores]
+        said_of = [*(score for one in told for score in one.scores), *on_roots]
+        judged = [_on_the_call(score, settled.into) for score in said_of]
         records += [*judged, *feedback.voted(judged)]
         records += [r for r in late if r.id not in settled.into or isinstance(r, StepRecord)]
         if demoted:
@@ -238,6 +240,16 @@ def _notes(project: Project, ids: Collection[str]) -> dict[str, tuple[str, dict[
 
 def _with(step: StepRecord, more: dict[str, Json] | None) -> StepRecord:
     return step if more is None else revised(step, attributes={**(step.attributes or {}), **more})
+
+
+def _on_roots(told: Sequence[Told], waiting: Sequence[Mapping[str, str]]) -> list[ScoreRecord]:
+    """Scores on whole traces, on the roots of these that came."""
+    roots = {one.span.trace_id: one.step.id for one in told if one.step.parent_id is None}
+    return [
+        ScoreRecord(id=score["public_id"], name=score["name"], step_id=root, generation_id=root)
+        for score in waiting
+        if (root := roots.get(score["step_id"])) is not None
+    ]
 
 
 def _on_the_call(score: ScoreRecord, into: Mapping[str, str | None]) -> ScoreRecord:

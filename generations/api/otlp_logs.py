@@ -53,6 +53,34 @@ def _write(
     return refused + [r.reason or "refused" for r in receipts if r.state == "rejected"]
 
 
+def write_scores(project: Project, scores: Sequence[ScoreRecord]) -> list[str | None]:
+    """Store scores on spans, or on traces by the trace's id in `step_id`; returns why each was refused, or None.
+
+    One on a trace whose root has not come waits for it: `otlp_joining` gives it to the root.
+    """
+    return prepared.again(lambda: _write_scores(project, scores))
+
+
+def _write_scores(project: Project, scores: Sequence[ScoreRecord]) -> list[str | None]:
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(recording.alone(project.pk))
+        traces = {score.step_id for score in scores if score.step_id and score.generation_id is None}
+        steps = otlp_stored.around(project, traces).steps if traces else []
+        roots = {row["trace_id"]: row["public_id"] for row in reversed(steps) if row["parent_id"] is None}
+        found = [
+            revised(score, step_id=root, generation_id=root) if (root := roots.get(score.step_id)) else score
+            for score in scores
+        ]
+        calls = _Calls(project, {score.generation_id for score in found if score.generation_id})
+        ready = [
+            revised(score, generation_id=calls.target.get(id) or id) if (id := score.generation_id) else score
+            for score in found
+        ]
+        receipts = recording.record(project, [*ready, *feedback.voted(ready)])
+    return [r.reason or "refused" if r.state == "rejected" else None for r in receipts[: len(ready)]]
+
+
 def _without_files(project: Project, records: Sequence[Record]) -> list[Record]:
     found: dict[str, Media] = {}
     changed: list[Record] = [
@@ -90,7 +118,7 @@ class _Calls:
         traces = {trace for id in ids if (trace := self.steps[id].trace_id)}
         places = {
             row["public_id"]: couples.Place(row["parent_id"], row["type"])
-            for row in otlp_stored.around(project, traces)[0]
+            for row in otlp_stored.around(project, traces).steps
         }
         groups = {id: couples.around([id], places) for id in ids if id in places}
         near = Generation.objects.in_project(project.pk).by_ids(

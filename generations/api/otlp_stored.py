@@ -1,10 +1,10 @@
-"""What joining has to know of what is stored: the steps of traces, and calls whose answers have the same id."""
+"""What joining has to know of what is stored: steps and scores of traces, and calls whose answers have the same id."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from django.db import connection
@@ -21,6 +21,7 @@ _STEP: Final = ("public_id", "parent_id", "type", "trace_id", "started_at", "end
 _SQL: Final = (
     "(SELECT 'step' AS label, row_to_json(s)::text AS said FROM ({steps} ORDER BY started_at, uid LIMIT {most}) AS s)"
     " UNION ALL (SELECT 'answer', public_id FROM ({calls}) AS c WHERE started_at <= $4 AND ended_at >= $3 LIMIT {most})"
+    " UNION ALL (SELECT 'score', row_to_json(s)::text FROM ({scores} LIMIT {most}) AS s)"
 )
 _STORED: Final = prepared.Statement(
     "joined",
@@ -28,18 +29,27 @@ _STORED: Final = prepared.Statement(
     _SQL.format(
         steps=prepared.found(", ".join(_STEP), "step", "trace_id", "$1", " AND trace_id IS NOT NULL"),
         calls=prepared.found("*", "generation", "response_id", "$2", " AND response_id IS NOT NULL"),
+        scores=prepared.found("public_id, name, step_id", "score", "step_id", "$1", " AND step_id IS NOT NULL"),
         most=MOST,
     ),
 )
 
 
+class Around(NamedTuple):
+    """What there is of some traces."""
+
+    steps: list[dict[str, Any]]
+    """By their start."""
+    answers: list[str]
+    """Ids of generations that answered as one of the calls that are asked about did: with the same id, and then."""
+    scores: list[dict[str, str]]
+    """Scores on whole traces, which wait for their roots: id, name, and the trace in `step_id`."""
+
+
 def around(
     project: Project, traces: Collection[str], calls: Sequence[GenerationRecord] = (), *, lock: str = ""
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """The steps of these traces by their start, and the ids of generations that answered as one of these calls did.
-
-    That is, with the same id and at the same time. They are asked for after `lock`, a statement.
-    """
+) -> Around:
+    """What there is of these traces, and of the answers of these calls. It is asked for after `lock`, a statement."""
     starts = [call.started_at for call in calls if call.started_at]
     ends = [call.ended_at for call in calls if call.ended_at]
     responses: set[str] = set()
@@ -48,13 +58,16 @@ def around(
     params = [prepared.array(traces), prepared.array(responses), min(starts, default=None), max(ends, default=None)]
     steps: list[dict[str, Any]] = []
     answers: list[str] = []
+    scores: list[dict[str, str]] = []
     with connection.cursor() as cursor:
         for label, said in prepared.fetch(cursor, _STORED, project.pk, params, before=lock):
             if label == "answer":
                 answers.append(said)
+            elif label == "score":
+                scores.append(orjson.loads(said))
             else:
                 row = orjson.loads(said)
                 for name in ("started_at", "ended_at"):
                     row[name] = row[name] and dt.datetime.fromisoformat(row[name])
                 steps.append(row)
-    return steps, answers
+    return Around(steps, answers, scores)
