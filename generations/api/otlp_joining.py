@@ -119,8 +119,8 @@ def _join(
             recording.delete(project, "generation", demoted)
         if demoted or any(one.has_files for one in told):
             records = with_attachments(project, records)
-        # What log events made before its span came may stand at another time.
-        near = not there and here.isdisjoint(before)
+        # What log events made before its span came may stand at another time, and notes say none.
+        near = not there and not notes and here.isdisjoint(before)
         receipts = recording.record(project, records, halves=halves, ready=ready, locks=False, near=near)
         # By themselves: with their spans they would take over the spans' times for the whole thread's.
         if threads := [one.thread for one in told if one.thread is not None]:
