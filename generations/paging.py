@@ -80,12 +80,9 @@ def page(
     search.catch_up(kind, project_pk, condition)
     name, cursor = ("before", before) if backward else ("after", after)
     place = key.read(name, cursor) if cursor is not None else None
-    rest, few = search.narrowed(kind, project_pk, condition)
-    rows = filters.narrow(kind, project_pk, rest).filter(few)
-    found = None
-    if rest is condition and not backward:
-        found = _newest(kind, project_pk, condition, key, place, limit + 1)
+    found = None if backward else _newest(kind, project_pk, condition, key, place, limit + 1)
     if found is None:
+        rows = _rows(kind, project_pk, condition)
         if place is not None:
             rows = rows.filter(key.beyond(*place, backward=backward))
         found = list(rows.order_by(*key.ordering(backward=backward))[: limit + 1])

@@ -20,6 +20,8 @@ MOST: Final = 10_000
 """The extracts that are read for it; what is in more of them is found quickly by reading the list from its end."""
 PATIENCE: Final = 0.3
 """The seconds that this may take."""
+NEWEST_PATIENCE: Final = 2.0
+"""Those for what a list shows first, where it asks nothing else: to read it row by row would take longer still."""
 
 
 def narrowed(kind: str, project_pk: int, condition: Condition | None) -> tuple[Condition | None, Q]:
@@ -53,13 +55,13 @@ def newest(
 ) -> tuple[Q, int] | None:
     """What stands for the newest rows before a place that satisfy a condition, and how many they are; at most `limit`.
 
-    For what is in too many extracts to read them all, and in too few to meet it soon. None where the condition asks
-    for anything else too, or when looking takes too long.
+    It looks back in time, and so reads no more than it needs, however many have it. None where the condition asks for
+    anything else too, or when looking takes too long.
     """
     parts, said = _said(kind, condition)
     if not said or len(parts) > len(said):
         return None
-    keys = finding.newest(project_pk, _terms(said), before, limit, PATIENCE)
+    keys = finding.newest(project_pk, _terms(said), before, limit, NEWEST_PATIENCE)
     if keys is None:
         return None
     return (_one_of(keys) if keys else sql.never()), len(keys)
