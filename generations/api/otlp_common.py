@@ -11,9 +11,9 @@ from typing import Any
 
 from generations.api.otlp_stored import SHARED
 from generations.ingest.otlp import spans
-from generations.ingest.otlp.spans import Told
+from generations.ingest.otlp.spans import Told, made_told
 from generations.models import Generation, Project, Step, StepPayload
-from generations.records import GenerationRecord, Record, StepRecord, revised
+from generations.records import GenerationRecord, Record, StepRecord, fill, revised
 
 Said = Mapping[str, Any]
 """Of SHARED, what is said; tags as a tuple."""
@@ -32,9 +32,11 @@ class _Place:
 
 
 def share(
-    project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any]]
+    project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any]], *, are_new: bool = False
 ) -> tuple[list[Told], list[Record], list[Left]]:
     """The spans with what holds for them, the stored rows for which something else holds than was known, and what left.
+
+    `are_new` says that nobody else has the spans' records yet: these are changed then, and not copied.
 
     Where a trace has several threads, users or sets of tags, what the nearest span above says goes before what the
     first one to begin says. Only of such traces it is asked what stored spans said by themselves, and what they have
@@ -74,7 +76,7 @@ def share(
             late[row["public_id"]] = said | {"started_at": row["started_at"], "ended_at": row["ended_at"]}
             if has.get("thread_id") and "thread_id" in said:
                 left.append((has["thread_id"], row["started_at"], row["ended_at"] or row["started_at"]))
-    return [_shared(one, held(one.step.id)) for one in told], _records(project, late), left
+    return [_shared(one, held(one.step.id), are_new) for one in told], _records(project, late), left
 
 
 def _moment(time: dt.datetime | None) -> float:
@@ -136,12 +138,19 @@ def _above(id: str, places: Mapping[str, _Place]) -> dict[str, Any]:
     return found
 
 
-def _shared(one: Told, held: Said) -> Told:
-    said = {n: v for n, v in held.items() if getattr(one.step, n) != v}
+def _shared(one: Told, held: Said, is_new: bool) -> Told:
+    step, generation = one.step, one.generation
+    said = {n: v for n, v in held.items() if getattr(step, n) != v}
     if not said:
         return one
-    generation = one.generation and revised(one.generation, **said)
-    return Told(one.span, revised(one.step, **said), generation, one.scores, one.thread, one.has_files, _own(one))
+    own = _own(one)
+    if is_new:
+        fill(step, **said)
+        if generation is not None:
+            fill(generation, **said)
+    else:
+        step, generation = revised(step, **said), generation and revised(generation, **said)
+    return made_told(one.span, step, generation, one.scores, one.thread, one.has_files, own)
 
 
 def _records(project: Project, late: Mapping[str, dict[str, Any]]) -> list[Record]:

@@ -41,7 +41,7 @@ def write_spans(
     if has_files:
         told = _without_files(project, told)
     # As they stand if nothing of their traces is stored: what is, is found under the lock.
-    told, _, _ = otlp_common.share(project, told, ())
+    told, _, _ = otlp_common.share(project, told, (), are_new=True)
     said: list[Record] = [] if has_files else [one.step for one in told]
     said += [one.generation for one in told if one.generation is not None and not has_files]
     ready = recording.ready(project, said)

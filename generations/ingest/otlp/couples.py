@@ -236,6 +236,8 @@ def _by_response(calls: Iterable[Call]) -> list[list[Call]]:
             by_response[call.record.response_id].append(call)
     groups = []
     for same in by_response.values():
+        if len({call.scope for call in same}) == 1:
+            continue
         rest = sorted(same, key=lambda call: (str(call.record.started_at), call.record.id))
         while len(rest) > 1:
             head, *rest = rest

@@ -113,10 +113,13 @@ def _log(log: Any, resource: Mapping[str, Json], scope: str) -> LogEvent:
 
 
 def _plain(attributes: Sequence[Any]) -> dict[str, Json]:
-    # Most are texts, and to ask which kind one is takes as long as to have the text.
-    if len(attributes) <= MAX_ATTRIBUTES:
-        return {pair.key: pair.value.string_value or _value(pair.value, 0) for pair in attributes}
+    # Most are texts or numbers, and to ask which kind one is takes longer than to have it.
     found: dict[str, Json] = {}
+    if len(attributes) <= MAX_ATTRIBUTES:
+        for pair in attributes:
+            value = pair.value
+            found[pair.key] = value.string_value or value.int_value or value.double_value or _value(value, 0)
+        return found
     for pair in attributes:
         found[pair.key] = _value(pair.value, 0)
         if len(found) >= MAX_ATTRIBUTES:
@@ -129,7 +132,7 @@ def _value(value: Any, depth: int) -> Json:
     if kind is None or depth > MAX_DEPTH:
         return None
     if kind == "array_value":
-        return [_value(item, depth + 1) for item in value.array_value.values]
+        return [item.string_value or _value(item, depth + 1) for item in value.array_value.values]
     if kind == "kvlist_value":
         return {pair.key: _value(pair.value, depth + 1) for pair in value.kvlist_value.values}
     if kind == "bytes_value":

@@ -35,7 +35,7 @@ class Told:
     """The thread, user and tags that it names itself, where others of its trace lent it theirs."""
 
 
-_made: Final = making.quick(Told).made
+made_told: Final = making.quick(Told).made
 
 
 def told(span: Span) -> Told:
@@ -70,7 +70,7 @@ def told(span: Span) -> Told:
     thread = None
     if "thread_name" in held and "thread_id" in whole and (title := values.text(held["thread_name"])):
         thread = ThreadRecord(id=whole["thread_id"], name=title[:MAX_TEXT])
-    return _made(span, step, generation, evaluations.scores(span) if span.events else (), thread)
+    return made_told(span, step, generation, evaluations.scores(span) if span.events else (), thread)
 
 
 def said_by_itself(attributes: Mapping[str, Json]) -> dict[str, Any]:
