@@ -151,7 +151,7 @@ def test_a_record_of_which_no_file_is_suspected_has_none() -> None:
         for record in (told.step, told.generation)
         if record is not None
     ]
-    suspected = [media.may_hold(record) for record in records]
+    suspected = [media.may_hold([record]) for record in records]
     assert any(suspected) and not all(suspected)
     for record, is_suspected in zip(records, suspected, strict=True):
         found: dict[str, media.Media] = {}

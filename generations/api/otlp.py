@@ -54,7 +54,9 @@ def _write_spans(grant: Grant, items: Sequence[Any], body: bytes) -> list[Refusa
     told = [spans.told(item) for item in items if not isinstance(item, InvalidRecord)]
     if not told:
         return refused
-    has_files = any(map(_may_hold_files, told)) and media.is_marked(body)
+    records: list[Any] = [one.step for one in told]
+    records += [one.generation for one in told if one.generation is not None]
+    has_files = media.may_hold(records) and media.is_marked(body)
     place = {item.id: n for n, item in enumerate(items) if not isinstance(item, InvalidRecord)}
     seen: set[str] = set()
     for id, reason, field in otlp_joining.write_spans(grant.project, told, has_files, grant.trust):
@@ -62,10 +64,6 @@ def _write_spans(grant: Grant, items: Sequence[Any], body: bytes) -> list[Refusa
             seen.add(id)
             refused.append(Refusal(reason, field, place.get(id), id))
     return refused
-
-
-def _may_hold_files(one: spans.Told) -> bool:
-    return media.may_hold(one.step) or (one.generation is not None and media.may_hold(one.generation))
 
 
 def _write_logs(grant: Grant, items: Sequence[Any], body: bytes) -> list[Refusal]:

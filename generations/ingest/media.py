@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, quote
@@ -59,15 +59,18 @@ def is_marked(body: bytes) -> bool:
     return any(mark in body for mark in _MARKS)
 
 
-def may_hold(record: GenerationRecord | StepRecord) -> bool:
-    """Whether a record may have files or references inside it: seen in less time than a whole body is searched.
+def may_hold(records: Iterable[GenerationRecord | StepRecord]) -> bool:
+    """Whether one of these records may have files or references inside it: seen sooner than a whole body is searched.
 
-    `taken_out` and `attached` leave a record as it is for which this says no.
+    `taken_out` and `attached` leave all of them as they are if this says no.
     """
-    looked: list[Any] = [[record.input, record.output, record.attributes]]
-    if isinstance(record, GenerationRecord):
-        looked[0] += (record.messages, record.message_completion)
-        looked[0] += [other.content for other in record.alternatives or ()]
+    looked: list[Any] = []
+    for record in records:
+        looked.append((record.input, record.output, record.attributes))
+        if isinstance(record, GenerationRecord):
+            looked.append((record.messages, record.message_completion))
+            if record.alternatives:
+                looked.append([other.content for other in record.alternatives])
     for value in looked:  # grows: there may be more levels than Python calls go deep
         if type(value) is dict:
             if "data" in value or "image" in value or value.get("type") == "blob":
@@ -76,7 +79,7 @@ def may_hold(record: GenerationRecord | StepRecord) -> bool:
         for inner in value:
             kind = type(inner)
             if kind is str:
-                if len(inner) >= _SHORTEST and inner.startswith(_STARTS):
+                if inner[:1] in _BEGIN and inner.startswith(_STARTS):
                     return True
             elif kind is dict or kind is list:
                 looked.append(inner)
@@ -84,7 +87,7 @@ def may_hold(record: GenerationRecord | StepRecord) -> bool:
 
 
 _STARTS: Final = ("data:", "attachment:")
-_SHORTEST: Final = len("data:;base64,")
+_BEGIN: Final = frozenset(start[0] for start in _STARTS)
 
 
 def reference(text: Json) -> Reference | None:

@@ -24,24 +24,27 @@ def asked_fields(asked: Sequence[Json], kind: str) -> Fields:
 
 def answered(given: Sequence[Json], kind: str, is_choices: bool) -> Fields:
     """Answers as the first of them and its alternatives, or as items of one answer."""
-    answers = [(one, whole) for one in given for whole in messages.message(one)[:1]]
+    answers: list[dict[str, Json]] = []
+    reasons: list[str | None] = []
+    for one in given:
+        if made := messages.message(one):
+            answers.append(made[0])
+            said = one.get("finish_reason") if isinstance(one, dict) else None
+            reasons.append(None if said is None else messages.finish_reason(said))
     if not answers:
         return {}
     fields: Fields = {}
-    reasons = [
-        messages.finish_reason(one.get("finish_reason")) if isinstance(one, dict) else None for one, _ in answers
-    ]
     if reasons[0]:
         fields["finish_reason"] = reasons[0]
     is_text = kind == "completion"
     if is_choices and len(answers) > 1:
-        first, *others = [whole for _, whole in answers]
+        first, *others = answers
         fields["alternatives"] = tuple(
             Alternative(index=n, content=one.get("content") if is_text else one, finish_reason=reasons[n + 1])
             for n, one in enumerate(others)
         )
     else:
-        first = answers[0][1] if len(answers) == 1 else messages.joined(whole for _, whole in answers)
+        first = answers[0] if len(answers) == 1 else messages.joined(answers)
     if is_text and isinstance(first.get("content"), str):
         fields["completion"] = first["content"]
     else:

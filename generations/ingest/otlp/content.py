@@ -33,11 +33,12 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
         fields.setdefault("messages", system)
     elif not about.starts.isdisjoint(("gen_ai.input.messages.", "gen_ai.output.messages.")):
         _fill(fields, _flattened_genai(attributes, about, kind, choices))
-    if not about.starts.isdisjoint(("llm.", "embedding.")):
+    starts = about.starts
+    if "llm." in starts or "embedding." in starts:
         _fill(fields, _openinference(attributes, about, kind, choices))
-    if not about.starts.isdisjoint(("gen_ai.prompt.", "gen_ai.completion.")):
+    if "gen_ai.prompt." in starts or "gen_ai.completion." in starts:
         _fill(fields, _traceloop(attributes, about, kind, choices))
-    if "ai." in about.starts:
+    if "ai." in starts:
         _fill(fields, _vercel(attributes, kind))
     for asked, given in about.pairs:
         whole = raw.read(loaded(attributes.get(asked)), loaded(attributes.get(given)), kind)
@@ -67,8 +68,7 @@ _TEXTS: Final = (("prompt", "input"), ("completion", "output"))
 def _typed(fields: Fields) -> Fields:
     """The fields that have the type that a record has for them; others where they can be kept, as input and output."""
     for name, other in _TEXTS:
-        value = fields.get(name)
-        if value is not None and not isinstance(value, str):
+        if name in fields and (value := fields[name]) is not None and not isinstance(value, str):
             fields[other] = fields.pop(name)
     for name in ("input", "output"):
         if name in fields:
@@ -87,16 +87,19 @@ def _fill(fields: Fields, more: Fields) -> None:
     if not fields:
         fields.update({name: value for name, value in more.items() if value is not None})
         return
-    has_input = any(name in fields for name in ("messages", "prompt", "input"))
-    has_output = any(name in fields for name in ("message_completion", "completion", "output"))
+    has_input, has_output = not _SENT.isdisjoint(fields), not _ANSWERED.isdisjoint(fields)
     for name, value in more.items():
         if value is None or name in fields:
             continue
-        if has_input and name in ("messages", "prompt", "input"):
+        if has_input and name in _SENT:
             continue
-        if has_output and name in ("message_completion", "completion", "output", "alternatives"):
+        if has_output and (name in _ANSWERED or name == "alternatives"):
             continue
         fields[name] = value
+
+
+_SENT: Final = frozenset({"messages", "prompt", "input"})
+_ANSWERED: Final = frozenset({"message_completion", "completion", "output"})
 
 
 def _identify(fields: Fields, whole: Fields) -> None:
@@ -114,9 +117,10 @@ def _identify(fields: Fields, whole: Fields) -> None:
 def _lacks_id(message: Json) -> bool:
     if not isinstance(message, dict):
         return False
-    calls = message.get("tool_calls")
-    if isinstance(calls, list) and any(isinstance(one, dict) and one.get("id") is None for one in calls):
-        return True
+    if "tool_calls" in message and isinstance(calls := message["tool_calls"], list):
+        for one in calls:
+            if isinstance(one, dict) and one.get("id") is None:
+                return True
     return message.get("role") == "tool" and not message.get("tool_call_id")
 
 

@@ -26,7 +26,7 @@ _JSON_BEGINS: Final = frozenset('[{"-0123456789tfn')
 
 def loaded(value: Json) -> Json:
     """The JSON in a text, or the value as it is."""
-    if isinstance(value, str) and value[:1] in _JSON_BEGINS:
+    if type(value) is str and value[:1] in _JSON_BEGINS:
         try:
             return orjson.loads(value)
         except orjson.JSONDecodeError:
