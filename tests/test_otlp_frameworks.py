@@ -264,3 +264,59 @@ def test_langsmith_s_event_of_an_exception_is_a_failure_whatever_the_status_says
     assert (failed.error, failed.error_type) == ("The model is asleep.", "Error")
     assert call(CALL, thrown).error is None
     assert call(CALL, thrown, status=ERROR).error == "The model is asleep."
+
+
+def test_langwatch_says_messages_counts_and_cost_with_their_types() -> None:
+    said = {
+        "langwatch.span.type": "llm",
+        "gen_ai.request.model": "gpt-4o-mini",
+        "langwatch.input": json.dumps({"type": "chat_messages", "value": QUESTION}),
+        "langwatch.output": json.dumps({"type": "text", "value": "Sunny."}),
+        "langwatch.params": json.dumps({"temperature": 0.5}),
+        "langwatch.metrics": json.dumps({"cost": 0.25, "reasoning_tokens": 4, "first_token_ms": 500}),
+        "gen_ai.usage.input_tokens": 90,
+        "gen_ai.usage.output_tokens": 9,
+        "langwatch.thread.id": "chat-1",
+        "metadata": json.dumps({"user_id": "ada", "labels": ["geo"], "plan": "pro"}),
+    }
+
+    told = call(said)
+
+    assert (told.messages, told.message_completion) == (QUESTION, {"role": "assistant", "content": "Sunny."})
+    assert (told.prompt_tokens, told.completion_tokens, told.reasoning_tokens) == (90, 9, 4)
+    assert (str(told.cost), told.time_to_first_token, told.parameters) == ("0.25", 0.5, {"temperature": 0.5})
+    assert (told.thread_id, told.user_id, told.tags) == ("chat-1", "ada", ("geo",))
+    work = {"type": "json", "value": {"city": "Lima"}}
+    tool = tell({"langwatch.span.type": "tool", "langwatch.input": json.dumps(work)}).step
+    assert (tool.type, tool.input) == ("tool", {"city": "Lima"})
+    assert tell({"langwatch.span.type": "rag"}).step.type == "retrieval"
+
+
+def test_agentops_names_its_work_and_what_it_was_given_its_own_way() -> None:
+    entity = {"agentops.entity.name": "answer", "agentops.entity.input": '{"args": ["Lima"]}', "agentops.tags": '["a"]'}
+
+    told = tell({"agentops.span.kind": "workflow", **entity, "agentops.entity.output": "Sunny."})
+
+    step = told.step
+    assert (told.generation, step.type, step.name) == (None, "run", "answer")
+    assert (step.input, step.output, step.tags) == ({"args": ["Lima"]}, "Sunny.", ("a",))
+    streamed = {"gen_ai.streaming.time_to_first_token": 0.25, "gen_ai.request.model": "gpt-4o-mini"}
+    assert call({"agentops.span.kind": "llm", **streamed}).time_to_first_token == 0.25
+
+
+def test_sessions_are_threads_by_whichever_name_they_come() -> None:
+    for name in ("honeyhive.session_id", "galileo.session.id", "ag.session.id", "langwatch.thread.id"):
+        assert call({"gen_ai.request.model": "gpt-4o-mini", name: "chat-1"}).thread_id == "chat-1", name
+
+
+def test_honeyhive_s_models_are_calls_and_its_metadata_is_metadata() -> None:
+    told = call({"honeyhive_event_type": "model", "honeyhive_metadata.plan": "pro"})
+
+    assert (told.type, told.metadata) == ("chat", {"plan": "pro"})
+    assert tell({"honeyhive_event_type": "chain", "gen_ai.request.model": "gpt-4o-mini"}).generation is None
+
+
+def test_langtrace_s_embeddings_are_embeddings() -> None:
+    assert (
+        call({"gen_ai.operation.name": "embed", "gen_ai.request.model": "text-embedding-3-small"}).type == "embedding"
+    )

@@ -36,6 +36,7 @@ METADATA: Final[Names] = (
     "langsmith.metadata.",
     "lmnr.association.properties.metadata.",
     "mastra.metadata.",
+    "honeyhive_metadata.",
     _TL,
 )
 """Beginnings of attributes whose rest is a name in the metadata."""
@@ -48,6 +49,7 @@ PARAMETER_OBJECTS: Final[Names] = (
     "llm.invocation_parameters",
     "embedding.invocation_parameters",
     "gen_ai.request.parameters",
+    "langwatch.params",
     f"{_LF}model.parameters",
 )
 PARAMETER_NAMES: Final[Mapping[str, str]] = {
@@ -127,6 +129,7 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
         "completion": "completion",
         "embeddings": "embedding",
         "embedding": "embedding",
+        "embed": "embedding",  # Langtrace's
         "image_generation": "image",
         "rerank": "rerank",
     },
@@ -145,18 +148,21 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
     "span.type": {"llm_request": "chat"},
     "mlflow.spanType": {"CHAT_MODEL": "chat", "LLM": "chat", "EMBEDDING": "embedding"},
     "haystack.component.type": {"ChatGenerator": "chat", "Generator": "completion", "Embedder": "embedding"},
+    "langwatch.span.type": {"llm": "chat"},
+    "agentops.span.kind": {"llm": "chat"},
+    "honeyhive_event_type": {"model": "chat"},
 }
 """What makes a span a model call, and of which type; the first of these attributes that a span has decides."""
 
 STEP_TYPES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("execute_tool", "tool", "ai.toolcall", "toolinvoker"), "tool"),
-    **dict.fromkeys(("retrieval", "retriever"), "retrieval"),
+    **dict.fromkeys(("retrieval", "retriever", "rag", "search_memory"), "retrieval"),
     **dict.fromkeys(("reranker", "rerank", "ranker"), "rerank"),
     **dict.fromkeys(("embeddings", "embedding"), "embedding"),
     **dict.fromkeys(
         (
             *("invoke_agent", "create_agent", "invoke_workflow", "agent_step", "agent", "chain", "workflow", "task"),
-            *("flow", "framework", "interaction", "entry", "step"),
+            *("flow", "framework", "interaction", "entry", "step", "session", "plan"),
         ),
         "run",
     ),
@@ -199,7 +205,8 @@ CONTENT: Final[Names] = (
     "braintrust.output_json", "lmnr.span.input", "lmnr.span.output", "haystack.component.input",
     "haystack.component.output", "all_messages_events", "model_request_parameters",
     *(f"{start}{side}" for start in MASTRA for side in ("input", "output")),
-    "mastra.metadata.headers", "mastra.metadata.body",
+    "mastra.metadata.headers", "mastra.metadata.body", "langwatch.input", "langwatch.output", "langwatch.params",
+    "agentops.entity.input", "agentops.entity.output",
 )  # fmt: skip
 """Beginnings of attributes that are stored as what they say, or are too bulky or secret to be kept twice."""
 

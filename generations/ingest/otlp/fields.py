@@ -5,7 +5,7 @@ genai: https://github.com/open-telemetry/semantic-conventions-genai, with the na
 traceloop: https://github.com/traceloop/openllmetry; openinference: https://github.com/Arize-ai/openinference;
 langfuse: https://langfuse.com/integrations/native/opentelemetry; vercel: https://ai-sdk.dev (telemetry);
 others: MLflow, LangSmith, Logfire, OpenLIT, LiteLLM, Google ADK, Braintrust, Laminar, Genkit, Mastra, vLLM, Azure AI,
-Claude Code and general conventions, as their packages write them.
+Claude Code, LangWatch, AgentOps, HoneyHive, Galileo, Agenta and general conventions, as their packages write them.
 """
 
 from __future__ import annotations
@@ -208,6 +208,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         ),
         others=(
             *(f"{_BT}completion_reasoning_tokens", f"{_GK}thoughtsTokens", f"{_ADK}thoughts_token_count"),
+            "langwatch.metrics>reasoning_tokens",
             f"{_HS}usage>completion_tokens_details>reasoning_tokens",
             f"{_HG}usage>completion_tokens_details>reasoning_tokens",
             f"{_LL}completion_tokens_details>reasoning_tokens",
@@ -225,13 +226,10 @@ FIELDS: Final[Mapping[str, Names]] = {
         langfuse=(f"{_LF}cost_details>total",),
         openinference=("llm.cost.total",),
         others=(
-            "operation.cost",
-            "gen_ai.usage.cost",
-            "gen_ai.usage.total_cost",
-            "gen_ai.cost.total_cost",
+            *("operation.cost", "gen_ai.usage.cost", "gen_ai.usage.total_cost", "gen_ai.cost.total_cost"),
             "mlflow.llm.cost>total_cost",
             f"{_BT}estimated_cost",
-            "cost_usd",
+            *("cost_usd", "langwatch.metrics>cost"),
         ),
     ),
     # Seconds, milliseconds and a moment: how long until the first token came.
@@ -242,9 +240,14 @@ FIELDS: Final[Mapping[str, Names]] = {
             "gen_ai.server.time_to_first_token",
             "gen_ai.response.time_to_first_token",
         ),
-        others=(f"{_BT}time_to_first_token", "gen_ai.latency.time_to_first_token"),
+        others=(
+            *(f"{_BT}time_to_first_token", "gen_ai.latency.time_to_first_token"),
+            "gen_ai.streaming.time_to_first_token",
+        ),
     ),
-    "first_token_milliseconds": _by(vercel=("ai.response.msToFirstChunk",), others=("ttft_ms",)),
+    "first_token_milliseconds": _by(
+        vercel=("ai.response.msToFirstChunk",), others=("ttft_ms", "langwatch.metrics>first_token_ms")
+    ),
     "first_token_moment": _by(langfuse=(f"{_LF}completion_start_time",), others=("mastra.completion_start_time",)),
     "is_stream": _by(
         genai=("gen_ai.request.stream", "gen_ai.request.is_stream"),
@@ -267,7 +270,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             "mlflow.trace.session",
             f"{_LN}session_id",
             *(f"{_MA}threadId", f"{_MA}sessionId"),
-            "session_id",
+            *("session_id", "langwatch.thread.id", "honeyhive.session_id", "galileo.session.id", "ag.session.id"),
             *(f"metadata>{name}" for name in ("thread_id", "session_id", "conversation_id")),
         ),
     ),
@@ -303,7 +306,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         openinference=("tag.tags",),
         traceloop=(f"{_TL}literal.tags",),
         vercel=("ai.telemetry.metadata.tags",),
-        others=("logfire.tags", "langsmith.span.tags", f"{_LN}tags", "mastra.tags"),
+        others=("logfire.tags", "langsmith.span.tags", f"{_LN}tags", "mastra.tags", "metadata>labels", "agentops.tags"),
     ),
     "environment": _by(
         langfuse=("langfuse.environment",), genai=("deployment.environment.name",), others=("gen_ai.environment",)
@@ -329,7 +332,8 @@ FIELDS: Final[Mapping[str, Names]] = {
         openinference=("llm.prompt_template.variables",), traceloop=("traceloop.prompt.template_variables",)
     ),
     "name": _by(
-        traceloop=(f"{_TL}literal.name", "traceloop.entity.name"), others=("logfire.msg", "haystack.component.name")
+        traceloop=(f"{_TL}literal.name", "traceloop.entity.name"),
+        others=("logfire.msg", "haystack.component.name", "agentops.entity.name"),
     ),
     "parent_id": _by(traceloop=(f"{_TL}literal.parent_id",)),
     "error": _by(langfuse=(f"{_LF}status_message",)),
@@ -347,10 +351,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         traceloop=("traceloop.entity.input",),
         vercel=("ai.toolCall.args", "ai.prompt"),
         others=(
-            "mlflow.spanInputs",
-            "tool_arguments",
-            "pydantic_ai.all_messages",
-            "all_messages_events",
+            *("mlflow.spanInputs", "tool_arguments", "pydantic_ai.all_messages", "all_messages_events"),
             "gen_ai.prompt",
             "gcp.vertex.agent.tool_call_args",
             "genkit:input",
@@ -359,7 +360,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             "haystack.component.input",
             "haystack.tool.input",
             "haystack.pipeline.input_data",
-            "langfuse.trace.input",
+            *("langfuse.trace.input", "agentops.entity.input", "langwatch.input>value"),
             *(f"{start}input" for start in MASTRA),
             "input",
         ),
@@ -371,10 +372,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         traceloop=("traceloop.entity.output",),
         vercel=("ai.toolCall.result", "ai.response.text"),
         others=(
-            "mlflow.spanOutputs",
-            "tool_response",
-            "final_result",
-            "gen_ai.completion",
+            *("mlflow.spanOutputs", "tool_response", "final_result", "gen_ai.completion"),
             "gcp.vertex.agent.tool_response",
             "genkit:output",
             "braintrust.output_json",
@@ -382,7 +380,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             "haystack.component.output",
             "haystack.tool.output",
             "haystack.pipeline.output_data",
-            "langfuse.trace.output",
+            *("langfuse.trace.output", "agentops.entity.output", "langwatch.output>value", "tool.result"),
             *(f"{start}output" for start in MASTRA),
             "output",
         ),
@@ -391,7 +389,7 @@ FIELDS: Final[Mapping[str, Names]] = {
 
 RESOURCE: Final[Mapping[str, Names]] = {
     "environment": ("deployment.environment.name", "deployment.environment", "langfuse.environment", "env"),
-    "thread_id": ("gen_ai.conversation.id", "session.id"),
+    "thread_id": ("gen_ai.conversation.id", "session.id", "galileo.session.id"),
     "user_id": ("user.id", "enduser.id"),
     "release": ("service.version", "langfuse.release"),
 }

@@ -23,6 +23,7 @@ PAIRS: Final = (
     ("genkit:input", "genkit:output"),
     ("lmnr.span.input", "lmnr.span.output"),
     ("haystack.component.input", "haystack.component.output"),
+    ("langwatch.input", "langwatch.output"),
     *((f"{start}input", f"{start}output") for start in MASTRA[:3]),
 )
 """Attributes with a whole request and with a whole response, as JSON."""
@@ -44,6 +45,7 @@ _KEPT: Final = (
 
 def read(asked: Json, given: Json, kind: str) -> Fields:
     """The content of a call of type `kind` in its request and its response, as far as they are understood."""
+    asked, given = _unwrapped(asked), _unwrapped(given)
     if isinstance(asked, dict) and "model" in asked and not any(name in asked for name in _ASKED):
         asked = None  # a request without what was asked in it
     request = asked if isinstance(asked, dict) else {}
@@ -56,6 +58,11 @@ def read(asked: Json, given: Json, kind: str) -> Fields:
         request = {"messages": asked} if isinstance(asked, list) else request
         return _conversation(request, kind) | answered(answers or [], kind, len(answers or ()) > 1)
     return _known(request, response) or _asked(asked, kind) | _given(given, kind)
+
+
+def _unwrapped(value: Json) -> Json:
+    """A value out of what LangWatch has around it: the type that it is of."""
+    return value["value"] if isinstance(value, dict) and value.keys() == {"type", "value"} else value
 
 
 # ----------------------------------------------------------------------------------------------------------- providers
