@@ -20,7 +20,7 @@ MOST: Final = 10_000
 """The extracts that are read for it; what is in more of them is found quickly by reading the list from its end."""
 PATIENCE: Final = 0.3
 """The seconds that this may take."""
-NEWEST_PATIENCE: Final = 2.0
+NEWEST_PATIENCE: Final = 10.0
 """Those for what a list shows first, where it asks nothing else: to read it row by row would take longer still."""
 
 
