@@ -71,6 +71,75 @@ def test_what_was_made_ready_is_stored_like_what_was_not(project: Project, numbe
     assert Generation.objects.in_project(project.pk).filter(cost__isnull=True).count() == 0
 
 
+TEXTS = (
+    "",
+    "a",
+    "ü 東京 🔥",
+    "a\0b",
+    "\ud800",
+    "\\u0000",
+    r"\N",
+    "line\nline\r",
+    "null",
+    '"',
+    "\x01\x02\x01",
+    "x" * 3_000,
+)
+VALUES: tuple[Any, ...] = (
+    *(None, {}, [], "", 0, 1.0, True, [2**70], -0.0, [None, [1, [2.5, {"a": None}]]], {"a\0": "b\0", "\ud800": 1}),
+    *({"n": 2**63, "m": 1e-300}, {"at": START, "amount": Decimal("1.50")}, [{"type": "text", "text": "\\ \n"}]),
+)
+MOMENTS = (None, START, START.replace(tzinfo=None), START.astimezone(dt.timezone(dt.timedelta(hours=-7))))
+WRONG: tuple[dict[str, Any], ...] = (
+    *({"metadata": {"a": float("nan")}}, {"latency": float("inf")}, {"prompt_tokens": -1}, {"cost": Decimal("NaN")}),
+    *({"model_id": "x" * 600}, {"output": {"a": {1}}}),
+)
+
+
+def of_every_kind() -> list[Record]:
+    """Steps and calls with all of these in different fields, so that few are alike."""
+    made: list[Record] = []
+    for n, text in enumerate(TEXTS):
+        made.append(
+            StepRecord(id=f"t{n}", name=text[:900], input=text, error=text or None, started_at=START, tags=(text,))
+        )
+        made.append(GenerationRecord(id=f"t{n}", prompt=text, completion=text, error=text, started_at=START))
+    for n, value in enumerate(VALUES):
+        start, end = MOMENTS[n % len(MOMENTS)] or START, MOMENTS[(n + 1) % len(MOMENTS)]
+        made.append(StepRecord(id=f"v{n}", input=value, output=VALUES[-n], started_at=start, ended_at=end))
+        made.append(
+            GenerationRecord(
+                id=f"v{n}",
+                input=value,
+                output=VALUES[-n],
+                messages=[value, {"role": "user", "content": VALUES[-n]}],
+                metadata={"said": value},
+                started_at=start,
+                ended_at=end,
+                latency=None if n % 2 else n,
+                cost=(None, Decimal("0.10"), n)[n % 3],
+                model_id=(None, "gpt-4o", "nobody knows")[n % 3],
+                prompt_tokens=n,
+                completion_tokens=(None, 0, n)[n % 3],
+                type=(None, "embedding")[n % 2],
+            )
+        )
+    made += [GenerationRecord(id=f"w{n}", started_at=START, **fields) for n, fields in enumerate(WRONG)]
+    return made
+
+
+def test_values_of_every_kind_are_stored_at_once_as_they_are_one_by_one(project: Project) -> None:
+    other = access.create_project("One by one")
+    now = START + dt.timedelta(hours=1)
+    items = of_every_kind()
+    told = recording.record(project, items, now=now, ready=recording.ready(project, items))
+    alone = [recording.record(other, [item], now=now)[0] for item in of_every_kind()]
+
+    assert [(one.state, one.field, one.reason) for one in told] == [(one.state, one.field, one.reason) for one in alone]
+    assert [one.state for one in told].count("rejected") == len(WRONG)
+    assert rows(project) == rows(other)
+
+
 def test_what_came_meanwhile_is_merged_with(project: Project) -> None:
     items = calls(1)
     ready = recording.ready(project, items)
