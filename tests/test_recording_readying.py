@@ -101,7 +101,9 @@ def of_every_kind() -> list[Record]:
     made: list[Record] = []
     for n, text in enumerate(TEXTS):
         made.append(
-            StepRecord(id=f"t{n}", name=text[:900], input=text, error=text or None, started_at=START, tags=(text,))
+            StepRecord(
+                id=f"t{n}", name=text[:900], input=text, error=text or None, started_at=START, tags=(text[:200],)
+            )
         )
         made.append(GenerationRecord(id=f"t{n}", prompt=text, completion=text, error=text, started_at=START))
     for n, value in enumerate(VALUES):
@@ -130,10 +132,9 @@ def of_every_kind() -> list[Record]:
 
 def test_values_of_every_kind_are_stored_at_once_as_they_are_one_by_one(project: Project) -> None:
     other = access.create_project("One by one")
-    now = START + dt.timedelta(hours=1)
     items = of_every_kind()
-    told = recording.record(project, items, now=now, ready=recording.ready(project, items))
-    alone = [recording.record(other, [item], now=now)[0] for item in of_every_kind()]
+    told = recording.record(project, items, ready=recording.ready(project, items))
+    alone = [recording.record(other, [item])[0] for item in of_every_kind()]
 
     assert [(one.state, one.field, one.reason) for one in told] == [(one.state, one.field, one.reason) for one in alone]
     assert [one.state for one in told].count("rejected") == len(WRONG)
