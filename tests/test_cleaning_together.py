@@ -59,6 +59,16 @@ values = st.recursive(
 )
 objects = st.dictionaries(texts, values, max_size=3)
 tags = st.lists(texts | st.just(" a "), max_size=3).map(tuple)
+
+
+def call(fields: dict[str, Any]) -> GenerationRecord:
+    return GenerationRecord(**fields)
+
+
+def step(fields: dict[str, Any]) -> StepRecord:
+    return StepRecord(**fields)
+
+
 calls = st.fixed_dictionaries(
     {"id": texts},
     optional={
@@ -77,17 +87,17 @@ calls = st.fixed_dictionaries(
         "input": values,
         "output": texts | objects,
     },
-).map(lambda fields: GenerationRecord(**fields))
+).map(call)
 steps = st.fixed_dictionaries(
     {"id": st.just("s")}, optional={"input": values, "output": texts | objects, "attributes": objects, "tags": tags}
-).map(lambda fields: StepRecord(**fields))
+).map(step)
 
 
 def told(cleaned: list[Any], packed: cleaning.Packed) -> list[Any]:
     """What came out, with objects and lists as the JSON that is stored of them."""
 
     def stored(value: Any) -> str:
-        if isinstance(value, dict | list | tuple) and value:
+        if isinstance(value, dict | list | tuple):
             return packed[id(value)][1] if id(value) in packed else dumped(value)
         return repr(value)
 

@@ -89,6 +89,7 @@ VALUES: tuple[Any, ...] = (
     *(None, {}, [], "", 0, 1.0, True, [2**70], -0.0, [None, [1, [2.5, {"a": None}]]], {"a\0": "b\0", "\ud800": 1}),
     *({"n": 2**63, "m": 1e-300}, {"at": START, "amount": Decimal("1.50")}, [{"type": "text", "text": "\\ \n"}]),
 )
+COSTS: tuple[Any, ...] = (None, Decimal("0.10"), 2)
 MOMENTS = (None, START, START.replace(tzinfo=None), START.astimezone(dt.timezone(dt.timedelta(hours=-7))))
 WRONG: tuple[dict[str, Any], ...] = (
     *({"metadata": {"a": float("nan")}}, {"latency": float("inf")}, {"prompt_tokens": -1}, {"cost": Decimal("NaN")}),
@@ -119,7 +120,7 @@ def of_every_kind() -> list[Record]:
                 started_at=start,
                 ended_at=end,
                 latency=None if n % 2 else n,
-                cost=(None, Decimal("0.10"), n)[n % 3],
+                cost=COSTS[n % 3],
                 model_id=(None, "gpt-4o", "nobody knows")[n % 3],
                 prompt_tokens=n,
                 completion_tokens=(None, 0, n)[n % 3],
