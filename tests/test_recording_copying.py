@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 
-from generations import access, recording
-from generations.models import Generation, Step
+from generations import access, recording, records
+from generations.models import Generation, GenerationPayload, Step, StepPayload
 from generations.recording import copying
 from generations.records import GenerationRecord, StepRecord
 
@@ -76,3 +76,30 @@ def test_many_records_are_stored_as_they_were_given() -> None:
     assert [found[f"s{n}"].metadata for n in range(len(TEXTS))] == [{text: [text]} for text in TEXTS]
     called = {row.public_id: row for row in Generation.objects.in_project(project.pk)}
     assert [called[f"g{n}"].tags for n in range(len(TEXTS))] == [[f"{text}.".strip()] for text in TEXTS]
+
+
+@pytest.mark.django_db
+def test_long_texts_of_many_records_stand_as_they_were_given() -> None:
+    project = access.create_project("Packed")
+    start = dt.datetime(2026, 3, 1, 12, 0, 0, 999_999, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=30)))
+    numbers = [0, -1, 2**53 + 1, 10**25, 0.1, True, None, "", [], {"a": {}}]
+    steps = [
+        StepRecord(id=f"s{n}", started_at=start, input={"said": [text, *numbers]}, output=text * 3_000)
+        for n, text in enumerate(TEXTS)
+    ]
+    calls = [
+        GenerationRecord(id=f"g{n}", started_at=start, prompt=text or None, completion=text * 5_000 or None)
+        for n, text in enumerate(TEXTS)
+    ]
+    assert {one.state for one in recording.record(project, [*steps, *calls])} == {"stored"}
+
+    told = {row.uid: row for row in StepPayload.objects.in_project(project.pk)}
+    said = {row.uid: row for row in GenerationPayload.objects.in_project(project.pk)}
+    assert len(told) == len(said) == len(TEXTS)
+    for n, text in enumerate(TEXTS):
+        step, call = (
+            told[records.uid(project.pk, "step", f"s{n}")],
+            said[records.uid(project.pk, "generation", f"g{n}")],
+        )
+        assert (step.started_at, step.input, step.output) == (start, {"said": [text, *numbers]}, text * 3_000)
+        assert (call.started_at, call.prompt, call.completion) == (start, text or None, text * 5_000 or None)

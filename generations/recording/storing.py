@@ -19,7 +19,7 @@ import orjson
 from django.db import connection
 
 from generations import at_once, cleaning, partitions, prepared, records
-from generations.recording import copying, marking
+from generations.recording import copying, marking, packing
 from generations.recording.merging import Merged
 from generations.recording.tables import (
     ALTERNATIVE,
@@ -296,7 +296,14 @@ def _as_json(load: _Load) -> str | None:
 
 
 def _copy(cursor: Any, load: _Load) -> None:
-    names, text = copying.lines(load.columns, [*zip(*load.rows(), strict=True)])
+    columns = [*zip(*load.rows(), strict=True)]
+    text: str | bytes
+    if load.table in packing.TABLES_OF_TEXTS:
+        names, text = packing.rows(load.columns, columns)
+        statement = packing.statement(load.table, names)
+    else:
+        names, text = copying.lines(load.columns, columns)
+        statement = copying.statement(load.table, names)
     # Django wraps the errors of its own calls only, and COPY is psycopg's.
-    with connection.wrap_database_errors, cursor.copy(copying.statement(load.table, names)) as sink:
+    with connection.wrap_database_errors, cursor.copy(statement) as sink:
         sink.write(text)
