@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -82,7 +83,7 @@ def test_many_records_are_stored_as_they_were_given() -> None:
 def test_long_texts_of_many_records_stand_as_they_were_given() -> None:
     project = access.create_project("Packed")
     start = dt.datetime(2026, 3, 1, 12, 0, 0, 999_999, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=30)))
-    numbers = [0, -1, 2**53 + 1, 10**25, 0.1, True, None, "", [], {"a": {}}]
+    numbers: list[Any] = [0, -1, 2**53 + 1, 10**25, 0.1, True, None, "", [], {"a": {}}]
     steps = [
         StepRecord(id=f"s{n}", started_at=start, input={"said": [text, *numbers]}, output=text * 3_000)
         for n, text in enumerate(TEXTS)
