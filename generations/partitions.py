@@ -20,6 +20,8 @@ PARTITIONED: Final = (
     "generation_search",
 )
 _TEXTS: Final = frozenset(table for table in PARTITIONED if table.endswith("_payload"))
+_READ: Final = frozenset({"generation_search"})
+"""Those whose texts are read by the thousand, and so from the page rather than from beside it."""
 _PAGE: Final = 8160
 """Bytes of the widest row that fits on a page: PostgreSQL's most for `toast_tuple_target`."""
 MONTHS_AHEAD: Final = 2
@@ -112,7 +114,7 @@ def _make(cursor: Any, name: str, table: str, month: dt.date) -> None:
     # CREATE TABLE ... PARTITION OF would lock the parent against every reader; ATTACH does not.
     cursor.execute(
         f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)'
-        + (_wide(cursor) if table in _TEXTS else "")
+        + (f" WITH (toast_tuple_target = {_PAGE})" if table in _READ or (table in _TEXTS and _packs(cursor)) else "")
     )
     cursor.execute(
         f'ALTER TABLE "{table}" ATTACH PARTITION "{name}" FOR VALUES FROM (%s) TO (%s)',
@@ -120,13 +122,11 @@ def _make(cursor: Any, name: str, table: str, month: dt.date) -> None:
     )
 
 
-def _wide(cursor: Any) -> str:
-    """How a table of texts is stored by a server that only has pglz: what fits on a page is left as it is.
-
-    To pack texts of 2 to 8 KB took a fifth of all its time in writing, and saved an eighth of the room.
-    """
+def _packs(cursor: Any) -> bool:
+    """Whether the server only has pglz. To pack texts of 2 to 8 KB by it took a fifth of all the database's time in
+    writing, and saved an eighth of the room: what fits on a page is left as it is then."""
     cursor.execute("SELECT current_setting('default_toast_compression') = 'pglz'")
-    return f" WITH (toast_tuple_target = {_PAGE})" if cursor.fetchone()[0] else ""
+    return bool(cursor.fetchone()[0])
 
 
 def ensure_ahead(now: dt.datetime) -> int:
