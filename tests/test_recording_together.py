@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -85,7 +85,8 @@ def held(project: Project) -> Iterator[threading.Event]:
 
 def waiting(project: Project) -> int:
     """How many callers stand in the project's line."""
-    return len(grouping._lines.get((str(connection.settings_dict["NAME"]), "records", project.pk), ()))
+    line = grouping._lines.get((str(connection.settings_dict["NAME"]), "records", project.pk))
+    return len(line.waiting) if line else 0
 
 
 def until(is_so: Callable[[], bool]) -> None:
@@ -292,3 +293,37 @@ def test_concurrent_first_sights_of_the_same_things_never_fail(project: Project)
     assert Generation.objects.in_project(project.pk).count() == 90
     assert sorted(one(project, "shared-0").metadata) == [str(n) for n in range(8)]
     assert Thread.objects.in_project(project.pk).count() == 3
+
+
+def test_of_those_who_bring_much_two_write_at_once_and_the_others_share(project: Project) -> None:
+    groups: list[list[int]] = []
+    free = threading.Event()
+    place = (str(connection.settings_dict["NAME"]), "many", project.pk)
+
+    def write(items: Sequence[int]) -> Sequence[int]:
+        groups.append(sorted(set(items)))
+        free.wait(30)
+        return items
+
+    def call(n: int, much: int) -> None:
+        assert grouping.together("many", project.pk, [n] * much, write, beside=True) == [n] * much
+
+    def started(n: int, much: int, there: Callable[[], bool]) -> threading.Thread:
+        thread = threading.Thread(target=call, args=(n, much))
+        thread.start()
+        until(there)
+        return thread
+
+    threads = [
+        started(1, 2, lambda: groups == [[1]]),
+        started(2, 2, lambda: len(grouping._lines[place].waiting) == 1),
+        started(3, grouping.MUCH, lambda: groups == [[1], [3]]),
+        started(4, grouping.MUCH, lambda: len(grouping._lines[place].waiting) == 2),
+        started(5, 2, lambda: len(grouping._lines[place].waiting) == 3),
+    ]
+    free.set()
+    for thread in threads:
+        thread.join()
+
+    assert groups == [[1], [3], [2, 4, 5]]
+    assert grouping._lines == {}

@@ -49,7 +49,7 @@ def write_spans(
     if connection.in_atomic_block:
         outcomes: Sequence[list[Refused]] = _write(project, given)
     else:
-        outcomes = recording.together("spans", project.pk, given, lambda all: _write(project, all), trust)
+        outcomes = recording.together("spans", project.pk, given, lambda all: _write(project, all), trust, beside=True)
     return [one for outcome in outcomes for one in outcome]
 
 

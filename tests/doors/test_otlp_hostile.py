@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import threading
 import zlib
-from collections import deque
 from typing import Any
 
 import pytest
@@ -166,7 +165,8 @@ def test_requests_that_come_while_another_writes_share_a_transaction_and_each_ha
         thread.start()
     place = (str(connection.settings_dict["NAME"]), "spans", api.project.pk)
     for _ in range(3000):
-        if len(grouping._lines.get(place, ())) == 5:
+        line = grouping._lines.get(place)
+        if line is not None and len(line.waiting) == 5:
             break
         threading.Event().wait(0.01)
     free.set()
@@ -186,7 +186,8 @@ def test_too_many_at_once_are_503_with_a_time_to_come_back_and_nothing_of_them_i
     api = caller("ingest")
     monkeypatch.setattr(grouping, "MOST_WAITING", 0)
     place = (str(connection.settings_dict["NAME"]), "spans", api.project.pk)
-    grouping._lines[place] = deque()
+    line = grouping._lines[place] = grouping._Line()
+    line.writing = 1
     try:
         answer = post(api, span(1))
     finally:
