@@ -1,11 +1,17 @@
-"""The socket that callers reach, held by the supervisor, and the first question that is asked over it."""
+"""The sockets that callers reach, held by the supervisor, and the first question that is asked over them.
+
+Each web process has one of its own, all at one address, and Linux deals connections out to them by a hash. Of a common
+socket the process that was idle last takes each connection, and one would have most of them for as long as they last.
+"""
 
 import errno
 import json
 import socket
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 
 class CannotListen(Exception):
@@ -13,8 +19,8 @@ class CannotListen(Exception):
 
 
 @contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """The socket that callers reach, from before the first request to after the last.
+def listening(host: str, port: int, number: int = 1) -> Iterator[list[socket.socket]]:
+    """So many sockets that callers reach, from before the first request to after the last; one where no more can be.
 
     After a `kill -9` the predecessor's web process is gone within moments: waited for shortly.
     """
@@ -23,26 +29,47 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         f"Stop it, or choose another port: PORT={port + 1 if port < 65535 else port - 1} make run"
     )
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror:
         raise CannotListen(f"HOST is {host}, which is no address of this machine.") from None
     for attempt in range(2):
-        listener = socket.socket(family, kind, protocol)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Every connection has it from here: an answer in pieces would else wait for its caller's delayed
-            # acknowledgement of the first one, which takes 40 ms.
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            listener.bind(address)
-            listener.listen(1024)
+            sockets = _listening(family, address, number)
             break
         except OSError as error:
-            listener.close()
             if attempt:
                 raise CannotListen(taken if error.errno == errno.EADDRINUSE else str(error)) from error
             time.sleep(0.5)
-    with listener:
-        yield listener
+    with ExitStack() as stack:
+        for one in sockets:
+            stack.enter_context(one)
+        yield sockets
+
+
+def _listening(family: int, address: Any, number: int) -> list[socket.socket]:
+    with ExitStack() as if_refused:
+
+        def opened() -> socket.socket:
+            made = if_refused.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Every connection has it from here: an answer in pieces would else wait for its caller's delayed
+            # acknowledgement of the first one, which takes 40 ms.
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return made
+
+        first = opened()
+        first.bind(address)  # alone, or another copy that has the port would not be noticed
+        sockets = [first]
+        if number > 1 and sys.platform == "linux":
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            for _ in range(number - 1):
+                sockets.append(opened())
+                sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                sockets[-1].bind(first.getsockname())
+        for one in sockets:
+            one.listen(1024)
+        if_refused.pop_all()
+    return sockets
 
 
 def answers_ready(listener: socket.socket) -> bool:

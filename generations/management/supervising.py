@@ -71,13 +71,15 @@ class Supervisor:
             self.postgres = embedded.Server(self.data_dir)
         settings = self._hear("The settings or the code cannot be loaded; the reason is above.")
         with ExitStack() as open_while_running:
-            listener = None
+            listeners: list[socket.socket] = []
             address = f"{' and '.join(self.only)}, beside other machines"
             if "web" in self.only:
-                listener = open_while_running.enter_context(listening.listening(settings["HOST"], settings["PORT"]))
+                listeners = open_while_running.enter_context(
+                    listening.listening(settings["HOST"], settings["PORT"], settings["WEB_PROCESSES"])
+                )
                 address = f"http://{listening.reached_at(settings['HOST'])}:{settings['PORT']}/"
                 address = settings["PUBLIC_URL"] or address
-            self.server = _fork_server(self.only, listener, settings)
+            self.server = _fork_server(self.only, listeners, settings)
             self.server.begin()  # loads while the database starts
             if self.postgres:
                 self.postgres.start(tell=_say)
@@ -85,7 +87,7 @@ class Supervisor:
             self.children = [Child(name, self.server, marks_ready=name != "web") for name in self.only]
             for child in self.children:
                 child.start()
-            self._watch(listener, began, address)
+            self._watch(listeners, began, address)
 
     def stop(self) -> None:
         """End every process: TERM, then KILL; the database last, so that work in hand can be put away."""
@@ -125,7 +127,7 @@ class Supervisor:
         if made:
             _say(_first_start(made, settings["PUBLIC_URL"]))
 
-    def _watch(self, listener: socket.socket | None, began: float, address: str) -> None:
+    def _watch(self, listeners: list[socket.socket], began: float, address: str) -> None:
         wakened, _ = lifetimes.woken_by_signals()
         while True:
             if self.postgres and not self.postgres.is_running():
@@ -136,7 +138,7 @@ class Supervisor:
                 if said := child.keep_running():
                     _say(said)
             ready = self._tell()
-            if ready and not self.announced and (listener is None or listening.answers_ready(listener)):
+            if ready and not self.announced and (not listeners or listening.answers_ready(listeners[0])):
                 self.announced = True
                 # First the line, then the 200: who waits for either finds both.
                 _say(f"Generations is ready after {time.monotonic() - began:.1f} s: {address}")
@@ -261,11 +263,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _fork_server(only: tuple[str, ...], listener: socket.socket | None, settings: dict[str, Any]) -> ForkServer:
-    fds = () if listener is None else (listener.fileno(),)
+def _fork_server(only: tuple[str, ...], listeners: list[socket.socket], settings: dict[str, Any]) -> ForkServer:
+    fds = tuple(one.fileno() for one in listeners)
     web = {
         "target": "observability.wsgi:application",
-        "file_descriptor": -1 if listener is None else listener.fileno(),
+        "file_descriptors": fds,
         "processes": settings["WEB_PROCESSES"],
         "threads": settings["WEB_THREADS"],
         "streams": settings["GATEWAY_STREAMS"],

@@ -202,9 +202,9 @@ def test_a_key_that_is_revoked_while_it_waits_takes_nobody_along(
 
 
 def is_writing(project: Project) -> bool:
-    """Whether the first one has left the line, which is there until it has written."""
+    """Whether the first one writes and the others have not come yet."""
     place = (str(connection.settings_dict["NAME"]), "records", project.pk)
-    return place in grouping._lines and not grouping._lines[place]
+    return place in grouping._lines and not grouping._lines[place].waiting
 
 
 def test_what_shares_no_transaction_wants_a_grant_that_was_looked_up() -> None:
