@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-    """Answer with the id of this process."""
+    """Answer with the id of this process, after as many milliseconds as the query says."""
+    time.sleep(int(environ.get("QUERY_STRING") or 0) / 1000)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]
 

@@ -7,14 +7,18 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from generations.management import balancing
 from tests.stack import ROOT
 
 pytestmark = pytest.mark.slow
@@ -79,3 +83,55 @@ def test_when_the_first_is_killed_the_others_end(tmp_path: Path) -> None:
         first.kill()
         first.wait()
         wait_for(lambda: not [pid for pid in others if is_there(pid)])
+
+
+def test_callers_that_keep_their_connections_are_shared_out_among_the_processes(tmp_path: Path) -> None:
+    said: list[str] = []
+    is_over = threading.Event()
+
+    def call(url: str) -> None:
+        with httpx.Client(timeout=WITHIN) as client:
+            while not is_over.is_set():
+                said.append(client.get(url).text)
+
+    def are_shared_out() -> bool:
+        counted = Counter(said[-40:])
+        return len(counted) == 2 and min(counted.values()) >= 15
+
+    with served(tmp_path, 2) as (_, url, _):
+        # All of them come to the socket that both processes accept from.
+        callers = [threading.Thread(target=call, args=(f"{url}?10",)) for _ in range(4)]
+        for caller in callers:
+            caller.start()
+        try:
+            wait_for(are_shared_out)
+        finally:
+            is_over.set()
+            for caller in callers:
+                caller.join()
+
+
+def test_who_has_no_more_than_another_sends_nobody_away() -> None:
+    in_hand = balancing.counts(2)
+    heads: list[list[tuple[str, str]]] = []
+
+    def answer(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Connection", "keep-alive")])
+        return []
+
+    def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+        heads.append(headers)
+
+    def asked(times: int) -> list[str]:
+        heads.clear()
+        for _ in range(times):
+            balanced({}, start)
+        return [dict(head)["Connection"] for head in heads]
+
+    balanced = balancing.Balanced(answer, 0, in_hand)
+    in_hand[1] = 1
+    assert asked(100) == ["keep-alive"] * 100
+    in_hand[0] = 3
+    assert asked(100).count("close") > 5
+    in_hand[0] = 1
+    assert "close" not in asked(100)[20:]

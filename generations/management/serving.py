@@ -24,7 +24,7 @@ from typing import Any, Final
 from granian import _futures, _granian, wsgi
 from granian.http import HTTP1Settings
 
-from generations.management import lifetimes
+from generations.management import balancing, lifetimes
 
 # Their type stubs describe another version.
 _compiled: Any = _granian
@@ -50,7 +50,10 @@ def serve(target: str, file_descriptors: Sequence[int], threads: int, streams: i
     name, _, attribute = target.partition(":")
     module = importlib.import_module(name)
     application = getattr(module, attribute)
+    in_hand = balancing.counts(processes)
     place, others = _become(processes)
+    if processes > 1:
+        application = balancing.Balanced(application, place, in_hand)
     gc.set_threshold(_GARBAGE)
     stopping, stopped = _compiled.WorkerSignal(), threading.Event()
     stopping.add_cb(stopped.set)
