@@ -18,6 +18,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import slugify
 
+from generations import prepared
 from generations.models import ApiKey, AuditEntry, Membership, Project, User
 from generations.models.accounts import Role
 
@@ -176,7 +177,7 @@ def outdated(trusts: Iterable[Trust]) -> set[Trust]:
     # When a key was used last says nothing of what it may do.
     used = _column("last_used_at")
     for hash, some in of_keys.items():
-        row = _row_of(hash)
+        row = _row_again(hash)
         for trust in some:
             if row is None or row[:used] + row[used + 1 :] != trust.row[:used] + trust.row[used + 1 :]:
                 old.add(trust)
@@ -213,6 +214,18 @@ def _row_of(hash: bytes) -> tuple[Any, ...] | None:
         cursor.execute(_key_statement()[0], [hash])
         row: tuple[Any, ...] | None = cursor.fetchone()
     return row
+
+
+def _row_again(hash: bytes) -> tuple[Any, ...] | None:
+    """The same, for those who write: by a statement that is planned once, for that takes ten times as long as to find
+    the rows."""
+    statement = prepared.Statement("key", ("bytea",), _key_statement()[0].replace("%s", "$1"))
+
+    def asked() -> list[tuple[Any, ...]]:
+        with prepared.alone(), connection.cursor() as cursor:
+            return prepared.fetch(cursor, statement, prepared.ANY, [hash])
+
+    return next(iter(prepared.again(asked)), None)
 
 
 def _made_of(row: tuple[Any, ...]) -> ApiKey:

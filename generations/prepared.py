@@ -16,8 +16,10 @@ from psycopg.errors import DuplicatePreparedStatement, InvalidSqlStatementName
 
 T = TypeVar("T")
 
-MOST: Final = 8
-"""Statements that a connection keeps, each with a plan for every partition; there is one for each project."""
+MOST: Final = 12
+"""Statements that a connection keeps, some with a plan for every partition; most are of one project each."""
+ANY: Final = 0
+"""The project of a statement that is the same for all."""
 FIRST, LAST = 0.2, 30.0
 """Seconds after which a plan is made anew: at first, and, each time twice as many, in the end.
 
