@@ -133,7 +133,7 @@ def test_a_statement_that_fails_stays_prepared_and_is_no_sign_of_shared_sessions
 
 
 def test_where_sessions_are_shared_behind_a_pooler_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepared, "_sessions", prepared._Sessions())
+    monkeypatch.setattr(prepared._sessions, "are_shared", False)
     project = access.create_project("Pooled")
     recording.record(project, [StepRecord(id="s1", started_at=NOW)])
     with connection.cursor() as cursor:
