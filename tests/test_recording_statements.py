@@ -32,8 +32,8 @@ def statements(sent: CaptureQueriesContext) -> list[str]:
 _ASIDE = ("BEGIN", "COMMIT", "SET plan_cache_mode", "DEALLOCATE", "PREPARE")
 
 
-LOCK, LOOK, READ = "SELECT pg_advisory_xact_lock(1195724338,", "EXECUTE seen_", "SELECT '"
-WRITE = ("WITH ", "EXECUTE write_")
+LOCK = ("SELECT pg_advisory_xact_lock(1195724338,",)
+LOOK, READ, WRITE = ("EXECUTE seen_",), ("SELECT '",), ("WITH ", "EXECUTE write_")
 
 
 def call(**said: Any) -> GenerationRecord:
