@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from django.db import connection, transaction
 
@@ -19,6 +19,9 @@ from generations.ingest.otlp.spans import Told
 from generations.models import Feedback, Generation, Project, Step, StepPayload
 from generations.records import FeedbackRecord, GenerationRecord, Json, Record, ScoreRecord, StepRecord, revised, uid
 
+FEW: Final = 20
+"""Up to so many spans of a request are made ready by whoever writes for several: a field of all records at a time takes
+less for each. Larger requests are made ready while the database is waited for."""
 Refused = tuple[str, str, str | None]
 """The id of the step of a span of which something was refused, the reason and the field."""
 
@@ -40,11 +43,9 @@ def write_spans(
         access.sure(trust)
     if has_files:
         told = _without_files(project, told)
-    # As they stand if nothing of their traces is stored: what is, is found under the lock.
-    told, _, _ = otlp_common.share(project, told, (), are_new=True)
-    said: list[Record] = [] if has_files else [one.step for one in told]
-    said += [one.generation for one in told if one.generation is not None and not has_files]
-    ready = recording.ready(project, said)
+    ready = None
+    if len(told) > FEW:
+        told, ready = _readied(project, told)
     given = [(one, ready) for one in told]
     if connection.in_atomic_block:
         outcomes: Sequence[list[Refused]] = _write(project, given)
@@ -53,11 +54,28 @@ def write_spans(
     return [one for outcome in outcomes for one in outcome]
 
 
-def _write(project: Project, given: Sequence[tuple[Told, recording.Ready]]) -> list[list[Refused]]:
-    """What was refused of each span."""
-    told = [one for one, _ in given]
-    requests = {id(made): made for _, made in given}
-    ready, is_one = recording.united(requests.values()), len(requests) == 1
+def _readied(project: Project, told: Sequence[Told]) -> tuple[list[Told], recording.Ready]:
+    """Spans with what they have in common, and their records made ready.
+
+    As they stand if nothing of their traces is stored: what is, is found under the lock. Those that files were taken
+    from are made ready when these are there.
+    """
+    told, _, _ = otlp_common.share(project, told, (), are_new=True)
+    whole = [one for one in told if not one.has_files]
+    said: list[Record] = [one.step for one in whole]
+    said += [one.generation for one in whole if one.generation is not None]
+    return told, recording.ready(project, said)
+
+
+def _write(project: Project, given: Sequence[tuple[Told, recording.Ready | None]]) -> list[list[Refused]]:
+    """What was refused of each span. Those of small requests are made ready here, all together."""
+    requests = {id(own): own for _, own in given}
+    few, made = _readied(project, [one for one, own in given if own is None])
+    rest = iter(few)
+    told = [next(rest) if own is None else one for one, own in given]
+    ready = recording.united([made, *(own for own in requests.values() if own is not None)])
+    # All small requests are one here.
+    is_one = len(requests) == 1
     names = {one.span.trace_id for one in told}
     names |= {one.generation.response_id for one in told if one.generation and one.generation.response_id}
 
@@ -87,7 +105,7 @@ def _join(
     is_alone: bool,
     halves: bool,
 ) -> list[list[Refused]]:
-    """`is_one` says that all came in one request, and so share what they have in common already."""
+    """`is_one` says that all were made ready together, and so share what they have in common already."""
     told: Sequence[Told] = given
     late: Sequence[Record] = ()
     left: Sequence[otlp_common.Left] = ()
@@ -188,7 +206,7 @@ def _calls(
     new = {one.step.id: one for one in told}
     places |= {id: couples.Place(one.step.parent_id, one.step.type or "") for id, one in new.items()}
     own = {id: one.generation for id, one in new.items() if one.generation is not None}
-    near = (couples.around(new.keys() | answers, places) | new.keys()) & known
+    near = (couples.around(new.keys() | answers, places) | new.keys()) & known if known else set()
     there = _generations(project, near.union(answers))
     notes = _notes(project, near - there.keys())
     there |= _generations(project, {note["into"] for _, note in notes.values() if note.get("into")} - there.keys())

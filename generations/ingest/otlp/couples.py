@@ -12,6 +12,7 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
+from generations import making
 from generations.records import Alternative, GenerationRecord, Json, revised
 
 NOTE: Final = "call"
@@ -60,6 +61,10 @@ class Call:
     is_new: bool = True
     is_gone: bool = False
     into: str | None = None
+
+
+making.quick(Place)
+making.quick(Call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +319,8 @@ def _lent_to(stored: GenerationRecord | None) -> set[str]:
 
 def _written(call: Call, whole: GenerationRecord) -> GenerationRecord | None:
     """What is to be written of a call: a new one whole, and of a stored one what changes."""
+    if call.stored is None and whole is call.record:
+        return whole
     lent = [name for name in _FIELDS if getattr(whole, name) != getattr(call.record, name)]
     before = _lent_to(call.stored)
     if call.record is call.stored:
