@@ -26,24 +26,22 @@ def quick(kind: type[T]) -> Quick[T]:
     """
     ordered = sorted(fields(kind), key=lambda f: f.default is not MISSING or f.default_factory is not MISSING)  # type: ignore[arg-type]
     told = [(f.name, f.type, field(default=f.default, default_factory=f.default_factory)) for f in ordered]
-    twin: Any = make_dataclass(kind.__name__, told, slots=True, eq=False, repr=False)
-    complete, turn, read = twin.__init__, object.__setattr__, attrgetter(*(f.name for f in ordered))
+    turn, read = object.__setattr__, attrgetter(*(f.name for f in ordered))
+
+    def turn_back(self: Any) -> None:
+        self.__class__ = kind
+
+    namespace = {"__post_init__": turn_back}
+    twin: Any = make_dataclass(kind.__name__, told, slots=True, eq=False, repr=False, namespace=namespace)
+    complete = twin.__init__
 
     def init(self: Any, /, *given: Any, **named: Any) -> None:
         turn(self, "__class__", twin)
         complete(self, *given, **named)
-        self.__class__ = kind
-
-    def made(*given: Any, **named: Any) -> Any:
-        new = twin(*given, **named)
-        new.__class__ = kind
-        return new
 
     def copied(one: T) -> Any:
-        new = twin(*read(one))
-        new.__class__ = kind
-        return new
+        return twin(*read(one))
 
     changed: Any = kind
     changed.__init__ = init
-    return Quick(made, copied)
+    return Quick(twin, copied)
