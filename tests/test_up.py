@@ -72,6 +72,17 @@ def test_the_curl_line_of_the_first_start_works_as_printed(stack: Stack) -> None
     assert json.loads(done.stdout)["id"]
 
 
+def test_the_worker_gives_way_to_whoever_asks_as_far_as_it_is_told(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "data", WORKER_NICE="7")
+    try:
+        stack.start()
+        web, worker = (os.getpriority(os.PRIO_PROCESS, stack.pid_of(PROCESSES[part])) for part in ("web", "worker"))
+    finally:
+        stack.discard()
+
+    assert worker == min(19, web + 7)
+
+
 def test_credentials_are_made_up_when_none_are_chosen(tmp_path: Path) -> None:
     stack = Stack(tmp_path / "data", BOOTSTRAP_API_KEY="", BOOTSTRAP_PASSWORD="")
     try:
