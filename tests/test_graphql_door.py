@@ -23,7 +23,7 @@ from tests.asking import Answer, Door, answer_of, door, store
 __all__ = ["door"]
 pytestmark = pytest.mark.django_db
 
-ME = "{ me { name isKey scopes projects { slug } } project { slug } }"
+ME = "{ me { name isKey scopes projects { nodes { slug } hasMore } } project { slug } }"
 
 
 def post(
@@ -33,6 +33,10 @@ def post(
     sent = {**(headers or {}), **({} if token is None else {"authorization": f"Bearer {token}"})}
     sender = client or Client()
     return answer_of(sender.post("/graphql/", content, content_type="application/json", headers=sent))
+
+
+def only(slug: str) -> dict[str, Any]:
+    return {"nodes": [{"slug": slug}], "hasMore": False}
 
 
 # --------------------------------------------------------------------------------------------------------------- by key
@@ -45,7 +49,7 @@ def test_a_key_is_taken_as_bearer_and_as_x_api_key(door: Door) -> None:
     assert bearer.status == plain.status == 200
     assert bearer.data == plain.data
     assert bearer.data == {
-        "me": {"name": "key read", "isKey": True, "scopes": ["read"], "projects": [{"slug": door.project.slug}]},
+        "me": {"name": "key read", "isKey": True, "scopes": ["read"], "projects": only(door.project.slug)},
         "project": {"slug": door.project.slug},
     }
 
@@ -154,11 +158,27 @@ def test_a_person_is_in_their_first_project_unless_they_name_another(person: Use
         "name": "ann",
         "isKey": False,
         "scopes": ["read"],
-        "projects": [{"slug": second.slug}, {"slug": door.project.slug}],
+        "projects": {"nodes": [{"slug": second.slug}, {"slug": door.project.slug}], "hasMore": False},
     }
     assert named.data["project"]["slug"] == door.project.slug
     assert named.data["me"]["scopes"] == ["ingest", "read", "write"]
     assert (refused.status, refused.codes) == (404, ["NOT_FOUND"])
+
+
+def test_the_projects_of_a_person_come_in_bounded_slices(person: User, door: Door) -> None:
+    for n in range(2):
+        Membership.objects.create(user=person, project=Door.of(f"Zoo {n}").project, role=Role.VIEWER)
+    client = signed_in(person)
+    asked = "projects(first: $first, named: $named) { nodes { name } hasMore }"
+    query = f"query ($first: Int!, $named: String!) {{ me {{ {asked} }} }}"
+
+    def projects(first: int, named: str = "") -> Answer:
+        body = {"query": query, "variables": {"first": first, "named": named}}
+        return post(body, client=client, headers={"X-CSRFToken": csrf_token(client)})
+
+    assert projects(1, "zoo").data["me"]["projects"] == {"nodes": [{"name": "Zoo 0"}], "hasMore": True}
+    assert projects(100).data["me"]["projects"]["hasMore"] is False
+    assert projects(101).codes == ["BAD_INPUT"]
 
 
 def test_a_person_without_a_project_is_told_so() -> None:

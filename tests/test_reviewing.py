@@ -330,6 +330,26 @@ def test_a_queue_is_made_looked_at_and_worked_through_on_pages(project: Project)
     assert "Nothing is left for you here" in web.text(client.get(f"{queue}next/"))
 
 
+def test_a_queue_shows_what_is_to_be_reviewed_and_not_only_its_ids(project: Project) -> None:
+    recording.record(
+        project,
+        [
+            web.call(0, id="call", prompt=f"Where is it? {HOSTILE}", model_id="gpt-4o"),
+            StepRecord(id="step", type="tool", name="look up", input={"order": 7}, started_at=web.call(1).started_at),
+        ],
+    )
+    queue = made(project, "call", "gone")
+    reviewing.add(access.of_system(project), queue, "step", ["step"])
+
+    answer = web.signed_in(project).get(f"/projects/shop/review/{queue}/")
+    shown = web.text(answer)
+
+    assert f"Where is it? {HOSTILE} gpt-4o" in shown
+    assert '{"order":7} look up' in shown.replace(": ", ":")
+    assert "gone not there" in shown
+    assert "<script>alert" not in answer.content.decode()
+
+
 def test_a_viewer_judges_nothing_a_stranger_sees_nothing_and_a_key_has_no_turn(project: Project) -> None:
     queue = made(project, "a")
     viewer, stranger = web.signed_in(project, Role.VIEWER, "vic"), web.signed_in(web.project("Other"), name="zoe")

@@ -19,23 +19,24 @@ from generations.models import Generation, Project
 
 @dataclass(slots=True)
 class Belongings:
-    """How many generations, how many of them failed, their tokens, and since when there are any.
+    """How many generations, how many of them failed, their tokens, how long models took, and since when there are any.
 
-    What nobody said is None. `costs` are amounts by currency, never added across these; None is a currency that was
-    never said.
+    What nobody said is None; `seconds` are those of one call after the other. `costs` are amounts by currency, never
+    added across these; None is a currency that was never said.
     """
 
     count: int = 0
     failed: int = 0
     tokens: int | None = None
+    seconds: float | None = None
     first: dt.datetime | None = None
     costs: dict[str | None, Decimal] = field(default_factory=dict)
 
 
-def of_each(kind: str, project_pk: int, ids: Sequence[str], *, timeout: float) -> dict[str, Belongings]:
+def of_each(kind: str, project_pk: int, ids: Sequence[str], *, timeout: float | None = None) -> dict[str, Belongings]:
     """What belongs to each of these rows, by its id; one statement. Rows without generations are left out.
 
-    Raises TooSlow after `timeout` seconds.
+    Raises TooSlow after `timeout` seconds; without it takes as long as any statement may.
     """
     column = _column(kind)
     rows = (
@@ -47,6 +48,7 @@ def of_each(kind: str, project_pk: int, ids: Sequence[str], *, timeout: float) -
             count=Count("uid"),
             failed=Count("uid", filter=Q(error__isnull=False)),
             tokens=Sum("total_tokens"),
+            seconds=Sum("latency"),
             first=Min("started_at"),
             cost=Sum("cost"),
         )
@@ -54,10 +56,7 @@ def of_each(kind: str, project_pk: int, ids: Sequence[str], *, timeout: float) -
     found: dict[str, Belongings] = {}
     if not ids:
         return found
-    sql, params = rows.query.sql_with_params()
-    columns, groups = answering.run(sql, params, timeout)
-    for values in groups:
-        row = dict(zip(columns, values, strict=True))
+    for row in rows if timeout is None else _within(timeout, *rows.query.sql_with_params()):
         _add(found.setdefault(row[column], Belongings()), row)
     return found
 
@@ -75,16 +74,19 @@ def over_time(
     # The name of a column of ours, and the project as a literal: that is how its rows are found, on any server.
     sql = (
         "SELECT k0 AS time, g.currency, count(*) AS count, count(g.error) AS failed,"  # noqa: S608
-        " sum(g.total_tokens) AS tokens, min(g.started_at) AS first, sum(g.cost) AS cost"
+        " sum(g.total_tokens) AS tokens, sum(g.latency) AS seconds, min(g.started_at) AS first, sum(g.cost) AS cost"
         f" FROM ({rows}) AS r JOIN generation AS g"
         f" ON g.project_id = {project.pk:d} AND g.{_column(kind)} = r.public GROUP BY k0, g.currency"
     )
-    columns, groups = answering.run(sql, params, timeout)
     found: dict[dt.datetime, Belongings] = {}
-    for values in groups:
-        row = dict(zip(columns, values, strict=True))
+    for row in _within(timeout, sql, params):
         _add(found.setdefault(row["time"].astimezone(dt.UTC), Belongings()), row)
     return found
+
+
+def _within(timeout: float, sql: str, params: Any) -> list[dict[str, Any]]:
+    columns, groups = answering.run(sql, params, timeout)
+    return [dict(zip(columns, values, strict=True)) for values in groups]
 
 
 def _add(whole: Belongings, row: dict[str, Any]) -> None:
@@ -92,6 +94,8 @@ def _add(whole: Belongings, row: dict[str, Any]) -> None:
     whole.failed += row["failed"]
     if row["tokens"] is not None:
         whole.tokens = (whole.tokens or 0) + int(row["tokens"])
+    if row["seconds"] is not None:
+        whole.seconds = (whole.seconds or 0.0) + row["seconds"]
     if whole.first is None or row["first"] < whole.first:
         whole.first = row["first"]
     if row["cost"] is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from generations import bundles, reading, reviewing
 from generations.access import Grant, Scope
-from generations.models import Review, ReviewItem, ReviewQueue
+from generations.models import Generation, Review, ReviewItem, ReviewQueue, Step
 from generations.records import Json
 from generations.reviewing import BadQueue, Criterion, NoSuchQueue, Turn
 from generations.web import markup
@@ -29,6 +29,7 @@ from generations.web.stretches import stretch
 ROOM: Final = 90_000
 """The bytes of HTML that what is judged has."""
 MESSAGES: Final = 60
+_SUBJECTS: Final[dict[str, Any]] = {"generation": Generation, "step": Step}
 EXAMPLE: Final = "helpful: number 1-5\ntone: category kind, neutral, rude\nsafe: yes/no\nwhy: comment"
 
 
@@ -40,6 +41,28 @@ class Said:
     shown: Shown
     is_answer: bool = False
     is_rendered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An item in the list of its queue: the generation or step, None where it is not there, and what was answered."""
+
+    item: ReviewItem
+    subject: Generation | Step | None
+    reviews: list[tuple[str, bool, list[tuple[str, str]]]]
+
+    @property
+    def title(self) -> str:
+        """The first words of what was sent, else of what came back; the id where neither is known."""
+        said = self.subject and (self.subject.input_preview or self.subject.output_preview)
+        return said or self.item.subject_id
+
+    @property
+    def name(self) -> str | None:
+        """The model of a generation, the name of a step."""
+        one = self.subject
+        known: str | None = one.model_id if isinstance(one, Generation) else None
+        return known or (one and one.name) or (one.type if isinstance(one, Step) else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +142,7 @@ def queue(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
         "people": people.order_by("-done", "user__username")[:50],
         "agreement": reviewing.agreement(row),
         "items": items,
-        "shown": [(item, _told(item)) for item in items],
+        "shown": _entries(grant, list(items)),
         "export_query": f"metadata.queue={row.pk}",
     }
     return show(request, grant, "review/queue.html", context, here="review", status=400 if problem else 200)
@@ -190,6 +213,16 @@ def _asked(request: HttpRequest) -> dict[str, Any]:
         "criteria": reviewing.parsed(given.get("criteria", "")),
         "reviewers": int(reviewers),
     }
+
+
+def _entries(grant: Grant, items: Sequence[ReviewItem]) -> list[Entry]:
+    """The items of a page with what is to be judged; a query for each kind that is among them."""
+    found: dict[tuple[str, str], Any] = {}
+    for kind in {item.kind for item in items}:
+        ids = [item.subject_id for item in items if item.kind == kind]
+        for row in _SUBJECTS[kind].objects.by_ids(grant.project.pk, kind, ids):
+            found[kind, row.public_id] = row
+    return [Entry(item, found.get((item.kind, item.subject_id)), _told(item)) for item in items]
 
 
 def _told(item: ReviewItem) -> list[tuple[str, bool, list[tuple[str, str]]]]:

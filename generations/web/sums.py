@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from django.db.models import Count, Q, Sum
@@ -31,16 +30,9 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """The totals of a thread. What nobody said is None. `costs` are (amount, currency), never added across these.
+    """The totals of a thread: its calls, its steps, and the scores of all of these."""
 
-    `seconds` is how long models took, one call after the other.
-    """
-
-    generations: int
-    failed: int
-    tokens: int | None
-    seconds: float | None
-    costs: list[tuple[Decimal, str | None]]
+    calls: Belongings
     steps: int
     failed_steps: int
     scores: list[Mean]
@@ -58,19 +50,11 @@ def of_rows(grant: Grant, kind: str, rows: Sequence[Any]) -> list[Belongings | N
 def of_thread(project_pk: int, thread_id: str) -> Sums:
     """The totals of a thread; five queries."""
     calls = Generation.objects.in_project(project_pk).filter(thread_id=thread_id)
-    failed = Count("uid", filter=Q(error__isnull=False))
-    sums = {"tokens": Sum("total_tokens"), "seconds": Sum("latency"), "cost": Sum("cost")}
-    by_currency = list(
-        calls.order_by("currency").values("currency").annotate(count=Count("uid"), failed=failed, **sums)
-    )
     steps = Step.objects.in_project(project_pk).filter(thread_id=thread_id)
-    work = steps.aggregate(count=Count("uid"), failed=failed)
+    work = steps.aggregate(count=Count("uid"), failed=Count("uid", filter=Q(error__isnull=False)))
+    found = belonging.of_each("threads", project_pk, [thread_id])
     return Sums(
-        generations=sum(row["count"] for row in by_currency),
-        failed=sum(row["failed"] for row in by_currency),
-        tokens=_sum([row["tokens"] for row in by_currency]),
-        seconds=_sum([row["seconds"] for row in by_currency]),
-        costs=[(row["cost"], row["currency"]) for row in by_currency if row["cost"] is not None],
+        calls=found.get(thread_id, Belongings()),
         steps=work["count"],
         failed_steps=work["failed"],
         scores=_scores(
@@ -82,11 +66,6 @@ def of_thread(project_pk: int, thread_id: str) -> Sums:
             ),
         ),
     )
-
-
-def _sum(values: list[Any]) -> Any:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
 
 
 def _scores(project_pk: int, places: tuple[Q, ...]) -> list[Mean]:

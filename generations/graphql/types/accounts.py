@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Annotated
 
 import strawberry
 
 from generations import access, models
 from generations.access import Grant
+from generations.graphql.connections import LARGEST_SLICE, SLICE, Slice, bounded, slice_of
 from generations.graphql.nodes import Batch, column, resolved
+from generations.graphql.types.judgements import First
+
+Named = Annotated[str, strawberry.argument(description="Only those that have this in their names.")]
 
 
 @strawberry.type(description="A room of its own: everything that is recorded belongs to exactly one.")
@@ -45,11 +50,15 @@ class Viewer:
         """Scopes, with those that are implied."""
         return sorted(scope.value for scope in self.grant.scopes)
 
-    @resolved("The projects that may be named in `X-Project`.")
-    def projects(self) -> list[Project]:
-        """A person's projects, or the one of the key."""
-        found = [self.grant.project] if self.grant.user is None else access.projects_of(self.grant.user)
-        return [Project(row=project) for project in found]
+    @resolved("The projects that may be named in `X-Project`, by name.")
+    def projects(self, first: First = SLICE, named: Named = "") -> Slice[Project]:
+        """The first of a person's projects, or the one of the key."""
+        limit = bounded(first, LARGEST_SLICE)
+        if self.grant.user is None:
+            found = [one for one in (self.grant.project,) if named.lower() in one.name.lower()]
+        else:
+            found = access.projects_of(self.grant.user, named=named, most=limit + 1)
+        return slice_of(found, limit, lambda project: Project(row=project))
 
 
 @strawberry.type(description="An API key. Its token was told when it was made, and is not kept.")
