@@ -33,6 +33,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "gcp.vertex_ai": "google",
     "gcp.gen_ai": "google",
     "gemini": "google",
+    "googleai": "google",
     "vertex_ai": "google",
     "vertexai": "google",
     "mistral_ai": "mistral",
@@ -229,6 +230,8 @@ def _public_model(model: str, provider: str) -> tuple[Any, Any] | None:
     if len(model) > 200:
         return None
     known = PROVIDERS.get(provider, provider) or None
+    if provider and model.startswith(f"{provider}/"):
+        model = model[len(provider) + 1 :]  # as LiteLLM and Genkit name a provider's model
     for candidate in (known, None) if known else (None,):
         try:
             return get_snapshot().find_provider_model(model, None, candidate, None)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from generations.ingest.otlp import couples
-from generations.ingest.otlp.shapes import ERROR
+from generations.ingest.otlp.shapes import ERROR, Span
+from generations.ingest.otlp.spans import told
 from generations.records import revised
 from tests.test_otlp_conventions import ANSWER, CALL, QUESTION, call, tell, wanted
 
@@ -320,3 +321,104 @@ def test_langtrace_s_embeddings_are_embeddings() -> None:
     assert (
         call({"gen_ai.operation.name": "embed", "gen_ai.request.model": "text-embedding-3-small"}).type == "embedding"
     )
+
+
+# ------------------------------------------------------------------------------------ Pipecat, Genkit, AutoGen, others
+def test_messages_answer_and_tools_in_plain_attributes_are_the_call_s() -> None:
+    record = call(
+        {
+            **CALL,
+            "input": json.dumps(QUESTION[1:]),
+            "output": "Lima.",
+            "tools": '[{"type": "function", "function": {"name": "get_weather"}}]',
+            "tool_choice": "auto",
+            "gen_ai.system_instructions": "Be brief.",
+            "stream": True,
+            "metrics.ttfb": 0.25,
+        }
+    )
+
+    assert (record.messages, record.message_completion) == (QUESTION, ANSWER)
+    assert [one["function"]["name"] for one in record.tools or ()] == ["get_weather"]
+    assert (record.parameters, record.time_to_first_token) == ({"tool_choice": "auto"}, 0.25)
+
+
+def test_genkit_says_who_answers_before_the_model_and_has_settings_in_its_request() -> None:
+    asked = {"messages": [{"role": "user", "content": [{"text": "Hi"}]}], "config": {"temperature": 0.5, "apiKey": "k"}}
+    record = call(
+        {
+            "genkit:metadata:subtype": "model",
+            "genkit:name": "googleai/gemini-2.5-flash",
+            "genkit:input": json.dumps(asked),
+        },
+        status=ERROR,
+    )
+
+    assert (record.provider, record.parameters) == ("googleai", {"temperature": 0.5})
+    assert record.messages == [{"role": "user", "content": "Hi"}]
+    assert told(Span("a" * 32, "b" * 16, "c" * 16, "generate", 1, 2, {"genkit:type": "util"})).step.type == "run"
+
+
+def test_a_text_to_embed_in_a_message_is_a_text() -> None:
+    asked = {"input": [{"content": [{"text": "Lima"}]}], "options": {}}
+
+    record = call({"genkit:metadata:subtype": "embedder", "genkit:input": json.dumps(asked)})
+
+    assert (record.type, record.prompt, record.messages) == ("embedding", "Lima", None)
+
+
+def test_results_of_tools_that_are_values_of_a_message_are_messages() -> None:
+    said = [{"name": "get_weather", "content": text, "call_id": id} for id, text in (("c1", "sunny"), ("c2", "rain"))]
+    spelt = {f"llm.input_messages.0.function.{n}": json.dumps(one) for n, one in enumerate(said)}
+    record = call({"openinference.span.kind": "LLM", "llm.input_messages.0.message.role": "function", **spelt})
+
+    assert record.messages == [
+        {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+        {"role": "tool", "tool_call_id": "c2", "content": "rain"},
+    ]
+
+
+def test_the_reason_for_an_answer_s_end_may_stand_in_the_answer_alone() -> None:
+    given = {"finish_reason": "function_calls", "content": [], "usage": {}}
+
+    record = call({"openinference.span.kind": "LLM", "output.value": json.dumps(given)})
+
+    assert record.finish_reason == "tool_calls"
+
+
+def test_a_text_that_langchain_in_javascript_leaves_out_is_that_of_its_request() -> None:
+    said = {
+        "type": "constructor",
+        "id": ["langchain_core", "messages", "SystemMessage"],
+        "kwargs": {"content": [{"type": "text", "text": "Be brief."}]},
+    }
+    answer = {"id": ["langchain_core", "messages", "AIMessage"], "kwargs": {"id": "chatcmpl-1", "content": "Lima."}}
+    record = call(
+        {
+            "openinference.span.kind": "LLM",
+            "llm.input_messages.0.message.role": "system",
+            "llm.input_messages.1.message.role": "user",
+            "llm.input_messages.1.message.content": "Capital of Peru?",
+            "input.value": json.dumps({"messages": [[said, QUESTION[1]]]}),
+            "output.value": json.dumps({"generations": [[{"text": "Lima.", "message": answer}]]}),
+        }
+    )
+
+    assert record.messages == QUESTION
+    assert (record.message_completion, record.response_id) == (ANSWER, "chatcmpl-1")
+
+
+def test_an_embedding_that_langfuse_calls_a_generation_is_one() -> None:
+    said = {"langfuse.observation.type": "generation", "langfuse.observation.input": '["Lima", "Cusco"]'}
+
+    record = call({**said, "langfuse.observation.model.name": "text-embedding-3-small"})
+
+    assert (record.type, record.input) == ("embedding", ["Lima", "Cusco"])
+
+
+def test_how_a_tool_was_chosen_is_a_setting() -> None:
+    chosen = '{"type":"tool","toolName":"get_weather"}'
+
+    record = call({"ai.operationId": "ai.generateText.doGenerate", "ai.prompt.toolChoice": chosen})
+
+    assert record.parameters == {"tool_choice": {"type": "tool", "toolName": "get_weather"}}

@@ -90,6 +90,13 @@ def test_the_names_that_clients_send_for_providers_are_known() -> None:
     assert priced.arithmetic["provider"] == "google"
 
 
+def test_a_model_that_is_named_after_its_provider_is_that_provider_s() -> None:
+    plain, named = (pricing.price(call(model_id=f"{start}gpt-4o-mini", provider="openai")) for start in ("", "openai/"))
+
+    assert plain is not None
+    assert named == plain
+
+
 def test_an_embedding_needs_no_completion() -> None:
     priced = pricing.price(call(type="embedding", model_id="text-embedding-3-small", completion_tokens=None))
 

@@ -106,7 +106,7 @@ def _is_json(a: Mapping[str, Json], parameters: Mapping[str, Json]) -> bool:
 _OTHER_THAN_TEXTS: Final = frozenset(
     {
         *("stop_sequences", "response_format", "temperature", "top_p", "top_k", "max_tokens", "seed", "n"),
-        *("presence_penalty", "frequency_penalty", "max_completion_tokens", "max_output_tokens"),
+        *("presence_penalty", "frequency_penalty", "max_completion_tokens", "max_output_tokens", "tool_choice"),
     }
 )
 """Settings that are numbers, lists or objects, and may come as the JSON of what they are."""
@@ -116,11 +116,11 @@ def _parameters(span: Span, about: About) -> dict[str, Json]:
     a = span.attributes
     made_up = quirks.made_up(span.scope)
     given = [a[name] for name, _ in about.settings]
-    if about.may_be_usual and not made_up and "mlflow.spanType" not in a and all(map(_is_short, given)):
+    if about.may_be_usual and not made_up and not about.requests and all(map(_is_short, given)):
         return dict(_settled(about.settings, *given)) if given else {}
     found = _found(about.settings, given)
-    if "mlflow.spanType" in a:
-        request = loaded(a.get("mlflow.spanInputs"))
+    for name, inner in about.requests:
+        request = dialects.member(a[name], inner) if inner else loaded(a[name])
         found |= _without_secrets(request) if isinstance(request, dict) else {}
     return _steering(found, made_up)
 
@@ -221,7 +221,7 @@ def _read_provider(value: Json) -> str | None:
     text = values.short(value)
     if text is None:
         return None
-    text = text.lower()
+    text = text.lower().partition("/")[0]  # before the name of the model, as Genkit has it
     if text in quirks.NO_PROVIDERS:
         return None
     # Vercel's are `openai.chat`; conventions name `azure.ai.openai`, `aws.bedrock` and `gcp.vertex_ai`.

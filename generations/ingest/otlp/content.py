@@ -27,10 +27,6 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
         _fill(fields, _langfuse(attributes, kind, choices))
     if "gen_ai.input.messages" in attributes or "gen_ai.output.messages" in attributes:
         _fill(fields, _genai(attributes, kind, choices))
-    elif "gen_ai.system_instructions" in attributes and (
-        system := messages.system(attributes["gen_ai.system_instructions"])
-    ):
-        fields.setdefault("messages", system)
     elif not about.starts.isdisjoint(("gen_ai.input.messages.", "gen_ai.output.messages.")):
         _fill(fields, _flattened_genai(attributes, about, kind, choices))
     starts = about.starts
@@ -44,11 +40,22 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
         whole = raw.read(loaded(attributes.get(asked)), loaded(attributes.get(given)), kind)
         _identify(fields, whole)
         _fill(fields, whole)
+    if "gen_ai.system_instructions" in attributes and "gen_ai.input.messages" not in attributes:
+        _instruct(fields, messages.system(attributes["gen_ai.system_instructions"]))
     if kind == "embedding":
+        if "messages" in fields:
+            _fill(fields, asked_fields(fields.pop("messages"), kind))
         # Vectors of thousands of numbers that nobody reads.
         for name in ("output", "message_completion", "completion"):
             fields.pop(name, None)
     return _typed(fields)
+
+
+def _instruct(fields: Fields, instructions: list[Json]) -> None:
+    """Put instructions that are told apart before the messages, unless they are among them."""
+    said = fields.get("messages") or []
+    if isinstance(said, list) and said[: len(instructions)] != instructions:
+        fields["messages"] = [*instructions, *said]
 
 
 _STORABLE: Final = frozenset({str, list, dict})
@@ -103,20 +110,22 @@ _ANSWERED: Final = frozenset({"message_completion", "completion", "output"})
 
 
 def _identify(fields: Fields, whole: Fields) -> None:
-    """Put the same messages in the place of those whose calls of tools lost their ids: LangChain's in JavaScript."""
-    if isinstance(said := fields.get("messages"), list) and any(map(_lacks_id, said)):
+    """Put the same messages in the place of those that lost ids or texts: LangChain's in JavaScript."""
+    if isinstance(said := fields.get("messages"), list) and any(map(_is_broken, said)):
         told = whole.get("messages")
-        if isinstance(told, list) and len(told) == len(said) and not any(map(_lacks_id, told)):
+        if isinstance(told, list) and len(told) == len(said) and not any(map(_is_broken, told)):
             fields["messages"] = told
-    if _lacks_id(fields.get("message_completion")):
+    if _is_broken(fields.get("message_completion")):
         told = whole.get("message_completion")
-        if isinstance(told, dict) and told.get("tool_calls") and not _lacks_id(told):
+        if isinstance(told, dict) and told.get("tool_calls") and not _is_broken(told):
             fields["message_completion"] = told
 
 
-def _lacks_id(message: Json) -> bool:
+def _is_broken(message: Json) -> bool:
     if not isinstance(message, dict):
         return False
+    if len(message) == 2 and message.get("content", "") is None:
+        return True
     if "tool_calls" in message and isinstance(calls := message["tool_calls"], list):
         for one in calls:
             if isinstance(one, dict) and one.get("id") is None:

@@ -52,6 +52,8 @@ PARAMETER_OBJECTS: Final[Names] = (
     "langwatch.params",
     f"{_LF}model.parameters",
 )
+PARAMETER_MEMBERS: Final[Names] = ("mlflow.spanInputs", "genkit:input>config")
+"""Attributes, or members of the JSON in them, that hold several settings beside what else is asked for."""
 PARAMETER_NAMES: Final[Mapping[str, str]] = {
     "llm.top_k": "top_k",
     "llm.frequency_penalty": "frequency_penalty",
@@ -62,6 +64,7 @@ PARAMETER_NAMES: Final[Mapping[str, str]] = {
     "langsmith.metadata.ls_max_tokens": "max_tokens",
     "langsmith.metadata.ls_stop": "stop",
     f"{_LF}metadata.response_format": "response_format",
+    **dict.fromkeys(("ai.prompt.toolChoice", "tool_choice"), "tool_choice"),
 }
 RENAMED: Final[Mapping[str, str]] = {"choice.count": "n", "maxOutputTokens": "maxTokens", "is_stream": "stream"}
 NOT_PARAMETERS: Final = frozenset(
@@ -143,6 +146,7 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
         **_LITELLM,
     },
     "genkit:metadata:subtype": {"model": "chat", "embedder": "embedding"},
+    "genkit:type": {},
     "braintrust.span_attributes>type": {"llm": "chat"},
     "lmnr.span.type": {"LLM": "chat"},
     "span.type": {"llm_request": "chat"},
@@ -162,7 +166,7 @@ STEP_TYPES: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         (
             *("invoke_agent", "create_agent", "invoke_workflow", "agent_step", "agent", "chain", "workflow", "task"),
-            *("flow", "framework", "interaction", "entry", "step", "session", "plan"),
+            *("flow", "framework", "interaction", "entry", "step", "session", "plan", "util"),
         ),
         "run",
     ),

@@ -5,7 +5,7 @@ genai: https://github.com/open-telemetry/semantic-conventions-genai, with the na
 traceloop: https://github.com/traceloop/openllmetry; openinference: https://github.com/Arize-ai/openinference;
 langfuse: https://langfuse.com/integrations/native/opentelemetry; vercel: https://ai-sdk.dev (telemetry);
 others: MLflow, LangSmith, Logfire, OpenLIT, LiteLLM, Google ADK, Braintrust, Laminar, Genkit, Mastra, vLLM, Azure AI,
-Claude Code, LangWatch, AgentOps, HoneyHive, Galileo, Agenta and general conventions, as their packages write them.
+Claude Code, Pipecat, LangWatch, AgentOps, HoneyHive, Galileo, Agenta and general conventions, as they write them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ _AI: Final = "ai.usage."
 _USE: Final = "gen_ai.usage."
 _BT: Final = "braintrust.metrics>"
 _GK: Final = "genkit:output>usage>"
+_GR: Final = "genkit:output>raw>usage>"
 _LN: Final = "lmnr.association.properties."
 _HS: Final = "haystack.component.output>replies>0>meta>"
 _HG: Final = "haystack.component.output>meta>0>"
@@ -84,7 +85,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         ),
         vercel=("ai.response.model",),
         others=(
-            *("mlflow.llm.model", "mlflow.spanOutputs>model", "gen_ai.completion>model"),
+            *("mlflow.llm.model", "mlflow.spanOutputs>model", "gen_ai.completion>model", "genkit:output>raw>model"),
             *(f"{_HS}model", f"{_HG}model"),
             "gen_ai.request.model",  # which is not what was asked for where another name says that
         ),
@@ -93,13 +94,13 @@ FIELDS: Final[Mapping[str, Names]] = {
         genai=("gen_ai.provider.name", "gen_ai.system"),
         openinference=("llm.provider", "llm.system"),
         vercel=("ai.model.provider",),
-        others=("mlflow.llm.provider", "langsmith.metadata.ls_provider", "braintrust.metadata>provider"),
+        others=("mlflow.llm.provider", "langsmith.metadata.ls_provider", "braintrust.metadata>provider", "genkit:name"),
     ),
     "response_id": _by(
         genai=("gen_ai.response.id",),
         traceloop=("llm.response.id",),
         vercel=("ai.response.id",),
-        others=("response_id",),
+        others=("response_id", "genkit:output>raw>id", "mastra.metadata.body>id"),
     ),
     "finish_reason": _by(
         langfuse=("langfuse.observation.metadata.finish_reason",),
@@ -163,7 +164,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         others=(
             "mlflow.chat.tokenUsage>cache_read_input_tokens",
             f"{_BT}prompt_cached_tokens",
-            f"{_GK}cachedContentTokens",
+            *(f"{_GK}cachedContentTokens", f"{_GR}prompt_tokens_details>cached_tokens"),
             "cache_read_tokens",
             *(f"{_HS}usage>prompt_tokens_details>cached_tokens", f"{_HG}usage>prompt_tokens_details>cached_tokens"),
             *(f"{_LL}prompt_tokens_details>cached_tokens", f"{_ADK}cached_content_token_count"),
@@ -208,6 +209,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         ),
         others=(
             *(f"{_BT}completion_reasoning_tokens", f"{_GK}thoughtsTokens", f"{_ADK}thoughts_token_count"),
+            f"{_GR}completion_tokens_details>reasoning_tokens",
             "langwatch.metrics>reasoning_tokens",
             f"{_HS}usage>completion_tokens_details>reasoning_tokens",
             f"{_HG}usage>completion_tokens_details>reasoning_tokens",
@@ -242,7 +244,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         ),
         others=(
             *(f"{_BT}time_to_first_token", "gen_ai.latency.time_to_first_token"),
-            "gen_ai.streaming.time_to_first_token",
+            *("gen_ai.streaming.time_to_first_token", "metrics.ttfb"),
         ),
     ),
     "first_token_milliseconds": _by(
@@ -252,6 +254,7 @@ FIELDS: Final[Mapping[str, Names]] = {
     "is_stream": _by(
         genai=("gen_ai.request.stream", "gen_ai.request.is_stream"),
         traceloop=("gen_ai.is_streaming", "llm.is_streaming"),
+        others=("stream",),
     ),
     "thread_id": _by(
         traceloop=(f"{_TL}literal.thread_id",),
@@ -341,7 +344,7 @@ FIELDS: Final[Mapping[str, Names]] = {
     "tools": _by(
         genai=("gen_ai.tool.definitions",),
         vercel=("ai.prompt.tools",),
-        others=("mlflow.chat.tools", "model_request_parameters>function_tools", "response>tools"),
+        others=("mlflow.chat.tools", "model_request_parameters>function_tools", "response>tools", "tools"),
     ),
     # What work that is no model call was given and made.
     "step_input": _by(
@@ -381,6 +384,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             "haystack.tool.output",
             "haystack.pipeline.output_data",
             *("langfuse.trace.output", "agentops.entity.output", "langwatch.output>value", "tool.result"),
+            "transcript",
             *(f"{start}output" for start in MASTRA),
             "output",
         ),

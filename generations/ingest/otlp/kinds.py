@@ -23,14 +23,20 @@ def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
             return "chat"  # by its function's name
         if kind == "completion" and str(attributes.get("gen_ai.prompt.0.content")).startswith('[{"type"'):
             return "chat"  # OpenLLMetry's of Gemini, whose texts are parts
-        if kind == "chat" and name == "lmnr.span.type" and "embed" in str(attributes.get("gen_ai.request.model")):
-            return "embedding"  # Laminar has one type for both
+        if kind == "chat" and name in _OF_BOTH and "embed" in str(attributes.get(_OF_BOTH[name])):
+            return "embedding"
         return "completion" if kind == "chat" and _is_text_completion(attributes) else kind
     if not about.starts.isdisjoint(("gen_ai.prompt.0.", "gen_ai.completion.0.")):
         return "chat"
     has_model = "gen_ai.request.model" in attributes or "gen_ai.response.model" in attributes
     return "chat" if has_model and "gen_ai.agent." not in about.starts else None
 
+
+_OF_BOTH: Final[Mapping[str, str]] = {
+    "lmnr.span.type": "gen_ai.request.model",
+    "langfuse.observation.type": "langfuse.observation.model.name",
+}
+"""Attributes that say the same of chats and of embeddings, Laminar's and Langfuse's, and those with the model."""
 
 _OF_TEXTS: Final = frozenset(
     {

@@ -16,6 +16,7 @@ _SAME_REASON: Final = {
     "tool_call": "tool_calls",
     "tool-calls": "tool_calls",
     "tool_use": "tool_calls",
+    "function_calls": "tool_calls",
     "completed": "stop",
 }
 

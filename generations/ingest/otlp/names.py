@@ -16,6 +16,7 @@ from generations.ingest.otlp.dialects import (
     METADATA,
     METADATA_OBJECTS,
     NOT_METADATA,
+    PARAMETER_MEMBERS,
     PARAMETER_NAMES,
     PARAMETER_OBJECTS,
     PARAMETERS,
@@ -63,6 +64,8 @@ class About(NamedTuple):
     """Attributes that are settings of the call, and the names of these."""
     may_be_usual: bool
     """Whether what these settings come to may be remembered: they are few, and their names short."""
+    requests: tuple[tuple[str, str], ...]
+    """Attributes with settings among what else was asked for, and which member of the JSON in each, if not all."""
     metadata: tuple[tuple[str, str], ...]
     """Attributes that are metadata, and the names in it."""
     objects: tuple[str, ...]
@@ -119,6 +122,9 @@ def _about(names: tuple[str, ...]) -> About:
         ),
         settings=settings,
         may_be_usual=len(settings) <= _MOST_SETTINGS and sum(len(name) for name, _ in settings) <= _MOST_CHARACTERS,
+        requests=tuple(
+            (outer, inner) for name in PARAMETER_MEMBERS for outer, _, inner in (name.partition(">"),) if outer in there
+        ),
         metadata=tuple((name, rest) for name in names if (rest := _metadata(name)) is not None),
         objects=tuple(name for name in METADATA_OBJECTS if name in there),
         kept=tuple(name for name in names if not name.startswith(CONTENT)),

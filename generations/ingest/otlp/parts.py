@@ -80,17 +80,26 @@ def message(given: Mapping[str, Json]) -> dict[str, Json]:
         whole["role"] = known
     elif "role" not in whole and "content" in whole and role in ("system", "tool", "user", "assistant"):
         whole["role"] = role
+    if isinstance(said := whole.get("function"), list):  # results of tools, as OpenInference has AutoGen's
+        results = [one for text in said if isinstance(one := _loaded(text), dict)]
+        whole["parts"] = [
+            {"type": "tool_call_response", "id": one.get("call_id"), "response": one.get("content")} for one in results
+        ]
     return whole
+
+
+def _loaded(text: Json) -> Json:
+    try:
+        return orjson.loads(text) if isinstance(text, str) else text
+    except orjson.JSONDecodeError:
+        return text
 
 
 def _thought(part: dict[str, Json]) -> Json:
     """A text that is the JSON of Bedrock's reasoning, as OpenLLMetry has it, as that reasoning."""
     text = part.get("content")
     if isinstance(text, str) and text.startswith('{"reasoningContent"'):
-        try:
-            return typed(orjson.loads(text))
-        except orjson.JSONDecodeError:
-            return part
+        return typed(inner) if isinstance(inner := _loaded(text), dict) else part
     return part
 
 

@@ -24,11 +24,14 @@ PAIRS: Final = (
     ("lmnr.span.input", "lmnr.span.output"),
     ("haystack.component.input", "haystack.component.output"),
     ("langwatch.input", "langwatch.output"),
+    ("input", "output"),
     *((f"{start}input", f"{start}output") for start in MASTRA[:3]),
 )
 """Attributes with a whole request and with a whole response, as JSON."""
 _ASKED: Final = ("messages", "input", "prompt", "contents")
 """Names in a request that hold what was asked; the others are settings."""
+_OWN_IDS: Final = ("run-", "run_", "lc_run-")
+"""Beginnings of ids that LangChain gives to answers that have none of their provider."""
 _COUNTS: Final[Mapping[str, str]] = {
     "prompt_tokens": "input_tokens",
     "completion_tokens": "output_tokens",
@@ -54,7 +57,7 @@ def read(asked: Json, given: Json, kind: str) -> Fields:
         asked = request.get("messages", request.get("prompts")) if request else asked
         return _asked(asked, kind) | _about(answers) | answered(answers, kind, len(answers) > 1)
     answers = _answers(response)
-    if answers is not None or "contents" in request:
+    if answers is not None or "contents" in request or ("config" in request and not response):
         request = {"messages": asked} if isinstance(asked, list) else request
         return _conversation(request, kind) | answered(answers or [], kind, len(answers or ()) > 1)
     return _known(request, response) or _asked(asked, kind) | _given(given, kind)
@@ -155,7 +158,8 @@ def _generations(response: Mapping[str, Json]) -> list[Json] | None:
         places = (one.get("generation_info"), said.get("response_metadata"))
         names = ("finish_reason", "stop_reason")
         reason = next((p[n] for p in places if isinstance(p, dict) for n in names if p.get(n)), None)
-        found.append({"role": "assistant", **said, "finish_reason": reason})
+        whole = inner.get("kwargs", inner) if isinstance(inner, dict) else {}
+        found.append({"role": "assistant", **said, "finish_reason": reason, "message_id": member(whole, "id")})
     return found
 
 
@@ -168,6 +172,8 @@ def _about(answers: Sequence[Json]) -> Fields:
     for name, key in (("response_id", "id"), ("model_version", "model_name")):
         if isinstance(about, dict) and isinstance(about.get(key), str):
             found[name] = about[key]
+    if isinstance(own := first.get("message_id"), str) and not own.startswith(_OWN_IDS):
+        found.setdefault("response_id", own)
     return found
 
 
@@ -187,4 +193,6 @@ def _given(given: Json, kind: str) -> Fields:
         return answered(given if isinstance(given, list) else [given], kind, False)
     if isinstance(given, str):
         return answered([{"role": "assistant", "content": given}], kind, False)
+    if isinstance(given, dict) and (reason := messages.finish_reason(given.get("finish_reason"))):
+        return {"output": given, "finish_reason": reason}
     return {} if given is None else {"output": given}
