@@ -105,6 +105,21 @@ def test_the_good_spans_of_every_kind_of_bad_batch_are_stored_and_each_bad_one_i
     assert steps(api) == 4
 
 
+def test_a_number_that_json_does_not_have_is_a_text_and_loses_no_call(api: Caller) -> None:
+    made = message(1)
+    given = made.resource_spans[0].scope_spans[0].spans[0].attributes
+    given.add(key="gen_ai.request.top_p").value.double_value = float("inf")
+    given.add(key="judged").value.array_value.values.add().double_value = float("-inf")
+    given.add(key="measured").value.double_value = float("nan")
+
+    status, answer = send(api, made)
+
+    assert (status, answer.partial_success.rejected_spans) == (200, 0)
+    (payload,) = StepPayload.objects.in_project(api.project.pk)
+    kept = payload.attributes or {}
+    assert (kept["judged"], kept["measured"], kept["gen_ai.request.top_p"]) == (["-Infinity"], "NaN", "Infinity")
+
+
 @pytest.mark.parametrize("length", [1, 2, 3, 40])
 def test_pages_open_on_spans_that_are_their_own_ancestors(api: Caller, length: int) -> None:
     around = [span(n, parent=n % length + 1, attributes=BARE if n % 2 else {"a": "b"}) for n in range(1, length + 1)]

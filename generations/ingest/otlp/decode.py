@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -118,7 +119,7 @@ def _plain(attributes: Sequence[Any]) -> dict[str, Json]:
     if len(attributes) <= MAX_ATTRIBUTES:
         for pair in attributes:
             value = pair.value
-            found[pair.key] = value.string_value or value.int_value or value.double_value or _value(value, 0)
+            found[pair.key] = value.string_value or value.int_value or _value(value, 0)
         return found
     for pair in attributes:
         found[pair.key] = _value(pair.value, 0)
@@ -137,6 +138,9 @@ def _value(value: Any, depth: int) -> Json:
         return {pair.key: _value(pair.value, depth + 1) for pair in value.kvlist_value.values}
     if kind == "bytes_value":
         return base64.b64encode(value.bytes_value).decode()
+    if kind == "double_value" and not math.isfinite(value.double_value):
+        # As OTLP's JSON has them, which stores them as texts: a call is not lost for a number.
+        return "NaN" if math.isnan(value.double_value) else "Infinity" if value.double_value > 0 else "-Infinity"
     return getattr(value, kind)
 
 
