@@ -166,6 +166,29 @@ LIBRARIES: Final = (
         },
     ),
     Library(
+        "agno",
+        "Agno",
+        "otel-agents",
+        [
+            (
+                "run",
+                "forecaster.run",
+                [
+                    ("llm", "OpenAIChat.invoke", []),
+                    *[("tool", "get_weather", [])] * 2,
+                    ("llm", "OpenAIChat.invoke", []),
+                ],
+            )
+        ],
+        untold={"*": {"answeringModel": None, "responseId": None, "finishReason": None, "reasoningTokens": None}},
+    ),
+    Library(
+        "autogen",
+        "AutoGen",
+        "otel-agents",
+        [("run", "create_agent forecaster", [])],
+    ),
+    Library(
         "litellm",
         "LiteLLM",
         "otel-frameworks",
@@ -309,6 +332,21 @@ LIBRARIES: Final = (
             "stream": {**_UNCOUNTED, **_ASKED_ONLY},
             "embeddings": {**_UNCOUNTED},
         },
+    ),
+    Library(
+        "langchain-js",
+        "JavaScript: LangChain",
+        "otel-js",
+        [("llm", "ChatOpenAI", [])],
+        # It has all that LangChain says beside the call for the caller's metadata, and leaves tags out.
+        about={"threadId": "chat-1", "sessionId": "chat-1", "userId": "ada", "tags": None},
+    ),
+    Library(
+        "langfuse-js",
+        "JavaScript: Langfuse's SDK",
+        "otel-js",
+        [("run", "answer", [("llm", "OpenAI.chat", [])])],
+        untold=_LANGFUSE,
     ),
     Library(
         "told-twice",
