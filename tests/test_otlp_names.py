@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 import pytest
 
 from generations.ingest import media
@@ -167,3 +168,23 @@ def test_settings_that_equal_earlier_ones_keep_their_own_type() -> None:
         told = spans.told(replace(plain, attributes={**plain.attributes, "gen_ai.request.level": value}))
         assert told.generation is not None and told.generation.parameters is not None
         assert [type(told.generation.parameters["level"])] == [type(value)]
+
+
+PARTS: Final = (
+    *("true", "false", "null", "t", "rue", "-", "+", ".", "e", "E", "0", "00", "1", "92", "e5", "1e400", "NaN"),
+    *(" ", "\n", "\t", "\r", "\v", "\u00a0", "\u0661", "\ud800", "\0", ",", "[", "]", "{}", '"', "a"),
+)
+
+
+def test_texts_are_taken_for_json_just_where_they_are() -> None:
+    chance = random.Random(1)
+    for _ in range(20_000):
+        text = "".join(chance.choices(PARTS, k=chance.randint(0, 5)))
+
+        found = messages.loaded(text)
+
+        try:
+            told = orjson.loads(text) if text[:1] in messages._JSON_BEGINS else text
+        except orjson.JSONDecodeError:
+            told = text
+        assert (found, type(found)) == (told, type(told)), text

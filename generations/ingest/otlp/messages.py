@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
@@ -23,11 +24,17 @@ _SAME_REASON: Final = {
 
 _NAMED_OTHERWISE: Final = frozenset({"model", "unknown"})
 _JSON_BEGINS: Final = frozenset('[{"-0123456789tfn')
+_MANY_BEGIN: Final = frozenset("-0123456789tfn")
+_ALONE: Final = re.compile(r"(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[ \t\n\r]*")
+"""JSON that is no object, list or text."""
 
 
 def loaded(value: Json) -> Json:
     """The JSON in a text, or the value as it is."""
-    if type(value) is str and value[:1] in _JSON_BEGINS:
+    if type(value) is str and (begin := value[:1]) in _JSON_BEGINS:
+        # To say where a text is no JSON, orjson goes through all of it: 5 us for a word, 28 for 2,000 characters.
+        if begin in _MANY_BEGIN and _ALONE.fullmatch(value) is None:
+            return value
         try:
             return orjson.loads(value)
         except orjson.JSONDecodeError:
