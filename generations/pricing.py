@@ -16,6 +16,7 @@ from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any, Final
 
+from generations import making
 from generations.records import GenerationRecord, Json
 
 MILLION: Final = Decimal(1_000_000)
@@ -81,6 +82,9 @@ class Price:
     currency: str
     source: str
     arithmetic: dict[str, Json]
+
+
+_price: Final = making.quick(Price).made
 
 
 def price(
@@ -163,14 +167,8 @@ def _reckon(
         else:
             asked += amount
         lines.append({"class": name, "tokens": tokens, "perMillion": str(per_million), "cost": _plain(amount)})
-    return Price(
-        cost=asked + answered,
-        input_cost=asked,
-        output_cost=answered,
-        currency=currency,
-        source=source,
-        arithmetic={**origin, "currency": currency, "lines": lines},
-    )
+    arithmetic = {**origin, "currency": currency, "lines": lines}
+    return _price(asked + answered, asked, answered, currency, source, arithmetic)
 
 
 def _plain(amount: Decimal) -> str:

@@ -91,9 +91,10 @@ def by_key(request: HttpRequest, token: str | None) -> Grant:
 
 def key_of(request: HttpRequest) -> str | None:
     """The API key in the headers of a request, or None. Raises NotAuthenticated for another scheme than Bearer."""
-    authorization = request.headers.get("Authorization")
+    # Of META and not of `headers`, which are made of all that there is.
+    authorization: str | None = request.META.get("HTTP_AUTHORIZATION")
     if authorization is None:
-        return request.headers.get("x-api-key")
+        return cast(str | None, request.META.get("HTTP_X_API_KEY"))
     scheme, _, token = authorization.strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise NotAuthenticated("The Authorization header is read as 'Bearer KEY'; 'x-api-key: KEY' will do as well.")

@@ -22,7 +22,7 @@ def took(request: HttpRequest, items: int = 1, refused: Sequence[intake.Refusal]
     grant = request.META.get(TAKES_IN)
     if isinstance(grant, Grant):
         access.sure(grant.trust)
-        agent = request.headers.get("User-Agent", "")
+        agent = request.META.get("HTTP_USER_AGENT", "")
         if refused:
             intake.keep(grant.project, DOOR, refused, receive.taken(request), agent)
         intake.count(grant.project, DOOR, agent, items, len(refused))

@@ -190,9 +190,9 @@ def exporter(request: HttpRequest) -> Grant:
     Of Basic's two halves the second is the key, or the first where it is alone: exporters made for other products
     need a public key beside the secret one, and here there is none.
     """
-    header = unquote(request.headers.get("Authorization", "")).strip()
+    header = unquote(request.META.get("HTTP_AUTHORIZATION", "")).strip()
     scheme, _, rest = header.partition(" ")
-    key = request.headers.get("x-api-key")
+    key = request.META.get("HTTP_X_API_KEY")
     if scheme.lower() == "basic" and rest:
         try:
             name, _, secret = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
@@ -207,7 +207,7 @@ def _note(
     request: HttpRequest, grant: Grant, signal: _Signal, items: Sequence[Any], refused: Sequence[Refusal], number: int
 ) -> None:
     """Note what came, by which program, and what was refused of it."""
-    agent = request.headers.get("User-Agent", "")
+    agent = request.META.get("HTTP_USER_AGENT", "")
     resource: Mapping[str, Any] = next((item.resource for item in items if not isinstance(item, InvalidRecord)), {})
     sdk = [resource.get(f"telemetry.sdk.{part}") for part in ("name", "language", "version")]
     if any(sdk):

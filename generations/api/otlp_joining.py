@@ -204,7 +204,7 @@ def _calls(
     places = {id: couples.Place(row["parent_id"], row["type"]) for id, row in rows.items()}
     known = {id for id, place in places.items() if couples.is_call(place)}
     new = {one.step.id: one for one in told}
-    places |= {id: couples.Place(one.step.parent_id, one.step.type or "") for id, one in new.items()}
+    places |= {id: couples.made_place(one.step.parent_id, one.step.type or "") for id, one in new.items()}
     own = {id: one.generation for id, one in new.items() if one.generation is not None}
     near = (couples.around(new.keys() | answers, places) | new.keys()) & known if known else set()
     there = _generations(project, near.union(answers))
@@ -220,7 +220,7 @@ def _calls(
                 record = couples.filled(record, couples.by_itself(before))
             elif id in notes:
                 record = couples.filled(record, couples.noted(id, notes[id][1]))
-            calls.append(couples.Call(record, above, new[id].span.scope, before))
+            calls.append(couples.made_call(record, above, new[id].span.scope, before))
         elif id in there:
             scope = str((there[id].attributes or {}).get("scope") or "")
             # One of another trace stays what it is: what it has of others there is not known here.

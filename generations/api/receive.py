@@ -70,7 +70,7 @@ def body(request: HttpRequest, limit: int | None = None) -> bytes:
         whole: bytes = read.content
         return whole
     limit = settings.INGEST_MAX_BYTES if limit is None else min(limit, settings.INGEST_MAX_BYTES)
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    encoding = request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
     if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
         sentence = f"The content encoding {encoding[:40]!r} is not read here; send gzip, deflate, or none."
         raise Refused(415, "unsupported_encoding", sentence, headers={"Accept-Encoding": "gzip, deflate"})

@@ -56,7 +56,7 @@ class Receipt:
     standing: Standing | None = None
 
 
-making.quick(Receipt)
+_receipt: Final = making.quick(Receipt).made
 
 
 class UnknownId(LookupError):
@@ -127,7 +127,7 @@ def record(
             "records", project.pk, [(one, packed) for one in tidy], lambda all: _write_all(project.pk, all), trust
         )
     for index, item, (state, reason, standing) in zip(places, tidy, outcomes, strict=True):
-        receipts[index] = Receipt(index, records.KINDS[type(item)], item.id, state, reason, standing=standing)
+        receipts[index] = _receipt(index, records.KINDS[type(item)], item.id, state, reason, None, standing)
     return [receipts[index] for index in range(len(items))]
 
 

@@ -63,8 +63,8 @@ class Call:
     into: str | None = None
 
 
-making.quick(Place)
-making.quick(Call)
+made_place: Final = making.quick(Place).made
+made_call: Final = making.quick(Call).made
 
 
 @dataclass(frozen=True, slots=True)
