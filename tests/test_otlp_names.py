@@ -172,7 +172,7 @@ def test_settings_that_equal_earlier_ones_keep_their_own_type() -> None:
 
 PARTS: Final = (
     *("true", "false", "null", "t", "rue", "-", "+", ".", "e", "E", "0", "00", "1", "92", "e5", "1e400", "NaN"),
-    *(" ", "\n", "\t", "\r", "\v", "\u00a0", "\u0661", "\ud800", "\0", ",", "[", "]", "{}", '"', "a"),
+    *(" ", "\n", "\t", "\r", "\v", "\u00a0", "\u0661", chr(0xD800), "\0", ",", "[", "]", "{}", '"', "a"),
 )
 
 
