@@ -7,8 +7,14 @@ import json
 import random
 from typing import Any
 
+import orjson
 import pytest
 
+from generations import recording
+from generations.api import otlp_joining
+from generations.ingest.otlp.decode import spans_of_json
+from generations.ingest.otlp.shapes import Span
+from generations.ingest.otlp.spans import Told, told
 from tests.doors.rest import Caller, caller
 from tests.doors.test_otlp import BARE, CHAT, START, calls, post, request, span
 from tests.test_otlp_captures import stored
@@ -73,6 +79,11 @@ def rows(api: Caller, spans: list[dict[str, Any]], sizes: list[int]) -> dict[str
         assert api.post("/v1/traces", request(*waiting[:size])).json == {}
         del waiting[:size]
     assert not waiting
+    return there(api)
+
+
+def there(api: Caller) -> dict[str, Any]:
+    """What is stored, whatever it was told by first."""
     found = stored(api.project)
     # Whose a thread with two users is depends on whom it was told of first.
     found["Thread"] = [{**json.loads(row), "user_id": None} for row in found["Thread"]]
@@ -95,6 +106,28 @@ def test_a_trace_is_stored_the_same_in_any_order_and_split(seed: int) -> None:
     for _ in range(2):
         draw.shuffle(spans)
         assert rows(caller("ingest"), spans, sizes(draw, len(spans))) == whole
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_trace_is_stored_the_same_by_requests_that_share_a_transaction(seed: int) -> None:
+    draw = random.Random(seed)
+    spans = trace(draw)
+    whole = rows(caller("ingest"), spans, [len(spans)])
+    draw.shuffle(spans)
+    api = caller("ingest")
+    together: list[tuple[Told, recording.Ready | None]] = []
+    for size in sizes(draw, len(spans)):
+        part = [told(one) for one in spans_of_json(orjson.dumps(request(*spans[:size]))) if isinstance(one, Span)]
+        del spans[:size]
+        ready = None
+        if draw.random() < 0.4:  # as large ones are
+            part, ready = otlp_joining._readied(api.project, part)
+        together += [(one, ready) for one in part]
+
+    refused = otlp_joining._write(api.project, together)
+
+    assert refused == [[]] * len(together)
+    assert there(api) == whole
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
