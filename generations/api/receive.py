@@ -77,15 +77,14 @@ def body(request: HttpRequest, limit: int | None = None) -> bytes:
     length = _length(request)
     if length > limit:
         raise _too_large(limit, "")
-    received = bytearray()
-    while piece := request.read(min(PIECE, limit + 1 - len(received))):
+    # As a rule all of it comes at once, and is copied no further.
+    received = request.read(length)
+    while len(received) < length and (piece := request.read(length - len(received))):
         received += piece
-        if len(received) > limit:
-            raise _too_large(limit, "")
     if len(received) < length:
         sentence = f"The body broke off after {len(received)} of the {length} bytes that Content-Length says."
         raise Refused(400, "truncated_body", sentence)
-    whole = bytes(received) if encoding in ("identity", "") else unpacked(bytes(received), limit)
+    whole = received if encoding in ("identity", "") else unpacked(received, limit)
     request.META[_TAKEN] = Body(whole[:MAX_BODY], len(whole), (request.content_type or "").lower())
     return whole
 
