@@ -50,15 +50,12 @@ def share(
     for one in told:
         step = one.step
         places[step.id] = _Place(one.span.trace_id, step.parent_id, step.started_at, _own(one))
-    several = _several(places.values())
-    if several and rows:
-        _correct(project, places, [row for row in rows if row["trace_id"] in several])
-    common: dict[str, dict[str, Any]] = defaultdict(dict)
-    for _, place in (
-        sorted(places.items(), key=lambda one: (_moment(one[1].began), one[0])) if several else places.items()
-    ):
-        for name, value in place.own.items():
-            common[place.trace_id].setdefault(name, value)
+    common, several = _common(places.values())
+    if several:
+        if rows:
+            _correct(project, places, [row for row in rows if row["trace_id"] in several])
+        in_time = sorted(places.items(), key=lambda one: (_moment(one[1].began), one[0]))
+        common, _ = _common(place for _, place in in_time)
 
     def held(id: str) -> Said:
         place = places[id]
@@ -92,15 +89,16 @@ def _own(one: Told) -> Said:
     return one.own if one.own is not None else {n: v for n in SHARED if (v := getattr(one.step, n))}
 
 
-def _several(places: Iterable[_Place]) -> Collection[str]:
-    """The traces in which different things are said."""
-    first: dict[tuple[str, str], Any] = {}
-    return {
-        place.trace_id
-        for place in places
-        for name, value in place.own.items()
-        if first.setdefault((place.trace_id, name), value) != value
-    }
+def _common(places: Iterable[_Place]) -> tuple[dict[str, dict[str, Any]], Collection[str]]:
+    """What the first of these says of each thing, by trace; and the traces in which others say something else."""
+    common: dict[str, dict[str, Any]] = defaultdict(dict)
+    several: set[str] = set()
+    for place in places:
+        said = common[place.trace_id]
+        for name, value in place.own.items():
+            if said.setdefault(name, value) != value:
+                several.add(place.trace_id)
+    return common, several
 
 
 def _correct(project: Project, places: dict[str, _Place], rows: Sequence[dict[str, Any]]) -> None:
