@@ -359,10 +359,25 @@ def test_counts_of_an_instrumentation_that_has_the_cache_beside_the_input_are_ma
     [
         *("gen_ai.conversation.id", "gen_ai.thread.id", "session.id", "gcp.vertex.agent.session_id"),
         *("mlflow.trace.session", "lmnr.association.properties.session_id", "langsmith.metadata.conversation_id"),
+        "$session_id",
     ],
 )
 def test_a_thread_has_many_names(name: str) -> None:
     assert call({**CALL, name: "chat-1"}).thread_id == "chat-1"
+
+
+@pytest.mark.parametrize("name", ["user.id", "posthog.distinct_id", "ai.telemetry.metadata.posthog_distinct_id"])
+def test_a_user_has_many_names(name: str) -> None:
+    record = call({**CALL, name: "ada"})
+
+    assert (record.user_id, record.metadata) == ("ada", None)
+
+
+def test_weave_names_its_conversations() -> None:
+    thread = tell({**CALL, "gen_ai.conversation.id": "chat-1", "gen_ai.conversation.name": "Geography"}).thread
+
+    assert thread is not None
+    assert (thread.id, thread.name) == ("chat-1", "Geography")
 
 
 def test_a_thread_and_a_user_of_the_resource_hold_for_spans_that_name_none() -> None:
