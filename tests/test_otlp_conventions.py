@@ -274,6 +274,9 @@ def test_a_text_that_looks_like_the_parts_of_a_provider_stays_what_was_said() ->
         ({"gen_ai.operation.name": "retrieval"}, None, "retrieval"),
         ({"genkit:metadata:subtype": "tool"}, None, "tool"),
         ({"gen_ai.span.kind": "RERANKER"}, None, "rerank"),
+        ({"gen_ai.operation.name": "framework", "spring.ai.kind": "tool_call"}, None, "tool"),
+        ({"gen_ai.operation.name": "framework", "spring.ai.kind": "chat_client"}, None, "run"),
+        ({"spring.ai.kind": "vector_store", "db.operation.name": "query"}, None, "retrieval"),
     ],
 )
 def test_what_is_a_call_and_what_is_other_work(attributes: dict[str, Any], type: str | None, step: str) -> None:
@@ -359,7 +362,7 @@ def test_counts_of_an_instrumentation_that_has_the_cache_beside_the_input_are_ma
     [
         *("gen_ai.conversation.id", "gen_ai.thread.id", "session.id", "gcp.vertex.agent.session_id"),
         *("mlflow.trace.session", "lmnr.association.properties.session_id", "langsmith.metadata.conversation_id"),
-        "$session_id",
+        *("$session_id", "spring.ai.chat.client.conversation.id"),
     ],
 )
 def test_a_thread_has_many_names(name: str) -> None:

@@ -416,6 +416,19 @@ def test_an_embedding_that_langfuse_calls_a_generation_is_one() -> None:
     assert (record.type, record.input) == ("embedding", ["Lima", "Cusco"])
 
 
+def test_what_spring_ai_gave_a_tool_and_had_of_it_is_the_step_s() -> None:
+    step = tell(
+        {
+            "gen_ai.operation.name": "framework",
+            "spring.ai.kind": "tool_call",
+            "spring.ai.tool.call.arguments": '{"city": "Lima"}',
+            "spring.ai.tool.call.result": "sunny",
+        }
+    ).step
+
+    assert (step.type, step.input, step.output) == ("tool", {"city": "Lima"}, "sunny")
+
+
 def test_how_a_tool_was_chosen_is_a_setting() -> None:
     chosen = '{"type":"tool","toolName":"get_weather"}'
 

@@ -116,6 +116,7 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
             ("embedMany.doEmbed", "embedding"),
         )
     },
+    "spring.ai.kind": {},  # before gen_ai, where all of its own work is a framework's
     "gen_ai.operation.name": {
         "chat": "chat",
         "chat.completions": "chat",
@@ -159,14 +160,14 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
 """What makes a span a model call, and of which type; the first of these attributes that a span has decides."""
 
 STEP_TYPES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("execute_tool", "tool", "ai.toolcall", "toolinvoker"), "tool"),
-    **dict.fromkeys(("retrieval", "retriever", "rag", "search_memory"), "retrieval"),
+    **dict.fromkeys(("execute_tool", "tool", "ai.toolcall", "toolinvoker", "tool_call"), "tool"),
+    **dict.fromkeys(("retrieval", "retriever", "rag", "search_memory", "vector_store"), "retrieval"),
     **dict.fromkeys(("reranker", "rerank", "ranker"), "rerank"),
     **dict.fromkeys(("embeddings", "embedding"), "embedding"),
     **dict.fromkeys(
         (
             *("invoke_agent", "create_agent", "invoke_workflow", "agent_step", "agent", "chain", "workflow", "task"),
-            *("flow", "framework", "interaction", "entry", "step", "session", "plan", "util"),
+            *("chat_client", "advisor", "flow", "framework", "interaction", "entry", "step", "session", "plan", "util"),
         ),
         "run",
     ),
@@ -210,7 +211,7 @@ CONTENT: Final[Names] = (
     "haystack.component.output", "all_messages_events", "model_request_parameters",
     *(f"{start}{side}" for start in MASTRA for side in ("input", "output")),
     "mastra.metadata.headers", "mastra.metadata.body", "langwatch.input", "langwatch.output", "langwatch.params",
-    "agentops.entity.input", "agentops.entity.output",
+    "agentops.entity.input", "agentops.entity.output", "spring.ai.tool.call.arguments", "spring.ai.tool.call.result",
 )  # fmt: skip
 """Beginnings of attributes that are stored as what they say, or are too bulky or secret to be kept twice."""
 
