@@ -1,4 +1,4 @@
-"""Connections are given out from a stack, and a dead one is not given out at all."""
+"""Connections are given out from a stack, a dead one not at all; a transaction begins without a message of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from django.db import DataError, connection, transaction
 
 from observability.postgresql.base import Pool, check
 
@@ -26,8 +27,8 @@ def test_the_connection_that_was_used_last_is_given_out_first(pool: Pool) -> Non
     given = [pool.getconn() for _ in range(2)]
 
     assert given == [other, one]
-    for connection in given:
-        pool.putconn(connection)
+    for one in given:
+        pool.putconn(one)
 
 
 def test_a_connection_that_the_server_ended_is_replaced(pool: Pool) -> None:
@@ -40,3 +41,38 @@ def test_a_connection_that_the_server_ended_is_replaced(pool: Pool) -> None:
     with pool.connection() as first, pool.connection() as second:
         assert ended not in (first.info.backend_pid, second.info.backend_pid)
         assert first.execute("SELECT 1").fetchone() == second.execute("SELECT 1").fetchone() == (1,)
+
+
+SENT = "SELECT query, %s FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_begins_in_the_message_of_its_first_statement() -> None:
+    with connection.cursor() as cursor:
+        said = []
+        with transaction.atomic():
+            for number in range(2):
+                cursor.execute(SENT, [number])
+                said.append((cursor.rowcount, cursor.fetchone()))
+                cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(SENT, [2])
+        said.append((cursor.rowcount, cursor.fetchone()))
+
+    assert said == [
+        (1, ("BEGIN; " + SENT % 0, 0)),
+        (1, (SENT % 1, 1)),
+        (1, (SENT % 2, 2)),
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_whose_first_statement_fails_is_over_and_the_next_one_is_whole() -> None:
+    with pytest.raises(DataError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT 1 / %s", [0])
+    with pytest.raises(KeyError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE taken_back ()")
+        raise KeyError
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('taken_back')")
+        assert cursor.fetchone() == (None,)

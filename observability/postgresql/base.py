@@ -1,4 +1,5 @@
-"""Django's PostgreSQL backend with another pool: the connection that was used last is given out first.
+"""Django's PostgreSQL backend with another pool, which gives out the connection that was used last, and with
+transactions that begin in the message of their first statement.
 
 What a server's process has planned and looked up is there for the next request, and what is too many is soon idle and
 closed: each holds megabytes. psycopg's own pool gives out the one that rested longest, so that all stay and all grow.
@@ -11,6 +12,7 @@ from typing import Any
 
 from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
+from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool
 
 
@@ -30,11 +32,40 @@ def check(connection: Any) -> None:
         ConnectionPool.check_connection(connection)
 
 
+_Cursor: Any = base.Cursor  # which is another class with each psycopg
 _Wrapper: Any = base.DatabaseWrapper  # whose stubs know of no pool
 
 
+class Cursor(_Cursor):  # type: ignore[misc]  # for that it is Any
+    """Sends BEGIN with the first statement of a transaction, where psycopg would wait for an answer to it."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        """Send a statement, or several, and wait for what is answered."""
+        connection = self.connection
+        begins = (
+            isinstance(query, str)
+            and not connection.autocommit
+            and connection.isolation_level is None
+            and connection.pgconn.transaction_status == TransactionStatus.IDLE
+        )
+        if not begins:
+            return super().execute(query, params, **options)
+        # psycopg's own, which a test tells of: what it takes for autocommit it begins nothing for.
+        connection._autocommit = True
+        try:
+            super().execute(f"BEGIN; {query}", params, **options)
+        finally:
+            connection._autocommit = False
+        self.nextset()
+        return self
+
+
 class DatabaseWrapper(_Wrapper):  # type: ignore[misc]  # for that it is Any
-    """A connection of Django's that comes from such a pool."""
+    """A connection of Django's that comes from such a pool and has such cursors."""
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """What psycopg is told of a connection."""
+        return {**super().get_connection_params(), "cursor_factory": Cursor}
 
     @property
     def pool(self) -> Any:
