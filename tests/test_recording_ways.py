@@ -1,10 +1,12 @@
 """However records come (one by one, at once, in one statement or copied), the same rows stand at the end."""
 
 import datetime as dt
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import DataError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -206,3 +208,43 @@ def test_no_key_is_looked_up_by_reading_a_project_though_nobody_analysed_its_row
     here = [n for n, line in enumerate(plan) if "on step_p202105" in line]
     assert here
     assert all("uid = wanted" in plan[n + 1] and "Index Cond" in plan[n + 1] for n in here)
+
+
+def scans(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Of every scan of steps in a plan, how it finds its rows."""
+    if plan.get("Relation Name", "").startswith("step") and plan["Node Type"] != "ModifyTable":
+        yield plan["Node Type"], plan.get("Index Cond", "")
+    for inner in plan.get("Plans", ()):
+        yield from scans(inner)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", [20, 101])
+def test_rows_that_change_are_found_one_by_one_though_nobody_analysed_them(number: int) -> None:
+    project = access.create_project("A new month")
+    write(project, 6, 0, number)
+    with connection.cursor() as cursor:
+        others = "gen_random_uuid(), '2021-06-02' FROM generate_series(1, 20000)"
+        cursor.execute(f"INSERT INTO step_payload (project_id, uid, started_at) SELECT {project.pk}, {others}")
+        cursor.execute(
+            "INSERT INTO step (public_id, type, tags, metadata, start_assumed, created_at, updated_at, project_id, uid,"
+            f" started_at) SELECT '', 'tool', '{{}}', '{{}}', false, now(), now(), {project.pk}, {others}"
+        )
+    start = dt.datetime(2021, 6, 1, tzinfo=dt.UTC)
+    changed = [
+        StepRecord(id=f"{n}", started_at=start + dt.timedelta(seconds=n), output="changed") for n in range(number)
+    ]
+
+    with CaptureQueriesContext(connection) as sent:
+        receipts = recording.record(project, changed)
+
+    assert {receipt.state for receipt in receipts} == {"merged"}
+    asked = [one["sql"] for one in sent if one["sql"].startswith(("SELECT '", "WITH "))]
+    found = []
+    with connection.cursor() as cursor:
+        for sql in asked:
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
+            found.append([*scans(cursor.fetchone()[0][0]["Plan"])])
+    # What is read is facts and payloads; what is deleted is looked up in both, and then gone to.
+    assert [{kind for kind, _ in some} for some in found] == [{"Index Scan"}, {"Index Scan", "Tid Scan"}]
+    assert all("uid = wanted" in condition for some in found for kind, condition in some if kind == "Index Scan")

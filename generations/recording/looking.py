@@ -30,7 +30,6 @@ LOOK_EVERYWHERE: Final = 100
 """Up to so many ids of a kind are looked up in every partition; beyond, those with a start only around it."""
 MOST_MONTHS: Final = 3
 """Rows around more months than these are looked up in every partition: a statement is made for each group of months."""
-Window = tuple[dt.datetime, dt.datetime]
 
 
 @dataclass(slots=True)
@@ -84,11 +83,10 @@ def look(
             close[kind] = [id for id, item in items.items() if item.started_at is not None]
             far[kind] = [id for id, item in items.items() if item.started_at is None]
             starts += [items[id].started_at for id in close[kind]]
-    window = (min(starts) - WINDOW, max(starts) + WINDOW) if starts else None
-    months = _months(window)
+    months = _months(starts)
     if len(months) > MOST_MONTHS:
         far |= {kind: wanted[kind] for kind in close}
-        close, window, months = {}, None, ()
+        close, months = {}, ()
     calls = wanted.get("generation", {})
     judged = calls if len(calls) <= LOOK_EVERYWHERE and locks else ()
     is_far = not months or any(far.values()) or bool(judged)
@@ -122,12 +120,13 @@ def look(
             continue
         table = TABLES[kind]
         some = {id: item for id, item in items.items() if keys[kind, id] in there[kind]}
-        question.ask(table, some, window if close.get(kind) and not far[kind] else None)
+        within = months if close.get(kind) and not far[kind] else ()
+        question.ask(table, some, within)
         missing = len(items) - len(some)
         if not near and len(items) > LOOK_EVERYWHERE >= missing > 0:
             question.ask(table, [id for id in items if id not in some])
         if table.is_partitioned and some:
-            question.ask_rest(table, _needing(some, _needs_payload), _needing(some, _needs_alternatives))
+            question.ask_rest(table, _needing(some, _needs_payload), _needing(some, _needs_alternatives), within)
     question.fetch(cursor, found)
     for kind in EVENTS:
         if found.rows[kind]:
@@ -135,12 +134,13 @@ def look(
     return found
 
 
-def _months(window: Window | None) -> tuple[dt.date, ...]:
-    """The months of a window, and no more of them than one too many."""
-    if window is None:
+def _months(starts: Collection[dt.datetime]) -> tuple[dt.date, ...]:
+    """The months around these starts, and no more of them than one too many."""
+    if not starts:
         return ()
-    months = [partitions.month_of(window[0])]
-    while len(months) <= MOST_MONTHS and (following := partitions.next_month(months[-1])) <= window[1].date():
+    months = [partitions.month_of(min(starts) - WINDOW)]
+    end = max(starts) + WINDOW
+    while len(months) <= MOST_MONTHS and (following := partitions.next_month(months[-1])) <= end.date():
         months.append(following)
     return tuple(months)
 
@@ -159,7 +159,8 @@ def complete(cursor: Any, keys: Keys, table: Table, items: Mapping[str, Any], fo
             short.append(id)
     starts = [found.rows[table.kind][id].record.started_at for id in (*bare, *short)]
     if starts:
-        question.ask_rest(table, bare, short, (min(starts), max(starts)))
+        months = partitions.months_of(starts)
+        question.ask_rest(table, bare, short, sorted(months) if len(months) <= MOST_MONTHS else ())
         question.fetch(cursor, found)
 
 
@@ -172,36 +173,42 @@ class _Question:
         self._params: list[Any] = []
         self._bare: list[tuple[str, str, Collection[str]]] = []
 
-    def ask(self, table: Table, ids: Collection[str], window: Window | None = None) -> None:
-        """Ask for rows of facts by their ids."""
+    def ask(self, table: Table, ids: Collection[str], months: Collection[dt.date] = ()) -> None:
+        """Ask for rows of facts by their ids: in these months, or everywhere."""
         columns = ", ".join(
             f'"{column}"::text' if column in AMOUNTS else f'"{column}"' + (f' AS "{name}"' if name != column else "")
             for name, column in zip(table.names, table.columns, strict=True)
         )
-        self._add(table.kind, columns, table.facts, "uid", table.kind, ids, window)
+        self._add(table.kind, columns, table.facts, "uid", table.kind, ids, months)
 
     def ask_rest(
-        self, table: Table, bare: Collection[str], short: Collection[str], window: Window | None = None
+        self, table: Table, bare: Collection[str], short: Collection[str], months: Collection[dt.date] = ()
     ) -> None:
         """Ask for the payloads of some rows and the alternatives of some."""
         columns = quoted(("uid", *table.payload_names[1:]))
-        self._add(f"{table.kind}_payload", columns, str(table.payload), "uid", table.kind, bare, window)
+        self._add(f"{table.kind}_payload", columns, str(table.payload), "uid", table.kind, bare, months)
         self._bare.append((table.kind, "has_payload", bare))
         columns = quoted(("generation_uid", *ALTERNATIVE))
-        self._add("alternative", columns, "alternative", "generation_uid", table.kind, short, window)
+        self._add("alternative", columns, "alternative", "generation_uid", table.kind, short, months)
         self._bare.append((table.kind, "has_alternatives", short))
 
     def _add(
-        self, label: str, columns: str, table: str, key: str, kind: str, ids: Collection[str], window: Window | None
+        self,
+        label: str,
+        columns: str,
+        table: str,
+        key: str,
+        kind: str,
+        ids: Collection[str],
+        months: Collection[dt.date],
     ) -> None:
         if not ids:
             return
-        condition = f"{key} = ANY(%s::uuid[])"
-        self._params += [self._keys.project, _array(self._keys[kind, id] for id in ids)]
-        if window is not None:
-            condition += " AND started_at BETWEEN %s AND %s"
-            self._params += window
-        self._parts.append(_PART.format(label, columns, table, condition))
+        uids = _array(self._keys[kind, id] for id in ids)
+        for name in [partitions.named(table, month) for month in months] or [table]:
+            rows = prepared.found(columns, name, key, "%s::uuid[]").format(project=self._keys.project)
+            self._parts.append(_PART.format(label, rows))
+            self._params.append(uids)
 
     def fetch(self, cursor: Any, found: Found) -> None:
         """Send it, if anything is asked, and sort the answer into `found`."""
@@ -227,7 +234,7 @@ class _Question:
             _attach(rest, self._keys, found)
 
 
-_PART: Final = "SELECT '{}' AS label, row_to_json(r)::text FROM (SELECT {} FROM {} WHERE project_id = %s AND {}) AS r"
+_PART: Final = "SELECT '{}' AS label, row_to_json(r)::text FROM ({}) AS r"
 
 
 def _array(keys: Iterable[Any]) -> str:

@@ -44,6 +44,8 @@ _PLANNED: Final = 2
 """Tables from which on a statement is planned once."""
 
 Row = Sequence[Any]
+_Gone = tuple[str, str, list[str]]
+"""Rows that are deleted: of a table, or a partition by its name, those whose column is one of these keys."""
 
 
 @dataclass(slots=True)
@@ -54,8 +56,8 @@ class _Load:
     columns: tuple[str, ...]
     number: int
     rows: Callable[[], Iterator[Row]]
-    gone: tuple[str, list[Any]] | None = None
-    """Condition and parameters of what is deleted."""
+    gone: Sequence[_Gone] = ()
+    """What is deleted before."""
     name: str = ""
     """What it is called in the statement, where that is not the table."""
     is_narrow: bool = False
@@ -121,14 +123,13 @@ def _of_kind(table: Table, keys: Keys, rows: Sequence[Merged], now: dt.datetime)
         )
     if table is GENERATIONS:
         with_others = [row for row in rows if row.writes_alternatives]
-        known = [keys[kind, row.id] for row in with_others if row.known is not None]
         loads.append(
             _Load(
                 "alternative",
                 ("project_id", "uid", "started_at", "generation_uid", *ALTERNATIVE),
                 sum(len(row.said.alternatives or ()) for row in with_others),
                 lambda: _alternatives(keys, with_others),
-                ("generation_uid = ANY(%s::uuid[])", [list(known)]) if known else None,
+                _gone(table, "alternative", keys, with_others, column="generation_uid"),
             )
         )
         loads += _marks(project, _starts(rows), [keys[kind, row.id] for row in full], _starts(full), now)
@@ -158,15 +159,14 @@ def _starts(rows: Sequence[Merged]) -> list[dt.datetime]:
     return [row.started_at for row in rows] + [row.known.record.started_at for row in rows if row.known is not None]
 
 
-def _gone(table: Table, name: str, keys: Keys, rows: Iterable[Merged]) -> tuple[str, list[Any]] | None:
-    replaced = [row for row in rows if row.known is not None]
-    if not replaced:
-        return None
-    uids = [keys[table.kind, row.id] for row in replaced]
-    if not table.is_partitioned:
-        return "uid = ANY(%s::uuid[])", [uids]
-    starts = [row.known.record.started_at for row in replaced if row.known is not None]
-    return "uid = ANY(%s::uuid[]) AND started_at BETWEEN %s AND %s", [uids, min(starts), max(starts)]
+def _gone(table: Table, name: str, keys: Keys, rows: Iterable[Merged], *, column: str = "uid") -> list[_Gone]:
+    """What stands in the table called `name` of those of these rows that are known, each month by itself."""
+    of_months: dict[str, list[str]] = {}
+    for row in rows:
+        if row.known is not None:
+            month = partitions.month_of(row.known.record.started_at) if table.is_partitioned else None
+            of_months.setdefault(partitions.named(name, month) if month else name, []).append(keys[table.kind, row.id])
+    return [(part, column, uids) for part, uids in of_months.items()]
 
 
 # --------------------------------------------------------------------------------------------------------------- rows
@@ -255,19 +255,25 @@ def _named(kind: str, keys: Keys, rows: Sequence[Merged]) -> _Load:
 
 
 # ------------------------------------------------------------------------------------------------------------ writing
+_GONE: Final = (
+    "{table}_gone AS (DELETE FROM {table} WHERE project_id = {project} AND ctid = ANY(ARRAY("
+    "SELECT there.ctid FROM unnest(%s::uuid[]) AS wanted (key) CROSS JOIN LATERAL"
+    " (SELECT ctid FROM {table} WHERE project_id = {project} AND {column} = wanted.key OFFSET 0) AS there"
+    ")) RETURNING 1)"
+)
+"""Deletes rows of one table by where they are on disk, which is looked up for each key by itself, as in
+`prepared.found`: for a list of keys all rows of the project, or of the hours that hold them, may be read."""
+
+
 def _together(project: int, loads: Sequence[_Load], copied: list[_Load]) -> at_once.Statement:
     """All deletions and all small loads in one statement, nothing to do where it has no parameters; rows too heavy for
     it join the others that are copied."""
     parts: list[str] = []
     params: list[Any] = []
     for load in (*loads, *copied):
-        if load.gone is not None:
-            condition, given = load.gone
-            parts.append(
-                f"{load.table}_gone AS (DELETE FROM {load.table} WHERE project_id = {project} AND {condition}"  # noqa: S608
-                " RETURNING 1)"
-            )
-            params += given
+        for table, column, keys in load.gone:
+            parts.append(_GONE.format(table=table, project=project, column=column))
+            params.append(prepared.array(keys))
     for load in loads:
         if not load.number:
             continue
@@ -277,7 +283,8 @@ def _together(project: int, loads: Sequence[_Load], copied: list[_Load]) -> at_o
             continue
         columns = quoted(load.columns)
         # Reading what was deleted puts the deletion first, for the new row may have the key of the old one.
-        after = f" WHERE (SELECT count(*) FROM {load.table}_gone) >= 0" if load.gone else ""  # noqa: S608
+        counts = " + ".join(f"(SELECT count(*) FROM {table}_gone)" for table, _, _ in load.gone)  # noqa: S608
+        after = f" WHERE {counts} >= 0" if counts else ""
         parts.append(
             f"{load.name or load.table}_new AS (INSERT INTO {load.table} AS there ({columns}) SELECT {columns}"  # noqa: S608
             f" FROM json_populate_recordset(NULL::{load.table}, %s){after}{load.unless})"
