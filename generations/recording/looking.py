@@ -123,7 +123,7 @@ def look(
         within = months if close.get(kind) and not far[kind] else ()
         question.ask(table, some, within)
         missing = len(items) - len(some)
-        if not near and len(items) > LOOK_EVERYWHERE >= missing > 0:
+        if kind in close and not near and LOOK_EVERYWHERE >= missing > 0:
             question.ask(table, [id for id in items if id not in some])
         if table.is_partitioned and some:
             question.ask_rest(table, _needing(some, _needs_payload), _needing(some, _needs_alternatives), within)
