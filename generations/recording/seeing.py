@@ -1,8 +1,9 @@
-"""What is asked about a batch before it is written: one statement, prepared once. Used by `recording.looking` alone."""
+"""What is asked about a batch before it is written: one statement, prepared once. Used by `recording` alone."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -26,10 +27,15 @@ def statement(months: tuple[dt.date, ...], is_far: bool) -> prepared.Statement:
     The months are asked by their partitions' names. Of a condition on the start the planner may think, in a table that
     nobody analysed, that it picks fewer rows than the key does, and read the whole day for each key.
     """
+    make_room(months)
+    return _made(months, is_far)
+
+
+def make_room(months: Iterable[dt.date]) -> None:
+    """Have partitions for these months; where some were not known to be there, no plan is good that has none of them."""
     if new := partitions.unknown(months):
         partitions.ensure(new)
         prepared.doubt()
-    return _made(months, is_far)
 
 
 @lru_cache(maxsize=100)

@@ -20,7 +20,7 @@ import orjson
 from django.db import connection
 
 from generations import at_once, cleaning, partitions, prepared, records
-from generations.recording import copying, marking, packing
+from generations.recording import copying, marking, packing, seeing
 from generations.recording.merging import Merged
 from generations.recording.tables import (
     ALTERNATIVE,
@@ -81,9 +81,7 @@ def write(
     """
     changed = {kind: [row for row in some if row.is_changed] for kind, some in rows.items()}
     starts = [row.started_at for kind in ("step", "generation") for row in changed.get(kind, ())]
-    if new := partitions.unknown(partitions.months_of(starts)):
-        partitions.ensure(new)
-        prepared.doubt()
+    seeing.make_room(partitions.months_of(starts))
     loads = [_tags(keys.project, tags, now), *(_named(kind, keys, some) for kind, some in (named or {}).items())]
     for kind, some in changed.items():
         if some:
