@@ -28,19 +28,22 @@ def statement(table: str, names: Iterable[str]) -> str:
     )
 
 
+def filled(names: Sequence[str], columns: Sequence[tuple[Any, ...]]) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Those of these columns that hold anything, their names apart. There is at least one row."""
+    nothing = (None,) * len(columns[0])
+    kept = [(name, values) for name, values in zip(names, columns, strict=True) if values != nothing]
+    return [name for name, _ in kept], [values for _, values in kept]
+
+
 def lines(names: Sequence[str], columns: Sequence[tuple[Any, ...]]) -> tuple[list[str], str]:
     """The names of those columns that hold anything, and their rows as text. There is at least one row.
 
     Half of the columns of a wide table hold nothing, and most of the others nothing but texts.
     """
-    kept: list[str] = []
+    kept, full = filled(names, columns)
     texts: list[Iterable[str]] = []
-    nothing = (None,) * len(columns[0])
-    for name, values in zip(names, columns, strict=True):
-        if values == nothing:
-            continue
+    for values in full:
         kinds = {*map(type, values)}
-        kept.append(name)
         texts.append(values if kinds == {str} else _texts(values, kinds))
     rows = [*zip(*texts, strict=True)]
     text = f"{_QUOTE}{_END.join(map(_NEXT.join, rows))}{_QUOTE}\n"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, Final
 
+from generations.recording.copying import filled
 from generations.recording.tables import JSON, TABLES
 
 TABLES_OF_TEXTS: Final = frozenset(table.payload for table in TABLES.values() if table.payload is not None)
@@ -31,12 +32,11 @@ def statement(table: str, names: Iterable[str]) -> str:
 
 def rows(names: Sequence[str], columns: Sequence[tuple[Any, ...]]) -> tuple[list[str], bytes]:
     """The names of those columns that hold anything, and their rows. There is at least one row."""
-    nothing = (None,) * len(columns[0])
-    kept = [(name, values) for name, values in zip(names, columns, strict=True) if values != nothing]
-    packed = [_column(name, values) for name, values in kept]
+    kept, full = filled(names, columns)
+    packed = [_column(name, values) for name, values in zip(kept, full, strict=True)]
     number = len(kept).to_bytes(2)
     body = b"".join([number + b"".join(row) for row in zip(*packed, strict=True)])
-    return [name for name, _ in kept], b"".join((_SIGNATURE, body, _TRAILER))
+    return kept, b"".join((_SIGNATURE, body, _TRAILER))
 
 
 def _column(name: str, values: Sequence[Any]) -> list[bytes]:

@@ -32,7 +32,7 @@ def statement(months: tuple[dt.date, ...], is_far: bool) -> prepared.Statement:
 
 
 def make_room(months: Iterable[dt.date]) -> None:
-    """Have partitions for these months; where some were not known to be there, no plan is good that has none of them."""
+    """Have partitions for these months; where some were not known to be there, plans are made anew."""
     if new := partitions.unknown(months):
         partitions.ensure(new)
         prepared.doubt()
