@@ -137,7 +137,15 @@ def test_what_many_write_at_once_is_what_one_writes_after_the_other(monkeypatch:
     batches = [spans[n : n + 10] for n in range(0, len(spans), 10)]
 
     # As in several processes: nobody takes others along.
-    def by_itself(what: str, project: int, items: Any, write: Callable[[Any], Any], trust: access.Trust | None) -> Any:
+    def by_itself(
+        what: str,
+        project: int,
+        items: Any,
+        write: Callable[[Any], Any],
+        trust: access.Trust | None,
+        *,
+        beside: bool = False,
+    ) -> Any:
         assert trust is None or not access.outdated([trust])
         return write(items)
 
