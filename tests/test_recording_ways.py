@@ -239,7 +239,7 @@ def test_rows_that_change_are_found_one_by_one_though_nobody_analysed_them(numbe
         receipts = recording.record(project, changed)
 
     assert {receipt.state for receipt in receipts} == {"merged"}
-    asked = [one["sql"] for one in sent if one["sql"].startswith(("SELECT '", "WITH "))]
+    asked = [one["sql"] for one in sent if one["sql"].startswith(("SELECT '", "EXECUTE write_"))]
     found = []
     with connection.cursor() as cursor:
         for sql in asked:

@@ -93,11 +93,11 @@ def write(
         elif load.number or load.gone:
             together.append(load)
     statement, params = _together(keys.project, together, copied)
-    if any(load.gone for load in loads) or len(params) < _PLANNED:
-        if params:
-            cursor.execute(statement, params)
-    else:
-        _insert(cursor, statement, params)
+    gone = sum(len(load.gone) for load in loads)
+    if len(params) >= _PLANNED:
+        _planned(cursor, statement, params, ["uuid[]"] * gone + ["json"] * (len(params) - gone))
+    elif params:
+        cursor.execute(statement, params)
     for load in copied:
         _copy(cursor, load)
 
@@ -291,12 +291,12 @@ def _together(project: int, loads: Sequence[_Load], copied: list[_Load]) -> at_o
     return f"WITH {', '.join(parts)} SELECT", params
 
 
-def _insert(cursor: Any, statement: str, params: Sequence[Any]) -> None:
-    """Do a statement of loads alone, which is the same for every project and any rows of these tables: to read and plan
-    it takes half as long as to do it."""
+def _planned(cursor: Any, statement: str, params: Sequence[Any], types: Sequence[str]) -> None:
+    """Do a statement that is the same for any rows of these tables: to read and plan it takes half as long as to do
+    it."""
     sql = statement % tuple(f"${n}" for n in range(1, len(params) + 1))
     name = hashlib.blake2b(sql.encode(), digest_size=6).hexdigest()
-    prepared.fetch(cursor, prepared.Statement(f"write_{name}", ["json"] * len(params), sql), prepared.ANY, params)
+    prepared.fetch(cursor, prepared.Statement(f"write_{name}", types, sql), prepared.ANY, params)
 
 
 def _as_json(load: _Load) -> str | None:
