@@ -4,7 +4,7 @@ import csv
 import datetime as dt
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from generations import access, bundles, recording
-from generations.exporting import columns, rows, settling, statements, writers
+from generations.exporting import columns, rows, settling, snapshots, statements, writers
 from generations.exporting.columns import Type
 from generations.ingest import rest
 from generations.ingest.rest_fields import FEEDBACK, GENERATION, OWN_METADATA, SCORE, STEP
@@ -362,3 +362,30 @@ def test_another_project_is_not_read_by_the_keys_of_this_one() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM score WHERE project_id = %s", [theirs.pk])
         assert cursor.fetchone() == (1,)
+
+
+@pytest.mark.parametrize(("kind", "payload"), [("generations", "generation_payload"), ("steps", "step_payload")])
+def test_what_was_said_is_read_behind_the_sorting(kind: str, payload: str) -> None:
+    project = access.create_project("Long texts")
+    recording.record(project, [RICH, StepRecord(id="step", started_at=NOW, input="asked")])
+    ((uid, started_at, id),) = keys(project, kind)
+    many = {"uids": [uid] * 2_000, "ids": [id] * 2_000}
+    params = {"project": project.pk, **many, "first": started_at, "shown": started_at, "last": started_at}
+    query = statements.documents(kind).removeprefix("COPY (").rpartition(") TO STDOUT")[0]
+
+    with snapshots.held() as snapshot, snapshot.copying(), connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {query}", params)
+        ((((explained),),),) = cursor.fetchall()
+
+    nodes = list(below(explained["Plan"]))
+    sorted_ = [inner for node in nodes if node["Node Type"] == "Sort" for inner in below(node)]
+    assert any(payload in node.get("Relation Name", "") for node in nodes)
+    assert {node["Node Type"] for node in nodes}.isdisjoint({"Memoize", "Materialize"})
+    assert not any(payload in node.get("Relation Name", "") for node in sorted_)
+
+
+def below(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A step of a plan and all those that it takes its rows from."""
+    yield plan
+    for inner in plan.get("Plans", []):
+        yield from below(inner)

@@ -37,6 +37,8 @@ else:
     _BytesFile = File
 
 _BUFFER: Final = 128 << 10
+_STRETCH: Final = 8 << 20
+"""Bytes of a file after which they are sent to the disk."""
 LEFT_AFTER: Final = dt.timedelta(days=1)
 """A file that is written to all the time is not left over before."""
 
@@ -109,7 +111,7 @@ def _write(lease: jobs.Lease, asked: Asked, made: Made, file: BinaryIO) -> None:
         lease.advance(0, keys.count())
         for batch in keys.batches():
             made.saw([key[1] for key in batch])
-            with made.snapshot.reading(), closing(_lines(asked, project, batch, flat)) as lines:
+            with made.snapshot.copying(), closing(_lines(asked, project, batch, flat)) as lines:
                 for line in lines:
                     writer.write(line)
                     made.rows += 1
@@ -183,17 +185,27 @@ def _is_outdated(job: Job, snapshot: Snapshot) -> bool:
 
 
 class _Hashed(io.BufferedWriter):
-    """Reckons the checksum of what is written to it: while the database makes the next rows, time costs nothing."""
+    """Reckons the checksum of what is written to it, and has the system keep none of it in memory.
+
+    What is cached for a file of gigabytes is taken from the database's pages, is copied into memory that is fresh each
+    time, at four times the cost, and is all to be waited for at the end.
+    """
 
     def __init__(self, raw: io.RawIOBase) -> None:
         super().__init__(raw, _BUFFER)
         self.hash = hashlib.sha256()
         self.seen = 0
+        self._stored = 0
 
     def write(self, data: Any, /) -> int:
         self.hash.update(data)
         number = super().write(data)
         self.seen += number
+        if self.seen - self._stored >= _STRETCH and hasattr(os, "posix_fadvise"):
+            # What is not on disk yet is only sent there, and let go by the next call.
+            start = max(0, self._stored - _STRETCH)
+            os.posix_fadvise(self.fileno(), start, self.seen - start, os.POSIX_FADV_DONTNEED)
+            self._stored = self.seen
         return number
 
 

@@ -40,6 +40,14 @@ class Snapshot:
             cursor.execute(f"SET LOCAL work_mem = '{SORTING}'")
             yield
 
+    @contextmanager
+    def copying(self) -> Iterator[None]:
+        """The same for documents, of which the planner may expect fewer than there are: it is not to keep each row's
+        texts in case that another has the same, nor to go through all that hangs on rows for each of them."""
+        with self.reading(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_memoize = off; SET LOCAL enable_material = off")
+            yield
+
 
 @contextmanager
 def held() -> Iterator[Snapshot]:

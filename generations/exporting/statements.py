@@ -61,7 +61,7 @@ class Shape:
     """How the rows of one list become documents and tables."""
 
     source: Sequence[Joined]
-    """The keys with their places, the rows, and what is always joined to them."""
+    """The keys with their places, and the rows."""
     values: Mapping[str, str]
     """JSON by path of a document, in the document's order."""
     cells: Mapping[str, str]
@@ -71,7 +71,7 @@ class Shape:
     joins: Mapping[str, Joined] = field(default_factory=dict)
     """What hangs on the rows, by the name of the path that shows it."""
     texts: str = ""
-    """Texts that several values are made of."""
+    """What was said in the rows `s`, and texts that several values are made of."""
     long: Mapping[str, str] = field(default_factory=dict)
     """Paths of long values, each with a column that is null where it is not known."""
     together: Collection[str] = ()
@@ -83,22 +83,21 @@ class Shape:
 
 
 # -------------------------------------------------------------------------------------------------------------- shapes
-def _rows(facts: type[Model], payload: type[Model] | None = None) -> list[Joined]:
+def _rows(facts: type[Model], *, is_parted: bool = True) -> list[Joined]:
     """The rows with these keys. Only partitions that the batch lies in are looked at."""
-    joined = [
-        Joined("FROM unnest(%(uids)s::uuid[]) WITH ORDINALITY AS k (uid, place)", "k", ["place"]),
-        _row(facts, "JOIN", "r", "%(first)s" if payload else None),
-    ]
-    if payload is not None:
-        joined.append(_row(payload, "LEFT JOIN", "p", "%(shown)s"))
-    return joined
+    keys = Joined("FROM unnest(%(uids)s::uuid[]) WITH ORDINALITY AS k (uid, place)", "k", ["place"])
+    on = "r.project_id = %(project)s AND r.uid = k.uid"
+    on += " AND r.started_at BETWEEN %(first)s AND %(last)s" if is_parted else ""
+    return [keys, Joined(f" JOIN {facts._meta.db_table} r ON {on}", "r", _columns_of(facts))]
 
 
-def _row(model: type[Model], join: str, alias: str, first: str | None) -> Joined:
-    on = f"{alias}.project_id = %(project)s AND {alias}.uid = k.uid"
-    if first is not None:
-        on += f" AND {alias}.started_at BETWEEN {first} AND %(last)s"
-    return Joined(f" {join} {model._meta.db_table} {alias} ON {on}", alias, _columns_of(model))
+def _said(payload: type[Model]) -> str:
+    """What was said in the rows `s`, looked up one by one in their order: what is long is not sorted."""
+    return (
+        f" LEFT JOIN LATERAL (SELECT * FROM {payload._meta.db_table} p WHERE p.project_id = %(project)s"  # noqa: S608
+        " AND p.uid = s.r_uid AND p.started_at = s.r_started_at AND p.started_at BETWEEN %(shown)s AND %(last)s"
+        " OFFSET 0) p ON true"
+    )
 
 
 def _columns_of(model: type[Model]) -> list[str]:
@@ -164,13 +163,18 @@ _CONTENT: Final[Mapping[str, Value]] = {
 }
 
 
+# Not as they are: the planner would look at each of them, and takes them for ten.
+_IDS: Final = "ANY ((SELECT %(ids)s::text[])::text[])"
+_UIDS: Final = "ANY ((SELECT %(uids)s::uuid[])::uuid[])"
+
+
 def _hanging(table: str, on: str, alias: str, slots: Mapping[str, Slot]) -> Joined:
     """What hangs on the rows by the caller's id, in one list for each, the oldest first."""
     one = flat_object("c", slots, leave_out=("generationId", "stepId", "threadId", "experimentItemId"))
     sql = (
         f" LEFT JOIN (SELECT c.{on} AS id,"  # noqa: S608
         f" '[' || string_agg({one}, ',' ORDER BY c.created_at, c.uid) || ']' AS list"
-        f" FROM {table} c WHERE c.project_id = %(project)s AND c.{on} = ANY(%(ids)s) GROUP BY 1) {alias}"
+        f" FROM {table} c WHERE c.project_id = %(project)s AND c.{on} = {_IDS} GROUP BY 1) {alias}"
         f" ON {alias}.id = r.public_id"
     )
     return Joined(sql, alias, ["list"])
@@ -179,15 +183,15 @@ def _hanging(table: str, on: str, alias: str, slots: Mapping[str, Slot]) -> Join
 _ALTERNATIVES: Final = Joined(
     " LEFT JOIN (SELECT c.generation_uid,"  # noqa: S608
     f" '[' || string_agg({flat_object('c', ALTERNATIVE)}, ',' ORDER BY c.index) || ']'"
-    " AS list FROM alternative c WHERE c.project_id = %(project)s AND c.generation_uid = ANY(%(uids)s::uuid[])"
+    f" AS list FROM alternative c WHERE c.project_id = %(project)s AND c.generation_uid = {_UIDS}"
     " AND c.started_at BETWEEN %(shown)s AND %(last)s GROUP BY 1) alternatives"
     " ON alternatives.generation_uid = r.uid",
     "alternatives",
     ["list"],
 )
 _FEEDBACK: Final = Joined(
-    " LEFT JOIN (SELECT DISTINCT ON (c.generation_id) c.* FROM feedback c WHERE c.project_id = %(project)s"
-    " AND c.generation_id = ANY(%(ids)s) AND c.is_latest ORDER BY c.generation_id, c.created_at DESC) f"
+    " LEFT JOIN (SELECT DISTINCT ON (c.generation_id) c.* FROM feedback c WHERE c.project_id = %(project)s"  # noqa: S608
+    f" AND c.generation_id = {_IDS} AND c.is_latest ORDER BY c.generation_id, c.created_at DESC) f"
     " ON f.generation_id = r.public_id",
     "f",
     _columns_of(Feedback),
@@ -200,11 +204,7 @@ def _listed(alias: str) -> Value:
 
 def _generations() -> Shape:
     metadata, is_taken = _metadata(OWN_METADATA)
-    hung = {
-        "output.alternatives": _listed("alternatives"),
-        "scores": _listed("scores"),
-        "attachments": _listed("attachments"),
-    }
+    hung = {path: _listed(path.rpartition(".")[2]) for path in ("output.alternatives", "scores", "attachments")}
     found = {**_columns(GENERATION, GenerationRecord), **_CONTENT, **hung}
     feedback = {name: of_slot("f", slot, empty=True) for name, slot in FEEDBACK.items()}
     own = {name: of_slot("r", slot) for name, slot in OWN_METADATA.items()}
@@ -220,7 +220,7 @@ def _generations() -> Shape:
     cells |= {f"feedback.{name}": value.cell for name, value in feedback.items()}
     names = ", ".join(f"'{name}'" for name in SAME)
     return Shape(
-        source=_rows(Generation, GenerationPayload),
+        source=_rows(Generation),
         values={path: json[path] for path in dict.fromkeys((*first, *GENERATION, *STAMPED))},
         cells={column.path: cells[column.path] for column in COLUMNS["generations"]},
         always=ALWAYS,
@@ -230,7 +230,7 @@ def _generations() -> Shape:
             "feedback": _FEEDBACK,
             "attachments": _hanging("attachment", "generation_id", "attachments", ATTACHMENT),
         },
-        texts=_TEXTS + _CONTENTS,
+        texts=_said(GenerationPayload) + _TEXTS + _CONTENTS,
         long={
             "input.content": "c.sent",
             "output.content": "c.received",
@@ -258,7 +258,7 @@ def _steps() -> Shape:
     cells = {path: value.cell for path, value in found.items()}
     cells |= {f"metadata.{name}": value.cell for name, value in own.items()} | {"metadata": metadata}
     return Shape(
-        source=_rows(Step, StepPayload),
+        source=_rows(Step),
         values={path: json[path] for path in (*STEP, *STAMPED)},
         cells={column.path: cells[column.path] for column in COLUMNS["steps"]},
         always=("performance",),
@@ -266,6 +266,7 @@ def _steps() -> Shape:
             "scores": _hanging("score", "step_id", "scores", SCORE),
             "attachments": _hanging("attachment", "step_id", "attachments", ATTACHMENT),
         },
+        texts=_said(StepPayload),
         long={"input": "p.input", "output": "p.output"},
         open=is_taken,
         raw=_raw({}, own),
@@ -281,7 +282,7 @@ def _raw(values: Mapping[str, str], own: Mapping[str, Value]) -> str:
 def _scores() -> Shape:
     found = {name: of_slot("r", slot, empty=True) for name, slot in SCORE.items()}
     return Shape(
-        source=_rows(Score),
+        source=_rows(Score, is_parted=False),
         values={name: value.json for name, value in found.items()},
         cells={name: value.cell for name, value in found.items()},
         always=(),
@@ -351,8 +352,7 @@ def _document(shape: Shape, paths: Sequence[str]) -> str:
     parts.append(f"CASE WHEN {shape.open} THEN {member(RAW, shape.raw)} END")
     if paths[0] == "id":
         return concatenated([f"""'{{"id":' || {shape.values["id"]}""", *parts[1:], "'}'"])
-    # All begin with a comma, of which the first is one too many. `right` takes it away without counting all the others,
-    # as `substr` does wherever a letter may have several bytes.
+    # All begin with a comma: the first is one too many. `right` counts no letters of the others, as `substr` does.
     return f"'{{' || right({concatenated(parts)}, -1) || '}}'"
 
 
@@ -388,9 +388,9 @@ def _copied(shape: Shape, paths: Collection[str], values: Sequence[str], format:
     stored = ", ".join(
         f'{each.alias}."{column}" AS {each.alias}_{column}' for each in joined for column in each.columns
     )
-    rows = f"SELECT {stored} {''.join(each.sql for each in joined)} ORDER BY k.place"
-    # Rows are put in order as they are stored, and what is made of them is made behind that, one by one as they are
-    # read: whoever writes them works at the same time, and no long text is sorted. The planner takes the names away.
+    rows = f"SELECT {stored} {''.join(each.sql for each in joined)} ORDER BY k.place OFFSET 0"
+    # What is short is put in order, and what was said is read behind that, and all made text one by one: whoever writes
+    # it works at the same time, and no long text is sorted. The planner takes the names away.
     names = "".join(f" CROSS JOIN LATERAL (SELECT {_named_again(each)}) {each.alias}" for each in joined)
     source = f"FROM ({rows}) s{names}{shape.texts}"
     return f"COPY (SELECT {', '.join(values)} {source} ORDER BY k.place) TO STDOUT (FORMAT {format})"
