@@ -2,11 +2,13 @@
 
     python bench/export.py [--rows 200000] [--rounds 2]
 
-All in one run: in each round the bare COPY, read and thrown away, then each format through the worker's own function,
-to its finished file with checksum and manifest. The best of the rounds counts, by the clock and, on Linux, by time of
-the processor: that of the database's processes and of those that read. The file is made in a process of its own, so
-that its memory and that of the processes it starts are seen: the highest sum of what they held, looked at ten times a
-second. Neither counts what it takes that process to load the product, which a worker has done before.
+All in one run: in each round the bare COPY, read and thrown away, for which PostgreSQL takes as many processes as it
+likes; the same by one process; the documents of an export, made as for a file and thrown away; then each format through
+the worker's own function, to its finished file with checksum and manifest. The best of the rounds counts, by the clock
+and, on Linux, by time of the processor: that of the database's processes and of those that read. The file is made in a
+process of its own, so that its memory and that of the processes it starts are seen: the highest sum of what they held,
+looked at ten times a second. Neither counts what it takes that process to load the product, which a worker has done
+before.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from generations.access import Grant
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -52,9 +58,8 @@ def main() -> None:
 
         from bench import filling
         from generations import access
-        from generations.access import Grant
 
-        grant: Grant = access.of_system(access.create_project("Bench"))
+        grant = access.of_system(access.create_project("Bench"))
         print(machine(), f"load {os.getloadavg()[0]:.1f}", flush=True)
         filling.record_first(grant.project)
         filling.grow(grant.project, asked.rows)
@@ -64,10 +69,11 @@ def main() -> None:
         peaks: dict[str, float] = {}
         sizes: dict[str, float] = {}
         for _ in range(asked.rounds):
-            before = processor()
-            took = _bare(grant.project.pk)
-            best["bare"] = min(best.get("bare", took), took)
-            least["bare"] = min(least.get("bare", math.inf), processor() - before)
+            for name, read in (("bare", _bare), ("bare, one", _bare_by_one), ("documents", _documents)):
+                before = processor()
+                took = read(grant)
+                best[name] = min(best.get(name, took), took)
+                least[name] = min(least.get(name, math.inf), processor() - before)
             for format, compression in FORMATS:
                 name = f"{format} {compression}"
                 before = processor()
@@ -88,7 +94,7 @@ def _address(database: dict[str, str]) -> str:
     return f"postgresql://{database['USER']}@/{database['NAME']}?host={database['HOST']}&port={port}"
 
 
-def _bare(project: int) -> float:
+def _bare(grant: Grant) -> float:
     """Seconds of the COPY alone."""
     from django.db import connection
 
@@ -97,7 +103,7 @@ def _bare(project: int) -> float:
         connection.cursor() as cursor,
         cursor.copy(
             "COPY (SELECT row_to_json(d) FROM (SELECT * FROM generation JOIN generation_payload"
-            f" USING (project_id, uid, started_at) WHERE project_id = {project}) d) TO STDOUT"
+            f" USING (project_id, uid, started_at) WHERE project_id = {grant.project.pk}) d) TO STDOUT"
         ) as copy,
     ):
         for _ in copy:
@@ -105,12 +111,35 @@ def _bare(project: int) -> float:
     return time.perf_counter() - began
 
 
-def _made(grant: object, format: str, compression: str) -> tuple[float, float, float, float]:
+def _bare_by_one(grant: Grant) -> float:
+    """The same by one process of the database, as an export has."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET max_parallel_workers_per_gather TO 0")
+        took = _bare(grant)
+        cursor.execute("RESET max_parallel_workers_per_gather")
+    return took
+
+
+def _documents(grant: Grant) -> float:
+    """Seconds of the export's own documents, in its order and batches, read and thrown away."""
+    from generations.exporting import rows, snapshots
+
+    began = time.perf_counter()
+    found = rows.SOURCES["generations"].narrow(grant.project.pk, None)
+    with snapshots.held() as snapshot, rows.keys("generations", grant.project, found, None, snapshot) as keys:
+        for batch in keys.batches():
+            with snapshot.copying():
+                for _ in rows.documents("generations", grant.project, batch):
+                    pass
+    return time.perf_counter() - began
+
+
+def _made(grant: Grant, format: str, compression: str) -> tuple[float, float, float, float]:
     """Seconds, those of the processor for loading, the peak of memory and the size of the file in MB."""
     from generations import exporting
-    from generations.access import Grant
 
-    assert isinstance(grant, Grant)
     job = exporting.start(grant, format=format, compression=compression)
     root = Path(__file__).resolve().parent.parent
     process = subprocess.Popen(

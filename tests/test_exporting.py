@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from generations import access, bundles, exporting, recording
 from generations.access import Grant
+from generations.exporting import making
 from generations.ingest import rest
 from generations.models import Dataset, Generation
 from generations.records import (
@@ -72,6 +73,17 @@ def test_packed_lines_are_the_same_lines(grant: Grant) -> None:
     assert packed.result["bytes"] == len(content(packed))
     assert exporting.file_name(packed).endswith(".jsonl.gz")
     assert exporting.media_type(packed) == "application/gzip"
+
+
+def test_what_is_sent_to_the_disk_meanwhile_is_whole(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording.record(grant.project, [plain(n, completion="long " * 30_000) for n in range(6)])
+    at_once = content(export(grant))
+    monkeypatch.setattr(making, "_STRETCH", 1)
+
+    job = export(grant)
+
+    assert content(job) == at_once
+    assert job.result["sha256"] == hashlib.sha256(at_once).hexdigest()
 
 
 def test_a_csv_has_one_column_for_each_field_and_keeps_its_texts_exact(grant: Grant) -> None:
