@@ -32,11 +32,10 @@ def check(connection: Any) -> None:
         ConnectionPool.check_connection(connection)
 
 
-_Cursor: Any = base.Cursor  # which is another class with each psycopg
-_Wrapper: Any = base.DatabaseWrapper  # whose stubs know of no pool
+_backend: Any = base  # whose stubs know of no pool and of no cursor
 
 
-class Cursor(_Cursor):  # type: ignore[misc]  # for that it is Any
+class Cursor(_backend.Cursor):  # type: ignore[misc]  # for that it is Any
     """Sends BEGIN with the first statement of a transaction, where psycopg would wait for an answer to it."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
@@ -60,7 +59,7 @@ class Cursor(_Cursor):  # type: ignore[misc]  # for that it is Any
         return self
 
 
-class DatabaseWrapper(_Wrapper):  # type: ignore[misc]  # for that it is Any
+class DatabaseWrapper(_backend.DatabaseWrapper):  # type: ignore[misc]  # for that it is Any
     """A connection of Django's that comes from such a pool and has such cursors."""
 
     def get_connection_params(self) -> dict[str, Any]:
