@@ -2,9 +2,11 @@
 
 import datetime as dt
 import random
+import re
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,6 +40,21 @@ def say(project: Project, *texts: tuple[str, str, int]) -> None:
 
 def ids(project: Project, query: str) -> list[str]:
     return [hit.generation.public_id for hit in search.find(project, query, limit=100, patience=60).hits]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("small")
+def test_what_is_found_in_a_step_says_how_much_the_next_one_reads() -> None:
+    own = project()
+    say(own, *((f"n{n}", "where is my invoice", n) for n in range(16 * SIZE)))
+
+    with CaptureQueriesContext(connection) as queries:
+        found = ids(own, "voic")
+    steps = [len(one.split(",")) for query in queries for one in re.findall(r"'\{([\d,]+)\}'::int8", query["sql"])]
+
+    assert len(found) == 100
+    # 99 rows are wanted still when the segments begin, 35 in the end: not four times what was read before.
+    assert steps == [SIZE, SIZE, 2 * SIZE, 4 * SIZE]
 
 
 @settings(max_examples=300, deadline=None)

@@ -46,7 +46,9 @@ def one_of(left: Combinable, values: Iterable[Any], cast: str) -> Q:
     wanted = tuple(values)
     if len(wanted) == 1:  # an index that is in the list's order serves `=` but not `ANY`
         return compare(left, "=", Param(wanted[0], cast.removesuffix("[]")))
-    found = Func(Param(wanted, cast), template="ANY(%(expressions)s)", output_field=models.TextField())
+    # Numbers as one text: of a list, psycopg asks each for its type.
+    told = f"{{{','.join(map(str, wanted))}}}" if cast == "::int8[]" else wanted
+    found = Func(Param(told, cast), template="ANY(%(expressions)s)", output_field=models.TextField())
     return compare(left, "=", found)
 
 

@@ -8,6 +8,7 @@ over, the answer says how far back it has looked.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
 import uuid
 from collections import deque
@@ -35,6 +36,8 @@ READ: Final = 1_000
 """The extracts that the index is to leave for the first step that reads them."""
 GROWTH: Final = 4
 """Each step is at most so many times as long as the one before."""
+SURE: Final = 1.5
+"""A step reads enough for so many times the rows that the page has still room for, by what the one before found."""
 USED: Final = 0.7
 """The part of the time that is left that a step may be expected to take: what it has found by then is lost when it is
 stopped."""
@@ -209,12 +212,13 @@ class _Look:
             if left and (edge is None or edge < place[0]):
                 among = [place for _, places in left for place in places]
                 rows = self.between(edge, place).filter(started_at__gte=min(one.first for one, _ in left))
-                began = time.monotonic()
+                began, before = time.monotonic(), len(self.rows)
                 # Ordered by what no index has: the planner would walk one, and read all that the bits left out.
                 yield place, rows.filter(sql.one_of(F("place"), among, "::int8[]")).order_by(_UNINDEXED.desc(), "-uid")
                 now = time.monotonic()
                 fitting = len(among) * USED * (self.until - now) / max(now - began, 0.001)
-                read = max(READ, min(GROWTH * read, int(fitting)))
+                enough = self.enough(len(among), len(self.rows) - before)
+                read = max(READ, int(min(GROWTH * read, fitting, enough)))
             elif time.monotonic() >= self.until:
                 yield place, self.extracts
             else:
@@ -224,6 +228,10 @@ class _Look:
                 return
             place = (edge, _GREATEST) if edge < place[0] else place
             left = [(one, places) for one, places in left if one.first <= place[0]]
+
+    def enough(self, read: int, found: int) -> float:
+        """The extracts that are likely to fill the page, where so many of them had `found`; infinite when none had."""
+        return SURE * (self.limit - len(self.rows)) * read / found if found else math.inf
 
     def between(self, edge: dt.datetime | None, place: _Key) -> Any:
         """The extracts before a place and after a moment."""
