@@ -62,6 +62,27 @@ def test_an_old_month_gets_its_partition(project: Project) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_of_texts_few_rows_are_read_to_know_what_is_in_a_table() -> None:
+    partitions.ensure([dt.date(2019, 5, 1)])
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT attrelid::regclass::text, max(target), min(target), count(target) = count(*)"
+            # What is not set is null, and -1 up to PostgreSQL 16.
+            " FROM (SELECT attrelid, nullif(attstattarget, -1) AS target FROM pg_attribute WHERE attnum > 0) AS told"
+            " WHERE attrelid IN"
+            " ('step_p201905'::regclass, 'step_payload_p201905'::regclass, 'generation_search_p201905'::regclass)"
+            " GROUP BY 1 ORDER BY 1"
+        )
+        told = cursor.fetchall()
+
+    assert told == [
+        ("generation_search_p201905", 10, 10, True),
+        ("step_p201905", None, None, False),
+        ("step_payload_p201905", 10, 10, True),
+    ]
+
+
 def test_a_rolled_back_partition_is_made_again() -> None:
     project = access.create_project("Rollback")
     moment = dt.datetime(2003, 5, 5, tzinfo=dt.UTC)
