@@ -17,10 +17,10 @@ RUN_STAMP := .venv/.installed-run-$(call hash,requirements.txt)
 DEV_STAMP := .venv/.installed-dev-$(call hash,requirements.txt requirements-dev.txt)
 
 # What the tests reach, line by line.
-coverage: $(DEV_STAMP) browser
+coverage: $(DEV_STAMP) programs
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered $(ARGS)
 
-.PHONY: help run test coverage check format lock install browser test-services clean
+.PHONY: help run test coverage check format lock install programs test-services clean
 
 help:
 	@echo "make run            start Generations on http://127.0.0.1:8000 (PORT, DATA_DIR, DEMO=1)"
@@ -49,20 +49,22 @@ $(DEV_STAMP): | .venv/bin/python
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ $(RUN_STAMP)
 
-# Only the tests of pages need a browser. It is Debian's own; none is downloaded.
-browser:
-	@if command -v chromium >/dev/null; then :; \
+# Tests of pages need a browser, and those of several machines a broker. They are Debian's own; nothing is downloaded.
+programs:
+	@missing="$$(command -v chromium >/dev/null || echo chromium) $$(command -v redis-server >/dev/null || echo redis-server)"; \
+	missing="$$(echo $$missing)"; \
+	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing Debian's chromium for the browser tests"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
-	elif [ "$${CI:-}" = true ]; then echo "CI needs chromium for the browser tests" >&2; exit 1; \
-	else echo "!!! chromium is not installed: THE BROWSER TESTS WILL BE SKIPPED (apt-get install chromium)" >&2; fi
+		echo "Installing from Debian for the tests: $$missing"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	elif [ "$${CI:-}" = true ]; then echo "CI needs for the tests: $$missing" >&2; exit 1; \
+	else echo "!!! NOT INSTALLED, AND THEIR TESTS WILL BE SKIPPED: $$missing (apt-get install $$missing)" >&2; fi
 
-test: $(DEV_STAMP) browser
+test: $(DEV_STAMP) programs
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 # PostgreSQL 15 and Redis in the place of what is embedded; otherwise the same.
-test-services: $(DEV_STAMP) browser
+test-services: $(DEV_STAMP) programs
 	.ci/with-services $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: $(DEV_STAMP)
