@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from generations import access, attachments, bundles, prepared, recording
-from generations.api import otlp_common, otlp_stored
+from generations.api import otlp_common, otlp_roots, otlp_stored
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
 from generations.ingest.otlp import couples
@@ -121,20 +121,21 @@ def _join(
         plain = {one.step.id for one in told if one.generation is None}
         demoted = [id for id in there if id in settled.into or id in plain]
         here, before = {one.step.id for one in told}, {row["public_id"] for row in stored}
-        on_roots = _on_roots(told, waiting) if waiting else []
+        on_roots = otlp_roots.scored(project, told, stored, waiting)
         if not is_alone and (left or on_roots or demoted or not (here | before).issuperset({*answers, *there})):
             raise _Entangled
         notes = {id: {couples.NOTE: note} for id, note in settled.notes.items()}
         records: list[Record] = [_with(one.step, notes.pop(one.step.id, None)) for one in told]
         records += [StepRecord(id=id, attributes=note) for id, note in notes.items()]
         records += settled.records
-        said_of = [*(score for one in told for score in one.scores), *on_roots]
-        judged = [_on_the_call(score, settled.into) for score in said_of]
-        records += [*judged, *feedback.voted(judged)]
         records += [r for r in late if r.id not in settled.into or isinstance(r, StepRecord)]
         if demoted:
             records += _moved(project, demoted, settled.into)
             recording.delete(project, "generation", demoted)
+        # After those that moved with their call: of a score on the whole trace, its root says where it is.
+        said_of = [*(score for one in told for score in one.scores), *on_roots]
+        judged = [_on_the_call(score, settled.into) for score in said_of]
+        records += [*judged, *feedback.voted(judged)]
         if demoted or any(one.has_files for one in told):
             records = with_attachments(project, records)
         # What log events made before its span came may stand at another time, and notes say none.
@@ -258,16 +259,6 @@ def _notes(project: Project, ids: Collection[str]) -> dict[str, tuple[str, dict[
 
 def _with(step: StepRecord, more: dict[str, Json] | None) -> StepRecord:
     return step if more is None else revised(step, attributes={**(step.attributes or {}), **more})
-
-
-def _on_roots(told: Sequence[Told], waiting: Sequence[Mapping[str, str]]) -> list[ScoreRecord]:
-    """Scores on whole traces, on the roots of these that came."""
-    roots = {one.span.trace_id: one.step.id for one in told if one.step.parent_id is None}
-    return [
-        ScoreRecord(id=score["public_id"], name=score["name"], step_id=root, generation_id=root)
-        for score in waiting
-        if (root := roots.get(score["step_id"])) is not None
-    ]
 
 
 def _on_the_call(score: ScoreRecord, into: Mapping[str, str | None]) -> ScoreRecord:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from generations import attachments, bundles, prepared, recording
-from generations.api import otlp_joining, otlp_stored
+from generations.api import otlp_joining, otlp_roots, otlp_stored
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
 from generations.ingest.otlp import couples, logs, terminals
@@ -56,7 +56,7 @@ def _write(
 def write_scores(project: Project, scores: Sequence[ScoreRecord]) -> list[str | None]:
     """Store scores on spans, or on traces by the trace's id in `step_id`; returns why each was refused, or None.
 
-    One on a trace whose root has not come waits for it: `otlp_joining` gives it to the root.
+    One on a trace of which nothing has come waits for its root: `otlp_roots` gives it to that.
     """
     return prepared.again(lambda: _write_scores(project, scores))
 
@@ -67,9 +67,9 @@ def _write_scores(project: Project, scores: Sequence[ScoreRecord]) -> list[str |
             cursor.execute(recording.alone(project.pk))
         traces = {score.step_id for score in scores if score.step_id and score.generation_id is None}
         steps = otlp_stored.around(project, traces).steps if traces else []
-        roots = {row["trace_id"]: row["public_id"] for row in reversed(steps) if row["parent_id"] is None}
+        roots = otlp_roots.of(steps)
         found = [
-            revised(score, step_id=root, generation_id=root) if (root := roots.get(score.step_id)) else score
+            revised(score, step_id=root, generation_id=root) if (root := roots.get(score.step_id or "")) else score
             for score in scores
         ]
         calls = _Calls(project, {score.generation_id for score in found if score.generation_id})

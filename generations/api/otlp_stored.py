@@ -21,7 +21,7 @@ _STEP: Final = ("public_id", "parent_id", "type", "trace_id", "started_at", "end
 _SQL: Final = (
     "(SELECT 'step' AS label, row_to_json(s)::text AS said FROM ({steps} ORDER BY started_at, uid LIMIT {most}) AS s)"
     " UNION ALL (SELECT 'answer', public_id FROM ({calls}) AS c WHERE started_at <= $4 AND ended_at >= $3 LIMIT {most})"
-    " UNION ALL (SELECT 'score', row_to_json(s)::text FROM ({scores} LIMIT {most}) AS s)"
+    " UNION ALL (SELECT DISTINCT 'score', step_id FROM ({scores} LIMIT {most}) AS s)"
 )
 _STORED: Final = prepared.Statement(
     "joined",
@@ -29,7 +29,7 @@ _STORED: Final = prepared.Statement(
     _SQL.format(
         steps=prepared.found(", ".join(_STEP), "step", "trace_id", "$1", " AND trace_id IS NOT NULL"),
         calls=prepared.found("*", "generation", "response_id", "$2", " AND response_id IS NOT NULL"),
-        scores=prepared.found("public_id, name, step_id", "score", "step_id", "$1", " AND step_id IS NOT NULL"),
+        scores=prepared.found("step_id", "score", "step_id", "$1", " AND step_id IS NOT NULL"),
         most=MOST,
     ),
 )
@@ -42,8 +42,8 @@ class Around(NamedTuple):
     """By their start."""
     answers: list[str]
     """Ids of generations that answered as one of the calls that are asked about did: with the same id, and then."""
-    scores: list[dict[str, str]]
-    """Scores on whole traces, which wait for their roots: id, name, and the trace in `step_id`."""
+    scored: list[str]
+    """Those of the traces with scores that wait for their root."""
 
 
 def around(
@@ -58,16 +58,16 @@ def around(
     params = [prepared.array(traces), prepared.array(responses), min(starts, default=None), max(ends, default=None)]
     steps: list[dict[str, Any]] = []
     answers: list[str] = []
-    scores: list[dict[str, str]] = []
+    scored: list[str] = []
     with connection.cursor() as cursor:
         for label, said in prepared.fetch(cursor, _STORED, project.pk, params, before=lock):
             if label == "answer":
                 answers.append(said)
             elif label == "score":
-                scores.append(orjson.loads(said))
+                scored.append(said)
             else:
                 row = orjson.loads(said)
                 for name in ("started_at", "ended_at"):
                     row[name] = row[name] and dt.datetime.fromisoformat(row[name])
                 steps.append(row)
-    return Around(steps, answers, scores)
+    return Around(steps, answers, scored)

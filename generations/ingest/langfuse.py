@@ -14,13 +14,14 @@ from generations.records import InvalidRecord, Json, ScoreRecord
 TYPES: Final = ("NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT")
 """What a score's value is; where it is not said, a number or a text tells."""
 _ABOUT: Final = ("configId", "queueId", "environment")
+_OF: Final = ("traceId", "observationId")
 
 
 def score(body: Json, event_id: str | None = None, said_at: Json = None) -> ScoreRecord:
     """The score that a body describes. Raises InvalidRecord, for the field by the name that it came by.
 
     `step_id` and `generation_id` are those of the span. Of a score on a whole trace `step_id` is the trace's own id,
-    until its root is known. Without an id, the same words are the same score.
+    until its root is known; `is_on_trace` tells it by its metadata. Without an id, the same words are the same score.
     """
     said = {_camel(name): value for name, value in mapping(body, "body").items() if value is not None}
     name = said.get("name")
@@ -33,8 +34,7 @@ def score(body: Json, event_id: str | None = None, said_at: Json = None) -> Scor
         raise InvalidRecord("observationId" if span else "traceId", span, expected)
     target = None if trace is None else f"{trace}-{span}" if span else trace
     about = {key: said[key] for key in _ABOUT if said.get(key) not in (None, "default")}
-    if trace is not None:
-        about["traceId"] = trace
+    about |= {n: ids[n] for n in _OF if trace is not None and n in ids}
     given = said.get("metadata")
     if given is not None:
         about |= given if isinstance(given, dict) else {"metadata": given}
@@ -52,6 +52,11 @@ def score(body: Json, event_id: str | None = None, said_at: Json = None) -> Scor
         metadata=about or None,
         created_at=None if said_at is None else moment(said_at, "timestamp"),
     )
+
+
+def is_on_trace(metadata: Mapping[str, Json]) -> bool:
+    """Whether a score with this metadata is on a whole trace."""
+    return "traceId" in metadata and "observationId" not in metadata
 
 
 def _camel(name: str) -> str:

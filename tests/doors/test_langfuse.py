@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -47,7 +47,7 @@ def test_a_score_on_an_observation_is_on_its_generation_and_one_sent_again_is_th
     found = score(api)
     assert (found.public_id, found.name, found.value, found.comment) == ("s1", "correct", 0.5, "Nearly.")
     assert (found.generation_id, found.step_id, found.type) == (f"{TRACE}-{SPAN}", f"{TRACE}-{SPAN}", "CODE")
-    assert found.metadata == {"by": "rule", "traceId": TRACE}
+    assert found.metadata == {"by": "rule", "traceId": TRACE, "observationId": SPAN}
     assert found.created_at.isoformat() == "2026-09-21T14:13:30+00:00"
 
 
@@ -71,6 +71,53 @@ def test_a_score_on_a_trace_is_on_its_root_whichever_comes_first(api: Caller, or
 
     found = score(api)
     assert (found.step_id, found.value, found.metadata) == (f"{TRACE}-{1:016x}", 0.5, {"traceId": TRACE})
+
+
+SERVICE: Final[dict[str, dict[str, Any]]] = {
+    # Another service began the trace, with a span that does not come.
+    "top": {"number": 1, "parent": 9, "attributes": {}},
+    "work": {"number": 2, "parent": 1, "attributes": {}},
+    "call": {"number": 3, "parent": 2, "attributes": CHAT},
+}
+
+
+@pytest.mark.parametrize(
+    "order", ["top work call score", "score top work call", "call work top score", "call score work top"]
+)
+def test_a_score_on_a_trace_that_another_service_began_is_on_the_first_span_of_this_one(
+    api: Caller, order: str
+) -> None:
+    for name in order.split():
+        done = send(api, event()) if name == "score" else post(api, span(**SERVICE[name]))
+        assert done.status in (200, 207)
+
+    found = score(api)
+    assert (found.step_id, found.name, found.value, found.type) == (f"{TRACE}-{1:016x}", "correct", 0.5, "CODE")
+
+
+@pytest.mark.parametrize("order", ["root top own score", "score own top root", "top score own root"])
+def test_a_score_on_a_trace_goes_to_the_root_of_all_services_and_leaves_one_on_a_span_where_it_is(
+    api: Caller, order: str
+) -> None:
+    sent = {
+        "root": lambda: post(api, span(9, attributes={}, startTimeUnixNano="1789999999000000000")),
+        "top": lambda: post(api, span(**SERVICE["top"])),
+        "score": lambda: send(api, event()),
+        "own": lambda: send(api, event("s2", observationId=f"{1:016x}", value=0.25)),
+    }
+    for name in order.split():
+        assert sent[name]().status in (200, 207)
+
+    found = Score.objects.in_project(api.project.pk).values_list("public_id", "step_id", "value")
+    assert sorted(found) == [("s1", f"{TRACE}-{9:016x}", 0.5), ("s2", f"{TRACE}-{1:016x}", 0.25)]
+
+
+def test_a_user_s_vote_on_a_trace_is_feedback_on_the_root_that_comes_later(api: Caller) -> None:
+    send(api, event(name="user-feedback", value=1))
+    post(api, span(**{**SERVICE["call"], "parent": None}))
+
+    (found,) = Feedback.objects.in_project(api.project.pk)
+    assert (found.generation_id, found.step_id, found.thumbs) == (*[f"{TRACE}-{3:016x}"] * 2, "up")
 
 
 def test_a_score_on_a_session_is_on_its_thread(api: Caller) -> None:
