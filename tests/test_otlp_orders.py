@@ -12,7 +12,7 @@ import pytest
 
 from generations import recording
 from generations.api import otlp_joining
-from generations.ingest.otlp.decode import spans_of_json
+from generations.ingest.otlp.decode_json import spans_of_json
 from generations.ingest.otlp.shapes import Span
 from generations.ingest.otlp.spans import Told, told
 from tests.doors.rest import Caller, caller

@@ -23,7 +23,8 @@ from generations.api.auth import by_key, from_memory
 from generations.api.errors import Refused
 from generations.api.straight import straight
 from generations.ingest import media
-from generations.ingest.otlp import decode, spans
+from generations.ingest.otlp import decode, decode_json, spans
+from generations.ingest.otlp.bounds import Undecodable
 from generations.intake import Refusal
 from generations.records import InvalidRecord
 
@@ -80,7 +81,7 @@ def _unread(items: Sequence[Any]) -> list[Refusal]:
 _TRACES: Final = _Signal(
     "otlp.traces",
     decode.spans_of_protobuf,
-    decode.spans_of_json,
+    decode_json.spans_of_json,
     _write_spans,
     ExportTraceServiceResponse,
     ("rejected_spans", "rejectedSpans"),
@@ -88,7 +89,7 @@ _TRACES: Final = _Signal(
 _LOGS: Final = _Signal(
     "otlp.logs",
     decode.logs_of_protobuf,
-    decode.logs_of_json,
+    decode_json.logs_of_json,
     _write_logs,
     ExportLogsServiceResponse,
     ("rejected_log_records", "rejectedLogRecords"),
@@ -135,7 +136,7 @@ def _take(request: HttpRequest, signal: _Signal) -> HttpResponse:
         body = receive.body(request)
         try:
             items = (signal.of_json if kind == JSON else signal.of_protobuf)(body)
-        except decode.Undecodable as error:
+        except Undecodable as error:
             raise Refused(400, "malformed", str(error)) from None
         refused = signal.write(grant, items, body) if items else []
         _note(request, grant, signal, items, refused, len(items))

@@ -206,7 +206,10 @@ def _calls(
     known = {id for id, place in places.items() if couples.is_call(place)}
     new = {one.step.id: one for one in told}
     places |= {id: couples.made_place(one.step.parent_id, one.step.type or "") for id, one in new.items()}
-    own = {id: one.generation for id, one in new.items() if one.generation is not None}
+    own: dict[str, GenerationRecord] = {}
+    for one in told:
+        if (said := one.generation) is not None:
+            own[one.step.id] = couples.filled(said, own[one.step.id]) if one.step.id in own else said
     near = (couples.around(new.keys() | answers, places) | new.keys()) & known if known else set()
     there = _generations(project, near.union(answers))
     notes = _notes(project, near - there.keys())

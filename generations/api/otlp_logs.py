@@ -112,7 +112,7 @@ class _Calls:
 
     def _search(self, project: Project, ids: Collection[str]) -> None:
         """Find the calls that took those of these spans in: above, below, or with the same answer elsewhere."""
-        ids = [id for id in ids if self.steps[id].type in ("llm", "embedding")]
+        ids = [id for id in ids if self.steps[id].type in couples.CALLS]
         if not ids:
             return
         traces = {trace for id in ids if (trace := self.steps[id].trace_id)}

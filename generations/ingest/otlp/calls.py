@@ -80,9 +80,16 @@ def _cost(a: Mapping[str, Json], held: Mapping[str, Json]) -> float | None:
         parts = loaded(a["langfuse.observation.cost_details"])
         said = list(parts.values()) if isinstance(parts, dict) else []
     else:
-        said = [a[name] for name in ("llm.cost.prompt", "llm.cost.completion") if name in a]
+        said = next((found for pair in _COSTS if (found := [a[name] for name in pair if name in a])), [])
     found = [cost for one in said if (cost := values.number(loaded(one))) is not None]
     return round(sum(found), 12) if found else None
+
+
+_COSTS: Final = (
+    ("llm.cost.prompt", "llm.cost.completion"),
+    ("gen_ai.usage.input_cost", "gen_ai.usage.output_cost"),
+)
+"""Attributes with what the input and the output cost."""
 
 
 def _prompt_lineage(a: Mapping[str, Json], about: About, held: Mapping[str, Json], fields: dict[str, Any]) -> None:

@@ -35,7 +35,8 @@ _SINGLE: Final = (
     *("prompt_name", "prompt_version", "metadata", "parameters", "tools", "variables", "logprobs"),
 )
 _FIELDS: Final = (*_SINGLE, *_SHARED, *(name for group in _GROUPS for name in group))
-_CALLS: Final = frozenset({"llm", "embedding"})
+CALLS: Final = frozenset({"llm", "embedding", "rerank"})
+"""Types of the steps of calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Settled:
 
 def is_call(place: Place | None) -> bool:
     """Whether the step at a place is that of a model call, be it one that another span tells of as well."""
-    return place is not None and place.type in _CALLS
+    return place is not None and place.type in CALLS
 
 
 def call_above(
@@ -96,9 +97,9 @@ def call_above(
     place = places[id].parent_id
     while place is not None and place not in between and place != id:
         there = places.get(place)
-        if there is None or (there.type not in _CALLS and there.type != "undefined"):
+        if there is None or (there.type not in CALLS and there.type != "undefined"):
             break
-        if there.type in _CALLS and (known is None or place in known):
+        if there.type in CALLS and (known is None or place in known):
             return place, between
         between.add(place)
         place = there.parent_id
@@ -110,7 +111,7 @@ def around(new: Collection[str], places: Mapping[str, Place]) -> set[str]:
     joined: dict[str, set[str]] = defaultdict(set)
     touched: set[str] = set()
     for id, place in places.items():
-        if place.type not in _CALLS:
+        if place.type not in CALLS:
             continue
         above, between = call_above(id, places)
         if above is not None:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from generations.ingest.otlp.fields import MASTRA, Names
+from generations.ingest.otlp.fields import MASTRA
 from generations.ingest.otlp.messages import loaded
+from generations.ingest.otlp.table import Names
 from generations.records import Json
 
 _LF: Final = "langfuse.observation."
@@ -36,13 +37,16 @@ METADATA: Final[Names] = (
     "langsmith.metadata.",
     "lmnr.association.properties.metadata.",
     "mastra.metadata.",
-    "honeyhive_metadata.",
+    *("honeyhive_metadata.", "respan.metadata."),
     _TL,
 )
 """Beginnings of attributes whose rest is a name in the metadata."""
 NOT_METADATA: Final[Names] = ("literal.", "ls_", "lc_", "LANGSMITH_", "LANGCHAIN_", "usage_metadata", "_type")
 """Beginnings of names in metadata by which frameworks tell of themselves."""
-METADATA_OBJECTS: Final[Names] = ("metadata", f"{_TL}literal.metadata", "langfuse.trace.metadata", f"{_LF}metadata")
+METADATA_OBJECTS: Final[Names] = (
+    *("metadata", f"{_TL}literal.metadata", "langfuse.trace.metadata", f"{_LF}metadata"),
+    *("confident.trace.metadata", "confident.span.metadata", "respan.metadata", "respan.properties"),
+)
 
 PARAMETERS: Final[Names] = ("gen_ai.request.", "ai.settings.", "gen_ai.openai.request.", "openai.request.")
 PARAMETER_OBJECTS: Final[Names] = (
@@ -81,6 +85,7 @@ NOT_PARAMETERS: Final = frozenset(
         "instructions",
         "system",
         "tools",
+        "available_tools",
         "functions",
         "headers",
         "metadata",
@@ -94,7 +99,7 @@ NOT_PARAMETERS: Final = frozenset(
     }
 )
 
-USAGE_OBJECTS: Final[Names] = (f"{_LF}usage_details", "gen_ai.usage.raw")
+USAGE_OBJECTS: Final[Names] = (f"{_LF}usage_details", "gen_ai.usage.raw", "judgment.usage.metadata")
 """Token counts as a provider or Langfuse says them, in an object."""
 
 CALLS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -114,6 +119,7 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
             ("streamObject.doStream", "chat"),
             ("embed.doEmbed", "embedding"),
             ("embedMany.doEmbed", "embedding"),
+            ("rerank.doRerank", "rerank"),
         )
     },
     "spring.ai.kind": {},  # before gen_ai, where all of its own work is a framework's
@@ -136,6 +142,7 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
         "embed": "embedding",  # Langtrace's
         "image_generation": "image",
         "rerank": "rerank",
+        "rerank_documents": "rerank",
     },
     "gen_ai.span.kind": _OPENINFERENCE,
     "fi.span.kind": _OPENINFERENCE,
@@ -156,18 +163,22 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
     "langwatch.span.type": {"llm": "chat"},
     "agentops.span.kind": {"llm": "chat"},
     "honeyhive_event_type": {"model": "chat"},
+    "confident.span.type": {"llm": "chat"},
+    "judgment.span_kind": {"llm": "chat"},
+    "ai.observability.span_type": {"generation": "chat"},
 }
 """What makes a span a model call, and of which type; the first of these attributes that a span has decides."""
 
 STEP_TYPES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("execute_tool", "tool", "ai.toolcall", "toolinvoker", "tool_call"), "tool"),
+    **dict.fromkeys(("execute_tool", "tool", "ai.toolcall", "toolinvoker", "tool_call", "mcp"), "tool"),
     **dict.fromkeys(("retrieval", "retriever", "rag", "search_memory", "vector_store"), "retrieval"),
-    **dict.fromkeys(("reranker", "rerank", "ranker"), "rerank"),
+    **dict.fromkeys(("reranker", "rerank", "ranker", "reranking"), "rerank"),
     **dict.fromkeys(("embeddings", "embedding"), "embedding"),
     **dict.fromkeys(
         (
             *("invoke_agent", "create_agent", "invoke_workflow", "agent_step", "agent", "chain", "workflow", "task"),
             *("chat_client", "advisor", "flow", "framework", "interaction", "entry", "step", "session", "plan", "util"),
+            *("record_root", "nested_record_root", "graph_task", "graph_node", "workflow_step"),
         ),
         "run",
     ),
@@ -211,7 +222,10 @@ CONTENT: Final[Names] = (
     "haystack.component.output", "all_messages_events", "model_request_parameters",
     *(f"{start}{side}" for start in MASTRA for side in ("input", "output")),
     "mastra.metadata.headers", "mastra.metadata.body", "langwatch.input", "langwatch.output", "langwatch.params",
-    "agentops.entity.input", "agentops.entity.output", "spring.ai.tool.call.arguments", "spring.ai.tool.call.result",
+    "agentops.entity.input", "agentops.entity.output", "judgment.input", "judgment.output",
+    "confident.span.input", "confident.span.output", "gen_ai.request.messages", "gen_ai.request.available_tools",
+    "gen_ai.response.text", "gen_ai.embeddings.input", "gen_ai.tool.input", "gen_ai.tool.output", "ai.documents",
+    "ai.ranking", "spring.ai.tool.call.arguments", "spring.ai.tool.call.result",
 )  # fmt: skip
 """Beginnings of attributes that are stored as what they say, or are too bulky or secret to be kept twice."""
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from generations.ingest.otlp import raw, spelt
+from generations.ingest.otlp.counts import COUNTS
 from generations.ingest.otlp.dialects import (
     BEGINNINGS,
     CALLS,
@@ -24,9 +25,10 @@ from generations.ingest.otlp.dialects import (
     is_secret,
     member,
 )
-from generations.ingest.otlp.fields import FIELDS, Names
+from generations.ingest.otlp.fields import FIELDS
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.spelt import Outline, flattened
+from generations.ingest.otlp.table import Names
 from generations.records import Json
 
 Settings = tuple[tuple[str, str | None], ...]
@@ -34,11 +36,6 @@ Settings = tuple[tuple[str, str | None], ...]
 Places = tuple[tuple[str, str | None], ...]
 """Attributes, and which member of the JSON in each, the first to ask first."""
 
-COUNTS: Final[Names] = (
-    *("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens"),
-    *("reasoning_tokens", "input_audio_tokens", "output_audio_tokens"),
-)
-"""The fields of FIELDS that count tokens."""
 OF_STEPS: Final[Names] = (
     *("thread_id", "user_id", "tags", "environment", "release", "name", "parent_id", "error", "error_type"),
     "thread_name",

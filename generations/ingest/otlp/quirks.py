@@ -30,7 +30,10 @@ Their span of the call itself ends when the answer begins; it says neither answe
 SECONDS_ARE_MILLISECONDS: Final = ("strands.",)
 """Scopes that say milliseconds where the conventions have seconds until the first token."""
 
-COUNTS_BESIDE: Final = ("opentelemetry.instrumentation.bedrock", "opentelemetry.instrumentation.botocore.bedrock")
+COUNTS_BESIDE: Final = (
+    *("opentelemetry.instrumentation.bedrock", "opentelemetry.instrumentation.botocore.bedrock"),
+    "judgeval",
+)
 """Scopes that count cached tokens beside the input, where the conventions have them within."""
 
 NO_PROVIDERS: Final = frozenset(

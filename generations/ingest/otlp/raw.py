@@ -24,6 +24,12 @@ PAIRS: Final = (
     ("lmnr.span.input", "lmnr.span.output"),
     ("haystack.component.input", "haystack.component.output"),
     ("langwatch.input", "langwatch.output"),
+    ("judgment.input", "judgment.output"),
+    ("confident.span.input", "confident.span.output"),
+    ("gen_ai.request.messages", "gen_ai.response.text"),
+    ("gen_ai.rerank.input_documents", "gen_ai.rerank.output_documents"),
+    ("ai.documents", "ai.ranking"),
+    *((f"gen_ai.embeddings.input{end}", "") for end in (".texts", "")),  # what comes of it nobody tells
     ("input", "output"),
     *((f"{start}input", f"{start}output") for start in MASTRA[:3]),
 )

@@ -15,6 +15,7 @@ from typing import Any, Final
 from generations.cleaning import MAX_TEXT
 from generations.ingest import openai
 from generations.ingest.otlp import content, dialects, messages, names, spans, usage, values
+from generations.ingest.otlp.counts import COUNTS
 from generations.ingest.otlp.events import DETAILS
 from generations.ingest.otlp.fields import RESOURCE
 from generations.ingest.otlp.shapes import LogEvent
@@ -110,7 +111,7 @@ def _call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
     if start is None:
         start = event.time - _nanoseconds(a)
     model = values.identifier(a.get("model"))
-    counts = {n: c for n in names.COUNTS if n in _NAMES and (c := _number(a, _NAMES[n])) is not None}
+    counts = {n: c for n in COUNTS if n in _NAMES and (c := _number(a, _NAMES[n])) is not None}
     agent = name.partition(".")[0]
     said = hashlib.blake2b(f"{event.time}\0{compact(a)}".encode("utf-8", "replace"), digest_size=16).hexdigest()
     cost = values.number(a.get("cost_usd"))

@@ -25,10 +25,11 @@ def tokens_of(attributes: Mapping[str, Json], about: About, beside: bool = False
         if name in attributes and isinstance(details := loaded(attributes[name]), Mapping):
             found = _detailed(details)
             break
+    is_detailed = bool(found)
     for name, places in about.counts:
         if name not in found and (count := _held(attributes, places)) is not None:
             found[name] = count
-    return gross(found, beside)
+    return gross(found, beside and not is_detailed)
 
 
 def gross(found: dict[str, int], beside: bool = False) -> dict[str, int]:
