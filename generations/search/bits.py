@@ -14,7 +14,6 @@ import zlib
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import accumulate, count
 from operator import add
 from typing import Final
@@ -98,7 +97,6 @@ def _windows(word: str) -> Iterator[str]:
         yield _WINDOW + token[start : start + step + 2]
 
 
-@lru_cache(maxsize=2**16)
 def _triple(gram: str) -> int:
     return _PAIRS + zlib.crc32(gram.encode()) % _TRIPLES
 

@@ -17,6 +17,8 @@ from generations.search import bits
 _LOCK: Final = 0x47454E36  # the first half of a project's lock; the second is the project
 _AT_ONCE: Final = 32
 """Segments whose bits are read in one statement."""
+_READ_AT_ONCE: Final = 200
+"""Texts that are held while a segment is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +91,17 @@ def renew(project_pk: int) -> int:
 def _build(cursor: Any, project_pk: int, number: int) -> int:
     start = number * bits.SIZE
     rows = GenerationSearch.objects.in_project(project_pk).filter(place__gte=start, place__lt=start + bits.SIZE)
-    texts = [(place - start, text) for place, text in rows.values_list("place", "text")]
-    made = bits.made(texts)
+    texts = rows.count()  # one that goes before it is read is missed by `renew`, which makes these bits anew
+    # A few at a time: all at once they would be held twice, 20 MB of the worker's.
+    made = bits.made((place - start, text) for place, text in rows.values_list("place", "text").iterator(_READ_AT_ONCE))
     old = SearchBits.objects.in_project(project_pk).filter(uid__gte=_uid(number), uid__lt=_uid(number + 1))
     old.delete()
     with cursor.copy("COPY search_bits (project_id, uid, bits) FROM STDIN (FORMAT binary)") as copy:
         copy.set_types(["int8", "uuid", "bytea"])
         for bucket in sorted(made):
             copy.write_row((project_pk, _uid(number, bucket), made[bucket]))
-    SearchSegment.objects.in_project(project_pk).filter(uid=_uid(number)).update(texts=len(texts))
-    return len(texts)
+    SearchSegment.objects.in_project(project_pk).filter(uid=_uid(number)).update(texts=texts)
+    return texts
 
 
 def all_of(project_pk: int) -> list[Segment]:
