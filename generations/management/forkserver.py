@@ -46,6 +46,8 @@ def main() -> None:
     asked = parser.parse_args()
     lifetimes.entitle("fork server")
     parts = {name: _loaded(name, **about) for name, about in json.loads(asked.parts).items()}
+    if forget := getattr(sys, "_clear_type_cache", None):
+        forget()  # of names all over the memory; whoever puts another one in its place writes to the page of the first
     gc.collect()
     gc.freeze()  # else the next collection would write to every object, and each process have its own again
     with socket.socket(fileno=asked.talk) as talk:
@@ -62,10 +64,11 @@ def _loaded(name: str, target: str, **arguments: Any) -> Callable[[], None]:
         return lambda: serving.serve(target, **arguments)
     for one in _CELERY[name]:
         importlib.import_module(one)
-    if name == "beat":
-        return lambda: there.Beat(quiet=True).run()
     there.loader.import_default_modules()
     there.finalize()
+    _ = there.conf.beat_schedule  # with it the names of all settings, for both
+    if name == "beat":
+        return lambda: there.Beat(quiet=True).run()
     return lambda: _work(there)
 
 
