@@ -43,6 +43,44 @@ class Statement:
     sql: str
 
 
+class Prepare(str):
+    """The SQL that keeps a statement in a session, which our cursors say in the terms of the protocol: only what was
+    kept so may be asked for so through every pooler."""
+
+    __slots__ = ("name", "sql", "types")
+    name: str
+    types: Sequence[str]
+    sql: str
+
+    def __new__(cls, name: str, types: Sequence[str], sql: str) -> Prepare:
+        """Of a name, the types of the parameters, and the statement."""
+        made = super().__new__(cls, f"PREPARE {name} ({', '.join(types)}) AS {sql}")
+        made.name, made.types, made.sql = name, types, sql
+        return made
+
+
+class Execute(str):
+    """The SQL that does a kept statement, between others, in one message. Our cursors send its name and the parameters
+    as they are: to write a literal of a long text, and to read that, costs both sides."""
+
+    __slots__ = ("after", "before", "name", "number")
+    name: str
+    number: int
+    before: Sequence[str]
+    after: Sequence[str]
+
+    def __new__(cls, name: str, number: int, before: Sequence[str] = (), after: Sequence[str] = ()) -> Execute:
+        """Of a name, how many parameters there are, and the statements around it."""
+        asked = f"EXECUTE {name}({', '.join(['%s'] * number)})"
+        made = super().__new__(cls, "; ".join([*before, asked, *after]))
+        made.name, made.number, made.before, made.after = name, number, before, after
+        return made
+
+    def begun(self) -> Execute:
+        """The same as the first of a transaction."""
+        return Execute(self.name, self.number, ["BEGIN", *self.before], self.after)
+
+
 @dataclass(slots=True)
 class _Plan:
     """When it was made, and for how many seconds it is good."""
@@ -73,11 +111,12 @@ _sessions: Final = _Sessions()
 
 
 def fetch(
-    cursor: Any, statement: Statement, project: int, params: Sequence[Any], *, before: str = ""
+    cursor: Any, statement: Statement, project: int, params: Sequence[Any], *, before: str = "", ends: bool = False
 ) -> list[tuple[Any, ...]]:
     """The rows that a statement answers with these parameters, asked in one message after `before`, a statement.
 
-    Call it in a transaction, or `alone`, and that within `again`.
+    With `ends` the message ends the transaction as well, as a rule, in the place of the outermost `atomic`. Call it in
+    a transaction, or `alone`, and that within `again`.
     """
     known = _sessions.names.setdefault(connection.connection, {})
     name = f"{statement.name}_{project}"
@@ -91,12 +130,13 @@ def fetch(
         if gone:
             known.pop(gone, None)
             said.append(f"DEALLOCATE {gone}")
-        sql = statement.sql.format(project=project)
-        cursor.execute("; ".join([*said, f"PREPARE {name} ({', '.join(statement.types)}) AS {sql}"]))
+        cursor.execute("; ".join(said))
+        cursor.execute(_said(Prepare(name, statement.types, statement.sql.format(project=project))))
     # It stays prepared even if what comes now fails: for a lock that was waited for in vain, say.
     known[name] = plan
     try:
-        cursor.execute(f"{before}{before and '; '}EXECUTE {name}({', '.join(['%s'] * len(params))})", params)
+        after = ["COMMIT"] if ends and not _sessions.are_shared else []
+        cursor.execute(_said(Execute(name, len(params), [before] if before else [], after)), params)
     except ProgrammingError as error:
         if isinstance(error.__cause__, _FOREIGN):
             del known[name]
@@ -108,6 +148,11 @@ def fetch(
         cursor.execute(f"DEALLOCATE {name}")
         del known[name]
     return rows
+
+
+def _said(statement: str) -> str:
+    """As plain SQL where sessions are shared: there what the protocol calls a statement is the pooler's."""
+    return str(statement) if _sessions.are_shared else statement
 
 
 def doubt() -> None:
@@ -142,10 +187,11 @@ def alone() -> AbstractContextManager[None]:
 
 def again(work: Callable[[], T]) -> T:
     """What `work` returns, a transaction; a second time if the first one met a session that is not its own."""
+    were_shared = _sessions.are_shared
     try:
         return work()
     except ProgrammingError as error:
-        if _sessions.are_shared or not isinstance(error.__cause__, _FOREIGN):
+        if were_shared or not isinstance(error.__cause__, _FOREIGN):
             raise
         _sessions.are_shared = True
         return work()

@@ -362,6 +362,24 @@ def test_a_stored_call_is_corrected_by_its_own_parent_that_names_another_thread(
         ]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_a_post_changes_besides_its_spans_is_of_the_same_transaction(api: Caller) -> None:
+    """A call leaves the thread that it was lent for that of its parent, which comes later."""
+    agents = [{**AGENT, "session.id": f"chat-{n}"} for n in (1, 2)]
+    plain, leaving = (
+        (span(2, parent=1, attributes=agents[0]), span(3, parent=4, attributes=CHAT)),
+        span(4, parent=1, attributes=agents[1]),
+    )
+    ended = []
+    for some in (plain, (leaving,)):
+        with CaptureQueriesContext(connection) as sent:
+            post(api, *some)
+        ended.append([one["sql"].startswith("EXECUTE write_") for one in sent if one["sql"].endswith("; COMMIT")])
+
+    assert ended == [[True], []]
+    assert [c.thread_id for c in calls(api)] == ["chat-2"]
+
+
 def test_a_thread_that_was_given_in_another_way_stays_when_spans_name_others(api: Caller) -> None:
     post(api, span(1, attributes={}), span(2, parent=1, attributes=CHAT))
     recording.record(api.project, [StepRecord(id=f"{TRACE}-{1:016x}", thread_id="by-hand")])

@@ -1,4 +1,5 @@
-"""Connections are given out from a stack, a dead one not at all; a transaction begins without a message of its own."""
+"""Connections are given out from a stack, a dead one not at all; a transaction begins without a message of its own;
+kept statements are asked for by their name."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from django.db import DataError, connection, transaction
+from psycopg.pq import TransactionStatus
 
+from generations.prepared import Execute, Prepare
 from observability.postgresql.base import Pool, check
 
 
@@ -76,3 +79,54 @@ def test_a_transaction_whose_first_statement_fails_is_over_and_the_next_one_is_w
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('taken_back')")
         assert cursor.fetchone() == (None,)
+
+
+@pytest.fixture
+def name(transactional_db: None) -> Iterator[str]:
+    """What a statement is kept by, until the test ends."""
+    yield "kept"
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE kept")
+
+
+def test_a_kept_statement_is_asked_for_by_its_name_and_its_values_are_sent_as_they_are(name: str) -> None:
+    given = 'it\'s 100 % \\ \u2013 {"a": $1}'
+    with connection.cursor() as cursor:
+        cursor.execute(Prepare(name, ("text", "bytea"), f"SELECT $1, $2, query FROM ({SENT % 1}) AS sent"))
+        cursor.execute(Execute(name, 2), [given, b"\0'"])
+        said, bytes, sent = cursor.fetchone()
+        cursor.execute("SELECT from_sql FROM pg_prepared_statements WHERE name = %s", [name])
+
+        assert (said, bytes, cursor.fetchone()) == (given, b"\0'", (False,))
+    # As SQL it would be EXECUTE.
+    assert sent.startswith("SELECT $1, $2, query")
+
+
+def test_a_message_begins_a_transaction_does_a_kept_statement_and_ends_it(name: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE ended (number integer)")
+        try:
+            cursor.execute(Prepare(name, ("integer",), "INSERT INTO ended VALUES ($1) RETURNING txid_current()"))
+            with transaction.atomic():
+                cursor.execute(Execute(name, 1, ["SELECT txid_current()"], ["COMMIT"]), [7])
+                before = cursor.fetchone()
+                cursor.nextset()
+                after = cursor.fetchone()
+                assert connection.connection.info.transaction_status == TransactionStatus.IDLE
+            cursor.execute("SELECT number, xmin::text::bigint FROM ended")
+            assert (cursor.fetchone(), before) == ((7, after[0] % 2**32), after)
+        finally:
+            cursor.execute("DROP TABLE ended")
+
+
+@pytest.mark.parametrize("around", [(["SELECT 1 / 0"], ["COMMIT"]), ([], ["SELECT 1 / 0", "COMMIT"]), ([], [])])
+def test_of_a_message_of_which_a_part_fails_nothing_is_done_and_the_next_one_is_whole(
+    name: str, around: tuple[list[str], list[str]]
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(Prepare(name, ("integer",), "SELECT set_config('tests.seen', 'x', false), 1 / $1"))
+        with pytest.raises(DataError, match="division by zero"), transaction.atomic():
+            cursor.execute(Execute(name, 1, *around), [1 if any(around) else 0])
+        with transaction.atomic():
+            cursor.execute("SELECT coalesce(current_setting('tests.seen', true), '')")
+            assert cursor.fetchone() == ("",)

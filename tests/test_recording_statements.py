@@ -5,12 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from generations import access, bundles, recording
-from generations.models import PriceOverride, Project
+from generations.models import PriceOverride, Project, Step
 from generations.records import Alternative, FeedbackRecord, GenerationRecord, Record, ScoreRecord, StepRecord
 from tests.doors.rest import caller
 from tests.recorded import NOW, states
@@ -92,6 +92,29 @@ def test_a_write_costs_three_statements_and_one_to_read_what_is_known(project: P
     wanted = (LOCK, LOOK, WRITE) if said in NEW else (LOCK, LOOK, READ, WRITE)
     for statement, expected in zip(statements(sent), wanted, strict=True):
         assert statement.startswith(expected)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", [1, 41])
+def test_the_last_message_of_a_write_ends_its_transaction(project: Project, number: int) -> None:
+    said = [StepRecord(id=f"s{n}", started_at=NOW, thread_id="t", user_id="u") for n in range(number)]
+
+    with CaptureQueriesContext(connection) as sent:
+        recording.record(project, said)
+
+    # What is logged after it is Django's own, which finds nothing to end.
+    *_, last, end = (query["sql"] for query in sent)
+    assert (last.startswith("EXECUTE write_"), last.endswith("; COMMIT"), end) == (True, True, "COMMIT")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", [1, 41])
+def test_what_is_written_in_a_transaction_of_the_callers_is_taken_back_with_it(project: Project, number: int) -> None:
+    with pytest.raises(KeyError), transaction.atomic():
+        recording.record(project, [StepRecord(id=f"s{n}", started_at=NOW, thread_id="t") for n in range(number)])
+        raise KeyError
+
+    assert not Step.objects.in_project(project.pk).exists()
 
 
 @pytest.mark.django_db(transaction=True)

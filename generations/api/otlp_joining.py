@@ -140,9 +140,11 @@ def _join(
             records = with_attachments(project, records)
         # What log events made before its span came may stand at another time, and notes say none.
         near = not there and not notes and here.isdisjoint(before)
-        receipts = recording.record(project, records, halves=halves, ready=ready, locks=False, near=near)
+        threads = [one.thread for one in told if one.thread is not None]
+        ends = not threads and not left and len(connection.atomic_blocks) == 1
+        receipts = recording.record(project, records, halves=halves, ready=ready, locks=False, near=near, ends=ends)
         # By themselves: with their spans they would take over the spans' times for the whole thread's.
-        if threads := [one.thread for one in told if one.thread is not None]:
+        if threads:
             recording.record(project, threads, halves=halves)
         if left:
             recording.narrow(project, left)

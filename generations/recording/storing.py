@@ -74,10 +74,12 @@ def write(
     now: dt.datetime,
     *,
     named: Mapping[str, Sequence[Merged]] | None = None,
+    ends: bool = False,
 ) -> None:
     """Write what changed: facts always, payloads and alternatives where they did, new tags, marks of the hours.
 
-    Threads and participants that others only `named` are made, or their times widened.
+    Threads and participants that others only `named` are made, or their times widened. With `ends` the last message may
+    end the transaction, in the place of the outermost `atomic`.
     """
     changed = {kind: [row for row in some if row.is_changed] for kind, some in rows.items()}
     starts = [row.started_at for kind in ("step", "generation") for row in changed.get(kind, ())]
@@ -94,12 +96,16 @@ def write(
             together.append(load)
     statement, params = _together(keys.project, together, copied)
     gone = sum(len(load.gone) for load in loads)
+    is_first = any(load.gone for load in copied)
+    if not is_first:
+        _copy(cursor, copied)
     if len(params) >= _PLANNED:
-        _planned(cursor, statement, params, ["uuid[]"] * gone + ["json"] * (len(params) - gone))
+        types = ["uuid[]"] * gone + ["json"] * (len(params) - gone)
+        _planned(cursor, statement, params, types, ends=ends and not is_first)
     elif params:
         cursor.execute(statement, params)
-    for load in copied:
-        _copy(cursor, load)
+    if is_first:
+        _copy(cursor, copied)
 
 
 def _of_kind(table: Table, keys: Keys, rows: Sequence[Merged], now: dt.datetime) -> list[_Load]:
@@ -291,12 +297,12 @@ def _together(project: int, loads: Sequence[_Load], copied: list[_Load]) -> at_o
     return f"WITH {', '.join(parts)} SELECT", params
 
 
-def _planned(cursor: Any, statement: str, params: Sequence[Any], types: Sequence[str]) -> None:
+def _planned(cursor: Any, statement: str, params: Sequence[Any], types: Sequence[str], *, ends: bool) -> None:
     """Do a statement that is the same for any rows of these tables: to read and plan it takes half as long as to do
     it."""
     sql = statement % tuple(f"${n}" for n in range(1, len(params) + 1))
     name = hashlib.blake2b(sql.encode(), digest_size=6).hexdigest()
-    prepared.fetch(cursor, prepared.Statement(f"write_{name}", types, sql), prepared.ANY, params)
+    prepared.fetch(cursor, prepared.Statement(f"write_{name}", types, sql), prepared.ANY, params, ends=ends)
 
 
 def _as_json(load: _Load) -> str | None:
@@ -314,15 +320,16 @@ def _as_json(load: _Load) -> str | None:
     return None if len(text) > _WEIGHT and not load.unless else text.decode()
 
 
-def _copy(cursor: Any, load: _Load) -> None:
-    columns = [*zip(*load.rows(), strict=True)]
-    text: str | bytes
-    if load.table in packing.TABLES_OF_TEXTS:
-        names, text = packing.rows(load.columns, columns)
-        statement = packing.statement(load.table, names)
-    else:
-        names, text = copying.lines(load.columns, columns)
-        statement = copying.statement(load.table, names)
-    # Django wraps the errors of its own calls only, and COPY is psycopg's.
-    with connection.wrap_database_errors, cursor.copy(statement) as sink:
-        sink.write(text)
+def _copy(cursor: Any, loads: Iterable[_Load]) -> None:
+    for load in loads:
+        columns = [*zip(*load.rows(), strict=True)]
+        text: str | bytes
+        if load.table in packing.TABLES_OF_TEXTS:
+            names, text = packing.rows(load.columns, columns)
+            statement = packing.statement(load.table, names)
+        else:
+            names, text = copying.lines(load.columns, columns)
+            statement = copying.statement(load.table, names)
+        # Django wraps the errors of its own calls only, and COPY is psycopg's.
+        with connection.wrap_database_errors, cursor.copy(statement) as sink:
+            sink.write(text)

@@ -82,6 +82,7 @@ def record(
     trust: access.Trust | None = None,
     locks: bool = True,
     near: bool = False,
+    ends: bool = False,
 ) -> list[Receipt]:
     """Store a batch of records and say of each what became of it, in the order given.
 
@@ -93,9 +94,10 @@ def record(
     A value that the database refuses is found by `halves`, which takes a savepoint. Without, in a transaction of the
     caller's, Doubtful is raised: it is all to be written again, with `halves`. What is `ready` of these very records is
     not done again. Without `locks` the caller has locked what these records hang together by (see `locking`), asks for
-    no `halves`, and nobody for how they stand. What is `near` is at its start or new: nobody looks for it elsewhere. A
-    grant that is only remembered is confirmed by those who share a transaction, with its `trust`:
-    raises access.Outdated if it is none any more, or the transaction is not shared.
+    no `halves`, and nobody for how they stand. What is `near` is at its start or new: nobody looks for it elsewhere.
+    With `ends` nothing follows in the caller's transaction, and the last message may end it. A grant that is only
+    remembered is confirmed by those who share a transaction, with its `trust`: raises access.Outdated if it is none any
+    more, or the transaction is not shared.
     """
     moment = now or timezone.now()
     receipts: dict[int, Receipt] = {}
@@ -120,7 +122,7 @@ def record(
     if now is not None or not 0 < len(tidy) <= GROUPED or connection.in_atomic_block:
         access.sure(trust)
         outcomes: Sequence[Outcome] = _write_or_halve(
-            project.pk, tidy, packed, moment, halves=halves, ready=ready, locks=locks, near=near
+            project.pk, tidy, packed, moment, halves=halves, ready=ready, locks=locks, near=near, ends=ends
         )
     else:
         outcomes = grouping.together(
@@ -174,6 +176,7 @@ def _write_or_halve(
     ready: Ready | None = None,
     locks: bool = True,
     near: bool = False,
+    ends: bool = False,
 ) -> list[Outcome]:
     """Write all; if the database refuses a value, halve until the one that it refuses stands alone."""
     if not items:
@@ -190,6 +193,7 @@ def _write_or_halve(
                 ready=ready or Ready(),
                 locks=locks,
                 near=near,
+                ends=ends,
             )
         )
     except (DataError, IntegrityError, DatabaseError) as error:
@@ -261,6 +265,7 @@ def _write(
     ready: Ready,
     locks: bool,
     near: bool,
+    ends: bool,
 ) -> list[Outcome]:
     """Lock, look, merge, write, commit. Raises UnknownId for an item that must be there and is not."""
     batch = merging.gathered(items, now)
@@ -276,7 +281,9 @@ def _write(
         if batch.told["generation"]:
             readying.remember(project, found.prices)
         rows = merging.merged(batch, found, now, lambda one: ready.row(one, found.prices))
-        storing.write(cursor, keys, rows, batch.tags - found.tags, now, named=merging.named(batch, found, now))
+        is_last = not rows["feedback"] and (ends or len(connection.atomic_blocks) == 1)
+        named = merging.named(batch, found, now)
+        storing.write(cursor, keys, rows, batch.tags - found.tags, now, named=named, ends=is_last)
         mark_latest(cursor, project, (row.record.generation_id for row in rows["feedback"]))
     states: States = {
         kind: {

@@ -1,5 +1,5 @@
-"""Django's PostgreSQL backend with another pool, which gives out the connection that was used last, and with
-transactions that begin in the message of their first statement.
+"""Django's PostgreSQL backend with another pool, which gives out the connection that was used last, with transactions
+that begin in the message of their first statement, and with statements that are asked for by their name.
 
 What a server's process has planned and looked up is there for the next request, and what is too many is soon idle and
 closed: each holds megabytes. psycopg's own pool gives out the one that rested longest, so that all stay and all grow.
@@ -8,12 +8,17 @@ closed: each holds megabytes. psycopg's own pool gives out the one that rested l
 from __future__ import annotations
 
 import select
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
-from psycopg.pq import TransactionStatus
+from psycopg import ClientCursor, generators
+from psycopg.adapt import PyFormat
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg_pool import ConnectionPool
+
+from generations.prepared import Execute, Prepare
 
 
 class Pool(ConnectionPool[Any]):
@@ -35,8 +40,23 @@ def check(connection: Any) -> None:
 _backend: Any = base  # whose stubs know of no pool and of no cursor
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked for by its name, for those who look at what a cursor sent."""
+
+    connection: Any
+    sql: str
+    params: Any
+
+    @property
+    def query(self) -> bytes:
+        """The SQL that does the same."""
+        return ClientCursor(self.connection).mogrify(self.sql, self.params).encode()
+
+
 class Cursor(_backend.Cursor):  # type: ignore[misc]  # for that it is Any
-    """Sends BEGIN with the first statement of a transaction, where psycopg would wait for an answer to it."""
+    """Sends BEGIN with the first statement of a transaction, where psycopg would wait for an answer to it, and what is
+    kept in the session by its name."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         """Send a statement, or several, and wait for what is answered."""
@@ -52,11 +72,53 @@ class Cursor(_backend.Cursor):  # type: ignore[misc]  # for that it is Any
         # psycopg's own, which a test tells of: what it takes for autocommit it begins nothing for.
         connection._autocommit = True
         try:
-            super().execute(f"BEGIN; {query}", params, **options)
+            first = query.begun() if isinstance(query, Execute) else f"BEGIN; {query}"
+            super().execute(first, params, **options)
         finally:
             connection._autocommit = False
         self.nextset()
         return self
+
+    def _execute_gen(self, query: Any, params: Any = None, **options: Any) -> Any:
+        if isinstance(query, Prepare):
+            return self._prepared(query)
+        if isinstance(query, Execute):
+            return self._executed(query, params)
+        return super()._execute_gen(query, params, **options)
+
+    def _prepared(self, asked: Prepare) -> Any:
+        yield from self._start_query(asked)
+        self._query = _Asked(self.connection, asked, None)
+        types = [self.adapters.types.get_oid(name) for name in asked.types]
+        self._pgconn.send_prepare(asked.name.encode(), asked.sql.encode(), types)
+        yield from self._answered()
+
+    def _executed(self, asked: Execute, params: Any) -> Any:
+        yield from self._start_query(asked)
+        self._query = _Asked(self.connection, asked, params)
+        values = self._tx.dump_sequence(params, [PyFormat.TEXT] * len(params))
+        is_alone = not (asked.before or asked.after)
+        if not is_alone:
+            self._pgconn.enter_pipeline_mode()
+        for one in asked.before:
+            self._pgconn.send_query_params(one.encode(), None)
+        self._pgconn.send_query_prepared(asked.name.encode(), values)
+        for one in asked.after:
+            self._pgconn.send_query_params(one.encode(), None)
+        if not is_alone:
+            self._pgconn.pipeline_sync()
+        yield from self._answered()
+
+    def _answered(self) -> Any:
+        """Wait for all that is answered to what was sent."""
+        results = yield from generators.execute(self._pgconn)
+        if self._pgconn.pipeline_status:
+            while results[-1].status != ExecStatus.PIPELINE_SYNC:
+                results += yield from generators.fetch_many(self._pgconn)
+            results.pop()
+            self._pgconn.exit_pipeline_mode()
+        self._check_results(results)
+        self._set_results(results)
 
 
 class DatabaseWrapper(_backend.DatabaseWrapper):  # type: ignore[misc]  # for that it is Any
