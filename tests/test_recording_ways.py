@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import DataError, connection, transaction
+from django.db import DataError, ProgrammingError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from psycopg.errors import InvalidSqlStatementName
 
 from generations import access, prepared, recording
 from generations.models import Generation, GenerationPayload, Participant, Project, Step, StepPayload, Thread
@@ -150,6 +151,22 @@ def test_where_sessions_are_shared_behind_a_pooler_nothing_fails(monkeypatch: py
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE %s", [f"seen_%_{project.pk}%"])
         assert cursor.fetchone() == (0,)
+
+
+def test_whoever_met_another_session_while_somebody_else_found_that_out_tries_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prepared._sessions, "are_shared", False)
+    tried: list[int] = []
+
+    def work() -> int:
+        tried.append(len(tried))
+        if len(tried) == 1:
+            prepared._sessions.are_shared = True
+            raise ProgrammingError("somebody else's") from InvalidSqlStatementName()
+        return tried[-1]
+
+    assert prepared.again(work) == 1
 
 
 def write(project: Project, month: int, first: int, number: int = 1) -> None:
