@@ -139,6 +139,20 @@ def test_parquet_has_types_that_do_not_depend_on_the_rows(grant: Grant) -> None:
     assert rich["error"] is None
 
 
+def test_parquet_keeps_texts_exact_whatever_they_hold_and_also_of_a_row_that_is_finished_here(grant: Grant) -> None:
+    said = 'a\x1fb\x1e "c",\\N\r\n生成'
+    mixed = {"completion": None, "input": [{"role": "user", "content": said}], "output": {"role": "assistant"}}
+    recording.record(grant.project, [plain(1, name=said, completion=said), plain(2, name=said, **mixed)])
+
+    given = pq.read_table(io.BytesIO(content(export(grant, format="parquet")))).to_pylist()
+
+    assert [row["name"] for row in given] == [said, said]
+    assert given[0]["completion"] == said
+    with_commas = list(csv.DictReader(io.StringIO(content(export(grant, format="csv")).decode(), newline="")))
+    for name in ("input.content", "output.content", "messages", "messageCompletion"):
+        assert [row[name] or "" for row in given] == [row[name] for row in with_commas]
+
+
 def test_an_export_of_nothing_is_a_whole_file(grant: Grant) -> None:
     nothing = {"model.id": "none"}
 

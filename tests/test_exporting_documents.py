@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from generations import access, bundles, recording
 from generations.exporting import columns, rows, settling, snapshots, statements, writers
 from generations.exporting.columns import Type
+from generations.exporting.dialects import DIALECTS, Dialect
 from generations.ingest import rest
 from generations.ingest.rest_fields import FEEDBACK, GENERATION, OWN_METADATA, SCORE, STEP
 from generations.ingest.rest_parameters import SAME
@@ -229,8 +230,9 @@ def value_of(type: Type, text: str) -> Any:
             return text
 
 
-def cells(of: Sequence[columns.Column], line: bytes) -> dict[str, Any]:
-    [found] = csv.reader(io.StringIO(line.decode(), newline=""))
+def cells(of: Sequence[columns.Column], line: bytes, dialect: Dialect) -> dict[str, Any]:
+    text = io.StringIO(line.decode(), newline="")
+    [found] = csv.reader(text, delimiter=dialect.delimiter, quotechar=dialect.quote)
     return {column.path: value_of(column.type, text) for column, text in zip(of, found, strict=True)}
 
 
@@ -247,14 +249,10 @@ def check(kind: str, records: Sequence[Any]) -> None:
 
     table = columns.COLUMNS[kind]
     assert statements.is_table(kind, table)
-    made = [bytes(line) for line in rows.lines(kind, project, batch, table)]
-    for line, document in zip(made, expected, strict=True):
-        assert cells(table, line) == cells(table, writers.line_of(table, document))
-    in_parquet = [
-        {column.path: value_of(column.type, (text or b"").decode()) for column, text in zip(table, row, strict=True)}
-        for row in rows.cells(kind, project, batch, table)
-    ]
-    assert in_parquet == [cells(table, line) for line in made]
+    for dialect in DIALECTS.values():
+        made = [bytes(line) for line in rows.lines(kind, project, batch, table, dialect)]
+        for line, document in zip(made, expected, strict=True):
+            assert cells(table, line, dialect) == cells(table, writers.line_of(table, document, dialect), dialect)
 
 
 @FEW

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,14 @@ from django.utils import timezone
 
 from generations import access, exporting, filters, jobs, recording
 from generations.access import Grant, NotAllowed, Scope
-from generations.exporting import columns, writers
+from generations.exporting import columns, parquet, writers
+from generations.exporting.dialects import DIALECTS
 from generations.models import AuditEntry, Job
 from tests.exports import before_each_batch, export, folder, grant, left_behind, lines, plain
 
 __all__ = ["folder", "grant"]
 pytestmark = pytest.mark.django_db
+NAME = columns.chosen("scores", ["name"])
 
 
 # ------------------------------------------------------------------ refusals
@@ -216,10 +220,10 @@ def test_parquet_holds_every_row_as_it_was_given_however_many_blocks_they_come_i
     of = columns.COLUMNS["scores"]
     given: list[dict[str, Any]] = [
         {
-            "id": f"s{n}",
+            "id": f"\ufeff{n}",
             "name": None if n % 3 else "",
             "value": None if n % 2 else n / 4,
-            "comment": '生成, "quoted"\r\n' * (n % 5),
+            "comment": '生成, "quoted"\r\n\\n \x1f\x1e\x1e' * (n % 5 * 100),
             "timestamp": "2026-03-04T05:06:07.890123Z" if n % 7 else "2026-03-04T05:06:07Z",
         }
         for n in range(4321)
@@ -227,12 +231,34 @@ def test_parquet_holds_every_row_as_it_was_given_however_many_blocks_they_come_i
 
     with file.open("wb") as open_file, writers.writing("parquet", "zstd", open_file, of) as writer:
         for one in given:
-            writer.write(writers.cells_of(of, one))
+            writer.write(writers.line_of(of, one, DIALECTS["parquet"]))
 
     at = dt.datetime(2026, 3, 4, 5, 6, 7, tzinfo=dt.UTC)
+    assert pq.ParquetFile(file).num_row_groups > 2
     assert pq.read_table(file).select(["id", "name", "value", "comment", "timestamp"]).to_pylist() == [
         {**one, "timestamp": at.replace(microsecond=890123) if n % 7 else at} for n, one in enumerate(given)
     ]
+
+
+def test_parquet_of_one_column_tells_unknown_from_empty(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    given = [None, "", "NULL", None]
+
+    with file.open("wb") as open_file, writers.writing("parquet", "zstd", open_file, NAME) as writer:
+        for name in given:
+            writer.write(writers.line_of(NAME, {"name": name}, DIALECTS["parquet"]))
+
+    assert pq.read_table(file).to_pydict() == {"name": given}
+
+
+def test_parquet_of_rows_that_end_too_early_says_so() -> None:
+    asked = b'{"columns": [["name", "text"]], "compression": "none", "dialect": {"delimiter": ",", "quote": "\\""}}\n'
+    program = [sys.executable, "-P", parquet.__file__]
+
+    for rest in (b"", (2).to_bytes(8, "big") + b"x\n", (2).to_bytes(8, "big") + b"x"):
+        ended = subprocess.run(program, input=asked + rest, capture_output=True, check=False)
+
+        assert (ended.returncode, ended.stderr) == (1, b"The rows ended too early.\n")
 
 
 def test_parquet_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
@@ -241,11 +267,11 @@ def test_parquet_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
     with (
         (tmp_path / "part").open("wb") as file,
         pytest.raises(jobs.Cancelled),
-        writers.writing("parquet", "zstd", file, columns.COLUMNS["scores"]) as writer,
+        writers.writing("parquet", "zstd", file, NAME) as writer,
     ):
         assert len(children()) == len(before) + 1
-        for n in range(1000):
-            writer.write(writers.cells_of(columns.COLUMNS["scores"], {"id": f"s{n}", "comment": "long " * 1000}))
+        for _ in range(1000):
+            writer.write(writers.line_of(NAME, {"name": "long " * 1000}, DIALECTS["parquet"]))
         raise jobs.Cancelled
 
     assert children() == before
@@ -257,8 +283,8 @@ def test_parquet_that_cannot_be_written_says_why() -> None:
     with (
         Path("/dev/full").open("wb", buffering=0) as file,
         pytest.raises(OSError, match="No space left on device"),
-        writers.writing("parquet", "zstd", file, columns.COLUMNS["scores"]) as writer,
+        writers.writing("parquet", "zstd", file, NAME) as writer,
     ):
-        writer.write(writers.cells_of(columns.COLUMNS["scores"], {"id": "s1"}))
+        writer.write(writers.line_of(NAME, {"name": "x"}, DIALECTS["parquet"]))
 
     assert children() == before

@@ -25,6 +25,7 @@ from generations import filters, jobs
 from generations.exporting import columns, destinations, manifests, rows, schedules, snapshots, writers
 from generations.exporting.asked import Asked
 from generations.exporting.columns import Column
+from generations.exporting.dialects import DIALECTS
 from generations.exporting.manifests import Made
 from generations.exporting.settling import dumped, loaded
 from generations.exporting.snapshots import Snapshot
@@ -121,10 +122,8 @@ def _write(lease: jobs.Lease, asked: Asked, made: Made, file: BinaryIO) -> None:
 
 def _lines(asked: Asked, project: Project, batch: Sequence[rows.Key], chosen: Sequence[Column]) -> Generator[Any]:
     """The rows as the writer of their format takes them."""
-    if asked.format == "parquet":
-        yield from rows.cells(asked.kind, project, batch, chosen)
-    elif asked.format == "csv":
-        yield from rows.lines(asked.kind, project, batch, chosen)
+    if dialect := DIALECTS.get(asked.format):
+        yield from rows.lines(asked.kind, project, batch, chosen, dialect)
     elif asked.fields is None:
         yield from rows.documents(asked.kind, project, batch)
     else:

@@ -1,22 +1,24 @@
 """Writes Parquet in a process of its own: its library takes more memory than all else that a worker does.
 
 Runs as a program and knows nothing of the project. On its input: a line of JSON with the columns as pairs of name and
-type and the compression; then blocks, and one of nothing at the end. A block is the number of its rows and that of the
-bytes of its texts, in eight bytes each; the lengths of its cells, a column after the other, -1 where nothing is known;
-and their texts in the same order. Its output is the file, which is of no use when the input ends before.
+type, the compression and the dialect; then pieces of whole lines, each behind its size in eight bytes, and one of
+nothing at the end. Its output is the file, which is of no use when the input ends before.
 """
 
 import json
 import sys
-from array import array
-from itertools import accumulate
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 ROW_GROUP_BYTES: Final = 6 << 20
-"""Of columns in memory; readers want groups of many rows, this process wants little memory."""
+"""Of lines; readers want groups of many rows, this process wants little memory."""
+BLOCK_BYTES: Final = 1 << 20
+"""Of lines, that are made columns at once: there they are held three times. Smaller ones cost more for each column."""
 PAGE_BYTES: Final = 128 << 10
 """Of a column: what is packed at once, and so held twice."""
 _TYPES: Final[dict[str, Any]] = {
@@ -30,8 +32,8 @@ _TYPES: Final[dict[str, Any]] = {
 }
 
 
-def write(source: BinaryIO, file: BinaryIO) -> bool:
-    """Read all blocks and write the file; False when they end before they should."""
+def write(source: BinaryIO, file: BinaryIO) -> None:
+    """Read all lines and write the file. Raises EOFError when they end before they should."""
     asked = json.loads(source.readline())
     schema = pa.schema([(name, _TYPES[type]) for name, type in asked["columns"]])
     # Long texts are never twice the same: a dictionary of them would only be another copy in memory.
@@ -45,49 +47,68 @@ def write(source: BinaryIO, file: BinaryIO) -> bool:
         write_statistics=repeated,
         data_page_size=PAGE_BYTES,
     )
-    waiting: list[Any] = []
+    group: list[Any] = []
     held = 0
-    while len(head := source.read(16)) == 16:
-        rows, size = int.from_bytes(head[:8], "big"), int.from_bytes(head[8:], "big")
-        if waiting and (rows == 0 or held >= ROW_GROUP_BYTES):
-            writer.write_table(pa.concat_tables(waiting))
-            waiting, held = [], 0
-        if rows == 0:
-            writer.close()
-            return True
-        lengths = array("i")
-        measures = source.read(rows * len(schema) * lengths.itemsize)
-        texts = source.read(size)
-        if len(measures) < rows * len(schema) * lengths.itemsize or len(texts) < size:
-            break
-        lengths.frombytes(measures)
-        waiting.append(_table(schema, rows, lengths, texts))
-        held += size
-    return False
+    # The next lines are read while these are packed, so that who makes them need not wait.
+    for lines in _ahead(_blocks(source)):
+        group.append(_table(schema, lines, **asked["dialect"]))
+        held += len(lines)
+        if held >= ROW_GROUP_BYTES:
+            writer.write_table(pa.concat_tables(group))
+            group, held = [], 0
+    if group:
+        writer.write_table(pa.concat_tables(group))
+    writer.close()
 
 
-def _table(schema: Any, rows: int, lengths: "array[int]", texts: bytes) -> Any:
-    """A block as a table; its long texts are not copied."""
-    columns, start = [], 0
-    for place, field in enumerate(schema):
-        own = lengths[place * rows : (place + 1) * rows]
-        if max(own) < 0:
-            columns.append(pa.nulls(rows, field.type))
-            continue
-        known = None
-        if min(own) < 0:
-            known = pa.array([length >= 0 for length in own]).buffers()[1]
-            own = array("i", [max(length, 0) for length in own])
-        offsets = array("i", accumulate(own, initial=0))
-        data = pa.py_buffer(texts).slice(start, offsets[-1])
-        column = pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), data, known)
-        columns.append(column if field.type == pa.string() else column.cast(field.type))
-        start += offsets[-1]
-    return pa.Table.from_arrays(columns, schema=schema)
+def _ahead(blocks: Iterator[bytearray]) -> Iterator[bytearray]:
+    """These, of which a thread fetches the next while one is worked on."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = thread.submit(next, blocks, None)
+            yield block
+
+
+def _blocks(source: BinaryIO) -> Iterator[bytearray]:
+    """The lines, some at a time, behind an empty one: Arrow takes a byte order mark at the very beginning for none of
+    the text."""
+    lines = bytearray(b"\n")
+    while piece := _piece(source):
+        lines += piece
+        if len(lines) >= BLOCK_BYTES:
+            yield lines
+            lines = bytearray(b"\n")
+    if len(lines) > 1:
+        yield lines
+
+
+def _piece(source: BinaryIO) -> bytes:
+    head = source.read(8)
+    piece = source.read(int.from_bytes(head, "big"))
+    if len(head) < 8 or len(piece) < int.from_bytes(head, "big"):
+        raise EOFError("The rows ended too early.")
+    return piece
+
+
+def _table(schema: Any, lines: bytearray, delimiter: str, quote: str) -> Any:
+    """Lines as a table."""
+    return pc.read_csv(
+        pa.BufferReader(lines),
+        pc.ReadOptions(use_threads=False, block_size=len(lines) + 1, column_names=schema.names, skip_rows=1),
+        pc.ParseOptions(delimiter=delimiter, quote_char=quote, newlines_in_values=True, ignore_empty_lines=False),
+        pc.ConvertOptions(
+            check_utf8=False,
+            column_types=schema,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(0 if write(sys.stdin.buffer, sys.stdout.buffer) else "The rows ended too early.")
-    except OSError as problem:
-        sys.exit(problem.strerror or str(problem))
+        write(sys.stdin.buffer, sys.stdout.buffer)
+    except (EOFError, OSError) as problem:
+        sys.exit(getattr(problem, "strerror", None) or str(problem))

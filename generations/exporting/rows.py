@@ -14,9 +14,10 @@ from django.db.models import F, Q, QuerySet
 from generations import bundles, filters, horizons
 from generations.exporting import settling, statements
 from generations.exporting.columns import Column
+from generations.exporting.dialects import CSV, Dialect
 from generations.exporting.settling import dumped, loaded
 from generations.exporting.snapshots import Snapshot
-from generations.exporting.writers import Cells, Line, cells_of, line_of
+from generations.exporting.writers import Line, line_of
 from generations.ingest.values import iso
 from generations.models import DatasetItem, Participant, Project, Thread
 from generations.records import Json
@@ -25,8 +26,6 @@ BATCH_ROWS: Final = 4_000
 """Whose documents one statement makes. None of them is held longer than it takes to write it."""
 READ_ROWS: Final = 100
 """Whose documents are made in Python at once, and held."""
-
-_COMMA: Final = ord(",")
 
 Key = tuple[Any, ...]
 Documents = Iterable[tuple[uuid.UUID, dict[str, Json]]]
@@ -131,34 +130,25 @@ def documents(
             yield dumped(settling.finished(kind, text)) if is_open else text
 
 
-def lines(kind: str, project: Project, batch: Sequence[Key], columns: Sequence[Column]) -> Iterator[Line]:
-    """These columns of these rows as lines of a CSV, without their ends."""
+def lines(
+    kind: str, project: Project, batch: Sequence[Key], columns: Sequence[Column], dialect: Dialect = CSV
+) -> Iterator[Line]:
+    """These columns of these rows as lines of a table, without their ends."""
     if not statements.is_table(kind, columns):
         for document in documents(kind, project, batch, columns):
-            yield line_of(columns, loaded(document))
+            yield line_of(columns, loaded(document), dialect)
         return
-    with _copied(kind, statements.table(kind, columns, "csv"), project, batch) as copy:
+    delimiter = ord(dialect.delimiter)
+    with _copied(kind, statements.table(kind, columns, dialect), project, batch) as copy:
         # > CopyData messages (always one per row)   PostgreSQL's protocol, "COPY Operations"
         for row in copy:
             # Not copied: most of a line is long texts.
             line = memoryview(row)
-            if line[0] == _COMMA:
+            if line[0] == delimiter:
                 yield line[1:-1]
             else:
-                text = bytes.fromhex(bytes(line).partition(b",")[0].decode())
-                yield line_of(columns, settling.finished(kind, text))
-
-
-def cells(kind: str, project: Project, batch: Sequence[Key], columns: Sequence[Column]) -> Iterator[Cells]:
-    """These columns of these rows, each as its text."""
-    if not statements.is_table(kind, columns):
-        for document in documents(kind, project, batch, columns):
-            yield cells_of(columns, loaded(document))
-        return
-    with _copied(kind, statements.table(kind, columns, "binary"), project, batch) as copy:
-        copy.set_types(["bytea"] * (len(columns) + 1))
-        for row in copy.rows():
-            yield row[1:] if row[0] is None else cells_of(columns, settling.finished(kind, row[0]))
+                text = bytes.fromhex(bytes(line).decode().partition(dialect.delimiter)[0])
+                yield line_of(columns, settling.finished(kind, text), dialect)
 
 
 @contextmanager

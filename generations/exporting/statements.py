@@ -15,6 +15,7 @@ from django.db.models import Model
 
 from generations import records
 from generations.exporting.columns import COLUMNS, Column, Type
+from generations.exporting.dialects import Dialect
 from generations.exporting.expressions import (
     Value,
     any_json,
@@ -302,19 +303,17 @@ def documents(kind: str, wanted: Iterable[Column] | None = None, *, stamped: boo
     """
     shape = SHAPES[kind]
     paths = _needed(shape, wanted, stamped)
-    return _copied(shape, paths, [shape.open, _document(shape, paths)], "binary")
+    return _copied(shape, paths, [shape.open, _document(shape, paths)], "FORMAT binary")
 
 
-def table(kind: str, columns: Sequence[Column], format: str) -> str:
-    """COPY of a CSV, or of texts as they are where `format` is "binary": of a row that is open its document (in a CSV
-    in hexadecimal), of another nothing, and then these columns."""
+def table(kind: str, columns: Sequence[Column], dialect: Dialect) -> str:
+    """COPY of lines: of a row that is open its document in hexadecimal, of another nothing, and then these columns."""
     shape = SHAPES[kind]
     paths = _needed(shape, columns, False)
-    document = _document(shape, paths)
-    if format == "csv":
-        document = f"encode(convert_to({document}, 'UTF8'), 'hex')"
+    document = f"encode(convert_to({_document(shape, paths)}, 'UTF8'), 'hex')"
     finished = f"CASE WHEN {shape.open} THEN {document} END"
-    return _copied(shape, paths, [finished, *(shape.cells[column.path] for column in columns)], format)
+    options = f"FORMAT csv, DELIMITER '{dialect.delimiter}', QUOTE '{dialect.quote}'"
+    return _copied(shape, paths, [finished, *(shape.cells[column.path] for column in columns)], options)
 
 
 def is_table(kind: str, columns: Iterable[Column]) -> bool:
@@ -383,7 +382,7 @@ def _group_of_long(shape: Shape, name: str, paths: Sequence[str]) -> list[str]:
     ]
 
 
-def _copied(shape: Shape, paths: Collection[str], values: Sequence[str], format: str) -> str:
+def _copied(shape: Shape, paths: Collection[str], values: Sequence[str], options: str) -> str:
     joined = [*shape.source, *(join for path, join in shape.joins.items() if path in paths)]
     stored = ", ".join(
         f'{each.alias}."{column}" AS {each.alias}_{column}' for each in joined for column in each.columns
@@ -393,7 +392,7 @@ def _copied(shape: Shape, paths: Collection[str], values: Sequence[str], format:
     # it works at the same time, and no long text is sorted. The planner takes the names away.
     names = "".join(f" CROSS JOIN LATERAL (SELECT {_named_again(each)}) {each.alias}" for each in joined)
     source = f"FROM ({rows}) s{names}{shape.texts}"
-    return f"COPY (SELECT {', '.join(values)} {source} ORDER BY k.place) TO STDOUT (FORMAT {format})"
+    return f"COPY (SELECT {', '.join(values)} {source} ORDER BY k.place) TO STDOUT ({options})"
 
 
 def _named_again(joined: Joined) -> str:

@@ -7,17 +7,17 @@ import gzip
 import os
 import subprocess
 import sys
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 import orjson
 import zstandard
 
 from generations.exporting.columns import Column, Type
+from generations.exporting.dialects import CSV, DIALECTS, Dialect
 from generations.exporting.settling import dumped
 from generations.records import Json
 
@@ -38,19 +38,15 @@ _MEDIA_TYPES: Final = {
 }
 _PACKED_TYPES: Final = {"gzip": "application/gzip", "zstd": "application/zstd"}
 _ENDINGS: Final = {"none": "", "gzip": ".gz", "zstd": ".zst"}
-FRAME: Final = 1 << 20
-"""Bytes of rows from which they go to Parquet's process as one block."""
 Document = Mapping[str, Json]
 Line = bytes | memoryview
-Cells = tuple[bytes | None, ...]
-"""A row of a table, each cell as the text of its value; None where it is not known."""
 
 
 class Writer(Protocol):
     """Writes rows to a file that stays open."""
 
-    def write(self, row: Any, /) -> object:
-        """Append a row: a line without its end, and of Parquet its cells."""
+    def write(self, row: Line, /) -> object:
+        """Append a row: a line without its end."""
 
 
 def usual(format: str) -> str:
@@ -74,26 +70,23 @@ def media_type(format: str, compression: str) -> str:
 def writing(format: str, compression: str, file: BinaryIO, columns: Sequence[Column]) -> Iterator[Writer]:
     """A writer of a format, packed; what ends the file is written when the block is left without an error.
 
-    Parquet takes cells and needs a file of the system. Raises OSError when the file cannot be written.
+    Parquet takes lines of its dialect and needs a file of the system. Raises OSError when the file cannot be written.
     """
-    if format == "parquet":
-        with _Parquet(file, columns, compression) as parquet:
-            yield parquet
-        return
-    with _packing(compression, file) as packed:
-        lines = _Lines(packed, b"\n" if format == "jsonl" else b"\r\n")
+    packing = _Parquet(file, columns, compression) if format == "parquet" else _packing(compression, file)
+    with packing as packed:
+        lines = _Lines(packed, b"\r\n" if format == "csv" else b"\n")
         if format == "csv":
-            lines.write(_line([column.path for column in columns]))
+            lines.write(CSV.line([column.path for column in columns]))
         yield lines
         lines.flush()
 
 
 @contextmanager
-def _packing(compression: str, file: BinaryIO) -> Iterator[BinaryIO]:
+def _packing(compression: str, file: BinaryIO) -> Iterator[_Pieces]:
     if compression == "gzip":
         # Level 4 is twice as fast as the default for a tenth more bytes. No name, no time: equal rows, equal file.
         with gzip.GzipFile("", "wb", 4, file, mtime=0) as packed:
-            yield packed  # type: ignore[misc]
+            yield packed
     elif compression == "zstd":
         with zstandard.ZstdCompressor(level=3, write_checksum=True).stream_writer(file, closefd=False) as stream:
             yield stream
@@ -101,10 +94,16 @@ def _packing(compression: str, file: BinaryIO) -> Iterator[BinaryIO]:
         yield file
 
 
+class _Pieces(Protocol):
+    """Takes what is to be written."""
+
+    def write(self, piece: bytes, /) -> object: ...
+
+
 class _Lines:
     """Lines, gathered, because those who pack them take larger pieces better."""
 
-    def __init__(self, file: BinaryIO, end: bytes) -> None:
+    def __init__(self, file: _Pieces, end: bytes) -> None:
         self._file = file
         self._end = end
         self._waiting: list[Line] = []
@@ -117,25 +116,22 @@ class _Lines:
             self.flush()
 
     def flush(self) -> None:
-        self._waiting.append(b"")
-        self._file.write(self._end.join(self._waiting))
-        self._waiting, self._size = [], 0
+        if self._waiting:
+            self._waiting.append(b"")
+            self._file.write(self._end.join(self._waiting))
+            self._waiting, self._size = [], 0
 
 
 _PIECE: Final = 128 << 10
-_MOST_ROWS: Final = 2_000
 _PIPE: Final = 1 << 20
-_NOT_KNOWN: Final = array("i", [-1]).tobytes()
 
 
 class _Parquet:
-    """Sends cells to the process that makes Parquet of them, whose memory goes with it."""
+    """Sends pieces of lines to the process that makes Parquet of them, whose memory goes with it."""
 
     def __init__(self, file: BinaryIO, columns: Sequence[Column], compression: str) -> None:
         self._columns = columns
         self._compression = compression
-        self._waiting: list[Cells] = []
-        self._size = 0
         # -P: our folder has names of its own.
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(Path(__file__).with_name("parquet.py"))],
@@ -144,32 +140,25 @@ class _Parquet:
             stderr=subprocess.PIPE,
             pipesize=_PIPE,
             # It gives back what is free; the usual one holds 40 MB more. Where there is none, the usual one is taken.
-            env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "jemalloc"},
+            # 6 MB of what it holds would be put by for each thread.
+            env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "jemalloc", "JE_ARROW_MALLOC_CONF": "tcache:false"},
         )
 
     def __enter__(self) -> _Parquet:
-        columns = [(column.path, column.type.value) for column in self._columns]
-        self._send([orjson.dumps({"columns": columns, "compression": self._compression}), b"\n"])
+        asked = {
+            "columns": [(column.path, column.type.value) for column in self._columns],
+            "compression": self._compression,
+            "dialect": DIALECTS["parquet"],
+        }
+        self._send(orjson.dumps(asked), b"\n")
         return self
 
-    def write(self, cells: Cells) -> None:
-        self._waiting.append(cells)
-        self._size += sum(map(len, filter(None, cells)))
-        if self._size >= FRAME or len(self._waiting) >= _MOST_ROWS:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._waiting:
-            # By columns, as they are kept there: the lengths of all cells, and then the cells without anything between.
-            head = len(self._waiting).to_bytes(8, "big") + self._size.to_bytes(8, "big")
-            columns = [_parted(column) for column in zip(*self._waiting, strict=True)]
-            self._waiting, self._size = [], 0
-            self._send([head, *(lengths for lengths, _ in columns), *(texts for _, texts in columns)])
+    def write(self, lines: bytes) -> None:
+        self._send(len(lines).to_bytes(8, "big"), lines)
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None:
-            self._flush()
-            self._send([bytes(16)])
+            self._send(_END)
             self._end()
         else:
             # Nobody wants the file any more, nor to hear that nobody reads the rest of its rows.
@@ -177,7 +166,7 @@ class _Parquet:
             with suppress(BrokenPipeError), self._process:
                 pass
 
-    def _send(self, pieces: Sequence[bytes]) -> None:
+    def _send(self, *pieces: bytes) -> None:
         assert self._process.stdin is not None
         try:
             self._process.stdin.writelines(pieces)
@@ -192,41 +181,13 @@ class _Parquet:
             raise OSError(errno.EIO, reason or f"the Parquet writer ended with {self._process.returncode}")
 
 
-def _parted(column: Cells) -> tuple[bytes, bytes]:
-    """The lengths of a column's cells, -1 where one is not known, and the cells without anything between."""
-    unknown = column.count(None)
-    if unknown == len(column):
-        return _NOT_KNOWN * unknown, b""
-    if not unknown:
-        return array("i", map(len, column)).tobytes(), b"".join(column)  # type: ignore[arg-type]
-    lengths = array("i", [-1 if cell is None else len(cell) for cell in column])
-    return lengths.tobytes(), b"".join(filter(None, column))
+_END: Final = bytes(8)
 
 
 # ------------------------------------------------------------------------------------------------------------- tables
-def cells_of(columns: Sequence[Column], document: Document) -> Cells:
-    """A document's cells."""
-    return tuple(None if text is None else text.encode() for text in (text_of(column, document) for column in columns))
-
-
-def line_of(columns: Sequence[Column], document: Document) -> bytes:
-    """A document's line in a CSV, without its end."""
-    return _line([text_of(column, document) for column in columns])
-
-
-def _line(cells: Sequence[str | None]) -> bytes:
-    """RFC 4180 in UTF-8 without a byte order mark; unknown is empty, and an empty text is in quotes. Data is exact:
-    nothing is put before a text that a spreadsheet would take for a formula, because "- item" and "+1" are what models
-    say."""
-    return ",".join(map(_quoted, cells)).encode()
-
-
-def _quoted(cell: str | None) -> str:
-    if cell is None:
-        return ""
-    if cell and not any(mark in cell for mark in ',"\r\n'):
-        return cell
-    return '"' + cell.replace('"', '""') + '"'
+def line_of(columns: Sequence[Column], document: Document, dialect: Dialect) -> bytes:
+    """A document's line in a table, without its end."""
+    return dialect.line([text_of(column, document) for column in columns])
 
 
 def text_of(column: Column, document: Document) -> str | None:
