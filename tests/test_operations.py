@@ -67,6 +67,8 @@ def test_requests_are_counted_by_door_and_status() -> None:
         ("/api/generations/batch", "rest"),
         ("/v1/traces", "otlp"),
         ("/api/public/otel/v1/traces", "otlp"),
+        ("/api/otel/v1/traces", "otlp"),
+        ("/otel/v1/logs", "otlp"),
         ("/graphql/", "graphql"),
         ("/projects/default/generations/", "page"),
         ("/what/nobody/has", "page"),
@@ -178,6 +180,17 @@ def test_the_counters_are_those_of_all_web_processes_and_survive_one(live_stack:
 
     assert live_stack.pid_of("generations: web 1") != web_process
     assert count() == before + 4
+
+
+@pytest.mark.slow
+def test_many_processes_name_each_series_once(live_stack: Stack) -> None:
+    """Prometheus refuses or warns of a family that comes twice, and what an ended process said would stay."""
+    for _ in range(6):
+        body = httpx.get(f"{live_stack.url}/metrics").text
+    names = [line.split()[2] for line in body.splitlines() if line.startswith("# TYPE")]
+
+    assert len(set(names)) == len(names)
+    assert value(body, "generations_database_reachable") == 1
 
 
 def test_without_a_token_only_the_machine_itself_may_read() -> None:

@@ -247,6 +247,34 @@ def test_a_bad_log_record_is_counted_and_the_good_ones_are_stored(api: Caller) -
     assert [m["content"] for m in payload(api).messages or ()] == ["Hello"]
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"gen_ai.evaluation.score.value": "0.5"}, "gen_ai.evaluation.name: None is not valid; expected a name"),
+        ({"gen_ai.evaluation.name": "Relevance"}, "The evaluation 'Relevance' names neither a span nor"),
+    ],
+)
+def test_an_evaluation_of_nothing_is_refused_with_what_it_lacks(api: Caller, said: dict[str, str], told: str) -> None:
+    attributes = [{"key": name, "value": {"stringValue": value}} for name, value in said.items()]
+    judged = {**event("gen_ai.evaluation.result", ""), "spanId": "", "attributes": attributes}
+
+    answer = log(api, judged).json["partialSuccess"]
+
+    assert answer["rejectedLogRecords"] == "1"
+    assert told in answer["errorMessage"]
+
+
+def test_an_evaluation_that_says_a_word_where_a_number_should_be_has_it_as_its_label(api: Caller) -> None:
+    post(api, span(1, attributes=BARE))
+    said = {"gen_ai.evaluation.name": "Relevance", "gen_ai.evaluation.score.value": "high"}
+    attributes = [{"key": name, "value": {"stringValue": value}} for name, value in said.items()]
+
+    assert log(api, {**event("gen_ai.evaluation.result", ""), "attributes": attributes}).json == {}
+
+    score = Score.objects.get(project_id=api.project.pk)
+    assert (score.value, score.label) == (None, "high")
+
+
 def test_logs_of_another_project_say_nothing_of_this_ones_call(api: Caller) -> None:
     post(api, span(1, attributes=BARE))
     other = caller("ingest")

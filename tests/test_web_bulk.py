@@ -211,6 +211,21 @@ def test_only_an_admin_deletes_and_a_hold_keeps_its_rows() -> None:
     assert list(tags_of(project)) == ["call-002"]
 
 
+@pytest.mark.parametrize("do", ["delete", "export"])
+def test_a_query_that_is_too_long_is_refused_and_not_cut(do: str) -> None:
+    project = access.create_project("Long")
+    recording.record(project, [call(1, model_id="gpt-4")])
+    query = f"order=timestamp&view={'x' * 8_000}&model.id=gpt-4o"
+    address = f"/projects/{project.slug}/bulk/generations/"
+
+    admin = web.signed_in(project, Role.ADMIN)
+
+    answer = admin.post(address, {"all": "1", "do": do, "query": query}, follow=True)
+
+    assert "at most 8000 characters" in web.text(answer)
+    assert not Job.objects.filter(project=project).exists()
+
+
 def test_who_may_no_longer_do_it_has_it_not_done() -> None:
     project = web.project()
     client = web.signed_in(project)

@@ -59,6 +59,9 @@ def test_a_rule_that_cannot_be_is_said_beside_the_form() -> None:
         ({"days": "-3"}, "days"),
         ({"filter": "modl.id=x"}, "did you mean model.id"),
         ({"filter": "everything"}, "such as hasError=true"),
+        ({"filter": f"/projects/{own.slug}/search/?q=invoice"}, "words are looked for by text="),
+        ({"filter": f"/projects/{own.slug}/generations/?"}, "such as hasError=true"),
+        ({"filter": "x" * 9_000 + "=1"}, "at most 8000 characters"),
         ({"kind": "threads"}, "kind"),
     ):
         answer = client.post(at(own, "rules/"), {"kind": "generations", "what": "text", "days": "3", **sent})
@@ -68,6 +71,17 @@ def test_a_rule_that_cannot_be_is_said_beside_the_form() -> None:
     assert (held.status_code, "reason" in text(held)) == (400, True)
     assert not RetentionRule.objects.exists()
     assert not LegalHold.objects.exists()
+
+
+@pytest.mark.parametrize("start", ["", "/projects/x/generations/?", "https://example.com/projects/x/generations/?"])
+def test_a_question_in_a_filter_is_no_end_of_an_address(start: str) -> None:
+    """What is left behind it would be no filter at all, and the rule one for everything."""
+    own = project()
+    sent = {"kind": "generations", "what": "all", "days": "3", "filter": f"{start}name=really?"}
+
+    assert signed_in(own, Role.ADMIN).post(at(own, "rules/"), sent).status_code == 302
+
+    assert RetentionRule.objects.get().filter == {"name": "really?"}
 
 
 def test_holds_are_made_and_released() -> None:

@@ -26,9 +26,10 @@ def write_logs(project: Project, events: Sequence[LogEvent], has_files: bool) ->
     completes that other call; it never makes a call of its own. Agents in a terminal tell of calls that have no span.
     """
     spoken, scores, calls = logs.spoken(events), logs.scores(events), terminals.calls(events)
+    refused = logs.refused(events)
     if not spoken and not scores and not calls:
-        return []
-    return prepared.again(lambda: _write(project, spoken, scores, calls, has_files))
+        return refused
+    return refused + prepared.again(lambda: _write(project, spoken, scores, calls, has_files))
 
 
 def _write(
@@ -194,8 +195,10 @@ def _scored(project: Project, scores: Sequence[ScoreRecord], calls: _Calls) -> t
         if score.generation_id is not None:
             ready.append(revised(score, generation_id=calls.target.get(score.generation_id) or score.generation_id))
             continue
-        response = str((score.metadata or {}).get("responseId"))
-        if response in found:
+        response = str((score.metadata or {}).get("responseId") or "")
+        if not response:
+            refused.append(f"The evaluation '{score.name}' names neither a span nor a 'gen_ai.response.id'.")
+        elif response in found:
             ready.append(revised(score, generation_id=found[response], step_id=found[response]))
         else:
             refused.append(f"The evaluation '{score.name}' names no span, and no generation answered '{response}'.")

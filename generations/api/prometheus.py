@@ -13,13 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from generations import counting, operations, search
@@ -29,8 +23,7 @@ DOORS: Final = (
     ("/api/graphql", "literal"),
     ("/api/my-project", "literal"),
     ("/api/upload", "literal"),
-    ("/api/public/otel", "otlp"),
-    ("/otlp", "otlp"),
+    *((start, "otlp") for start in ("/api/public/otel", "/api/otel", "/otlp", "/otel")),
     *((f"/v1/{signal}", "otlp") for signal in ("traces", "logs", "metrics")),
     ("/v1/", "gateway"),
     ("/gateway/", "gateway"),
@@ -167,6 +160,17 @@ _installation = CollectorRegistry()
 _installation.register(_Installation())
 
 
+class _Reachable:
+    """Whether the database answered; no Gauge, which each process would leave behind in the counters of all."""
+
+    def __init__(self, is_reachable: bool) -> None:
+        self.is_reachable = is_reachable
+
+    def collect(self) -> Iterator[Metric]:
+        about = "1 when the database answered just now, else 0."
+        yield _gauge("generations_database_reachable", about, float(self.is_reachable))
+
+
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
@@ -184,8 +188,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     except Error:
         installation, is_reachable = b"", False
     reachable = CollectorRegistry()
-    about = "1 when the database answered just now, else 0."
-    Gauge("generations_database_reachable", about, registry=reachable).set(is_reachable)
+    reachable.register(_Reachable(is_reachable))
     content = generate_latest(counting.counted()) + generate_latest(reachable) + installation
     return HttpResponse(content, content_type=CONTENT_TYPE)
 

@@ -18,7 +18,7 @@ from generations.filters import BadFilter
 from generations.records import InvalidRecord, Json
 from generations.web import exports, jobs, judging
 from generations.web.gate import page
-from generations.web.listing import NOT_FILTERS, ONE
+from generations.web.listing import ONE, sent_along
 from generations.web.narrowing import place
 from generations.web.sessions import safe_next
 
@@ -54,8 +54,9 @@ def bulk(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
         return redirect(where)
     action = request.POST.get("do", "")
     try:
-        document = _asked(request, kind) if is_all else {"id": {"$in": ids}}
-        order = QueryDict(request.POST.get("query", "")[:8_000]).get("order") or None if is_all else None
+        query = request.POST.get("query", "")
+        document: Json = sent_along(kind, query) if is_all else {"id": {"$in": ids}}
+        order = QueryDict(query).get("order") or None if is_all else None
         if action == "export" and kind in exporting.KINDS:
             return exports.begin(request, grant, kind=kind, document=document, order=order)
         values = _values(request, grant, kind, action)
@@ -91,11 +92,6 @@ def _erase(request: HttpRequest, grant: Grant, ids: list[str], *, is_all: bool) 
 
 
 _DATASETS: Final = (datasets.BadDataset, datasets.NoSuchDataset)
-
-
-def _asked(request: HttpRequest, kind: str) -> Json:
-    query = QueryDict(request.POST.get("query", "")[:8_000])
-    return filters.to_document(filters.from_query(kind, query, ignore=NOT_FILTERS))
 
 
 def _values(request: HttpRequest, grant: Grant, kind: str, action: str) -> dict[str, Json]:

@@ -21,7 +21,7 @@ from generations.records import Json
 from generations.web import schedules
 from generations.web.frame import show
 from generations.web.gate import page
-from generations.web.listing import NOT_FILTERS, listing
+from generations.web.listing import listing, sent_along
 
 OPEN: Final = (Job.State.QUEUED, Job.State.RUNNING)
 
@@ -80,14 +80,13 @@ def export(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
 def start(request: HttpRequest, grant: Grant) -> HttpResponse:
     """Export all that match `query`, the filters of a list as it has them in its address."""
     kind = request.POST.get("kind", "generations")
-    query = QueryDict(request.POST.get("query", "")[:8000])
+    query = request.POST.get("query", "")
     try:
-        condition = filters.from_query(kind, query, ignore=NOT_FILTERS)
+        document = sent_along(kind, query)
     except (BadFilter, KeyError) as error:
         messages.error(request, str(error))
         return redirect("web:exports", slug=grant.project.slug)
-    document = filters.to_document(condition) if condition is not None else {}
-    return begin(request, grant, kind=kind, document=document, order=query.get("order"))
+    return begin(request, grant, kind=kind, document=document, order=QueryDict(query).get("order"))
 
 
 def begin(request: HttpRequest, grant: Grant, *, kind: str, document: Json, order: str | None) -> HttpResponse:

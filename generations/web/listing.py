@@ -36,7 +36,7 @@ COUNTED: Final = ((10_000, 15), (1_000, 400))
 
 Where an index alone tells them, ten thousand are counted in two milliseconds; where each has to be read, in a hundred.
 """
-MOST_FILTER: Final = 4_000
+MOST_FILTER: Final = 8_000
 """Characters of a filter that is pasted."""
 MOST_CARRIED: Final = 400
 SEARCHED: Final = {
@@ -278,15 +278,23 @@ def _chips(query: QueryDict, path: str, kind: str) -> list[Chip]:
 def document_of(kind: str, text: str) -> dict[str, Json]:
     """The filter document of what a person pasted: a list's address, or what stands behind its question mark.
 
-    Raises BadFilter.
+    Raises BadFilter, also for what would leave everything although something was pasted: words of the search page.
     """
-    if len(text) > MOST_FILTER:
-        raise BadFilter("filter", text, f"at most {MOST_FILTER} characters")
-    query = text.strip().rpartition("?")[2]
-    if query and "=" not in query:
+    text = text.strip()
+    address, mark, behind = text.partition("?")
+    query = behind if mark and "=" not in address else text
+    if text and "=" not in query:
         raise BadFilter("filter", text, "the filters of a list's address, such as hasError=true")
-    condition = filters.from_query(kind, QueryDict(query), ignore=NOT_FILTERS)
-    return filters.to_document(condition) if condition is not None else {}
+    if said := QueryDict(query).get("q"):
+        raise BadFilter("q", said, "the filters of a list's address; words are looked for by text=...")
+    return sent_along(kind, query)
+
+
+def sent_along(kind: str, query: str) -> dict[str, Json]:
+    """The filter document of a list's query. Raises BadFilter, also for a long one: cut, it would let more through."""
+    if len(query) > MOST_FILTER:
+        raise BadFilter("filter", query, f"at most {MOST_FILTER} characters")
+    return filters.to_document(filters.from_query(kind, QueryDict(query), ignore=NOT_FILTERS))
 
 
 def words(kind: str, condition: Condition | None) -> str:

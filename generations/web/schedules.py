@@ -22,7 +22,7 @@ from generations.filters import BadFilter
 from generations.models import ExportSchedule, Job
 from generations.records import InvalidRecord
 from generations.web.gate import page
-from generations.web.listing import NOT_FILTERS
+from generations.web.listing import document_of
 
 RUNS: Final = 5
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -130,10 +130,7 @@ def _document(kind: str, text: str) -> dict[str, Any]:
     """The filter of a list's address, or of the part of it behind the question mark."""
     if kind not in exporting.KINDS:
         raise InvalidRecord("kind", kind, f"one of {', '.join(exporting.KINDS)}")
-    query = text.strip()[:8000].rpartition("?")[2]
-    if query and "=" not in query:
-        raise InvalidRecord("filter", query, "the filters of a list's address, such as hasError=true")
-    return filters.to_document(filters.from_query(kind, QueryDict(query), ignore=NOT_FILTERS))
+    return document_of(kind, text)
 
 
 def _sentence(row: ExportSchedule) -> str:

@@ -21,7 +21,7 @@ def wrong_ids(trace_id: str, span_id: str) -> InvalidRecord | None:
     """Why these are no ids of a span, in hex; None where they are."""
     for name, id, length in (("traceId", trace_id, 32), ("spanId", span_id, 16)):
         if len(id) != length or not _HEX.issuperset(id) or not id.strip("0"):
-            return InvalidRecord(name, id, f"{length // 2} bytes that are not all zero")
+            return InvalidRecord(name, id, f"{length // 2} bytes that are not all zero, in hex {length} digits")
     return None
 
 

@@ -30,13 +30,14 @@ def score(a: Mapping[str, Json], target: str | None, time: int) -> ScoreRecord |
     name = values.text(a.get("gen_ai.evaluation.name"))
     if not name:
         return None
-    value = values.number(a.get("gen_ai.evaluation.score.value"))
+    judged = a.get("gen_ai.evaluation.score.value")
+    value = values.number(judged)
     failed = values.text(a.get("error.type"))
     response = values.text(a.get("gen_ai.response.id"))
     comment = values.text(a.get("gen_ai.evaluation.explanation")) or (
         f"The evaluation failed: {failed}" if failed else None
     )
-    label = values.short(a.get("gen_ai.evaluation.score.label"))
+    label = values.short(a.get("gen_ai.evaluation.score.label")) or (values.short(judged) if value is None else None)
     said = f"{target or response}\0{name}\0{value}\0{label}\0{comment}\0{time}"
     return ScoreRecord(
         id=hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest(),

@@ -8,11 +8,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from generations.ingest.otlp import answers, content, evaluations, events, kinds, messages, names, quirks, spans
+from generations.ingest.otlp import (
+    answers,
+    content,
+    evaluations,
+    events,
+    kinds,
+    messages,
+    names,
+    quirks,
+    spans,
+    values,
+)
 from generations.ingest.otlp.events import DETAILS
 from generations.ingest.otlp.shapes import LogEvent
 from generations.reading import compact
-from generations.records import Json, ScoreRecord
+from generations.records import InvalidRecord, Json, ScoreRecord
 
 PREFIX: Final = "log."
 """Beginning of the attributes of a step that keep what log events said of it: events of one call may come apart."""
@@ -57,6 +68,13 @@ def scores(heard: Iterable[LogEvent]) -> list[ScoreRecord]:
         if e.name == _EVALUATION
     )
     return [score for score in made if score is not None]
+
+
+def refused(heard: Iterable[LogEvent]) -> list[str]:
+    """Why results of evaluations are none: each has to say what was judged."""
+    key = "gen_ai.evaluation.name"
+    said = (e.attributes.get(key) for e in heard if e.name == _EVALUATION)
+    return [str(InvalidRecord(key, name, "a name as text")) for name in said if not values.text(name)]
 
 
 def parts(heard: Sequence[LogEvent], known: Mapping[str, Json]) -> dict[str, Json]:
