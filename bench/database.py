@@ -7,12 +7,14 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -89,25 +91,46 @@ def _databases(names: list[str], are_kept: bool) -> Iterator[list[Callable[[], N
 
 def processor() -> float:
     """Seconds that the database, this process and those that it waited for have taken."""
+    waited = os.times()
+    return time.process_time() + waited.children_user + waited.children_system + _of_server()
+
+
+def taken(work: Callable[[], T]) -> tuple[T, float]:
+    """What `work` returns, and the processor's seconds that it takes of this process and of the database."""
+    server, own = _of_server(), time.process_time()
+    answer = work()
+    own = time.process_time() - own
+    return answer, own + _of_server() - server
+
+
+def _of_server() -> float:
+    """Seconds that the database's processes have taken: to the nanosecond of those that live, and of those that have
+    ended to the hundredth, as the server that started them knows."""
+    server = _server()
+    ended = sum(_stat(server)[11:15]) / os.sysconf("SC_CLK_TCK")
+    living = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    return ended + sum(map(_seconds, living))
+
+
+@cache
+def _server() -> int:
     from django.db import connection
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
-        server = _stat(cursor.fetchone()[0])[1]
-    # Of those that have ended, the server that started them knows.
-    total = sum(_stat(server)[11:15])
-    for task in Path(f"/proc/{server}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            total += sum(_stat(int(child))[11:13])
-    return total / os.sysconf("SC_CLK_TCK") + sum(os.times()[:4])
+        return _stat(cursor.fetchone()[0])[1]
+
+
+def _seconds(pid: str) -> float:
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except FileNotFoundError:
+        return 0.0
 
 
 def _stat(pid: int) -> list[int]:
     """The numbers of /proc/PID/stat behind its state: its parent is the second, its times begin at the twelfth."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return [0] * 50
+    text = Path(f"/proc/{pid}/stat").read_text()
     return [0, *map(int, text.rpartition(")")[2].split()[1:])]
 
 

@@ -6,7 +6,8 @@ Two databases beside each other, with the same number of calls a day unless anot
 has the longer past. A third one has the 10,000 calls of the first over as many days as the larger one: where an answer
 has a line for each day, it is this one's that is as long. Times are the server's: the answer of a door from its first
 middleware to its last byte, or of a function, in one process with one connection; p50 and p95 of so many rounds of all
-questions, each to both in turn, after three rounds that warm up. Last, the aggregates of the larger one beside the same
+questions, each to both in turn, after three rounds that warm up. The median of the processor's time is that of this
+process and of the database, and says as much on a busy machine. Last, the aggregates of the larger one beside the same
 ones taken of the rows.
 """
 
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.database import databases, machine
+from bench.database import databases, machine, taken
 
 if TYPE_CHECKING:
     from django.test import Client
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
 Ask = Callable[[random.Random], object]
 Asks = dict[str, list[Callable[[], float]]]
-Measured = dict[str, list[tuple[float, float]]]
+Measured = dict[str, list[tuple[float, float, float]]]
+"""Of each question to each side the p50, the p95, and the processor's p50, in milliseconds."""
 BY_DAY = frozenset(
     f"aggregate: {what} by {how}"
     for what, how in (("everything", "day"), ("30 days", "model and day"), ("30 days", "model and day in Prague"))
@@ -91,10 +93,12 @@ def main() -> None:
 
 def _say(heads: tuple[str, str, str], measured: Measured) -> None:
     """A table of two sides; the ratio is that of the second to the first."""
-    print(f"| ms | {heads[0]}: p50 | p95 | {heads[1]}: p50 | p95 | {heads[2]} |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for name, ((a50, a95), (b50, b95)) in measured.items():
-        print(f"| {name} | {a50:.1f} | {a95:.1f} | {b50:.1f} | {b95:.1f} | {b50 / a50:.1f} |")
+    print(f"| ms | {heads[0]}: p50 | p95 | {heads[1]}: p50 | p95 | {heads[2]} |", end="")
+    print(f" processor: {heads[0]} | {heads[1]} | ratio |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    for name, ((a50, a95, a), (b50, b95, b)) in measured.items():
+        print(f"| {name} | {a50:.1f} | {a95:.1f} | {b50:.1f} | {b95:.1f} | {b50 / a50:.1f} |", end="")
+        print(f" {a:.1f} | {b:.1f} | {b / a:.2f} |")
     print(flush=True)
 
 
@@ -145,25 +149,27 @@ class _Side:
 
 
 def _measure(asked: Asks, times: int) -> Measured:
-    """p50 and p95 of each question to each side.
+    """What each question takes on each side.
 
     Both are asked in turn, in rounds of all questions: what else the machine does meets all of them alike.
     """
     seconds: dict[str, list[list[float]]] = {name: [[] for _ in sides] for name, sides in asked.items()}
+    used: dict[str, list[list[float]]] = {name: [[] for _ in sides] for name, sides in asked.items()}
     for turn in range(WARM_UP + times):
         for name, measured in seconds.items():
             if sum(map(sum, measured)) > MOST_SECONDS:
                 continue
-            for ask, times_of_side in zip(asked[name], measured, strict=True):
-                took = ask()
+            for ask, times_of_side, used_of_side in zip(asked[name], measured, used[name], strict=True):
+                took, processor = taken(ask)
                 if turn >= WARM_UP:
                     times_of_side.append(took)
-    return {name: [_p50_p95(one) for one in measured] for name, measured in seconds.items()}
+                    used_of_side.append(processor)
+    return {name: list(map(_summed, measured, used[name])) for name, measured in seconds.items()}
 
 
-def _p50_p95(seconds: list[float]) -> tuple[float, float]:
+def _summed(seconds: list[float], used: list[float]) -> tuple[float, float, float]:
     ordered = sorted(1000 * one for one in seconds)
-    return statistics.median(ordered), ordered[int(len(ordered) * 0.95)]
+    return statistics.median(ordered), ordered[int(len(ordered) * 0.95)], 1000 * statistics.median(used)
 
 
 def _questions(grant: Grant, number: int, a_day: int | None) -> dict[str, Ask]:

@@ -82,7 +82,7 @@ def page(
     place = key.read(name, cursor) if cursor is not None else None
     found = None if backward else _newest(kind, project_pk, condition, key, place, limit + 1)
     if found is None:
-        rows = _rows(kind, project_pk, condition)
+        rows = _rows(kind, project_pk, condition, few=key.is_along)
         if place is not None:
             rows = rows.filter(key.beyond(*place, backward=backward))
         found = list(rows.order_by(*key.ordering(backward=backward))[: limit + 1])
@@ -116,7 +116,7 @@ def neighbours(
     place = getattr(row, key.column), getattr(row, key.tie)
     search.catch_up(kind, project_pk, condition)
     rest, few = search.narrowed(kind, project_pk, condition)
-    rows = filters.narrow(kind, project_pk, rest).filter(few)
+    rows = filters.narrow(kind, project_pk, rest, few=key.is_along).filter(few)
     before, after = (
         rows.filter(key.beyond(*place, backward=backward))
         .order_by(*key.ordering(backward=backward))
@@ -132,7 +132,7 @@ def neighbours(
 
 def count(kind: str, project_pk: int, condition: Condition | None = None, cap: int = CAP) -> Count:
     """How many rows satisfy the condition, counted up to `cap`."""
-    found = _rows(kind, project_pk, condition)[: cap + 1].count()
+    found = _rows(kind, project_pk, condition, few=cap <= MAX_LIMIT)[: cap + 1].count()
     return Count(min(found, cap), found <= cap)
 
 
@@ -151,9 +151,9 @@ def _newest(
     return rows if len(rows) == number else None
 
 
-def _rows(kind: str, project_pk: int, condition: Condition | None) -> models.QuerySet[Any]:
+def _rows(kind: str, project_pk: int, condition: Condition | None, *, few: bool) -> models.QuerySet[Any]:
     rest, found = search.narrowed(kind, project_pk, condition)
-    return filters.narrow(kind, project_pk, rest).filter(found)
+    return filters.narrow(kind, project_pk, rest, few=few).filter(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +193,11 @@ class _Key:
     @property
     def descending(self) -> bool:
         return self.order.startswith("-")
+
+    @property
+    def is_along(self) -> bool:
+        """Whether rows are read along an index, from where the page begins; else all are read and sorted."""
+        return self.column == filters.field(self.kind, filters.catalogue(self.kind).time).column
 
     def ordering(self, *, backward: bool) -> list[Any]:
         """Largest or smallest first, what is unknown last; for going backward all of it turned round."""

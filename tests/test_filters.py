@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 
-from generations import filters
+from generations import filters, paging
 from generations.filters import BadFilter, Kind, Leaf, Not
 from generations.models import Project
 from tests import rows
@@ -122,6 +122,16 @@ def test_the_rows_found_are_those_that_satisfy_the_condition(
     found = filters.narrow("generations", project.pk, condition, now=NOW).values_list("public_id", flat=True)
 
     assert sorted(found) == sorted(row["id"] for row in known if holds("generations", condition, row))
+
+
+@slow_fixture
+@given(condition=conditions("generations"))
+def test_of_few_rows_the_same_are_found(many: tuple[Project, list[Row]], condition: filters.Condition) -> None:
+    project, _ = many
+
+    found = filters.narrow("generations", project.pk, condition, now=NOW, few=True).values_list("uid", flat=True)
+
+    assert {*found} == {*filters.narrow("generations", project.pk, condition, now=NOW).values_list("uid", flat=True)}
 
 
 @slow_fixture
@@ -345,3 +355,47 @@ def test_a_filter_on_an_indexed_field_reads_its_index(busy: Project, document: d
     partition = f"generation_p{dt.datetime.now(dt.UTC):%Y%m}"
     assert f"{partition}_{index} " in plan
     assert f"Seq Scan on {partition} " not in plan
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"$or": [{"hasError": True}, {"scores": {"some": {"value": {"gte": 0.9}}}}]},
+        {"$not": {"scores.quality": {"gte": 0.9}}},
+        {"feedback.rating": {"exists": False}},
+    ],
+)
+def test_a_page_looks_up_what_hangs_on_the_rows_it_comes_to_and_reads_no_other(
+    busy: Project, document: dict[str, Any]
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_JUDGED, {"ours": busy.pk})
+        cursor.execute("ANALYZE score, feedback")
+    condition = filters.from_document("generations", document)
+
+    with CaptureQueriesContext(connection) as sent:
+        page = paging.page("generations", busy.pk, condition)
+        count = paging.count("generations", busy.pk, condition, cap=100)
+
+    assert (len(page.rows), count.value, count.exact) == (50, 100, False)
+    with connection.cursor() as cursor:
+        for query in sent.captured_queries:
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF) {query['sql']}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert "project_id_generation_id" in plan or "_generation " in plan
+            assert "hashed" not in plan
+
+
+_JUDGED = """
+WITH judged AS (
+  INSERT INTO score (project_id, uid, public_id, name, type, value, generation_id, tags, metadata, created_at,
+    updated_at)
+  SELECT project_id, uid, public_id, 'quality', 'AI', (n %% 10) / 10.0, public_id, '{}', '{}', started_at, started_at
+  FROM (SELECT *, row_number() OVER (ORDER BY started_at DESC) AS n FROM generation WHERE project_id = %(ours)s) AS g
+)
+INSERT INTO feedback (project_id, uid, public_id, rating, generation_id, categories, metadata, created_at, updated_at,
+  is_latest)
+SELECT project_id, uid, public_id, 5, public_id, '{}', '{}', started_at, started_at, true
+FROM (SELECT *, row_number() OVER (ORDER BY started_at DESC) AS n FROM generation WHERE project_id = %(ours)s) AS g
+WHERE n %% 10 = 0
+"""

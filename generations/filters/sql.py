@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Expression, ExpressionWrapper, Func, Q
+from django.db.models import Exists, Expression, ExpressionWrapper, Func, Q
 from django.db.models.expressions import Combinable
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -66,6 +66,22 @@ def not_true(condition: Q) -> Q:
             output_field=models.BooleanField(),
         )
     )
+
+
+class _LookedUp(Exists):
+    """The same as a value: of that the planner makes neither a join nor a set."""
+
+    template = "((%(subquery)s) IS NOT NULL)"
+
+
+def looked_up(condition: Q) -> Q:
+    """The condition, of which whatever EXISTS asks is looked up for one row at a time."""
+    found = condition.copy()
+    found.children = [
+        looked_up(part) if isinstance(part, Q) else _LookedUp(part.query) if isinstance(part, Exists) else part
+        for part in condition.children
+    ]
+    return found
 
 
 def never() -> Q:

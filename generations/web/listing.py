@@ -31,7 +31,7 @@ LIMITS: Final = (10, 25, 50, 100)
 LIMIT: Final = 50
 MOST_BYTES: Final = 150_000
 """What the HTML of a list weighs at most, unless more rows were asked for than it begins with."""
-COUNTED: Final = ((10_000, 15), (1_000, 400))
+COUNTED: Final = ((10_000, 15), (500, 200))
 """Rows are counted up to so many, if that takes no more milliseconds than this; else up to fewer.
 
 Where an index alone tells them, ten thousand are counted in two milliseconds; where each has to be read, in a hundred.
