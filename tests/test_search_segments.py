@@ -3,6 +3,8 @@
 import datetime as dt
 import random
 import re
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -55,6 +57,49 @@ def test_what_is_found_in_a_step_says_how_much_the_next_one_reads() -> None:
     assert len(found) == 100
     # 99 rows are wanted still when the segments begin, 35 in the end: not four times what was read before.
     assert steps == [SIZE, SIZE, 2 * SIZE, 4 * SIZE]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("small")
+def test_the_bits_of_the_latest_segments_are_read_before_those_of_twice_as_many() -> None:
+    own = project()
+    say(own, *((f"n{n}", "a walrus" if n == 11 * SIZE else "a gull", n) for n in range(12 * SIZE)))
+
+    with CaptureQueriesContext(connection) as late:
+        assert [hit.generation.public_id for hit in search.find(own, "walrus", limit=1, patience=60).hits] == ["n176"]
+    with CaptureQueriesContext(connection) as never:
+        assert ids(own, "heron") == []
+
+    of_heron, of_walrus = len(segments.buckets(["heron"])), len(segments.buckets(["walrus"]))
+    assert _keys_of_bits(never) == [4 * of_heron, 8 * of_heron]
+    assert _keys_of_bits(late)[0] == 4 * of_walrus
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("small")
+def test_half_of_the_time_is_kept_for_the_texts_that_the_bits_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = project()
+    say(own, *((f"n{n}", "a walrus" if n % SIZE == 0 else "a gull", n) for n in range(28 * SIZE)))
+    passed = [0.0]
+    monkeypatch.setattr("generations.search.finding.READ", 1_000)
+    monkeypatch.setattr("generations.search.finding.time", SimpleNamespace(monotonic=lambda: passed[0]))
+
+    def slow(execute: Any, sql: str, *others: Any) -> Any:
+        passed[0] += 20 * ("FROM search_bits" in sql)
+        return execute(sql, *others)
+
+    with connection.execute_wrapper(slow):
+        found = search.find(own, "walrus", patience=60)
+
+    # The bits of 4 segments and then of 8 took 40 seconds; those of the rest would have taken all that is left.
+    assert [hit.generation.public_id for hit in found.hits][:2] == [f"n{27 * SIZE}", f"n{26 * SIZE}"]
+    assert not found.is_complete
+
+
+def _keys_of_bits(queries: CaptureQueriesContext) -> list[int]:
+    """How many keys each statement about bits asked for."""
+    asked = [query["sql"].replace("-", "") for query in queries if "FROM search_bits" in query["sql"]]
+    return [len(re.findall("[0-9a-f]{32}", one)) for one in asked]
 
 
 @settings(max_examples=300, deadline=None)

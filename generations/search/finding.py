@@ -204,7 +204,9 @@ class _Look:
         left: list[tuple[segments.Segment, Collection[int]]] = []
         read = READ
         while waiting or left:
-            while waiting and sum(len(places) for _, places in left) < read and time.monotonic() < self.until:
+            # The rest of the time is for the texts: what the bits leave is nothing found yet.
+            half = (time.monotonic() + self.until) / 2
+            while waiting and sum(len(places) for _, places in left) < read and time.monotonic() < half:
                 one, places = waiting.popleft(), next(found)
                 left += [(one, places)] if places else []
             # In the segments that follow nothing is newer than this.

@@ -15,8 +15,9 @@ from generations.models import GenerationSearch, SearchBits, SearchSegment
 from generations.search import bits
 
 _LOCK: Final = 0x47454E36  # the first half of a project's lock; the second is the project
-_AT_ONCE: Final = 32
-"""Segments whose bits are read in one statement."""
+_FIRST, _MOST = 4, 32
+"""Segments whose bits are read in one statement, at first and, each time twice as many, in the end: who looks for two
+words has up to 32 pages read for each, from a disk that may be busy, and may have enough with the latest."""
 _READ_AT_ONCE: Final = 200
 """Texts that are held while a segment is made."""
 
@@ -123,8 +124,9 @@ def places(project_pk: int, among: Sequence[Segment], wanted: Sequence[int]) -> 
 
     All its places when it has no bits yet.
     """
-    for start in range(0, len(among), _AT_ONCE):
-        some = among[start : start + _AT_ONCE]
+    start, number = 0, _FIRST
+    while some := among[start : start + number]:
+        start, number = start + number, min(2 * number, _MOST)
         stored = _stored(project_pk, [one.number for one in some if one.has_bits], wanted)
         for one in some:
             first = one.number * bits.SIZE
