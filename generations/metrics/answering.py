@@ -31,6 +31,7 @@ _BOUND: Final = (
     " set_config('statement_timeout', '{}', true)"
 )
 _UNBOUND: Final = "SELECT set_config('statement_timeout', current_setting('generations.earlier_timeout'), true)"
+_NOTICED: Final = "SET LOCAL statement_timeout = DEFAULT"
 _GRAIN: Final = Decimal("1e-12")
 _ONE_CURRENCY: Final = "amounts of one currency: group by usage.currency too, or narrow to one of its values"
 
@@ -164,8 +165,9 @@ def run(sql: str, params: Sequence[Any] | Mapping[str, Any], timeout: float) -> 
     if connection.in_atomic_block:
         bounded, within = f"{_BOUND.format(patience)}; {sql}; {_UNBOUND}", transaction.atomic()
     else:
-        # One message is one transaction, with whose end the timeout ends.
-        bounded, within = f"SET LOCAL statement_timeout = {patience}; {sql}", nullcontext()
+        # One message is one transaction, with whose end the timeout ends. Without a statement behind it, a timeout that
+        # passes while the executor ends would be noticed by, and cancel, whatever is asked next.
+        bounded, within = f"SET LOCAL statement_timeout = {patience}; {sql}; {_NOTICED}", nullcontext()
     try:
         with within, connection.cursor() as cursor:
             cursor.execute(bounded, params)
