@@ -1,6 +1,6 @@
 """What expiring text costs, and what those notice who write meanwhile.
 
-    python bench/retention.py [--rows 50000 200000]
+    python bench/retention.py [--rows 50000 200000] [--filled 10000000 --keep FOLDER]
 
 A past month of so many calls of 2 KB, of which all text is due; then as many of which a filter picks one in ten. While
 `retention.plan` works, a writer on a connection of its own stores one call after the other, some of this moment and
@@ -9,12 +9,15 @@ reader asks for the newest calls of the month all the while: hidden is when it s
 timed until the last partition is empty; the previews in the facts are cleared behind it. The longest lock is the
 longest that a batch or an emptied partition kept writers away, its commit included; the longest wait is what another
 session had of it: how long any of them was seen to wait for a lock, looked at all the time.
+
+With a FOLDER in which `bench/list.py` kept a database of so many calls, all text of those is due instead, once.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
+import os
 import resource
 import sys
 import threading
@@ -147,13 +150,19 @@ def main() -> None:
     """Run as the module says and print a table."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rows", type=int, nargs="+", default=[50_000, 200_000])
+    arguments.add_argument("--filled", type=int, metavar="ROWS", help="the calls of a database that was kept")
+    arguments.add_argument("--keep", type=Path, help="where it is")
     asked = arguments.parse_args()
-    with databases("retention"):
+    with databases(f"{asked.filled}" if asked.filled else "retention", keep=asked.keep):
+        from bench.filling import filled
         from generations import access
 
-        print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}  {machine()}\n")
+        print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M}  {machine()}, load {os.getloadavg()[0]:.1f}\n")
         print("| work | rows | hidden s | emptied s | all s | longest lock ms | wait | write | before | memory MB |")
         print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
+        if asked.filled:
+            work(filled(asked.filled)[0].project, asked.filled, "all text there is", {})
+            return
         for rows in asked.rows:
             project = access.create_project(f"Retention {rows}")
             fill(project, rows)
