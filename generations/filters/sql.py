@@ -76,12 +76,14 @@ class _LookedUp(Exists):
 
 def looked_up(condition: Q) -> Q:
     """The condition, of which whatever EXISTS asks is looked up for one row at a time."""
-    found = condition.copy()
-    found.children = [
-        looked_up(part) if isinstance(part, Q) else _LookedUp(part.query) if isinstance(part, Exists) else part
-        for part in condition.children
-    ]
-    return found
+    parts = map(_looked_up, condition.children)
+    return Q(*parts, _connector=condition.connector, _negated=condition.negated)
+
+
+def _looked_up(part: Any) -> Any:
+    if isinstance(part, Q):
+        return looked_up(part)
+    return _LookedUp(part.query) if isinstance(part, Exists) else part
 
 
 def never() -> Q:
