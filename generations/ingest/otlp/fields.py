@@ -186,7 +186,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         langfuse=("langfuse.trace.tags",),
         openinference=("tag.tags",),
         traceloop=(f"{_TL}literal.tags",),
-        vercel=("ai.telemetry.metadata.tags",),
+        vercel=("ai.telemetry.metadata.tags", "ai.settings.context.tags"),
         others=(
             *("logfire.tags", "langsmith.span.tags", f"{_LN}tags", "mastra.tags", "metadata>labels", "agentops.tags"),
             "confident.trace.tags",

@@ -30,6 +30,8 @@ SAID: Final[Fields] = {
     "metadata": {"plan": "pro"},
 }
 """What the page's programs say of their call, by the means of their library."""
+PLACE: Final[Fields] = {"environment": "staging", "release": "1.4"}
+"""Where the page's variables say that a program runs."""
 ON_THE_ROOT: Final = {**SAID, "sessionId": None, "metadata": {}}
 """What of it holds for a call below when only the root says it."""
 PAGE: Final = "page"
@@ -52,6 +54,7 @@ class Library:
     cases: tuple[str, ...] = ()
     program: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    place: Fields = field(default_factory=lambda: PLACE)
     untold: Mapping[str, Fields] = field(default_factory=dict)
 
     def wanted(self, case: str, fields: Fields) -> Fields:
@@ -101,6 +104,10 @@ _OPENLIT: Final = _merged(
     {"stream_tools": {"tools": []}, "failure": {"messages": None}},
 )
 _ASKED_ONLY: Final = {"answeringModel": None, "responseId": None, "isStream": False}
+
+_CHUNK: Final[Json] = ("undefined", "model_chunk geographer", [])
+_STEP: Final[Json] = ("llm", "agent_step geographer", [("llm", "chat gpt-4o-mini", [_CHUNK])])
+_MASTRA: Final[Json] = [("run", "invoke_agent geographer", [("llm", "model_generation gpt-4o-mini", [_STEP])])]
 
 BY_HAND: Final = "Without a library"
 """The section whose program makes the span itself and calls nobody."""
@@ -320,6 +327,25 @@ LIBRARIES: Final = (
         [("run", "ai.generateText", [("llm", "ai.generateText.doGenerate", [])])],
         about={**SAID, "metadata": {"plan": "pro", "functionId": "answer"}},
         cases=("vercelChat", "vercelStream", "vercelTools", "vercelEmbeddings", "vercelFailure"),
+    ),
+    Library(
+        "vercel-newest",
+        "JavaScript: Vercel's AI SDK from version 7 on",
+        "otel-node24-js",
+        [("run", "invoke_agent gpt-4o-mini", [("run", "step 1", [("llm", "chat gpt-4o-mini", [])])])],
+        about=ON_THE_ROOT,
+        cases=("vercelChat", "vercelStream", "vercelTools", "vercelEmbeddings", "vercelFailure"),
+        untold={"vercelChat": {"seed": None}},  # which the span of its agent has
+    ),
+    Library(
+        "mastra",
+        "JavaScript: Mastra",
+        "otel-node24-js",
+        _MASTRA,
+        about={**SAID, "sessionId": None, "metadata": {"plan": "pro", "agentId": "geographer"}},
+        # It has a resource of its own, with its own version, and tells of a first token whatever it is asked for.
+        place={"environment": None, "release": "1.71.0"},
+        untold={"*": {"isStream": True}},
     ),
     Library(
         "openinference-js",

@@ -63,7 +63,10 @@ def ran(
     if environment.endswith("js"):
         # Programs have to lie where node looks for packages.
         place = environments.node(environment)
-        command = ["node", _written(place / "run.mjs", (PROGRAMS / "run.mjs").read_text())]
+        command: list[Path | str] = [
+            environments.node_in(place),
+            _written(place / "run.mjs", (PROGRAMS / "run.mjs").read_text()),
+        ]
         _written(place / "calls.mjs", (PROGRAMS / "calls.mjs").read_text())
         command.append(_written(place / "program.mjs", code))
     else:
