@@ -149,7 +149,7 @@ def test_a_key_without_the_scope_is_told_so_in_the_encoding_that_it_speaks() -> 
 @pytest.mark.parametrize(
     ("status", "body", "type"),
     [
-        (400, message(3).SerializeToString()[:-5], PROTOBUF),
+        (400, message(1).SerializeToString()[:-5], PROTOBUF),
         (400, b"\xff\xff\xff", PROTOBUF),
         (400, b"{", "application/json"),
         (400, b"[]", "application/json"),
@@ -196,6 +196,20 @@ def test_text_that_is_no_utf8_costs_its_span_and_no_other(api: Caller) -> None:
     assert (answer.status, told.rejected_spans) == (200, 1)
     assert "UTF-8" in told.error_message
     assert steps(api) == 2
+
+
+@pytest.mark.parametrize(("missing", "stored"), [(1, 2), (5, 2), (146, 1)])
+def test_of_a_body_that_breaks_off_the_whole_spans_are_stored_and_the_rest_is_told(
+    api: Caller, missing: int, stored: int
+) -> None:
+    body = message(3).SerializeToString()[:-missing]
+
+    answer = api.send("POST", "/v1/traces", raw=body, type=PROTOBUF)
+
+    told = ExportTraceServiceResponse.FromString(answer.content).partial_success
+    assert (answer.status, told.rejected_spans, steps(api)) == (200, 1, stored)
+    assert f"body: '{len(body)} bytes' is not valid" in told.error_message
+    assert "breaks off" in told.error_message
 
 
 def test_spans_of_logs_and_logs_of_spans_do_no_harm(api: Caller) -> None:

@@ -135,29 +135,38 @@ def _value(value: Any, depth: int) -> Json:
 def _salvaged(body: bytes, kind: Any) -> Iterator[tuple[Any, dict[str, Json], str] | InvalidRecord]:
     """What can be read of a body that cannot be read whole: messages one by one, each with its resource and scope.
 
-    The three levels (groups, parts, items) have the same field numbers in requests of spans and of logs.
+    The three levels (groups, parts, items) have the same field numbers in requests of spans and of logs. Where the body
+    breaks off behind messages that are whole, the rest is one InvalidRecord. Raises Undecodable when there are none.
     """
-    for group in _fields(body, 1):
-        resource = _lenient(Resource, next(iter(_fields(group, 1)), b""))
-        for part in _fields(group, 2):
-            scope = _lenient(InstrumentationScope, next(iter(_fields(part, 1)), b""))
-            for item in _fields(part, 2):
-                try:
-                    yield kind.FromString(item), _plain(resource.attributes), scope.name
-                except DecodeError:
-                    yield InvalidRecord("span", f"{len(item)} bytes", "a message in protobuf with texts in UTF-8")
-
-
-def _lenient(kind: Any, message: bytes) -> Any:
+    is_any = False
     try:
-        return kind.FromString(message)
-    except DecodeError:
+        for group in _fields(body, 1):
+            resource = _lenient(Resource, group)
+            for part in _fields(group, 2):
+                scope = _lenient(InstrumentationScope, part)
+                for item in _fields(part, 2, whole=True):
+                    try:
+                        yield kind.FromString(item), _plain(resource.attributes), scope.name
+                        is_any = True
+                    except DecodeError:
+                        yield InvalidRecord("span", f"{len(item)} bytes", "a message in protobuf with texts in UTF-8")
+    except Undecodable as error:
+        if not is_any:
+            raise
+        yield InvalidRecord("body", f"{len(body)} bytes", f"whole messages to its end. {error}")
+
+
+def _lenient(kind: Any, holder: bytes) -> Any:
+    """What stands in the first field of a group or part, as far as it can be read."""
+    try:
+        return kind.FromString(next(_fields(holder, 1), b""))
+    except (DecodeError, Undecodable):
         return kind()
 
 
-def _fields(message: bytes, wanted: int) -> list[bytes]:
-    """The length-delimited fields of this number in a message. Raises Undecodable for what is no protobuf."""
-    found: list[bytes] = []
+def _fields(message: bytes, wanted: int, *, whole: bool = False) -> Iterator[bytes]:
+    """The length-delimited fields of this number in a message, the last one as far as it is there if not only `whole`
+    ones are wanted. Raises Undecodable where the message ends too early, or is no protobuf."""
     place = 0
     while place < len(message):
         tag, place = _varint(message, place)
@@ -166,8 +175,8 @@ def _fields(message: bytes, wanted: int) -> list[bytes]:
             _, place = _varint(message, place)
         elif wire == 2:
             length, place = _varint(message, place)
-            if number == wanted:
-                found.append(message[place : place + length])
+            if number == wanted and not (whole and place + length > len(message)):
+                yield message[place : place + length]
             place += length
         elif wire in (1, 5):
             place += 8 if wire == 1 else 4
@@ -175,7 +184,6 @@ def _fields(message: bytes, wanted: int) -> list[bytes]:
             raise Undecodable(f"The body is no protobuf message: wire type {wire} at byte {place}.")
     if place > len(message):
         raise Undecodable(f"The protobuf message breaks off: {place - len(message)} bytes are missing.")
-    return found
 
 
 def _varint(message: bytes, place: int) -> tuple[int, int]:
