@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -232,10 +232,7 @@ def _made_of(row: tuple[Any, ...]) -> ApiKey:
     """The key with its project."""
     made: list[Any] = []
     for model, columns in _key_statement()[1]:
-        values = [
-            value if convert is None else convert(value, None, connection)
-            for value, (_, convert) in zip(row, columns, strict=False)
-        ]
+        values = [make(v, None, connection) if make else v for v, (_, make) in zip(row, columns, strict=False)]
         made.append(model.from_db(connection.alias, [name for name, _ in columns], values))
         row = row[len(columns) :]
     key: ApiKey = made[0]
@@ -288,9 +285,12 @@ def of_system(project: Project) -> Grant:
 
 def projects_of(user: User | AnonymousUser, *, named: str = "", most: int | None = None) -> list[Project]:
     """The projects that a person is a member of, by name: those that have `named` in it, and of these the first."""
-    if not isinstance(user, User):
-        return []
-    return list(Project.objects.filter(memberships__user=user, name__icontains=named).order_by("name", "pk")[:most])
+    return list(own(user).filter(name__icontains=named).order_by("name", "pk")[:most])
+
+
+def own(user: User | AnonymousUser) -> QuerySet[Project]:
+    """The projects that a person is a member of, however many, to be narrowed by who asks."""
+    return Project.objects.filter(memberships__user=user) if isinstance(user, User) else Project.objects.none()
 
 
 def new_token() -> str:

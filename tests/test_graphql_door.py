@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import re
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
 
+from generations import access
 from generations.access import Scope
 from generations.graphql import view
 from generations.models import ApiKey, Membership, Tag, User
@@ -75,8 +77,6 @@ def test_without_a_key_or_with_a_wrong_one_the_answer_is_401_in_graphqls_form(do
 
 
 def _key(door: Door, name: str) -> ApiKey:
-    from generations import access
-
     return access.create_key(door.grant, name=name, scopes=[Scope.READ], token=f"gen_{name}")[0]
 
 
@@ -336,6 +336,22 @@ def test_graphiql_is_shown_to_who_is_signed_in_and_loads_nothing_from_outside(pe
     assert "'unsafe-inline'" not in policy and "'unsafe-eval'" not in policy
     assert "default-src 'none'" in policy and "script-src 'self'" in policy
     assert page["Cache-Control"].startswith("max-age=0")
+
+
+def test_graphiql_offers_the_first_projects_and_the_one_that_is_asked_for(
+    person: User, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "OFFERED", 2)
+    for name in ("1A", "1B", "1C", "1Z"):
+        access.create_project(name, person)
+
+    def offered(**asked: str) -> list[str]:
+        text = signed_in(person).get("/graphql/", asked, headers={"accept": "text/html"}).content.decode()
+        return re.findall('"name": "([^"]+)"', text.partition('id="graphiql-projects"')[2])
+
+    assert offered() == ["1A", "1B"]
+    assert offered(project="1z") == ["1A", "1B", "1Z"]
+    assert offered(project="1b") == ["1A", "1B"]
 
 
 def test_variables_alone_come_with_the_default_query(person: User) -> None:

@@ -18,7 +18,9 @@ from generations.providers import Provider
 KNOWN_FOR: Final = 15.0
 _KEYS: Final = {"anthropic": ("x-api-key", "{}"), "azure": ("api-key", "{}")}
 """How kinds of providers want to be told who calls, where it is not as a bearer."""
+_MOST_KNOWN: Final = 1_000
 _known: dict[int, tuple[float, list[Provider]]] = {}
+"""Of each project, the one that was looked up longest ago first."""
 
 
 class NoRoute(ValueError):
@@ -85,7 +87,10 @@ def _providers(grant: Grant) -> list[Provider]:
         if known is None:
             raise
         return known[1]
+    _known.pop(grant.project.pk, None)
     _known[grant.project.pk] = now, found
+    if len(_known) > _MOST_KNOWN:
+        _known.pop(next(iter(_known)), None)
     return found
 
 

@@ -191,7 +191,7 @@ def _token(request: HttpRequest) -> str | None:
 
 
 def _first_project(request: HttpRequest) -> str:
-    projects = access.projects_of(request.user)
+    projects = access.projects_of(request.user, most=1)
     if not projects:
         raise NoSuchProject("You are not a member of any project.")
     return projects[0].slug
@@ -211,6 +211,8 @@ def _has_csrf_token(request: HttpRequest) -> bool:
 
 
 # ----------------------------------------------------------------------------------------------------------- GraphiQL
+OFFERED: Final = 100
+"""Projects to choose from, beside the one that the address names."""
 DEFAULT_QUERY: Final = """# The last generations of this project. Ctrl+Enter runs it;
 # the book at the left explains every field.
 query Latest($where: GenerationWhere) {
@@ -237,8 +239,10 @@ def graphiql(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
     nonce = secrets.token_urlsafe(16)
-    projects = [{"slug": one.slug, "name": one.name} for one in access.projects_of(request.user)]
+    projects = [{"slug": one.slug, "name": one.name} for one in access.projects_of(request.user, most=OFFERED)]
     wanted, variables = request.GET.get("project", ""), request.GET.get("variables", "")
+    if wanted and all(one["slug"] != wanted for one in projects):
+        projects += [{"slug": one.slug, "name": one.name} for one in access.own(request.user).filter(slug=wanted)]
     response = render(
         request,
         "graphiql.html",

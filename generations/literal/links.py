@@ -28,7 +28,7 @@ def _member(
     def gated(request: HttpRequest, project: int, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path(), login_url="/login/")
-        slug = next((one.slug for one in access.projects_of(request.user) if one.pk == project), None)
+        slug = access.own(request.user).filter(pk=project).values_list("slug", flat=True).first()
         if slug is None:
             raise Http404("There is no such project that you are a member of.")
         return view(request, access.by_user(request.user, slug), *args, **kwargs)

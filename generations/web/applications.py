@@ -16,7 +16,7 @@ def versions(request: HttpRequest, name: str) -> HttpResponse:
     """The prompt of this name, the newest one if several projects of who asks have one."""
     if not request.user.is_authenticated:
         return to_login(request)
-    own = Prompt.objects.filter(project__in=access.projects_of(request.user), name=name).select_related("project")
+    own = Prompt.objects.filter(project__in=access.own(request.user), name=name).select_related("project")
     found = own.order_by("-created_at", "pk").first()
     if found is None:
         raise Http404("None of your projects has an application of this name.")
