@@ -6,9 +6,18 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-# The first interpreter on the PATH that is new enough; `make PYTHON=...` overrides.
-PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+# The first interpreter that is new enough and was compiled with profile-guided optimisation, as a distribution's own is: it
+# does the same work in a fifth less time. Otherwise the first that is new enough; `make PYTHON=...` overrides.
+ifndef PYTHON
+judge := import ensurepip, sys, sysconfig; \
+	optimised = sys.base_prefix == "/usr" or "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or ""); \
+	sys.exit(2 if sys.version_info < (3, 11) else 0 if optimised else 3)
+PYTHON := $(shell plain=; \
+	for p in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do \
+		found=0; $$p -c '$(judge)' 2>/dev/null || found=$$?; \
+		if [ $$found = 0 ]; then plain=$$p; break; elif [ $$found = 3 ]; then plain=$${plain:-$$p}; fi; \
+	done; [ -z "$$plain" ] || command -v $$plain)
+endif
 BIN := .venv/bin
 
 # A stamp is named after the lock it was installed from: an unchanged lock costs nothing.
@@ -37,7 +46,7 @@ run: $(RUN_STAMP)
 install: $(DEV_STAMP)
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "Generations needs Python 3.11 or newer, and none was found on the PATH." >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Generations needs Python 3.11 or newer with its venv module, and none was found (on Debian: apt-get install python3-venv)." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
