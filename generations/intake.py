@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models import F
 from django.utils import timezone
 
@@ -35,6 +35,8 @@ MAX_AGENT: Final = 120
 MOST_AGENTS: Final = 5
 """Programs of one door of a project that are told apart within one count; more are one, as OTHERS."""
 OTHERS: Final = "others"
+AGAIN: Final = 5.0
+"""Seconds until counts that could not be written are tried again, if no request comes before."""
 DAY: Final = dt.timedelta(days=1)
 _VALUES: Final = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 
@@ -76,7 +78,17 @@ class Source:
 
 # ------------------------------------------------------------------------------------------------------------- refused
 def keep(project: Project, door: str, refusals: Sequence[Refusal], body: Body, agent: str = "") -> None:
-    """Note what was refused: one row for each kind of refusal and day, with how often, and an example with its body."""
+    """Note what was refused: one row for each kind of refusal and day, with how often, and an example with its body.
+
+    Raises nothing where the database cannot take it now: the answer to the request stands, whether it was noted or not.
+    """
+    try:
+        _keep(project, door, refusals, body, agent)
+    except (OperationalError, InterfaceError) as error:
+        log.error("What was refused could not be noted: %s", error)
+
+
+def _keep(project: Project, door: str, refusals: Sequence[Refusal], body: Body, agent: str) -> None:
     now = timezone.now()
     kinds: dict[uuid.UUID, Refusal] = {}
     counts: Counter[uuid.UUID] = Counter()
@@ -104,7 +116,7 @@ def keep(project: Project, door: str, refusals: Sequence[Refusal], body: Body, a
                 index=kinds[key].index,
                 record_id=clean_string(kinds[key].id or "")[:MAX_ID] or None,
                 count=counts[key],
-                body=body.content[:MAX_BODY] if has_room and not n else None,
+                body=(body.content[:MAX_BODY] or None) if has_room and not n else None,
                 body_size=body.size,
                 body_type=body.type[:100],
                 agent=named(agent),
@@ -151,21 +163,27 @@ class _Tally:
         """Count, and write if that is due; otherwise see that it will be, also when no further request comes."""
         with self._lock:
             project, door, agent = source
-            told = [one for one in self._counts if one[:2] == (project, door)]
-            agent = named(agent)
-            if (project, door, agent) not in self._counts and len(told) >= MOST_AGENTS:
-                agent = OTHERS
-            counts = self._counts.setdefault((project, door, agent), [0, 0, 0])
-            for n, more in enumerate((1, items, refused)):
-                counts[n] += more
+            self._add((project, door, named(agent)), (1, items, refused))
             wait = self._written + settings.INTAKE_SECONDS - time.monotonic()
             if wait > 0:
-                if self._timer is None:
-                    self._timer = threading.Timer(wait, self._later)
-                    self._timer.daemon = True
-                    self._timer.start()
+                self._wait(wait)
                 return
         self.write()
+
+    def _add(self, source: tuple[int, str, str], numbers: Sequence[int]) -> None:
+        project, door, _ = source
+        told = [one for one in self._counts if one[:2] == (project, door)]
+        if source not in self._counts and len(told) >= MOST_AGENTS:
+            source = project, door, OTHERS
+        counts = self._counts.setdefault(source, [0, 0, 0])
+        for n, more in enumerate(numbers):
+            counts[n] += more
+
+    def _wait(self, seconds: float) -> None:
+        if self._timer is None:
+            self._timer = threading.Timer(seconds, self._later)
+            self._timer.daemon = True
+            self._timer.start()
 
     def _later(self) -> None:
         try:
@@ -174,7 +192,7 @@ class _Tally:
             connection.close()
 
     def write(self) -> None:
-        """Write what was counted."""
+        """Write what was counted. What cannot be written now is counted still, and written with the next."""
         with self._lock:
             counts, self._counts, self._timer = self._counts, {}, None
             self._written = time.monotonic()
@@ -195,8 +213,14 @@ class _Tally:
                     " refused = there.refused + excluded.refused, last_at = excluded.last_at",
                     values,
                 )
+        except (OperationalError, InterfaceError) as error:
+            log.warning("What came in could not be counted yet: %s", error)
+            with self._lock:
+                for source, numbers in counts.items():
+                    self._add(source, numbers)
+                self._wait(AGAIN)
         except DatabaseError as error:
-            # What was sent is stored already; it is only not counted.
+            # One of these projects is not there any more.
             log.warning("What came in could not be counted: %s", error)
 
 

@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -33,6 +33,10 @@ def project() -> Project:
 
 def page(project: Project, role: str = Role.MEMBER) -> Any:
     return signed_in(project, role).get(f"/projects/{project.slug}/settings/ingestion/")
+
+
+def raised(error: Exception) -> Any:
+    raise error
 
 
 def rejects(project: Project) -> list[IngestReject]:
@@ -146,6 +150,54 @@ def test_counts_wait_for_others_and_are_written_together(
 
     found = {s.agent: (s.requests, s.day, s.refused) for s in intake.sources(project)}
     assert found == {"agent 0": (1, 2, 1), **{f"agent {n}": (1, 2, 1) for n in range(1, 6)}, "others": (94, 188, 94)}
+
+
+def failing_at(table: str) -> Any:
+    """Every statement about this table fails, as if somebody held it."""
+
+    def execute(go_on: Any, sql: str, *args: Any) -> Any:
+        if table in sql:
+            raise OperationalError("canceling statement due to lock timeout")
+        return go_on(sql, *args)
+
+    return connection.execute_wrapper(execute)
+
+
+def test_what_cannot_be_counted_now_is_counted_with_what_comes_next(project: Project) -> None:
+    tally = intake._Tally()
+    with failing_at("intake"):
+        tally.add((project.pk, "rest", "a"), 2, 1)
+    assert intake.sources(project) == []
+
+    tally.add((project.pk, "rest", "b"), 3, 0)
+
+    assert {s.agent: (s.requests, s.day, s.refused) for s in intake.sources(project)} == {
+        "a": (1, 2, 1),
+        "b": (1, 3, 0),
+    }
+
+
+def test_counts_of_a_project_that_is_gone_are_given_up(project: Project) -> None:
+    tally = intake._Tally()
+    with connection.execute_wrapper(lambda go_on, sql, *args: raised(IntegrityError("no such project"))):
+        tally.add((project.pk, "rest", "a"), 2, 1)
+
+    tally.add((project.pk, "rest", "b"), 3, 0)
+
+    assert [s.agent for s in intake.sources(project)] == ["b"]
+
+
+@pytest.mark.parametrize("path", ["/api/generations/batch", "/v1/traces"])
+def test_what_was_stored_is_answered_and_counted_also_where_refusals_cannot_be_noted(path: str) -> None:
+    api = caller("ingest")
+    sent = request(span(1), span(2, spanId="")) if path == "/v1/traces" else [{"prompt": "a"}, {"prompt": 3}]
+
+    with failing_at("ingest_reject"):
+        answer = api.post(path, sent)
+
+    assert answer.status == 200
+    assert [(s.day, s.refused) for s in intake.sources(api.project)] == [(2, 1)]
+    assert rejects(api.project) == []
 
 
 # ---------------------------------------------------------------------------------------------------------------- page

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import orjson
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
@@ -215,14 +215,9 @@ def _note(
         agent = f"{' '.join(str(part) for part in sdk if part)}, {agent}"
     if refused:
         access.sure(grant.trust)
-    try:
-        if refused:
-            intake.keep(grant.project, signal.door, refused, receive.taken(request), agent)
-        if number:
-            intake.count(grant.project, signal.door, agent, number, len(refused))
-    except (OperationalError, InterfaceError) as error:
-        # The answer to the request stands, whether it was noted or not.
-        log.error("What came in could not be noted: %s", error)
+        intake.keep(grant.project, signal.door, refused, receive.taken(request), agent)
+    if number:
+        intake.count(grant.project, signal.door, agent, number, len(refused))
 
 
 def _accepted(kind: str, signal: _Signal, refused: Sequence[Refusal]) -> HttpResponse:
