@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from django.core.wsgi import get_wsgi_application
@@ -24,24 +24,29 @@ class BoundedBodies:
     """Refuses bodies above `limit` bytes with 413, and gives chunked ones the length that Django asks for.
 
     Django reads as many bytes as CONTENT_LENGTH says, and so nothing of a chunked body, which says none.
-    Such a body is taken in first, at most `limit` bytes of it, on disk when it is large.
+    Such a body is taken in first, at most `limit` bytes of it, on disk when it is large. Doors where `refuses` is true
+    of the address see what is too large themselves, by its length, and refuse it in their own form.
     """
 
-    def __init__(self, application: "WSGIApplication", limit: int) -> None:
+    def __init__(
+        self, application: "WSGIApplication", limit: int, refuses: Callable[[str], bool] = lambda path: False
+    ) -> None:
         self.application = application
         self.limit = limit
+        self.refuses = refuses
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if "chunked" not in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
             if int(environ.get("CONTENT_LENGTH") or 0) > self.limit:
-                return self._refuse(start_response)
+                return self._refuse(environ, start_response)
             return self.application(environ, start_response)
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
             length = 0
             while piece := environ["wsgi.input"].read(_PIECE):
                 length += len(piece)
                 if length > self.limit:
-                    return self._refuse(start_response)
+                    environ["CONTENT_LENGTH"] = str(length)
+                    return self._refuse(environ, start_response)
                 body.write(piece)
             body.seek(0)
             # > A server MUST NOT send both (RFC 9112, 6.2): from here on the length alone counts.
@@ -51,7 +56,9 @@ class BoundedBodies:
             # Django has read the body when it answers: a view that streams its answer holds it already.
             return self.application(environ, start_response)
 
-    def _refuse(self, start_response: "StartResponse") -> Iterable[bytes]:
+    def _refuse(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if self.refuses(environ.get("PATH_INFO", "")):
+            return self.application(environ, start_response)
         sentence = f"The request body is larger than {self.limit} bytes. Send it in smaller parts."
         answer = json.dumps({"error": {"code": "too_large", "message": sentence}}).encode()
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(answer))), ("Connection", "close")]
@@ -66,13 +73,14 @@ def _application() -> BoundedBodies:
     from django.urls import get_resolver
 
     from generations import presence, pricing
+    from generations.api.prometheus import door_of
     from generations.api.sharing import FairShare
 
     # The first request would load them; here they are loaded once for all processes that this one becomes.
     _ = get_resolver().url_patterns
     pricing.known_models()
     shared = FairShare(presence.Seen(django), settings.WEB_THREADS, serving.ROOM)
-    return BoundedBodies(shared, settings.INGEST_MAX_BYTES)
+    return BoundedBodies(shared, settings.INGEST_MAX_BYTES, lambda path: door_of(path) == "otlp")
 
 
 application = _application()

@@ -5,9 +5,14 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
 import pytest
 
+from generations import intake
+from generations.models import IngestReject
+from observability import wsgi
 from observability.wsgi import BoundedBodies
+from tests.doors.rest import caller
 
 
 def answer_to(given: io.BytesIO, limit: int = 10, **environ: Any) -> tuple[str, bytes]:
@@ -58,3 +63,44 @@ def test_a_length_at_the_bound_is_passed_on() -> None:
 
 def test_no_body_is_passed_on() -> None:
     assert answer_to(io.BytesIO()) == ("200 OK", b"0:")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        ("application/x-protobuf", {"CONTENT_LENGTH": "11"}),
+        ("application/json", {"HTTP_TRANSFER_ENCODING": "chunked"}),
+    ],
+)
+def test_otlp_is_refused_in_its_own_form_and_its_project_is_told(kind: str, how: dict[str, str], settings: Any) -> None:
+    """> the response body MUST be a Protobuf-encoded Status message   OTLP/HTTP, Failures"""
+    settings.INGEST_MAX_BYTES = 10
+    api, answered = caller("ingest"), []
+    environ = {
+        **how,
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/v1/traces",
+        "SERVER_NAME": "testserver",
+        "SERVER_PORT": "80",
+        "CONTENT_TYPE": kind,
+        "HTTP_AUTHORIZATION": f"Bearer {api.token}",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(b"x" * 11),
+    }
+    whole = wsgi.application
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        answered.append((status[:3], dict(headers)["Content-Type"]))
+
+    body = b"".join(BoundedBodies(whole.application, 10, whole.refuses)(environ, start_response))
+
+    said = "The body is larger than 10 bytes. Send it in smaller parts."
+    assert answered == [("413", kind)]
+    if kind == "application/json":
+        assert orjson.loads(body) == {"code": 8, "message": said}
+    else:
+        assert body == bytes([0x08, 8, 0x12, len(said)]) + said.encode()
+    (told,) = IngestReject.objects.filter(project=api.project)
+    assert (told.door, told.reason, told.body, told.body_size) == ("otlp.traces", said, None, 11)
+    assert [(one.door, one.refused) for one in intake.sources(api.project)] == [("otlp.traces", 1)]
