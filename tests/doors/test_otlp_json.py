@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from generations.ingest.otlp.bounds import Undecodable
 from generations.ingest.otlp.decode_json import logs_of_json, spans_of_json
 from generations.ingest.otlp.shapes import LogEvent, Span
 from generations.models import Generation
@@ -132,6 +133,26 @@ def test_a_mark_of_utf_8_before_the_body_is_no_harm() -> None:
     (one,) = spans_of_json(b"\xef\xbb\xbf" + orjson.dumps(request(span())))
 
     assert isinstance(one, Span)
+
+
+def with_a_deep_value(bottom: bytes) -> bytes:
+    """Two spans; of the first a value is nested beyond what orjson reads, before one with brackets in it."""
+    body = orjson.dumps(request(span(1, attributes={"deep": "HERE", "after": r"}]\" ]"}), span(2)))
+    value = b'{"kvlistValue":{"values":[{"key":"k","value":' * 2_000 + bottom + b"}]}}" * 2_000
+    return body.replace(b'{"stringValue":"HERE"}', value)
+
+
+def test_a_value_that_is_nested_deeper_than_json_is_read_costs_only_what_is_in_it() -> None:
+    first, second = spans_of_json(with_a_deep_value(rb'{"stringValue":"}\\"}'))
+
+    assert isinstance(first, Span) and isinstance(second, Span)
+    assert list(first.attributes) == ["deep", "after"]
+    assert first.attributes["after"] == r"}]\" ]"
+
+
+def test_what_is_nested_too_deep_and_is_no_json_is_refused() -> None:
+    with pytest.raises(Undecodable, match="The body is not JSON"):
+        spans_of_json(with_a_deep_value(b"0]"))
 
 
 @pytest.mark.django_db

@@ -88,10 +88,38 @@ def _loads(body: bytes) -> Json:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if "surrogate" not in error.msg:
+        mended = body
+        if "surrogate" in error.msg:
+            # JavaScript writes half a character, of a text that was cut within it, as an escape of that half.
+            mended = _HALVES.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
+        elif "depth" in error.msg:
+            mended = _cut(body)
+        if mended == body:
             raise
-        # JavaScript writes half a character, of a text that was cut within it, as an escape of that half.
-        return orjson.loads(_HALVES.sub(lambda found: b"\\ufffd" if found[1] else found[0], body))
+        return _loads(mended)
+
+
+_DEEPEST: Final = 20 + 4 * MAX_DEPTH
+"""Levels of JSON beyond which nothing is read: those around an attribute's value, and four for each of its own."""
+_ENDS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]', re.DOTALL)
+"""Texts, which may have brackets in them, and brackets."""
+
+
+def _cut(body: bytes) -> bytes:
+    """The same with null for what is nested deeper than anything that is read, which would lose the whole of it."""
+    kept: list[bytes] = []
+    depth = place = start = 0
+    for found in _ENDS.finditer(body):
+        if found[0] in (b"[", b"{"):
+            depth += 1
+            if depth == _DEEPEST:
+                start = found.start()
+        elif found[0] in (b"]", b"}"):
+            if depth == _DEEPEST:
+                kept += (body[place:start], b"null")
+                place = found.end()
+            depth -= 1
+    return b"".join((*kept, body[place:]))
 
 
 def _json_list(node: Json, name: str) -> list[Json]:
