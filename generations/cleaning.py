@@ -103,6 +103,8 @@ def _are_sound(name: str, values: Sequence[Any], latest: dt.datetime, packed: Pa
         return _are_plain(values, _LONGEST[name]) and name != "thumbs" and (name != "id" or "" not in values)
     if kind is dict or kind is list:
         return _are_json(values, _limit(name), packed)
+    if name in _ANYTHING and (kind is int or kind is float):
+        return _are_json(values, _limit(name), packed)
     if kind is int:
         return name not in _FLOATS and name not in _AMOUNTS and min(values) >= 0 and max(values) <= MAX_INT
     if kind is float:
@@ -142,6 +144,8 @@ def _clean_field(name: str, value: Any, now: dt.datetime, packed: Packed | None 
         return _clean_text(name, value)
     if isinstance(value, bool):
         return value
+    if name in _ANYTHING and isinstance(value, int | float):
+        return clean_json(name, value, _limit(name), packed)
     if isinstance(value, int) and name in _FLOATS:
         value = float(value) if abs(value) < 10**18 else math.inf
     if isinstance(value, int) and name in _AMOUNTS:
@@ -171,6 +175,8 @@ def _limit(name: str) -> int:
 
 _FLOATS: Final = frozenset({"rating", "value", "latency", "time_to_first_token", "tokens_per_second"})
 _AMOUNTS: Final = frozenset({"cost", "input_cost", "output_cost"})
+_ANYTHING: Final = frozenset({"input", "output"})
+"""Fields that hold any JSON, for which a number is a number like any other in it."""
 _PAYLOAD_TEXT: Final = frozenset({"prompt", "completion", "error_detail", "comment", "input", "output"})
 
 

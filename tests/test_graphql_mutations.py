@@ -45,6 +45,13 @@ WHOLE: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize("number", [-5, 2**31, 2**63, 2**64 + 1, -(10**30) + 1])
+def test_what_was_answered_may_be_any_number_and_is_kept_exactly(door: Door, number: int) -> None:
+    answer = door.read(CREATE, {"id": "n", "input": {"output": {"content": number}}})["createGeneration"]
+
+    assert answer["generation"]["output"]["content"] == number
+
+
 def test_a_generation_is_stored_as_it_was_sent(door: Door) -> None:
     answer = door.read(CREATE, {"id": "g1", "input": WHOLE})["createGeneration"]
 

@@ -66,6 +66,34 @@ def test_a_generation_is_recorded_and_answered_as_it_is_stored(api: Caller) -> N
     assert api.get("/api/generations/generation-123").json == answer.json
 
 
+NUMBERS = [0, -5, 2**31, -(2**40), 2**63, 2**64 + 1, -(10**30) + 1, 10**299 + 1, -0.5, 1e-9, True]
+
+
+@pytest.mark.parametrize("filling", [0, 40])
+def test_what_was_sent_or_answered_may_be_any_number_and_is_kept_exactly(api: Caller, filling: int) -> None:
+    """Few rows are written by one statement, and many by COPY."""
+    calls = [
+        {"id": f"n{n}", "input": {"content": number}, "output": {"content": number}} for n, number in enumerate(NUMBERS)
+    ]
+    sent = api.post("/api/generations/batch", [*calls, *({"id": f"x{n}"} for n in range(filling))])
+    api.post("/api/steps/batch", [{"id": "step", "input": -(2**64), "output": 2**31}])
+
+    assert sent.json["counts"]["stored"] == len(NUMBERS) + filling
+    for n, number in enumerate(NUMBERS):
+        found = api.get(f"/api/generations/n{n}").json
+        assert (found["input"]["content"], found["output"]["content"]) == (number, number)
+        assert type(found["output"]["content"]) is type(number)
+    step = api.get("/api/steps/step").json
+    assert (step["input"], step["output"]) == (-(2**64), 2**31)
+
+
+def test_a_number_beyond_all_that_is_kept_is_refused(api: Caller) -> None:
+    answer = api.post("/api/generations", {"id": "a", "output": {"content": 10**400}})
+
+    assert (answer.status, answer.error["field"]) == (422, "output")
+    assert not any(rows().values())
+
+
 def test_a_second_record_of_an_id_is_merged_and_a_replay_changes_nothing(api: Caller) -> None:
     first = api.post("/api/generations", CALL)
     second = api.post("/api/generations", {"id": "generation-123", "error": "Too slow", "metadata": {"plan": "free"}})
