@@ -8,21 +8,30 @@ retention hides millions of texts by one change.
 from __future__ import annotations
 
 import datetime as dt
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
-_moments: Final[dict[tuple[int, str], dt.datetime]] = {}
+MOST: Final = 20_000
+"""Moments that a process knows; beyond, it forgets those of the projects that it has not read for the longest time."""
+_moments: Final[OrderedDict[tuple[int, str], dt.datetime]] = OrderedDict()
+_noting: Final = threading.Lock()
 _all_is_shown: ContextVar[bool] = ContextVar("all_is_shown", default=False)
 
 
 def note(project_pk: int, kind: str, moment: dt.datetime | None) -> None:
     """Know from now on that of this kind, "generation" or "step", only text from `moment` on is shown; None: all."""
-    if moment is None:
-        _moments.pop((project_pk, kind), None)
-    else:
+    with _noting:
+        if moment is None:
+            _moments.pop((project_pk, kind), None)
+            return
         _moments[project_pk, kind] = moment
+        _moments.move_to_end((project_pk, kind))
+        if len(_moments) > MOST:
+            _moments.popitem(last=False)
 
 
 def of(project_pk: int, kind: str) -> dt.datetime | None:

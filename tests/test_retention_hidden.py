@@ -232,3 +232,16 @@ def hidden(api: Caller) -> tuple[Any, ...]:
     """From when on text of generations and of steps is shown."""
     project = Project.objects.get(pk=api.project.pk)
     return project.generation_text_from, project.step_text_from
+
+
+def test_of_more_projects_than_a_process_knows_those_are_forgotten_that_it_has_not_read_for_longest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(horizons, "_moments", type(horizons._moments)())
+    monkeypatch.setattr(horizons, "MOST", 2)
+    moment = ago(30)
+    for project in (1, 2, 1, 3):
+        horizons.note(project, "generation", moment)
+    horizons.note(1, "step", None)
+
+    assert [horizons.of(project, "generation") for project in (1, 2, 3)] == [moment, None, moment]
