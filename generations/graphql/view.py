@@ -252,10 +252,10 @@ def graphiql(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
     nonce = secrets.token_urlsafe(16)
-    projects = [{"slug": one.slug, "name": one.name} for one in access.projects_of(request.user, most=OFFERED)]
+    projects = access.projects_of(request.user, most=OFFERED)
     wanted, variables = request.GET.get("project", ""), request.GET.get("variables", "")
-    if wanted and all(one["slug"] != wanted for one in projects):
-        projects += [{"slug": one.slug, "name": one.name} for one in access.own(request.user).filter(slug=wanted)]
+    if wanted and all(one.slug != wanted for one in projects):
+        projects += access.own(request.user).filter(slug=wanted)
     response = render(
         request,
         "graphiql.html",
@@ -265,8 +265,8 @@ def graphiql(request: HttpRequest) -> HttpResponse:
             # Variables alone are for the default query: without it they would meet whatever the browser remembers.
             "query": request.GET.get("query") or (DEFAULT_QUERY if variables else ""),
             "variables": variables,
-            "projects": projects,
-            "project": wanted or next((one["slug"] for one in projects), ""),
+            "projects": [{"slug": one.slug, "name": one.name} for one in projects],
+            "project": wanted or next((one.slug for one in projects), ""),
         },
     )
     response["Content-Security-Policy"] = POLICY.format(nonce=nonce)
