@@ -162,29 +162,6 @@ def transport(egress: Egress, **options: Any) -> httpx.AsyncBaseTransport:
     return Checked()
 
 
-def transport_now(egress: Egress, **options: Any) -> httpx.BaseTransport:
-    """As `transport`, for threads that wait."""
-    import httpx
-
-    class Checked(httpx.BaseTransport):
-        pools = Pools(egress, lambda: httpx.HTTPTransport(**options))
-
-        def handle_request(self, request: httpx.Request) -> httpx.Response:
-            host, port = place(request.url)
-            address = self.pools.known(host, port)
-            if address is None:
-                address = self.pools.keep(host, port, egress.resolved_now(host, port))
-            pool = self.pools.aimed(request, host, address)
-            answer: httpx.Response = pool.handle_request(request)
-            return answer
-
-        def close(self) -> None:
-            for pool in self.pools.every():
-                pool.close()
-
-    return Checked()
-
-
 def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern.lower()) for pattern in patterns)
 

@@ -99,9 +99,7 @@ def _only_opens_a_stream(span: Span, about: About) -> bool:
     return (
         span.scope.startswith(quirks.STREAMS_APART)
         and span.status != ERROR
-        and not any(
-            name in span.attributes for name in ("gen_ai.output.messages", "gen_ai.response.id", "response_data")
-        )
+        and _OF_ANSWERS.isdisjoint(span.attributes)
         and not tokens_of(span.attributes, about)
     )
 
