@@ -76,8 +76,12 @@ def folder(project: Project) -> str:
 def keep(project: Project, found: Iterable[Media]) -> None:
     """Keep files that were inside of messages, under their digests. One that is there already is not written again."""
     for one in found:
-        if not default_storage.exists(key := folder(project) + one.sha256):
-            default_storage.save(key, ContentFile(one.content))
+        if default_storage.exists(key := folder(project) + one.sha256):
+            continue
+        kept = default_storage.save(key, ContentFile(one.content))
+        if kept != key:
+            # Somebody else has kept the same meanwhile.
+            default_storage.delete(kept)
 
 
 def is_of_a_message(row: Attachment) -> bool:

@@ -203,8 +203,7 @@ STORAGE_ENDPOINT_URL = env.STORAGE_ENDPOINT_URL
 BOOTSTRAP_API_KEY = env.BOOTSTRAP_API_KEY
 BOOTSTRAP_PASSWORD = env.BOOTSTRAP_PASSWORD
 METRICS_TOKEN = env.METRICS_TOKEN
-HOST = env.HOST
-PORT = env.PORT
+HOST, PORT = env.HOST, env.PORT
 WEB_PROCESSES = env.WEB_PROCESSES
 WEB_THREADS = env.WEB_THREADS
 WORKER_NICE = env.WORKER_NICE
@@ -305,7 +304,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 MEDIA_ROOT = DATA_DIR / "media"
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "BACKEND": "generations.whole_files.WholeFiles",
         "OPTIONS": {"location": str(MEDIA_ROOT)},
     },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
@@ -361,7 +360,7 @@ LOGGING = {
 # --- Celery ---------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = env.CELERY_BROKER_URL or "filesystem://localhost/"
-# Lets `celery inspect` talk to the workers; in a folder there is one, and it can be asked with `ps`.
+# Lets `celery inspect` talk to the workers.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = bool(env.CELERY_BROKER_URL)
 if not env.CELERY_BROKER_URL:
     _queue = DATA_DIR / "queue"
@@ -388,6 +387,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "generations.management.beating:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # A message that no worker took in time is worth nothing: the next one says the same.

@@ -102,12 +102,13 @@ def _place(path: PurePosixPath, file: Path, manifest: bytes) -> str:
         raise Failed(f"The folder {path.parent} leads out of where exports may go.")
     with file.open("rb") as source:
         _replace(target, source)
-    (beside := file.with_name(f"{file.name}{MANIFEST}")).write_bytes(manifest)
+    beside = file.with_name(f"{file.stem}.manifest{file.suffix}")
     try:
+        beside.write_bytes(manifest)
         with beside.open("rb") as source:
             _replace(target.with_name(f"{target.name}{MANIFEST}"), source)
     finally:
-        beside.unlink()
+        beside.unlink(missing_ok=True)
     return str(path)
 
 

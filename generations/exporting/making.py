@@ -6,15 +6,13 @@ import datetime as dt
 import hashlib
 import io
 import os
-import time
 import uuid
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from django.conf import settings
-from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import transaction
@@ -31,17 +29,11 @@ from generations.exporting.settling import dumped, loaded
 from generations.exporting.snapshots import Snapshot
 from generations.models import Job, Project
 from generations.records import InvalidRecord
-
-if TYPE_CHECKING:
-    _BytesFile = File[bytes]
-else:
-    _BytesFile = File
+from generations.whole_files import Finished, WholeFiles, forget_left
 
 _BUFFER: Final = 128 << 10
 _STRETCH: Final = 8 << 20
 """Bytes of a file after which they are sent to the disk."""
-LEFT_AFTER: Final = dt.timedelta(days=1)
-"""A file that is written to all the time is not left over before."""
 
 
 def run(job_id: uuid.UUID | str) -> bool:
@@ -67,19 +59,16 @@ def forget(job: Job) -> bool:
 
 
 def forget_unfinished() -> int:
-    """Delete what killed workers left beside the storage and no later attempt cleared; returns how many files."""
-    old = time.time() - LEFT_AFTER.total_seconds()
-    parts = [part for part in _unfinished().glob("*.part") if part.stat().st_mtime < old]
-    for part in parts:
-        part.unlink(missing_ok=True)
-    return len(parts)
+    """Delete what killed processes left, beside the storage and in it, and nobody cleared; returns how many files."""
+    folders = [_unfinished(), *([default_storage.unfinished] if isinstance(default_storage, WholeFiles) else [])]
+    return sum(forget_left(folder) for folder in folders)
 
 
 # ------------------------------------------------------------------------------------------------------------ the work
 def _export(lease: jobs.Lease) -> None:
     job = lease.job
     asked = Asked.of(job)
-    _clear_earlier_attempts(job, asked)
+    _clear(job, asked, range(1, job.attempts))
     try:
         with snapshots.held() as snapshot, _part(job, job.attempts) as part:
             made = Made(part, snapshot)
@@ -98,6 +87,9 @@ def _export(lease: jobs.Lease) -> None:
     except filters.BadFilter as error:
         raise jobs.Failed(f"The filter or the fields are no longer possible. {error}") from error
     except OSError as error:
+        # The file may have found room in the storage, and its manifest none.
+        with suppress(OSError):
+            _clear(job, asked, [job.attempts])
         raise jobs.Failed(f"The file could not be written: {error.strerror or error}.") from error
 
 
@@ -144,7 +136,7 @@ def _keep(lease: jobs.Lease, asked: Asked, made: Made) -> None:
     if job.schedule_id is not None or "destination" in job.parameters:
         _deliver(lease, asked, made, result)
         return
-    with _Finished(made.path) as finished:
+    with Finished(made.path) as finished:
         name = default_storage.save(_name(job, asked, job.attempts), finished)
     default_storage.save(manifests.beside(name), ContentFile(manifests.text(manifest)))
     expires_at = timezone.now() + dt.timedelta(hours=settings.EXPORT_EXPIRY_HOURS)
@@ -208,17 +200,6 @@ class _Hashed(io.BufferedWriter):
         return number
 
 
-class _Finished(_BytesFile):
-    """A file that a storage on the same disk may move instead of copying it."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path.open("rb"), name=path.name)
-        self._path = path
-
-    def temporary_file_path(self) -> str:
-        return str(self._path)
-
-
 def _name(job: Job, asked: Asked, attempt: int) -> str:
     # Each attempt has a name of its own, so that two of them can never be in one file.
     return f"exports/{job.project_id}/{job.pk}-{attempt}{asked.ending}"
@@ -243,8 +224,9 @@ def _unfinished() -> Path:
     return Path(settings.DATA_DIR) / "unfinished"
 
 
-def _clear_earlier_attempts(job: Job, asked: Asked) -> None:
-    for attempt in range(1, job.attempts):
+def _clear(job: Job, asked: Asked, attempts: Iterable[int]) -> None:
+    """Delete what these attempts left."""
+    for attempt in attempts:
         _path(job, attempt).unlink(missing_ok=True)
         name = _name(job, asked, attempt)
         default_storage.delete(name)

@@ -33,7 +33,7 @@ _CELERY: Final = {
         "celery.worker.consumer.delayed_delivery",
         "celery.worker.strategy",
     ),
-    "beat": (*_BOTH, "celery.apps.beat", "dbm.dumb"),
+    "beat": (*_BOTH, "celery.apps.beat", "dbm.dumb", "generations.management.beating"),
 }
 """What Celery would load only when it runs that part, and so each for itself."""
 
