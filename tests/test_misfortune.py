@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import time
 import uuid
@@ -25,6 +26,13 @@ def wait_for(condition: Callable[[], bool], within: float = 120) -> None:
     while not condition():
         assert time.monotonic() < deadline, "It did not happen in time."
         time.sleep(0.1)
+
+
+def fill(ballast: Path, left: int) -> None:
+    """Leave so many bytes of the disk that the file is on."""
+    status = os.statvfs(ballast.parent)
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, status.f_bavail * status.f_frsize - left))
 
 
 @pytest.fixture
@@ -53,9 +61,7 @@ def test_a_full_disk_is_said_nothing_acknowledged_is_lost_and_it_goes_on_when_th
     try:
         stack.start(within=120)
         ballast = small_disk / "ballast"
-        status = os.statvfs(small_disk)
-        with ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(1, status.f_bavail * status.f_frsize - 24 * 2**20))
+        fill(ballast, 24 * 2**20)
         with stack.client() as client:
             for number in range(600):
                 # Nothing that packs well.
@@ -81,6 +87,35 @@ def test_a_full_disk_is_said_nothing_acknowledged_is_lost_and_it_goes_on_when_th
     assert any("disk is full" in one or "database" in one for one in told), told
     assert acknowledged
     assert set(acknowledged) - kept == set()
+
+
+@pytest.mark.skipif(bool(os.environ.get("OUTSIDE_DATABASE_URL")), reason="an outside server has a disk of its own")
+def test_whoever_is_started_again_on_a_full_disk_answers_all_the_same(small_disk: Path, tmp_path: Path) -> None:
+    stack = Stack(small_disk / "data")
+    stack.log = tmp_path / "log"
+    answers: Counter[int] = Counter()
+    try:
+        stack.start(within=120)
+        ballast = small_disk / "ballast"
+        fill(ballast, 0)
+        pids = {name: stack.pid_of(name) for name in (": web 1", ": worker", ": beat")}
+        for pid in pids.values():
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: any(": web 1" in line for pid, line in stack.processes().items() if pid not in pids.values()))
+        with stack.client() as client:
+            for _ in range(20):
+                answers[client.get("/api/generations").status_code] += 1
+                answers[client.post("/api/generations", json={"output": {"content": "x" * 9000}}).status_code] += 1
+                answers[client.get("/metrics").status_code] += 1
+            ballast.unlink()
+            stack.wait_until_ready(120)
+            job = client.post("/api/generations/export", json={"format": "jsonl"}).json()["id"]
+            wait_for(lambda: client.get(f"/api/exports/{job}").json()["state"] == "done")
+    finally:
+        stack.discard()
+
+    assert set(answers) <= {200, 201, 503}, answers
+    assert stack.output().count("web ended") == 1, stack.output()
 
 
 @pytest.mark.skipif(bool(os.environ.get("OUTSIDE_DATABASE_URL")), reason="the database of a copy is not known here")

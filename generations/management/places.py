@@ -36,8 +36,12 @@ def sockets(data_dir: Path) -> Path:
     It is not in DATA_DIR: the path of a socket may have 107 bytes, and some shared folders hold no
     sockets. It depends on nothing but the folder and the user, so that every process finds it.
     """
-    name = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:16]
-    return Path(f"/tmp/generations-{os.getuid()}-{name}")  # noqa: S108 - made 0700 and checked by `embedded`
+    return Path("/tmp") / _name(data_dir)  # noqa: S108 - made 0700 and checked by `embedded`
+
+
+def _name(data_dir: Path) -> str:
+    """What is this folder's and lies elsewhere is called so."""
+    return f"generations-{os.getuid()}-{hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:16]}"
 
 
 def supervisor() -> int:
@@ -50,9 +54,19 @@ def lock(data_dir: Path) -> Path:
     return data_dir / "lock"
 
 
+def passing(data_dir: Path) -> Path:
+    """The folder of what is worth nothing after the next start: in memory where that can be, lest the disk is full.
+
+    Web processes count in files that they have mapped: who writes to a page of one for which the disk has no room is
+    killed by the kernel (SIGBUS).
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - `up` makes its own folder there, 0700, and takes no other's
+    return memory / _name(data_dir) if os.access(memory, os.W_OK) else data_dir / "passing"
+
+
 def counters(data_dir: Path) -> Path:
     """The folder in which web processes count for Prometheus, from one start to the next."""
-    return data_dir / "counters"
+    return passing(data_dir) / "counters"
 
 
 def mark_ready(data_dir: Path, name: str) -> None:
@@ -71,4 +85,4 @@ def is_marked_ready(data_dir: Path, name: str, pid: int) -> bool:
 
 
 def _ready_mark(data_dir: Path, name: str) -> Path:
-    return data_dir / "ready" / name
+    return passing(data_dir) / "ready" / name

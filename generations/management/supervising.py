@@ -245,7 +245,9 @@ def main(arguments: list[str]) -> int:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with only_one(data_dir):
             make_secret_key(data_dir)
-            shutil.rmtree(places.counters(data_dir), ignore_errors=True)
+            passing = places.passing(data_dir)
+            shutil.rmtree(passing, ignore_errors=True)
+            passing.mkdir(mode=0o700)
             places.counters(data_dir).mkdir()
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(places.counters(data_dir))
             supervisor = Supervisor(data_dir, demo=given.demo, only=only)
@@ -255,6 +257,7 @@ def main(arguments: list[str]) -> int:
                 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                     signal.signal(number, lifetimes.ignore)
                 supervisor.stop()
+                shutil.rmtree(passing, ignore_errors=True)
     except (Refusal, embedded.CannotStart, listening.CannotListen, OSError) as refused:
         print(f"Generations cannot start. {refused}", file=sys.stderr)
         return 1
