@@ -1,10 +1,15 @@
 """The queue in a folder: what was sent is worked on, also when a worker is killed over it."""
 
+import errno
+import os
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kombu import Connection, Queue
+from kombu.exceptions import OperationalError
 
 from generations.management import folder_queue
 
@@ -88,3 +93,45 @@ def test_a_message_that_kills_three_workers_is_given_up(options: dict[str, Any])
 
     assert take(connect(options)) is None
     assert [file.suffix for file in Path(options["processed_folder"]).iterdir()] == [".given-up"]
+
+
+@pytest.mark.parametrize("gone", ["messages", "taken", "."])
+def test_a_queue_whose_folder_was_removed_goes_on(options: dict[str, Any], tmp_path: Path, gone: str) -> None:
+    with connect(options) as connection:
+        assert take(connection) is None
+        shutil.rmtree(tmp_path / gone)
+        assert take(connection) is None
+
+        send(options, "after")
+
+        # Where it is set aside may be missing, which is found out with the first message.
+        message = take(connection) or take(connection)
+        assert message.payload == {"body": "after"}
+        message.ack()
+
+
+def test_a_full_disk_is_a_queue_that_cannot_be_reached_and_leaves_nothing(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+
+    with pytest.raises(OperationalError, match="No space left on device"):
+        send(options, "lost")
+
+    assert list(Path(options["data_folder_in"]).iterdir()) == []
+
+
+def test_what_a_killed_process_never_sent_wholly_is_forgotten(options: dict[str, Any]) -> None:
+    messages = Path(options["data_folder_in"])
+    for name in (".old.unfinished", ".new.unfinished"):
+        (messages / name).write_text('{"bo')
+    an_hour_ago = time.time() - 3600
+    os.utime(messages / ".old.unfinished", (an_hour_ago, an_hour_ago))
+
+    folder_queue.put_back(options)
+
+    assert [file.name for file in messages.iterdir()] == [".new.unfinished"]

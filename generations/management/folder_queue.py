@@ -8,10 +8,12 @@ back when the next worker starts. One worker process for one folder.
 import logging
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty
 from typing import Any, Final
 
+from kombu.exceptions import OperationalError
 from kombu.transport import filesystem
 from kombu.utils.json import dumps, loads
 
@@ -20,6 +22,8 @@ logger = logging.getLogger(__name__)
 # A task at which the worker dies this often is the reason that it dies.
 _MOST_DELIVERIES: Final = 3
 _WAKE_EVERY: Final = 0.25
+_UNFINISHED: Final = 60.0
+"""Seconds after which nobody is still writing a message."""
 
 
 class Channel(filesystem.Channel):
@@ -32,17 +36,28 @@ class Channel(filesystem.Channel):
     def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]
         messages = Path(self.data_folder_out)
         unfinished = messages / f".{uuid.uuid4().hex}.unfinished"
-        unfinished.write_text(dumps(payload))
-        unfinished.rename(messages / f"{time.time_ns():020d}_{uuid.uuid4().hex}_0.{queue}.msg")
+        try:
+            _make(messages)
+            unfinished.write_text(dumps(payload))
+            unfinished.rename(messages / f"{time.time_ns():020d}_{uuid.uuid4().hex}_0.{queue}.msg")
+        except OSError as error:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+            raise OperationalError(f"Nothing can be put into {messages}: {error.strerror}") from error
+
+    def _size(self, queue: str) -> int:
+        return sum(1 for _ in Path(self.data_folder_in).glob(f"*.{queue}.msg"))
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
         messages, taken = Path(self.data_folder_in), Path(self.processed_folder)
-        for name in sorted(file.name for file in messages.iterdir()):
+        for name in sorted(file.name for file in messages.glob("*.msg")):
             if name.partition(".")[2] != f"{queue}.msg":
                 continue
             try:
                 file = (messages / name).rename(taken / name)
             except FileNotFoundError:
+                # Another worker's by now; or somebody has removed the folder.
+                _make(taken)
                 continue
             payload = loads(file.read_text())
             self._taken[payload["properties"]["delivery_tag"]] = file
@@ -81,12 +96,20 @@ class Transport(filesystem.Transport):
 def make_folders(options: dict[str, Any]) -> None:
     """Make the folders that the transport options name."""
     for name in ("data_folder_in", "data_folder_out", "processed_folder", "control_folder"):
-        Path(options[name]).mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(Path(options[name]))
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def put_back(options: dict[str, Any]) -> None:
-    """Return to the queue what the last worker had taken when it was killed."""
+    """Return to the queue what the last worker had taken when it was killed; forget what was never wholly sent."""
     messages, taken = Path(options["data_folder_in"]), Path(options["processed_folder"])
+    for unfinished in messages.glob(".*.unfinished"):
+        with suppress(FileNotFoundError):
+            if unfinished.stat().st_mtime < time.time() - _UNFINISHED:
+                unfinished.unlink()
     for file in sorted(taken.glob("*.msg")):
         stem, _, queue = file.name.partition(".")
         first, _, times = stem.rpartition("_")
