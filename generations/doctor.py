@@ -7,6 +7,7 @@ import stat
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from django.utils import timezone
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from generations import operations, partitions
+from generations import operations, outages, partitions
 
 Level = Literal["well", "warning", "wrong"]
 GIGABYTE: Final = 1_000_000_000
@@ -29,6 +30,7 @@ _SCARCE: Final = 2 * GIGABYTE
 _DAYS_LEFT: Final = 14
 _WAITED_LONG: Final = dt.timedelta(minutes=5)
 _SKEW: Final = 5.0
+_ROOM: Final = "Make room there: it goes on by itself."
 _SUPPORTED: Final = range(15, 19)
 _BROKERS: Final = ("redis", "rediss", "amqp", "amqps")
 
@@ -87,14 +89,17 @@ def _folder() -> Iterator[Finding]:
     if not settings.DATA_DIR.exists():
         yield Finding("folder", "well", f"{settings.DATA_DIR} is not made yet")
         return
+    probe = settings.DATA_DIR / f".doctor-{uuid.uuid4().hex}"
     try:
-        probe = settings.DATA_DIR / f".doctor-{uuid.uuid4().hex}"
         probe.write_bytes(b"x")
-        probe.unlink()
     except OSError as error:
-        yield Finding("folder", "wrong", f"{settings.DATA_DIR} cannot be written: {error}", "Give it to this user.")
+        todo = _ROOM if outages.of(error) else "Give it to this user."
+        yield Finding("folder", "wrong", f"{settings.DATA_DIR} cannot be written: {error}", todo)
     else:
         yield Finding("folder", "well", str(settings.DATA_DIR))
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 def _disk() -> Iterator[Finding]:
@@ -263,6 +268,17 @@ def _refusals() -> tuple[type[BaseException], ...]:
     return (OSError, BotoCoreError, ClientError)
 
 
+def _mending(error: BaseException) -> str:
+    if outages.of(error):
+        return _ROOM
+    if not _is_bucket():
+        return f"Let this user write to {settings.MEDIA_ROOT}."
+    return (
+        f"See that the bucket {settings.STORAGES['default']['OPTIONS']['bucket_name']} is there and may be written to:"
+        " credentials are found as boto3 finds them, STORAGE_ENDPOINT_URL names a store other than AWS."
+    )
+
+
 def _storage() -> Iterator[Finding]:
     key = f"doctor/{uuid.uuid4().hex}"
     try:
@@ -271,13 +287,7 @@ def _storage() -> Iterator[Finding]:
             same = content.read() == b"probe"
         default_storage.delete(kept)
     except _refusals() as error:
-        todo = (
-            f"See that the bucket {settings.STORAGES['default']['OPTIONS']['bucket_name']} is there and may be written "
-            "to: credentials are found as boto3 finds them, STORAGE_ENDPOINT_URL names a store other than AWS."
-            if _is_bucket()
-            else f"Let this user write to {settings.MEDIA_ROOT}."
-        )
-        yield Finding("storage", "wrong", f"A file could not be kept: {error}", todo)
+        yield Finding("storage", "wrong", f"A file could not be kept: {error}", _mending(error))
         return
     if same:
         yield Finding("storage", "well", "a file was kept, read and removed")

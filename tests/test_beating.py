@@ -50,7 +50,11 @@ def test_a_clock_that_was_a_day_ahead_and_is_put_back_stops_nothing(
 def test_a_queue_that_is_away_is_told_in_a_line(app: Celery, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     app.conf.update(broker_url="filesystem://localhost/")
     app.conf.broker_transport = "generations.management.folder_queue:Transport"
-    app.conf.broker_transport_options = {"data_folder_out": "/proc/nothing", "data_folder_in": "/proc/nothing"}
+    app.conf.broker_transport_options = {
+        "data_folder_out": "/proc/nothing",
+        "data_folder_in": "/proc/nothing",
+        "control_folder": str(tmp_path / "control"),
+    }
     beat = scheduler(app, tmp_path)
 
     beat.apply_entry(beat.schedule["sweep"])

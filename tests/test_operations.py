@@ -1,6 +1,7 @@
 """What operators see: /metrics, the operations page and `manage.py doctor`."""
 
 import datetime as dt
+import errno
 import json
 import math
 import os
@@ -374,6 +375,20 @@ def test_a_full_disk_and_a_folder_that_cannot_be_written_are_told(settings: Any,
 
     assert (of("disk").level, of("disk").said) == ("wrong", "0.0 GB are free.")
     assert of("storage").todo == f"Let this user write to {settings.MEDIA_ROOT}."
+
+
+def test_who_finds_no_room_is_told_to_make_some_and_leaves_nothing(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    settings.DATA_DIR = tmp_path
+    monkeypatch.setattr(Path, "write_bytes", full)
+
+    assert of("folder").todo == "Make room there: it goes on by itself."
+    assert list(tmp_path.glob(".doctor-*")) == []
 
 
 def test_a_bucket_that_does_not_answer_is_told(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

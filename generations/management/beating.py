@@ -17,7 +17,8 @@ class Scheduler(PersistentScheduler):
         What was last sent at a time to come was sent now: Celery would wait until it is as late again.
         """
         now = self.app.now()
-        ahead = [entry for entry in self.schedule.values() if entry.last_run_at > now]
+        entries: list[Any] = list(self.schedule.values())
+        ahead = [entry for entry in entries if entry.last_run_at > now]
         if ahead:
             for entry in ahead:
                 entry.last_run_at = now
