@@ -1,12 +1,14 @@
 """The life of an export's file: refused at the door, whole or absent, fetched by a signed link, expired."""
 
 import datetime as dt
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow.parquet as pq
 import pytest
 from django.conf import settings
@@ -238,6 +240,30 @@ def test_parquet_holds_every_row_as_it_was_given_however_many_blocks_they_come_i
     assert pq.read_table(file).select(["id", "name", "value", "comment", "timestamp"]).to_pylist() == [
         {**one, "timestamp": at.replace(microsecond=890123) if n % 7 else at} for n, one in enumerate(given)
     ]
+
+
+@pytest.mark.parametrize("groups", [0, 1, 14, 15, 150])
+def test_parquet_tells_of_each_group_where_it_is_and_what_it_holds(
+    groups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 1)
+    asked = {"columns": [("n", "integer"), ("said", "json")], "compression": "zstd", "dialect": DIALECTS["parquet"]}
+    pieces = [b"".join(b"%d\x1f%d times\n" % (n, n) for _ in range(n % 3 + 1)) for n in range(groups)]
+    source = b"".join(len(piece).to_bytes(8, "big") + piece for piece in (*pieces, b""))
+    file = io.BytesIO()
+
+    parquet.write(io.BytesIO(orjson.dumps(asked) + b"\n" + source), file)
+
+    whole = pq.ParquetFile(file)
+    told = [whole.metadata.row_group(n) for n in range(whole.num_row_groups)]
+    assert [(group.num_rows, group.column(0).statistics.max) for group in told] == [
+        (n % 3 + 1, n) for n in range(groups)
+    ]
+    assert whole.metadata.num_rows == sum(n % 3 + 1 for n in range(groups))
+    assert whole.schema_arrow.names == ["n", "said"]
+    for n in range(groups):
+        assert whole.read_row_group(n).to_pylist() == [{"n": n, "said": f"{n} times"}] * (n % 3 + 1)
 
 
 def test_parquet_of_one_column_tells_unknown_from_empty(tmp_path: Path) -> None:

@@ -140,8 +140,13 @@ class _Parquet:
             stderr=subprocess.PIPE,
             pipesize=_PIPE,
             # It gives back what is free; the usual one holds 40 MB more. Where there is none, the usual one is taken.
-            # 6 MB of what it holds would be put by for each thread.
-            env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "jemalloc", "JE_ARROW_MALLOC_CONF": "tcache:false"},
+            # 6 MB of what it holds would be put by for each thread, and 3 MB of Python's.
+            env={
+                **os.environ,
+                "ARROW_DEFAULT_MEMORY_POOL": "jemalloc",
+                "JE_ARROW_MALLOC_CONF": "tcache:false",
+                "MALLOC_ARENA_MAX": "1",
+            },
         )
 
     def __enter__(self) -> _Parquet:
