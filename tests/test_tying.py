@@ -176,6 +176,31 @@ def test_a_version_that_there_is_none_of_is_kept_as_it_was_said(api: Caller, ver
 
 
 @pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"version": 0}, ("greeting", 0, 0)),
+        ({"version": 9}, ("greeting", 9, None)),
+        ({"name": "greeting"}, ("greeting", 1, 1)),
+        ({"name": "other"}, ("other", None, None)),
+        ({"name": "greeting", "version": 0}, ("greeting", 0, 0)),
+        ({"version": None}, ("greeting", None, None)),
+        (None, (None, None, None)),
+    ],
+)
+def test_a_change_of_the_name_or_the_number_alone_is_not_tied_to_the_old_version(
+    api: Caller, versions: list[PromptVersion], said: Any, told: Any
+) -> None:
+    api.post("/api/generations", {"id": "g", "promptVersion": {"name": "greeting", "version": 1}})
+    assert ties(api.project) == {"g": ("greeting", 1, versions[1].public_id)}
+
+    answer = api.patch("/api/generations/g", {"promptVersion": said})
+
+    name, number, place = told
+    assert answer.status == 200, answer.content
+    assert ties(api.project) == {"g": (name, number, None if place is None else versions[place].public_id)}
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"variables": {"name": "Bob"}},

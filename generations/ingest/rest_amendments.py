@@ -50,12 +50,25 @@ def amendment(id: str, document: Json, stored: GenerationRecord | None = None) -
         raise InvalidRecord("id", change.document["id"], f"{id!r}, as in the address, or nothing")
     known = stored if stored is not None else GenerationRecord(id=id)
     fields, cleared = generation_fields({**change.document, "id": id}, infer_type=False, known=known)
+    _follow(fields, cleared, known)
     for name in change.whole - {"feedback"}:
         cleared.add(MERGED[name])
         fields.setdefault(MERGED[name], {} if change.document[name] is not None else None)
         if name == "metadata":
             cleared.update(slot.attribute for slot in OWN_METADATA.values() if slot.attribute not in fields)
     return GenerationRecord(**fields, cleared=frozenset(cleared))
+
+
+def _follow(fields: dict[str, Any], cleared: set[str], known: GenerationRecord) -> None:
+    """A number of a version alone is one of the prompt that is stored; what is emptied, or another prompt's, no longer
+    has the version that was."""
+    said = {"prompt_name", "prompt_version", "prompt_version_id"} & (fields.keys() | cleared)
+    if said == {"prompt_version"} <= fields.keys():
+        fields["prompt_name"] = known.prompt_name
+    elif said == {"prompt_version"}:
+        cleared.add("prompt_version_id")
+    elif said == {"prompt_name"} and known.prompt_name not in (None, fields.get("prompt_name")):
+        cleared |= {"prompt_version", "prompt_version_id"}
 
 
 def _change(document: Json, stored: dict[str, Json] | None) -> _Change:
