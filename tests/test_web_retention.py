@@ -45,10 +45,27 @@ def test_an_administrator_makes_rules_counts_and_expires() -> None:
     assert [(one.days, one.filter) for one in RetentionRule.objects.all()] == [(365, {"hasError": True}), (30, {})]
     assert [job.parameters for job in Job.objects.order_by("created_at")] == [{"dry": True}, {"dry": False}]
     assert "Text of generations failed 365 days" in shown
+    assert "Added: text of generations: 30 days." in shown
+    assert "Text of generations where failed: 365 days: 0 due" in shown
     assert "Text of generations: 30 days: 1 due" in shown
     expired = text(page(client, own))
     assert f"Its text expired on {timezone.now():%Y-%m-%d}" in expired
     assert "No answer was recorded" not in expired
+
+
+def test_a_rule_is_named_by_what_it_does_also_when_that_is_no_longer_possible() -> None:
+    own = project()
+    client = signed_in(own, Role.ADMIN)
+    for document, said in (
+        ({"model.id": "gpt-4o"}, "where model is gpt-4o"),
+        ({"gone": 1}, "by a filter of an earlier version"),
+    ):
+        rule = RetentionRule.objects.create(project=own, kind="generations", what="all", days=30, filter=document)
+
+        removed = client.post(at(own, f"rules/{rule.pk}/remove/"), follow=True)
+
+        assert f"Removed: all of generations {said}: 30 days." in text(removed)
+        assert AuditEntry.objects.latest("created_at").detail["rule"] == f"all of generations {said}: 30 days"
 
 
 def test_a_rule_that_cannot_be_is_said_beside_the_form() -> None:

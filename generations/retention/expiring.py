@@ -27,7 +27,7 @@ from generations.models import Generation, GenerationPayload, Job, Kept, Project
 from generations.retention import emptying
 from generations.retention.emptying import moment
 from generations.retention.removing import remove_files
-from generations.retention.rules import Due, What, all_due_before, is_overtaken, meanings
+from generations.retention.rules import Due, What, all_due_before, is_overtaken, meanings, named
 
 FIRST_BATCH: Final = 100
 MOST_AT_ONCE: Final = 2_000
@@ -64,7 +64,7 @@ class Report:
             self._places[one.rule.pk] = len(self.lines)
             self.lines.append(
                 {
-                    "rule": str(one.rule),
+                    "rule": named(one.rule),
                     "kind": one.rule.kind,
                     "what": one.rule.what,
                     "filter": one.rule.filter,

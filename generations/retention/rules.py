@@ -56,6 +56,16 @@ def holds(grant: Grant) -> list[LegalHold]:
     return list(LegalHold.objects.filter(project=grant.project).select_related("created_by"))
 
 
+def named(rule: RetentionRule) -> str:
+    """A rule by what it does: `text of generations where model is gpt-4o: 30 days`."""
+    try:
+        condition = filters.from_document(rule.kind, rule.filter)
+        rows = rule.kind if condition is None else filters.sentence(rule.kind, condition)
+    except BadFilter:
+        rows = f"{rule.kind} by a filter of an earlier version"
+    return f"{rule.what} of {rows}: {'for ever' if rule.days is None else f'{rule.days} days'}"
+
+
 def add_rule(
     grant: Grant, *, kind: str, what: str, days: int | None, document: Mapping[str, Json] | None = None
 ) -> RetentionRule:
@@ -82,7 +92,7 @@ def add_rule(
             position=0 if last is None else last + 1,
             created_by=grant.user,
         )
-        audit(grant, "retention.add", "rule", str(rule.pk), {"rule": str(rule), "filter": said})
+        audit(grant, "retention.add", "rule", str(rule.pk), {"rule": named(rule), "filter": said})
     return rule
 
 
@@ -93,7 +103,7 @@ def remove_rule(grant: Grant, rule_id: Any) -> RetentionRule | None:
         _wait_for_batches(grant)
         rule = RetentionRule.objects.select_for_update().filter(project=grant.project, pk=rule_id).first()
         if rule is not None:
-            audit(grant, "retention.remove", "rule", str(rule.pk), {"rule": str(rule), "filter": rule.filter})
+            audit(grant, "retention.remove", "rule", str(rule.pk), {"rule": named(rule), "filter": rule.filter})
             RetentionRule.objects.filter(pk=rule.pk).delete()
     return rule
 

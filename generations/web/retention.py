@@ -52,12 +52,13 @@ def add_rule(request: HttpRequest, grant: Grant) -> HttpResponse:
         if days and not (days.isascii() and days.isdigit() and len(days) <= 6):
             raise keeping.BadRule(f"days: {days[:40]!r} is not valid; expected a whole number, or nothing for ever")
         document = _document(kind, given.get("filter", ""))
-        keeping.add_rule(
+        rule = keeping.add_rule(
             grant, kind=kind, what=given.get("what", ""), days=int(days) if days else None, document=document
         )
     except (keeping.BadRule, BadFilter) as error:
         return _shown(request, grant, problem=str(error))
-    messages.success(request, "The rule is there. It is followed once a day; count first what it would expire.")
+    said = f"Added: {keeping.named(rule)}."
+    messages.success(request, f"{said} It is followed once a day; count first what it would expire.")
     return redirect("web:retention", slug=grant.project.slug)
 
 
@@ -65,9 +66,10 @@ def add_rule(request: HttpRequest, grant: Grant) -> HttpResponse:
 @require_POST
 def remove_rule(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
     """Take a rule away."""
-    if keeping.remove_rule(grant, id) is None:
+    rule = keeping.remove_rule(grant, id)
+    if rule is None:
         raise Http404("There is no such rule in this project.")
-    messages.success(request, "The rule is removed.")
+    messages.success(request, f"Removed: {keeping.named(rule)}.")
     return redirect("web:retention", slug=grant.project.slug)
 
 
