@@ -280,6 +280,18 @@ def test_what_is_wrong_is_told_with_what_to_do_and_ends_with_1(capsys: pytest.Ca
     assert "WRONG    jobs" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("how", [(), ("--json",)])
+def test_nobody_has_to_read_it_to_its_end(how: tuple[str, ...]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+
+    program = [sys.executable, "manage.py", "doctor", *how]
+    done = subprocess.run(program, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+
+    os.close(write)
+    assert (done.returncode in (0, 1), done.stderr) == (True, "")
+
+
 def test_a_job_that_has_just_come_is_nothing_to_worry_about() -> None:
     waiting(Job.Kind.EXPORT, 1)
     assert of("jobs").level == "well"
