@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from generations import folding, recording, search
 from generations.filters import BadFilter, from_query
@@ -124,12 +125,17 @@ def test_how_far_behind_the_extracts_are_is_told() -> None:
     own, other = project(), project("Other")
     say(own, "one", "a walrus")
     say(other, "one", "a walrus")
+    began = timezone.now()
+    for marked, seconds in ((own, 100), (other, 10_000)):
+        SearchMark.objects.filter(project=marked).update(created_at=began - dt.timedelta(seconds=seconds))
 
     before, all_before = search.lag(own.pk), search.lag()
+    since = (timezone.now() - began).total_seconds()
     made = search.fill(5)
 
     assert (before.count, all_before.count) == (1, 2)
-    assert before.seconds >= 0
+    assert 100 <= before.seconds <= 100 + since
+    assert 10_000 <= all_before.seconds <= 10_000 + since
     assert made == 2
     assert search.lag() == search.Lag(0, 0.0)
 

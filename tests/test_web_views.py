@@ -376,11 +376,21 @@ def test_a_time_is_chosen_in_the_projects_zone() -> None:
     assert boxes == {"_from": "2026-11-20T21:30:00", "_to": "2026-11-20T22:30:00"}
 
 
-@pytest.mark.parametrize("given", ["soon", "0001-01-01T00:00", "9999-12-31T23:59", "2026-13-01"])
-def test_a_time_that_is_none_is_answered_in_the_page(given: str) -> None:
+@pytest.mark.parametrize(
+    ("given", "status", "shown"),
+    [
+        ("soon", 400, "'soon' is not valid; expected a time in ISO 8601"),
+        ("0001-01-01T00:00", 200, "from 1-01-01 00:00 UTC"),
+        ("9999-12-31T23:59", 200, "No generations match."),
+        ("2026-13-01", 400, "'2026-13-01' is not valid; expected a time in ISO 8601"),
+    ],
+)
+def test_a_time_that_is_none_or_far_away_is_answered_in_the_page(given: str, status: int, shown: str) -> None:
     project = web.project()
     recording.record(project, [call(1)])
 
     response = web.signed_in(project).get(f"{place(project)}?_from={given}", follow=True)
 
-    assert response.status_code in (200, 400)
+    assert response.status_code == status
+    assert shown in web.text(response)
+    assert ids(response) == (["call-001"] if given.startswith("0001") else [])
