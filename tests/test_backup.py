@@ -214,3 +214,20 @@ def test_a_backup_that_is_not_whole_is_refused(
     assert done.returncode == 1
     assert reason in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "null",
+        "[]",
+        '{"format": 1}',
+        '{"format": 1, "made_at": "", "postgresql": 180000, "rows": {}, "files": 0, "parts": {}}',
+        '{"format": 1, "made_at": "", "rows": {}, "files": 0, "parts": {"database.dump": 1, "files.jsonl": 2}}',
+    ],
+)
+def test_a_manifest_that_says_too_little_is_refused_with_a_sentence(tmp_path: Path, manifest: str) -> None:
+    (tmp_path / "manifest.json").write_text(manifest)
+
+    with pytest.raises(backups.BackupError, match="is not whole"):
+        backups.read(tmp_path)

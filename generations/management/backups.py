@@ -146,18 +146,30 @@ def about(path: Path) -> dict[str, Any]:
 def read(folder: Path) -> dict[str, Any]:
     """The manifest of a backup, after every file in it was found to be what the manifest says. Raises BackupError."""
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+        manifest: Any = json.loads((folder / MANIFEST).read_text())
     except (FileNotFoundError, NotADirectoryError):
         raise BackupError(f"{folder} is no backup: it has no {MANIFEST}.") from None
     except ValueError:
         raise BackupError(f"{folder / MANIFEST} is not whole.") from None
+    if not isinstance(manifest, dict):
+        raise BackupError(f"{folder / MANIFEST} is not whole.")
     if manifest.get("format") != FORMAT:
         raise BackupError(f"{folder} has format {manifest.get('format')!r}; this version reads format {FORMAT}.")
+    if not _is_whole(manifest):
+        raise BackupError(f"{folder / MANIFEST} is not whole.")
     for name, said in manifest["parts"].items():
         _compare(folder / name, said)
     for line in listing(folder):
         _compare(folder / FILES / line["key"], line)
     return manifest
+
+
+def _is_whole(manifest: dict[str, Any]) -> bool:
+    said = {"made_at": str, "postgresql": int, "rows": dict, "files": int, "parts": dict}
+    return all(isinstance(manifest.get(name), kind) for name, kind in said.items()) and (
+        {DUMP, LISTING} <= manifest["parts"].keys()
+        and all(isinstance(part, dict) and part.keys() >= {"bytes", "sha256"} for part in manifest["parts"].values())
+    )
 
 
 def listing(folder: Path) -> Iterator[dict[str, Any]]:
@@ -202,5 +214,5 @@ def put_back(folder: Path, manifest: dict[str, Any], url: str) -> None:
         wrong = [name for name, count in manifest["rows"].items() if found.get(name) != count]
         if wrong:
             told = ", ".join(f"{name}: {found.get(name)} of {manifest['rows'][name]}" for name in wrong[:5])
-            raise BackupError(f"Not all rows came back: {told}.")
+            raise BackupError(f"Not all rows came back: {told}. Use nothing of what is there now.")
         connection.execute("ANALYZE")

@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any, Final
 
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ChannelError, OperationalError
 from kombu.transport import filesystem
 from kombu.utils.json import dumps, loads
 
@@ -44,6 +44,13 @@ class Channel(filesystem.Channel):
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
             raise OperationalError(f"Nothing can be put into {messages}: {error.strerror}") from error
+
+    def _queue_bind(self, *args: Any) -> None:
+        try:
+            _make(self.control_folder)
+            super()._queue_bind(*args)
+        except (OSError, ChannelError) as error:
+            raise OperationalError(f"{self.control_folder} cannot be written: {error}") from error
 
     def _size(self, queue: str) -> int:
         return sum(1 for _ in Path(self.data_folder_in).glob(f"*.{queue}.msg"))
