@@ -259,20 +259,9 @@ def _is_bucket() -> bool:
     return "bucket_name" in settings.STORAGES["default"].get("OPTIONS", {})
 
 
-def _refusals() -> tuple[type[BaseException], ...]:
-    """What a storage raises that cannot be written to."""
+def _mending(error: OSError) -> str:
     if not _is_bucket():
-        return (OSError,)
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    return (OSError, BotoCoreError, ClientError)
-
-
-def _mending(error: BaseException) -> str:
-    if outages.of(error):
-        return _ROOM
-    if not _is_bucket():
-        return f"Let this user write to {settings.MEDIA_ROOT}."
+        return _ROOM if outages.of(error) else f"Let this user write to {settings.MEDIA_ROOT}."
     return (
         f"See that the bucket {settings.STORAGES['default']['OPTIONS']['bucket_name']} is there and may be written to:"
         " credentials are found as boto3 finds them, STORAGE_ENDPOINT_URL names a store other than AWS."
@@ -286,7 +275,7 @@ def _storage() -> Iterator[Finding]:
         with default_storage.open(kept) as content:
             same = content.read() == b"probe"
         default_storage.delete(kept)
-    except _refusals() as error:
+    except OSError as error:
         yield Finding("storage", "wrong", f"A file could not be kept: {error}", _mending(error))
         return
     if same:

@@ -1,4 +1,5 @@
-"""Tells what stands behind an error that is no fault of the request: the database or a disk that cannot serve now.
+"""Tells what stands behind an error that is no fault of the request: the database, a disk or a
+storage of files that cannot serve now.
 
 Every door answers such an error with 503 and `Retry-After`, in its own form and with these words.
 """
@@ -17,6 +18,10 @@ SOON: Final = 1
 LATER: Final = 5
 ERRORS: Final = (OperationalError, InterfaceError, OSError)
 """What `of` may know the reason of."""
+
+
+class StorageAway(OSError):
+    """Files lie elsewhere, and cannot be kept or had there now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,9 @@ _TOO_SLOW: Final = Outage(
 _DISK_FULL: Final = Outage(
     "disk_full", "The server's disk is full. Nothing of this was stored: send it again when there is room.", 30
 )
+_STORAGE: Final = Outage(
+    "storage_away", "The storage of files does not answer. Nothing of this was stored: send it again.", LATER
+)
 _AWAY: Final = Outage("unavailable", "The database does not answer. Try again in a moment.", LATER)
 _KNOWN: Final[tuple[tuple[type[BaseException], Outage], ...]] = (
     (psycopg_pool.PoolTimeout, _NO_CONNECTION),
@@ -51,6 +59,8 @@ _KNOWN: Final[tuple[tuple[type[BaseException], Outage], ...]] = (
 
 def of(error: BaseException) -> Outage | None:
     """The outage that an error tells of; None for any other error."""
+    if isinstance(error, StorageAway):
+        return _STORAGE
     if isinstance(error, OSError):
         return _DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
     if not isinstance(error, OperationalError | InterfaceError):

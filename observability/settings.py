@@ -311,7 +311,7 @@ STORAGES: dict[str, dict[str, Any]] = {
 }
 if env.STORAGE_BUCKET:
     STORAGES["default"] = {
-        "BACKEND": "storages.backends.s3.S3Storage",
+        "BACKEND": "generations.buckets.Bucket",
         "OPTIONS": {"bucket_name": env.STORAGE_BUCKET, "endpoint_url": env.STORAGE_ENDPOINT_URL or None},
     }
 

@@ -408,7 +408,7 @@ def test_a_bucket_that_does_not_answer_is_told(settings: Any, monkeypatch: pytes
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     options = {"bucket_name": "calls", "endpoint_url": "http://127.0.0.1:1", "region_name": "eu-west-1"}
-    backend = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+    backend = {"BACKEND": "generations.buckets.Bucket", "OPTIONS": options}
     settings.STORAGES = {**settings.STORAGES, "default": backend}
 
     assert of("storage").level == "wrong"

@@ -1,6 +1,7 @@
 """No connection, no database, no room on the disk: every door and page says so with `Retry-After`, and soon."""
 
 import errno
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from django.core.files.storage import default_storage
 from django.db import InterfaceError, OperationalError, connection
 
-from generations import outages
+from generations import attachments, outages
 from generations.models import User
 from tests.doors import literal
 from tests.doors.rest import Caller, caller
@@ -135,6 +136,35 @@ def test_a_file_that_has_no_room_is_refused_until_there_is(api: Caller, monkeypa
     assert full.status == 503
     assert full.headers["Retry-After"] == "30"
     assert b"disk is full" in full.content
+
+
+@pytest.fixture
+def bucket(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bucket at which nobody answers."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    options = {"bucket_name": "calls", "endpoint_url": "http://127.0.0.1:1", "region_name": "eu-west-1"}
+    backend = {"BACKEND": "generations.buckets.Bucket", "OPTIONS": options}
+    settings.STORAGES = {**settings.STORAGES, "default": backend}
+
+
+@pytest.mark.usefixtures("bucket")
+@pytest.mark.parametrize("door", ["OTLP", "upload", "file"])
+def test_a_bucket_that_does_not_answer_is_said_so_that_the_caller_comes_again(api: Caller, door: str) -> None:
+    api.client.raise_request_exception = False
+    part = {"type": "blob", "mime_type": "image/png", "modality": "image", "content": "iVBORw0KGgo="}
+    said = json.dumps([{"role": "user", "parts": [part]}])
+    sent = span(attributes={"gen_ai.operation.name": "chat", "gen_ai.input.messages": said})
+    doors: dict[str, Callable[[], Any]] = {
+        "OTLP": lambda: api.post("/v1/traces", request(sent)),
+        "upload": lambda: api.send("PUT", literal.upload_address(api), raw=b"x"),
+        "file": lambda: api.get(attachments.path(f"attachments/{api.project.pk}/a", "image/png")),
+    }
+
+    answer = doors[door]()
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    assert b"storage of files does not answer" in answer.content
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), OSError(errno.EPERM, "x"), FileNotFoundError("x")])

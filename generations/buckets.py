@@ -1,0 +1,52 @@
+"""Files kept in an S3 bucket: one that does not answer, or refuses, is an outage like a full disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from boto3.exceptions import Boto3Error
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from storages.backends.s3 import S3Storage
+
+from generations.outages import StorageAway
+
+_PATIENCE: Final = Config(connect_timeout=3, read_timeout=30, retries={"max_attempts": 2, "mode": "standard"})
+"""Whoever asks is told to come again, rather than kept: boto3 alone would wait for minutes."""
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, Boto3Error, ClientError) as error:
+        raise StorageAway(str(error)) from error
+
+
+class Bucket(S3Storage):  # type: ignore[misc]  # for that it is Any
+    """django-storages' bucket; raises StorageAway, and FileNotFoundError as a folder does."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        built: Any = self.__dict__["client_config"]
+        self.client_config = built.merge(_PATIENCE)
+
+    def _open(self, name: str, mode: str = "rb") -> Any:
+        with _told():
+            return super()._open(name, mode)
+
+    def _save(self, name: str, content: Any) -> Any:
+        with _told():
+            return super()._save(name, content)
+
+    def exists(self, name: str) -> Any:
+        """Whether there is such a file."""
+        with _told():
+            return super().exists(name)
+
+    def delete(self, name: str) -> None:
+        """Delete it, if it is there."""
+        with _told():
+            super().delete(name)
