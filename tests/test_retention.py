@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -231,17 +231,24 @@ def test_a_batch_that_takes_too_long_is_given_up_and_done_in_smaller_ones(
     record(own, *(call(f"old-{n}", 40) for n in range(450)))
     rule(access.of_system(own), 30, {"model.id": "gpt-4o"}, what=what)
     sizes: list[int] = []
+    given_up: list[int] = []
     forget = recording.forget
 
     def noting(project: Project, kind: str, rows: list[Any], **how: Any) -> Any:
         sizes.append(len(rows))
-        return forget(project, kind, rows, **how)
+        try:
+            return forget(project, kind, rows, **how)
+        except OperationalError:
+            given_up.append(len(sizes))
+            raise
 
     monkeypatch.setattr(recording, "forget", noting)
 
     report = retention.plan(own, is_dry=False)
 
-    assert sizes[:2] == [400, 100]
+    assert given_up
+    # Text goes in turns, of which the first ones are small.
+    assert what == "text" or sizes[:2] == [400, 100]
     assert [line["count"] for line in report.lines] == [450]
     assert with_text(own) == set()
 

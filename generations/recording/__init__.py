@@ -1,7 +1,7 @@
 """The only writer of steps, generations, threads, participants, tags, scores, feedback and attachments' rows."""
 
 from generations.recording.editing import change, delete, erase, narrow, reprice, retag, said_now, update
-from generations.recording.forgetting import Row, forget
+from generations.recording.forgetting import Part, Row, forget
 from generations.recording.grouping import Busy, together
 from generations.recording.locking import MOST, alone, beside
 from generations.recording.readying import Ready, ready, united
@@ -12,6 +12,7 @@ __all__ = [
     "MOST",
     "Busy",
     "Doubtful",
+    "Part",
     "Ready",
     "Receipt",
     "Row",

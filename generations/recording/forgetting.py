@@ -10,6 +10,7 @@ import datetime as dt
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from django.utils import timezone
 
@@ -21,6 +22,14 @@ from generations.recording.tables import HANGING, TABLES
 
 Row = tuple[dt.datetime, uuid.UUID, str]
 """Start, key and id."""
+
+
+class Part(Enum):
+    """What of a row is forgotten: all of it, its text, or of that the previews, where nothing else is left."""
+
+    ALL = "all"
+    TEXT = "text"
+    PREVIEWS = "previews"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +45,12 @@ def forget(
     kind: str,
     rows: Sequence[Row],
     *,
-    is_text: bool,
+    part: Part,
     within: float | None = None,
     provided: Sequence[Statement] = (),
 ) -> Forgotten:
-    """Delete the text of these generations or steps, or all of them alone, with what hangs on them.
+    """Delete a part of these generations or steps; all of them is without what was made in a step, and with what hangs
+    on them.
 
     Of text, the facts stay without previews; neither their numbers nor when they were changed is touched. A row that
     starts at another time by now stays. What takes longer than `within` seconds is given up: an OperationalError of
@@ -54,11 +64,11 @@ def forget(
         _CLOCK,
         *provided,
         (f"SET LOCAL statement_timeout = {timeout}", ()),
-        _texts(project.pk, kind, starts, uids) if is_text else _all(project.pk, kind, rows),
+        _all(project.pk, kind, rows) if part is Part.ALL else _texts(project.pk, kind, starts, uids, part),
     ]
     place = len(message) - 1
-    if kind == "generation":
-        message.append(storing.marks(project.pk, uids, starts, timezone.now(), hours=not is_text))
+    if kind == "generation" and part is not Part.PREVIEWS:
+        message.append(storing.marks(project.pk, uids, starts, timezone.now(), hours=part is Part.ALL))
     # For what else is done where this is a part of something.
     message += [("SET LOCAL statement_timeout = DEFAULT", ()), _CLOCK]
     answers = at_once.send(message)
@@ -68,18 +78,20 @@ def forget(
 _CLOCK: Statement = ("SELECT extract(epoch FROM clock_timestamp())::float8", ())
 
 
-def _texts(project: int, kind: str, starts: Sequence[dt.datetime], uids: Sequence[uuid.UUID]) -> Statement:
+def _texts(project: int, kind: str, starts: Sequence[dt.datetime], uids: Sequence[uuid.UUID], part: Part) -> Statement:
     own = [min(starts), max(starts), list(uids)]
     where = f"WHERE project_id = {project:d} AND started_at BETWEEN %s AND %s"
+    said = _said(kind) if part is Part.TEXT else {}
     parts = [
         f"{name}_gone AS (DELETE FROM {name} {where} AND {key} = ANY(%s) RETURNING 1)"  # noqa: S608
-        for name, key in _said(kind).items()
+        for name, key in said.items()
     ]
     cleared = (
         f"cleared AS (UPDATE {TABLES[kind].facts} SET input_preview = NULL, output_preview = NULL {where}"  # noqa: S608
         " AND uid = ANY(%s) AND (input_preview IS NOT NULL OR output_preview IS NOT NULL) RETURNING 1)"
     )
-    number = f"greatest((SELECT count(*) FROM {kind}_payload_gone), (SELECT count(*) FROM cleared))"  # noqa: S608
+    counts = [f"(SELECT count(*) FROM {name})" for name in ("cleared", *([f"{kind}_payload_gone"] if said else []))]  # noqa: S608
+    number = f"greatest({', '.join(counts)})"
     return f"WITH {', '.join((*parts, cleared))} SELECT {number}", own * (len(parts) + 1)
 
 

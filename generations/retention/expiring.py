@@ -11,12 +11,13 @@ from __future__ import annotations
 import datetime as dt
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.db import DatabaseError, OperationalError, connection, transaction
-from django.db.models import Exists, F, Func, OuterRef, Q, QuerySet, TextField
+from django.db.models import BigIntegerField, Exists, F, Func, OuterRef, Q, QuerySet, TextField
 from django.utils import timezone
 from psycopg.errors import QueryCanceled
 
@@ -24,13 +25,14 @@ from generations import access, filters, horizons, jobs, partitions, recording
 from generations.access import Grant, Scope
 from generations.filters import BadFilter, sql
 from generations.models import Generation, GenerationPayload, Job, Kept, Project, Step, StepPayload
+from generations.recording import Part
 from generations.retention import emptying
 from generations.retention.emptying import moment
 from generations.retention.removing import remove_files
 from generations.retention.rules import Due, What, all_due_before, is_overtaken, meanings, named
 
 FIRST_BATCH: Final = 100
-MOST_AT_ONCE: Final = 2_000
+MOST_AT_ONCE: Final = 8_000
 EVERY: Final = dt.timedelta(hours=20)
 """Between two runs of a project by themselves, at least."""
 _PAYLOADS: Final[dict[str, type[GenerationPayload | StepPayload]]] = {
@@ -188,43 +190,70 @@ def _expire(project: Project, kind: str, one: Due, report: Report, advance: Adva
         return
     rows = filters.narrow(kind, project.pk, one.condition).filter(started_at__lt=one.before)
     for month in _months(project, kind, rows):
-        within = _in_month(rows, month)
-        if one.rule.what == What.TEXT:
-            within = within.filter(_has_text(project, kind, month))
-        counted = [(within.count(), 0.0)] if report.is_dry else _batches(project, kind, one, within)
+        part = _due_of(project, kind, one, month)
+        within = _in_month(rows, month).filter(_has(part, project, kind))
+        counted = [(within.count(), 0.0)] if report.is_dry else _batches(project, kind, one, part, within)
         for done, held in counted:
             line["count"] += done
             report.longest = max(report.longest, held)
             advance(report.done)
 
 
-def _batches(project: Project, kind: str, one: Due, rows: QuerySet[Any]) -> Iterator[tuple[int, float]]:
-    """Expire rows from the oldest on; for each batch how many there were and how long it held its locks."""
+def _batches(project: Project, kind: str, one: Due, part: Part, rows: QuerySet[Any]) -> Iterator[tuple[int, float]]:
+    """Expire a part of rows from the oldest on; for each batch how many there were and how long it held its locks."""
     size = FIRST_BATCH
     last: recording.Row | None = None
     name = _RECORDS[kind]
-    is_text = one.rule.what == What.TEXT
     while True:
         ahead = rows if last is None else rows.filter(_beyond(last), started_at__gte=last[0])
-        found = list(ahead.order_by("started_at", "uid").values_list("started_at", "uid", "public_id")[:size])
-        if not found:
+        ordered = ahead.order_by("started_at", "uid").annotate(page=_PAGE)
+        placed = list(ordered.values_list("started_at", "uid", "public_id", "page")[:size])
+        if not placed:
             return
-        if not is_text:
+        found = [(start, uid, id) for start, uid, id, _ in placed]
+        if part is Part.ALL:
             remove_files(project, name, [id for _, _, id in found], one.standing)
         within = emptying.MOST_WORKED if len(found) > 1 else None
+        turns = [found] if part is Part.ALL else _turns(found, [page for *_, page in placed])
+        seconds = 0.0
         try:
-            # Alone: what was made in a step has rules of its own.
-            done = recording.forget(project, name, found, is_text=is_text, within=within, provided=one.standing)
+            for turn in turns:
+                # Alone: what was made in a step has rules of its own.
+                done = recording.forget(project, name, turn, part=part, within=within, provided=one.standing)
+                seconds += done.seconds
+                yield done.number, done.seconds
         except OperationalError as error:
             if not isinstance(error.__cause__, QueryCanceled):
                 raise
             size = max(1, len(found) // 4)
             continue
         last = found[-1]
-        yield done.number, done.seconds
-        # Half of what is allowed, for the next rows may be heavier.
-        fitting = int(size * emptying.MOST_WORKED / 2 / max(done.seconds, 0.001))
+        # Half of what is allowed, for the next rows may be heavier; of several turns, the last has half of the rows.
+        fitting = int(size * emptying.MOST_WORKED / max(seconds, 0.001) / (2 if len(turns) == 1 else 1))
         size = max(1, min(fitting, 2 * size, MOST_AT_ONCE))
+
+
+_PAGE: Final = Func(template="(ctid::text::point)[0]::int8", output_field=BigIntegerField())
+"""The page of its table that a row stands on."""
+
+
+def _turns(rows: Sequence[recording.Row], pages: Sequence[int]) -> list[list[recording.Row]]:
+    """These rows in the order in which their text is to be cleared, each turn a transaction: of the rows of a page one,
+    and then as many as before.
+
+    A row that is written again without its text leaves its page where that is full, and each of its indexes is told,
+    which costs five times as much. What a page's rows were before it gets rid of after a turn: it has room for those
+    of the next.
+    """
+    turns: list[list[recording.Row]] = []
+    before: Counter[int] = Counter()
+    for row, page in zip(rows, pages, strict=True):
+        turn = before[page].bit_length()
+        before[page] += 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(row)
+    return turns
 
 
 def _beyond(key: recording.Row) -> Q:
@@ -247,10 +276,24 @@ def _in_month(rows: QuerySet[Any], month: dt.date) -> QuerySet[Any]:
     return rows.filter(started_at__gte=moment(month), started_at__lt=moment(partitions.next_month(month)))
 
 
-def _has_text(project: Project, kind: str, month: dt.date) -> Q:
-    """A row with a preview or a payload. Where a month's payloads are all gone, none is looked for row by row."""
+def _due_of(project: Project, kind: str, one: Due, month: dt.date) -> Part:
+    """What is to be forgotten of the rows of a month: of text no more than the previews where all payloads are gone."""
+    if one.rule.what == What.ALL:
+        return Part.ALL
+    return Part.TEXT if _in_month(_payloads(project, kind), month).exists() else Part.PREVIEWS
+
+
+def _has(part: Part, project: Project, kind: str) -> Q:
+    """A row that has this part."""
+    if part is Part.ALL:
+        return Q()
     shown = Q(input_preview__isnull=False) | Q(output_preview__isnull=False)
-    payloads: QuerySet[Any] = _PAYLOADS[kind].objects.in_project(project.pk)
-    if not _in_month(payloads, month).exists():
+    if part is Part.PREVIEWS:
         return shown
-    return shown | Q(Exists(payloads.filter(uid=OuterRef("uid"), started_at=OuterRef("started_at"))))
+    own = _payloads(project, kind).filter(uid=OuterRef("uid"), started_at=OuterRef("started_at"))
+    return shown | Q(Exists(own))
+
+
+def _payloads(project: Project, kind: str) -> QuerySet[Any]:
+    rows: QuerySet[Any] = _PAYLOADS[kind].objects.in_project(project.pk)
+    return rows
