@@ -94,6 +94,13 @@ def output_text(record: GenerationRecord) -> str:
 _NOT_ASKING: Final = ("assistant", "system")
 
 
+def error_text(error: str | None, detail: str | None) -> str | None:
+    """What failed, as a person reads it: the message, then its detail, which may begin with it or be a mere trace."""
+    if not error or not detail or detail.startswith(error):
+        return detail or error
+    return f"{error}\n\n{detail}"
+
+
 def preview(text: str) -> str | None:
     """The first characters of `text` on one line, or None when there are none."""
     if not text:

@@ -215,10 +215,19 @@ def test_the_operations_page_is_for_superusers() -> None:
     assert web.signed_in(project, "owner").get("/operations/").status_code == 403
     operator = Client()
     operator.force_login(User.objects.create_superuser("root", password="correct horse"))
+    Intake.objects.create(
+        project=project,
+        door="otlp.traces",
+        minute=timezone.now(),
+        requests=1,
+        items=3,
+        refused=0,
+        last_at=timezone.now(),
+    )
     page = operator.get("/operations/")
     assert page.status_code == 200
     shown = web.text(page)
-    for words in ("Checks", "PostgreSQL", "Work that waits", "Space", "Slowest statements"):
+    for words in ("Checks", "PostgreSQL", "OpenTelemetry traces", "Work that waits", "Space", "Slowest statements"):
         assert words in shown
 
 

@@ -306,15 +306,26 @@ def test_files_that_are_kept_here_are_shown_and_others_are_links(client: Client,
     assert not [address for address in web.links(response) if address.startswith("javascript:")]
 
 
+def test_what_an_answer_says_aloud_can_be_read(client: Client, project: Project) -> None:
+    audio = {"id": "a", "data": "UklGRg==", "transcript": "A tone of 250 Hz."}
+    recorded(project, message_completion={"role": "assistant", "content": None, "audio": audio}, completion_tokens=1)
+
+    shown = web.text(page(client, project))
+
+    assert "Transcript A tone of 250 Hz." in shown
+    assert "Output 1 token " in shown
+
+
 def test_a_completion_an_error_and_a_bare_output_have_their_places(client: Client, project: Project) -> None:
     recorded(project, id="text", type="completion", prompt="Say hello", completion="hello")
-    recorded(project, id="failed", prompt="Say hello", error="Rate limit reached", error_type="RateLimitError")
+    failure = {"error": "Rate limit reached", "error_type": "RateLimitError", "error_detail": "Traceback: line 3"}
+    recorded(project, id="failed", prompt="Say hello", **failure)
     recorded(project, id="json", input={"rows": [1]}, output={"sum": 1})
 
     assert "Prompt 9 B Copy Say hello" in web.text(page(client, project, "text"))
     failed = web.text(page(client, project, "failed"))
     assert "RateLimitError" in failed
-    assert "Rate limit reached" in failed
+    assert "Rate limit reached Traceback: line 3" in failed
     assert '"sum"' in web.text(page(client, project, "json"))
 
 

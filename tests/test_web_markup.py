@@ -107,3 +107,13 @@ def test_a_pointer_finds_what_it_points_to(value: object) -> None:
 def test_a_pointer_to_nothing_is_refused(place: str) -> None:
     with pytest.raises(markup.NoSuchPart):
         markup.at({"a": ["x"]}, place)
+
+
+def test_the_numbers_of_a_vector_follow_one_another() -> None:
+    value = {"vectors": [[0.25, -1e-07, 3], [1]], "mixed": [1, "2"], "said": "[\n  1,\n  2\n]", "none": []}
+
+    shown = markup.pretty(value)
+
+    assert "    [0.25, -1e-7, 3],\n" in shown
+    assert markup.parsed(shown) == value
+    assert len(markup.pretty([0.5] * 5000).splitlines()) == 1

@@ -38,7 +38,7 @@ class RetentionRule(models.Model):
         ordering = ["kind", "what", "position", "id"]
 
     def __str__(self) -> str:
-        return f"{self.what} of {self.kind}: {'for ever' if self.days is None else f'{self.days} days'}"
+        return f"{self.get_what_display()} of {self.kind}: {'for ever' if self.days is None else f'{self.days} days'}"
 
 
 class LegalHold(models.Model):

@@ -13,7 +13,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from generations import attachments as stored
-from generations import bundles, chunks, retention
+from generations import bundles, chunks, reading, retention
 from generations.access import Grant
 from generations.bundles import Bundle
 from generations.models import DatasetItem, Feedback, PromptVersion, Score, ScoreSchema
@@ -82,7 +82,7 @@ def document(bundle: Bundle) -> dict[str, Json]:
             "tools": payload.tools,
             "logprobs": payload.logprobs,
             "attributes": payload.attributes,
-            "error": payload.error_detail or row.error,
+            "error": reading.error_text(row.error, payload.error_detail),
             "arithmetic": payload.cost_arithmetic,
         }
     return {name: value for name, value in said.items() if value not in (None, {}, [])}

@@ -29,6 +29,11 @@ KEPT: Final = "Kept as it came."
 TEXTUAL: Final = ("application/json", "application/x-ndjson", "application/jsonl", "text/")
 
 
+def title(door: str) -> str:
+    """What people call a door."""
+    return DOORS.get(door, (door, ""))[0]
+
+
 @page()
 @require_safe
 def ingestion(request: HttpRequest, grant: Grant) -> HttpResponse:
@@ -36,12 +41,9 @@ def ingestion(request: HttpRequest, grant: Grant) -> HttpResponse:
     sources = intake.sources(grant.project)
     seen = {source.door for source in sources}
     context = {
-        "sources": [(source, DOORS.get(source.door, (source.door, ""))[0]) for source in sources],
-        "silent": [(title, address) for door, (title, address) in DOORS.items() if door not in seen],
-        "refusals": [
-            (row, DOORS.get(row.door, (row.door, ""))[0], row.reason.startswith(KEPT))
-            for row in intake.refusals(grant.project)
-        ],
+        "sources": [(source, title(source.door)) for source in sources],
+        "silent": [named for door, named in DOORS.items() if door not in seen],
+        "refusals": [(row, title(row.door), row.reason.startswith(KEPT)) for row in intake.refusals(grant.project)],
         "server": f"{request.scheme}://{request.get_host()}",
         "tab": "ingestion",
     }

@@ -109,8 +109,13 @@ def compact(value: Json) -> str:
 
 
 def pretty(value: Json) -> str:
-    """`value` as indented JSON."""
-    return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode("utf-8", "replace")
+    """`value` as indented JSON, the numbers of a list one after the other: a vector's would be thousands of lines."""
+    text = orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode("utf-8", "replace")
+    return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
+
+
+_NUMBERS: Final = re.compile(r"\[\n((?:\s+-?\d[-+.\deE]*,\n)+\s+-?\d[-+.\deE]*)\n\s*\]")
+"""A list of numbers, one a line. Within a text of JSON no line ends."""
 
 
 def parsed(text: str) -> Json:

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from generations import doctor, operations, search
 from generations.web.gate import to_login
+from generations.web.ingestion import title
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         "findings": list(doctor.examine()),
         "parts": operations.parts(),
-        "incoming": operations.incoming(),
+        "incoming": [(one, title(one.door)) for one in operations.incoming()],
         "queues": operations.queues(),
         "behind": search.lag(),
         "hours_due": operations.hours_to_sum_up(),

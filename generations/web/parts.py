@@ -64,6 +64,8 @@ def blocks(said: Json, place: str) -> Iterator[Block]:
         yield Block("text", place + markup.pointer("refusal"), label="Refusal")
     if isinstance(said.get("audio"), Mapping) and said["audio"].get("data"):
         yield Block("sound", place + "/audio/data", label="audio/wav")
+        if isinstance(said["audio"].get("transcript"), str) and said["audio"]["transcript"]:
+            yield Block("text", place + "/audio/transcript", label="Transcript")
     calls = said.get("tool_calls")
     for index, call in enumerate(calls[:PARTS] if isinstance(calls, list) else ()):
         yield _call(call, place + markup.pointer("tool_calls", index))

@@ -138,7 +138,7 @@ def _shown(request: HttpRequest, grant: Grant, *, problem: str = "", hold_proble
         "holds": [_said(hold, hold.kind, hold.filter) for hold in keeping.holds(grant)],
         "kinds": Kept.choices,
         "whats": RetentionRule.What.choices,
-        "reports": list(reports[:MOST_REPORTS]),
+        "reports": [(job, _lines(job)) for job in reports[:MOST_REPORTS]],
         "problem": problem,
         "hold_problem": hold_problem,
         "given": request.POST,
@@ -148,11 +148,22 @@ def _shown(request: HttpRequest, grant: Grant, *, problem: str = "", hold_proble
 
 
 def _said(row: RetentionRule | LegalHold, kind: str, document: dict[str, Any]) -> Shown:
+    return Shown(row, *_words(kind, document))
+
+
+def _words(kind: str, document: dict[str, Any]) -> tuple[str, str]:
+    """A filter in words, empty for none, and what is wrong with it."""
     try:
         condition = filters.from_document(kind, document)
     except BadFilter as error:
-        return Shown(row, "a filter of an earlier version", str(error))
-    return Shown(row, words(kind, condition) if condition else "")
+        return "a filter of an earlier version", str(error)
+    return (words(kind, condition) if condition else ""), ""
+
+
+def _lines(job: Job) -> list[tuple[dict[str, Any], str]]:
+    """What a run of the rules did by each, and what that rule is about in words; empty for all that was left."""
+    lines = (job.result or {}).get("rules", [])
+    return [(line, _words(line["kind"], line["filter"])[0]) for line in lines]
 
 
 def _document(kind: str, text: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
-from generations import bundles, retention, trees
+from generations import bundles, reading, retention, trees
 from generations.access import Grant
 from generations.bundles import StepBundle
 from generations.records import Json
@@ -92,7 +92,7 @@ def document(bundle: StepBundle) -> dict[str, Json]:
     """All that was said of a step, by the names that pointers into it begin with."""
     payload = bundle.payload
     said = {
-        "error": (payload.error_detail if payload else None) or bundle.step.error,
+        "error": reading.error_text(bundle.step.error, payload.error_detail if payload else None),
         "input": payload.input if payload else None,
         "output": payload.output if payload else None,
         "metadata": bundle.step.metadata,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.urls import reverse
 
-from generations import bundles, paging
+from generations import bundles, paging, reading
 from generations.bundles import Bundle, StepBundle
 from generations.filters import And, Condition, Leaf, Or
 from generations.models import Generation, Project, Score, Step
@@ -229,7 +229,7 @@ def _of_step(body: StepBundle, budget: Budget, here: str | None, *, is_bare: boo
     turn = Turn(row, f"s-{row.uid}", row.public_id == here)
     turn.files, turn.scores = attachments.shown(body.attachments), list(body.scores)
     given, gave = (_plain(payload.input), _plain(payload.output)) if payload else (None, None)
-    error = (payload.error_detail if payload else None) or row.error
+    error = reading.error_text(row.error, payload.error_detail if payload else None)
     role = SPOKEN.get(row.type)
     if is_bare and row.parent_id is None:
         exchange = (("user", given), ("failed", error), ("assistant", gave))
