@@ -258,7 +258,7 @@ def test_the_page_tells_what_came_in_by_door_and_what_waits_to_be_searched() -> 
     shown = web.text(operator.get("/operations/"))
 
     assert operations.incoming() == [operations.Incoming("rest", minute=2, hour=2, day=2, refused=1)]
-    assert "rest 2 2 2 1" in shown
+    assert "REST 2 2 2 1" in shown
     assert "1 generations are recorded and not searchable yet" in shown
 
 

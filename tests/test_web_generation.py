@@ -313,6 +313,7 @@ def test_what_an_answer_says_aloud_can_be_read(client: Client, project: Project)
     shown = web.text(page(client, project))
 
     assert "Transcript A tone of 250 Hz." in shown
+    assert Generation.objects.in_project(project.pk).get().output_preview == "A tone of 250 Hz."
     assert "Output 1 token " in shown
 
 

@@ -136,6 +136,14 @@ def test_what_is_left_out_of_a_tree_is_had_piece_by_piece(client: Client, projec
     assert show(client, project, "run", "tree/?of=none").status_code == 404
 
 
+def test_a_step_that_says_nothing_is_not_an_empty_page(client: Client, project: Project) -> None:
+    record(project, [step("silent"), step("said", input="Hello")])
+    nothing = "Nothing is recorded of what it was given and what it gave back."
+
+    assert nothing in web.text(show(client, project, "silent"))
+    assert nothing not in web.text(show(client, project, "said"))
+
+
 def test_a_step_among_thousands_stands_between_its_neighbours(client: Client, project: Project) -> None:
     record(project, [step("run"), *(step(f"c{n:04}", "run", began=n) for n in range(3000))])
 
