@@ -19,6 +19,8 @@ from generations.ingest.otlp.usage import tokens_of
 from generations.ingest.usage import settings
 from generations.records import GenerationRecord, Json, StepRecord, made_generation
 
+_ANSWERED: Final = frozenset({"message_completion", "completion", "output"})
+
 
 def generation(
     span: Span, about: About, held: Mapping[str, Json], kind: str, whole: Mapping[str, Any], step: StepRecord
@@ -50,7 +52,9 @@ def generation(
     reason = messages.finish_reason(held.get("finish_reason"))
     if reason := reason or messages.finish_reason(said_reason):
         fields["finish_reason"] = reason[:MAX_TEXT]
-        if reason == "error":  # all that Vercel's SDK, and Mastra over it, may say of a failure
+        # All that Vercel's SDK, and Mastra over it, may say of a failure; OpenTelemetry's own for LangChain says it of
+        # answers by OpenAI's newer interface, which have no reason for their end.
+        if reason == "error" and _ANSWERED.isdisjoint(fields):
             fields.setdefault("error", reason)
     if "tools" in held and (tools := messages.tools(held["tools"])):
         fields["tools"] = tools
@@ -171,6 +175,9 @@ _NUMBERS: Final = frozenset({int, float, bool})
 
 
 def _without_secrets(settings: Mapping[str, Json]) -> dict[str, Json]:
+    if isinstance(inner := settings.get("options"), dict):  # Ollama's, all of them
+        settings = {name: value for name, value in settings.items() if name != "options"}
+        settings |= {dialects.RENAMED.get(name, name): value for name, value in inner.items()}
     return {name: value for name, value in settings.items() if not dialects.is_secret(name)}
 
 

@@ -113,12 +113,16 @@ def _identify(fields: Fields, whole: Fields) -> None:
     """Put the same messages in the place of those that lost ids or texts: LangChain's in JavaScript."""
     if isinstance(said := fields.get("messages"), list) and any(map(_is_broken, said)):
         told = whole.get("messages")
-        if isinstance(told, list) and len(told) == len(said) and not any(map(_is_broken, told)):
+        if isinstance(told, list) and _roles(told) == _roles(said) and not any(map(_is_broken, told)):
             fields["messages"] = told
     if _is_broken(fields.get("message_completion")):
         told = whole.get("message_completion")
         if isinstance(told, dict) and told.get("tool_calls") and not _is_broken(told):
             fields["message_completion"] = told
+
+
+def _roles(said: list[Json]) -> list[Json]:
+    return [one.get("role") if isinstance(one, dict) else None for one in said]
 
 
 def _is_broken(message: Json) -> bool:

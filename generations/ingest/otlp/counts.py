@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from generations.ingest.otlp.table import BRAINTRUST, HAYSTACK_META, HAYSTACK_REPLY, Names, by
+from generations.ingest.otlp.table import BRAINTRUST, Names, by, haystack
 
 _AI: Final = "ai.usage."
 _USE: Final = "gen_ai.usage."
@@ -13,6 +13,7 @@ _GK: Final = "genkit:output>usage>"
 _GR: Final = "genkit:output>raw>usage>"
 _LL: Final = "metadata.usage_object>"
 _ADK: Final = "gcp.vertex.agent.llm_response>usage_metadata>"
+_ADK_JS: Final = "gcp.vertex.agent.llm_response>usageMetadata>"
 _PROVIDERS: Final = "ai.response.providerMetadata>"
 _JD: Final = "judgment.usage."
 _TRU: Final = "ai.observability.cost."
@@ -29,7 +30,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             f"{_GK}inputTokens",
             *("input_tokens", "confident.llm.input_token_count"),
             *(f"{_JD}non_cached_input_tokens", f"{_TRU}num_prompt_tokens"),
-            *(f"{HAYSTACK_REPLY}usage>prompt_tokens", f"{HAYSTACK_META}usage>prompt_tokens"),
+            *haystack("usage>prompt_tokens"),
         ),
     ),
     "completion_tokens": by(
@@ -43,7 +44,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             f"{_GK}outputTokens",
             *("output_tokens", "confident.llm.output_token_count"),
             *(f"{_JD}output_tokens", f"{_TRU}num_completion_tokens"),
-            *(f"{HAYSTACK_REPLY}usage>completion_tokens", f"{HAYSTACK_META}usage>completion_tokens"),
+            *haystack("usage>completion_tokens"),
         ),
     ),
     "total_tokens": by(
@@ -55,7 +56,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             "mlflow.chat.tokenUsage>total_tokens",
             f"{BRAINTRUST}tokens",
             f"{_GK}totalTokens",
-            *(f"{_ADK}total_token_count", f"{_TRU}num_tokens"),
+            *(f"{_ADK}total_token_count", f"{_ADK_JS}totalTokenCount", f"{_TRU}num_tokens"),
         ),
     ),
     "cached_tokens": by(
@@ -81,11 +82,9 @@ COUNTS: Final[Mapping[str, Names]] = {
             f"{BRAINTRUST}prompt_cached_tokens",
             *(f"{_GK}cachedContentTokens", f"{_GR}prompt_tokens_details>cached_tokens"),
             *("cache_read_tokens", f"{_JD}cache_read_input_tokens"),
-            *(
-                f"{HAYSTACK_REPLY}usage>prompt_tokens_details>cached_tokens",
-                f"{HAYSTACK_META}usage>prompt_tokens_details>cached_tokens",
-            ),
+            *haystack("usage>prompt_tokens_details>cached_tokens"),
             *(f"{_LL}prompt_tokens_details>cached_tokens", f"{_ADK}cached_content_token_count"),
+            f"{_ADK_JS}cachedContentTokenCount",
         ),
     ),
     "cache_write_tokens": by(
@@ -127,10 +126,10 @@ COUNTS: Final[Mapping[str, Names]] = {
         ),
         others=(
             *(f"{BRAINTRUST}completion_reasoning_tokens", f"{_GK}thoughtsTokens", f"{_ADK}thoughts_token_count"),
+            f"{_ADK_JS}thoughtsTokenCount",
             f"{_GR}completion_tokens_details>reasoning_tokens",
             "langwatch.metrics>reasoning_tokens",
-            f"{HAYSTACK_REPLY}usage>completion_tokens_details>reasoning_tokens",
-            f"{HAYSTACK_META}usage>completion_tokens_details>reasoning_tokens",
+            *haystack("usage>completion_tokens_details>reasoning_tokens"),
             *(f"{_LL}completion_tokens_details>reasoning_tokens", f"{_TRU}num_reasoning_tokens"),
         ),
     ),

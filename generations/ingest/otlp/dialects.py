@@ -41,7 +41,10 @@ METADATA: Final[Names] = (
     _TL,
 )
 """Beginnings of attributes whose rest is a name in the metadata."""
-NOT_METADATA: Final[Names] = ("literal.", "ls_", "lc_", "LANGSMITH_", "LANGCHAIN_", "usage_metadata", "_type")
+NOT_METADATA: Final[Names] = (
+    *("literal.", "ls_", "lc_", "LANGSMITH_", "LANGCHAIN_", "usage_metadata", "_type"),
+    "gen_ai.",  # which OpenInference's of Strands repeats there
+)
 """Beginnings of names in metadata by which frameworks tell of themselves."""
 METADATA_OBJECTS: Final[Names] = (
     *("metadata", f"{_TL}literal.metadata", "langfuse.trace.metadata", f"{_LF}metadata"),
@@ -56,7 +59,7 @@ PARAMETER_OBJECTS: Final[Names] = (
     "langwatch.params",
     f"{_LF}model.parameters",
 )
-PARAMETER_MEMBERS: Final[Names] = ("mlflow.spanInputs", "genkit:input>config")
+PARAMETER_MEMBERS: Final[Names] = ("mlflow.spanInputs", "genkit:input>config", "gcp.vertex.agent.llm_request>config")
 """Attributes, or members of the JSON in them, that hold several settings beside what else is asked for."""
 PARAMETER_NAMES: Final[Mapping[str, str]] = {
     "llm.top_k": "top_k",
@@ -70,7 +73,12 @@ PARAMETER_NAMES: Final[Mapping[str, str]] = {
     f"{_LF}metadata.response_format": "response_format",
     **dict.fromkeys(("ai.prompt.toolChoice", "tool_choice"), "tool_choice"),
 }
-RENAMED: Final[Mapping[str, str]] = {"choice.count": "n", "maxOutputTokens": "maxTokens", "is_stream": "stream"}
+RENAMED: Final[Mapping[str, str]] = {
+    "choice.count": "n",
+    "maxOutputTokens": "maxTokens",
+    "is_stream": "stream",
+    "num_predict": "maxTokens",  # Ollama's
+}
 NOT_PARAMETERS: Final = frozenset(
     {
         "model",
@@ -88,6 +96,8 @@ NOT_PARAMETERS: Final = frozenset(
         "available_tools",
         "functions",
         "headers",
+        # Google's, of which the last may hold a key
+        *("systemInstruction", "system_instruction", "httpOptions", "http_options"),
         "metadata",
         "base_url",
         # LlamaIndex, of its models
@@ -160,6 +170,9 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
     "span.type": {"llm_request": "chat"},
     "mlflow.spanType": {"CHAT_MODEL": "chat", "LLM": "chat", "EMBEDDING": "embedding"},
     "haystack.component.type": {"ChatGenerator": "chat", "Generator": "completion", "Embedder": "embedding"},
+    # Its agent's own calls, and those of Google's ADK for JavaScript, are known by the question in them.
+    "haystack.agent.step.llm.input>messages>0>role": dict.fromkeys(("system", "user", "assistant", "tool"), "chat"),
+    "gcp.vertex.agent.llm_request>contents>0>role": dict.fromkeys(("user", "model"), "chat"),
     "langwatch.span.type": {"llm": "chat"},
     "agentops.span.kind": {"llm": "chat"},
     "honeyhive_event_type": {"model": "chat"},
@@ -192,6 +205,8 @@ STEP_SIGNS: Final[Mapping[str, str]] = {
     "agent_name": "run",
     "event_loop.cycle_id": "run",
     "haystack.pipeline.execution_mode": "run",
+    "haystack.tool.name": "tool",
+    **dict.fromkeys(("haystack.agent.step", "haystack.agent.max_steps"), "run"),
 }
 """Types of steps by the attributes that work has which says nothing else of its kind."""
 COMPONENTS: Final = ("ChatGenerator", "Generator", "Embedder", "Ranker", "Retriever", "ToolInvoker", "Agent")
@@ -219,7 +234,8 @@ CONTENT: Final[Names] = (
     "gcp.vertex.agent.llm_request", "gcp.vertex.agent.llm_response", "gcp.vertex.agent.tool_call_args",
     "gcp.vertex.agent.tool_response", "genkit:input", "genkit:output", "braintrust.input_json",
     "braintrust.output_json", "lmnr.span.input", "lmnr.span.output", "haystack.component.input",
-    "haystack.component.output", "all_messages_events", "model_request_parameters",
+    "haystack.component.output", "haystack.agent.step.llm.", "haystack.agent.step.tool.", "haystack.agent.input",
+    "haystack.agent.output", "all_messages_events", "model_request_parameters",
     *(f"{start}{side}" for start in MASTRA for side in ("input", "output")),
     "mastra.metadata.headers", "mastra.metadata.body", "langwatch.input", "langwatch.output", "langwatch.params",
     "agentops.entity.input", "agentops.entity.output", "judgment.input", "judgment.output",

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from generations.ingest.otlp.counts import COUNTS
-from generations.ingest.otlp.table import BRAINTRUST, HAYSTACK_META, HAYSTACK_REPLY, Names, by
+from generations.ingest.otlp.table import BRAINTRUST, Names, by, haystack
 
 _LF: Final = "langfuse.observation."
 _TL: Final = "traceloop.association.properties."
@@ -62,7 +62,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         vercel=("ai.response.model",),
         others=(
             *("mlflow.llm.model", "mlflow.spanOutputs>model", "gen_ai.completion>model", "genkit:output>raw>model"),
-            *(f"{HAYSTACK_REPLY}model", f"{HAYSTACK_META}model"),
+            *haystack("model"),
             "gen_ai.request.model",  # which is not what was asked for where another name says that
         ),
     ),
@@ -72,7 +72,9 @@ FIELDS: Final[Mapping[str, Names]] = {
         vercel=("ai.model.provider",),
         others=(
             *("mlflow.llm.provider", "langsmith.metadata.ls_provider", "braintrust.metadata>provider", "genkit:name"),
-            *("gen_ai.model.provider", "confident.span.provider", "judgment.llm.provider"),
+            # Cloudflare's AI Gateway: https://developers.cloudflare.com/ai-gateway/observability/otel-integration/
+            "gen_ai.model.provider",
+            *("confident.span.provider", "judgment.llm.provider"),
         ),
     ),
     "response_id": by(
@@ -91,7 +93,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             "anthropic.message.stop_reason",
             "genkit:output>finishReason",
             "stop_reason",
-            f"{HAYSTACK_META}finish_reason",
+            *haystack("finish_reason"),
         ),
     ),
     **COUNTS,
@@ -250,6 +252,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             "braintrust.input_json",
             "lmnr.span.input",
             *("haystack.component.input", "haystack.tool.input", "haystack.pipeline.input_data"),
+            *("haystack.agent.step.tool.input", "haystack.agent.input"),
             *(
                 "langfuse.trace.input",
                 "agentops.entity.input",
@@ -278,6 +281,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             "braintrust.output_json",
             "lmnr.span.output",
             *("haystack.component.output", "haystack.tool.output", "haystack.pipeline.output_data"),
+            *("haystack.agent.step.tool.output", "haystack.agent.output"),
             *("langfuse.trace.output", "agentops.entity.output", "langwatch.output>value", "tool.result"),
             *("transcript", "spring.ai.tool.call.result"),
             *(f"{start}output" for start in MASTRA),

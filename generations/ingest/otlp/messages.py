@@ -17,12 +17,14 @@ _SAME_REASON: Final = {
     "tool_call": "tool_calls",
     "tool-calls": "tool_calls",
     "tool_use": "tool_calls",
+    "toolUse": "tool_calls",
+    "endTurn": "end_turn",
     "function_calls": "tool_calls",
     "completed": "stop",
 }
 
 
-_NAMED_OTHERWISE: Final = frozenset({"model", "unknown"})
+_NAMED_OTHERWISE: Final = frozenset({"model", "unknown", "tool-call", "tool-response"})
 _JSON_BEGINS: Final = frozenset('[{"-0123456789tfn')
 _MANY_BEGIN: Final = frozenset("-0123456789tfn")
 _ALONE: Final = re.compile(r"(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[ \t\n\r]*")
@@ -133,7 +135,7 @@ def message(given: Json) -> list[Json]:
                 part = {**inner, "tool_call": part["tool_call"]} if "tool_call" in part else inner
             part = kinds.typed(part)
             kind = part.get("type") if isinstance(part, dict) else None
-            if kind in ("tool_call", "tool-call", "tool_use"):
+            if kind in ("tool_call", "tool-call", "tool_use", "toolUse"):  # the last as Strands has it in JavaScript
                 one = call(part)
                 if one["id"] is None or one["id"] not in [c["id"] for c in calls]:
                     calls.append(one)
@@ -214,7 +216,8 @@ def call(given: Json) -> dict[str, Json]:
         given = given["tool_call"]
     function = given.get("function") if isinstance(given.get("function"), dict) else given
     arguments = next((function[n] for n in ("arguments", "input", "args") if function.get(n) is not None), None)
-    return _called(given.get("id", given.get("toolCallId")), function.get("name", function.get("toolName")), arguments)
+    id = next((given[n] for n in ("id", "toolCallId", "toolUseId") if n in given), None)
+    return _called(id, function.get("name", function.get("toolName")), arguments)
 
 
 def _called(id: Json, name: Json, arguments: Json) -> dict[str, Json]:
@@ -227,6 +230,8 @@ def _result(part: Mapping[str, Json]) -> dict[str, Json]:
     value = next((part[n] for n in names if part.get(n) is not None), None)
     if isinstance(value, dict) and set(value) == {"type", "value"}:  # as Vercel's SDK wraps it
         value = value["value"]
+    if isinstance(value, list):
+        value = kinds.said(value)
     id = part.get("id", part.get("toolCallId", part.get("tool_use_id"))) or None
     return {"role": "tool", "tool_call_id": id, "content": value if isinstance(value, str) else compact(value)}
 

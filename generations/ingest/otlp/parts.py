@@ -31,6 +31,8 @@ _ROLES: Final[Mapping[str, str]] = {
     "humanmessagechunk": "user",
     "systemmessage": "system",
     "toolmessage": "tool",
+    "tool-call": "assistant",  # smolagents', whose model is told so
+    "tool-response": "user",
     "unknown": "assistant",  # as OpenLLMetry calls the chunks of LangChain's answers
 }
 
@@ -60,7 +62,7 @@ def typed(part: Json) -> Json:
         if isinstance(inner := part.get(name), dict):
             names = ("response", "output", "content", "result")
             given = next((inner[n] for n in names if inner.get(n) is not None), None)
-            return {"type": "tool_call_response", "id": _id(inner) or inner.get("name"), "response": _said(given)}
+            return {"type": "tool_call_response", "id": _id(inner) or inner.get("name"), "response": said(given)}
     for name in ("reasoningContent", "reasoning"):
         if (thought := part.get(name)) is not None:
             inner = thought.get("reasoningText", thought) if isinstance(thought, dict) else thought
@@ -109,7 +111,7 @@ def _id(inner: Mapping[str, Json]) -> Json:
     return next((inner[n] for n in ("toolUseId", "id", "ref") if inner.get(n) is not None), None)
 
 
-def _said(given: Json) -> Json:
+def said(given: Json) -> Json:
     """What a tool said: the text or the JSON in Bedrock's blocks, where there is one."""
     if isinstance(given, list) and len(given) == 1 and isinstance(given[0], dict) and len(given[0]) == 1:
         return next((given[0][n] for n in ("text", "json") if n in given[0]), given)

@@ -23,6 +23,7 @@ PAIRS: Final = (
     ("genkit:input", "genkit:output"),
     ("lmnr.span.input", "lmnr.span.output"),
     ("haystack.component.input", "haystack.component.output"),
+    ("haystack.agent.step.llm.input", "haystack.agent.step.llm.output"),
     ("langwatch.input", "langwatch.output"),
     ("judgment.input", "judgment.output"),
     ("confident.span.input", "confident.span.output"),
@@ -65,7 +66,8 @@ def read(asked: Json, given: Json, kind: str) -> Fields:
     answers = _answers(response)
     if answers is not None or "contents" in request or ("config" in request and not response):
         request = {"messages": asked} if isinstance(asked, list) else request
-        return _conversation(request, kind) | answered(answers or [], kind, len(answers or ()) > 1)
+        named = {"response_id": id} if isinstance(id := response.get("id"), str) and id else {}
+        return named | _conversation(request, kind) | answered(answers or [], kind, len(answers or ()) > 1)
     return _known(request, response) or _asked(asked, kind) | _given(given, kind)
 
 
@@ -78,6 +80,8 @@ def _unwrapped(value: Json) -> Json:
 def _known(request: Mapping[str, Json], response: Mapping[str, Json]) -> Fields:
     """The content as OpenAI's interfaces have it, and Anthropic's; empty for others."""
     fields: Fields = {}
+    if request.get("tools") == "":  # so OpenInference's of Mistral has all that was not asked for
+        request = {name: value for name, value in request.items() if value != ""}
     shape = openai.shape_of(request, response)
     try:
         if response.get("type") == "message" or (not response and anthropic.is_ours(request, response)):
@@ -90,6 +94,10 @@ def _known(request: Mapping[str, Json], response: Mapping[str, Json]) -> Fields:
         elif shape is not None:
             found = openai.content(shape, request, response)
             fields = {name: found[name] for name in _KEPT if found.get(name) is not None}
+            if "tools" in fields:  # as Python shows them, in OpenInference's of Haystack, they are none
+                fields["tools"] = [one for one in fields["tools"] if isinstance(one, dict)] or None
+            if fields.get("messages") and not response:  # which would say whose messages they are
+                fields["messages"] = messages.conversation(fields["messages"])
             if fields and shape == "openai.responses":
                 fields.pop("finish_reason", None)  # the status of the whole answer is no reason
                 fields["messages"] = messages.conversation(fields.get("messages") or []) or None
@@ -187,6 +195,8 @@ def _about(answers: Sequence[Json]) -> Fields:
 def _asked(asked: Json, kind: str) -> Fields:
     if isinstance(asked, list) and len(asked) == 1 and isinstance(asked[0], list | str):
         asked = asked[0]
+    if kind == "embedding" and isinstance(asked, dict) and isinstance(asked.get("text"), str):
+        asked = asked["text"]  # as Haystack's are asked
     if is_messages(asked):
         return asked_fields(messages.conversation(asked), kind)
     if isinstance(asked, str):

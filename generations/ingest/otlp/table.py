@@ -6,8 +6,18 @@ from typing import Final
 
 Names = tuple[str, ...]
 BRAINTRUST: Final = "braintrust.metrics>"
-HAYSTACK_REPLY: Final = "haystack.component.output>replies>0>meta>"
-HAYSTACK_META: Final = "haystack.component.output>meta>0>"
+_HAYSTACK: Final = (
+    "haystack.component.output>replies>0>meta>",
+    "haystack.component.output>meta>0>",
+    "haystack.component.output>meta>",
+    "haystack.agent.step.llm.output>replies>0>meta>",
+)
+"""Where Haystack has what it says of an answer: in the first of the replies, or beside them, or in its agent's step."""
+
+
+def haystack(path: str) -> Names:
+    """The names by which Haystack says this of an answer."""
+    return tuple(f"{start}{path}" for start in _HAYSTACK)
 
 
 def by(

@@ -29,7 +29,22 @@ def tokens_of(attributes: Mapping[str, Json], about: About, beside: bool = False
     for name, places in about.counts:
         if name not in found and (count := _held(attributes, places)) is not None:
             found[name] = count
+    whole = attributes.get(_WHOLE)
+    if "cached_tokens" not in found and isinstance(whole, str) and '"cached_tokens"' in whole:
+        return _told_in(whole, found)
     return gross(found, beside and not is_detailed)
+
+
+_WHOLE: Final = "output.value"
+"""OpenInference's whole answer, of which its packages for Mistral and Together count the whole and not the parts."""
+
+
+def _told_in(answer: str, found: dict[str, int]) -> dict[str, int]:
+    """These counts with what the answer of the provider says of the same ones."""
+    usage = dialects.member(answer, "usage")
+    details = _detailed(usage) if isinstance(usage, Mapping) else {}
+    is_same = all(details.get(name) == found[name] for name in ("prompt_tokens", "completion_tokens") if name in found)
+    return gross({**details, **found} if is_same else found)
 
 
 def gross(found: dict[str, int], beside: bool = False) -> dict[str, int]:

@@ -1,0 +1,197 @@
+"""What agents and the clients below them say in ways of their own, each in the fewest attributes that show it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from generations.ingest.otlp.shapes import ERROR
+from tests.test_otlp_conventions import ANSWER, CALL, QUESTION, call, tell, wanted
+
+LLM: dict[str, Any] = {"openinference.span.kind": "LLM", "llm.model_name": "mistral-small-latest"}
+COUNTED: dict[str, Any] = {**LLM, "llm.token_count.prompt": 51, "llm.token_count.completion": 21}
+
+
+def test_an_answer_that_came_did_not_fail_whatever_reason_it_is_said_to_have_ended_by() -> None:
+    """OpenTelemetry's own for LangChain 1.3b0, of OpenAI's newer interface."""
+    said = {**CALL, "gen_ai.response.finish_reasons": ["error"]}
+    answer = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": "Lima."}]}])
+
+    answered = call({**said, "gen_ai.output.messages": answer})
+
+    assert (answered.error, answered.message_completion) == (None, ANSWER)
+    assert call(said).error == "error"
+
+
+# ------------------------------------------------------------------------------------------------------------- Haystack
+def test_a_call_of_haystack_s_agent_that_failed_is_a_call_and_its_other_work_is_not() -> None:
+    asked: dict[str, Any] = {
+        "messages": [{"role": "user", "meta": {}, "name": None, "content": [{"text": "Capital of Peru?"}]}]
+    }
+
+    failed = call({"haystack.agent.step.llm.input": json.dumps(asked)}, status=ERROR, message="The model is asleep.")
+    tool = tell(
+        {
+            "haystack.tool.name": "get_weather",
+            "haystack.agent.step.tool.input": '{"city": "Lima"}',
+            "haystack.agent.step.tool.output": "sunny",
+        }
+    )
+
+    assert (failed.type, failed.error, failed.messages) == ("chat", "The model is asleep.", QUESTION[1:])
+    assert (tool.generation, tool.step.type) == (None, "tool")
+    assert (tool.step.input, tool.step.output) == ({"city": "Lima"}, "sunny")
+    assert tell({"haystack.agent.step": 0}).step.type == "run"
+
+
+def test_haystack_s_embedders_say_of_themselves_what_generators_say_of_each_reply() -> None:
+    given = {"embedding": [0.25], "meta": {"model": "text-embedding-3-small", "usage": {"prompt_tokens": 16}}}
+    record = call(
+        {
+            "haystack.component.type": "OpenAITextEmbedder",
+            "haystack.component.input": '{"text": "Lima"}',
+            "haystack.component.output": json.dumps(given),
+        }
+    )
+
+    assert (record.type, record.model_id, record.prompt_tokens) == ("embedding", "text-embedding-3-small", 16)
+    assert (record.prompt, record.output) == ("Lima", None)
+
+
+def test_what_python_shows_in_the_place_of_messages_and_tools_is_neither() -> None:
+    """OpenInference's of Haystack, whose attributes have the roles but not the calls."""
+    shown = ["ChatMessage(_role=<ChatRole.USER: 'user'>)", "ChatMessage(_role=<ChatRole.ASSISTANT: 'assistant'>)"]
+    record = call(
+        {
+            "openinference.span.kind": "LLM",
+            "llm.input_messages.0.message.role": "user",
+            "llm.input_messages.0.message.content": "Capital of Peru?",
+            "llm.input_messages.1.message.role": "assistant",
+            "input.value": json.dumps({"messages": shown, "tools": ["Tool(name='get_weather')"]}),
+        }
+    )
+
+    assert record.messages == [QUESTION[1], {"role": "assistant", "content": None}]
+    assert not record.tools
+
+
+# ---------------------------------------------------------------------------------- Google's, Strands, smolagents
+def test_settings_of_google_s_requests_are_kept_without_what_may_hold_a_key() -> None:
+    config = {"temperature": 0, "systemInstruction": "Be brief.", "httpOptions": {"headers": {"x-goog-api-key": "k"}}}
+    asked = {"contents": [{"role": "user", "parts": [{"text": "Capital of Peru?"}]}], "config": config}
+
+    record = call({"gen_ai.agent.name": "forecaster", "gcp.vertex.agent.llm_request": json.dumps(asked)})
+
+    assert (record.type, record.messages, record.parameters) == ("chat", QUESTION, {"temperature": 0})
+
+
+def test_the_text_in_a_tool_s_blocks_is_what_the_tool_said() -> None:
+    """Strands, by the newest conventions."""
+    part = {"type": "tool_call_response", "id": "c1", "response": [{"text": "sunny"}]}
+
+    record = call({**CALL, "gen_ai.input.messages": json.dumps([{"role": "user", "parts": [part]}])})
+
+    assert record.messages == [{"role": "tool", "tool_call_id": "c1", "content": "sunny"}]
+
+
+def test_strands_in_javascript_calls_tools_by_a_name_of_its_own() -> None:
+    part = {"type": "toolUse", "toolUseId": "c1", "name": "weather", "input": {"city": "Lima"}}
+    answer = {"message": json.dumps([part]), "finish_reason": "toolUse"}
+
+    record = call(CALL, ("gen_ai.choice", answer))
+
+    assert record.message_completion == {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [wanted("weather", '{"city":"Lima"}')],
+    }
+    assert record.finish_reason == "tool_calls"
+
+
+def test_roles_that_smolagents_gives_calls_of_tools_and_results_are_those_that_the_model_is_told() -> None:
+    record = call(
+        {
+            "openinference.span.kind": "LLM",
+            "llm.input_messages.0.message.role": "tool-call",
+            "llm.input_messages.0.message.content": "Calling tools: ...",
+            "llm.input_messages.1.message.role": "tool-response",
+            "llm.input_messages.1.message.contents.0.message_content.type": "text",
+            "llm.input_messages.1.message.contents.0.message_content.text": "Observation: sunny",
+        }
+    )
+
+    assert [one["role"] for one in record.messages or ()] == ["assistant", "user"]
+
+
+def test_attributes_that_openinference_s_of_strands_repeats_are_no_metadata() -> None:
+    said = {"plan": "pro", "gen_ai.system": "strands-agents", "gen_ai.usage.input_tokens": 51}
+
+    assert call({**LLM, "metadata": json.dumps(said)}).metadata == {"plan": "pro"}
+
+
+# --------------------------------------------------------------------------------------- OpenInference of clients
+def test_ollama_s_settings_are_in_an_object_within() -> None:
+    settings = {"stream": False, "options": {"temperature": 0, "num_predict": 100, "api_key": "k"}}
+
+    record = call({**LLM, "llm.invocation_parameters": json.dumps(settings)})
+
+    assert record.parameters == {"stream": False, "temperature": 0, "maxTokens": 100}
+
+
+@pytest.mark.parametrize(("counted", "cached", "thought"), [(51, 8, 4), (50, None, None)])
+def test_parts_of_a_count_are_those_of_the_whole_answer_if_it_counts_the_same(
+    counted: int, cached: int | None, thought: int | None
+) -> None:
+    """Mistral's and Together's count the whole only."""
+    usage = {
+        "prompt_tokens": counted,
+        "completion_tokens": 21,
+        "prompt_tokens_details": {"cached_tokens": 8},
+        "completion_tokens_details": {"reasoning_tokens": 4},
+    }
+
+    record = call({**COUNTED, "output.value": json.dumps({"usage": usage})})
+
+    assert (record.prompt_tokens, record.completion_tokens) == (51, 21)
+    assert (record.cached_tokens, record.reasoning_tokens) == (cached, thought)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        (
+            {"messages": QUESTION, "tools": "", "stop": ""},  # Mistral's
+            {"id": "r1", "choices": [{"index": 0, "message": ANSWER, "finish_reason": "stop"}]},
+        ),
+        (
+            {"messages": QUESTION},  # Cohere's
+            {"id": "r1", "message": {"role": "assistant", "content": [{"type": "text", "text": "Lima."}]}},
+        ),
+    ],
+    ids=["mistral", "cohere"],
+)
+def test_the_id_of_an_answer_is_that_in_the_whole_answer(asked: dict[str, Any], given: dict[str, Any]) -> None:
+    record = call({**LLM, "input.value": json.dumps(asked), "output.value": json.dumps(given)})
+
+    assert (record.response_id, record.messages, record.message_completion) == ("r1", QUESTION, ANSWER)
+
+
+# ---------------------------------------------------------------------------------------------------- a gateway's
+def test_cloudflare_s_gateway_says_provider_request_and_answer_by_names_of_its_own() -> None:
+    """https://developers.cloudflare.com/ai-gateway/observability/otel-integration/"""
+    record = call(
+        {
+            "gen_ai.request.model": "@cf/meta/llama-3.1-8b-instruct",
+            "gen_ai.model.provider": "workers-ai",
+            "gen_ai.prompt_json": json.dumps({"messages": QUESTION}),
+            "gen_ai.completion_json": json.dumps({"choices": [{"message": ANSWER, "finish_reason": "stop"}]}),
+            "gen_ai.usage.input_tokens": 14,
+            "gen_ai.usage.output_tokens": 3,
+        }
+    )
+
+    assert (record.type, record.provider) == ("chat", "workers-ai")
+    assert (record.messages, record.message_completion, record.finish_reason) == (QUESTION, ANSWER, "stop")
+    assert (record.prompt_tokens, record.completion_tokens) == (14, 3)
