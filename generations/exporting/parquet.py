@@ -21,7 +21,7 @@ import pyarrow as pa
 from pyarrow import _csv, _parquet
 
 ROW_GROUP_BYTES: Final = 6 << 20
-"""Of lines; readers want groups of many rows, this process wants little memory."""
+"""Of columns; readers want groups of many rows, this process wants little memory."""
 BLOCK_BYTES: Final = 3 << 19
 """Of lines, that are made columns at once: there they are held three times. Smaller ones cost more for each column."""
 PAGE_BYTES: Final = 128 << 10
@@ -47,10 +47,9 @@ def write(source: BinaryIO, file: BinaryIO) -> None:
         groups = _Groups(file, ends, schema, compression=asked["compression"], repeated=repeated)
         group: list[Any] = []
         held = 0
-        # The next lines are read while these are packed, so that who makes them need not wait.
-        for lines in _ahead(_blocks(source)):
-            group.append(_table(schema, lines, **asked["dialect"]))
-            held += len(lines)
+        for table in _tables(source, schema, asked["dialect"]):
+            group.append(table)
+            held += table.nbytes
             if held >= ROW_GROUP_BYTES:
                 groups.write(pa.concat_tables(group))
                 group, held = [], 0
@@ -208,13 +207,17 @@ class _Walk:
 
 
 # ---------------------------------------------------------------------------------------------------------------- lines
-def _ahead(blocks: Iterator[bytearray]) -> Iterator[bytearray]:
-    """These, of which a thread fetches the next while one is worked on."""
+def _tables(source: BinaryIO, schema: Any, dialect: Mapping[str, str]) -> Iterator[Any]:
+    """The lines as tables. A thread reads the next while these are packed, so that who makes them need not wait."""
+    blocks = _blocks(source)
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, blocks, None)
-        while (block := coming.result()) is not None:
+        while (lines := coming.result()) is not None:
             coming = thread.submit(next, blocks, None)
-            yield block
+            table = _table(schema, lines, **dialect)
+            # Not to be held while their group is written.
+            del lines
+            yield table
 
 
 def _blocks(source: BinaryIO) -> Iterator[bytearray]:
