@@ -173,11 +173,9 @@ class _Key:
     def of(cls, kind: str, project_pk: int, condition: Condition | None, order: str | None) -> _Key:
         about = filters.catalogue(kind)
         order = order or about.order
-        field = filters.field(kind, order.removeprefix("-"))
+        field = filters.ordered(kind, order)
         column = field.column
-        if not field.sortable or column is None:
-            sortable = ", ".join(one.path for one in about.fields if one.sortable)
-            raise BadFilter("order", order, f"a field that can be ordered by: {sortable}")
+        assert column is not None, "What can be ordered by is a column."
         said = orjson.dumps(filters.to_document(condition), option=orjson.OPT_SORT_KEYS)
         return cls(
             kind=kind,

@@ -322,11 +322,11 @@ def test_any_text_is_no_cursor(cursor: str) -> None:
     [
         ({"limit": 0}, "limit", "a whole number from 1 to 1000"),
         ({"limit": 1001}, "limit", "a whole number from 1 to 1000"),
-        ({"order": "usage.cots"}, "usage.cots", "did you mean usage.cost?"),
+        ({"order": "usage.cots"}, "order", "did you mean usage.cost?"),
         ({"order": "tags"}, "order", "a field that can be ordered by: id, timestamp"),
         ({"order": "metadata.plan"}, "order", "a field that can be ordered by"),
         ({"order": "-feedback.rating"}, "order", "a field that can be ordered by"),
-        ({"order": "--timestamp"}, "-timestamp", "a field of generations"),
+        ({"order": "--timestamp"}, "order", "a field of generations"),
         ({"after": "x", "before": "y"}, "before", "either after or before, not both"),
     ],
 )

@@ -19,7 +19,7 @@ from generations.api.errors import not_found
 from generations.api.operations import LIMIT, PROJECT, of_list, operation
 from generations.datasets import BadDataset, NewItem
 from generations.filters import BadFilter
-from generations.ingest.values import iso, nearest
+from generations.ingest.values import iso
 from generations.models import Dataset, DatasetItem
 from generations.paging import MAX_LIMIT, BadCursor
 from generations.records import Json
@@ -68,7 +68,7 @@ def list_datasets(request: HttpRequest) -> HttpResponse:
 )
 def make_dataset(request: HttpRequest) -> HttpResponse:
     """An empty one, of a name that no other dataset of the project has."""
-    asked = _named(receive.mapping(request), ("name", "description", "type", "metadata"))
+    asked = receive.named(receive.mapping(request), ("name", "description", "type", "metadata"))
     for name in ("name", "description", "type"):
         if not isinstance(asked.get(name, ""), str):
             raise BadDataset(name, asked[name], "a text")
@@ -160,7 +160,7 @@ def add_items(request: HttpRequest, id: str) -> HttpResponse:
     them; they are one new version.
     """
     grant = grant_of(request)
-    asked = _named(receive.mapping(request), ("items", "generationIds", "stepIds", "metadata"))
+    asked = receive.named(receive.mapping(request), ("items", "generationIds", "stepIds", "metadata"))
     sources = asked.keys() - {"metadata"}
     if len(sources) != 1 or ("items" in asked and "metadata" in asked):
         raise BadDataset("items", sorted(asked), "one of items, generationIds and stepIds; metadata with the last two")
@@ -227,13 +227,6 @@ def _item(dataset: Dataset, id: str) -> DatasetItem:
     return found
 
 
-def _named(asked: dict[str, Json], known: tuple[str, ...], path: str = "") -> dict[str, Json]:
-    for name in asked:
-        if name not in known:
-            raise BadDataset(path + name, asked[name], nearest(name, known))
-    return asked
-
-
 def _list(name: str, value: Json) -> list[Json]:
     if not isinstance(value, list):
         raise BadDataset(name, value, "a list")
@@ -244,7 +237,7 @@ def _new(item: Json, place: int) -> NewItem:
     path = f"items[{place}]"
     if not isinstance(item, dict):
         raise BadDataset(path, item, "an object")
-    values = {_ITEM[name]: value for name, value in _named(item, tuple(_ITEM), f"{path}.").items()}
+    values = {_ITEM[name]: value for name, value in receive.named(item, tuple(_ITEM), f"{path}.").items()}
     for name in ("generationId", "stepId", "split"):
         if not isinstance(item.get(name, ""), str if name == "split" else str | None):
             raise BadDataset(f"{path}.{name}", item[name], "a text")

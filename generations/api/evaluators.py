@@ -17,7 +17,7 @@ from generations.api.describing import closed, listed, ref
 from generations.api.errors import not_found
 from generations.api.operations import PROJECT, operation
 from generations.filters import BadFilter
-from generations.ingest.values import UnknownField, iso
+from generations.ingest.values import iso
 from generations.models import Evaluator
 from generations.records import InvalidRecord, Json
 
@@ -80,7 +80,7 @@ def list_evaluators(request: HttpRequest) -> HttpResponse:
 )
 def make_evaluator(request: HttpRequest) -> HttpResponse:
     """Of a name that no other evaluator of the project has. Its kind stays what it is."""
-    said = _named(receive.mapping(request), ("name", "kind", "options", "scoreName"))
+    said = receive.named(receive.mapping(request), ("name", "kind", "options", "scoreName"))
     row = evaluating.create(
         grant_of(request),
         name=_text("name", said) or "",
@@ -123,7 +123,7 @@ def get_evaluator(request: HttpRequest, id: str) -> HttpResponse:
 def change_evaluator(request: HttpRequest, id: str) -> HttpResponse:
     """What is absent stays. Scores that it gave stay, and evaluations that run go on with what it was."""
     grant = grant_of(request)
-    said = _named(receive.mapping(request), ("name", "options", "scoreName", "archived"))
+    said = receive.named(receive.mapping(request), ("name", "options", "scoreName", "archived"))
     archived = said.pop("archived", None)
     if not isinstance(archived, bool | None):
         raise InvalidRecord("archived", archived, "true or false")
@@ -159,7 +159,7 @@ def change_evaluator(request: HttpRequest, id: str) -> HttpResponse:
 def trigger_evaluator(request: HttpRequest, id: str) -> HttpResponse:
     """From now on this share of what comes in is scored, each once, behind the write. Not by evaluators that compare
     with what was expected."""
-    said = _named(receive.mapping(request, limit=receive.MAX_QUESTION), ("share", "filter"))
+    said = receive.named(receive.mapping(request, limit=receive.MAX_QUESTION), ("share", "filter"))
     share = said.get("share")
     if isinstance(share, bool) or not isinstance(share, int | float):
         raise InvalidRecord("share", share, "percent, from 0 to 100")
@@ -181,13 +181,6 @@ def document(row: Evaluator) -> dict[str, Json]:
         "createdAt": iso(row.created_at),
         "archivedAt": None if row.archived_at is None else iso(row.archived_at),
     }
-
-
-def _named(said: dict[str, Json], known: tuple[str, ...]) -> dict[str, Json]:
-    for name in said:
-        if name not in known:
-            raise UnknownField(name, said[name], known)
-    return said
 
 
 def _text(name: str, said: dict[str, Json]) -> str | None:

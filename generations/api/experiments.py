@@ -19,7 +19,7 @@ from generations.api.operations import PROJECT, operation
 from generations.experiments import Difference, Run
 from generations.filters import BadFilter
 from generations.ingest import rest
-from generations.ingest.values import iso, nearest
+from generations.ingest.values import iso
 from generations.intervals import Interval
 from generations.models import Experiment, ExperimentItem
 from generations.records import InvalidRecord, Json
@@ -73,7 +73,7 @@ def list_experiments(request: HttpRequest) -> HttpResponse:
 def make_experiment(request: HttpRequest) -> HttpResponse:
     """On a dataset or on none, with its first results or without any. All of it is made, or nothing."""
     grant = grant_of(request)
-    asked = _named(receive.mapping(request), ("name", "datasetId", "promptVersionId", "params", "items"))
+    asked = receive.named(receive.mapping(request), ("name", "datasetId", "promptVersionId", "params", "items"))
     name = asked.get("name", "")
     if not isinstance(name, str):
         raise InvalidRecord("name", name, "a text")
@@ -186,7 +186,7 @@ def list_experiment_items(request: HttpRequest, id: str) -> HttpResponse:
 def add_experiment_items(request: HttpRequest, id: str) -> HttpResponse:
     """Results with their scores, all or none of them. The runs that made them may not have come yet."""
     grant = grant_of(request)
-    asked = _named(receive.mapping(request), ("items",))
+    asked = receive.named(receive.mapping(request), ("items",))
     with transaction.atomic():
         made = _add(grant, _experiment(grant, id), asked.get("items"))
     return answer({"data": [item_document(row) for row in made]}, status=201)
@@ -245,7 +245,7 @@ def _add(grant: Grant, experiment: Experiment, items: Json) -> list[ExperimentIt
     for n, item in enumerate(items):
         if not isinstance(item, dict):
             raise InvalidRecord(f"items[{n}]", item, "an object")
-        _named(item, _NAMES, f"items[{n}].")
+        receive.named(item, _NAMES, f"items[{n}].")
         row = experiments.add_item(
             grant,
             str(experiment.pk),
@@ -284,10 +284,3 @@ def _text(name: str, asked: dict[str, Json], path: str = "") -> str | None:
     if not isinstance(value, str | None):
         raise InvalidRecord(path + name, value, "a text")
     return value
-
-
-def _named(asked: dict[str, Json], known: tuple[str, ...], path: str = "") -> dict[str, Json]:
-    for name in asked:
-        if name not in known:
-            raise InvalidRecord(path + name, asked[name], nearest(name, known))
-    return asked

@@ -20,9 +20,9 @@ from generations.api.auth import Gate, grant_of, key_of
 from generations.api.describing import page_of, ref
 from generations.api.errors import Refused, not_found
 from generations.api.operations import PROJECT, of_list, operation
-from generations.exporting.writers import CHOICES, COMPRESSIONS
-from generations.filters import BadFilter, Leaf
-from generations.ingest.values import iso, nearest
+from generations.exporting.writers import CHOICES, COMPRESSIONS, FORMATS
+from generations.filters import BadFilter, Leaf, nearest
+from generations.ingest.values import iso
 from generations.models import Job
 from generations.records import Json
 
@@ -207,18 +207,21 @@ def document(job: Job) -> Json:
 def _started(request: HttpRequest, asked: dict[str, Json], kind: str) -> HttpResponse:
     known = ("format", "compression", "filters", "filter", "fields", "order", "version")
     for name in asked.keys() - set(known):
-        raise BadFilter(name, asked[name], nearest(name, known))
+        raise BadFilter(name, asked[name], f"one of {', '.join(known)}{nearest(name, known)}")
     if "filter" in asked and "filters" in asked:
         raise BadFilter("filter", asked["filter"], "either filter or filters")
-    condition = asked.get("filters", asked.get("filter"))
+    said = "filters" if "filters" in asked else "filter"
+    condition = asked.get(said)
     fields, order = asked.get("fields"), asked.get("order")
     if condition is not None and not isinstance(condition, dict):
-        raise BadFilter("filter", condition, 'an object of conditions, such as {"model.id": "gpt-4"}')
+        raise BadFilter(said, condition, 'an object of conditions, such as {"model.id": "gpt-4"}')
     if fields is not None and not isinstance(fields, list):
         raise BadFilter("fields", fields, "a list of paths")
     if order is not None and not isinstance(order, str):
         raise BadFilter("order", order, "a path, '-' in front for the largest first")
-    form, compression = asked.get("format", "jsonl"), asked.get("compression")
+    form, compression = asked.get("format", CHOICES[0]), asked.get("compression")
+    if not isinstance(form, str):
+        raise BadFilter("format", form, f"one of {', '.join(FORMATS)}")
     if compression is not None and not isinstance(compression, str):
         raise BadFilter("compression", compression, f"one of {', '.join(COMPRESSIONS)}")
     version = asked.get("version")
@@ -228,7 +231,7 @@ def _started(request: HttpRequest, asked: dict[str, Json], kind: str) -> HttpRes
         job = exporting.start(
             grant_of(request),
             kind=kind,
-            format=form if isinstance(form, str) else "",
+            format=form,
             compression=compression,
             condition_document=condition,
             fields=fields,

@@ -22,7 +22,7 @@ from generations.api.describing import OBJECT, closed, listed, page_of, ref
 from generations.api.errors import not_found
 from generations.api.operations import PROJECT, operation
 from generations.filters import BadFilter
-from generations.ingest.values import iso, nearest
+from generations.ingest.values import iso
 from generations.intervals import Interval
 from generations.models import Prompt, PromptVersion
 from generations.records import InvalidRecord, Json
@@ -108,7 +108,7 @@ def make_version(request: HttpRequest, name: str) -> HttpResponse:
     answer and nothing is made; `labels` are put on it either way.
     """
     grant = grant_of(request)
-    asked = _named(receive.mapping(request), _SENT)
+    asked = receive.named(receive.mapping(request), _SENT)
     _typed(asked, ("messages", "tools", "labels"), list, "a list")
     _typed(asked, ("settings", "inputDefaults"), dict, "an object")
     _typed(asked, ("template", "model", "provider", "description"), str, "a text")
@@ -147,7 +147,7 @@ def move_labels(request: HttpRequest, name: str) -> HttpResponse:
     """All of them in one step, or none. Labels that are not named stay where they are."""
     grant = grant_of(request)
     found = _prompt(grant, name)
-    wanted = _named(receive.mapping(request), ("labels",)).get("labels")
+    wanted = receive.named(receive.mapping(request), ("labels",)).get("labels")
     if not isinstance(wanted, dict) or not all(n is None or type(n) is int for n in wanted.values()):
         raise InvalidRecord("labels", wanted, 'an object of labels with numbers of versions, such as {"prod": 4}')
     return answer(document(found, prompts.move(grant, found, wanted)))
@@ -281,13 +281,6 @@ def _prompt(grant: Grant, name: str) -> Prompt:
     if found is None:
         raise not_found("prompt", name)
     return found
-
-
-def _named(asked: dict[str, Json], known: tuple[str, ...]) -> dict[str, Json]:
-    for name in asked:
-        if name not in known:
-            raise InvalidRecord(name, asked[name], nearest(name, known))
-    return asked
 
 
 def _typed(asked: dict[str, Json], names: tuple[str, ...], type: Any, expected: str) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest
 
 from generations.api.errors import Refused
+from generations.ingest.values import UnknownField
 from generations.intake import MAX_BODY, Body
 from generations.records import InvalidRecord, Json, shown
 
@@ -61,6 +62,14 @@ def items(request: HttpRequest, name: str) -> list[Json | InvalidRecord]:
     if len(found) > MAX_ITEMS:
         raise Refused(413, "too_large", f"A batch has at most {MAX_ITEMS} items; this one has {len(found)}.")
     return list(found)
+
+
+def named(asked: dict[str, Json], known: Iterable[str], path: str = "") -> dict[str, Json]:
+    """The object, which has no other names than these. Raises UnknownField, with the nearest right one, for another;
+    `path` is where the object stands."""
+    for name in asked.keys() - set(known):
+        raise UnknownField(path + name, asked[name], [path + one for one in known])
+    return asked
 
 
 # --------------------------------------------------------------------------------------------------------------- bytes

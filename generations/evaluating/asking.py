@@ -14,6 +14,7 @@ from generations.evaluating import answering, keeping, subjects
 from generations.evaluating.scoring import Finding, Models, Scorer, Used, keep
 from generations.evaluating.subjects import Case
 from generations.experiments.keeping import MAX_NAME
+from generations.ingest.values import UnknownField
 from generations.models import Dataset, Job
 from generations.records import InvalidRecord, Json
 
@@ -94,22 +95,22 @@ def asked(grant: Grant, document: Mapping[str, Json]) -> Asked:
     grant.need(Scope.READ)
     for name in document:
         if name not in FIELDS:
-            raise InvalidRecord(str(name), document[name], f"one of {', '.join(FIELDS)}")
+            raise UnknownField(str(name), document[name], FIELDS)
     of = document.get("of") or ("versions" if document.get("versions") else "generations")
     if not document.get("of") and document.get("dataset") and not document.get("versions"):
         of = "dataset"
     if of not in OF:
         raise InvalidRecord("of", of, f"one of {', '.join(OF)}")
     evaluators = _evaluators(grant, document.get("evaluators"), of)
-    dataset = _dataset(grant, document, of)
     versions = _texts("versions", document.get("versions") or [])
     if of == "versions" and not 1 <= len(versions) <= MOST_VERSIONS:
         raise InvalidRecord("versions", versions, "the ids of one or two prompt versions")
     if of != "versions" and versions:
         raise InvalidRecord("versions", versions, "none, because stored answers are evaluated")
+    dataset = _dataset(grant, document, of)
     model = _maybe_text("model", document)
     called = answering.versions(grant, versions, model)
-    condition = document.get("filter") or {}
+    condition = {} if document.get("filter") is None else document["filter"]
     if not isinstance(condition, Mapping):
         raise InvalidRecord("filter", condition, "a filter document")
     if of in ("generations", "backfill"):

@@ -52,12 +52,7 @@ def ordering(kind: str, order: str | None, project_pk: int) -> list[Any]:
     ties: list[Any] = [F(name).desc() for name in reversed(source.key[:2])]
     if not order or order == source.order:
         return ties
-    path = order.removeprefix("-")
-    field = filters.field(kind, path)
-    if not field.sortable:
-        names = ", ".join(f.path for f in filters.fields(kind) if f.sortable)
-        raise filters.BadFilter("order", order, f"a field that can be sorted by: {names}")
-    value: Any = field.expression(project_pk)
+    value: Any = filters.ordered(kind, order).expression(project_pk)
     value = F(value) if isinstance(value, str) else value
     return [value.desc(nulls_last=True) if order.startswith("-") else value.asc(nulls_last=True), *ties]
 

@@ -1,6 +1,6 @@
 """Questions about a list: one catalogue of fields, one condition tree, every way of asking and one SQL."""
 
-from generations.filters.catalogue import catalogue, columns, field, fields, kinds, relations, rows, unfiltered
+from generations.filters.catalogue import catalogue, columns, field, fields, kinds, ordered, relations, rows, unfiltered
 from generations.filters.compiling import narrow, q
 from generations.filters.conditions import (
     And,
@@ -59,6 +59,7 @@ __all__ = [
     "leaves",
     "narrow",
     "nearest",
+    "ordered",
     "q",
     "relations",
     "rows",

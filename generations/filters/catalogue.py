@@ -29,6 +29,18 @@ def field(kind: str, path: str) -> Field:
     return catalogue(kind).field(path)
 
 
+def ordered(kind: str, order: str) -> Field:
+    """The field that an order like `-usage.cost` names; raises BadFilter where rows cannot be ordered by it."""
+    try:
+        found = field(kind, order.removeprefix("-"))
+    except BadFilter as error:
+        raise BadFilter("order", order, error.expected) from None
+    if not found.sortable:
+        names = ", ".join(one.path for one in fields(kind) if one.sortable)
+        raise BadFilter("order", order, f"a field that can be ordered by: {names}")
+    return found
+
+
 def fields(kind: str) -> list[Field]:
     """All fields of a list in the order of their declaration; dynamic ones stand for what is behind them."""
     return list(catalogue(kind).fields)

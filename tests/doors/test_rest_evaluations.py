@@ -226,7 +226,9 @@ def test_an_evaluation_is_cancelled_once_and_one_that_has_ended_stays(api: Calle
         ({"datasetVersion": 9}, 422, "datasetVersion", "a version from 1 to"),
         ({"maxItems": 0}, 422, "maxItems", "a whole number from 1 to 100,000"),
         ({"maxCost": "NaN"}, 422, "maxCost", "an amount of money above 0"),
-        ({"filtr": {}}, 422, "filtr", "filter"),
+        ({"filtr": {}}, 422, "filtr", "did you mean 'filter'?"),
+        ({"versions": "x", "dataset": None}, 422, "versions", "a list of ids"),
+        ({"of": "generations", "dataset": None, "filter": []}, 422, "filter", "a filter document"),
         ({"of": "generations", "dataset": None, "filter": {"modl.id": "x"}}, 400, "modl.id", "model.id"),
     ],
 )

@@ -261,14 +261,14 @@ def test_the_task_is_sent_after_the_commit(api: Caller, django_capture_on_commit
         ("/api/generations/export", {"format": "jsonl.gz", "compression": "zstd"}, "format"),
         ("/api/generations/export", {"filters": {"modl.id": 1}}, "modl.id"),
         ("/api/generations/export", {"filters": {"model.id": {"$like": 1}}}, "model.id"),
-        ("/api/generations/export", {"filters": []}, "filter"),
-        ("/api/generations/export", {"filters": "model.id=x"}, "filter"),
+        ("/api/generations/export", {"filters": []}, "filters"),
+        ("/api/generations/export", {"filters": "model.id=x"}, "filters"),
         ("/api/generations/export", {"filter": {}, "filters": {}}, "filter"),
         ("/api/generations/export", {"fields": ["inptu"]}, "fields"),
         ("/api/generations/export", {"fields": "input"}, "fields"),
         ("/api/generations/export", {"fields": [1]}, "fields"),
         ("/api/generations/export", {"fields": []}, "fields"),
-        ("/api/generations/export", {"order": "colour"}, "colour"),
+        ("/api/generations/export", {"order": "colour"}, "order"),
         ("/api/generations/export", {"order": 1}, "order"),
         ("/api/generations/export", {"kind": "steps"}, "kind"),
         ("/api/generations/export", {"filtres": {}}, "filtres"),
@@ -286,6 +286,29 @@ def test_an_export_that_cannot_be_made_is_refused_before_it_is_one(
     assert (answer.status, answer.error["code"]) == (400, "bad_filter")
     assert answer.error["field"] == field
     assert rows() == before
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"format": 5}, "format: 5 is not valid; expected one of jsonl, csv, parquet"),
+        ({"format": None}, "format: None is not valid; expected one of jsonl, csv, parquet"),
+        ({"order": "-"}, "order: '-' is not valid; expected a field of generations"),
+        ({"order": "-metadata"}, "order: '-metadata' is not valid; expected a name behind it, such as metadata.plan"),
+        ({"filters": 5}, 'filters: 5 is not valid; expected an object of conditions, such as {"model.id": "gpt-4"}'),
+        (
+            {"fromat": "csv"},
+            (
+                "fromat: 'csv' is not valid; expected one of format, compression, filters, filter, fields, order,"
+                " version; did you mean format?"
+            ),
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_export_is_said_by_the_name_and_with_the_value_that_were_sent(
+    api: Caller, asked: Any, said: str
+) -> None:
+    assert api.post("/api/generations/export", asked).error["message"] == said
 
 
 def test_a_filter_may_come_packed(api: Caller) -> None:

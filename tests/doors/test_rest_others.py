@@ -141,8 +141,19 @@ def test_a_dataset_that_cannot_be_made_is_refused(api: Caller, document: Any, st
 
     answer = api.post("/api/datasets", document)
 
-    assert (answer.status, answer.error["code"], answer.error["field"]) == (status, "invalid_dataset", field)
+    code = "invalid_record" if field == "colour" else "invalid_dataset"
+    assert (answer.status, answer.error["code"], answer.error["field"]) == (status, code, field)
     assert rows() == before
+
+
+def test_a_name_that_no_dataset_or_item_has_is_told_with_the_nearest(api: Caller) -> None:
+    dataset = api.post("/api/datasets", {"name": "taken"}).json["id"]
+
+    made = api.post("/api/datasets", {"nam": "x"})
+    added = api.post(f"/api/datasets/{dataset}/items", {"items": [{"inputt": 1}]})
+
+    assert made.error["message"] == "nam: there is no such field; did you mean 'name'?"
+    assert added.error["message"] == "items[0].inputt: there is no such field; did you mean 'items[0].input'?"
 
 
 @pytest.mark.parametrize(
