@@ -158,6 +158,15 @@ def test_parts_of_a_count_are_those_of_the_whole_answer_if_it_counts_the_same(
     assert (record.cached_tokens, record.reasoning_tokens) == (cached, thought)
 
 
+def test_what_gemini_thought_is_what_openllmetry_s_total_has_beyond_input_and_output() -> None:
+    counts = {"gen_ai.usage.input_tokens": 51, "gen_ai.usage.output_tokens": 21, "gen_ai.usage.total_tokens": 76}
+
+    record = call({**CALL, **counts}, scope="opentelemetry.instrumentation.google_generativeai")
+
+    assert (record.prompt_tokens, record.completion_tokens, record.reasoning_tokens) == (51, 25, 4)
+    assert (call({**CALL, **counts}).completion_tokens, call({**CALL, **counts}).reasoning_tokens) == (21, None)
+
+
 @pytest.mark.parametrize(
     ("asked", "given"),
     [

@@ -15,7 +15,7 @@ from generations.ingest.otlp import content, dialects, messages, quirks, values
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.names import About, Settings
 from generations.ingest.otlp.shapes import Span
-from generations.ingest.otlp.usage import tokens_of
+from generations.ingest.otlp.usage import tokens_of, with_thoughts
 from generations.ingest.usage import settings
 from generations.records import GenerationRecord, Json, StepRecord, made_generation
 
@@ -35,7 +35,8 @@ def generation(
         fields.pop("message_completion")  # LangSmith has an answer without a word where there was none
     said_reason = fields.get("finish_reason")
     fields.update(whole)
-    fields.update(tokens_of(a, about, quirks.counts_beside(span.scope)))
+    counts = tokens_of(a, about, quirks.counts_beside(span.scope))
+    fields.update(with_thoughts(counts) if quirks.thoughts_are_in_totals(span.scope) else counts)
     for field, read in _READ:
         if field in held and (value := read(held[field])) is not None:
             fields[field] = value

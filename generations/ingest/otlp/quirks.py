@@ -36,6 +36,9 @@ COUNTS_BESIDE: Final = (
 )
 """Scopes that count cached tokens beside the input, where the conventions have them within."""
 
+THOUGHTS_IN_TOTALS: Final = ("opentelemetry.instrumentation.google_generativeai",)
+"""Scopes that count what a model thought in the total alone: OpenLLMetry's of Gemini, whose output is without it."""
+
 NO_PROVIDERS: Final = frozenset(
     {"strands-agents", "langchain", "autogen", "crewai", "spring_ai", "gcp.vertex.agent", "unknown", "_other"}
 )
@@ -82,6 +85,11 @@ def failed(span: Span) -> bool:
 def counts_beside(scope: str) -> bool:
     """Whether an instrumentation counts cached tokens beside the input."""
     return scope.startswith(COUNTS_BESIDE)
+
+
+def thoughts_are_in_totals(scope: str) -> bool:
+    """Whether an instrumentation counts what a model thought in the total alone."""
+    return scope.startswith(THOUGHTS_IN_TOTALS)
 
 
 def is_own_tag(tag: str) -> bool:

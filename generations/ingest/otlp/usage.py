@@ -68,6 +68,18 @@ def gross(found: dict[str, int], beside: bool = False) -> dict[str, int]:
     return found
 
 
+def with_thoughts(found: dict[str, int]) -> dict[str, int]:
+    """Counts of Gemini's with what it thought, which is what the total has beyond input and output.
+
+    > totalTokenCount: Total token count for the generation request (prompt + thoughts + response candidates).
+    https://ai.google.dev/api/generate-content#UsageMetadata
+    """
+    thought = found.get("total_tokens", 0) - found.get("prompt_tokens", 0) - found.get("completion_tokens", 0)
+    if thought <= 0 or "reasoning_tokens" in found or "prompt_tokens" not in found:
+        return found
+    return {**found, "completion_tokens": found.get("completion_tokens", 0) + thought, "reasoning_tokens": thought}
+
+
 def _detailed(details: Mapping[str, Json]) -> dict[str, int]:
     """Counts in one of four forms: as OpenAI's two APIs say them, whole, or in buckets that exclude each other."""
     sent = _first(details, ("prompt_tokens", "input_tokens"))
