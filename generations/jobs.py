@@ -16,13 +16,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from django.db import DatabaseError, connection, transaction
-from django.db.models import F, Q
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Case, F, Q, TextField, Value, When
+from django.db.models.functions import Coalesce, Concat, Now
 
-from generations import access
+from generations import access, outages
 from generations.access import Grant, NotAllowed, Scope, audit
 from generations.models import ExportSchedule, Job
 
@@ -133,6 +134,12 @@ class Lease:
         """Leave the job in a final state other than done; nothing happens when the lease is lost."""
         self._held().update(state=state, error=error, progress_done=self.done, **_ENDED)
 
+    def note(self, error: Exception) -> None:
+        """Keep why this attempt ends, as far as that is known and can be written: it is told if the job is given up."""
+        if (outage := outages.of(error)) is not None:
+            with suppress(DatabaseError):
+                self._held().update(error=outage.sentence)
+
     def put_back(self) -> None:
         """Leave the job as if this attempt had not been: `sweep` sends it to a worker at its next turn."""
         self._held().update(
@@ -169,6 +176,15 @@ class Lease:
 _ENDED: Final[dict[str, Any]] = {"finished_at": Now(), "leased_until": None, "leased_by": ""}
 
 
+_GIVEN_UP: Final = Case(
+    When(error="", then=Value("Given up: the worker stopped in the middle of every attempt. Its log says why.")),
+    default=Concat(
+        Value("Given up after several attempts. The last one found: "), F("error"), output_field=TextField()
+    ),
+    output_field=TextField(),
+)
+
+
 def work(job_id: uuid.UUID | str, do: Callable[[Lease], None]) -> bool:
     """Take the job's lease, `do` the work and leave the job in its final state; False when it is not free to take.
 
@@ -188,6 +204,9 @@ def work(job_id: uuid.UUID | str, do: Callable[[Lease], None]) -> bool:
         lease.put_back()
     except Failed as failure:
         lease.end(Job.State.FAILED, str(failure))
+    except outages.ERRORS as error:
+        lease.note(error)
+        raise
     except Lost:
         log.warning("Job %s was taken over by another worker; this one stops", job_id)
     finally:
@@ -315,11 +334,7 @@ def sweep() -> list[str]:
     with transaction.atomic():
         abandoned = Job.objects.filter(state=Job.State.RUNNING, leased_until__lt=Now())
         abandoned.filter(cancel_requested_at__isnull=False).update(state=Job.State.CANCELLED, **_ENDED)
-        abandoned.filter(attempts__gte=F("max_attempts")).update(
-            state=Job.State.FAILED,
-            error="Given up: the worker stopped in the middle of every attempt. Its log says why.",
-            **_ENDED,
-        )
+        abandoned.filter(attempts__gte=F("max_attempts")).update(state=Job.State.FAILED, error=_GIVEN_UP, **_ENDED)
         abandoned.update(state=Job.State.QUEUED, leased_by="")
         # For a job that waits, `leased_until` is the moment up to which its message may be on its way.
         unsent = Q(leased_until__lt=Now()) | Q(leased_until=None, created_at__lt=Now() - UNSENT_AFTER)

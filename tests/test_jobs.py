@@ -1,6 +1,7 @@
 """Long work: one worker at a time, handed on when it dies, cancelled at any point."""
 
 import datetime as dt
+import errno
 import threading
 import uuid
 
@@ -133,6 +134,22 @@ def test_an_unexpected_error_goes_to_the_log_and_the_job_to_another_attempt(gran
     assert jobs.work(job.pk, finish)
     job.refresh_from_db()
     assert (job.state, job.attempts) == ("done", 2)
+
+
+def test_a_job_that_is_given_up_tells_what_the_last_attempt_found(grant: Grant) -> None:
+    def do(lease: jobs.Lease) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    job = a_job(grant)
+    for _ in range(3):
+        with pytest.raises(OSError, match="No space"):
+            jobs.work(job.pk, do)
+        Job.objects.filter(pk=job.pk).update(leased_until=Now() - LONG_AGO)
+        jobs.sweep()
+
+    job.refresh_from_db()
+    assert job.state == "failed"
+    assert job.error.startswith("Given up after several attempts. The last one found: The server's disk is full.")
 
 
 def test_a_worker_that_is_to_end_puts_its_job_back_as_it_was(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
