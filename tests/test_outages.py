@@ -138,6 +138,18 @@ def test_a_file_that_has_no_room_is_refused_until_there_is(api: Caller, monkeypa
     assert b"disk is full" in full.content
 
 
+def test_an_outage_is_one_line_of_the_log(api: Caller, caplog: pytest.LogCaptureFixture) -> None:
+    error = OperationalError("canceling statement\nLINE 1: SELECT 1\n        ^")
+    error.__cause__ = psycopg.errors.LockNotAvailable("canceling statement")
+
+    with connection.execute_wrapper(failing(error)):
+        assert api.get("/api/generations").status == 503
+
+    assert [told for told in caplog.messages if "busy" in told or "Unavailable" in told] == [
+        "busy: canceling statement"
+    ]
+
+
 @pytest.fixture
 def bucket(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bucket at which nobody answers."""

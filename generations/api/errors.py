@@ -126,7 +126,7 @@ def _of_outage(error: Exception) -> Refused:
     outage = outages.of(error)
     if outage is None:
         raise error
-    log.error("%s: %s", outage.code, error)
+    log.error("%s: %s", outage.code, str(error).partition("\n")[0])
     return Refused(503, outage.code, outage.sentence, headers={"Retry-After": str(outage.retry_after)})
 
 
@@ -196,7 +196,10 @@ def _handler(refusal: Callable[[Any], Refused], note: Note) -> Callable[[HttpReq
     def handle(request: HttpRequest, error: Any) -> HttpResponse:
         refused = refusal(error)
         note(request, refused)
-        return response(refused)
+        made = response(refused)
+        # Of an outage one line tells, and there may be hundreds a second; who is too busy is counted in /metrics.
+        made._has_been_logged = refused.status == 503  # type: ignore[attr-defined]
+        return made
 
     return handle
 
