@@ -46,6 +46,23 @@ def test_a_connection_that_the_server_ended_is_replaced(pool: Pool) -> None:
         assert first.execute("SELECT 1").fetchone() == second.execute("SELECT 1").fetchone() == (1,)
 
 
+@pytest.mark.django_db
+def test_a_server_that_is_gone_without_a_word_is_found_to_be_so() -> None:
+    connection.ensure_connection()
+
+    told = connection.connection.info.get_parameters()
+
+    assert (told["tcp_user_timeout"], told["keepalives_idle"], told["connect_timeout"]) == ("30000", "10", "5")
+
+
+def test_what_the_address_of_the_database_says_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "tcp_user_timeout", "7000")
+
+    told = connection.get_connection_params()
+
+    assert (told["tcp_user_timeout"], told["connect_timeout"]) == ("7000", 5)
+
+
 SENT = "SELECT query, %s FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 
 

@@ -2,11 +2,13 @@
 
 import base64
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
 import pytest
+from django.http import HttpResponse
 
 from generations.api import sharing
 from generations.api.sharing import NOBODY, FairShare
@@ -24,14 +26,15 @@ class Work:
         self.changed = threading.Condition()
         self.doors: dict[str, threading.Event] = {}
 
-    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         name = environ["test.name"]
         with self.changed:
             self.inside.append(name)
             self.changed.notify_all()
         self.doors[name].wait(30)
-        start_response("200 OK", [])
-        return [b"done"]
+        status = int(environ.get("test.status", "200"))
+        start_response(f"{status} as told", [])
+        return HttpResponse(b"done", status=status)
 
     def until(self, number: int) -> None:
         """Wait until so many have come in, in all."""
@@ -107,7 +110,7 @@ def test_alone_a_project_has_everything_and_the_rest_waits_its_turn(senders: Sen
 
     assert len(senders.work.inside) == AT_ONCE
     senders.end()
-    assert {answer[0] for answer in senders.answers.values()} == {"200 OK"}
+    assert {answer[0] for answer in senders.answers.values()} == {"200 as told"}
 
 
 def test_beside_another_a_project_has_a_part_and_the_other_comes_in_at_once(
@@ -191,6 +194,49 @@ def test_who_waits_too_long_is_told_to_come_again(
     assert senders.shared._lines == {}
 
 
+def test_while_nobody_is_served_those_who_waited_are_told_at_once(
+    senders: Senders, known: list[Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    senders.send("away", known[0], **{"test.status": "503"})
+    senders.work.until(1)
+    for n in range(AT_ONCE + 2):
+        senders.send(f"many {n}", known[0])
+    senders.work.until(AT_ONCE)
+    senders.waiting(3)
+
+    monkeypatch.setattr(sharing, "PATIENCE", 0.0)
+    senders.work.doors["away"].set()
+    for _ in range(3000):
+        if len(senders.answers) == 4:
+            break
+        threading.Event().wait(0.01)
+
+    told = {name: answer for name, answer in senders.answers.items() if name != "away"}
+    assert [answer[0] for answer in told.values()] == ["503 Service Unavailable"] * 3
+    assert {orjson.loads(answer[2])["error"]["message"] for answer in told.values()} == {sharing.STUCK}
+    assert senders.shared._lines == {}
+    assert told.keys().isdisjoint(senders.work.inside)
+
+
+def test_an_outage_of_one_among_those_who_are_served_is_its_own(
+    senders: Senders, known: list[Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    senders.send("away", known[0], **{"test.status": "503"})
+    senders.work.until(1)
+    for n in range(AT_ONCE + 2):
+        senders.send(f"many {n}", known[0])
+    senders.work.until(AT_ONCE)
+    senders.waiting(3)
+
+    senders.shared._served = time.monotonic() + 60
+    monkeypatch.setattr(sharing, "PATIENCE", 0.0)
+    senders.work.doors["away"].set()
+    senders.work.until(AT_ONCE + 1)
+    senders.end()
+
+    assert [name for name, answer in senders.answers.items() if answer[0].startswith("503")] == ["away"]
+
+
 def test_pages_are_shared_with_and_do_not_make_a_project_share(senders: Senders, known: list[Caller]) -> None:
     senders.send("page", None, "/login/")
     senders.work.until(1)
@@ -251,12 +297,12 @@ class Writing(Work):
         super().__init__()
         self.written: list[list[str]] = []
 
-    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         with self.changed:
             self.inside.append(environ["test.name"])
             self.changed.notify_all()
         grouping.together("test", -1, [environ["test.name"]], self._write)
-        start_response("200 OK", [])
+        start_response("200 as told", [])
         return [b"done"]
 
     def _write(self, names: Sequence[str]) -> Sequence[None]:
@@ -283,7 +329,7 @@ def test_who_waits_to_be_written_for_makes_room_for_others_of_the_project(
     writers.work.until(len(names))
     writers.end()
 
-    assert {answer[0] for answer in writers.answers.values()} == {"200 OK"}
+    assert {answer[0] for answer in writers.answers.values()} == {"200 as told"}
     assert sorted(writers.shared._in_hand.items()) == [(known[0].project.pk, 0)]
     assert isinstance(writers.work, Writing)
     written = writers.work.written

@@ -2,7 +2,7 @@
 
 Requests come to a process in one line, whoever sends them, and each takes a thread as soon as there is one. There are
 more threads than requests that are worked on: the others wait here, in a line for each project, and the project that
-has the least in hand is next. Nothing here looks at the database.
+has the least in hand is next. Nothing here looks at the database; that it serves nobody is seen by what was answered.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 RETRY_AFTER: Final = 1
 SENTENCE: Final = "This project sends more than there is room for beside the others. Send it again in a moment."
+STUCK: Final = "The server serves nobody at the moment. Nothing of this was stored: send it again in a moment."
 NOBODY: Final = 0
 """Whoever sends no key that was let in before: people at pages, above all. They are shared with, and do not share."""
 UNSHARED: Final = ("gateway", "health", "static")
@@ -40,7 +41,19 @@ PART: Final = 4
 take its time from the others: threads of one process share a processor."""
 PATIENCE: Final = 1.5
 PATIENCE_ALONE: Final = 30.0
-"""Seconds that a request waits for its turn: among others, and when its project is the only one."""
+"""Seconds that a request waits for its turn: among others or while nobody is served, and when its project is the only
+one."""
+OUTAGES: Final = (502, 503)
+"""What is answered where the database, the disk or a storage cannot serve; Gantry's client wants the first."""
+
+
+class _Place(threading.Event):
+    """A place in a line; set when its turn has come, or when it is not worth waiting for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.since = time.monotonic()
+        self.is_over = False
 
 
 class _Turn:
@@ -62,21 +75,25 @@ class FairShare:
         self.waiting = waiting
         self._guard = threading.Lock()
         self._in_hand: Counter[int] = Counter()
-        self._lines: dict[int, deque[threading.Event]] = {}
+        self._lines: dict[int, deque[_Place]] = {}
         self._seen: dict[int, float] = {}
+        self._served = time.monotonic()
+        """When somebody was last answered otherwise than by an outage."""
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if door_of(environ.get("PATH_INFO", "")) in UNSHARED:
             return self.application(environ, start_response)
         project = _project_of(environ)
-        if not self._enter(project):
-            refused = refusal(environ.get("PATH_INFO", ""), environ.get("CONTENT_TYPE", ""))
+        if why := self._enter(project):
+            refused = refusal(environ.get("PATH_INFO", ""), environ.get("CONTENT_TYPE", ""), why)
             start_response(f"{refused.status_code} {refused.reason_phrase}", list(refused.items()))
             return [refused.content]
         turn = _Turn(project)
         grouping.when_waiting(lambda: self._rest(turn))
         try:
-            return _whole(self.application(environ, start_response))
+            answer = self.application(environ, start_response)
+            self._note(answer)
+            return _whole(answer)
         finally:
             grouping.when_waiting(None)
             with self._guard:
@@ -97,30 +114,45 @@ class FairShare:
             self._in_hand[turn.project] -= 1
             self._call_next()
 
-    def _enter(self, project: int) -> bool:
-        """Wait for one's turn; False when there is no room to wait, or it does not come in time."""
+    def _note(self, answer: Iterable[bytes]) -> None:
+        """Where nobody was served for a while, those who waited for as long are told so now, all at once."""
+        now = time.monotonic()
+        if not (isinstance(answer, HttpResponse) and answer.status_code in OUTAGES):
+            self._served = now
+        elif now - self._served > PATIENCE:
+            with self._guard:
+                for project, line in list(self._lines.items()):
+                    while line and now - line[0].since > PATIENCE:
+                        place = line.popleft()
+                        place.is_over = True
+                        place.set()
+                    if not line:
+                        del self._lines[project]
+
+    def _enter(self, project: int) -> str:
+        """Wait for one's turn; empty when it has come, or else why there is no room to wait or it does not come."""
         with self._guard:
             self._see(project)
             is_alone = self._is_alone(project)
             if self._may_go(project) and project not in self._lines:
                 self._in_hand[project] += 1
-                return True
+                return ""
             line = self._lines.setdefault(project, deque())
             if not is_alone and len(line) >= max(1, self.waiting // len(self._seen)):
-                return False
-            turn = threading.Event()
-            line.append(turn)
+                return SENTENCE
+            place = _Place()
+            line.append(place)
             # One that went may have left room that nobody waited for.
             self._call_next()
-        if turn.wait(PATIENCE_ALONE if is_alone else PATIENCE):
-            return True
+        if place.wait(PATIENCE_ALONE if is_alone else PATIENCE):
+            return STUCK if place.is_over else ""
         with self._guard:
-            if turn.is_set():
-                return True
-            line.remove(turn)
+            if place.is_set():
+                return STUCK if place.is_over else ""
+            line.remove(place)
             if not line:
                 del self._lines[project]
-            return False
+            return SENTENCE
 
     def _see(self, project: int) -> None:
         now = time.monotonic()
@@ -170,15 +202,15 @@ def _project_of(environ: WSGIEnvironment) -> int:
     return access.project_of(key) or NOBODY
 
 
-def refusal(path: str, content_type: str) -> HttpResponse:
+def refusal(path: str, content_type: str, sentence: str = SENTENCE) -> HttpResponse:
     """What is said to whoever is to come again, in the form of the door at this address."""
     door = door_of(path)
     again = {"Retry-After": str(RETRY_AFTER)}
     if door == "otlp":
-        return otlp.refusal(otlp.PROTOBUF if "protobuf" in content_type else otlp.JSON, 503, SENTENCE, again)
+        return otlp.refusal(otlp.PROTOBUF if "protobuf" in content_type else otlp.JSON, 503, sentence, again)
     if door == "gantry":
-        return envelope.refused(envelope.AGAIN, SENTENCE, again)
+        return envelope.refused(envelope.AGAIN, sentence, again)
     if door in ("graphql", "literal"):
-        told = {"errors": [{"message": SENTENCE, "extensions": {"code": "BUSY"}}], "data": None}
+        told = {"errors": [{"message": sentence, "extensions": {"code": "BUSY"}}], "data": None}
         return answer(told, status=503, headers=again)
-    return errors.response(errors.Refused(503, "busy", SENTENCE, headers=again))
+    return errors.response(errors.Refused(503, "busy", sentence, headers=again))

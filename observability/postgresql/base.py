@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import select
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
@@ -37,6 +37,15 @@ def check(connection: Any) -> None:
         ConnectionPool.check_connection(connection)
 
 
+_FOUND_GONE: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""A server that is gone without a word, as behind a cable that was pulled, is found to be so in half a minute: TCP
+alone waits for a quarter of an hour. What DATABASE_URL says of the same comes before this."""
 _backend: Any = base  # whose stubs know of no pool and of no cursor
 
 
@@ -126,7 +135,7 @@ class DatabaseWrapper(_backend.DatabaseWrapper):  # type: ignore[misc]  # for th
 
     def get_connection_params(self) -> dict[str, Any]:
         """What psycopg is told of a connection."""
-        return {**super().get_connection_params(), "cursor_factory": Cursor}
+        return {**_FOUND_GONE, **super().get_connection_params(), "cursor_factory": Cursor}
 
     @property
     def pool(self) -> Any:
