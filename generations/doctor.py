@@ -30,6 +30,7 @@ _SCARCE: Final = 2 * GIGABYTE
 _DAYS_LEFT: Final = 14
 _WAITED_LONG: Final = dt.timedelta(minutes=5)
 _SKEW: Final = 5.0
+_SAID: Final = 300
 _ROOM: Final = "Make room there: it goes on by itself."
 _SUPPORTED: Final = range(15, 19)
 _BROKERS: Final = ("redis", "rediss", "amqp", "amqps")
@@ -224,6 +225,13 @@ def _jobs() -> Iterator[Finding]:
         )
     else:
         yield Finding("jobs", "well", f"{count} wait")
+    for one in operations.failed():
+        yield Finding(
+            "failures",
+            "warning",
+            f"{one.count} of kind {one.kind} failed within a day, the last at {one.last:%H:%M} UTC: {one.said[:_SAID]}",
+            "Each tells why on its page; the admin site lists those of all projects.",
+        )
 
 
 def _sums() -> Iterator[Finding]:

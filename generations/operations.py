@@ -39,6 +39,16 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """Jobs of a kind that failed within a day, and what the last of them said."""
+
+    kind: str
+    count: int
+    last: dt.datetime
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """Bytes that a table takes, indexes and long values included; of one month, YYYYMM, where it is kept by months.
 
@@ -143,6 +153,18 @@ def queues() -> list[Queue]:
         for row in _rows(
             "SELECT kind, state, count(*), min(created_at) FROM job WHERE state IN ('queued', 'running')"
             " GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+    ]
+
+
+@glanced
+def failed() -> list[Failed]:
+    """Jobs that failed within the last day, by kind."""
+    return [
+        Failed(*row)
+        for row in _rows(
+            "SELECT kind, count(*), max(finished_at), (array_agg(error ORDER BY finished_at DESC))[1] FROM job"
+            " WHERE state = 'failed' AND finished_at > now() - interval '1 day' GROUP BY 1 ORDER BY 1"
         )
     ]
 

@@ -97,6 +97,10 @@ class _Installation:
             age.add_metric((queue.kind, queue.state), queue.oldest.timestamp())
         yield jobs
         yield age
+        failed = GaugeMetricFamily("generations_jobs_failed", "Jobs that failed within a day.", labels=("kind",))
+        for one in operations.failed():
+            failed.add_metric((one.kind,), one.count)
+        yield failed
         sizes = GaugeMetricFamily("generations_table_bytes", "Bytes of a table, all months.", labels=("table",))
         months = GaugeMetricFamily("generations_month_bytes", "Bytes of what began in a month.", labels=("month",))
         whole: dict[str, int] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from django.conf import settings
@@ -64,11 +64,12 @@ def items(request: HttpRequest, name: str) -> list[Json | InvalidRecord]:
     return list(found)
 
 
-def named(asked: dict[str, Json], known: Iterable[str], path: str = "") -> dict[str, Json]:
+def named(asked: dict[str, Json], known: Collection[str], path: str = "") -> dict[str, Json]:
     """The object, which has no other names than these. Raises UnknownField, with the nearest right one, for another;
     `path` is where the object stands."""
-    for name in asked.keys() - set(known):
-        raise UnknownField(path + name, asked[name], [path + one for one in known])
+    for name in asked:
+        if name not in known:
+            raise UnknownField(path + name, asked[name], [path + one for one in known])
     return asked
 
 
