@@ -37,6 +37,16 @@ def compact(value: Json) -> str:
         return json.dumps(value, ensure_ascii=True, default=str)
 
 
+def indented(value: Json, *, in_order: bool = False) -> str:
+    """`value` as JSON text over several lines; `in_order` sorts the names in it."""
+    option = orjson.OPT_INDENT_2 | (orjson.OPT_SORT_KEYS if in_order else 0)
+    try:
+        return orjson.dumps(value, default=str, option=option).decode("utf-8", "replace")
+    except TypeError:  # as above
+        text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=in_order, default=str)
+        return text.encode("utf-8", "replace").decode()
+
+
 def tool_calls_of(message: Json) -> list[tuple[str, str]]:
     """(name, arguments as text) of each tool call in an assistant's message, whatever the provider's shape."""
     if not isinstance(message, dict):

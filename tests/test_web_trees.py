@@ -144,6 +144,17 @@ def test_a_step_that_says_nothing_is_not_an_empty_page(client: Client, project: 
     assert nothing not in web.text(show(client, project, "said"))
 
 
+def test_times_of_events_are_shown_as_moments(client: Client, project: Project) -> None:
+    told = [{"name": "retry", "time": 1_764_000_000_123_456_789}, {"name": "odd", "time": 10**30}, "not an object"]
+    record(project, [step("run", events=told)])
+
+    page = show(client, project, "run").content.decode()
+
+    assert "2025-11-24 16:00:00.123456789 UTC" in page
+    assert "1764000000" not in page
+    assert str(10**30) in page and "not an object" in page
+
+
 def test_a_step_among_thousands_stands_between_its_neighbours(client: Client, project: Project) -> None:
     record(project, [step("run"), *(step(f"c{n:04}", "run", began=n) for n in range(3000))])
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final
 
-import orjson
-
 from generations import reading
 from generations.models import PromptVersion
 from generations.records import Json
@@ -88,7 +86,7 @@ def _lines(text: str) -> list[str]:
 def _json(value: Json) -> list[str]:
     if not value:
         return []
-    return _lines(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode())
+    return _lines(reading.indented(value, in_order=True))
 
 
 _PARTS: Final[dict[str, Callable[[PromptVersion], list[str]]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import random
 import re
 import uuid
@@ -235,7 +236,11 @@ def _content(messages: Json, template: str | None, settings: Mapping[str, Json],
         for message in messages or ()
     ]
     chosen = {key: value for key, value in settings.items() if key != "provider"}
-    said = orjson.dumps([plain, template or "", chosen, tools or []], option=orjson.OPT_SORT_KEYS)
+    whole = [plain, template or "", chosen, tools or []]
+    try:
+        said = orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a number beyond 64 bits
+        said = json.dumps(whole, sort_keys=True).encode()
     return hashlib.blake2b(said, digest_size=16).digest()
 
 

@@ -14,7 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from generations import evaluating, filters, generating, verdicts
+from generations import evaluating, filters, generating, reading, verdicts
 from generations.access import Grant, Scope
 from generations.evaluating import NoSuchEvaluator
 from generations.filters import BadFilter
@@ -217,7 +217,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else ""
     if isinstance(value, dict | list):
-        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        return reading.indented(value)
     return f"{value:g}" if isinstance(value, float) else value if isinstance(value, str) else ""
 
 

@@ -105,13 +105,12 @@ def weight(html: str) -> int:
 
 def compact(value: Json) -> str:
     """`value` as JSON on one line."""
-    return orjson.dumps(value, default=str).decode("utf-8", "replace")
+    return reading.compact(value)
 
 
 def pretty(value: Json) -> str:
     """`value` as indented JSON, the numbers of a list one after the other: a vector's would be thousands of lines."""
-    text = orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode("utf-8", "replace")
-    return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
+    return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", reading.indented(value))
 
 
 _NUMBERS: Final = re.compile(r"\[\n((?:\s+-?\d[-+.\deE]*,\n)+\s+-?\d[-+.\deE]*)\n\s*\]")

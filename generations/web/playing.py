@@ -290,4 +290,4 @@ def _value(value: Json) -> str:
 
 
 def _json(value: Json) -> str:
-    return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() if value else ""
+    return reading.indented(value) if value else ""

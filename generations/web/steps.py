@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -26,6 +27,8 @@ from generations.web.parts import Block
 
 ROOM: Final = 124_000
 """The bytes that a page has beside its frame, for the facts, for the tree and for what was said."""
+_LAST: Final = 253_402_300_800
+"""The seconds from 1970 to the end of the year 9999."""
 LEAST: Final = 20_000
 """The bytes that what was said has in any case."""
 VIEWS: Final = ("formatted", "raw", "json")
@@ -97,9 +100,28 @@ def document(bundle: StepBundle) -> dict[str, Json]:
         "output": payload.output if payload else None,
         "metadata": bundle.step.metadata,
         "attributes": payload.attributes if payload else None,
-        "events": payload.events if payload else None,
+        "events": _dated(payload.events) if payload else None,
     }
     return {name: value for name, value in said.items() if value not in (None, {}, [])}
+
+
+def _dated(events: Json) -> Json:
+    """Events with their times as people read them, in which no nanosecond is lost; anything else as it is."""
+    if not isinstance(events, list):
+        return events
+    return [
+        {**event, "time": _moment(event["time"])}
+        if isinstance(event, dict) and type(event.get("time")) is int
+        else event
+        for event in events
+    ]
+
+
+def _moment(nanoseconds: int) -> Json:
+    seconds, rest = divmod(nanoseconds, 10**9)
+    if not 0 < seconds < _LAST:
+        return nanoseconds
+    return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%d %H:%M:%S}.{rest:09d} UTC"
 
 
 def _blocks(said: dict[str, Json], budget: Budget, *, is_raw: bool, language: Json) -> list[tuple[str, Block]]:

@@ -15,6 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from generations import access, outages, recording
 from generations.access import Grant, Scope
 from generations.api import receive
+from generations.api.answers import dumps
 from generations.api.auth import key_of
 from generations.api.errors import Refused
 from generations.api.straight import straight
@@ -116,5 +117,4 @@ def body(request: HttpRequest) -> dict[str, Json]:
 
 
 def _json(told: dict[str, Json], status: int, headers: dict[str, str] | None = None) -> HttpResponse:
-    content = orjson.dumps(told, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
-    return HttpResponse(content, status=status, content_type="application/json", headers=headers)
+    return HttpResponse(dumps(told), status=status, content_type="application/json", headers=headers)

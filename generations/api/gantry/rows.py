@@ -6,9 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import orjson
-
-from generations import bundles, filters, paging
+from generations import bundles, filters, paging, reading
 from generations.access import Grant, Scope
 from generations.bundles import Bundle
 from generations.models import Application
@@ -112,7 +110,7 @@ def _tags(bundle: Bundle) -> Mapping[str, Json]:
 
 
 def _text(value: Json) -> Json:
-    return orjson.dumps(value).decode() if isinstance(value, list | dict) else value
+    return reading.compact(value) if isinstance(value, list | dict) else value
 
 
 def _spread(row: Row, name: str, value: Json, depth: int = 0) -> None:
@@ -149,7 +147,7 @@ def _of_type(value: Json, kind: str) -> Json:
     if value is None or kind == "bool":
         return value if isinstance(value, bool) else None
     if kind == "str":
-        return value if isinstance(value, str) else orjson.dumps(value).decode()
+        return value if isinstance(value, str) else reading.compact(value)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
