@@ -45,7 +45,7 @@ WHOLE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("number", [-5, 2**31, 2**63, 2**64 + 1, -(10**30) + 1])
+@pytest.mark.parametrize("number", [-5, 2**31, 2**63 - 1, -(2**63)])
 def test_what_was_answered_may_be_any_number_and_is_kept_exactly(door: Door, number: int) -> None:
     answer = door.read(CREATE, {"id": "n", "input": {"output": {"content": number}}})["createGeneration"]
 

@@ -246,6 +246,7 @@ def _constant(name: str) -> Any:
 
 
 def _whole(digits: str) -> int | float:
-    # What no float can be is infinite, and refused wherever it stands.
-    whole = int(digits)
-    return whole if len(digits) <= 300 else float(digits)
+    # Beyond 64 bits as a float, as JavaScript and most JSON libraries have it.
+    if len(digits) < 19 or -(2**63) <= int(digits) < 2**63:
+        return int(digits)
+    return float(digits)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -30,8 +28,6 @@ from generations.graphql.guards import Context
 from generations.graphql.schema import schema
 
 MAX_BODY: Final = 1 << 20
-_LONG: Final = re.compile(rb"\d{19}")
-"""In numbers that orjson may round."""
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -129,7 +125,7 @@ def _from_body(request: HttpRequest) -> Mapping[str, Any]:
     if len(body) > MAX_BODY:
         raise _too_large()
     try:
-        sent = _read(body)
+        sent = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Refused(Code.BAD_REQUEST, f"The body is not valid JSON: {error}.") from None
     if isinstance(sent, list):
@@ -137,15 +133,6 @@ def _from_body(request: HttpRequest) -> Mapping[str, Any]:
     if not isinstance(sent, dict):
         raise Refused(Code.BAD_REQUEST, 'The body is not an object; expected {"query": "...", "variables": {...}}.')
     return _sent(sent.get("query"), sent.get("variables"), sent.get("operationName"))
-
-
-def _read(body: bytes) -> Any:
-    """The JSON value that is the body, with whole numbers beyond 64 bits exact. Raises orjson.JSONDecodeError."""
-    value = orjson.loads(body)
-    if _LONG.search(body):
-        with suppress(RecursionError):
-            return json.loads(body)
-    return value
 
 
 def _too_large() -> TooLarge:

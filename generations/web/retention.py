@@ -161,9 +161,10 @@ def _words(kind: str, document: dict[str, Any]) -> tuple[str, str]:
 
 
 def _lines(job: Job) -> list[tuple[dict[str, Any], str]]:
-    """What a run of the rules did by each, and what that rule is about in words; empty for all that was left."""
+    """What a run of the rules did by each, and what that rule is about in words, unless its name says so, which it does
+    not in reports of earlier versions; empty for all that was left."""
     lines = (job.result or {}).get("rules", [])
-    return [(line, _words(line["kind"], line["filter"])[0]) for line in lines]
+    return [(line, "" if " where " in line["rule"] else _words(line["kind"], line["filter"])[0]) for line in lines]
 
 
 def _document(kind: str, text: str) -> dict[str, Any]:
