@@ -194,16 +194,20 @@ def test_who_waits_too_long_is_told_to_come_again(
     assert senders.shared._lines == {}
 
 
-def test_while_nobody_is_served_those_who_waited_are_told_at_once(
-    senders: Senders, known: list[Caller], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    senders.send("away", known[0], **{"test.status": "503"})
+def one_away_and_three_waiting(senders: Senders, who: Caller) -> None:
+    """Fill the process with requests, of which "away" will be answered by an outage, until three more wait."""
+    senders.send("away", who, **{"test.status": "503"})
     senders.work.until(1)
     for n in range(AT_ONCE + 2):
-        senders.send(f"many {n}", known[0])
+        senders.send(f"many {n}", who)
     senders.work.until(AT_ONCE)
     senders.waiting(3)
 
+
+def test_while_nobody_is_served_those_who_waited_are_told_at_once(
+    senders: Senders, known: list[Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_away_and_three_waiting(senders, known[0])
     monkeypatch.setattr(sharing, "PATIENCE", 0.0)
     senders.work.doors["away"].set()
     for _ in range(3000):
@@ -221,13 +225,7 @@ def test_while_nobody_is_served_those_who_waited_are_told_at_once(
 def test_an_outage_of_one_among_those_who_are_served_is_its_own(
     senders: Senders, known: list[Caller], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    senders.send("away", known[0], **{"test.status": "503"})
-    senders.work.until(1)
-    for n in range(AT_ONCE + 2):
-        senders.send(f"many {n}", known[0])
-    senders.work.until(AT_ONCE)
-    senders.waiting(3)
-
+    one_away_and_three_waiting(senders, known[0])
     senders.shared._served = time.monotonic() + 60
     monkeypatch.setattr(sharing, "PATIENCE", 0.0)
     senders.work.doors["away"].set()
