@@ -98,6 +98,30 @@ def test_the_readme_tells_every_setting_and_no_other() -> None:
     }
 
 
+def test_links_of_the_documents_lead_somewhere() -> None:
+    documents = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")]
+    links = [
+        (page, *link)
+        for page in documents
+        for link in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text())
+    ]
+
+    def leads(page: Path, path: str, section: str) -> bool:
+        target = (page.parent / path).resolve() if path else page
+        return target.exists() and (not section or section in _sections(target))
+
+    assert links
+    assert [
+        f"{page.relative_to(ROOT)}: {path}#{place}" for page, path, place in links if not leads(page, path, place)
+    ] == []
+
+
+def _sections(page: Path) -> set[str]:
+    """The headings of a document as they are linked to: in small letters, without marks, with hyphens for spaces."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_nothing_on_a_page_comes_from_elsewhere() -> None:
     foreign = re.compile(r"""(?:src|href|action|@import|url\()\s*=?\s*["'(]?\s*(?:https?:)?//""", re.IGNORECASE)
     pages = [*ROOT.glob("templates/**/*.html"), *ROOT.glob("generations/static/generations/*.*")]
