@@ -17,7 +17,7 @@ from generations.models import (
     Project,
     PromptVersion,
 )
-from generations.records import Alternative, AttachmentRecord, FeedbackRecord, ScoreRecord
+from generations.records import Alternative, AttachmentRecord, FeedbackRecord, Json, ScoreRecord
 from tests import web
 from tests.web import NOON, page, recorded
 
@@ -249,6 +249,30 @@ def test_anthropic_tool_calls_are_joined_too_and_thinking_is_folded(client: Clie
     assert '<details class="reasoning"><summary>' in html
     assert "I look it up." in web.text(response)
     assert "Result of get_weather" in web.text(response)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "redacted_thinking", "data": "EmwKAhgBEgy3va3pzix/LafPsn4a"},
+        {"type": "thinking", "thinking": "", "signature": "EmwKAhgBEgy3va3pzix/LafPsn4a"},
+        {"type": "reasoning", "summary": [], "encrypted_content": "EmwKAhgBEgy3va3pzix/LafPsn4a"},
+    ],
+    ids=["redacted", "signed", "encrypted"],
+)
+def test_reasoning_that_a_provider_hides_is_named_and_not_shown_as_text(
+    client: Client, project: Project, part: dict[str, Json]
+) -> None:
+    recorded(project, message_completion={"role": "assistant", "content": [part, {"type": "text", "text": "Rain."}]})
+
+    response = page(client, project)
+
+    html = response.content.decode()
+    said = web.text(response)
+    assert "Reasoning that the provider does not show, 28 B encrypted" in said
+    assert "Rain." in said
+    assert '<details class="reasoning"' not in html
+    assert "EmwKAhgBEgy3va3pzix" not in html
 
 
 def test_images_that_were_sent_are_shown_from_here_and_others_are_links(client: Client, project: Project) -> None:

@@ -13,7 +13,7 @@ from django.utils.html import conditional_escape, escape
 from django.utils.safestring import SafeString
 
 from generations.models import Generation, Score, Step
-from generations.templatetags.web import UNKNOWN, excerpt, icon, money, number, seconds, short_moment
+from generations.templatetags.web import UNKNOWN, excerpt, icon, lasted, money, number, seconds, short_moment
 
 register = template.Library()
 
@@ -182,7 +182,7 @@ def _name(row: Step, _: object) -> str:
 
 
 def _duration(row: Step, _: object) -> str:
-    return f'<td class="number" data-label="Duration">{seconds(row.latency)}</td>'
+    return f'<td class="number" data-label="Duration">{lasted(row)}</td>'
 
 
 def _thread(row: Step, _: object) -> str:
@@ -242,7 +242,7 @@ def _step(item: Any, slug: str, generation: Generation | None) -> str:
         f'<li data-level="{node.level}" class="l{item.indent}{state}"{here}>\n'
         f'<span class="name">{twist}{icon(item.icon)}'
         f'<a class="truncate" href="{address}">{excerpt(node.name or node.id, 80)}</a>'
-        f"{icon('circle-alert', 'Error') if node.has_failed else ''}{chip}</span>\n{_bar(item, node.latency)}"
+        f"{icon('circle-alert', 'Error') if node.has_failed else ''}{chip}</span>\n{_bar(item, lasted(node))}"
     )
 
 
@@ -255,7 +255,7 @@ def _call(item: Any, slug: str, generation: Generation | None) -> str:
         f'<li data-level="{item.level}" class="l{item.indent} call-row{" failed" if has_failed else ""}"{here}>\n'
         f'<span class="name"><i class="twist"></i>{icon("sparkles", "Generation")}'
         f'<a class="truncate" href="{_to("web:generation", slug, call)}">{name}</a>'
-        f"{icon('circle-alert', 'Error') if has_failed else ''}</span>\n{_bar(item, call.latency)}"
+        f"{icon('circle-alert', 'Error') if has_failed else ''}</span>\n{_bar(item, seconds(call.latency))}"
     )
 
 
@@ -272,11 +272,11 @@ def _rest(item: Any, slug: str, base: str) -> str:
     return f'<li class="rest l{item.indent}" data-level="{item.level}">{link}</li>'
 
 
-def _bar(item: Any, latency: float | None) -> str:
+def _bar(item: Any, took: str) -> str:
     return (
         '<svg class="span-bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">'
         f'<rect x="{item.left:.2f}" width="{item.width:.2f}" height="1"></rect></svg>'
-        f'<span class="number">{seconds(latency)}</span></li>'
+        f'<span class="number">{took}</span></li>'
     )
 
 

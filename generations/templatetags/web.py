@@ -17,10 +17,12 @@ from django.utils.safestring import SafeString
 
 from generations import reading
 from generations.models import Generation, Project, Step
+from generations.trees import Node
 
 register = template.Library()
 
 UNKNOWN: Final = SafeString('<span class="unknown" title="Unknown">—</span>')
+_NO_END: Final = SafeString('<span class="no-end" title="No end is recorded">no end</span>')
 _SYMBOLS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}
 _UNITS: Final = ("KB", "MB", "GB", "TB")
 
@@ -108,6 +110,21 @@ def seconds(value: float | None) -> str:
     return f"{hours} h {minutes:02} m" if hours else f"{minutes} m {rest:02} s"
 
 
+@register.filter
+def lasted(step: Step | Node) -> str:
+    """How long a step took; of work that nobody said ended, that it has no end. Messages take no time."""
+    has_no_end = step.latency is None and not step.type.endswith("message")
+    return _NO_END if has_no_end else seconds(step.latency)
+
+
+@register.filter
+def speed(tokens: float | None) -> str:
+    """Tokens a second, without the unit: what is slow keeps two digits, and to stand still is to be unknown."""
+    if not tokens:
+        return UNKNOWN
+    return f"{tokens:,.1f}" if tokens >= 0.95 else f"{tokens:.2g}"
+
+
 @register.simple_tag
 def money(amount: Decimal | float | None, currency: str | None = "USD") -> str:
     """An amount with its currency: two decimals from one unit on, three significant digits below it."""
@@ -154,9 +171,11 @@ def size(value: int | None) -> str:
 
 
 def _moment(local: dt.datetime, form: str) -> SafeString:
-    """A moment of the project's zone; to the millisecond, and in UTC for programs, when pointed at."""
+    """A moment of the project's zone; to the millisecond, and in UTC, when pointed at."""
     utc = local.astimezone(dt.UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
     exact = f"{local:%A %Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {local.tzname() or ''}".strip()
+    if local.utcoffset():
+        exact += f", {utc.replace('T', ' ')} UTC"
     return SafeString(f'<time datetime="{utc}Z" title="{escaped(exact)}">{local:{form}}</time>')
 
 

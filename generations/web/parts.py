@@ -15,11 +15,15 @@ PARTS: Final = 40
 """The most parts of one message that are shown."""
 PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"})
 SOUNDS: Final = frozenset({"audio/mpeg", "audio/wav", "audio/x-wav", "audio/ogg", "audio/flac", "audio/mp4"})
+# https://docs.claude.com/en/docs/build-with-claude/extended-thinking: `data` of redacted thinking is encrypted, and
+# `signature` stands alone where thinking is left out; encrypted_content is that of OpenAI's Responses.
+_SEALED: Final = ("data", "encrypted_content", "signature")
 
 
 @dataclass(slots=True)
 class Block:
-    """A piece of a message. `kind` is text, markdown, json, call, result, reasoning, picture, sound, link or note.
+    """A piece of a message. `kind` is text, markdown, json, call, result, reasoning, hidden, picture, sound, link or
+    note; what is hidden is reasoning that its provider encrypted.
 
     `place` is the pointer to what it shows; `shown` its HTML, or None when it is to be asked for; `size` is in bytes.
     """
@@ -91,10 +95,7 @@ def _part(part: Json, place: str) -> Block:
         inner = "result" if "result" in part else "response"
         return Block("result", place + (f"/{inner}" if inner in part else ""), call_id=str(part.get("id") or ""))
     if kind in ("thinking", "reasoning", "redacted_thinking"):
-        for key in ("thinking", "text", "content", "summary", "data"):
-            if part.get(key):
-                return Block("reasoning", place + markup.pointer(key), label="Reasoning")
-        return Block("reasoning", place, label="Reasoning, not shown by the provider")
+        return _reasoning(part, place)
     file = _file(part, place)
     if file is not None:
         return file
@@ -102,6 +103,15 @@ def _part(part: Json, place: str) -> Block:
         if isinstance(part.get(key), str):
             return Block("text", place + markup.pointer(key), label="Refusal" if key == "refusal" else "")
     return Block("json", place, label=kind[:60])
+
+
+def _reasoning(part: Mapping[str, Any], place: str) -> Block:
+    """What the model thought; of what the provider keeps to itself, encrypted or signed, only that it did."""
+    for key in ("thinking", "text", "content", "summary"):
+        if part.get(key):
+            return Block("reasoning", place + markup.pointer(key), label="Reasoning")
+    hidden = next((part[key] for key in _SEALED if isinstance(part.get(key), str)), "")
+    return Block("hidden", place, len(hidden), label="Reasoning that the provider does not show")
 
 
 def _file(part: Mapping[str, Any], place: str) -> Block | None:

@@ -311,12 +311,14 @@ def news(messages: Sequence[Json], *, is_first: bool = False) -> list[int]:
 
 _ANSWERS: Final = frozenset({"assistant", "model", "function_call", "reasoning"})
 _RULES: Final = frozenset({"system", "developer"})
+_UNSAID: Final = frozenset({"call", "result", "reasoning", "hidden"})
+"""The kinds of parts of a message that its user does not get to see."""
 
 
 def _is_between_programs(card: Card) -> bool:
     """Whether a message holds only calls of tools, or what tools answered."""
     return card.role in ("tool", "function") or (
-        bool(card.blocks) and all(block.kind in ("call", "result", "reasoning") for block in card.blocks)
+        bool(card.blocks) and all(block.kind in _UNSAID for block in card.blocks)
     )
 
 

@@ -1,0 +1,81 @@
+"""Values as pages show them: what is unknown is never a zero, and a moment says its zone."""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from generations import recording
+from generations.models import Project, Step
+from generations.records import StepRecord
+from generations.templatetags import web as shown
+from tests import web
+from tests.web import NOON
+
+
+@pytest.mark.parametrize(
+    ("tokens", "words"),
+    [(17.0, "17.0"), (1234.56, "1,234.6"), (1.0, "1.0"), (0.94, "0.94"), (0.0123, "0.012")],
+)
+def test_a_speed_that_is_not_zero_is_never_shown_as_zero(tokens: float, words: str) -> None:
+    assert shown.speed(tokens) == words
+
+
+@pytest.mark.parametrize("tokens", [None, 0.0])
+def test_no_speed_is_unknown(tokens: float | None) -> None:
+    assert shown.speed(tokens) == shown.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("latency", "type", "words"),
+    [
+        (0.25, "tool", "250 ms"),
+        (0.0, "run", "0 ms"),
+        (None, "user_message", "—"),
+        (None, "message", "—"),
+        (None, "run", "no end"),
+    ],
+)
+def test_work_without_an_end_says_so_and_a_message_takes_no_time(latency: float | None, type: str, words: str) -> None:
+    assert f">{words}<" in f">{shown.lasted(Step(latency=latency, type=type))}<"
+
+
+def test_a_moment_of_another_zone_is_in_utc_too_when_pointed_at() -> None:
+    with timezone.override(ZoneInfo("Asia/Tokyo")):
+        html = shown.moment(NOON + dt.timedelta(milliseconds=5))
+
+    assert html == (
+        '<time datetime="2026-11-20T12:00:00.005Z"'
+        ' title="Friday 2026-11-20 21:00:00.005 JST, 2026-11-20 12:00:00.005 UTC">2026-11-20 21:00:00</time>'
+    )
+    assert 'title="Friday 2026-11-20 12:00:00.000 UTC"' in shown.moment(NOON)
+
+
+@pytest.mark.django_db
+def test_a_step_that_never_ended_is_told_from_one_that_did_and_from_a_message() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(
+        project,
+        [
+            StepRecord(id="open", type="run", name="crawl", started_at=NOON),
+            StepRecord(id="ended", type="tool", parent_id="open", started_at=NOON, latency=2.0),
+            StepRecord(id="asked", type="user_message", started_at=NOON, output={"content": "Hello"}),
+        ],
+    )
+
+    whole = _read(client, project, "open")
+    assert "No end recorded" in whole
+    assert "Duration no end" in whole
+    assert "No end recorded" not in _read(client, project, "ended")
+    assert "No end recorded" not in _read(client, project, "asked")
+    assert "Duration —" in _read(client, project, "asked")
+    assert web.text(client.get(f"/projects/{project.slug}/steps/")).count("no end") == 1
+
+
+def _read(client: Client, project: Project, id: str) -> str:
+    return web.text(client.get(f"/projects/{project.slug}/steps/{id}/"))
