@@ -141,6 +141,35 @@ def test_nobody_is_asked_to_sign_in(project: Project) -> None:
         access.by_user(AnonymousUser(), project.slug)
 
 
+def test_somebody_whose_account_was_closed_gets_in_nowhere(project: Project, owner: User) -> None:
+    owner.is_active = False
+    owner.save()
+
+    with pytest.raises(access.NotAuthenticated):
+        access.by_user(owner, project.slug)
+    with pytest.raises(access.NotAuthenticated):
+        access.of_maker(project, owner, None)
+
+
+def test_whoever_began_something_may_now_do_what_they_may_now_do(project: Project, owner: User) -> None:
+    grant = access.by_user(owner, project.slug)
+    key, _ = access.create_key(grant, name="app", scopes=["read"])
+    elsewhere = access.create_project("Other")
+    left = User.objects.create_user("bob")
+
+    assert access.of_maker(project, None, key).scopes == {Scope.READ}
+    assert access.of_maker(project, owner, None).scopes == set(Scope)
+    with pytest.raises(access.NotAuthenticated):
+        access.of_maker(elsewhere, None, key)
+    with pytest.raises(access.NotAuthenticated):
+        access.of_maker(project, None, None)
+    with pytest.raises(access.NoSuchProject):
+        access.of_maker(project, left, None)
+    key = access.revoke_key(grant, str(key.pk)) or key
+    with pytest.raises(access.NotAuthenticated, match="was revoked"):
+        access.of_maker(project, None, key)
+
+
 def test_only_admins_make_and_revoke_keys(project: Project) -> None:
     member = User.objects.create_user("bob")
     Membership.objects.create(user=member, project=project, role=Role.MEMBER)

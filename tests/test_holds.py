@@ -71,6 +71,26 @@ def test_what_no_hold_is_on_is_deleted_as_ever_and_another_projects_holds_are_it
     assert [api.delete(f"/api/generations/{id}").status for id in ("free", "call")] == [204, 204]
 
 
+def test_a_thread_is_kept_for_a_call_that_was_made_in_one_of_its_steps() -> None:
+    api = caller("write")
+    recording.record(
+        api.project,
+        [
+            StepRecord(id="step", thread_id="thread", name="s"),
+            StepRecord(id="other", thread_id="free", name="s"),
+            GenerationRecord(id="call", step_id="step", user_id="mia"),
+        ],
+    )
+    document = {"metadata.userId": "mia"}
+    retention.add_hold(access.of_system(api.project), reason="Case 7", kind="generations", document=document)
+
+    refused, done = (literal_ai(f'deleteThread(id: "{id}")')(api) for id in ("thread", "free"))
+
+    assert SENTENCE in refused
+    assert SENTENCE not in done
+    assert [one.public_id for one in Thread.objects.in_project(api.project.pk)] == ["thread"]
+
+
 def test_rest_says_that_it_is_held_as_a_conflict() -> None:
     api = caller("write")
     recording.record(api.project, [GenerationRecord(id="call")])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from genai_prices import Usage, calc_price
+from genai_prices.data_snapshot import get_snapshot
 
 from generations import pricing
 from generations.pricing import Override
@@ -42,6 +43,7 @@ def test_a_known_model_is_priced_with_its_arithmetic() -> None:
         {"model_id": None},
         {"model_id": "nobody-knows-this"},
         {"model_id": "llama-3", "provider": "our-own-cluster-of-nobody"},
+        {"provider": "anthropic"},
         {"prompt_tokens": None},
         {"completion_tokens": None},
         {"cached_tokens": 2000},
@@ -70,6 +72,33 @@ def test_public_prices_agree_with_the_price_list(model: str, provider: str, toke
     listed = calc_price(usage, model_ref=model, provider_id=provider, genai_request_timestamp=NOW)
     assert priced is not None
     assert priced.cost == listed.total_price
+
+
+@pytest.mark.parametrize("beside", [-1, 0, 1])
+def test_every_model_of_the_price_list_costs_what_the_list_says_around_each_of_its_tiers(beside: int) -> None:
+    counts: dict[str, int] = {"cached_tokens": 400, "cache_write_tokens": 100}
+    wrong, tiers = [], 0
+    for provider in get_snapshot().providers:
+        for model in provider.models:
+            prices = model.get_prices(NOW)
+            starts = {tier.start for value in vars(prices).values() for tier in getattr(value, "tiers", ())}
+            tiers += len(starts)
+            for tokens in {start + beside for start in starts} or {1000}:
+                sent = call(model_id=model.id, provider=provider.id, prompt_tokens=tokens, **counts)
+                priced = pricing.price(sent)
+                if (
+                    priced is None
+                    or priced.arithmetic["provider"] != provider.id
+                    or priced.arithmetic["model"] != model.id
+                ):
+                    continue  # it has no price for some class, or answers to the name of another
+                usage = Usage(input_tokens=tokens, cache_read_tokens=400, cache_write_tokens=100, output_tokens=100)
+                listed = model.calc_price(usage, provider, genai_request_timestamp=NOW)
+                if priced.cost != listed.total_price:
+                    wrong.append((provider.id, model.id, tokens, priced.cost, listed.total_price))
+
+    assert tiers > 100
+    assert wrong == []
 
 
 def test_audio_tokens_are_priced_by_the_price_list_itself() -> None:
@@ -104,6 +133,15 @@ def test_an_embedding_needs_no_completion() -> None:
     assert priced.cost == Decimal("0.00002")
 
 
+def test_an_embedding_pays_for_no_completion_even_if_one_is_counted() -> None:
+    override = Override("7", "m", input_price=Decimal(10), output_price=Decimal(20))
+
+    priced = pricing.price(call(type="embedding", model_id="m"), [override])
+
+    assert priced is not None
+    assert priced.cost == Decimal("0.01")
+
+
 def test_the_price_of_the_day_is_taken() -> None:
     early = Override("1", "m", input_price=Decimal(1), output_price=Decimal(1), valid_to=NOW)
     late = Override("2", "m", input_price=Decimal(2), output_price=Decimal(2), valid_from=NOW)
@@ -112,6 +150,16 @@ def test_the_price_of_the_day_is_taken() -> None:
     after = pricing.applicable([early, late], "m", "", NOW)
 
     assert (before, after) == (early, late)
+    assert pricing.applicable([early], "m", "", NOW) is None
+
+
+def test_the_day_that_is_told_of_a_call_goes_before_the_one_it_says() -> None:
+    early = Override("1", "gpt-4", input_price=Decimal(1), output_price=Decimal(1), valid_to=NOW)
+
+    priced = pricing.price(call(), [early], {"started_at": NOW - dt.timedelta(seconds=1)})
+
+    assert priced is not None
+    assert priced.source == "override:1"
 
 
 def test_the_closest_override_wins() -> None:
@@ -136,6 +184,15 @@ def test_an_override_prices_each_class_and_falls_back_to_input() -> None:
     assert priced is not None
     assert priced.cost == (500 * Decimal(10) + 400 * Decimal(1) + 100 * Decimal(10) + 100 * Decimal(20)) / 1_000_000
     assert (priced.currency, priced.source) == ("EUR", "override:7")
+
+
+def test_what_is_read_from_the_cache_may_cost_nothing() -> None:
+    override = Override("7", "m", input_price=Decimal(10), cached_input_price=Decimal(0), output_price=Decimal(20))
+
+    priced = pricing.price(call(model_id="m", cached_tokens=1000, completion_tokens=0), [override])
+
+    assert priced is not None
+    assert priced.cost == 0
 
 
 def test_an_override_without_a_price_for_a_class_in_use_gives_none() -> None:
