@@ -14,6 +14,7 @@ from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.crypto import constant_time_compare
 
 from generations import recording, records
@@ -145,22 +146,19 @@ def _signature(*parts: str) -> str:
     return signing.Signer(salt=_READ).signature(json.dumps(parts))
 
 
-def delete(row: Attachment) -> None:
-    """Delete the bytes of an attachment, where they are ours."""
-    if row.storage_key and _is_own(row):
-        same = Attachment.objects.in_project(row.project_id).filter(storage_key=row.storage_key).exclude(uid=row.uid)
-        if is_of_a_message(row) and same.exists():
-            return  # kept once for all that refer to it
+def delete(row: Attachment, others: QuerySet[Attachment]) -> None:
+    """Delete the bytes of an attachment, where they are ours and none of the `others` refers to them. One query."""
+    if row.storage_key and _is_own(row) and not others.filter(storage_key=row.storage_key).exists():
         default_storage.delete(row.storage_key)
 
 
-def erase(grant: Grant, kind: str, id: str) -> bool:
-    """Delete one generation or step as `recording.erase` does, and the bytes of its files that nothing else refers to.
+def erase(grant: Grant, id: str) -> bool:
+    """Delete one generation as `recording.erase` does, and the bytes of its files that nothing else refers to.
 
     False when there is none.
     """
-    rows = list(Attachment.objects.in_project(grant.project.pk).filter(**{f"{kind}_id": id}).exclude(storage_key=None))
-    if not recording.erase(grant, kind, id):
+    rows = list(Attachment.objects.in_project(grant.project.pk).filter(generation_id=id).exclude(storage_key=None))
+    if not recording.erase(grant, "generation", id):
         return False
     keys = {row.storage_key for row in rows if _is_own(row)}
     if keys:

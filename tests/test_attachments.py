@@ -10,12 +10,14 @@ import pytest
 from django.core.files.storage import default_storage
 from django.test import Client
 
-from generations import access, attachments, recording
+from generations import access, attachments, recording, retention, tasks
 from generations.access import Scope
 from generations.ingest.media import Media
-from generations.models import Attachment, Project
-from generations.records import AttachmentRecord, GenerationRecord
+from generations.models import ApiKey, Attachment, AuditEntry, Generation, Project
+from generations.records import AttachmentRecord, GenerationRecord, StepRecord
 from tests import web
+from tests.doors import literal
+from tests.doors.rest import caller
 from tests.web import NOON
 
 pytestmark = pytest.mark.django_db
@@ -26,9 +28,9 @@ def project() -> Project:
     return web.project()
 
 
-def call(project: Project, id: str, *keys: str) -> None:
+def call(project: Project, id: str, *keys: str, user_id: str | None = None) -> None:
     files = tuple(AttachmentRecord(id=f"{id}-{n}", storage_key=key) for n, key in enumerate(keys))
-    record = GenerationRecord(id=id, started_at=NOON, prompt="x", attachments=files)
+    record = GenerationRecord(id=id, started_at=NOON, prompt="x", user_id=user_id, attachments=files)
     assert recording.record(project, [record])[0].state == "stored"
 
 
@@ -71,13 +73,13 @@ def test_files_go_with_their_generation_and_those_of_others_stay(
     grant = access.of_system(project)
 
     with django_capture_on_commit_callbacks(execute=True):
-        assert attachments.erase(grant, "generation", "one")
+        assert attachments.erase(grant, "one")
 
     assert not default_storage.exists(mine)
     assert all(map(default_storage.exists, (shared, digest, theirs)))
     with django_capture_on_commit_callbacks(execute=True):
-        assert attachments.erase(grant, "generation", "two")
-        assert not attachments.erase(grant, "generation", "two")
+        assert attachments.erase(grant, "two")
+        assert not attachments.erase(grant, "two")
     assert not any(map(default_storage.exists, (shared, digest)))
     assert default_storage.exists(theirs)
     assert not Attachment.objects.in_project(project.pk).exists()
@@ -90,7 +92,7 @@ def test_what_is_not_deleted_after_all_keeps_its_files(project: Project) -> None
     call(project, "one", key)
 
     with pytest.raises(RuntimeError), transaction.atomic():
-        attachments.erase(access.of_system(project), "generation", "one")
+        attachments.erase(access.of_system(project), "one")
         raise RuntimeError
 
     assert default_storage.exists(key)
@@ -108,3 +110,44 @@ def test_every_door_that_deletes_a_generation_deletes_its_files(
         assert door(project, "one") in (200, 204)
 
     assert not default_storage.exists(key)
+
+
+@pytest.mark.parametrize("kind", ["step", "thread"])
+def test_files_of_all_that_is_in_a_thread_or_step_go_with_it_and_the_audit_keeps_who_deleted_it(
+    project: Project, kind: str
+) -> None:
+    asking = caller("write", project=project)
+    keys = [kept(project) for _ in range(3)]
+    recording.record(
+        project,
+        [
+            StepRecord(id="step", thread_id="thread", attachments=(AttachmentRecord(id="s", storage_key=keys[0]),)),
+            GenerationRecord(id="made", step_id="step", attachments=(AttachmentRecord(id="g", storage_key=keys[1]),)),
+            GenerationRecord(id="else", attachments=(AttachmentRecord(id="e", storage_key=keys[2]),)),
+        ],
+    )
+
+    mutation = f'mutation {{ deleted: delete{kind.title()}(id: "{kind}") {{ id }} }}'
+    assert literal.ask(asking, mutation) == {"deleted": {"id": kind}}
+    assert literal.ask(asking, mutation) == {"deleted": None}
+
+    assert [default_storage.exists(key) for key in keys] == [False, False, True]
+    assert [row.public_id for row in Generation.objects.in_project(project.pk)] == ["else"]
+    (entry,) = AuditEntry.objects.filter(project=project, action=f"{kind}.delete")
+    assert (entry.subject_id, entry.key) == (kind, ApiKey.objects.get(project=project))
+
+
+def test_a_file_that_is_in_several_calls_of_one_participant_goes_with_them_unless_somebody_elses_has_it(
+    project: Project,
+) -> None:
+    hers, both = Media("a" * 64, "image/png", b"hers"), Media("b" * 64, "image/png", b"both")
+    attachments.keep(project, [hers, both])
+    one, two = (attachments.folder(project) + file.sha256 for file in (hers, both))
+    for n in range(3):
+        call(project, f"hers {n}", one, two, user_id="mia")
+    call(project, "his", two, user_id="ben")
+
+    for user, left in (("mia", [False, True]), ("ben", [False, False])):
+        tasks.run_job(str(retention.erase(access.of_system(project), user).pk))
+
+        assert [default_storage.exists(key) for key in (one, two)] == left

@@ -16,6 +16,7 @@ from generations import attachments
 from generations.ingest import media
 from generations.models import Attachment, Generation, GenerationPayload, Membership, Project
 from generations.records import GenerationRecord
+from generations.retention import removing
 from tests.doors.rest import Caller, caller
 from tests.doors.test_otlp import BARE, CHAT, post, span
 from tests.test_otlp_joining import event, log
@@ -108,9 +109,11 @@ def test_the_same_image_of_many_calls_is_one_file(api: Caller) -> None:
 
     assert Attachment.objects.in_project(api.project.pk).count() == 5
     assert default_storage.listdir(attachments.folder(api.project))[1] == [DIGEST]
-    rows = list(Attachment.objects.in_project(api.project.pk))
-    attachments.delete(rows[0])
-    assert default_storage.exists(rows[0].storage_key or "")
+    first, *others = Generation.objects.in_project(api.project.pk).values_list("public_id", flat=True)
+    removing.remove(api.project, "generation", [first])
+    assert default_storage.exists(attachments.folder(api.project) + DIGEST)
+    removing.remove(api.project, "generation", others)
+    assert not default_storage.exists(attachments.folder(api.project) + DIGEST)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(2))))

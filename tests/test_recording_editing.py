@@ -23,6 +23,7 @@ from generations.records import (
     ScoreRecord,
     StepRecord,
 )
+from generations.retention import removing
 from tests.recorded import NOW, one
 
 pytestmark = pytest.mark.django_db
@@ -99,7 +100,7 @@ def test_tags_are_added_and_removed_in_order(project: Project) -> None:
     assert recording.retag(project, "generation", ["g1"], add=["c"]) == 0
 
 
-def test_deleting_a_thread_takes_all_that_is_in_it(project: Project) -> None:
+def test_removing_a_thread_takes_all_that_is_in_it(project: Project) -> None:
     recording.record(
         project,
         [
@@ -111,7 +112,7 @@ def test_deleting_a_thread_takes_all_that_is_in_it(project: Project) -> None:
         ],
     )
 
-    assert recording.delete(project, "thread", ["t"]) == 1
+    assert removing.remove_threads(project, ["t"]) == 1
 
     assert list(Generation.objects.in_project(project.pk).values_list("public_id", flat=True)) == ["other"]
     for model in (Thread, Step, Score, Feedback):

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from generations import access, recording
 from generations.models import PriceOverride, Project, RollupDirty
 from generations.records import GenerationRecord, StepRecord
+from generations.retention import removing
 from tests.measuring import NOW, store
 
 pytestmark = pytest.mark.django_db
@@ -89,10 +90,10 @@ def test_deletions_mark_the_hours_of_generations_also_with_their_thread_and_step
     recording.record(project, [StepRecord(id="s", started_at=NOW)])
     taken(project)
 
-    assert recording.delete(project, "thread", ["t"]) == 1
+    assert removing.remove_threads(project, ["t"]) == 1
     assert taken(project) == [0]
 
-    assert recording.delete(project, "step", ["s"]) == 1
+    assert removing.remove_steps(project, ["s"]) == 1
     assert taken(project) == [1]
 
     assert recording.delete(project, "generation", ["g2", "unknown"]) == 1

@@ -176,7 +176,7 @@ def change_generation(request: HttpRequest, id: str) -> HttpResponse:
 )
 def delete_generation(request: HttpRequest, id: str) -> HttpResponse:
     """The generation with its payload, alternatives, scores, feedback and attachments. There is no way back."""
-    if not attachments.erase(grant_of(request), "generation", id):
+    if not attachments.erase(grant_of(request), id):
         raise not_found("generation", id)
     return HttpResponse(status=204)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from generations import attachments, bundles, datasets, experiments, holds, prompts, recording, records
+from generations import attachments, bundles, datasets, experiments, prompts, recording, records
 from generations.access import Scope
 from generations.ingest import feedback, literal
 from generations.literal import nodes, queries
@@ -15,6 +15,7 @@ from generations.literal.ingesting import ingest, store
 from generations.literal.loading import Context, participants_by_id, thread_nodes
 from generations.literal.queries import Info, find_item, find_participant, one_step, selected
 from generations.models import Attachment, Feedback, Generation, Project, Score, Step, Thread
+from generations.retention import removing
 
 Node = dict[str, Any]
 _WHOLE_STEP: Final = frozenset({"input", "output", "error", "scores", "attachments", "generation"})
@@ -189,15 +190,13 @@ def delete_attachment(_: Any, info: Info, id: str) -> Node | None:
     row: Attachment | None = Attachment.objects.by_ids(context.project.pk, "attachment", [id]).first()
     deleted = _deleted(context, "attachment", id)
     if row is not None and deleted is not None:
-        attachments.delete(row)
+        attachments.delete(row, Attachment.objects.in_project(context.project.pk))
     return deleted
 
 
 def _deleted(context: Context, kind: str, id: str) -> Node | None:
     """The id of what was deleted; null for what was not there: the Python client makes False of it."""
-    context.grant.need(Scope.WRITE)
-    holds.refuse(context.project.pk, kind, [id])
-    return {"id": id} if recording.delete(context.project, kind, [id]) else None
+    return {"id": id} if removing.erase(context.grant.need(Scope.WRITE), kind, id) else None
 
 
 def _one(project: Project, model: Any, kind: str, id: str) -> Any:

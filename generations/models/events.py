@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, HashIndex
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -405,6 +405,8 @@ class Attachment(Event):
                 fields=["project", "thread_id"], name="attachment_thread", condition=Q(thread_id__isnull=False)
             ),
             models.Index(fields=["project", "-created_at", "-uid"], name="attachment_list"),
+            # Whoever deletes a file looks for what else refers to it. Keys may be longer than other indexes take.
+            HashIndex(fields=["storage_key"], name="attachment_file", condition=Q(storage_key__isnull=False)),
         ]
 
     def __str__(self) -> str:

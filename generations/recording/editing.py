@@ -195,17 +195,17 @@ def _answered(
     return revised(said, **answer, **own, cleared=said.cleared | unknown)
 
 
-def delete(project: Project, kind: str, ids: Sequence[str], *, alone: bool = False) -> int:
+def delete(project: Project, kind: str, ids: Sequence[str]) -> int:
     """Delete rows and what hangs on them; returns how many of that kind there were.
 
-    A generation takes its payload, alternatives, scores, feedback and attachments along, a step also the generations
-    made in it, a thread its steps and generations, unless they are deleted `alone`. A participant's own records stay.
+    A generation takes its payload, alternatives, scores, feedback and attachments along. What was made in a step, is in
+    a thread or is a participant's stays, and so do files (see `retention.removing`).
     """
     if kind not in TABLES:
         raise records.InvalidRecord("kind", kind, " or ".join(TABLES))
     with transaction.atomic(), connection.cursor() as cursor:
         locking.lock(cursor, project.pk)
-        return _delete(cursor, project.pk, kind, list(ids), alone=alone)
+        return _delete(cursor, project.pk, kind, list(ids))
 
 
 def erase(grant: Grant, kind: str, id: str) -> bool:
@@ -221,15 +221,10 @@ def erase(grant: Grant, kind: str, id: str) -> bool:
     return True
 
 
-def _delete(cursor: Any, project: int, kind: str, ids: list[str], *, alone: bool = False) -> int:
+def _delete(cursor: Any, project: int, kind: str, ids: list[str]) -> int:
     if not ids:
         return 0
     uids = [records.uid(project, kind, id) for id in ids]
-    if kind == "thread" and not alone:
-        for inside in ("step", "generation"):
-            _delete(cursor, project, inside, _inside(cursor, project, inside, "thread_id", ids))
-    if kind == "step" and not alone:
-        _delete(cursor, project, "generation", _inside(cursor, project, "generation", "step_id", ids))
     for table in HANGING.get(kind, ()):
         cursor.execute(
             f"DELETE FROM {table} WHERE project_id = %s AND {kind}_id = ANY(%s)",  # noqa: S608
@@ -259,11 +254,3 @@ def _delete(cursor: Any, project: int, kind: str, ids: list[str], *, alone: bool
         cursor.execute(*storing.marks(project, [row[0] for row in gone], [row[1] for row in gone], timezone.now()))
     writing.mark_latest(cursor, project, orphaned)
     return len(gone)
-
-
-def _inside(cursor: Any, project: int, kind: str, column: str, ids: list[str]) -> list[str]:
-    cursor.execute(
-        f"SELECT public_id FROM {kind} WHERE project_id = %s AND {column} = ANY(%s)",  # noqa: S608
-        [project, ids],
-    )
-    return [row[0] for row in cursor.fetchall()]

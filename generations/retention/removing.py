@@ -8,7 +8,8 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import QuerySet
 
-from generations import at_once, attachments, recording
+from generations import access, at_once, attachments, holds, recording
+from generations.access import Grant
 from generations.at_once import Statement
 from generations.models import Attachment, Generation, Project, Step
 
@@ -21,20 +22,42 @@ def remove(project: Project, kind: str, ids: Sequence[str]) -> tuple[int, int]:
     The files go first: a worker that is killed in between finds the rows again, and with them what is left to do.
     """
     files = remove_files(project, kind, ids)
-    return recording.delete(project, kind, ids, alone=True), files
+    return recording.delete(project, kind, ids), files
 
 
 def remove_threads(project: Project, ids: Sequence[str]) -> int:
     """Delete these threads with the steps and generations in them, a hundred at a time; returns how many threads."""
-    steps = Step.objects.in_project(project.pk).filter(thread_id__in=ids)
-    calls = Generation.objects.in_project(project.pk)
-    for inside in batches(calls.filter(thread_id__in=ids)):
-        remove(project, "generation", inside)
-    for inside in batches(steps):
-        for made in batches(calls.filter(step_id__in=inside)):
-            remove(project, "generation", made)
-        remove(project, "step", inside)
+    for calls in batches(Generation.objects.in_project(project.pk).filter(thread_id__in=ids)):
+        remove(project, "generation", calls)
+    for steps in batches(Step.objects.in_project(project.pk).filter(thread_id__in=ids)):
+        remove_steps(project, steps)
     return remove(project, "thread", ids)[0]
+
+
+def remove_steps(project: Project, ids: Sequence[str]) -> int:
+    """Delete these steps with the generations made in them, a hundred at a time; returns how many steps."""
+    for calls in batches(Generation.objects.in_project(project.pk).filter(step_id__in=ids)):
+        remove(project, "generation", calls)
+    return remove(project, "step", ids)[0]
+
+
+def erase(grant: Grant, kind: str, id: str) -> bool:
+    """Delete one row with what is in it and the files beside that in somebody's name, which the audit keeps; False when
+    there is none. Interrupted, it is to be done again.
+
+    Raises Held for what a legal hold keeps.
+    """
+    project = grant.project
+    holds.refuse(project.pk, kind, [id])
+    if kind == "thread":
+        gone = remove_threads(project, [id])
+    elif kind == "step":
+        gone = remove_steps(project, [id])
+    else:
+        gone, _ = remove(project, kind, [id])
+    if gone:
+        access.audit(grant, f"{kind}.delete", kind, id)
+    return bool(gone)
 
 
 def batches(rows: QuerySet[Any]) -> Iterator[list[str]]:
@@ -50,11 +73,12 @@ def remove_files(project: Project, kind: str, ids: Sequence[str], provided: Sequ
     """
     files = 0
     if kind in ("generation", "step", "thread"):
-        beside = Attachment.objects.in_project(project.pk).filter(**{f"{kind}_id__in": list(ids)})
-        for row in beside.exclude(storage_key=None):
+        beside, all_files = {f"{kind}_id__in": list(ids)}, Attachment.objects.in_project(project.pk)
+        for row in all_files.filter(**beside).exclude(storage_key=None):
             with transaction.atomic():
                 if provided:
                     at_once.send(provided)
-                attachments.delete(row)
+                # Of a file that several of these rows have, nothing is left that refers to it.
+                attachments.delete(row, all_files.exclude(**beside))
             files += 1
     return files

@@ -81,6 +81,6 @@ class GenerationMutations:
     @guarded(Scope.WRITE, "Delete a generation with its payload, alternatives, scores, feedback and attachments.")
     def delete_generation(self, info: Info, id: Id) -> Deletion | None:
         """Delete one generation."""
-        if not attachments.erase(info.context.grant, "generation", clean_string(id)):
+        if not attachments.erase(info.context.grant, clean_string(id)):
             raise not_found("generation", id)
         return Deletion(id=id)
