@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from generations.ingest.otlp.shapes import ERROR
+from generations.ingest.otlp.shapes import ERROR, Span
+from generations.ingest.otlp.spans import told
 from tests.test_otlp_conventions import ANSWER, CALL, QUESTION, call, tell, wanted
 
 LLM: dict[str, Any] = {"openinference.span.kind": "LLM", "llm.model_name": "mistral-small-latest"}
@@ -204,3 +205,29 @@ def test_cloudflare_s_gateway_says_provider_request_and_answer_by_names_of_its_o
     assert (record.type, record.provider) == ("chat", "workers-ai")
     assert (record.messages, record.message_completion, record.finish_reason) == (QUESTION, ANSWER, "stop")
     assert (record.prompt_tokens, record.completion_tokens) == (14, 3)
+
+
+@pytest.mark.parametrize(
+    "said, type", [({"mcp_data": "null"}, "tool"), ({"handoffs": "[]"}, "run"), ({"sdk_span_type": "task"}, "run")]
+)
+def test_logfire_s_work_of_openai_s_agents_is_known_by_what_only_it_has(said: dict[str, str], type: str) -> None:
+    """Logfire 5.2 over OpenAI's agents 0.24."""
+    below = Span("a" * 32, "b" * 16, "c" * 16, "span", 1, 2, {**said, "gen_ai.system": "openai"})
+
+    assert told(below).step.type == type
+
+
+def test_langchain_over_langfuse_says_in_metadata_who_was_asked() -> None:
+    """Langfuse's SDK 4.18."""
+    said = call(
+        {
+            "langfuse.observation.type": "generation",
+            "langfuse.observation.model.name": "claude-sonnet-4-5-20250929",
+            "langfuse.observation.metadata.ls_provider": "anthropic",
+            "langfuse.observation.metadata.ls_model_name": "claude-sonnet-4-5",
+            "langfuse.observation.metadata.is_langchain_root": True,
+        }
+    )
+
+    assert (said.provider, said.model_id, said.metadata) == ("anthropic", "claude-sonnet-4-5", None)
+    assert said.model_version == "claude-sonnet-4-5-20250929"

@@ -42,7 +42,7 @@ METADATA: Final[Names] = (
 )
 """Beginnings of attributes whose rest is a name in the metadata."""
 NOT_METADATA: Final[Names] = (
-    *("literal.", "ls_", "lc_", "LANGSMITH_", "LANGCHAIN_", "usage_metadata", "_type"),
+    *("literal.", "ls_", "lc_", "LANGSMITH_", "LANGCHAIN_", "usage_metadata", "_type", "is_langchain_root"),
     "gen_ai.",  # which OpenInference's of Strands repeats there
 )
 """Beginnings of names in metadata by which frameworks tell of themselves."""
@@ -56,7 +56,7 @@ PARAMETER_OBJECTS: Final[Names] = (
     "llm.invocation_parameters",
     "embedding.invocation_parameters",
     "gen_ai.request.parameters",
-    "langwatch.params",
+    *("langwatch.params", "langsmith.metadata.ls_invocation_params"),
     f"{_LF}model.parameters",
 )
 PARAMETER_MEMBERS: Final[Names] = ("mlflow.spanInputs", "genkit:input>config", "gcp.vertex.agent.llm_request>config")
@@ -105,11 +105,17 @@ NOT_PARAMETERS: Final = frozenset(
         "num_output",
         "is_chat_model",
         "is_function_calling_model",
+        "use_responses_api",  # LangSmith, of how it asks
         "system_role",
     }
 )
 
-USAGE_OBJECTS: Final[Names] = (f"{_LF}usage_details", "gen_ai.usage.raw", "judgment.usage.metadata")
+USAGE_OBJECTS: Final[Names] = (
+    *(f"{_LF}usage_details", "gen_ai.usage.raw", "judgment.usage.metadata"),
+    # Vercel's SDK up to version 5 repeats what Anthropic and Gemini count, of which not all is within.
+    "ai.response.providerMetadata>anthropic>usage",
+    *(f"ai.response.providerMetadata>{name}>usageMetadata" for name in ("google", "vertex")),
+)
 """Token counts as a provider or Langfuse says them, in an object."""
 
 CALLS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -206,6 +212,8 @@ STEP_SIGNS: Final[Mapping[str, str]] = {
     "event_loop.cycle_id": "run",
     "haystack.pipeline.execution_mode": "run",
     "haystack.tool.name": "tool",
+    # Logfire's of OpenAI's agents
+    **{"mcp_data": "tool", "handoffs": "run", "sdk_span_type": "run"},
     **dict.fromkeys(("haystack.agent.step", "haystack.agent.max_steps"), "run"),
 }
 """Types of steps by the attributes that work has which says nothing else of its kind."""

@@ -41,6 +41,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             f"{_INV}model",
             "embedding.invocation_parameters>model",
             "gen_ai.request.parameters>model",
+            f"{_LF}metadata.ls_model_name",
         ),
         genai=("gen_ai.request.model",),
         vercel=("ai.model.id",),
@@ -72,6 +73,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         vercel=("ai.model.provider",),
         others=(
             *("mlflow.llm.provider", "langsmith.metadata.ls_provider", "braintrust.metadata>provider", "genkit:name"),
+            f"{_LF}metadata.ls_provider",
             # Cloudflare's AI Gateway: https://developers.cloudflare.com/ai-gateway/observability/otel-integration/
             "gen_ai.model.provider",
             *("confident.span.provider", "judgment.llm.provider"),

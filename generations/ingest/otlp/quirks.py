@@ -17,7 +17,10 @@ MADE_UP: Final[Mapping[str, Mapping[str, Json]]] = {
         "presence_penalty": 0.0,
         "seed": 0,
         "max_tokens": -1,
+        "top_k": 1.0,
+        "service_tier": "on_demand",
     },
+    "@openlit/": {"temperature": 1, "top_p": 1},
 }
 """Settings that are said of calls that set none; 1 is not 1.0 here."""
 
@@ -32,9 +35,17 @@ SECONDS_ARE_MILLISECONDS: Final = ("strands.",)
 
 COUNTS_BESIDE: Final = (
     *("opentelemetry.instrumentation.bedrock", "opentelemetry.instrumentation.botocore.bedrock"),
+    *("openlit.instrumentation.anthropic", "openlit.instrumentation.bedrock"),
+    *("@openlit/instrumentation-anthropic", "@openlit/instrumentation-bedrock", "@traceloop/instrumentation-anthropic"),
     "judgeval",
 )
 """Scopes that count cached tokens beside the input, where the conventions have them within."""
+
+THOUGHTS_BESIDE: Final = (
+    *("openlit.instrumentation.google_ai_studio", "openlit.instrumentation.vertexai"),
+    *("@openlit/instrumentation-google-ai", "@openlit/instrumentation-vertexai"),
+)
+"""Scopes that count what a model thought beside the output, and in no total: Gemini's own way of counting."""
 
 THOUGHTS_IN_TOTALS: Final = ("opentelemetry.instrumentation.google_generativeai",)
 """Scopes that count what a model thought in the total alone: OpenLLMetry's of Gemini, whose output is without it."""
@@ -82,9 +93,14 @@ def failed(span: Span) -> bool:
     return span.scope.startswith(FAIL_BY_EVENTS) and any(event.name == "exception" for event in span.events)
 
 
-def counts_beside(scope: str) -> bool:
-    """Whether an instrumentation counts cached tokens beside the input."""
-    return scope.startswith(COUNTS_BESIDE)
+def counts_beside(scope: str) -> frozenset[str]:
+    """Which tokens an instrumentation counts beside the input or the output."""
+    return _CACHED if scope.startswith(COUNTS_BESIDE) else _THOUGHT if scope.startswith(THOUGHTS_BESIDE) else _NONE
+
+
+_CACHED: Final = frozenset({"cached_tokens"})
+_THOUGHT: Final = frozenset({"reasoning_tokens"})
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 def thoughts_are_in_totals(scope: str) -> bool:

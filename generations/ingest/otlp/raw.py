@@ -91,6 +91,10 @@ def _known(request: Mapping[str, Json], response: Mapping[str, Json]) -> Fields:
                 fields |= answered([answer], "chat", False)
             fields["tools"] = messages.tools(fields.get("tools"))
             fields["messages"] = messages.conversation(fields.get("messages") or []) or None
+        elif "role" in response and "stop_reason" in response:  # LangSmith's of Anthropic: a message, with our calls
+            fields = asked_fields(messages.conversation(request.get("messages")), "chat")
+            fields |= answered([response], "chat", False)
+            fields["tools"] = messages.tools(request.get("tools"))
         elif shape is not None:
             found = openai.content(shape, request, response)
             fields = {name: found[name] for name in _KEPT if found.get(name) is not None}

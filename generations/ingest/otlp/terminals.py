@@ -142,7 +142,7 @@ def _call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
         "trace_id": event.trace_id,
         "attributes": {k: v for k, v in a.items() if k not in _WORDS} | {"scope": event.scope},
         # Claude Code counts what was cached beside the input.
-        **usage.gross(counts, agent == "claude_code"),
+        **usage.gross(counts, ("cached_tokens",) if agent == "claude_code" else ()),
     }
 
 

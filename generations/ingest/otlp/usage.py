@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from generations.ingest.otlp import dialects
@@ -15,14 +15,17 @@ _WRITTEN: Final = ("input_cache_creation", "cache_creation_input_tokens", "input
 _THOUGHT: Final = ("output_reasoning_tokens", "reasoning_tokens", "output_reasoning")
 
 
-def tokens_of(attributes: Mapping[str, Json], about: About, beside: bool = False) -> dict[str, int]:
+def tokens_of(attributes: Mapping[str, Json], about: About, beside: Collection[str] = ()) -> dict[str, int]:
     """The token counts that a span says, gross; what it does not say is not in it.
 
-    `beside` says that cached tokens are known to be counted beside the input.
+    `beside` has those of cached_tokens and reasoning_tokens that are known not to be within input and output.
     """
     found: dict[str, int] = {}
-    for name in dialects.USAGE_OBJECTS:
-        if name in attributes and isinstance(details := loaded(attributes[name]), Mapping):
+    for name, inner in _OBJECTS:
+        if name not in attributes:
+            continue
+        details = dialects.member(attributes[name], inner) if inner else loaded(attributes[name])
+        if isinstance(details, Mapping):
             found = _detailed(details)
             break
     is_detailed = bool(found)
@@ -32,9 +35,12 @@ def tokens_of(attributes: Mapping[str, Json], about: About, beside: bool = False
     whole = attributes.get(_WHOLE)
     if "cached_tokens" not in found and isinstance(whole, str) and '"cached_tokens"' in whole:
         return _told_in(whole, found)
-    return gross(found, beside and not is_detailed)
+    if found.get("prompt_tokens") == 0 == found.get("completion_tokens"):
+        return {}  # of a call that was answered nobody counted any: OpenLIT's of a stream by Groq
+    return gross(found, () if is_detailed else beside)
 
 
+_OBJECTS: Final = tuple((name, inner) for path in dialects.USAGE_OBJECTS for name, _, inner in (path.partition(">"),))
 _WHOLE: Final = "output.value"
 """OpenInference's whole answer, of which its packages for Mistral and Together count the whole and not the parts."""
 
@@ -47,10 +53,11 @@ def _told_in(answer: str, found: dict[str, int]) -> dict[str, int]:
     return gross({**details, **found} if is_same else found)
 
 
-def gross(found: dict[str, int], beside: bool = False) -> dict[str, int]:
+def gross(found: dict[str, int], beside: Collection[str] = ()) -> dict[str, int]:
     """Counts with the cached and reasoning tokens within, where they were counted beside.
 
-    They were beside when they are more than the whole, or when only all of them together make up the total.
+    They were beside when they are among `beside`, more than the whole, or when only all of them together make up the
+    total.
     """
     sent, answered, total = found.get("prompt_tokens"), found.get("completion_tokens"), found.get("total_tokens")
     cached = found.get("cached_tokens", 0) + found.get("cache_write_tokens", 0)
@@ -58,10 +65,11 @@ def gross(found: dict[str, int], beside: bool = False) -> dict[str, int]:
     if not cached and not thought and total is None:
         return found
     whole = (sent or 0) + (answered or 0)
-    if sent is not None and cached and (beside or cached > sent or (total is not None and total == whole + cached)):
+    if sent is not None and cached and ("cached_tokens" in beside or cached > sent or total == whole + cached):
         found["prompt_tokens"] = sent + cached
-    if answered is not None and thought and (thought > answered or (total is not None and total == whole + thought)):
-        found["completion_tokens"] = answered + thought
+    if answered is not None and thought:
+        if "reasoning_tokens" in beside or thought > answered or total == whole + thought:
+            found["completion_tokens"] = answered + thought
     sent, answered = found.get("prompt_tokens"), found.get("completion_tokens")
     if total is not None and sent is not None and answered is not None and total < sent + answered:
         found["total_tokens"] = sent + answered
@@ -81,7 +89,10 @@ def with_thoughts(found: dict[str, int]) -> dict[str, int]:
 
 
 def _detailed(details: Mapping[str, Json]) -> dict[str, int]:
-    """Counts in one of four forms: as OpenAI's two APIs say them, whole, or in buckets that exclude each other."""
+    """Counts in one of five forms: as OpenAI's two APIs and Gemini's say them, whole, or in buckets that exclude each
+    other."""
+    if "promptTokenCount" in details:
+        return _gemini(details)
     sent = _first(details, ("prompt_tokens", "input_tokens"))
     answered = _first(details, ("completion_tokens", "output_tokens"))
     nested_in = _nested(details, "prompt_tokens_details", "input_tokens_details")
@@ -107,6 +118,23 @@ def _detailed(details: Mapping[str, Json]) -> dict[str, int]:
             sent += (found["cached_tokens"] or 0) + (found["cache_write_tokens"] or 0)
     found["prompt_tokens"], found["completion_tokens"] = sent, answered
     return {name: count for name, count in found.items() if count is not None}
+
+
+def _gemini(details: Mapping[str, Json]) -> dict[str, int]:
+    """Gemini's own counts, of which the output is without what was thought."""
+    found = {field: count for field, name in _GEMINI if (count := _count(details.get(name))) is not None}
+    if "completion_tokens" in found:
+        found["completion_tokens"] += found.get("reasoning_tokens", 0)
+    return found
+
+
+_GEMINI: Final = (
+    ("prompt_tokens", "promptTokenCount"),
+    ("completion_tokens", "candidatesTokenCount"),
+    ("total_tokens", "totalTokenCount"),
+    ("cached_tokens", "cachedContentTokenCount"),
+    ("reasoning_tokens", "thoughtsTokenCount"),
+)
 
 
 def _bucketed(details: Mapping[str, Json], kind: str) -> int | None:
