@@ -67,9 +67,9 @@ def gross(found: dict[str, int], beside: Collection[str] = ()) -> dict[str, int]
     whole = (sent or 0) + (answered or 0)
     if sent is not None and cached and ("cached_tokens" in beside or cached > sent or total == whole + cached):
         found["prompt_tokens"] = sent + cached
-    if answered is not None and thought:
-        if "reasoning_tokens" in beside or thought > answered or total == whole + thought:
-            found["completion_tokens"] = answered + thought
+    is_apart = "reasoning_tokens" in beside or total == whole + thought
+    if answered is not None and thought and (is_apart or thought > answered):
+        found["completion_tokens"] = answered + thought
     sent, answered = found.get("prompt_tokens"), found.get("completion_tokens")
     if total is not None and sent is not None and answered is not None and total < sent + answered:
         found["total_tokens"] = sent + answered
