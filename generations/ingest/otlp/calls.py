@@ -35,7 +35,7 @@ def generation(
         fields.pop("message_completion")  # LangSmith has an answer without a word where there was none
     said_reason = fields.get("finish_reason")
     fields.update(whole)
-    counts = tokens_of(a, about, quirks.counts_beside(span.scope))
+    counts = tokens_of(a, about, quirks.counts_beside(span))
     fields.update(with_thoughts(counts) if quirks.thoughts_are_in_totals(span.scope) else counts)
     for field, read in _READ:
         if field in held and (value := read(held[field])) is not None:

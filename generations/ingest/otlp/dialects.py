@@ -213,7 +213,8 @@ STEP_SIGNS: Final[Mapping[str, str]] = {
     "haystack.pipeline.execution_mode": "run",
     "haystack.tool.name": "tool",
     # Logfire's of OpenAI's agents
-    **{"mcp_data": "tool", "handoffs": "run", "sdk_span_type": "run"},
+    "mcp_data": "tool",
+    **dict.fromkeys(("handoffs", "sdk_span_type"), "run"),
     **dict.fromkeys(("haystack.agent.step", "haystack.agent.max_steps"), "run"),
 }
 """Types of steps by the attributes that work has which says nothing else of its kind."""

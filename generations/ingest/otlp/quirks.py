@@ -41,6 +41,9 @@ COUNTS_BESIDE: Final = (
 )
 """Scopes that count cached tokens beside the input, where the conventions have them within."""
 
+AS_PROVIDERS_COUNT: Final = ("agent_framework",)
+"""Scopes that repeat what a provider counts, of which Anthropic counts cached tokens beside the input."""
+
 THOUGHTS_BESIDE: Final = (
     *("openlit.instrumentation.google_ai_studio", "openlit.instrumentation.vertexai"),
     *("@openlit/instrumentation-google-ai", "@openlit/instrumentation-vertexai"),
@@ -93,9 +96,14 @@ def failed(span: Span) -> bool:
     return span.scope.startswith(FAIL_BY_EVENTS) and any(event.name == "exception" for event in span.events)
 
 
-def counts_beside(scope: str) -> frozenset[str]:
+def counts_beside(span: Span) -> frozenset[str]:
     """Which tokens an instrumentation counts beside the input or the output."""
-    return _CACHED if scope.startswith(COUNTS_BESIDE) else _THOUGHT if scope.startswith(THOUGHTS_BESIDE) else _NONE
+    scope = span.scope
+    if scope.startswith(COUNTS_BESIDE):
+        return _CACHED
+    if scope.startswith(AS_PROVIDERS_COUNT) and span.attributes.get("gen_ai.provider.name") == "anthropic":
+        return _CACHED
+    return _THOUGHT if scope.startswith(THOUGHTS_BESIDE) else _NONE
 
 
 _CACHED: Final = frozenset({"cached_tokens"})
