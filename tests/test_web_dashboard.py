@@ -245,8 +245,14 @@ def test_an_empty_project_has_a_dashboard_without_numbers() -> None:
 
     assert page.status_code == 200
     assert "Generations 0 as before" in web.text(page)
+    assert "Send the first generation" in web.text(page)
+    assert f"/projects/{project.slug}/generations/" in web.links(page)
     assert sum(lines(data(client, project, "generations", ""))["generations"]) == 0  # type: ignore[arg-type]
     assert lines(data(client, project, "cost", "by=model.id")) == {}
+
+    recording.record(project, [call(-400 * DAY)])
+    page = client.get(place(project))
+    assert "Send the first generation" not in web.text(page)
 
 
 def test_tiles_are_kept_for_the_project() -> None:

@@ -77,6 +77,20 @@ def test_a_stored_generation_opens_with_template_variables_and_settings(shop: Pr
     assert f"/projects/{shop.slug}/playground/?generation=bad" in links(head)
 
 
+def test_the_way_back_leads_to_the_list_that_the_call_was_opened_from(shop: Project, client: Client) -> None:
+    failed_call(shop)
+    carried = "?list=hasError%3Dtrue"
+    [link] = [
+        link for link in links(client.get(f"/projects/{shop.slug}/generations/bad/{carried}")) if "/playground/" in link
+    ]
+
+    opened = client.get(link)
+    changed = client.post(there(shop), form(origin="bad", list="hasError=true", action="row"))
+
+    for page in (opened, changed):
+        assert f"/projects/{shop.slug}/generations/bad/{carried}" in links(page)
+
+
 def test_a_conversation_opens_message_by_message_and_what_is_no_text_is_sent_as_it_was(
     shop: Project, client: Client
 ) -> None:

@@ -284,6 +284,9 @@ def test_a_score_of_0_or_1_is_a_share_of_which_few_calls_are_not_certain(
     assert "Both came to the same in alike on each input that both were given." in same
 
 
+NAMING = "promptVersion.name=greeting&promptVersion.version=99"
+
+
 def test_a_generation_leads_to_the_version_that_made_it(client: Client, prompt: Prompt, grant: Grant) -> None:
     prompts.add_version(grant, prompt, template="Hello", description="As short as can be", model_id="gpt-4o")
     recording.record(grant.project, [GenerationRecord(id="tied", prompt_name="greeting", prompt_version=2)])
@@ -301,10 +304,27 @@ def test_a_generation_leads_to_the_version_that_made_it(client: Client, prompt: 
     assert "As short as can be" in words
     assert "Model gpt-4o" in words
     assert leads("loose") == []
-    assert client.get("/projects/shop/prompts/named/?name=nobody").status_code == 404
+    assert f"/projects/shop/generations/?{NAMING}" in web.links(client.get("/projects/shop/generations/loose/"))
     stranger = web.signed_in(web.project("Other"), name="zoe")
     assert stranger.get(link).status_code == 404
-    assert stranger.get(link.replace("/shop/", "/other/")).status_code == 404
+    elsewhere = stranger.get(link.replace("/shop/", "/other/"))
+    assert elsewhere.headers["Location"].startswith("/projects/other/generations/?")
+
+
+def test_a_prompt_that_is_kept_elsewhere_leads_to_the_calls_that_name_it(client: Client, grant: Grant) -> None:
+    for id, number in (("one", 3), ("other", 4)):
+        naming = GenerationRecord(
+            id=id, prompt_name="ours/away", prompt_version=number, prompt_version_id=f"away@{number}"
+        )
+        recording.record(grant.project, [naming])
+    place = web.links(client.get("/projects/shop/generations/one/"))
+    [link] = [link for link in place if "/prompts/named/" in link]
+
+    found = client.get(link, follow=True)
+
+    assert found.status_code == 200
+    assert web.ids(found) == ["one"]
+    assert "This project keeps no prompt of this name: these are the calls that name it." in web.text(found)
 
 
 def test_two_versions_that_are_compared_are_evaluated_from_there_by_who_may(

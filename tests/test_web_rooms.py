@@ -187,6 +187,9 @@ def test_a_users_page_tells_what_they_did_cost_and_said(project: Project) -> Non
     recording.record(project, [web.call(0, user_id="zoe", cost=Decimal("64"), started_at=timezone.now())])
 
     page = client.get("/projects/shop/users/mia/?days=7")
+    opened = client.get("/projects/shop/users/mia/?list=id__startsWith%3Dm")
+    assert "/projects/shop/users/?id__startsWith=m" in web.links(opened)
+    assert "?days=90&list=id__startsWith%3Dm" in web.links(opened)
 
     words = web.text(page)
     assert "Calls 4 Cost $2.00 Tokens 40 Errors 25 %" in words

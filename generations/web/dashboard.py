@@ -20,7 +20,7 @@ from generations import filters, metrics
 from generations.access import Grant, Scope, audit
 from generations.filters import BadFilter, Condition
 from generations.metrics import Dimension, Measure, Query, Row
-from generations.models import Project
+from generations.models import Generation, Project
 from generations.web import drawing, timeline
 from generations.web.drawing import CHARTS, Drawn
 from generations.web.filtering import OPERATORS, options, plain_address, shown_moment
@@ -83,10 +83,12 @@ def dashboard(request: HttpRequest, grant: Grant) -> HttpResponse:
         }
         for n, (name, by) in enumerate(kept(grant.project))
     ]
+    is_empty = bool(tiles) and not tiles[0].value and not Generation.objects.in_project(grant.project.pk).exists()
     context = {
         "listing": made,
         "tiles": tiles,
         "charts": [] if made.problem else charts,
+        "is_empty": is_empty,
         "all_charts": CHARTS.values(),
         "breakdowns": [(path, filters.field("generations", path).sentence) for path in BREAKDOWNS],
         "by": made.query.get("by", ""),

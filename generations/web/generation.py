@@ -96,7 +96,6 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     said = document(bundle)
     view = request.GET.get("view", "formatted")
     how = _reading(grant, bundle, said, is_raw=view == "raw")
-    carried = request.GET.get("list", "")
     context: dict[str, Any] = {
         "generation": bundle.generation,
         "bundle": bundle,
@@ -105,7 +104,7 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "neighbours": listing.neighbours(request, grant, "generations", bundle.generation),
         "back": listing.back(request, grant, "generations"),
         "alternatives": answers.alternatives(request, bundle),
-        "tail": f"&{urlencode({'list': carried})}" if 0 < len(carried) <= listing.MOST_CARRIED else "",
+        "tail": listing.tail(request),
         "files": attachments.shown([row for row in bundle.attachments if not stored.is_of_a_message(row)]),
         "pieces": chunks.of(bundle.generation.response_attributes),
         "problems": _problems(bundle.generation.metadata),

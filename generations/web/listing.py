@@ -318,6 +318,12 @@ def back(request: HttpRequest, grant: Grant, name: str) -> str:
     return f"{address}?{carried}" if carried else address
 
 
+def tail(request: HttpRequest) -> str:
+    """What further addresses of a row carry, so that they know the list it was opened from, too."""
+    carried = request.GET.get("list", "") or request.POST.get("list", "")
+    return f"&{urlencode({'list': carried})}" if 0 < len(carried) <= MOST_CARRIED else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbours:
     """The addresses of what stands before and after a row in the list it was opened from."""

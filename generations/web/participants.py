@@ -17,7 +17,7 @@ from generations import filters, metrics
 from generations.access import Grant
 from generations.metrics import Bucket, Dimension, Measure, Query, TooSlow
 from generations.models import Feedback, Generation, Participant, Score, Thread
-from generations.web import sums, tables
+from generations.web import listing, sums, tables
 from generations.web.frame import show
 from generations.web.gate import page, zone_of
 from generations.web.listing import bounded
@@ -71,6 +71,8 @@ def participant(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     feedback = Feedback.objects.in_project(pk).filter(generation_id__in=latest, is_latest=True)
     context: dict[str, Any] = {
         "row": row,
+        "back": listing.back(request, grant, "users"),
+        "tail": listing.tail(request),
         "days": days,
         "choices": DAYS,
         "problem": "",

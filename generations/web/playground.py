@@ -26,6 +26,7 @@ from generations.records import InvalidRecord
 from generations.web import markup, playing
 from generations.web.frame import part, show
 from generations.web.gate import page
+from generations.web.listing import tail
 from generations.web.markup import Shown, Variables
 from generations.web.playing import COLUMNS, DECODERS, ROLES, TEXT, Column, Form, Row
 
@@ -243,6 +244,8 @@ def _shown(
 ) -> HttpResponse:
     context = {
         "form": form,
+        "tail": tail(request),
+        "list": request.GET.get("list", "") or request.POST.get("list", ""),
         "results": results,
         "problem": problem,
         "roles": ROLES,

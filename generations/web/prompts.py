@@ -119,10 +119,16 @@ def prompt(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
 @page()
 @require_safe
 def named(request: HttpRequest, grant: Grant) -> HttpResponse:
-    """The page of the prompt `name`, in its `version`: what a generation knows of what made it."""
+    """The page of the prompt `name`, in its `version`: what a generation knows of what made it.
+
+    Applications name prompts that are kept elsewhere: those lead to the calls that name them.
+    """
     row = prompts.named(grant, request.GET.get("name", ""))
     if row is None:
-        raise Http404("There is no prompt of this name in this project.")
+        messages.info(request, "This project keeps no prompt of this name: these are the calls that name it.")
+        naming = {f"promptVersion.{part}": request.GET.get(part, "") for part in ("name", "version")}
+        asked = urlencode({field: value for field, value in naming.items() if value})
+        return redirect(f"{reverse('web:generations', args=[grant.project.slug])}?{asked}")
     asked = urlencode({"version": request.GET["version"]}) if request.GET.get("version") else ""
     return redirect(f"{reverse('web:prompt', args=[grant.project.slug, row.pk])}?{asked}".removesuffix("?"))
 

@@ -21,9 +21,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from generations import access
 from generations.access import Grant, Scope
 from generations.models import ApiKey, Membership, Project
+from generations.web.firsts import FIRSTS
 from generations.web.frame import show
 from generations.web.gate import page
-from generations.web.tables import SORTS
 
 SCOPES: Final = {
     Scope.INGEST: "send what is recorded",
@@ -115,7 +115,7 @@ def keys(request: HttpRequest, grant: Grant) -> HttpResponse:
         except ValueError as error:
             problem = str(error)
     rows = ApiKey.objects.filter(project=grant.project).select_related("created_by").order_by("-created_at")
-    first = SORTS.get(request.POST.get("first", ""), SORTS["generations"])
+    first = FIRSTS.get(request.POST.get("first", ""), FIRSTS["generations"])
     context = {
         "rows": list(rows[:MOST_KEYS]),
         "now": timezone.now(),

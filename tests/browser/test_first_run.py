@@ -72,7 +72,7 @@ def test_empty_rooms_are_filled_by_what_they_say(browser: Browser, live_stack: S
     expect(page.locator("[data-first=curl]")).to_contain_text("/api/steps/batch")
     key = page.locator("#new-key").inner_text()
 
-    for room in ("steps", "threads", "users"):
+    for room in ("steps", "threads", "users", "datasets", "experiments", "prompts", "evaluators"):
         page.goto(f"{live_stack.url}/projects/{slug}/{room}/")
         expect(page.get_by_role("heading", name=f"No {room} yet")).to_be_visible()
         assert violations(page) == []

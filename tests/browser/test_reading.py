@@ -18,6 +18,7 @@ pytestmark = IN_A_BROWSER
 NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 STEPS = 4_000
 DEEP = 130
+LONG = "L" * 300
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)> \u202edaer \x1b[31m ![y](http://evil.example/p.png)"
 
 
@@ -91,6 +92,20 @@ def read(live_stack: Stack) -> Stack:
             "threadId": "evil",
             "messages": [{"role": "user", "content": EVIL}, {"role": "user", "content": "مرحبا\n\nשלום"}],
             "messageCompletion": {"role": "assistant", "content": f"{EVIL}\n\n| a | b |\n|---|---|\n| `1` | 2 |"},
+        },
+        {
+            "id": "named",
+            "timestamp": moment(0),
+            "name": LONG,
+            "model": {"id": LONG, "provider": LONG[:100]},
+            "prompt": LONG,
+            "error": LONG,
+            "errorType": LONG,
+            "threadId": "named",
+            "variables": {LONG[:60]: LONG},
+            "tools": [{"type": "function", "function": {"name": LONG[:100], "description": LONG}}],
+            "metadata": {"userId": LONG[:200], "tags": [LONG[:60]], LONG[:90]: LONG},
+            "scores": [{"name": LONG[:60], "value": 0.5}],
         },
     ]
     with live_stack.client() as client:
@@ -199,6 +214,10 @@ EXTREMES = [
     "threads/long-thread/?order=-timestamp",
     "threads/evil/",
     "steps/gone/",
+    "generations/named/",
+    "threads/named/",
+    f"users/{LONG[:200]}/",
+    "playground/?generation=named",
 ]
 
 
