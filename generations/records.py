@@ -69,12 +69,22 @@ class InvalidRecord(ValueError):
         super().__init__(f"{field}: {self.value} is not valid; expected {expected}")
 
 
-_SHORT: Final = reprlib.Repr()
+class _Short(reprlib.Repr):
+    """Values as Python shows them, cut short; but null, true and false as whoever sent them wrote them."""
+
+    def repr_NoneType(self, value: None, level: int) -> str:  # noqa: N802
+        return "null"
+
+    def repr_bool(self, value: bool, level: int) -> str:
+        return "true" if value else "false"
+
+
+_SHORT: Final = _Short()
 _SHORT.maxlevel, _SHORT.maxother, _SHORT.maxlong = 2, 80, 40
 
 
 def shown(value: object, limit: int = 80) -> str:
-    """`value` as a short, printable text for an error message."""
+    """`value` as a short, printable text for an error message; of a document only the top."""
     try:
         text = repr(value[: limit * 2]) if isinstance(value, str) else _SHORT.repr(value)
     except (ValueError, RecursionError):  # an integer of thousands of digits, or nesting beyond Python's own limit

@@ -250,7 +250,7 @@ def test_a_bad_log_record_is_counted_and_the_good_ones_are_stored(api: Caller) -
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ({"gen_ai.evaluation.score.value": "0.5"}, "gen_ai.evaluation.name: None is not valid; expected a name"),
+        ({"gen_ai.evaluation.score.value": "0.5"}, "gen_ai.evaluation.name: null is not valid; expected a name"),
         ({"gen_ai.evaluation.name": "Relevance"}, "The evaluation 'Relevance' names neither a span nor"),
     ],
 )

@@ -107,7 +107,7 @@ def test_what_cannot_be_evaluated_is_said_beside_the_form() -> None:
 
     for wrong, said in (
         ({"evaluator": ""}, "evaluators[0]"),
-        ({"dataset": ""}, "dataset: None is not valid"),
+        ({"dataset": ""}, "dataset: null is not valid"),
         ({"of": "dreams"}, "of: 'dreams' is not valid"),
         ({"of": "versions", "version": ""}, "versions: [] is not valid; expected the ids of one or two"),
         ({"of": "versions", "version": "nobody"}, "versions[0]: 'nobody' is not valid"),

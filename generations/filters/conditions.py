@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import reprlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -17,8 +16,6 @@ MAX_VALUES: Final = 1_000
 
 EARLIEST: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
 LATEST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
-_SHOWN: Final = reprlib.Repr()
-_SHOWN.maxlevel, _SHOWN.maxdict, _SHOWN.maxlist, _SHOWN.maxtuple = 2, 3, 3, 3
 _RELATIVE: Final = re.compile(r"now(?:([+-])(\d{1,6})([smhdw]))?", re.IGNORECASE)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -28,18 +25,9 @@ class BadFilter(ValueError):
 
     def __init__(self, field: str, value: object, expected: str) -> None:
         self.field = field
-        self.value = _shown(value)
+        self.value = shown(value)
         self.expected = expected
         super().__init__(f"{field}: {self.value} is not valid; expected {expected}")
-
-
-def _shown(value: object) -> str:
-    """`value` for a message; of a document only the top, which may be as deep and as wide as it likes."""
-    if isinstance(value, str | bool | float | None):
-        return shown(value)
-    if isinstance(value, int):
-        return shown(value) if abs(value) < 10**60 else "a huge number"
-    return _SHOWN.repr(value)[:80]
 
 
 @dataclass(frozen=True, slots=True)

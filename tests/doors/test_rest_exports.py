@@ -292,7 +292,7 @@ def test_an_export_that_cannot_be_made_is_refused_before_it_is_one(
     ("asked", "said"),
     [
         ({"format": 5}, "format: 5 is not valid; expected one of jsonl, csv, parquet"),
-        ({"format": None}, "format: None is not valid; expected one of jsonl, csv, parquet"),
+        ({"format": None}, "format: null is not valid; expected one of jsonl, csv, parquet"),
         ({"order": "-"}, "order: '-' is not valid; expected a field of generations"),
         ({"order": "-metadata"}, "order: '-metadata' is not valid; expected a name behind it, such as metadata.plan"),
         ({"filters": 5}, 'filters: 5 is not valid; expected an object of conditions, such as {"model.id": "gpt-4"}'),
