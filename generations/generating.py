@@ -133,6 +133,8 @@ def asked(document: Mapping[str, Json]) -> Asked:
             options[name] = value
     if document.get("tools") is not None and not isinstance(document["tools"], list):
         raise InvalidRecord("tools", document["tools"], "a list of tools")
+    if not isinstance(document.get("stream"), bool | None):
+        raise InvalidRecord("stream", document["stream"], "true or false")
     given = _checked_prompt(messages if messages is not None else prompt)
     return Asked(
         model=_model_name(document),

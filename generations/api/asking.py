@@ -12,7 +12,7 @@ from generations.access import Scope
 from generations.api import lists, receive
 from generations.api.answers import answer
 from generations.api.auth import grant_of
-from generations.api.describing import OBJECT, page_of, ref
+from generations.api.describing import OBJECT, closed, page_of, ref, sent
 from generations.api.operations import operation
 from generations.filters import BadFilter
 from generations.ingest.values import nearest
@@ -25,20 +25,34 @@ ASKED: Final = ("filter", "filters", "sort", "order", "fields", "limit", "after"
 
 _QUESTION: Final = {
     "type": "object",
-    "properties": {
-        "filter": {**OBJECT, "description": "Paths, each with a value or operators."},
-        "sort": {
-            "description": '`{"timestamp": -1}`, or `"-timestamp"`.',
+    "properties": sent(
+        filter={**OBJECT, "description": "Paths, each with a value or operators. May be called `filters`."},
+        sort={
+            "description": '`{"timestamp": -1}`, or `"-timestamp"`. May be called `order`.',
             "anyOf": [
-                {"type": "object", "maxProperties": 1, "additionalProperties": {"enum": [1, -1]}},
-                {"type": "string"},
+                {
+                    "type": "object",
+                    "minProperties": 1,
+                    "maxProperties": 1,
+                    "additionalProperties": {"enum": [1, -1]},
+                },
+                {"type": ["string", "null"]},
             ],
         },
-        "fields": {"type": "array", "items": {"type": "string"}},
-        "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50},
-        "after": {"type": "string"},
-    },
+        fields={
+            "description": "A list of paths to show, or MongoDB's projection; all of the document when absent.",
+            "anyOf": [
+                {"type": ["array", "null"], "items": {"type": "string"}},
+                {"type": "object", "additionalProperties": {"enum": [1, True]}},
+            ],
+        },
+        limit={"type": "integer", "minimum": 1, "maximum": 1000, "default": 50},
+        after={"type": "string", "description": "The cursor `page.next` of the page before."},
+        before={"type": "string", "description": "The cursor `page.previous` of the page after."},
+        count={"type": "boolean", "description": "Whether to count the rows too, up to 10,000."},
+    )["properties"],
 }
+_STAGES: Final = {"type": "array", "items": {**OBJECT, "minProperties": 1, "maxProperties": 1}}
 
 
 @router.post(
@@ -104,9 +118,8 @@ _AGGREGATED: Final = {
         scope=Scope.READ,
         sent={
             "anyOf": [
-                {"type": "array", "items": OBJECT},
-                {"type": "object", "required": ["pipeline"], "additionalProperties": False,
-                 "properties": {"pipeline": {"type": "array", "items": OBJECT}, "exact": {"type": "boolean"}}},
+                _STAGES,
+                closed(("pipeline",), pipeline=_STAGES, exact={"type": "boolean"}),
             ]
         },
         example=[

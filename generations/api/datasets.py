@@ -102,7 +102,7 @@ def get_dataset(request: HttpRequest, id: str) -> HttpResponse:
             {
                 "name": "version",
                 "in": "query",
-                "description": "Of which version; the latest one when absent.",
+                "description": "Of which version, from 1, the empty one; the latest when absent.",
                 "schema": {"type": "integer", "minimum": 1},
             },
             {
@@ -123,7 +123,9 @@ def list_items(request: HttpRequest, id: str) -> HttpResponse:
     limit = lists.whole("limit", params.get("limit"), 50)
     if not 1 <= limit <= MAX_LIMIT:
         raise BadFilter("limit", limit, f"a whole number from 1 to {MAX_LIMIT}")
-    version = lists.whole("version", params.get("version"), 0) or None
+    version = lists.whole("version", params["version"], 0) if params.get("version") else None
+    if version is not None and not 1 <= version <= dataset.version:
+        raise BadFilter("version", version, f"a version from 1 to {dataset.version}")
     rows = datasets.items(dataset, version)
     if after := params.get("after"):
         last = _item(dataset, after)
@@ -171,6 +173,8 @@ def add_items(request: HttpRequest, id: str) -> HttpResponse:
         ids = _list(name, asked[name])
         if not all(isinstance(one, str) for one in ids):
             raise BadDataset(name, ids, "a list of ids")
+        if not isinstance(asked.get("metadata"), dict | None):
+            raise BadDataset("metadata", asked["metadata"], "an object")
         add = datasets.add_generations if name == "generationIds" else datasets.add_steps
         made = add(grant, id, ids, asked.get("metadata"))
     return answer({"data": [item_document(row) for row in made]}, status=201)

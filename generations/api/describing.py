@@ -35,6 +35,12 @@ _KINDS: Final[dict[Any, Schema]] = {
     values.texts: {"type": "array", "items": {"type": "string"}},
     values.anything: {},
 }
+_SENT: Final[dict[Any, Schema]] = {
+    values.identifier: {"type": ["string", "integer", "null"]},
+    values.moment: {"type": ["string", "number", "null"]},
+    values.money: {"type": ["number", "string", "null"], "minimum": 0},
+}
+"""What is taken in more forms than it is shown in."""
 _PARTS: Final = {
     "output.alternatives": "Alternative",
     "feedback": "Feedback",
@@ -71,6 +77,19 @@ def page_of(schema: Schema) -> Schema:
     }
 
 
+def sent(required: Iterable[str] = (), /, **properties: Schema) -> Schema:
+    """The schema of an object that is sent: no other names, and null for what is absent where it may be."""
+    needed = set(required)
+    return closed(required, **{n: one if n in needed else or_null(one) for n, one in properties.items()})
+
+
+def or_null(schema: Schema) -> Schema:
+    """The same, or null."""
+    if "enum" in schema and None not in schema["enum"]:
+        schema = {**schema, "enum": [*schema["enum"], None]}
+    return {**schema, "type": [schema["type"], "null"]} if isinstance(schema.get("type"), str) else dict(schema)
+
+
 def listed(schema: Schema) -> Schema:
     """The schema of all of a list at once."""
     return {"type": "object", "required": ["data"], "properties": {"data": {"type": "array", "items": schema}}}
@@ -104,7 +123,7 @@ def of_table(
         group, _, leaf = path.rpartition(".")
         place = whole["properties"]
         if group:
-            place = place.setdefault(group, _emptied(closed()) if sent else closed())["properties"]
+            place = place.setdefault(group, or_null(closed()) if sent else closed())["properties"]
         place[leaf] = _of_slot(path, slot, sent, own_metadata)
         if sentences and path in sentences:
             place[leaf] = {**place[leaf], "description": sentences[path]}
@@ -119,20 +138,16 @@ def _of_slot(path: str, slot: Slot, sent: bool, own_metadata: Mapping[str, Slot]
         if path == "feedback":
             return {"anyOf": [part, {"type": "null"}]} if sent else part
         many: Schema = {"type": "array", "items": part}
-        return _emptied(many) if sent else many
+        return or_null(many) if sent else many
     if own_metadata is not None and path == "metadata":
         own = {name: _of_slot(name, slot, sent, None) for name, slot in own_metadata.items()}
         open_: Schema = {"type": "object", "properties": own, "additionalProperties": True}
-        return _emptied(open_) if sent else open_
+        return or_null(open_) if sent else open_
     if isinstance(slot.read, values.OneOf):
         choices: list[str | None] = list(slot.read.choices)
         return {"type": ["string", "null"], "enum": [*choices, None]} if sent else {"type": "string", "enum": choices}
     schema = _KINDS[slot.read]
-    return _emptied(schema) if sent else dict(schema)
-
-
-def _emptied(schema: Schema) -> Schema:
-    return {**schema, "type": [schema["type"], "null"]} if isinstance(schema.get("type"), str) else dict(schema)
+    return dict(_SENT.get(slot.read) or or_null(schema)) if sent else dict(schema)
 
 
 def _with_descriptions() -> dict[str, str]:
@@ -149,6 +164,6 @@ def generation(*, sent: bool) -> Schema:
         sentences=_with_descriptions(),
     )
     if sent:
-        made["properties"]["id"] = {"type": "string", "minLength": 1, "maxLength": 512}
+        made["properties"]["id"] = {"type": ["string", "integer", "null"], "minLength": 1, "maxLength": 512}
         made["properties"]["model"] = {"anyOf": [made["properties"]["model"], {"type": "string"}]}
     return made

@@ -14,7 +14,7 @@ from generations.access import Grant, Scope
 from generations.api import plain, receive
 from generations.api.answers import answer
 from generations.api.auth import grant_of
-from generations.api.describing import closed, listed, page_of, ref
+from generations.api.describing import listed, page_of, ref, sent
 from generations.api.errors import not_found
 from generations.api.operations import PROJECT, operation
 from generations.evaluating import Asked, Finding, Tried
@@ -24,12 +24,12 @@ from generations.records import Json
 
 router = Router()
 TAG: Final = "Evaluations"
-_MAYBE: Final = {"type": ["string", "null"]}
-_TEXTS: Final = {"type": "array", "items": {"type": "string"}}
-_BOUND: Final = {"type": ["integer", "null"], "minimum": 1}
-_ASKED: Final = closed(
+_TEXT: Final = {"type": "string"}
+_TEXTS: Final = {"type": "array", "items": {"type": "string", "minLength": 1}}
+_BOUND: Final = {"type": "integer", "minimum": 1}
+_ASKED: Final = sent(
     ("evaluators",),
-    name=_MAYBE,
+    name={**_TEXT, "maxLength": evaluating.MAX_NAME},
     of={
         "type": "string",
         "enum": list(evaluating.OF),
@@ -38,15 +38,19 @@ _ASKED: Final = closed(
         " experiment. Told from what else is said when absent.",
     },
     versions={**_TEXTS, "description": "The ids of one or two prompt versions.", "maxItems": evaluating.MOST_VERSIONS},
-    dataset={**_MAYBE, "description": "The id of a dataset."},
+    dataset={**_TEXT, "description": "The id of a dataset."},
     datasetVersion={**_BOUND, "description": "The newest when absent."},
-    split={**_MAYBE, "description": "Only the items of this part."},
-    filter={"type": ["object", "null"], "description": "Of logged generations: a filter document."},
+    split={**_TEXT, "description": "Only the items of this part."},
+    filter={"type": "object", "description": "Of logged generations: a filter document."},
     evaluators={**_TEXTS, "description": "Ids or names.", "minItems": 1, "maxItems": evaluating.MOST_EVALUATORS},
-    model={**_MAYBE, "description": "The model that is called in the place of the versions' own."},
+    model={**_TEXT, "description": "The model that is called in the place of the versions' own."},
     maxItems={**_BOUND, "maximum": evaluating.MOST_ITEMS},
     maxCalls={**_BOUND, "description": "Calls to models, those of judges among them."},
-    maxCost={"type": ["string", "number", "null"], "description": "Money; only where every price is known."},
+    maxCost={
+        "type": ["string", "number", "null"],
+        "exclusiveMinimum": 0,
+        "description": "Money; only where every price is known.",
+    },
 )
 _EXAMPLE: Final = {"evaluators": ["exact"], "of": "generations", "filter": {"model.id": "gpt-4"}, "maxItems": 1000}
 

@@ -13,7 +13,7 @@ from generations.access import Scope
 from generations.api import receive
 from generations.api.answers import answer
 from generations.api.auth import grant_of
-from generations.api.describing import closed, listed, ref
+from generations.api.describing import listed, ref, sent
 from generations.api.errors import not_found
 from generations.api.operations import PROJECT, operation
 from generations.filters import BadFilter
@@ -67,7 +67,7 @@ def list_evaluators(request: HttpRequest) -> HttpResponse:
         "Make an evaluator",
         tag=TAG,
         scope=Scope.WRITE,
-        sent=closed(
+        sent=sent(
             ("name", "kind"),
             name=_NAME,
             kind={"type": "string", "enum": list(verdicts.KINDS)},
@@ -109,8 +109,7 @@ def get_evaluator(request: HttpRequest, id: str) -> HttpResponse:
         "Change an evaluator",
         tag=TAG,
         scope=Scope.WRITE,
-        sent=closed(
-            (),
+        sent=sent(
             name=_NAME,
             options={**_OPTIONS, "description": "All of them: what is absent is as usual again."},
             scoreName=_NAME,
@@ -147,10 +146,10 @@ def change_evaluator(request: HttpRequest, id: str) -> HttpResponse:
         "Score new generations",
         tag=TAG,
         scope=Scope.WRITE,
-        sent=closed(
+        sent=sent(
             ("share",),
             share={"type": "number", "minimum": 0, "maximum": 100, "description": "Percent; 0 scores none."},
-            filter={"type": ["object", "null"], "description": "A filter document; all generations when absent."},
+            filter={"type": "object", "description": "A filter document; all generations when absent."},
         ),
         example={"share": 10, "filter": {"environment": "production"}},
         ok={200: ref("Evaluator")},

@@ -13,7 +13,7 @@ from generations.access import Grant, Scope
 from generations.api import plain, receive
 from generations.api.answers import answer
 from generations.api.auth import grant_of
-from generations.api.describing import closed, listed, page_of, ref
+from generations.api.describing import closed, listed, page_of, ref, sent
 from generations.api.errors import not_found
 from generations.api.operations import PROJECT, operation
 from generations.experiments import Difference, Run
@@ -28,11 +28,10 @@ router = Router()
 TAG: Final = "Experiments"
 MAX_ITEMS: Final = 1_000
 _MAYBE: Final = {"type": ["string", "null"]}
-ITEM: Final = closed(
-    (),
-    datasetItemId=_MAYBE,
-    runId=_MAYBE,
-    generationId=_MAYBE,
+ITEM: Final = sent(
+    datasetItemId={"type": "string"},
+    runId={"type": "string"},
+    generationId={"type": "string"},
     input={},
     output={},
     scores={"type": "array", "items": ref("NestedScoreSent")},

@@ -17,9 +17,10 @@ from generations.access import Grant, Scope
 from generations.api import lists, receive
 from generations.api.answers import answer
 from generations.api.auth import Gate, grant_of, key_of
-from generations.api.describing import page_of, ref
+from generations.api.describing import Schema, closed, page_of, ref, sent
 from generations.api.errors import Refused, not_found
 from generations.api.operations import PROJECT, of_list, operation
+from generations.exporting.columns import MAX_FIELDS
 from generations.exporting.writers import CHOICES, COMPRESSIONS, FORMATS
 from generations.filters import BadFilter, Leaf, nearest
 from generations.ingest.values import iso
@@ -32,20 +33,28 @@ TAG: Final = "Exports"
 PIECE: Final = 256 * 1024
 
 
-_SENT: Final = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "format": {"type": "string", "enum": list(CHOICES), "default": "jsonl"},
-        "compression": {
-            "type": ["string", "null"],
-            "enum": [*COMPRESSIONS, None],
-            "description": "none when absent; of Parquet's columns, zstd.",
-        },
-        "filters": {"type": "object", "description": "A filter document; everything when absent."},
-        "fields": {"type": ["array", "null"], "items": {"type": "string"}, "description": "All when absent."},
-        "order": {"type": ["string", "null"]},
+_SENT: Final = sent(
+    ("format",),
+    format={"type": "string", "enum": list(CHOICES), "default": "jsonl"},
+    compression={
+        "type": "string",
+        "enum": list(COMPRESSIONS),
+        "description": "none when absent; of Parquet's columns, zstd.",
     },
+    filters={"type": "object", "description": "A filter document; everything when absent. May be called `filter`."},
+    filter={"type": "object", "description": "The same; one of the two."},
+    fields={
+        "type": "array",
+        "items": {"type": "string"},
+        "minItems": 1,
+        "maxItems": MAX_FIELDS,
+        "description": "All when absent.",
+    },
+    order={"type": "string", "description": "A field, `-` in front for the largest first; the newest first if absent."},
+)["properties"]
+_LIST: Final[dict[str, Schema]] = {
+    "kind": {"type": "string", "enum": list(exporting.KINDS), "default": "generations"},
+    "version": {"type": ["integer", "null"], "minimum": 1, "description": "Of datasets: items as of this version."},
 }
 _EXAMPLE: Final = {
     "format": "jsonl",
@@ -79,7 +88,7 @@ class DownloadGate(Gate):
         "Export generations",
         tag=TAG,
         scope=Scope.READ,
-        sent=_SENT,
+        sent=closed((), **_SENT),
         example=_EXAMPLE,
         ok={202: ref("Export")},
     ),
@@ -97,10 +106,7 @@ def export_generations(request: HttpRequest) -> HttpResponse:
         "Export a list",
         tag=TAG,
         scope=Scope.READ,
-        sent={
-            **_SENT,
-            "properties": {**_SENT["properties"], "kind": {"type": "string", "enum": list(exporting.KINDS)}},  # type: ignore[dict-item]
-        },
+        sent=closed((), **_SENT, **_LIST),
         example={"kind": "steps", "format": "csv"},
         ok={202: ref("Export")},
     ),
@@ -208,9 +214,9 @@ def _started(request: HttpRequest, asked: dict[str, Json], kind: str) -> HttpRes
     known = ("format", "compression", "filters", "filter", "fields", "order", "version")
     for name in asked.keys() - set(known):
         raise BadFilter(name, asked[name], f"one of {', '.join(known)}{nearest(name, known)}")
-    if "filter" in asked and "filters" in asked:
+    if asked.get("filter") is not None and asked.get("filters") is not None:
         raise BadFilter("filter", asked["filter"], "either filter or filters")
-    said = "filters" if "filters" in asked else "filter"
+    said = "filters" if asked.get("filters") is not None else "filter"
     condition = asked.get(said)
     fields, order = asked.get("fields"), asked.get("order")
     if condition is not None and not isinstance(condition, dict):

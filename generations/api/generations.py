@@ -14,7 +14,7 @@ from generations.access import Grant, Scope
 from generations.api import lists, noting, receive
 from generations.api.answers import answer
 from generations.api.auth import Gate, grant_of
-from generations.api.describing import page_of, ref
+from generations.api.describing import page_of, ref, sent
 from generations.api.errors import Refused, not_found, translated
 from generations.api.operations import PROJECT, of_list, operation
 from generations.ingest import rest
@@ -35,6 +35,7 @@ EXAMPLE: Final = {
     "metadata": {"userId": "user-456", "tags": ["arithmetic"]},
     "performance": {"latency": 0.8},
 }
+_NAMES: Final = {"type": "array", "items": {"type": "string"}}
 FIELDS: Final = {
     "name": "fields",
     "in": "query",
@@ -240,11 +241,7 @@ def score_generation(request: HttpRequest, id: str) -> HttpResponse:
         "Tag a generation",
         tag="Tags",
         scope=Scope.WRITE,
-        sent={
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {name: {"type": "array", "items": {"type": "string"}} for name in ("add", "remove")},
-        },
+        sent=sent(add=_NAMES, remove=_NAMES),
         example={"add": ["reviewed"], "remove": ["todo"]},
         ok={200: {"type": "object", "required": ["tags"],
                   "properties": {"tags": {"type": "array", "items": {"type": "string"}}}}},

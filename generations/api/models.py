@@ -16,7 +16,7 @@ from generations.access import Scope
 from generations.api import errors, receive
 from generations.api.answers import answer
 from generations.api.auth import grant_of
-from generations.api.describing import Schema, closed, ref
+from generations.api.describing import Schema, closed, ref, sent
 from generations.api.operations import operation
 from generations.generating import Asked
 from generations.ingest import rest
@@ -38,11 +38,11 @@ _CONTEXT: Final[dict[str, Schema]] = {
     "metadata": _ANY_OBJECT,
     "variables": {**_ANY_OBJECT, "description": "Values for `{{name}}` in the prompt or the messages."},
 }
-_ASKED: Final = closed(
+_ASKED: Final = sent(
     ("model",),
     model=_MODEL,
     prompt=_TEXT,
-    messages={"type": "array", "items": _ANY_OBJECT},
+    messages={"type": "array", "items": _ANY_OBJECT, "minItems": 1, "description": "In the place of a prompt."},
     tools={"type": "array", "items": _ANY_OBJECT},
     decoder={"type": "string", "enum": ["argmax", "sample", "beam"]},
     n={"type": "integer", "minimum": 1, "maximum": 128},
@@ -51,11 +51,11 @@ _ASKED: Final = closed(
     stream={"type": "boolean", "description": "Answer with server-sent events: pieces, then `done` or `error`."},
     **_CONTEXT,
 )
-_ASKED_TO_SCORE: Final = closed(
+_ASKED_TO_SCORE: Final = sent(
     ("model", "prompt", "values"),
     model=_MODEL,
     prompt=_TEXT,
-    values={"type": "array", "items": _TEXT, "minItems": 1, "maxItems": generating.MOST_VALUES},
+    values={"type": "array", "items": {**_TEXT, "minLength": 1}, "minItems": 1, "maxItems": generating.MOST_VALUES},
     separator={**_TEXT, "description": "What stands between prompt and value; nothing unless given."},
     straddle={"type": "string", "enum": ["include", "exclude", "error"]},
     **_CONTEXT,

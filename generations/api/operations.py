@@ -71,7 +71,9 @@ def operation(
         content: dict[str, Any] = {JSON: {"schema": sent} | ({} if example is None else {"example": example})}
         if lines is not None:
             content[LINES] = {"schema": lines}
-        extra["requestBody"] = {"required": True, "content": content}
+        # An object of which nothing is required may be left out altogether.
+        is_needed = sent.get("type") != "object" or bool(sent.get("required"))
+        extra["requestBody"] = {"required": is_needed, "content": content}
     elif form is not None:
         extra["requestBody"] = {"required": True, "content": {FORM: {"schema": form}}}
     return {

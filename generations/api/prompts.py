@@ -18,10 +18,11 @@ from generations.access import Grant, Scope
 from generations.api import lists, plain, receive
 from generations.api.answers import answer, dumps
 from generations.api.auth import grant_of
-from generations.api.describing import OBJECT, closed, listed, page_of, ref
+from generations.api.describing import OBJECT, closed, listed, page_of, ref, sent
 from generations.api.errors import not_found
 from generations.api.operations import PROJECT, operation
 from generations.filters import BadFilter
+from generations.ingest import values
 from generations.ingest.values import iso
 from generations.intervals import Interval
 from generations.models import Prompt, PromptVersion
@@ -30,8 +31,10 @@ from generations.records import InvalidRecord, Json
 router = Router()
 TAG: Final = "Prompts"
 MOST_DAYS: Final = 366
+_LABEL: Final = {"type": "string", "minLength": 1, "maxLength": prompts.MAX_LABEL, "not": {"const": prompts.LATEST}}
 _LABELS: Final = {
     "type": "object",
+    "propertyNames": _LABEL,
     "additionalProperties": {"type": ["integer", "null"]},
     "description": "Each label with the number of the version to put it on; null takes it away.",
 }
@@ -82,18 +85,23 @@ def list_versions(request: HttpRequest, name: str) -> HttpResponse:
         "Make a version of a prompt",
         tag=TAG,
         scope=Scope.WRITE,
-        sent=closed(
-            (),
-            messages={"type": ["array", "null"], "items": OBJECT},
-            template={"type": ["string", "null"]},
-            settings={**OBJECT, "type": ["object", "null"]},
-            tools={"type": ["array", "null"], "items": {}},
-            inputDefaults={**OBJECT, "type": ["object", "null"]},
-            model={"type": ["string", "null"]},
-            provider={"type": ["string", "null"]},
-            description={"type": "string"},
-            labels={"type": "array", "items": {"type": "string"}},
-        ),
+        sent={
+            **sent(
+                messages={"type": "array", "items": OBJECT},
+                template={"type": "string"},
+                settings=OBJECT,
+                tools={"type": "array", "items": {}},
+                inputDefaults=OBJECT,
+                model={"type": "string"},
+                provider={"type": "string"},
+                description={"type": "string"},
+                labels={"type": "array", "items": _LABEL},
+            ),
+            "anyOf": [
+                {"required": ["messages"], "properties": {"messages": {"type": "array", "minItems": 1}}},
+                {"required": ["template"], "properties": {"template": {"type": "string", "minLength": 1}}},
+            ],
+        },
         example={
             "messages": [{"role": "system", "content": "Answer {{name}} in one sentence."}],
             "settings": {"temperature": 0.2},
@@ -115,7 +123,9 @@ def make_version(request: HttpRequest, name: str) -> HttpResponse:
     if not asked.get("messages") and not asked.get("template"):
         raise InvalidRecord("messages", asked.get("messages"), "a list of messages, or a template")
     labels = asked.get("labels") or []
-    _typed({f"labels[{n}]": label for n, label in enumerate(labels)}, (), str, "a text")
+    for n, label in enumerate(labels):
+        values.text(label, f"labels[{n}]")
+    values.objects(asked.get("messages") or [], "messages")
     row, is_new = prompts.publish(
         grant,
         name,
@@ -284,6 +294,6 @@ def _prompt(grant: Grant, name: str) -> Prompt:
 
 
 def _typed(asked: dict[str, Json], names: tuple[str, ...], type: Any, expected: str) -> None:
-    for name in names or tuple(asked):
+    for name in names:
         if not isinstance(asked.get(name), type | None):
             raise InvalidRecord(name, asked[name], expected)

@@ -29,18 +29,27 @@ RUNS: Final = 20
 """The last runs that are told of a schedule."""
 
 _SAID: Final = {
-    "name": {"type": "string", "maxLength": 100},
+    "name": {"type": "string", "minLength": 1, "maxLength": 100},
     "kind": {"type": "string", "enum": list(KINDS), "default": "generations"},
     "format": {"type": "string", "enum": list(FORMATS), "default": "jsonl"},
     "compression": {"type": "string", "enum": list(COMPRESSIONS)},
     "filter": {"type": ["object", "null"], "description": "A filter document; everything when absent."},
-    "fields": {"type": ["array", "null"], "items": {"type": "string"}},
+    "fields": {
+        "type": ["array", "null"],
+        "items": {"type": "string"},
+        "minItems": 1,
+        "description": "All when absent.",
+    },
     "incremental": {
         "type": "boolean",
         "default": False,
         "description": "Only what was recorded or changed since the last run that succeeded.",
     },
-    "destination": {"type": "string", "description": "A folder such as `nightly/calls`, or `s3://bucket/prefix`."},
+    "destination": {
+        "type": "string",
+        "minLength": 1,
+        "description": "A folder such as `nightly/calls`, or `s3://bucket/prefix`.",
+    },
     "every": {"type": "string", "enum": list(ExportSchedule.Every.values), "default": "day"},
     "minute": {"type": "integer", "minimum": 0, "maximum": 59, "default": 0},
     "hour": {"type": "integer", "minimum": 0, "maximum": 23, "default": 0},

@@ -96,13 +96,13 @@ def asked(grant: Grant, document: Mapping[str, Json]) -> Asked:
     for name in document:
         if name not in FIELDS:
             raise UnknownField(str(name), document[name], FIELDS)
-    of = document.get("of") or ("versions" if document.get("versions") else "generations")
-    if not document.get("of") and document.get("dataset") and not document.get("versions"):
-        of = "dataset"
+    of = document.get("of")
+    if of in (None, ""):
+        of = "versions" if document.get("versions") else "dataset" if document.get("dataset") else "generations"
     if of not in OF:
         raise InvalidRecord("of", of, f"one of {', '.join(OF)}")
     evaluators = _evaluators(grant, document.get("evaluators"), of)
-    versions = _texts("versions", document.get("versions") or [])
+    versions = [] if document.get("versions") is None else _texts("versions", document["versions"])
     if of == "versions" and not 1 <= len(versions) <= MOST_VERSIONS:
         raise InvalidRecord("versions", versions, "the ids of one or two prompt versions")
     if of != "versions" and versions:

@@ -18,10 +18,11 @@ from generations.prompts.keeping import (
     version,
     versions,
 )
-from generations.prompts.labels import LATEST, label, labelled, labels_of, move, publish
+from generations.prompts.labels import LATEST, MAX_LABEL, label, labelled, labels_of, move, publish
 
 __all__ = [
     "LATEST",
+    "MAX_LABEL",
     "MAX_NAME",
     "MEASURES",
     "Apart",

@@ -141,6 +141,7 @@ def test_leaving_a_stream_ends_the_call_and_records_it_as_cancelled(endpoint: Sc
         ("generate", {"model": "ngram:", "prompt": "x", "tags": "a"}, 422, "invalid_record", "tags"),
         ("generate", {"model": "ngram:", "prompt": "x", "parameters": []}, 422, "invalid_record", "parameters"),
         ("generate", {"model": "ngram:", "prompt": "x", "parameters": {"record": 1}}, 422, "invalid_record", "record"),
+        ("generate", {"model": "ngram:", "prompt": "x", "stream": "yes"}, 422, "invalid_record", "stream"),
         ("generate", {"model": "ngram:", "prompt": "x", "n": 0}, 422, "invalid_call", "n: 0"),
         ("generate", {"model": "ngram:", "prompt": "x", "maxTokens": "many"}, 422, "invalid_call", "max_tokens"),
         ("generate", {"model": "ngram:", "prompt": "{{a}}", "variables": {}}, 422, "invalid_call", "'a'"),

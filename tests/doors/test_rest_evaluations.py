@@ -220,6 +220,8 @@ def test_an_evaluation_is_cancelled_once_and_one_that_has_ended_stays(api: Calle
         ({"evaluators": ["nope"]}, 422, "evaluators[0]", "the id or the name of an evaluator of this project"),
         ({"dataset": "nope"}, 422, "dataset", "the id of a dataset"),
         ({"dataset": 5}, 422, "dataset", "a text"),
+        ({"of": {}}, 422, "of", "one of versions, dataset"),
+        ({"versions": {}}, 422, "versions", "a list of ids"),
         ({"of": "dreams"}, 422, "of", "one of versions, dataset, generations, backfill"),
         ({"of": "versions"}, 422, "versions", "the ids of one or two prompt versions"),
         ({"versions": ["nope"]}, 422, "versions[0]", "the id of a prompt version"),

@@ -164,6 +164,8 @@ def test_labels_are_moved_together_or_not_at_all(api: Caller) -> None:
         ("POST", "/versions", {"template": "x", "colour": 1}, 422, "colour"),
         ("POST", "/versions", {"template": "x", "labels": ["latest"]}, 422, "labels"),
         ("POST", "/versions", {"template": "x", "labels": [5]}, 422, "labels[0]"),
+        ("POST", "/versions", {"template": "x", "labels": [None]}, 422, "labels[0]"),
+        ("POST", "/versions", {"messages": [[]]}, 422, "messages[0]"),
         ("PUT", "/labels", {"labels": {"": 0}}, 422, "labels"),
         ("PUT", "/labels", {"labels": {"prod": "0"}}, 422, "labels"),
         ("PUT", "/labels", {"labels": ["prod"]}, 422, "labels"),

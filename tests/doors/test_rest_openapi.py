@@ -144,3 +144,57 @@ def test_every_path_of_the_document_is_in_the_schema(schema: dict[str, Any]) -> 
         return True
 
     assert [path for path in rest.PATHS if not has(path)] == []
+
+
+def test_what_may_be_null_as_the_document_says_is_taken_for_absent(schema: dict[str, Any]) -> None:
+    api = caller("admin")
+    ids = {
+        "datasets": api.post("/api/datasets", {"name": "One"}).json["id"],
+        "experiments": api.post("/api/experiments", {"name": "One"}).json["id"],
+        "evaluators": api.post("/api/evaluators", {"name": "one", "kind": "numeric"}).json["id"],
+        "export-schedules": api.post("/api/export-schedules", {"name": "One", "destination": "there"}).json["id"],
+    }
+    api.post("/api/generations", {"id": "g"})
+    tried = []
+
+    for method, path, operation in operations(schema):
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        said, example = content.get("schema", {}), content.get("example", {})
+        nullable = [n for n, one in said.get("properties", {}).items() if "null" in one.get("type", ())]
+        if not nullable or path == "/api/evaluators/{id}/trigger":
+            continue
+        document = dict.fromkeys([n for n in nullable if n not in ("prompt", "messages")]) | example
+        document |= {"evaluators": ["one"]} if "evaluators" in document else {}
+        address = path.format(id=ids.get(path.split("/")[2], "g"), name="p")
+        answer = api.send(method, address, document)
+        assert answer.status < 300, (method, path, answer.content)
+        tried.append(path)
+
+    assert {"/api/exports", "/api/generate", "/api/evaluations", "/api/prompts/{name}/versions"} <= set(tried)
+
+
+def test_a_body_of_which_nothing_is_required_may_be_left_out(schema: dict[str, Any]) -> None:
+    api = caller()
+
+    for method, path, operation in operations(schema):
+        if operation.get("requestBody", {}).get("required") is False and "{" not in path:
+            assert api.send(method, path, None).status < 300, path
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"id": 5},
+        {"timestamp": 1_790_000_000},
+        {"metadata": {"userId": 7}},
+        {"usage": {"cost": "0.0012"}},
+        {"scores": [{"name": "x", "value": 1, "id": 9}]},
+        {"attachments": [{"id": 3, "name": "a"}]},
+    ],
+)
+def test_what_is_taken_in_more_forms_than_one_is_in_the_document(schema: dict[str, Any], sent: dict[str, Any]) -> None:
+    said = {"$ref": "#/components/schemas/GenerationSent", "components": schema["components"]}
+
+    jsonschema_rs.Draft202012Validator(said).validate(sent)
+
+    assert caller().post("/api/generations", sent).status == 201

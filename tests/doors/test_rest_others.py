@@ -171,6 +171,7 @@ def test_a_name_that_no_dataset_or_item_has_is_told_with_the_nearest(api: Caller
         ({"items": [{"input": 1, "intermediarySteps": {}}]}, 422, "items[0].intermediarySteps"),
         ({"generationIds": [1]}, 422, "generationIds"),
         ({"generationIds": "g"}, 422, "generationIds"),
+        ({"generationIds": [], "metadata": []}, 422, "metadata"),
         ({"generationIds": ["nope"]}, 404, None),
         ({"stepIds": ["nope"]}, 404, None),
     ],
@@ -197,6 +198,8 @@ def test_a_wrong_page_of_items_is_refused(api: Caller) -> None:
         "limit=x",
         "after=x",
         "version=x",
+        "version=0",
+        "version=2",
         "after=0199a0f0-0000-7000-8000-000000000000",
     ):
         assert api.get(f"/api/datasets/{dataset}/items?{query}").status == 400, query
