@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any, Final
 
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from generations import datasets
 from generations.access import Grant, Scope
-from generations.api import lists, receive
+from generations.api import lists, plain, receive
 from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import closed, listed, page_of, ref
 from generations.api.errors import not_found
-from generations.api.operations import LIMIT, PROJECT, of_list, operation
+from generations.api.operations import PROJECT, of_list, operation
 from generations.datasets import BadDataset, NewItem
 from generations.filters import BadFilter
 from generations.ingest.values import iso
 from generations.models import Dataset, DatasetItem
-from generations.paging import MAX_LIMIT, BadCursor
 from generations.records import Json
 
 router = Router()
@@ -105,39 +102,18 @@ def get_dataset(request: HttpRequest, id: str) -> HttpResponse:
                 "description": "Of which version, from 1, the empty one; the latest when absent.",
                 "schema": {"type": "integer", "minimum": 1},
             },
-            {
-                "name": "after",
-                "in": "query",
-                "description": "`page.next` of the page before.",
-                "schema": {"type": "string"},
-            },
-            LIMIT,
-            PROJECT,
+            *plain.QUERY,
         ],
     ),
 )
 def list_items(request: HttpRequest, id: str) -> HttpResponse:
     """The newest first."""
-    params = request.GET
-    dataset = _dataset(grant_of(request), id)
-    limit = lists.whole("limit", params.get("limit"), 50)
-    if not 1 <= limit <= MAX_LIMIT:
-        raise BadFilter("limit", limit, f"a whole number from 1 to {MAX_LIMIT}")
-    version = lists.whole("version", params["version"], 0) if params.get("version") else None
+    dataset, said = _dataset(grant_of(request), id), request.GET.get("version")
+    version = lists.whole("version", said, 0) if said else None
     if version is not None and not 1 <= version <= dataset.version:
         raise BadFilter("version", version, f"a version from 1 to {dataset.version}")
-    rows = datasets.items(dataset, version)
-    if after := params.get("after"):
-        last = _item(dataset, after)
-        rows = rows.filter(Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, id__lt=last.id))
-    found = list(rows[: limit + 1])
-    page = {
-        "next": str(found[limit - 1].pk) if len(found) > limit else None,
-        "previous": None,
-        "limit": limit,
-        "order": "-createdAt",
-    }
-    return answer({"data": [item_document(row) for row in found[:limit]], "page": page})
+    every = DatasetItem.objects.filter(dataset=dataset)
+    return plain.page(request, datasets.items(dataset, version), plain.each(item_document), among=every)
 
 
 @router.post(
@@ -218,16 +194,6 @@ def _dataset(grant: Grant, id: str) -> Dataset:
     found = datasets.find(grant, id)
     if found is None:
         raise not_found("dataset", id)
-    return found
-
-
-def _item(dataset: Dataset, id: str) -> DatasetItem:
-    try:
-        found = DatasetItem.objects.filter(dataset=dataset, pk=uuid.UUID(id)).first()
-    except ValueError:
-        found = None
-    if found is None:
-        raise BadCursor("after", id, "the `next` of a page of this dataset's items")
     return found
 
 

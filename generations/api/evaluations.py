@@ -9,16 +9,14 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from generations import evaluating, jobs, tasks
+from generations import evaluating, tasks
 from generations.access import Grant, Scope
-from generations.api import plain, receive
+from generations.api import plain, receive, watching
 from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import listed, page_of, ref, sent
-from generations.api.errors import not_found
-from generations.api.operations import PROJECT, operation
+from generations.api.operations import operation
 from generations.evaluating import Asked, Finding, Tried
-from generations.ingest.values import iso
 from generations.models import Job
 from generations.records import Json
 
@@ -122,34 +120,11 @@ def preview_evaluation(request: HttpRequest) -> HttpResponse:
     return answer({"data": [_tried(one) for one in evaluating.preview(grant, asked)]})
 
 
-@router.get(
-    "/{id}",
-    **operation("Watch an evaluation", tag=TAG, scope=Scope.READ, ok={200: ref("Evaluation")}, query=[PROJECT]),
-)
-def get_evaluation(request: HttpRequest, id: str) -> HttpResponse:
-    """Its state and progress; `result` once it is done. `GET /api/experiments/compare` says who won."""
-    return answer(document(_job(grant_of(request), id)))
-
-
-@router.post(
-    "/{id}/cancel",
-    **operation("Cancel an evaluation", tag=TAG, scope=Scope.READ, ok={200: ref("Evaluation")}),
-)
-def cancel_evaluation(request: HttpRequest, id: str) -> HttpResponse:
-    """Whoever started it may cancel it, anyone else needs the scope write. What was scored stays; one that has ended
-    stays as it is."""
-    grant = grant_of(request)
-    job = jobs.cancel(grant, _job(grant, id).pk)
-    assert job is not None
-    return answer(document(job))
-
-
 def document(job: Job) -> dict[str, Json]:
     """An evaluation as JSON."""
     asked = Asked.of_job(job)
     return {
-        "id": str(job.pk),
-        "state": job.state,
+        **watching.standing(job),
         "name": asked.name,
         "of": asked.of,
         "versions": list(asked.versions),
@@ -165,14 +140,18 @@ def document(job: Job) -> dict[str, Json]:
         "maxCalls": asked.max_calls,
         "maxCost": _money(asked.max_cost),
         "experiments": list(asked.experiments),
-        "progress": {"done": job.progress_done, "total": job.progress_total},
         "result": _result(job.result) if job.result else None,
-        "error": job.error or None,
-        "attempts": job.attempts,
-        "createdAt": iso(job.created_at),
-        "startedAt": iso(job.started_at) if job.started_at else None,
-        "finishedAt": iso(job.finished_at) if job.finished_at else None,
     }
+
+
+watching.add(
+    router,
+    Job.Kind.EVALUATION,
+    document,
+    tag=TAG,
+    watch="Its state and progress; `result` once it is done. `GET /api/experiments/compare` says who won.",
+    stays="What was scored stays.",
+)
 
 
 def _result(said: dict[str, Any]) -> Json:
@@ -209,13 +188,6 @@ def _finding(one: Finding) -> Json:
 def _asked(request: HttpRequest) -> tuple[Grant, Asked]:
     grant = grant_of(request)
     return grant, evaluating.asked(grant, receive.mapping(request, limit=receive.MAX_QUESTION))
-
-
-def _job(grant: Grant, id: str) -> Job:
-    job = jobs.find(grant, id, Job.Kind.EVALUATION)
-    if job is None:
-        raise not_found("evaluation", id)
-    return job
 
 
 def _money(amount: Decimal | None) -> float | None:

@@ -14,7 +14,7 @@ from ninja import Router
 
 from generations import exporting, tasks
 from generations.access import Grant, Scope
-from generations.api import lists, receive
+from generations.api import lists, receive, watching
 from generations.api.answers import answer
 from generations.api.auth import Gate, grant_of, key_of
 from generations.api.describing import Schema, closed, page_of, ref, sent
@@ -130,27 +130,6 @@ def list_exports(request: HttpRequest) -> HttpResponse:
     return lists.answered(request, grant_of(request), "jobs", lists.each(document), also=only)
 
 
-@router.get(
-    "/{id}",
-    **operation("Watch an export", tag=TAG, scope=Scope.READ, ok={200: ref("Export")}, query=[PROJECT]),
-)
-def get_export(request: HttpRequest, id: str) -> HttpResponse:
-    """Its state and progress; when it is done, `download` is a path that needs no key until the export expires."""
-    return answer(document(_job(grant_of(request), id)))
-
-
-@router.post(
-    "/{id}/cancel",
-    **operation("Cancel an export", tag=TAG, scope=Scope.READ, ok={200: ref("Export")}),
-)
-def cancel_export(request: HttpRequest, id: str) -> HttpResponse:
-    """Whoever started it may cancel it, anyone else needs the scope write. One that has ended stays as it is."""
-    job = exporting.cancel(grant_of(request), id)
-    if job is None:
-        raise not_found("export", id)
-    return answer(document(job))
-
-
 @router.post(
     "/{id}/retry",
     **operation("Export again", tag=TAG, scope=Scope.READ, ok={202: ref("Export")}, refuses=(400,)),
@@ -180,28 +159,21 @@ def get_manifest(request: HttpRequest, id: str) -> HttpResponse:
     """What is in the file and how it came to be: project, filter, fields, format, counts, bytes, SHA-256, the time that
     its rows span, the moment that it shows, and the version that wrote it. It outlives the file.
     """
-    return answer(exporting.manifest_of(_job(grant_of(request), id)))
+    return answer(exporting.manifest_of(watching.found(grant_of(request), id, Job.Kind.EXPORT)))
 
 
 def document(job: Job) -> Json:
     """An export as JSON."""
     asked, result = exporting.Asked.of(job), job.result
     return {
-        "id": str(job.pk),
-        "state": job.state,
+        **watching.standing(job),
         "kind": asked.kind,
         "format": asked.format,
         "compression": asked.compression,
         "filter": asked.filter,
         "fields": asked.fields,
         "order": asked.order,
-        "progress": {"done": job.progress_done, "total": job.progress_total},
         "result": {name: result[name] for name in ("rows", "bytes", "sha256")} if result else None,
-        "error": job.error or None,
-        "attempts": job.attempts,
-        "createdAt": iso(job.created_at),
-        "startedAt": iso(job.started_at) if job.started_at else None,
-        "finishedAt": iso(job.finished_at) if job.finished_at else None,
         "expiresAt": iso(job.expires_at) if job.expires_at else None,
         "download": exporting.download_path(job) if exporting.has_file(job) else None,
         "manifest": f"/api/exports/{job.pk}/manifest" if result else None,
@@ -248,11 +220,14 @@ def _started(request: HttpRequest, asked: dict[str, Json], kind: str) -> HttpRes
     return answer(document(job), status=202, headers={"Location": f"/api/exports/{job.pk}"})
 
 
-def _job(grant: Grant, id: str) -> Job:
-    job = exporting.find(grant, id)
-    if job is None:
-        raise not_found("export", id)
-    return job
+watching.add(
+    router,
+    Job.Kind.EXPORT,
+    document,
+    tag=TAG,
+    watch="Its state and progress; when it is done, `download` is a path that needs no key until the export expires.",
+    stays="Its file is deleted or never made.",
+)
 
 
 # ------------------------------------------------------------------------------------------------------------ download
@@ -283,7 +258,7 @@ def download_export(request: HttpRequest, id: str) -> HttpResponseBase:
     """The file, or with `Range: bytes=1000-` the part of it that is still missing. The `ETag` is the file's SHA-256:
     send it as `If-Range` when going on.
     """
-    job = _job(grant_of(request), id)
+    job = watching.found(grant_of(request), id, Job.Kind.EXPORT)
     file = exporting.open_file(job)
     size: int = job.result["bytes"]
     etag = f'"{job.result["sha256"]}"'

@@ -15,17 +15,17 @@ from ninja import Router
 
 from generations import datasets, jobs, tasks
 from generations.access import Grant, Scope
-from generations.api import plain, receive
+from generations.api import plain, receive, watching
 from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import closed, page_of, ref
-from generations.api.errors import Refused, not_found
+from generations.api.errors import Refused
 from generations.api.operations import FORM, PROJECT, operation
 from generations.datasets import BadDataset
 from generations.importing import Row, columns, generations, items, refusals, uploads
 from generations.importing.uploads import Upload
 from generations.ingest import rest
-from generations.ingest.values import iso, nearest
+from generations.ingest.values import nearest
 from generations.models import Job
 from generations.records import InvalidRecord, Json
 
@@ -119,28 +119,6 @@ def list_imports(request: HttpRequest) -> HttpResponse:
 
 
 @router.get(
-    "/{id}",
-    **operation("Watch an import", tag=TAG, scope=Scope.READ, ok={200: ref("Import")}, query=[PROJECT]),
-)
-def get_import(request: HttpRequest, id: str) -> HttpResponse:
-    """Its state and progress, and what became of the rows: until it has ended, of those that are stored by now."""
-    return answer(document(_job(grant_of(request), id)))
-
-
-@router.post(
-    "/{id}/cancel",
-    **operation("Cancel an import", tag=TAG, scope=Scope.READ, ok={200: ref("Import")}),
-)
-def cancel_import(request: HttpRequest, id: str) -> HttpResponse:
-    """Whoever started it may cancel it, anyone else needs the scope write. What was stored stays; one that has ended
-    stays as it is."""
-    grant = grant_of(request)
-    job = jobs.cancel(grant, _job(grant, id).pk)
-    assert job is not None
-    return answer(document(job))
-
-
-@router.get(
     "/{id}/refused",
     **operation(
         "Download what an import refused",
@@ -153,7 +131,7 @@ def cancel_import(request: HttpRequest, id: str) -> HttpResponse:
 )
 def download_refused(request: HttpRequest, id: str) -> FileResponse:
     """The rows that were not stored, up to 100,000, as CSV: `row,field,reason`. It is kept for two days."""
-    job = _job(grant_of(request), id)
+    job = watching.found(grant_of(request), id, Job.Kind.IMPORT)
     file = refusals.opened(job)
     if file is None and job.finished_at is None:
         raise Refused(409, "not_ready", f"This import is {job.state}: what it refused is told at its end.")
@@ -166,21 +144,24 @@ def document(job: Job) -> dict[str, Json]:
     """An import as JSON."""
     asked, done = job.parameters, jobs.so_far(job) or job.result
     return {
-        "id": str(job.pk),
-        "state": job.state,
+        **watching.standing(job),
         "fileName": asked.get("fileName"),
         "format": asked.get("format"),
         "columns": asked.get("roles") or {},
         "dataset": asked.get("dataset"),
-        "progress": {"done": job.progress_done, "total": job.progress_total},
         "result": {name: done.get(name) for name in RESULT} if done else None,
-        "error": job.error or None,
-        "attempts": job.attempts,
-        "createdAt": iso(job.created_at),
-        "startedAt": iso(job.started_at) if job.started_at else None,
-        "finishedAt": iso(job.finished_at) if job.finished_at else None,
         "refused": f"/api/imports/{job.pk}/refused" if refusals.has_file(job) else None,
     }
+
+
+watching.add(
+    router,
+    Job.Kind.IMPORT,
+    document,
+    tag=TAG,
+    watch="Its state and progress, and what became of the rows: until it has ended, of those that are stored by now.",
+    stays="What was stored stays.",
+)
 
 
 def _call(one: generations.Taken) -> Json:
@@ -204,13 +185,6 @@ def _item(row: Row, sent: Sent) -> Json:
             "generationId": made.generation_id,
         }
     return {"row": row.place, "shape": None, "document": shown, "problem": problem}
-
-
-def _job(grant: Grant, id: str) -> Job:
-    job = jobs.find(grant, id, Job.Kind.IMPORT)
-    if job is None:
-        raise not_found("import", id)
-    return job
 
 
 # -------------------------------------------------------------------------------------------------------- what is sent

@@ -24,15 +24,20 @@ QUERY: Final[list[Parameter]] = [
 
 
 def page(
-    request: HttpRequest, rows: QuerySet[Any], documents: Callable[[Sequence[Any]], Iterable[Json]]
+    request: HttpRequest,
+    rows: QuerySet[Any],
+    documents: Callable[[Sequence[Any]], Iterable[Json]],
+    *,
+    among: QuerySet[Any] | None = None,
 ) -> HttpResponse:
-    """The rows that come after the one that `?after=` names. Raises BadFilter, BadCursor."""
+    """The rows that come after the one that `?after=` names, which is one of them or `among` those that may have left
+    them since. Raises BadFilter, BadCursor."""
     params = request.GET
     limit = lists.whole("limit", params.get("limit"), 50)
     if not 1 <= limit <= MAX_LIMIT:
         raise BadFilter("limit", limit, f"a whole number from 1 to {MAX_LIMIT}")
     if after := params.get("after"):
-        last = _row(rows, after)
+        last = _row(rows if among is None else among, after)
         rows = rows.filter(Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk))
     found = list(rows.order_by("-created_at", "-pk")[: limit + 1])
     about = {

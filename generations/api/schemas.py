@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from generations.api.describing import OBJECT, TIME, Schema, closed, generation, of_table, ref
+from generations.api.watching import STANDING
 from generations.ingest.rest_fields import ALTERNATIVE, ATTACHMENT, FEEDBACK, OWN_STEP_METADATA, SCORE, STEP
-from generations.models import ExportSchedule, Job
+from generations.models import ExportSchedule
 
 _ON: Final = ("generationId", "stepId", "threadId", "experimentItemId")
 _TEXT: Final[Schema] = {"type": "string"}
@@ -271,16 +272,13 @@ def _evaluated() -> dict[str, Schema]:
         "createdAt": TIME, "archivedAt": _MAYBE_TIME,
     }  # fmt: skip
     evaluation = {
-        "id": _TEXT,
-        "state": {"type": "string", "enum": list(Job.State.values)},
+        **STANDING,
         "name": _TEXT, "of": _TEXT, "versions": _TEXTS, "dataset": _MAYBE,
         "datasetVersion": {"type": ["integer", "null"]}, "split": _MAYBE, "filter": OBJECT,
         "evaluators": {"type": "array", "items": used}, "model": _MAYBE,
         "maxItems": {"type": ["integer", "null"]}, "maxCalls": {"type": ["integer", "null"]}, "maxCost": amount,
         "experiments": {**_TEXTS, "description": "Ids: one for each version; none for a backfill."},
-        "progress": closed(("done", "total"), done=_WHOLE, total={"type": ["integer", "null"]}),
         "result": {"anyOf": [closed(tuple(result), **result), {"type": "null"}]},
-        "error": _MAYBE, "attempts": _WHOLE, "createdAt": TIME, "startedAt": _MAYBE_TIME, "finishedAt": _MAYBE_TIME,
     }  # fmt: skip
     tried = {
         "title": _TEXT, "input": {}, "expected": {}, "output": {}, "problem": _MAYBE, "generationId": _MAYBE,
@@ -307,11 +305,8 @@ def _imports() -> dict[str, Schema]:
     }  # fmt: skip
     columns: Schema = {"type": "object", "additionalProperties": _TEXT}
     made: dict[str, Schema] = {
-        "id": _TEXT, "state": {"type": "string", "enum": list(Job.State.values)}, "fileName": _MAYBE, "format": _MAYBE,
-        "columns": columns, "dataset": _MAYBE,
-        "progress": closed(("done", "total"), done=_WHOLE, total={"type": ["integer", "null"]}),
+        **STANDING, "fileName": _MAYBE, "format": _MAYBE, "columns": columns, "dataset": _MAYBE,
         "result": {"anyOf": [closed(tuple(result), **result), {"type": "null"}]},
-        "error": _MAYBE, "attempts": _WHOLE, "createdAt": TIME, "startedAt": _MAYBE_TIME, "finishedAt": _MAYBE_TIME,
         "refused": {**_MAYBE, "description": "Where the rows that were refused are, all of them, while they are kept."},
     }  # fmt: skip
     row: dict[str, Schema] = {"row": _WHOLE, "shape": _MAYBE, "document": {}, "problem": _MAYBE}
@@ -324,33 +319,19 @@ def _imports() -> dict[str, Schema]:
 
 def _export() -> Schema:
     result = closed(("rows", "bytes", "sha256"), rows=_WHOLE, bytes=_WHOLE, sha256=_TEXT)
-    return closed(
-        (
-            "id", "state", "kind", "format", "compression", "filter", "fields", "order", "progress", "result", "error",
-            "attempts", "createdAt", "startedAt", "finishedAt", "expiresAt", "download", "manifest", "schedule",
-            "delivered",
-        ),
-        id=_TEXT,
-        state={"type": "string", "enum": list(Job.State.values)},
-        kind=_TEXT,
-        format=_TEXT,
-        compression=_TEXT,
-        filter={},
-        fields={"type": ["array", "null"], "items": _TEXT},
-        order=_MAYBE,
-        progress=closed(("done", "total"), done=_WHOLE, total={"type": ["integer", "null"]}),
-        result={"anyOf": [result, {"type": "null"}]},
-        error=_MAYBE,
-        attempts=_WHOLE,
-        createdAt=TIME,
-        startedAt=_MAYBE_TIME,
-        finishedAt=_MAYBE_TIME,
-        expiresAt=_MAYBE_TIME,
-        download={**_MAYBE, "description": "A path that needs no key until the export expires; null until it is done."},
-        manifest={**_MAYBE, "description": "The path of its manifest; null until it is done."},
-        schedule={**_MAYBE, "description": "The schedule that it is a run of."},
-        delivered={**_MAYBE, "description": "Where a run's file was put."},
-    )  # fmt: skip
+    made: dict[str, Schema] = {
+        **STANDING,
+        "kind": _TEXT, "format": _TEXT, "compression": _TEXT, "filter": {},
+        "fields": {"type": ["array", "null"], "items": _TEXT, "description": "Null: all of them."},
+        "order": {**_MAYBE, "description": "Null: the newest first."},
+        "result": {"anyOf": [result, {"type": "null"}]},
+        "expiresAt": {**_MAYBE_TIME, "description": "When its file is deleted."},
+        "download": {**_MAYBE, "description": "A path that needs no key until it expires; null until it is done."},
+        "manifest": {**_MAYBE, "description": "The path of its manifest; null until it is done."},
+        "schedule": {**_MAYBE, "description": "The schedule that it is a run of."},
+        "delivered": {**_MAYBE, "description": "Where a run's file was put."},
+    }  # fmt: skip
+    return closed(tuple(made), **made)
 
 
 def _schedule() -> Schema:

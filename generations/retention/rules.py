@@ -63,7 +63,7 @@ def named(rule: RetentionRule) -> str:
         rows = rule.kind if condition is None else filters.sentence(rule.kind, condition)
     except BadFilter:
         rows = f"{rule.kind} by a filter of an earlier version"
-    return f"{rule.what} of {rows}: {'for ever' if rule.days is None else f'{rule.days} days'}"
+    return rule.told(rows)
 
 
 def add_rule(
