@@ -264,7 +264,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             *(f"{start}input" for start in MASTRA),
             *("confident.span.input", "judgment.input"),
             *("ai.observability.record_root.input", "ai.observability.retrieval.query_text"),
-            "input",
+            *("input", "user_prompt"),
         ),
     ),
     "step_output": by(

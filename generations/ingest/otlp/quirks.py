@@ -37,7 +37,7 @@ COUNTS_BESIDE: Final = (
     *("opentelemetry.instrumentation.bedrock", "opentelemetry.instrumentation.botocore.bedrock"),
     *("openlit.instrumentation.anthropic", "openlit.instrumentation.bedrock"),
     *("@openlit/instrumentation-anthropic", "@openlit/instrumentation-bedrock", "@traceloop/instrumentation-anthropic"),
-    "judgeval",
+    *("judgeval", "com.anthropic.claude_code."),
 )
 """Scopes that count cached tokens beside the input, where the conventions have them within."""
 
