@@ -81,7 +81,9 @@ def test_the_way_back_leads_to_the_list_that_the_call_was_opened_from(shop: Proj
     failed_call(shop)
     carried = "?list=hasError%3Dtrue"
     [link] = [
-        link for link in links(client.get(f"/projects/{shop.slug}/generations/bad/{carried}")) if "/playground/" in link
+        link
+        for link in links(client.get(f"/projects/{shop.slug}/generations/bad/{carried}"))
+        if "/playground/?" in link
     ]
 
     opened = client.get(link)
@@ -230,6 +232,25 @@ def test_a_call_that_fails_is_shown_with_its_error(shop: Project, client: Client
     assert "max_tokens: 0 is not valid" in text(page)
 
 
+@pytest.mark.parametrize(
+    ("status", "kind", "advice"),
+    [(401, "Incorrect API key", "under Settings, Providers"), (500, "It broke", "run it again in a moment")],
+)
+def test_what_a_provider_refuses_is_told_with_what_to_do(
+    shop: Project, client: Client, endpoint: Scripted, settings: Any, status: int, kind: str, advice: str
+) -> None:
+    settings.EGRESS_PRIVATE = ["127.0.0.1"]
+    providers.save(access.of_system(shop), kind="vllm", name="mine", secret="k", endpoint=f"{endpoint.url}/v1")
+    endpoint.script.extend([(status, {}, b'{"error": {"message": "%s"}}' % kind.encode())] * 9)
+
+    page = client.post(there(shop), form(model=["mine/m1"]))
+
+    assert page.status_code == 200
+    assert kind in text(page)
+    assert advice in text(page)
+    assert latest(shop).error == kind
+
+
 def test_nobody_gets_into_another_project_and_a_viewer_runs_nothing(shop: Project) -> None:
     failed_call(shop)
     viewer = signed_in(shop, Role.VIEWER, "vera")
@@ -276,7 +297,7 @@ def test_an_administrator_keeps_tries_and_forgets_a_provider_whose_key_is_never_
     wrong = admin.post(f"{address}{row.pk}/try/", follow=True)
 
     assert "Its models are called mine/MODEL" in text(kept)
-    assert "mine answers, and lists 1 models." in text(fine)
+    assert "mine answers, and lists 1 model." in text(fine)
     assert "mine: Incorrect API key" in text(wrong)
     assert "sk-very-secret" not in "".join(p.content.decode() for p in (kept, fine, wrong, admin.get(address)))
     assert [headers["Authorization"] for _, _, headers, _ in endpoint.requests] == ["Bearer sk-very-secret"] * 2

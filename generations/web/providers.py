@@ -7,6 +7,7 @@ import uuid
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.defaultfilters import pluralize
 from django.views.decorators.http import require_http_methods, require_POST
 
 from generations import generating, llm, providers
@@ -59,7 +60,7 @@ def attempt(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
     except (llm.LLMError, generating.Full) as problem:
         messages.error(request, f"{row.name}: {problem}")
     else:
-        messages.success(request, f"{row.name} answers, and lists {len(found)} models.")
+        messages.success(request, f"{row.name} answers, and lists {len(found)} model{pluralize(len(found))}.")
     return redirect("web:providers", slug=grant.project.slug)
 
 

@@ -10,6 +10,30 @@ from tests.stack import Stack
 pytestmark = IN_A_BROWSER
 
 
+def test_what_the_server_refuses_is_told_in_words_and_the_form_stays(browser: Browser, live_stack: Stack) -> None:
+    context = browser.new_context()
+    watched = sign_in(context, live_stack)
+    page = watched.page
+    watched.may_fail = True
+
+    page.goto(f"{live_stack.url}/projects/default/playground/")
+    page.locator("textarea[name=content]").first.fill("Hello")
+    page.locator("#playground input[name=csrfmiddlewaretoken]").evaluate("(one) => { one.value = 'x'.repeat(64); }")
+    page.get_by_role("button", name="Run").click()
+    refused = page.locator("#results").get_by_role("alert")
+    expect(refused).to_contain_text("This form has expired: The page was open for too long")
+    expect(refused).not_to_contain_text("<")
+    expect(page.locator("textarea[name=content]").first).to_have_value("Hello")
+
+    # The session has ended meanwhile: what is led to is the page to sign in, and no answer.
+    page.reload()
+    page.locator("textarea[name=content]").first.fill("Hello")
+    context.clear_cookies(name=f"generations_session_{live_stack.port}")
+    page.get_by_role("button", name="Run").click()
+    expect(refused).to_contain_text("You are signed out")
+    context.close()
+
+
 def test_a_failed_call_is_repaired_compared_and_kept_as_a_prompt_version(browser: Browser, live_stack: Stack) -> None:
     failed = {
         "id": "failed-play", "model": {"id": "gpt-4o", "provider": "openai"}, "prompt": "The shpo is",

@@ -3,14 +3,23 @@
 
 const AGAIN = "Try again in a moment.";
 
+const PAGE = /^\s*<!doctype/i;
+
+// What an answer that is an error says in words: the heading of a whole page and what follows it, or the text itself.
+export function toldBy(text, status) {
+  const page = PAGE.test(text) ? new DOMParser().parseFromString(text, "text/html") : null;
+  const told = [...(page?.querySelectorAll("main h1, main h1 ~ p") ?? [])].map((one) => one.textContent.trim());
+  const words = page ? told.slice(0, 2).join(": ") : text.slice(0, 1000);
+  return words || `The server could not answer (${status}). ${AGAIN}`;
+}
+
 export function watchFailures() {
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { xhr } = event.detail;
-    const page = /^\s*<!doctype/i.test(xhr.responseText) ? new DOMParser().parseFromString(xhr.responseText, "text/html") : null;
-    if (xhr.status < 400 || (xhr.status < 500 && !page)) return say("");
+    const isPage = PAGE.test(xhr.responseText);
+    if (xhr.status < 400 || (xhr.status < 500 && !isPage)) return say("");
     event.detail.shouldSwap = false;
-    const told = [...(page?.querySelectorAll("main h1, main h1 ~ p") ?? [])].map((one) => one.textContent.trim());
-    say(told.slice(0, 2).join(": ") || `The server could not answer (${xhr.status}). ${AGAIN}`);
+    say(toldBy(isPage ? xhr.responseText : "", xhr.status));
   });
   document.addEventListener("htmx:sendError", () => say(`The server cannot be reached. ${AGAIN}`));
 }

@@ -1,4 +1,6 @@
 // Runs the columns of the playground at the same time and shows each answer as it comes. Without it, a post does.
+import { toldBy } from "./failing.js";
+
 const form = document.getElementById("playground");
 const results = document.getElementById("results");
 let stopping = null;
@@ -45,7 +47,8 @@ async function run(column, data, signal) {
   try {
     const address = `${form.dataset.stream}?column=${column}`;
     const response = await fetch(address, { method: "POST", body: data, signal });
-    if (!response.ok || !response.body) return failed(article, (await response.text()).slice(0, 1000));
+    if (response.redirected) return failed(article, "You are signed out: sign in again in another tab, then run it.");
+    if (!response.ok || !response.body) return failed(article, toldBy(await response.text(), response.status));
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let held = "";
     let isDone = false;
@@ -72,6 +75,7 @@ form?.addEventListener("submit", async (event) => {
   results.replaceChildren();
   results.dataset.columns = data.getAll("model").length;
   stop.hidden = false;
+  results.scrollIntoView({ block: "nearest" });
   await Promise.all(data.getAll("model").map((_, column) => run(column, data, mine.signal)));
   if (stopping === mine) stop.hidden = true;
 });
