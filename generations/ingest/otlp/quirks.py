@@ -41,8 +41,9 @@ COUNTS_BESIDE: Final = (
 )
 """Scopes that count cached tokens beside the input, where the conventions have them within."""
 
-AS_PROVIDERS_COUNT: Final = ("agent_framework",)
-"""Scopes that repeat what a provider counts, of which Anthropic counts cached tokens beside the input."""
+AS_PROVIDERS_COUNT: Final = ("agent_framework", "strands-agents")
+"""Scopes that repeat what a provider counts: for Claude, cached tokens beside the input. The second is Strands' in
+JavaScript; in Python it counts them within."""
 
 THOUGHTS_BESIDE: Final = (
     *("openlit.instrumentation.google_ai_studio", "openlit.instrumentation.vertexai"),
@@ -101,7 +102,7 @@ def counts_beside(span: Span) -> frozenset[str]:
     scope = span.scope
     if scope.startswith(COUNTS_BESIDE):
         return _CACHED
-    if scope.startswith(AS_PROVIDERS_COUNT) and span.attributes.get("gen_ai.provider.name") == "anthropic":
+    if scope.startswith(AS_PROVIDERS_COUNT) and "claude" in str(span.attributes.get("gen_ai.request.model")):
         return _CACHED
     return _THOUGHT if scope.startswith(THOUGHTS_BESIDE) else _NONE
 
