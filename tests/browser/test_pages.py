@@ -312,6 +312,22 @@ def test_charts_change_their_colours_with_the_system(watched: Watched, filled: S
     assert watched.is_clean()
 
 
+def test_what_is_printed_is_dark_on_white_whole_and_without_buttons(watched: Watched, filled: Stack) -> None:
+    page = watched.page
+    page.emulate_media(color_scheme="dark", media="print")
+
+    page.goto(f"{filled.url}/projects/default/generations/trip/")
+
+    html = page.locator("html")
+    expect(html).to_have_css("background-color", "rgb(255, 255, 255)")
+    assert page.evaluate(UNREADABLE) == []
+    expect(page.locator(".answer strong")).to_have_text("Museu do Azulejo")
+    expect(page.get_by_text("Open in playground")).to_be_hidden()
+    expect(page.locator("nav.side-nav")).to_be_hidden()
+    assert page.locator("main button:visible").count() == 0
+    assert watched.is_clean()
+
+
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize(
     ("before", "chosen", "colour"), [("light", "Dark", "rgb(19, 20, 23)"), ("dark", "Light", "rgb(255, 255, 255)")]
