@@ -312,13 +312,14 @@ def retry(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
     """A new job that asks for the same as one that failed, was cancelled or has expired; None when there is none.
 
     The old one stays as a record; the door sends the new one to a worker after the commit. Exports need the scope
-    `read`, what an administrator starts needs `admin`, everything else `write`. Raises NotAllowed, and Failed with a
-    sentence when the job has not ended or has done what it was for.
+    `read`, what an administrator starts, runs of schedules too, needs `admin`, everything else `write`. Raises
+    NotAllowed, and Failed with a sentence when the job has not ended or has done what it was for.
     """
     job = find(grant, job_id)
     if job is None:
         return None
-    grant.need(_STARTED_WITH.get(Job.Kind(job.kind), Scope.WRITE))
+    is_run = "destination" in job.parameters
+    grant.need(Scope.ADMIN if is_run else _STARTED_WITH.get(Job.Kind(job.kind), Scope.WRITE))
     if job.state not in (Job.State.FAILED, Job.State.CANCELLED, Job.State.EXPIRED):
         raise Failed(
             f"This job is {job.state}: only those that failed, were cancelled or have expired are begun again."

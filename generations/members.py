@@ -70,16 +70,20 @@ def withdraw(grant: Grant, invitation_id: uuid.UUID) -> bool:
 
 def invitation(token: str) -> Invitation | None:
     """The invitation of a link, while it can be accepted."""
-    rows = Invitation.objects.select_related("project", "created_by").filter(hash=access.hash_of(token))
-    return rows.filter(accepted_at=None, expires_at__gt=timezone.now()).first()
+    return _acceptable(token).select_related("created_by").first()
+
+
+def _acceptable(token: str) -> QuerySet[Invitation]:
+    found = Invitation.objects.filter(hash=access.hash_of(token), accepted_at=None, expires_at__gt=timezone.now())
+    return found.select_related("project")
 
 
 def accept(user: User, token: str) -> Membership:
     """Make a person a member by a link, which is used up by it. Raises BadMember."""
     with transaction.atomic():
-        found = invitation(token)
-        held = None if found is None else Invitation.objects.select_for_update().get(pk=found.pk)
-        if held is None or held.accepted_at is not None:
+        # Of two who come at once, the second one waits here and finds that it was used.
+        held = _acceptable(token).select_for_update(of=("self",)).first()
+        if held is None:
             raise BadMember("This invitation was used, was withdrawn, or has run out. Ask for another one.")
         if Membership.objects.filter(project=held.project, user=user).exists():
             raise BadMember(f"You are a member of {held.project.name} already.")

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import math
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -78,6 +79,8 @@ def test_every_moment_ends_up_in_a_partition_that_may_be(moment: dt.datetime) ->
         ({"id": "g", "prompt_tokens": 2**31}, "a whole number from 0 to 2147483647"),
         ({"id": "g", "latency": -0.1}, "not negative"),
         ({"id": "g", "latency": 1e16}, "between"),
+        ({"id": "g", "cost": Decimal("-0.1")}, "not negative"),
+        ({"id": "g", "time_to_first_token": -0.1}, "not negative"),
         ({"id": "g", "tags": ("x" * 201,)}, "at most 200 characters each"),
         ({"id": "g", "metadata": {"k": "x" * (1 << 20)}}, "at most 1048576 bytes"),
         ({"id": "g", "input": {1, 2}}, "a JSON value"),

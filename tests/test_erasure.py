@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db.models.functions import Now
 from pytest_django.fixtures import Settings
 
-from generations import access, attachments, datasets, exporting, recording, retention, search, tasks
+from generations import access, attachments, datasets, exporting, intake, recording, retention, search, tasks
 from generations.models import (
     Attachment,
     AuditEntry,
@@ -23,13 +24,23 @@ from generations.models import (
     Job,
     Participant,
     Project,
+    ReviewItem,
+    ReviewQueue,
     Score,
     Step,
     Thread,
 )
 from generations.models.accounts import Role
-from generations.records import AttachmentRecord, FeedbackRecord, GenerationRecord, ScoreRecord, StepRecord
+from generations.records import (
+    AttachmentRecord,
+    FeedbackRecord,
+    GenerationRecord,
+    ScoreRecord,
+    StepRecord,
+    ThreadRecord,
+)
 from generations.retention import erasing, removing
+from tests.exports import before_each_batch
 from tests.web import NOON, project, signed_in, text
 
 pytestmark = pytest.mark.django_db
@@ -122,6 +133,71 @@ def test_items_of_datasets_made_from_them_go_from_every_version() -> None:
     assert (counts(job)["dataset items"], counts(job)["experiment items"]) == (1, 1)
     assert [one.generation_id for one in DatasetItem.objects.all()] == ["his"]
     assert not ExperimentItem.objects.exists()
+
+
+def test_what_was_made_in_their_steps_goes_and_what_reviewers_were_to_say_of_it() -> None:
+    own = project()
+    made = GenerationRecord(id="made", started_at=NOON, step_id="turn", prompt="Hello")
+    recording.record(own, [StepRecord(id="turn", started_at=NOON, user_id="mia"), made, call("his", "ben")])
+    queue = ReviewQueue.objects.create(project=own, name="Queue")
+    for id in ("made", "his"):
+        ReviewItem.objects.create(queue=queue, kind="generation", subject_id=id)
+
+    erased(own)
+
+    assert [one.public_id for one in Generation.objects.in_project(own.pk)] == ["his"]
+    assert [one.subject_id for one in ReviewItem.objects.all()] == ["his"]
+
+
+def test_bodies_of_what_was_refused_go_where_they_name_them_and_only_in_this_project() -> None:
+    own, other = project(), project("Other")
+    for n, one in enumerate((own, other)):
+        recording.record(one, [call("hers", "mia")])
+        for id, body in (("mia", b"by id"), ("a", b'{"userId": "mia"}'), ("b", b'{"userId": "ben"}')):
+            said = intake.Refusal(f"Reason {n} of {id}", id=id)
+            intake.keep(one, "rest", [said], intake.Body(body, len(body)))
+
+    erased(own)
+
+    left = {(row.project_id, row.record_id) for row in IngestReject.objects.filter(body__isnull=False)}
+    assert left == {(own.pk, "b"), *((other.pk, id) for id in ("mia", "a", "b"))}
+
+
+@pytest.mark.parametrize("filter", [{"model.id": "b"}, {"no.such.field": 1}])
+def test_files_of_exports_go_for_others_words_in_their_threads_and_where_nobody_can_tell(
+    filter: dict[str, Any],
+) -> None:
+    own = project()
+    thread = ThreadRecord(id="talk", user_id="mia", started_at=NOON)
+    recording.record(own, [thread, call("answer", "bot", thread_id="talk", model_id="b"), call("his", "ben")])
+    job = exporting.start(access.of_system(own), condition_document={"model.id": "b"})
+    exporting.run(job.pk)
+    job.refresh_from_db()
+    Job.objects.filter(pk=job.pk).update(parameters={**job.parameters, "filter": filter})
+
+    assert counts(erased(own))["exports"] == 1
+
+    assert not default_storage.exists(job.result["file"])
+
+
+@pytest.mark.parametrize("state", [Job.State.RUNNING, Job.State.QUEUED, Job.State.DONE])
+def test_an_export_that_was_made_while_somebody_is_erased_is_made_anew(
+    state: Job.State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = project()
+    recording.record(own, [call("hers", "mia"), call("his", "ben")])
+    erasure = retention.erase(access.of_system(own), "mia")
+    export = exporting.start(access.of_system(own))
+    ended = {"finished_at": Now()} if state == Job.State.DONE else {}
+
+    def begun(number: int) -> None:
+        Job.objects.filter(pk=erasure.pk).update(state=state, started_at=Now(), **ended)
+
+    before_each_batch(monkeypatch, begun)
+    exporting.run(export.pk)
+
+    export.refresh_from_db()
+    assert (export.state, export.result) == (Job.State.QUEUED, {})
 
 
 def test_files_of_exports_that_hold_them_go_and_others_stay() -> None:

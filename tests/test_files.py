@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generations.ingest import files
-from generations.records import GenerationRecord, InvalidRecord
+from generations.records import GenerationRecord, InvalidRecord, stored_fields
 
 DATA = Path(__file__).parent / "data"
 LINES = [json.loads(line) for line in (DATA / "calls.jsonl").read_text().splitlines()]
@@ -79,6 +79,30 @@ def test_a_chat_completion_says_model_settings_tokens_and_what_stands_beside_it(
     assert call.metadata == {"plan": "pro", "experiment": "b"}
     assert call.response_attributes == {"system_fingerprint": "fp_1"}
     assert call.cost is None
+
+
+@pytest.mark.parametrize(
+    ("usage", "fields"),
+    [
+        (
+            {"prompt_tokens": 10, "completion_tokens": 4, "prompt_cache_hit_tokens": 6},  # DeepSeek's
+            {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14, "cached_tokens": 6},
+        ),
+        ({"prompt_tokens": 10}, {"prompt_tokens": 10, "total_tokens": 10}),
+        ({"completion_tokens": 4}, {"completion_tokens": 4}),
+        (
+            {"input_tokens": 10.0, "input_tokens_details": {"cache_write_tokens": 2, "cached_tokens": 0}},
+            {"prompt_tokens": 10, "total_tokens": 10, "cached_tokens": 0, "cache_write_tokens": 2},
+        ),
+    ],
+)
+def test_what_servers_leave_out_of_their_counts_or_say_elsewhere_is_found(
+    usage: dict[str, Any], fields: dict[str, int]
+) -> None:
+    call = files.read({**PAIR, "response": {**PAIR["response"], "usage": usage}}).record
+
+    counts = {name: getattr(call, name) for name in stored_fields(GenerationRecord) if name.endswith("_tokens")}
+    assert {name: value for name, value in counts.items() if value is not None} == fields
 
 
 def test_choices_beside_the_first_become_alternatives_in_their_order() -> None:
@@ -272,6 +296,11 @@ def test_times_are_read_by_their_size_or_as_iso(value: object, expected: dt.date
         ({"custom_id": "a", "result": {"type": "lost"}}, "result.type", "succeeded, errored, canceled or expired"),
         (
             {**PAIR, "response": {"choices": [], "usage": {"prompt_tokens": "12"}}},
+            "response.usage.prompt_tokens",
+            "a whole number of tokens",
+        ),
+        (
+            {**PAIR, "response": {"choices": [], "usage": {"prompt_tokens": 12.5}}},
             "response.usage.prompt_tokens",
             "a whole number of tokens",
         ),

@@ -234,6 +234,41 @@ def test_a_key_with_read_cancels_its_own_jobs_only(grant: Grant) -> None:
     assert other.state == "queued"
 
 
+@pytest.mark.parametrize(
+    ("kind", "parameters", "scope"),
+    [
+        (Job.Kind.EXPORT, {}, Scope.READ),
+        (Job.Kind.EXPORT, {"destination": "nightly"}, Scope.ADMIN),
+        (Job.Kind.BULK, {}, Scope.WRITE),
+        (Job.Kind.REPRICE, {}, Scope.ADMIN),
+        (Job.Kind.RETENTION, {}, Scope.ADMIN),
+        (Job.Kind.ERASURE, {}, Scope.ADMIN),
+    ],
+)
+def test_to_begin_a_job_again_needs_what_it_took_to_begin_it(
+    grant: Grant, kind: Job.Kind, parameters: dict[str, str], scope: Scope
+) -> None:
+    job = a_job(grant, kind=kind, parameters=parameters, state="failed")
+    others = frozenset(Scope) - {scope}
+
+    with pytest.raises(NotAllowed):
+        jobs.retry(access.Grant(project=grant.project, scopes=others), job.pk)
+    again = jobs.retry(access.Grant(project=grant.project, scopes=frozenset({Scope.READ, scope})), job.pk)
+
+    assert again is not None
+    assert (again.kind, again.parameters, again.state) == (kind, parameters, "queued")
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "done"])
+def test_only_what_ended_without_its_work_is_begun_again(grant: Grant, state: str) -> None:
+    job = a_job(grant, state=state)
+
+    with pytest.raises(jobs.Failed, match=f"This job is {state}"):
+        jobs.retry(grant, job.pk)
+
+    assert Job.objects.count() == 1
+
+
 def test_another_projects_job_is_not_found(grant: Grant) -> None:
     job = a_job(grant)
     stranger = access.of_system(access.create_project("Elsewhere"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
+from django.db import connection, transaction
 from django.test import Client
 
 from generations import access, members
@@ -58,6 +61,37 @@ def test_a_link_that_has_run_out_or_was_withdrawn_leads_nowhere(project: Project
             members.accept(web.person(token[:12]), token)
         assert Client().get(f"/join/{token}/").status_code == 404
     assert Membership.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("meanwhile", ["is used", "is withdrawn"])
+def test_a_link_that_is_used_or_withdrawn_while_somebody_accepts_it_is_theirs_no_more(meanwhile: str) -> None:
+    project = web.project()
+    admin = person(project, "ann", Role.ADMIN)
+    made, token = members.invite(admin, role="member")
+    mia, zoe = web.person("mia"), web.person("zoe")
+    refused: list[str] = []
+
+    def late() -> None:
+        try:
+            members.accept(zoe, token)
+        except BadMember as error:
+            refused.append(str(error))
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        if meanwhile == "is used":
+            members.accept(mia, token)
+        else:
+            members.withdraw(admin, made.pk)
+        second = threading.Thread(target=late)
+        second.start()
+        second.join(0.3)  # it waits for this transaction, or has not come so far: either way it is refused
+    second.join()
+
+    assert [sentence[:8] for sentence in refused] == ["This inv"]
+    assert not Membership.objects.filter(user=zoe).exists()
 
 
 def test_the_last_owner_stays(project: Project) -> None:

@@ -204,3 +204,43 @@ def test_participants_are_told_and_seen(project: Project) -> None:
 
     row = Participant.objects.in_project(project.pk).get()
     assert (row.identifier, row.metadata) == ("ada@example.com", {"plan": "pro"})
+
+
+def test_a_given_cost_stays_whatever_is_said_of_tokens_and_model_later(project: Project) -> None:
+    recording.record(
+        project,
+        [GenerationRecord(id="g1", model_id="gpt-4", prompt_tokens=10, completion_tokens=5, cost=Decimal("0.5"))],
+    )
+    recording.record(project, [GenerationRecord(id="g1", completion_tokens=500, model_id="gpt-4o")])
+
+    assert (one(project).cost, one(project).cost_source) == (Decimal("0.5"), "given")
+
+
+def test_an_end_before_the_start_tells_no_latency(project: Project) -> None:
+    recording.record(project, [GenerationRecord(id="g1", started_at=NOW, ended_at=NOW - dt.timedelta(seconds=3))])
+
+    assert one(project).latency is None
+
+
+def test_scores_inside_of_a_call_are_one_of_a_name_and_an_author_however_often_they_are_sent(project: Project) -> None:
+    given = [ScoreRecord(name="quality", value=value, author=author) for value, author in ((1.0, "ada"), (0.0, "bob"))]
+    for _ in range(2):
+        recording.record(project, [GenerationRecord(id="g1", scores=tuple(given))])
+    recording.record(
+        project, [GenerationRecord(id="g1", scores=(ScoreRecord(name="quality", value=0.5, author="ada"),))]
+    )
+
+    scores = Score.objects.in_project(project.pk)
+    assert sorted((score.author, score.value) for score in scores) == [("ada", 0.5), ("bob", 0.0)]
+
+
+def test_a_latency_that_is_said_anew_moves_the_end_that_followed_from_the_one_before(project: Project) -> None:
+    recording.record(project, [GenerationRecord(id="g1", started_at=NOW, latency=1.0)])
+    recording.record(project, [GenerationRecord(id="g1", latency=5.0)])
+
+    assert (one(project).latency, one(project).ended_at) == (5.0, NOW + dt.timedelta(seconds=5))
+
+    recording.record(project, [GenerationRecord(id="g2", started_at=NOW, latency=1.0, ended_at=NOW)])
+    recording.record(project, [GenerationRecord(id="g2", latency=5.0)])
+
+    assert (one(project, "g2").latency, one(project, "g2").ended_at) == (5.0, NOW)  # which was said by itself

@@ -7,8 +7,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from generations import access, recording
-from generations.models import PriceOverride, Project, RollupDirty
+from generations import access, recording, rollups
+from generations.models import Generation, PriceOverride, Project, RollupDay, RollupDirty, RollupHour
 from generations.records import GenerationRecord, StepRecord
 from generations.retention import removing
 from tests.measuring import NOW, store
@@ -98,6 +98,34 @@ def test_deletions_mark_the_hours_of_generations_also_with_their_thread_and_step
 
     assert recording.delete(project, "generation", ["g2", "unknown"]) == 1
     assert taken(project) == [2]
+
+
+def test_what_another_compactor_is_at_is_left_to_it(project: Project) -> None:
+    store(project, {})
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"rollups/{project.pk}/{HOUR.date()}"])
+            meanwhile = rollups.compact()
+            cursor.execute("SELECT pg_advisory_unlock_all()")
+    finally:
+        other.close()
+
+    assert meanwhile == 0
+    assert RollupDirty.objects.in_project(project.pk).count() == 1
+    assert rollups.compact() == 1
+
+
+def test_a_rollup_of_an_hour_that_has_no_calls_any_more_goes_when_all_are_made_anew(project: Project) -> None:
+    store(project, {})
+    rollups.compact()
+    Generation.objects.in_project(project.pk).delete()  # past the writer, as by hand
+
+    assert rollups.rebuild(project) == 1
+    rollups.compact()
+
+    assert not RollupHour.objects.in_project(project.pk).exists()
+    assert not RollupDay.objects.in_project(project.pk).exists()
 
 
 def test_a_refused_record_leaves_no_mark_and_its_neighbours_do(project: Project) -> None:

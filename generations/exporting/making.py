@@ -169,10 +169,10 @@ def _deliver(lease: jobs.Lease, asked: Asked, made: Made, result: dict[str, Any]
 
 
 def _is_outdated(job: Job, snapshot: Snapshot) -> bool:
-    """Whether an erasure has begun that the snapshot may not show. The export is then made anew."""
-    erasures = Job.objects.filter(project=job.project, kind=Job.Kind.ERASURE)
-    late = Q(state=Job.State.RUNNING) | Q(started_at__isnull=False, finished_at__gte=snapshot.taken_at)
-    return erasures.filter(late).exists()
+    """Whether an erasure has begun that the snapshot may not show, also one that waits for another attempt. The export
+    is then made anew."""
+    begun = Job.objects.filter(project=job.project, kind=Job.Kind.ERASURE, started_at__isnull=False)
+    return begun.filter(Q(finished_at=None) | Q(finished_at__gte=snapshot.taken_at)).exists()
 
 
 class _Hashed(io.BufferedWriter):

@@ -55,9 +55,18 @@ def without_stale(old: R, new: R) -> R:
         stale |= {name: None for name in ("input_type", "output_type") if name not in said}
         if new.type is None and old.type == "chat" and new.prompt is not None and old.messages is None:
             stale["type"] = None
+    if "latency" in said and "ended_at" not in said and _ends_by_latency(old):
+        stale["ended_at"] = None
     if isinstance(old, GenerationRecord) and old.cost_source != pricing.GIVEN and (said & PRICED or "cost" in said):
         stale |= dict.fromkeys(COSTS)
     return revised(old, **stale) if stale else old
+
+
+def _ends_by_latency(old: Any) -> bool:
+    """Whether its end is what follows from its start and latency."""
+    if old.started_at is None or old.ended_at is None or old.latency is None or old.latency >= 1e8:
+        return False
+    return bool(old.ended_at == old.started_at + dt.timedelta(seconds=old.latency))
 
 
 Following = tuple[dict[str, Any], dict[str, Any]]
