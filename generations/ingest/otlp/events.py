@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from generations.ingest.otlp import messages, parts
+from generations.ingest.otlp import llamaindex, messages, parts
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.shapes import Span
 from generations.records import Json
@@ -25,7 +25,7 @@ ASKED: Final[Mapping[str, str]] = {
 }
 WHOLE: Final = frozenset({DETAILS, "gen_ai.content.prompt", "gen_ai.content.completion"})
 """Events whose attributes are those that a span may have."""
-TOLD: Final = frozenset({CHOICE, *ASKED, *WHOLE})
+TOLD: Final = frozenset({CHOICE, *ASKED, *WHOLE, *llamaindex.TOLD})
 """Events that are read as content, and are not kept beside it."""
 IN_AN_ATTRIBUTE: Final = "events"
 _OF_A_TOOL: Final = (
@@ -38,6 +38,8 @@ _MEMBERS: Final = ("content", "message", "tool_calls", "parts")
 def with_events(span: Span) -> dict[str, Json]:
     """The attributes of a span, and those that its events tell of and it lacks."""
     a = span.attributes
+    if span.scope == llamaindex.SCOPE:
+        return {**llamaindex.said(span.events), **a}
     told = [(event.name, event.attributes) for event in span.events if event.name in TOLD]
     if IN_AN_ATTRIBUTE in a and isinstance(listed := loaded(a[IN_AN_ATTRIBUTE]), list):
         named = [(str(one["event.name"]), one) for one in listed if isinstance(one, dict) and "event.name" in one]
