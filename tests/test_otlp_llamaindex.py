@@ -77,7 +77,9 @@ def test_blocks_are_calls_thoughts_and_images() -> None:
 
 def test_a_prompt_that_is_json_stays_the_text_that_it_was() -> None:
     end = {"prompt": '{"a": 1}', "response.text": "[1]"}
-    said = call({}, ("LLMCompletionStartEvent", {**MODEL, "prompt": '{"a": 1}'}), ("LLMCompletionEndEvent", end), **TOLD)
+    said = call(
+        {}, ("LLMCompletionStartEvent", {**MODEL, "prompt": '{"a": 1}'}), ("LLMCompletionEndEvent", end), **TOLD
+    )
 
     assert (said.type, said.prompt, said.completion) == ("completion", '{"a": 1}', "[1]")
 
