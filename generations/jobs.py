@@ -35,6 +35,10 @@ TELL_EVERY: Final = 0.5
 UNSENT_AFTER: Final = dt.timedelta(seconds=10)
 RESEND_AFTER: Final = dt.timedelta(seconds=60)
 SWEPT_AT_ONCE: Final = 100
+_JUST_NOW: Final = (Now() - UNSENT_AFTER, Now() + UNSENT_AFTER)
+_TOO_FAR: Final = 2
+"""How many times its length a lease may lie ahead at most: one that lies further was given before the database's clock
+went back, perhaps by a day, and holds nothing."""
 
 SO_FAR: Final = "soFar"
 """Where the result of a job that is not done holds what attempts have noted."""
@@ -218,7 +222,7 @@ def work(job_id: uuid.UUID | str, do: Callable[[Lease], None]) -> bool:
 def take(job_id: uuid.UUID | str) -> Lease | None:
     """The lease of a job that waits, or whose worker is gone; None when it is held, ended or to be cancelled."""
     holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(6)}"
-    free = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING, leased_until__lt=Now())
+    free = Q(state=Job.State.QUEUED) | Q(_is_over(LEASE), state=Job.State.RUNNING)
     jobs = Job.objects.filter(free, pk=job_id, attempts__lt=F("max_attempts"), cancel_requested_at=None)
     # One conditional statement: of two workers with the same message, one finds the row changed.
     taken = jobs.update(
@@ -333,13 +337,18 @@ def sweep() -> list[str]:
     Four statements on a partial index, however many jobs have ended. Safe to run twice and in two places.
     """
     with transaction.atomic():
-        abandoned = Job.objects.filter(state=Job.State.RUNNING, leased_until__lt=Now())
+        abandoned = Job.objects.filter(_is_over(LEASE), state=Job.State.RUNNING)
         abandoned.filter(cancel_requested_at__isnull=False).update(state=Job.State.CANCELLED, **_ENDED)
         abandoned.filter(attempts__gte=F("max_attempts")).update(state=Job.State.FAILED, error=_GIVEN_UP, **_ENDED)
         abandoned.update(state=Job.State.QUEUED, leased_by="")
         # For a job that waits, `leased_until` is the moment up to which its message may be on its way.
-        unsent = Q(leased_until__lt=Now()) | Q(leased_until=None, created_at__lt=Now() - UNSENT_AFTER)
+        unsent = _is_over(RESEND_AFTER) | Q(~Q(created_at__range=_JUST_NOW), leased_until=None)
         due = Job.objects.select_for_update(skip_locked=True).filter(unsent, state=Job.State.QUEUED)
         ids = list(due.order_by("created_at").values_list("pk", flat=True)[:SWEPT_AT_ONCE])
         Job.objects.filter(pk__in=ids).update(leased_until=Now() + RESEND_AFTER)
     return [str(job_id) for job_id in ids]
+
+
+def _is_over(length: dt.timedelta) -> Q:
+    """Whether what was to last for so long is over: its end has come, or lies further ahead than it can."""
+    return Q(leased_until__lt=Now()) | Q(leased_until__gt=Now() + _TOO_FAR * length)

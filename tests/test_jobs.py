@@ -285,7 +285,7 @@ def test_another_projects_job_is_not_found(grant: Grant) -> None:
 def test_sweeping_hands_out_again_what_a_killed_worker_held(grant: Grant) -> None:
     past = Now() - LONG_AGO
     abandoned = a_job(grant, state="running", leased_by="dead", leased_until=past, attempts=1)
-    alive = a_job(grant, state="running", leased_by="alive", leased_until=Now() + LONG_AGO, attempts=1)
+    alive = a_job(grant, state="running", leased_by="alive", leased_until=Now() + jobs.LEASE, attempts=1)
 
     sent = jobs.sweep()
 
@@ -295,6 +295,19 @@ def test_sweeping_hands_out_again_what_a_killed_worker_held(grant: Grant) -> Non
     assert (abandoned.state, abandoned.leased_by) == ("queued", "")
     assert (alive.state, alive.leased_by) == ("running", "alive")
     assert jobs.sweep() == []  # its message is on its way
+
+
+def test_a_clock_that_went_back_a_day_keeps_no_job_from_being_done(grant: Grant) -> None:
+    ahead = Now() + dt.timedelta(days=1)
+    worked_on = a_job(grant, state="running", leased_by="dead", leased_until=ahead, attempts=1)
+    sent = a_job(grant, leased_until=ahead)
+    made = a_job(grant, created_at=ahead)
+
+    assert {*jobs.sweep()} == {str(job.pk) for job in (worked_on, sent, made)}
+    assert jobs.sweep() == []  # their messages are on their way
+
+    Job.objects.filter(pk=worked_on.pk).update(state="running", leased_until=ahead)
+    assert jobs.work(worked_on.pk, finish)
 
 
 def test_sweeping_sends_what_was_queued_and_never_picked_up(grant: Grant) -> None:
