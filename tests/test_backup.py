@@ -3,16 +3,20 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
-from generations.management import backups
+from generations.management import backups, embedded
 from tests.stack import ROOT, Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
@@ -159,6 +163,73 @@ def test_nothing_is_overwritten(source: Stack, backup: Path, target: Stack) -> N
     second = restore(backup, target)
     assert second.returncode == 1
     assert "The database is not empty" in second.stderr
+
+
+@contextmanager
+def held_up(source: Stack, folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A backup whose pg_dump waits for a table as long as this lasts."""
+    url = source.environment().get("DATABASE_URL") or embedded.url(source.data_dir)
+    with psycopg.connect(url) as connection:
+        connection.execute("LOCK TABLE django_content_type IN ACCESS EXCLUSIVE MODE")
+        command = [sys.executable, "manage.py", "backup", str(folder)]
+        done = subprocess.Popen(command, cwd=ROOT, env=source.environment(), stderr=subprocess.PIPE, text=True)
+        try:
+            wait_until(lambda: bool(dumps(source)))
+            yield done
+        finally:
+            connection.rollback()
+            done.communicate()
+
+
+def dumps(source: Stack) -> list[str]:
+    return [command for command in source.processes().values() if "pg_dump" in command]
+
+
+def wait_until(condition: Any) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_backup_that_is_ended_leaves_nothing(source: Stack, tmp_path: Path, sent: signal.Signals) -> None:
+    with held_up(source, tmp_path / "ended") as backup:
+        backup.send_signal(sent)
+        said = backup.communicate(timeout=30)[1]
+
+        assert dumps(source) == []
+    assert (backup.returncode, said) == (1, "CommandError: The backup was broken off, and nothing of it is left.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_backup_left_is_in_nobodys_way(source: Stack, tmp_path: Path) -> None:
+    with held_up(source, tmp_path / "killed") as backup:
+        backup.kill()
+        backup.wait()
+
+        wait_until(lambda: dumps(source) == [])
+    assert [path.name for path in tmp_path.iterdir()] == ["killed.unfinished"]
+
+    source.manage("backup", str(tmp_path / "killed"), "--verify")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["killed"]
+
+
+def test_one_backup_of_a_copy_is_made_at_a_time(source: Stack, tmp_path: Path) -> None:
+    with held_up(source, tmp_path / "one") as backup:
+        second = subprocess.run(
+            [sys.executable, "manage.py", "backup", str(tmp_path / "one")],
+            cwd=ROOT,
+            env=source.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert second.returncode == 1
+        assert "Another backup of it is being made" in second.stderr
+    assert backup.returncode == 0
+    assert backups.read(tmp_path / "one")["files"] == 1
 
 
 def test_a_copy_that_runs_is_not_restored_into(source: Stack, backup: Path) -> None:

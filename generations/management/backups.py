@@ -9,11 +9,13 @@ secret-key      what the copy needs to read its stored credentials; left out whe
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +26,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from generations.management import embedded, supervising
+from generations.management import embedded, lifetimes, supervising
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -74,10 +76,23 @@ def database(data_dir: Path) -> Iterator[str]:
             server.stop()
 
 
+@contextmanager
+def one_at_a_time(data_dir: Path) -> Iterator[None]:
+    """Be the only backup of this folder: two under one name would write to the same files. Raises BackupError."""
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (data_dir / "backup.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BackupError("Another backup of it is being made. Wait until that one has ended.") from None
+        yield
+
+
 def run(program: str, arguments: list[str], url: str, server_version: int) -> None:
     """Run one of PostgreSQL's programs against a database. Raises BackupError with what it said.
 
-    The password goes by the environment, where other users of the machine do not see it.
+    It ends with this process, however that one ends. The password goes by the environment, where other users of the
+    machine do not see it.
     """
     told = conninfo_to_dict(url)
     said = {_VARIABLES[name]: str(value) for name, value in told.items() if name in _VARIABLES and value is not None}
@@ -88,6 +103,7 @@ def run(program: str, arguments: list[str], url: str, server_version: int) -> No
         capture_output=True,
         text=True,
         errors="replace",
+        preexec_fn=lifetimes.tied(signal.SIGTERM),
         check=False,
     )
     if done.returncode != 0:

@@ -7,10 +7,33 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What asks a program to end: an operator, a terminal, a terminal that was closed."""
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER = 0x10000000
 # Loaded before any fork: a child between fork and exec must not import or allocate much.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+class Stop(BaseException):
+    """TERM, INT or HUP came. Not an error, and nothing may catch it on its way out."""
+
+
+def stop_by_signals() -> None:
+    """Have this process raise `Stop` in its main thread when it is asked to end; what follows is ignored."""
+    for number in STOPPING:
+        signal.signal(number, _stop)
+
+
+def ignore_stopping() -> None:
+    """Let what asks to end do nothing any more: for the time in which that is done."""
+    for number in STOPPING:
+        signal.signal(number, ignore)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    ignore_stopping()
+    raise Stop
 
 
 def end_with_parent(sent: signal.Signals = signal.SIGKILL) -> None:

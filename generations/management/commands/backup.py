@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from argparse import ArgumentParser
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.core.files.storage import default_storage
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from generations.management import backups, embedded, places
+from generations.management import backups, embedded, lifetimes, places, supervising
 
 
 class Command(BaseCommand):
@@ -47,17 +48,22 @@ class Command(BaseCommand):
         folder = folder or Path(f"generations-backup-{now:%Y%m%dT%H%M%SZ}")
         if folder.exists():
             raise CommandError(f"{folder} exists. Name a folder that does not: a backup is never written over another.")
-        unfinished = folder.with_name(f"{folder.name}.unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True, mode=0o700)
+        lifetimes.stop_by_signals()
         try:
-            manifest = self._make(unfinished, now, with_files=not without_files, with_key=not without_secret_key)
-            if verify:
-                _verify(unfinished, manifest)
-        except (backups.BackupError, embedded.CannotStart, psycopg.Error, OSError) as problem:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            with backups.one_at_a_time(settings.DATA_DIR), ExitStack() as unless_whole:
+                unfinished = folder.with_name(f"{folder.name}.unfinished")
+                shutil.rmtree(unfinished, ignore_errors=True)  # of one that was killed
+                unfinished.mkdir(parents=True, mode=0o700)
+                unless_whole.callback(shutil.rmtree, unfinished, ignore_errors=True)
+                manifest = self._make(unfinished, now, with_files=not without_files, with_key=not without_secret_key)
+                if verify:
+                    _verify(unfinished, manifest)
+                unfinished.rename(folder)
+                unless_whole.pop_all()
+        except lifetimes.Stop:
+            raise CommandError("The backup was broken off, and nothing of it is left.") from None
+        except (backups.BackupError, embedded.CannotStart, supervising.Refusal, psycopg.Error, OSError) as problem:
             raise CommandError(str(problem)) from problem
-        unfinished.rename(folder)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         self.stdout.write(
             f"Backed up {sum(manifest['rows'].values()):,} rows and {manifest['files']:,} files to {folder}"
