@@ -118,6 +118,26 @@ def test_whoever_is_started_again_on_a_full_disk_answers_all_the_same(small_disk
     assert stack.output().count("web ended") == 1, stack.output()
 
 
+@pytest.mark.skipif(bool(os.environ.get("OUTSIDE_DATABASE_URL")), reason="an outside server is started by others")
+def test_a_part_that_ends_while_the_database_cannot_start_is_started_again(stack: Stack) -> None:
+    stack.start()
+    control = stack.data_dir / "postgres" / "global" / "pg_control"
+    aside = control.with_name("pg_control.aside")
+    control.rename(aside)
+    os.kill(stack.pid_of("bin/postgres"), signal.SIGKILL)
+    wait_for(lambda: "PostgreSQL ended and is started again" in stack.output())
+
+    before = {words: stack.pid_of(words) for words in (": web 1", ": worker")}
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    for words, pid in before.items():
+        wait_for(lambda w=words, p=pid: any(w in c and n != p for n, c in stack.processes().items()))  # type: ignore[misc]
+    wait_for(lambda: httpx.get(f"{stack.url}/healthz", timeout=60).status_code == 503)
+    aside.rename(control)
+
+    stack.wait_until_ready()
+
+
 @pytest.mark.skipif(bool(os.environ.get("OUTSIDE_DATABASE_URL")), reason="the database of a copy is not known here")
 def test_who_finds_a_project_locked_is_told_to_come_again_and_not_kept(live_stack: Stack) -> None:
     live_stack.wait_until_ready()

@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
+from generations.management import embedded
 from tests.stack import ROOT, Stack, free_port
 
 pytestmark = pytest.mark.slow
@@ -219,6 +221,21 @@ def test_a_setting_of_the_wrong_type_is_named(tmp_path: Path) -> None:
 def test_the_secret_key_and_the_folder_are_for_this_user_alone(live_stack: Stack) -> None:
     assert (live_stack.data_dir / "secret-key").stat().st_mode & 0o777 == 0o600
     assert live_stack.data_dir.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(not EMBEDDED, reason="PostgreSQL is an outside service in this run.")
+def test_the_log_of_the_database_is_begun_anew_while_it_runs(live_stack: Stack) -> None:
+    log = live_stack.data_dir / "postgres.log"
+    with log.open("a") as longer:
+        longer.write("so far\n" * 1_500_000)
+    wait_for(lambda: log.stat().st_size < 1_000_000, within=60)
+
+    with psycopg.connect(embedded.url(live_stack.data_dir)) as connection:
+        connection.execute("SELECT pg_reload_conf()")
+
+    wait_for(lambda: "reloading configuration files" in log.read_text(), within=60)
+    assert "\0" not in log.read_text()
+    assert (log.with_suffix(".log.1")).read_text().count("so far\n") == 1_500_000
 
 
 @pytest.mark.skipif(not EMBEDDED, reason="The memory of outside services is not ours to count.")

@@ -52,10 +52,10 @@ _SETTINGS: Final = {
 }
 # For databases that are thrown away.
 _FORGETFUL: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
-
-
 _PATIENCE: Final = 15.0
 """Seconds of a start after which whoever waits is told why."""
+_LONGEST_LOG: Final = 10_000_000
+"""Bytes."""
 
 
 class CannotStart(Exception):
@@ -86,13 +86,18 @@ class Server:
         self._mapped = self._as_root and lifetimes.can_become_unprivileged()
         self._programs = programs()
 
-    def start(self, within: float = 60, tell: Callable[[str], None] = lambda text: None) -> None:
+    def start(
+        self,
+        within: float = 60,
+        tell: Callable[[str], None] = lambda text: None,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:
         """Make the database where there is none, start, and return when it takes connections.
 
         A first try fails when the processes of a killed predecessor are not all gone yet: it is repeated for some
         seconds. Recovery after a crash may take minutes when much was being written, and would begin anew if it were
         broken off: it is waited for, and `tell` told of it once, as long as no `within` seconds pass without a word
-        of it in the log.
+        of it in the log. `meanwhile` is called again and again as long as it takes.
         """
         began = time.monotonic()
         told = False
@@ -114,17 +119,18 @@ class Server:
                 if not told and time.monotonic() > began + _PATIENCE:
                     told = True
                     tell("PostgreSQL makes good what was cut off when it last ended. This may take minutes.")
+                meanwhile()
                 time.sleep(0.02)
             if self.is_ready():
                 return
             if time.monotonic() > began + min(within, 10):
                 raise CannotStart(f"PostgreSQL ended while starting. {self._last_lines()}")
+            meanwhile()
             time.sleep(0.3)
 
     def launch(self) -> None:
         """Start the process without waiting for it."""
-        if self.log.exists() and self.log.stat().st_size > 10_000_000:
-            self.log.replace(self.log.with_suffix(".log.1"))
+        self.shorten_log()
         arguments = [f"-c{name}={value}" for name, value in self._settings.items()]
         with self.log.open("ab") as log:
             # SIGINT is PostgreSQL's fast shutdown: clients are cut off, nothing committed is lost.
@@ -137,6 +143,21 @@ class Server:
                 preexec_fn=self._before_exec(signal.SIGINT),
                 start_new_session=True,
             )
+
+    def shorten_log(self) -> None:
+        """Begin the log anew when it is longer than 10 MB, and keep one such piece: to be called now and then.
+
+        The server goes on at the end of what is left, for it appends. A line that it writes at this very moment is
+        lost, and on a full disk the piece is.
+        """
+        if not self.log.exists() or self.log.stat().st_size <= _LONGEST_LOG:
+            return
+        piece = self.log.with_suffix(".log.1")
+        try:
+            shutil.copyfile(self.log, piece)
+        except OSError:
+            piece.unlink(missing_ok=True)
+        os.truncate(self.log, 0)
 
     def is_running(self) -> bool:
         """Whether the process that was launched is alive."""

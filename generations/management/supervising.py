@@ -20,7 +20,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final, TextIO
 
 from generations.management import embedded, lifetimes, listening, places
@@ -43,10 +42,6 @@ class Refusal(Exception):
     """It cannot start; the sentence says why and what to do."""
 
 
-class Stop(BaseException):
-    """TERM or INT came. Not an error, and nothing may catch it on its way out."""
-
-
 class Supervisor:
     """The state of one `manage.py up`."""
 
@@ -64,7 +59,7 @@ class Supervisor:
         self._untold = ""
 
     def run(self) -> None:
-        """Start everything, say so, and watch until `Stop`."""
+        """Start everything, say so, and watch until `lifetimes.Stop`."""
         began = time.monotonic()
         self.preparation = _spawn_preparation()
         if not os.environ.get("DATABASE_URL"):
@@ -134,10 +129,9 @@ class Supervisor:
                 _say("PostgreSQL ended and is started again.")
                 self._tell()
                 self._start_again(self.postgres)
-            for child in self.children:
-                if said := child.keep_running():
-                    _say(said)
-            ready = self._tell()
+            if self.postgres:
+                self.postgres.shorten_log()
+            ready = self._look_after()
             if ready and not self.announced and (not listeners or listening.answers_ready(listeners[0])):
                 self.announced = True
                 # First the line, then the 200: who waits for either finds both.
@@ -153,17 +147,27 @@ class Supervisor:
     def _start_again(self, postgres: embedded.Server) -> None:
         """Start the database that had run already, however long it cannot: on a full disk, say, until there is room.
 
-        Meanwhile web says so to whoever asks.
+        Meanwhile web says so to whoever asks, and is started again like the other parts when it ends.
         """
         pause = 1.0
         while True:
             try:
-                postgres.start(tell=_say)
+                postgres.start(tell=_say, meanwhile=self._look_after)
                 return
             except (embedded.CannotStart, OSError) as error:
                 _say(f"{error} It is tried again in {pause:.0f} s.")
-            time.sleep(pause)
+            until = time.monotonic() + pause
+            while time.monotonic() < until:
+                self._look_after()
+                time.sleep(0.1)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _look_after(self) -> bool:
+        """Start again the parts that have ended, and tell how each is. Returns whether all are ready."""
+        for child in self.children:
+            if said := child.keep_running():
+                _say(said)
+        return self._tell()
 
     def _tell(self) -> bool:
         """Write how each part is to the file that /healthz reads. Returns whether all are ready.
@@ -237,8 +241,7 @@ def main(arguments: list[str]) -> int:
         os.environ.setdefault(bound, str(128 * 1024))
     data_dir = places.data_dir()
     os.environ["DATA_DIR"] = str(data_dir)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _raise_stop)
+    lifetimes.stop_by_signals()
     try:
         if only != PARTS and (lacking := [name for name in _SHARED if not os.environ.get(name)]):
             raise Refusal(f"A part alone needs {'; '.join(f'{name}, {_SHARED[name]}' for name in lacking)}.")
@@ -254,14 +257,13 @@ def main(arguments: list[str]) -> int:
             try:
                 supervisor.run()
             finally:
-                for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                    signal.signal(number, lifetimes.ignore)
+                lifetimes.ignore_stopping()
                 supervisor.stop()
                 shutil.rmtree(passing, ignore_errors=True)
     except (Refusal, embedded.CannotStart, listening.CannotListen, OSError) as refused:
         print(f"Generations cannot start. {refused}", file=sys.stderr)
         return 1
-    except Stop:
+    except lifetimes.Stop:
         _say("Generations has stopped.")
     return 0
 
@@ -364,7 +366,3 @@ def _say(text: str) -> None:
     # What it is written to may be full, which is no reason to end what runs.
     with suppress(OSError):
         print(text, flush=True)
-
-
-def _raise_stop(number: int, frame: FrameType | None) -> None:
-    raise Stop
