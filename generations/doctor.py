@@ -71,6 +71,8 @@ def _settings() -> Iterator[Finding]:
         yield Finding("settings", "warning", "DEBUG is on: errors are shown in full.", "Set DEBUG=false.")
     if len(settings.SECRET_KEY) < 32:
         yield Finding("settings", "warning", "SECRET_KEY is short.", "Take 50 random characters.")
+    for guess in settings.MISSPELT:
+        yield Finding("settings", "warning", guess, "Correct the name, or take it out of the environment.")
     public = urlsplit(settings.PUBLIC_URL)
     is_open = settings.HOST not in ("127.0.0.1", "::1", "localhost")
     if is_open and public.scheme != "https":

@@ -1,167 +1,29 @@
-"""Every setting of the product, typed, read from the environment, and Django's settings made from them.
-
-`Environment` is the whole list: the README's table is compared with it by a test. Below it nothing
-reads the environment again.
-"""
+"""Django's settings, made from the product's own in `environment.py`. Below nothing reads the environment again."""
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from generations.management import embedded, places
+from observability import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-CommaSeparated = Annotated[list[str], NoDecode]
+env = environment.read()
 
 
-class Environment(BaseSettings):
-    """The settings that an operator may set, each by an environment variable of its name."""
-
-    model_config = SettingsConfigDict(case_sensitive=True, env_ignore_empty=True, extra="ignore")
-
-    DEBUG: bool = Field(default=False, description="Shows errors in full to the browser. Never on a network.")
-    SECRET_KEY: str = Field(
-        default="",
-        description="Signs sessions and encrypts credentials. `manage.py up` makes one and keeps it in DATA_DIR.",
-    )
-    HOST: str = Field(
-        default="127.0.0.1",
-        description="Address to listen on; 0.0.0.0 for every network of the machine.",
-    )
-    PORT: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
-    PUBLIC_URL: str = Field(
-        default="",
-        description="Where people reach it, when that is not HOST and PORT: https://generations.example.com",
-    )
-    DATA_DIR: Path = Field(
-        default=Path(places.DEFAULT_DATA_DIR),
-        description="Everything that is kept: database, files, exports, secret key, queue.",
-    )
-    DATABASE_URL: str = Field(
-        default="",
-        description="postgresql://user:password@host:5432/name of an outside PostgreSQL 15 to 18; empty: embedded.",
-    )
-    DATABASE_POOL_SIZE: int = Field(
-        default=10, ge=1, le=500, description="Database connections of one process, at most."
-    )
-    CELERY_BROKER_URL: str = Field(
-        default="",
-        description="redis://host:6379/0 or amqp://user:password@host:5672//; empty: a folder in DATA_DIR.",
-    )
-    BOOTSTRAP_API_KEY: str = Field(default="", description="The first API key, when a script or container chooses it.")
-    BOOTSTRAP_PASSWORD: str = Field(
-        default="", description="The first owner's password, when a script or container chooses it."
-    )
-    ALLOWED_HOSTS: CommaSeparated = Field(
-        default=[],
-        description="Further host names to answer to, by commas; localhost and PUBLIC_URL's always are.",
-    )
-    CSRF_TRUSTED_ORIGINS: CommaSeparated = Field(
-        default=[],
-        description="Further origins whose forms are trusted, by commas; PUBLIC_URL's always is.",
-    )
-    INGEST_MAX_BYTES: int = Field(
-        default=64 * 1024 * 1024,
-        ge=1024,
-        description="The largest request body, as sent and as unpacked.",
-    )
-    EXPORT_EXPIRY_HOURS: int = Field(default=72, ge=1, description="How long the file of an export is kept.")
-    EXPORT_FOLDER: str = Field(
-        default="", description="Folder below which scheduled exports put their files; empty: DATA_DIR/scheduled."
-    )
-    EXPORT_BUCKETS: CommaSeparated = Field(
-        default=[],
-        description="S3 buckets that scheduled exports may write to, by commas (`pip install .[s3]`); empty: none.",
-    )
-    WEB_PROCESSES: int = Field(
-        default=2, ge=1, le=64, description="Processes that answer requests, each on one processor at most."
-    )
-    WEB_THREADS: int = Field(
-        default=8, ge=1, le=256, description="Requests that are answered at once by one web process."
-    )
-    GATEWAY_UPSTREAM: str = Field(
-        default="https://api.openai.com/v1",
-        description="Where the gateway sends calls that bring the provider's own key.",
-    )
-    GATEWAY_STREAMS: int = Field(
-        default=256, ge=1, le=2000, description="Calls that one web process passes on at once; more are answered 503."
-    )
-    EGRESS_HOSTS: CommaSeparated = Field(
-        default=[], description="The only hosts that model calls may go to, by commas, `*.example.com` too; empty: any."
-    )
-    EGRESS_PRIVATE: CommaSeparated = Field(
-        default=[],
-        description="Private hosts and networks that model calls may go to all the same: `vllm.internal,10.1.0.0/16`.",
-    )
-    WORKER_CONCURRENCY: int = Field(default=2, ge=1, le=64, description="Tasks that are worked on at once.")
-    WORKER_NICE: int = Field(
-        default=5,
-        ge=0,
-        le=19,
-        description="How far the worker gives way on a busy processor, see nice(1); 0: not.",
-    )
-    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="The least severe log line that is written."
-    )
-    METRICS_TOKEN: str = Field(
-        default="", description="What Prometheus sends as its bearer token to /metrics; empty: this machine only."
-    )
-    STORAGE_BUCKET: str = Field(
-        default="",
-        description="S3 bucket for exports and attachments (`pip install .[s3]`); empty: DATA_DIR/media.",
-    )
-    STORAGE_ENDPOINT_URL: str = Field(default="", description="Endpoint of an S3-compatible store other than AWS.")
-
-    @field_validator(
-        "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "EXPORT_BUCKETS", "EGRESS_HOSTS", "EGRESS_PRIVATE", mode="before"
-    )
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-    @field_validator("DATA_DIR")
-    @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
-
-    @field_validator("PUBLIC_URL")
-    @classmethod
-    def _web_address(cls, value: str) -> str:
-        if value and urlsplit(value).scheme not in {"http", "https"}:
-            raise ValueError("it begins with http:// or https://")
-        return value.rstrip("/")
-
-    @field_validator("DATABASE_URL")
-    @classmethod
-    def _postgresql(cls, value: str) -> str:
-        if value and urlsplit(value).scheme not in {"postgresql", "postgres"}:
-            raise ValueError("it begins with postgresql://; no other database is supported")
-        return value
-
-
-def _environment() -> Environment:
-    try:
-        return Environment()
-    except ValidationError as error:
-        wrong = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())
-        raise ImproperlyConfigured(f"The environment has a setting that cannot be used. {wrong}") from error
-
-
-def _secret_key(environment: Environment) -> str:
+def _secret_key() -> str:
     """The key that was set, or the one that `manage.py up` keeps in DATA_DIR."""
-    if environment.SECRET_KEY:
-        return environment.SECRET_KEY
-    kept = places.secret_key(environment.DATA_DIR)
+    if env.SECRET_KEY:
+        return env.SECRET_KEY
+    kept = places.secret_key(env.DATA_DIR)
     if kept.is_file():
         return kept.read_text().strip()
-    if environment.DEBUG:
-        return "only-for-debug-" + hashlib.sha256(str(environment.DATA_DIR).encode()).hexdigest()
+    if env.DEBUG:
+        return "only-for-debug-" + hashlib.sha256(str(env.DATA_DIR).encode()).hexdigest()
     raise ImproperlyConfigured(
         "There is no secret key. Set SECRET_KEY to a long random text, or start once with "
         f"`manage.py up`, which makes one and keeps it in {kept}. DEBUG=true does without, on your own machine."
@@ -185,8 +47,6 @@ def _database(url: str) -> dict[str, Any]:
     }
 
 
-env = _environment()
-
 # --- The product's own settings, read as `django.conf.settings.X` ---------------------------------
 
 DATA_DIR = env.DATA_DIR
@@ -203,6 +63,7 @@ STORAGE_ENDPOINT_URL = env.STORAGE_ENDPOINT_URL
 BOOTSTRAP_API_KEY = env.BOOTSTRAP_API_KEY
 BOOTSTRAP_PASSWORD = env.BOOTSTRAP_PASSWORD
 METRICS_TOKEN = env.METRICS_TOKEN
+MISSPELT = environment.misspelt()
 HOST, PORT = env.HOST, env.PORT
 WEB_PROCESSES = env.WEB_PROCESSES
 WEB_THREADS = env.WEB_THREADS
@@ -215,7 +76,7 @@ EGRESS_PRIVATE = env.EGRESS_PRIVATE
 # --- Django ---------------------------------------------------------------------------------------
 
 DEBUG = env.DEBUG
-SECRET_KEY = _secret_key(env)
+SECRET_KEY = _secret_key()
 
 _public = urlsplit(PUBLIC_URL)
 ALLOWED_HOSTS = sorted({"localhost", "127.0.0.1", "[::1]", _public.hostname or "localhost", *env.ALLOWED_HOSTS})

@@ -10,7 +10,7 @@ import yaml
 
 from generations.gateway import journal
 from generations.management import supervising
-from observability.settings import Environment
+from observability.environment import Environment
 from tests.stack import ROOT
 
 DEPLOY = ROOT / "deploy"

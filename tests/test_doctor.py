@@ -209,7 +209,7 @@ def test_a_setting_that_cannot_be_is_a_sentence_and_no_traceback() -> None:
         check=False,
     )
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr.startswith("The environment has a setting that cannot be used. PORT: ")
+    assert ended.stderr.startswith("The environment has a setting that cannot be used. PORT is 'many': ")
     assert len(ended.stderr.splitlines()) == 1
 
 

@@ -14,7 +14,7 @@ from django.db import connection
 from generations import filters, partitions
 from generations.models import Generation
 from generations.web import urls
-from observability.settings import Environment
+from observability.environment import Environment
 from tests import pages
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -33,6 +33,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, for_supervisor: bool, **options: Any) -> None:
+        for guess in settings.MISSPELT:
+            self.stderr.write(guess)
         if for_supervisor:
             # Loaded while the database starts; the supervisor says when that is done.
             self._tell(

@@ -1,0 +1,99 @@
+"""A setting that cannot be used is named in one line, with what would be right; a name that is nearly one is told."""
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django.fixtures import Settings
+
+from generations import doctor
+from observability import environment
+
+WRONG = [
+    ("DEBUG", "maybe", "valid boolean"),
+    ("PORT", "eighty", "valid integer"),
+    ("PORT", "0", "greater than or equal to 1"),
+    ("PORT", "70000", "less than or equal to 65535"),
+    ("HOST", "http://0.0.0.0", "the port goes into PORT"),
+    ("HOST", "0.0.0.0:8000", "the port goes into PORT"),
+    ("HOST", "[::1]:8000", "the port goes into PORT"),
+    ("PUBLIC_URL", "generations.example.com", "begins with https://"),
+    ("PUBLIC_URL", "https://", "followed by a host"),
+    ("PUBLIC_URL", "https://x:port", "Port could not be cast"),
+    ("DATABASE_URL", "mysql://h/n", "begins with postgresql://"),
+    ("DATABASE_URL", "host=h dbname=n", "begins with postgresql://"),
+    ("DATABASE_URL", "postgresql://u:secret@h:abc/n", "Port could not be cast"),
+    ("DATABASE_POOL_SIZE", "0", "greater than or equal to 1"),
+    ("CELERY_BROKER_URL", "http://h", "begins with redis:// or amqp://"),
+    ("CELERY_BROKER_URL", "localhost:6379", "begins with redis:// or amqp://"),
+    ("INGEST_MAX_BYTES", "64MB", "valid integer"),
+    ("EXPORT_EXPIRY_HOURS", "-1", "greater than or equal to 1"),
+    ("WEB_PROCESSES", "100", "less than or equal to 64"),
+    ("WEB_THREADS", "many", "valid integer"),
+    ("GATEWAY_UPSTREAM", "api.openai.com", "begins with https://"),
+    ("GATEWAY_STREAMS", "0", "greater than or equal to 1"),
+    ("WORKER_CONCURRENCY", "99", "less than or equal to 64"),
+    ("WORKER_NICE", "-5", "greater than or equal to 0"),
+    ("LOG_LEVEL", "loud", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+    ("STORAGE_ENDPOINT_URL", "minio:9000", "begins with https://"),
+    ("STORAGE_BUCKET", "s3://files", "no name of a bucket"),
+    ("EXPORT_BUCKETS", "files, s3://files", "'s3://files' is no name of a bucket"),
+    ("EGRESS_PRIVATE", "vllm.internal,10.1.0.0/99", "'10.1.0.0/99' does not appear to be an IPv4 or IPv6 network"),
+    ("EGRESS_HOSTS", "https://api.openai.com", "no name of a host"),
+    ("ALLOWED_HOSTS", "a.example.com:8000", "no name of a host"),
+    ("CSRF_TRUSTED_ORIGINS", "a.example.com", "begins with https://"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "said"), WRONG)
+def test_a_setting_that_cannot_be_used_is_named_with_what_would_be_right(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ImproperlyConfigured) as refused:
+        environment.read()
+
+    line = str(refused.value)
+    assert line.startswith(f"The environment has a setting that cannot be used. {name}")
+    assert said in line
+    assert "\n" not in line
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HOST", "::"),
+        ("HOST", "fe80::1"),
+        ("HOST", "generations.internal"),
+        ("PUBLIC_URL", "https://generations.example.com/"),
+        ("DATABASE_URL", "postgresql:///name?host=/run/postgresql"),
+        ("DATABASE_URL", "postgres://user:p%40ss@[::1]:5432/name?sslmode=require"),
+        ("CELERY_BROKER_URL", "amqp://user:password@host:5672//"),
+        ("LOG_LEVEL", "info"),
+        ("EGRESS_PRIVATE", "vllm.internal, 10.1.0.0/16, fd00::1"),
+        ("EGRESS_HOSTS", "*.example.com"),
+        ("ALLOWED_HOSTS", ".example.com,[::1]"),
+        ("EXPORT_BUCKETS", "files.example, Old_Files"),
+    ],
+)
+def test_what_is_right_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+
+    assert getattr(environment.read(), name)
+
+
+def test_a_name_that_is_nearly_right_is_told_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    for name in ("WEBPROCESSES", "DATABSE_URL", "STORAGE_BUKET", "HOSTNAME", "XDG_DATA_DIRS", "PORTS"):
+        monkeypatch.setenv(name, "x")
+
+    told = environment.misspelt()
+
+    assert sorted(told) == [
+        "DATABSE_URL is no setting; did you mean DATABASE_URL?",
+        "STORAGE_BUKET is no setting; did you mean STORAGE_BUCKET?",
+        "WEBPROCESSES is no setting; did you mean WEB_PROCESSES?",
+    ]
+    settings.MISSPELT = told
+    assert told == [one.said for one in doctor._settings() if "did you mean" in one.said]
