@@ -12,6 +12,7 @@ from generations import access, exporting, recording
 from generations.access import Grant
 from generations.exporting import schedules
 from generations.models import ExportSchedule, Job, Membership, Project, User
+from tests import web
 from tests.exports import folder, plain
 
 __all__ = ["folder"]
@@ -100,13 +101,37 @@ def test_an_admin_makes_changes_pauses_runs_and_deletes_a_schedule(project: Proj
 def test_what_cannot_be_is_said_and_not_made(project: Project, wrong: dict[str, str]) -> None:
     admin = person(project, "admin")
 
-    response = admin.post(reverse("web:schedule-create", args=[project.slug]), {**SAID, **wrong}, follow=True)
+    response = admin.post(reverse("web:schedule-create", args=[project.slug]), {**SAID, **wrong})
 
-    assert response.status_code == 200
+    assert response.status_code == 400
     assert f"{next(iter(wrong)).replace('filter', 'modl' if '=' in wrong.get('filter', '') else 'filter')}:" in (
         response.content.decode()
     )
     assert not ExportSchedule.objects.exists()
+    kept = {field["name"]: field.get("value") for field in web.tags(response, "input") if "name" in field}
+    typed = {**SAID, **wrong}
+    assert {name: kept[name] for name in ("name", "destination", "at", "filter", "fields")} == {
+        name: typed[name] for name in ("name", "destination", "at", "filter", "fields")
+    }
+    chosen = [field.get("value") for field in web.tags(response, "option") if "selected" in field]
+    assert "week" in chosen
+    assert [field["name"] for field in web.tags(response, "input") if "checked" in field] == ["incremental"]
+
+
+def test_a_change_that_cannot_be_stays_in_the_form_of_its_schedule(project: Project) -> None:
+    for name in ("Nightly", "Other"):
+        schedules.create(grant_of(project), {"name": name, "destination": name.lower()})
+    schedule = ExportSchedule.objects.get(name="Nightly")
+    address = reverse("web:schedule-change", args=[project.slug, schedule.pk])
+
+    response = person(project, "admin").post(address, {**SAID, "do": "save", "name": "Later", "destination": "../up"})
+
+    assert response.status_code == 400
+    fields = [field for field in web.tags(response, "input") if field.get("name") in ("name", "destination")]
+    assert sorted(field.get("value") or "" for field in fields) == ["", "", "../up", "Later", "Other", "other"]
+    assert "destination: " in web.text(response)
+    schedule.refresh_from_db()
+    assert (schedule.name, schedule.destination) == ("Nightly", "nightly")
 
 
 def test_a_member_sees_schedules_and_changes_none(project: Project) -> None:

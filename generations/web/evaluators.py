@@ -21,6 +21,7 @@ from generations.filters import BadFilter
 from generations.models import Evaluator, Score
 from generations.records import InvalidRecord, Json
 from generations.verdicts import Kind, Option
+from generations.web import stale
 from generations.web.frame import show
 from generations.web.gate import page
 from generations.web.listing import document_of, words
@@ -99,8 +100,9 @@ def evaluator(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse
     known = _kind(row.kind)
     if request.method == "POST":
         try:
+            stale.refuse(request, _mark(row))
             evaluating.change(grant, id, **_posted(known, request.POST))
-        except InvalidRecord as error:
+        except (InvalidRecord, stale.Stale) as error:
             problem = str(error)
         else:
             messages.success(request, "It is changed. Scores that it gave stay as they are.")
@@ -137,6 +139,10 @@ def archive(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
     return redirect("web:evaluators", slug=grant.project.slug)
 
 
+def _mark(row: Evaluator) -> str:
+    return stale.mark(row.name, row.score_name, row.options)
+
+
 def _one(
     request: HttpRequest, grant: Grant, row: Evaluator, *, problem: str = "", trigger_problem: str = ""
 ) -> HttpResponse:
@@ -149,6 +155,7 @@ def _one(
     context = {
         "shown": shown,
         "row": row,
+        "as_of": _mark(row),
         "kind": known,
         "fields": _fields(known, row.options, request.POST if problem else None),
         "given": request.POST if problem else {"name": row.name, "score_name": row.score_name},

@@ -58,10 +58,17 @@ def row_of(job: Job) -> Row:
 @require_safe
 def exports(request: HttpRequest, grant: Grant) -> HttpResponse:
     """The list of exports, the newest first; those that are worked on tell their progress."""
+    return listed(request, grant)
+
+
+def listed(request: HttpRequest, grant: Grant, given: schedules.Given | None = None) -> HttpResponse:
+    """The page of exports, with what was sent of a schedule and could not be kept."""
     only = filters.Leaf("kind", (), "eq", Job.Kind.EXPORT.value)
     made = listing(request, grant, "jobs", fixed=only)
-    context = {"listing": made, "rows": [row_of(job) for job in made.rows], **schedules.context(grant)}
-    return show(request, grant, "exports/page.html", context, here="exports", status=made.status)
+    made.path = reverse("web:exports", args=[grant.project.slug])
+    context = {"listing": made, "rows": [row_of(job) for job in made.rows], **schedules.context(grant, given)}
+    status = 400 if given else made.status
+    return show(request, grant, "exports/page.html", context, here="exports", status=status)
 
 
 @page()

@@ -20,7 +20,7 @@ from generations.access import Grant, Scope
 from generations.models import Generation, Review, ReviewItem, ReviewQueue, Step
 from generations.records import Json
 from generations.reviewing import BadQueue, Criterion, NoSuchQueue, Turn
-from generations.web import markup
+from generations.web import markup, stale
 from generations.web.frame import show
 from generations.web.gate import page
 from generations.web.markup import Budget, Shown
@@ -113,8 +113,9 @@ def queue(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
                 reviewing.delete(grant, str(id))
                 messages.success(request, f"{row.name} is deleted. The scores that were given stay.")
                 return redirect("web:review", slug=grant.project.slug)
+            stale.refuse(request, _mark(row))
             reviewing.update(grant, str(id), **_asked(request))
-        except BadQueue as error:
+        except (BadQueue, stale.Stale) as error:
             problem = str(error)
         else:
             messages.success(request, "Saved.")
@@ -132,6 +133,7 @@ def queue(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
     items = stretch(request, ReviewItem.objects.filter(queue=row).prefetch_related("reviews__user"))
     context = {
         "queue": row,
+        "as_of": _mark(row),
         "criteria": reviewing.criteria_of(row),
         "written": request.POST.get("criteria", reviewing.written(reviewing.criteria_of(row))),
         "given": request.POST if problem else None,
@@ -199,6 +201,10 @@ def _found(grant: Grant, id: uuid.UUID) -> ReviewQueue:
     if row is None:
         raise Http404("There is no such review queue in this project.")
     return row
+
+
+def _mark(row: ReviewQueue) -> str:
+    return stale.mark(row.name, row.description, row.criteria, row.reviewers)
 
 
 def _asked(request: HttpRequest) -> dict[str, Any]:
