@@ -27,7 +27,7 @@ def blocks(language: str) -> list[str]:
 
 def typed(command: str) -> None:
     python, program, *arguments = shlex.split(command)
-    assert (python, program) == ("python", "manage.py")
+    assert (python, program) == (".venv/bin/python", "manage.py")
     call_command(*arguments)
 
 

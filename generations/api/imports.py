@@ -165,7 +165,7 @@ watching.add(
 
 
 def _call(one: generations.Taken) -> Json:
-    shown = None if one.record is None else rest.document(one.record)
+    shown: Json = dict(one.row) or None if one.record is None else rest.document(one.record)
     return {"row": one.place, "shape": one.shape or None, "document": shown, "problem": one.problem or None}
 
 

@@ -1,4 +1,5 @@
-"""Calls to models out of documents that say themselves what they are: pairs, batch results, what is exported here."""
+"""Calls to models out of documents that say themselves what they are: pairs, batch results, what is exported here.
+With the calls that are exported here come steps, threads, participants and scores, each as what it was."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import IO, BinaryIO, Final
 
 from generations import importing, reading
 from generations.importing import Found, Reader, tables
-from generations.ingest import files, gantry, rest
+from generations.ingest import exported, files, gantry, rest
 from generations.records import FeedbackRecord, GenerationRecord, InvalidRecord, Json, ScoreRecord, revised
 
 MAX_REQUESTS: Final = 200_000
@@ -21,6 +22,9 @@ def reader(requests: Requests | None = None) -> Reader:
     """Reads each row as a call; `requests` are those of a batch whose results are read."""
 
     def read(value: Json) -> Iterator[Found]:
+        if (row := exported.read(value)) is not None:
+            yield Found(row.kind, row.record, partial(_told, row), lambda field: rest.path_of(field, row.table))
+            return
         call = files.read(value, files.no_requests if requests is None else requests.of)
         path_of = rest.path_of if call.shape == "generation" else str
         shape = files.SHAPES[call.shape]
@@ -28,6 +32,11 @@ def reader(requests: Requests | None = None) -> Reader:
         yield Found(shape, record, partial(sentence, shape, record), path_of)
 
     return read
+
+
+def _told(row: exported.Row) -> str:
+    name = getattr(row.record, "name", None) or getattr(row.record, "identifier", None)
+    return f"{row.kind} {row.record.id}" + (f", called “{name[:80]}”" if name else "")
 
 
 def _judged(record: GenerationRecord, row: Json) -> GenerationRecord:

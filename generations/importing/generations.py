@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, cast
 
 from django.core.files.storage import default_storage
@@ -14,7 +14,7 @@ from generations.access import Grant, Scope
 from generations.importing import Reader, Row, calls, columns, refusals, tables, uploads
 from generations.importing.tables import BadFile
 from generations.importing.uploads import Upload
-from generations.ingest import files
+from generations.ingest import exported, files
 from generations.models import Job
 from generations.records import GenerationRecord, InvalidRecord, Json
 
@@ -26,12 +26,14 @@ _KEPT: Final = ("place", "stored", "merged", "unchanged")
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A row as the call that it would be stored as, or why it would not be."""
+    """A row as what it would be stored as, or why it would not be: `record` is that of a call, `row` the row itself
+    where it is of another list that is exported here."""
 
     place: int
     record: GenerationRecord | None = None
     shape: str = ""
     problem: str = ""
+    row: Mapping[str, Json] = field(default_factory=dict)
 
 
 def begun(upload: Upload) -> uploads.Preview:
@@ -51,6 +53,8 @@ def guess(rows: Sequence[Row], format: str) -> dict[str, str]:
 
 
 def _tells_itself(value: Json) -> bool:
+    if exported.kind_of(value) is not None:
+        return True
     try:
         files.read(value)
     except InvalidRecord:
@@ -69,7 +73,9 @@ def _taken(row: Row, read: Reader) -> Taken:
         (found,) = read(row.value)
     except InvalidRecord as problem:
         return Taken(row.place, problem=str(problem))
-    return Taken(row.place, cast(GenerationRecord, found.item), found.shape)
+    if isinstance(found.item, GenerationRecord):
+        return Taken(row.place, found.item, found.shape)
+    return Taken(row.place, shape=found.shape, row=cast(Mapping[str, Json], row.value))
 
 
 @contextmanager

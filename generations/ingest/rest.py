@@ -15,7 +15,7 @@ from generations.ingest.rest_documents import (
     step_document,
 )
 from generations.ingest.rest_fields import FEEDBACK, GENERATION, PATHS, SCORE, STEP, STEP_PATHS, groups, path_of
-from generations.ingest.rest_reading import feedback, generation, score, step
+from generations.ingest.rest_reading import feedback, generation, participant, score, step, thread
 
 __all__ = [
     "FEEDBACK",
@@ -32,9 +32,11 @@ __all__ = [
     "generation",
     "groups",
     "needs",
+    "participant",
     "path_of",
     "score",
     "score_document",
     "step",
     "step_document",
+    "thread",
 ]

@@ -164,6 +164,24 @@ STEP: Final[Mapping[str, Slot]] = {
     "attachments": Slot("attachments", array),
 }
 
+THREAD: Final[Mapping[str, Slot]] = {
+    "id": Slot("id", identifier),
+    "name": Slot("name", text),
+    "userId": Slot("user_id", identifier),
+    "environment": Slot("environment", text),
+    "tags": _labels("tags"),
+    "metadata": Slot("metadata", mapping),
+    "timestamp": _times("started_at"),
+    "lastActivityAt": _times("last_activity_at"),
+}
+
+PARTICIPANT: Final[Mapping[str, Slot]] = {
+    "id": Slot("id", identifier),
+    "identifier": Slot("identifier", text),
+    "metadata": Slot("metadata", mapping),
+    "lastSeenAt": _times("seen_at"),
+}
+
 FEEDBACK: Final[Mapping[str, Slot]] = {
     "id": Slot("id", identifier),
     "rating": Slot("rating", rating, plain),

@@ -15,9 +15,11 @@ from generations.ingest.rest_fields import (
     GENERATION,
     OWN_METADATA,
     OWN_STEP_METADATA,
+    PARTICIPANT,
     READ_ONLY,
     SCORE,
     STEP,
+    THREAD,
     Slot,
     groups,
     path_of,
@@ -30,8 +32,10 @@ from generations.records import (
     GenerationRecord,
     InvalidRecord,
     Json,
+    ParticipantRecord,
     ScoreRecord,
     StepRecord,
+    ThreadRecord,
     new_id,
 )
 
@@ -57,6 +61,18 @@ def step(document: Json) -> StepRecord:
     fields["scores"] = _scores(found, step_id=id)
     fields["attachments"] = _attachments(found, step_id=id)
     return StepRecord(**fields, cleared=frozenset(cleared))
+
+
+def thread(document: Json) -> ThreadRecord:
+    """The thread that a document describes. Raises InvalidRecord, naming the exact path."""
+    fields, cleared = _by_attribute(_read(document, THREAD, "thread"), THREAD, set())
+    return ThreadRecord(**fields, cleared=frozenset(cleared))
+
+
+def participant(document: Json) -> ParticipantRecord:
+    """The participant that a document describes. Raises InvalidRecord, naming the exact path."""
+    fields, cleared = _by_attribute(_read(document, PARTICIPANT, "participant"), PARTICIPANT, set())
+    return ParticipantRecord(**fields, cleared=frozenset(cleared))
 
 
 def feedback(generation_id: str, document: Json) -> FeedbackRecord:

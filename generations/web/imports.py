@@ -65,7 +65,8 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A row as the generation that it would become, or why it becomes none. `facts` are told by their names."""
+    """A row as the generation that it would become, or why it becomes none. `facts` are told by their names. One that
+    is no generation has no `record`: it is a step, a thread or the like as it is exported here."""
 
     place: int
     shape: str = ""
@@ -246,10 +247,15 @@ def _looked_at(
     return show(request, grant, "imports/page.html", context, here="import", status=status)
 
 
+def _as_it_stands(row: Mapping[str, Json]) -> list[tuple[str, str]]:
+    said = ((name, value if isinstance(value, str) else markup.pretty(value)) for name, value in row.items())
+    return [(name, value[:SHOWN]) for name, value in said if value not in ("[]", "{}")]
+
+
 def _call(taken: Taken) -> Call:
     record = taken.record
     if record is None:
-        return Call(taken.place, problem=taken.problem)
+        return Call(taken.place, taken.shape, facts=_as_it_stands(taken.row), problem=taken.problem)
     version = "" if record.prompt_version is None else f" version {record.prompt_version}"
     tokens = [n for n in (record.prompt_tokens, record.completion_tokens) if n is not None]
     facts = {

@@ -286,7 +286,7 @@ def test_the_lines_of_the_page_do_what_they_say(api: Caller) -> None:
         api.post(
             "/api/generations", {"id": f"g{n}", "model": {"id": "gpt-4o" if n else "o3"}, "output": {"content": "yes"}}
         )
-    lines = re.findall(r"^curl \$URL(\S+) .*? -d '(.*?)'$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    lines = re.findall(r"^curl \$GENERATIONS_URL(\S+) .*? -d '(.*?)'$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
     answers = [api.post(path, json.loads(body)) for path, body in lines]
     tasks.run_job(answers[2].json["id"])

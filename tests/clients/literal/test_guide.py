@@ -42,7 +42,7 @@ def test_the_lines_of_the_guide_switch_dump_and_import(live_stack: Stack, tmp_pa
         live_stack, [python, "-c", block("python", "## Bringing what there is")], cwd=tmp_path, LITERAL_API_KEY=first
     )
     commands = [shlex.split(line, comments=True) for line in block("sh", "## Bringing what there is").splitlines()]
-    assert [command[:4] for command in commands] == [["python", "manage.py", "import", "literal"]] * 2
+    assert [command[:4] for command in commands] == [[".venv/bin/python", "manage.py", "import", "literal"]] * 2
     told = [
         live_stack.manage("import", "literal", str(tmp_path / command[4]), *command[5:], "--project", slug)
         for command in commands

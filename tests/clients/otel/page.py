@@ -9,7 +9,7 @@ from typing import Final
 from tests.clients.environments import ROOT
 
 ADDRESS: Final = "http://localhost:8000"
-KEY: Final = "$GENERATIONS_KEY"
+KEY: Final = "$GENERATIONS_API_KEY"
 _HEADING: Final = re.compile(r"^##+ (.+)$", re.MULTILINE)
 _BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _EXPORT: Final = re.compile(r'^export (\w+)=("?)(.*?)\2(?:  #.*)?$', re.MULTILINE)
