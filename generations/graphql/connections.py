@@ -96,13 +96,16 @@ class Connection(Generic[N]):
 
 
 @strawberry.type(
-    description="The first rows of a list that belongs to one row. The root list of the kind has them all."
+    description="Some rows of a list that belongs to one row. More come by `after`, or else by the kind's root list."
 )
 class Slice(Generic[N]):
     """A bounded list."""
 
     nodes: list[N] = strawberry.field(description="The rows.")
     has_more: bool = strawberry.field(description="Whether there are more than `first`.")
+    end_cursor: str | None = strawberry.field(
+        description="The place of the last row, for `after`; null where the list takes none, or has no row."
+    )
 
 
 def connection(
@@ -153,6 +156,13 @@ def bounded(limit: int, largest: int, name: str = "first") -> int:
     return limit
 
 
-def slice_of(rows: Sequence[Any], first: int, show: Callable[[Any], N]) -> Slice[N]:
+def slice_of(
+    rows: Sequence[Any], first: int, show: Callable[[Any], N], cursor: Callable[[Any], str] | None = None
+) -> Slice[N]:
     """The first rows of `rows`, of which one more than `first` was asked for."""
-    return Slice(nodes=[show(row) for row in rows[:first]], has_more=len(rows) > first)
+    some = rows[:first]
+    return Slice(
+        nodes=[show(row) for row in some],
+        has_more=len(rows) > first,
+        end_cursor=cursor(some[-1]) if cursor is not None and some else None,
+    )

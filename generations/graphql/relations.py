@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from functools import reduce
 from operator import add
 from typing import Any, Final, TypeVar
 
+import orjson
+from django.core.exceptions import ValidationError
 from django.db import connection, models
 from django.db.models import F, Func, Sum
 from django.db.models.functions import Coalesce
@@ -104,17 +107,20 @@ def following(
     *,
     key: str = "public_id",
     only: str = "",
+    after: str | None = None,
 ) -> tuple[Batch[Any], Groups[Any]]:
     """The first `limit` rows of `model` for each row of the batch that `attribute` names, and all of them as a batch.
 
     One statement, whose cost is `limit` index entries for each row, however many there are. `order` are columns, "-"
-    before one means descending; `only` names a column that has to be true.
+    before one means descending, of all or of none; `only` names a column that has to be true; `after` is the `place` of
+    a row that the first ones come behind. Raises BadArgument for another text.
     """
+    behind = [] if after is None else _values(model, order, after)
 
     def load() -> tuple[Batch[Any], Groups[Any]]:
         parents = list(dict.fromkeys(getattr(row, key) for row in batch.rows))
-        statement, bounds = _first_of_each(batch, model, attribute, order, only)
-        rows: list[Any] = list(model._default_manager.raw(statement, [parents, *bounds, limit]))
+        statement, bounds = _first_of_each(batch, model, attribute, order, only, bool(behind))
+        rows: list[Any] = list(model._default_manager.raw(statement, [parents, *bounds, *behind, limit]))
         if model is Alternative:
             rows = [row for row in rows if not horizons.hides(batch.project_pk, "generation", row.started_at)]
         groups: Groups[Any] = defaultdict(list)
@@ -122,17 +128,21 @@ def following(
             groups[getattr(row, attribute)].append(row)
         return Batch(batch.grant, rows), groups
 
-    return batch.once(("following", model, attribute, tuple(order), limit, only), load)
+    return batch.once(("following", model, attribute, tuple(order), limit, only, after), load)
 
 
 def _first_of_each(
-    batch: Batch[Any], model: type[models.Model], attribute: str, order: Sequence[str], only: str
+    batch: Batch[Any], model: type[models.Model], attribute: str, order: Sequence[str], only: str, is_behind: bool
 ) -> tuple[str, list[int]]:
-    """The statement, and what it is told between the parents and the limit: the project, if rows name theirs."""
+    """The statement, and what it is told behind the parents: the project, if rows name theirs."""
     quote = connection.ops.quote_name
     column: Any = model._meta.get_field(attribute)
     ordering = ", ".join(f"{quote(name.lstrip('-'))} DESC" if name.startswith("-") else quote(name) for name in order)
     true = f" AND {quote(only)}" if only else ""
+    if is_behind:
+        columns = [quote(name.lstrip("-")) for name in order]
+        sign = "<" if order[0].startswith("-") else ">"
+        true += f" AND ({', '.join(columns)}) {sign} ({', '.join(['%s'] * len(columns))})"
     # What belongs to a row of the batch, such as a result of an experiment, is of that row's project.
     is_ours = any(field.name == "project" for field in model._meta.fields)
     ours = "project_id = %s AND " if is_ours else ""
@@ -143,6 +153,21 @@ def _first_of_each(
         f"{true} ORDER BY {ordering} LIMIT %s) AS child"
     )
     return statement, [batch.project_pk] if is_ours else []
+
+
+def place(row: models.Model, order: Sequence[str]) -> str:
+    """Where a row stands in an order, as a text for `after`."""
+    said = orjson.dumps([str(getattr(row, name.lstrip("-"))) for name in order])
+    return base64.urlsafe_b64encode(said).decode().rstrip("=")
+
+
+def _values(model: type[models.Model], order: Sequence[str], after: str) -> list[Any]:
+    fields: list[Any] = [model._meta.get_field(name.lstrip("-")) for name in order]
+    try:
+        said = orjson.loads(base64.urlsafe_b64decode(after + "=" * (-len(after) % 4)))
+        return [field.to_python(value) for field, value in zip(fields, said, strict=True)]
+    except (ValueError, TypeError, ValidationError):
+        raise BadArgument("after", after, "the endCursor of this list") from None
 
 
 # ---------------------------------------------------------------------------------------------- as the types show them
@@ -171,9 +196,9 @@ def named_by(view: Any, model: Any, show: Any, kind: str, attribute: str) -> Any
     return None if row is None else show(row=row, batch=batch)
 
 
-def own(view: Any, model: Any, show: Any, attribute: str, first: int) -> Any:
+def own(view: Any, model: Any, show: Any, attribute: str, first: int, after: str | None = None) -> Any:
     """The first rows of `model` whose `attribute` names the row that `view` shows, the oldest first."""
-    return hanging(view, model, show, attribute, _BY_TIME, first)
+    return hanging(view, model, show, attribute, _BY_TIME, first, after)
 
 
 def in_time(view: Any, model: Any, show: Any, attribute: str, first: int, newest_first: bool) -> Any:
@@ -188,11 +213,13 @@ def hanging(
     attribute: str,
     order: Sequence[str],
     first: int,
+    after: str | None = None,
     *,
     key: str = "public_id",
     only: str = "",
 ) -> Any:
     """The first rows of `model` whose `attribute` is the `key` of the row that `view` shows, as a slice."""
     limit = bounded(first, LARGEST_SLICE)
-    batch, groups = following(view.batch, model, attribute, order, limit + 1, key=key, only=only)
-    return slice_of(groups.get(getattr(view.row, key), ()), limit, lambda row: show(row=row, batch=batch))
+    batch, groups = following(view.batch, model, attribute, order, limit + 1, key=key, only=only, after=after)
+    rows = groups.get(getattr(view.row, key), ())
+    return slice_of(rows, limit, lambda row: show(row=row, batch=batch), lambda row: place(row, order))

@@ -94,7 +94,8 @@ class Dataset:
         batch, groups = self.batch.once(
             ("items", limit, after, version), lambda: _items(self.batch, limit + 1, after, version)
         )
-        return slice_of(groups.get(self.row.pk, ()), limit, lambda row: DatasetItem(row=row, batch=batch))
+        rows = groups.get(self.row.pk, ())
+        return slice_of(rows, limit, lambda row: DatasetItem(row=row, batch=batch), lambda row: str(row.pk))
 
 
 def _items(

@@ -13,7 +13,7 @@ from generations.graphql import relations, scalars
 from generations.graphql.connections import SLICE, Slice
 from generations.graphql.nodes import Batch, column, part, resolved
 from generations.graphql.types import values
-from generations.graphql.types.judgements import Attachment, Feedback, First
+from generations.graphql.types.judgements import Attachment, Behind, Feedback, First
 from generations.ingest.rest_fields import OWN_METADATA, OWN_STEP_METADATA
 
 NewestFirst = Annotated[bool, strawberry.argument(description="The newest first instead of the oldest.")]
@@ -131,9 +131,9 @@ class Generation:
         return Feedback(row=found[0], batch=batch) if found else None
 
     @resolved("All feedback, the oldest first.")
-    def feedback_history(self, first: First = SLICE) -> Slice[Feedback]:
+    def feedback_history(self, first: First = SLICE, after: Behind = None) -> Slice[Feedback]:
         """Feedback by time."""
-        found: Slice[Feedback] = relations.own(self, models.Feedback, Feedback, "generation_id", first)
+        found: Slice[Feedback] = relations.own(self, models.Feedback, Feedback, "generation_id", first, after)
         return found
 
     @resolved("Its scores, the oldest first.")
@@ -143,9 +143,9 @@ class Generation:
         return found
 
     @resolved("Files beside it.")
-    def attachments(self, first: First = SLICE) -> Slice[Attachment]:
+    def attachments(self, first: First = SLICE, after: Behind = None) -> Slice[Attachment]:
         """Attachments by time."""
-        found: Slice[Attachment] = relations.own(self, models.Attachment, Attachment, "generation_id", first)
+        found: Slice[Attachment] = relations.own(self, models.Attachment, Attachment, "generation_id", first, after)
         return found
 
     @resolved("Its thread; null when it has none, or when nothing else is known of it yet.")
@@ -269,9 +269,9 @@ class Step:
         return found
 
     @resolved("Files beside it.")
-    def attachments(self, first: First = SLICE) -> Slice[Attachment]:
+    def attachments(self, first: First = SLICE, after: Behind = None) -> Slice[Attachment]:
         """Attachments by time."""
-        found: Slice[Attachment] = relations.own(self, models.Attachment, Attachment, "step_id", first)
+        found: Slice[Attachment] = relations.own(self, models.Attachment, Attachment, "step_id", first, after)
         return found
 
 

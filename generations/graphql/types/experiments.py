@@ -14,7 +14,7 @@ from generations.graphql.connections import LARGEST_SLICE, SLICE, Slice, bounded
 from generations.graphql.nodes import Batch, column, resolved
 from generations.graphql.types.collections import Dataset, DatasetItem
 from generations.graphql.types.events import Generation, Score, Step
-from generations.graphql.types.judgements import First
+from generations.graphql.types.judgements import Behind, First
 
 _NEWEST_FIRST: Final = ("-created_at", "-id")
 
@@ -87,10 +87,10 @@ class Experiment:
         return None if row is None else Dataset(row=row, batch=batch)
 
     @resolved("Its results, the newest first.")
-    def items(self, first: First = SLICE) -> Slice[ExperimentItem]:
+    def items(self, first: First = SLICE, after: Behind = None) -> Slice[ExperimentItem]:
         """Results; one statement for all experiments of the batch."""
         found: Slice[ExperimentItem] = relations.hanging(
-            self, models.ExperimentItem, ExperimentItem, "experiment_id", _NEWEST_FIRST, first, key="pk"
+            self, models.ExperimentItem, ExperimentItem, "experiment_id", _NEWEST_FIRST, first, after, key="pk"
         )
         return found
 

@@ -12,6 +12,7 @@ from generations.graphql.connections import LARGEST_SLICE
 from generations.graphql.nodes import Batch, column
 
 First = Annotated[int, strawberry.argument(description=f"How many at most, 1 to {LARGEST_SLICE}.")]
+Behind = Annotated[str | None, strawberry.argument(description="Begin after the row of this `endCursor`.")]
 
 
 @strawberry.type(description="What a user of the application said of an answer.")

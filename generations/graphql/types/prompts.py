@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Final
 
 import strawberry
 from strawberry.scalars import JSON
@@ -11,7 +12,9 @@ from generations import models, prompts
 from generations.graphql import relations
 from generations.graphql.connections import LARGEST_SLICE, SLICE, Slice, bounded, slice_of
 from generations.graphql.nodes import Batch, column, resolved
-from generations.graphql.types.judgements import First
+from generations.graphql.types.judgements import Behind, First
+
+_NEWEST_FIRST: Final = ("-version",)
 
 
 @strawberry.type(description="An immutable state of a prompt: template, model, settings and tools.")
@@ -68,12 +71,17 @@ class Prompt:
         return [PromptLabel(name=name, version=n) for name, n in sorted(found.get(self.row.pk, {}).items())]
 
     @resolved("Its versions, the newest first.")
-    def versions(self, first: First = SLICE) -> Slice[PromptVersion]:
+    def versions(self, first: First = SLICE, after: Behind = None) -> Slice[PromptVersion]:
         """Versions without drafts; one statement for all prompts of the batch."""
         limit = bounded(first, LARGEST_SLICE)
         batch, groups = relations.following(
-            self.batch, models.PromptVersion, "prompt_uid", ("-version",), limit + 1, key="pk"
+            self.batch, models.PromptVersion, "prompt_uid", _NEWEST_FIRST, limit + 1, key="pk", after=after
         )
         # The numbers of drafts are below 0: they come last.
         rows = [row for row in groups.get(self.row.pk, ()) if row.version >= 0]
-        return slice_of(rows, limit, lambda row: PromptVersion(row=row, batch=batch))
+        return slice_of(
+            rows,
+            limit,
+            lambda row: PromptVersion(row=row, batch=batch),
+            lambda row: relations.place(row, _NEWEST_FIRST),
+        )

@@ -15,7 +15,7 @@ from generations.graphql import relations
 from generations.graphql.connections import SLICE, Slice
 from generations.graphql.nodes import Batch, column, resolved
 from generations.graphql.types.events import Generation, Step
-from generations.graphql.types.judgements import First
+from generations.graphql.types.judgements import Behind, First
 
 OnlyOpen = Annotated[bool, strawberry.argument(description="Only those that somebody has still to judge.")]
 
@@ -122,11 +122,11 @@ class ReviewQueue:
         return self._counted()[1]
 
     @resolved("Its items, the first first.")
-    def items(self, first: First = SLICE, open: OnlyOpen = False) -> Slice[ReviewItem]:
+    def items(self, first: First = SLICE, open: OnlyOpen = False, after: Behind = None) -> Slice[ReviewItem]:
         """Items; one statement for all queues of the batch."""
         only = "is_open" if open else ""
         found: Slice[ReviewItem] = relations.hanging(
-            self, models.ReviewItem, ReviewItem, "queue_id", ("id",), first, key="pk", only=only
+            self, models.ReviewItem, ReviewItem, "queue_id", ("id",), first, after, key="pk", only=only
         )
         return found
 

@@ -12,7 +12,7 @@ from generations import models
 from generations.graphql import relations, scalars
 from generations.graphql.connections import SLICE, Slice
 from generations.graphql.nodes import Batch, column, resolved
-from generations.graphql.types.judgements import Alternative, First
+from generations.graphql.types.judgements import Alternative, Behind, First
 from generations.ingest.rest_parameters import normalized
 
 
@@ -174,9 +174,9 @@ class Output:
         return scalars.json(relations.content(self).received)
 
     @resolved("Other answers to the same call, by their index.")
-    def alternatives(self, first: First = SLICE) -> Slice[Alternative]:
+    def alternatives(self, first: First = SLICE, after: Behind = None) -> Slice[Alternative]:
         """Alternatives in order."""
         found: Slice[Alternative] = relations.hanging(
-            self, models.Alternative, Alternative, "generation_uid", ("index", "uid"), first, key="uid"
+            self, models.Alternative, Alternative, "generation_uid", ("index", "uid"), first, after, key="uid"
         )
         return found
