@@ -338,6 +338,13 @@ def test_an_update_says_what_it_knows(generations: Generations, update: dict[str
         generations.update_one({"id": "x"}, update)
 
 
+def test_an_id_in_the_place_of_a_filter_is_told_where_it_belongs(generations: Generations) -> None:
+    wrong: Any = "g1"
+    for ask in (generations.find, generations.find_one, lambda one: generations.update_one(one, {"$set": {}})):
+        with pytest.raises(ValueError, match=r"filter: 'g1' is not valid; expected conditions, .* or call get"):
+            ask(wrong)
+
+
 # ------------------------------------------------------------------------------------------------------------ exports
 @pytest.mark.slow
 def test_an_export_is_awaited_and_stands_whole_in_its_file(live_stack: Stack, tmp_path: Any) -> None:

@@ -84,7 +84,7 @@ class Generations:
         """
         if limit is not None and limit < 1:
             raise ValueError(f"limit: {limit} is not valid; expected at least 1")
-        asked: Document = {"filter": dict(filter or {}), "limit": min(limit or PAGE, PAGE)}
+        asked: Document = {"filter": _filter(filter), "limit": min(limit or PAGE, PAGE)}
         if sort is not None:
             asked["sort"] = _sort(sort)
         if fields is not None:
@@ -137,7 +137,7 @@ class Generations:
         on where it broke off. The file stands under its name only once it is whole.
         """
         self._settle()
-        asked = {"format": format, "filters": dict(filters or {}), "fields": fields, "order": order}
+        asked = {"format": format, "filters": _filter(filters), "fields": fields, "order": order}
         asked = {name: value for name, value in asked.items() if value is not None}
         # Started twice, it would be made twice: not repeated when it may have arrived.
         job = self._connection.send("POST", "/api/generations/export", asked, is_repeatable=False)
@@ -174,7 +174,7 @@ class Generations:
         """
         if set(update) != {"$set"} or not isinstance(update["$set"], Mapping):
             raise ValueError(f'update: {sorted(update)} is not valid; expected {{"$set": {{...}}}}')
-        id = filter.get("id")
+        id = _filter(filter).get("id")
         if set(filter) != {"id"} or not isinstance(id, str):
             found = self.find_one(filter, fields=["id"])
             if found is None:
@@ -330,6 +330,14 @@ def _prepared(document: Mapping[str, Any]) -> Document:
 
 def _spelt(fields: Mapping[str, Any]) -> Document:
     return {documents.camel(name): value for name, value in fields.items()}
+
+
+def _filter(filter: Filter | None) -> Document:
+    if not isinstance(filter, Mapping | None):
+        raise ValueError(
+            f'filter: {filter!r} is not valid; expected conditions, such as {{"id": "g1"}}; or call get("g1")'
+        )
+    return dict(filter or {})
 
 
 def _sort(sort: Sort) -> str:
