@@ -21,6 +21,7 @@ from django.utils.text import slugify
 from generations import prepared
 from generations.models import ApiKey, AuditEntry, Membership, Project, User
 from generations.models.accounts import Role
+from generations.records import InvalidRecord
 
 KEY_BYTES: Final = 32
 LAST_USE_GRAIN: Final = dt.timedelta(minutes=1)
@@ -309,17 +310,17 @@ def create_key(
 ) -> tuple[ApiKey, str]:
     """Make a key and return it with its token, which is told only this once. Needs the scope `admin`.
 
-    Raises ValueError for an unknown or missing scope, an empty name, or an expiry that has passed.
+    Raises InvalidRecord for an unknown or missing scope, an empty name, or an expiry that has passed.
     """
     grant.need(Scope.ADMIN)
     wanted = list(dict.fromkeys(scopes))
     unknown = [s for s in wanted if s not in set(Scope)]
     if unknown or not wanted:
-        raise ValueError(f"scopes: {unknown or wanted} is not valid; expected some of {', '.join(Scope)}")
+        raise InvalidRecord("scopes", unknown or wanted, f"some of {', '.join(Scope)}")
     if not name.strip() or len(name) > 200:
-        raise ValueError("name: expected 1 to 200 characters")
+        raise InvalidRecord("name", name, "1 to 200 characters")
     if expires_at is not None and expires_at <= timezone.now():
-        raise ValueError("expiresAt: expected a moment in the future")
+        raise InvalidRecord("expiresAt", expires_at.isoformat(), "a moment in the future")
     token = token or new_token()
     with transaction.atomic():
         key = ApiKey.objects.create(

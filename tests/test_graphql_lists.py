@@ -240,6 +240,8 @@ def test_what_is_unknown_is_refused_by_graphql_itself(door: Door, where: str) ->
         ({"timestamp": {"gte": "yesterday"}}, "timestamp"),
         ({"or": []}, "or"),
         ({"not": {}}, "$not"),
+        ({"not": None}, "not"),
+        ({"scores": {"some": None}}, "scores.some"),
         ({"model": None}, "model"),
         ({"userId": {"eq": "nul\0"}}, "metadata.userId"),
         ({"userId": {"gt": None}}, None),

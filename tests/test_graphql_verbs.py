@@ -249,7 +249,9 @@ def test_a_key_that_cannot_be_is_refused(door: Door, arguments: str, field: str)
 
     answer = door.ask(f"mutation {{ createKey({arguments}) {{ token }} }}")
 
-    assert (answer.codes, answer.errors[0]["extensions"]["field"]) == (["BAD_INPUT"], field)
+    told = answer.errors[0]["extensions"]
+    assert (answer.codes, told["field"]) == (["BAD_INPUT"], field)
+    assert f"{field}: {told['value']} is not valid; expected {told['expected']}" == answer.errors[0]["message"]
     assert ApiKey.objects.count() == 1
 
 

@@ -72,9 +72,9 @@ class Refused(Exception):
         return self.message
 
 
-def not_found(kind: str, id: str) -> Refused:
-    """The refusal of an id that names nothing in this project."""
-    return Refused(Code.NOT_FOUND, f"There is no {kind} '{id[:80]}' in this project.", "id", id[:80])
+def not_found(kind: str, id: str, field: str = "id") -> Refused:
+    """The refusal of an id, in the argument `field`, that names nothing in this project."""
+    return Refused(Code.NOT_FOUND, f"There is no {kind} '{id[:80]}' in this project.", field, id[:80])
 
 
 def in_paths(code: Code, message: str, field: str | None, value: Any = None, expected: str | None = None) -> Refused:

@@ -95,6 +95,9 @@ class Role(Enum):
     PATH = "the path that a comparison of keys is about"
 
 
+_LEAVE_OUT = "an object; leave it out to ask nothing"
+
+
 def condition(kind: str, where: Where | None) -> Condition | None:
     """The condition that a `where` of this list says; None when it narrows nothing. Raises BadFilter."""
     return None if where is None else filters.from_document(kind, document(where))
@@ -123,19 +126,28 @@ def _given(part: Any) -> Iterator[tuple[dict[str, Any], Any]]:
 def _parts(where: Any) -> Iterator[dict[str, Any]]:
     for about, value in _given(where):
         role, name = about["role"], about["path"]
-        if role is Role.LOGIC:
-            yield {name: document(value) if name == "$not" else [document(part) for part in _listed(name, value)]}
+        if role is Role.LOGIC and name != "$not":
+            yield {name: [document(part) for part in _listed(name, value)]}
         elif value is None:
-            raise filters.BadFilter(name, None, "an object; leave it out to ask nothing")
+            raise filters.BadFilter(name.removeprefix("$"), None, _LEAVE_OUT)
+        elif role is Role.LOGIC:
+            yield {name: document(value)}
         elif role is Role.GROUP:
             yield from _parts(value)
         elif role is Role.RELATION:
-            yield {name: {f"${how['path']}": document(there) for how, there in _given(value)}}
+            yield {name: {f"${how['path']}": document(there) for how, there in _related(name, value)}}
         elif role is Role.KEYS:
             for one in value:
                 yield {f"{name}.{one.path}": _comparison(one)}
         else:
             yield {name: _comparison(value)}
+
+
+def _related(name: str, value: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    for how, there in _given(value):
+        if there is None:
+            raise filters.BadFilter(f"{name}.{how['path']}", None, _LEAVE_OUT)
+        yield how, there
 
 
 def _listed(name: str, value: Any) -> list[Any]:

@@ -123,7 +123,7 @@ def _there(grant: Grant, target: dict[str, str]) -> None:
             kind = "experiment item"
             is_there = _has_experiment_item(grant, id)
         if not is_there:
-            raise not_found(kind, id)
+            raise not_found(kind, id, rest.path_of(place, rest.SCORE))
 
 
 def _has_experiment_item(grant: Grant, id: str) -> bool:

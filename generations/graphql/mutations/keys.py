@@ -16,6 +16,7 @@ from generations.graphql.guards import Info, guarded
 from generations.graphql.mutations.generations import Id
 from generations.graphql.nodes import Batch
 from generations.graphql.types.accounts import Key
+from generations.records import InvalidRecord
 
 
 @strawberry.enum(description="What a key may do.")
@@ -58,8 +59,8 @@ class KeyMutations:
             key, token = access.create_key(
                 grant, name=name, scopes=wanted, environment=environment, expires_at=expires_at
             )
-        except ValueError as error:
-            raise Refused(Code.BAD_INPUT, str(error), str(error).partition(":")[0]) from None
+        except InvalidRecord as error:
+            raise Refused(Code.BAD_INPUT, str(error), error.field, error.value, error.expected) from None
         return KeyMade(key=Key(row=key, batch=Batch(grant, [key])), token=token)
 
     @guarded(Scope.ADMIN, "Revoke an API key. It stops to work at once, and for ever.")

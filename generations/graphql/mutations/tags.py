@@ -83,7 +83,7 @@ class TagMutations:
         with transaction.atomic():
             tag = models.Tag.objects.select_for_update().filter(project=grant.project, name=clean_string(name)).first()
             if tag is None:
-                raise not_found("tag", name)
+                raise not_found("tag", name, "name")
             changes = _shown(colour, description)
             for field, value in changes.items():
                 setattr(tag, field, value)
