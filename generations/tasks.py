@@ -72,13 +72,14 @@ def run_job(job_id: str) -> None:
 
 @shared_task(ignore_result=True)
 def sweep() -> None:
-    """Every few seconds: hand out again what killed workers and lost messages left, delete what has expired,
-    begin the exports whose time has come."""
+    """Every few seconds: hand out again what killed workers and lost messages left, begin the exports whose time has
+    come, delete what has expired."""
     for job_id in jobs.sweep():
         run_job.delay(job_id)
-    exporting.expire()
     for job in exporting.schedules.due():
         send(job)
+    # Last: a storage far away may fail.
+    exporting.expire()
 
 
 @shared_task(ignore_result=True)

@@ -12,6 +12,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 from django.conf import settings
+from django.core.files.storage import default_storage
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -166,6 +167,23 @@ def test_an_expired_export_loses_its_file_and_says_so(grant: Grant) -> None:
     with pytest.raises(exporting.NotReady, match="has expired") as gone:
         exporting.open_file(job)
     assert gone.value.is_gone
+
+
+def test_a_file_that_cannot_be_deleted_keeps_no_other_one(grant: Grant, caplog: pytest.LogCaptureFixture) -> None:
+    stuck, other = export(grant), export(grant)
+    now = timezone.now()
+    for n, job in enumerate((stuck, other)):
+        Job.objects.filter(pk=job.pk).update(expires_at=now - dt.timedelta(seconds=2 - n))
+    path = Path(default_storage.path(stuck.result["file"]))
+    path.unlink()
+    (path / "in the way").mkdir(parents=True)
+
+    assert exporting.expire() == 1
+
+    assert [Job.objects.get(pk=job.pk).state for job in (stuck, other)] == ["done", "expired"]
+    assert str(stuck.pk) in caplog.text
+    (path / "in the way").rmdir()
+    assert exporting.expire() == 1
 
 
 def test_an_export_that_waits_has_no_file_yet(grant: Grant) -> None:

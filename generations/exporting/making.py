@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import io
+import logging
 import os
 import uuid
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -35,6 +36,8 @@ _BUFFER: Final = 128 << 10
 _STRETCH: Final = 8 << 20
 """Bytes of a file after which they are sent to the disk."""
 
+log = logging.getLogger(__name__)
+
 
 def run(job_id: uuid.UUID | str) -> bool:
     """Do the export, if it is free to be done; False when another worker has it or it has ended."""
@@ -42,9 +45,16 @@ def run(job_id: uuid.UUID | str) -> bool:
 
 
 def expire() -> int:
-    """Delete the files that are past their time; returns how many exports that were."""
+    """Delete the files that are past their time; returns how many exports that were. One that cannot be deleted is
+    told to the log and tried again, and keeps no other one."""
     past = Job.objects.filter(kind=Job.Kind.EXPORT, state=Job.State.DONE, expires_at__lte=timezone.now())
-    return sum(forget(job) for job in past.order_by("expires_at")[:100])
+    gone = 0
+    for job in past.order_by("expires_at")[:100]:
+        try:
+            gone += forget(job)
+        except OSError as error:
+            log.error("The file of the expired export %s could not be deleted: %s", job.pk, error)
+    return gone
 
 
 def forget(job: Job) -> bool:
