@@ -20,9 +20,16 @@ def main() -> None:
         sys.exit(restoring.main(sys.argv[2:]))
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
     try:
         execute_from_command_line(sys.argv)
+    except OperationalError:
+        from generations import doctor
+
+        if (said := doctor.unanswered()) is None:
+            raise
+        sys.exit(said)
     except ImproperlyConfigured as error:
         # It names the setting and what would be right; where it was read helps nobody.
         sys.exit(str(error))

@@ -114,6 +114,12 @@ def _disk() -> Iterator[Finding]:
         yield Finding("disk", "well", f"{free / GIGABYTE:,.0f} GB are free")
 
 
+def unanswered() -> str | None:
+    """That the database does not answer, why, and what to do; None when it does."""
+    silence = _silence()
+    return None if silence is None else f"The database does not answer: {silence.rstrip('.')}. {_awakening(silence)}"
+
+
 def _silence() -> str | None:
     """Why the database does not answer; None when it does. The pool would ask again for ten seconds."""
     told = connection.settings_dict

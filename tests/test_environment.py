@@ -1,11 +1,19 @@
 """A setting that cannot be used is named in one line, with what would be right; a name that is nearly one is told."""
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
 
 from generations import doctor
+from generations.management import listening, supervising
 from observability import environment
+from tests.stack import ROOT, free_port
 
 WRONG = [
     ("DEBUG", "maybe", "valid boolean"),
@@ -97,3 +105,38 @@ def test_a_name_that_is_nearly_right_is_told_with_the_one_that_was_meant(
     ]
     settings.MISSPELT = told
     assert told == [one.said for one in doctor._settings() if "did you mean" in one.said]
+
+
+def test_an_address_that_is_not_this_machines_is_said_to_be_in_host() -> None:
+    said = re.escape("HOST is 192.0.2.1, which is no address of this machine.")
+
+    with pytest.raises(listening.CannotListen, match=said), listening.listening("192.0.2.1", free_port()):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_said_to_be_in_data_dir(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = re.escape(f"DATA_DIR is {tmp_path}/file/data, which cannot be made or written to: Not a directory.")
+
+    with pytest.raises(supervising.Refusal, match=said), supervising.only_one(tmp_path / "file" / "data"):
+        pass
+
+
+@pytest.mark.parametrize("command", ["prepare", "seed"])
+def test_a_command_without_a_database_ends_with_a_sentence(command: str) -> None:
+    nobody = f"postgresql://user:secret@127.0.0.1:{free_port()}/name"
+    ended = subprocess.run(
+        [sys.executable, "manage.py", command],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": nobody},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = ended.stderr.splitlines()[-1]
+
+    assert ended.returncode == 1
+    assert last.startswith("The database does not answer: connection failed: ")
+    assert last.endswith("Start Generations, or the database that DATABASE_URL names; or correct its host and port.")
+    assert "Traceback" not in ended.stderr
+    assert "secret" not in ended.stderr

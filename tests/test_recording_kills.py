@@ -105,7 +105,7 @@ def test_nothing_that_was_acknowledged_is_lost(stack: Stack) -> None:
     chance = random.Random(0)
     victims = [VICTIMS[n % len(VICTIMS)] for n in range(KILLS)]
     chance.shuffle(victims)
-    stack.start(within=120)
+    stack.start()
     stopping = threading.Event()
     writers = [Writer(stack, n, stopping) for n in range(WRITERS)]
     for writer in writers:

@@ -24,26 +24,34 @@ def listening(host: str, port: int, number: int = 1) -> Iterator[list[socket.soc
 
     After a `kill -9` the predecessor's web process is gone within moments: waited for shortly.
     """
-    taken = (
-        f"Port {port} of {host} is in use by another program. "
-        f"Stop it, or choose another port: PORT={port + 1 if port < 65535 else port - 1} make run"
-    )
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror:
-        raise CannotListen(f"HOST is {host}, which is no address of this machine.") from None
+        raise CannotListen(_why(errno.EADDRNOTAVAIL, host, port)) from None
     for attempt in range(2):
         try:
             sockets = _listening(family, address, number)
             break
         except OSError as error:
             if attempt:
-                raise CannotListen(taken if error.errno == errno.EADDRINUSE else str(error)) from error
+                raise CannotListen(_why(error.errno, host, port) or str(error)) from error
             time.sleep(0.5)
     with ExitStack() as stack:
         for one in sockets:
             stack.enter_context(one)
         yield sockets
+
+
+def _why(number: int | None, host: str, port: int) -> str | None:
+    """What to do about an error of that number; None when nothing is known about it."""
+    if number == errno.EADDRINUSE:
+        other = port + 1 if port < 65535 else port - 1
+        return f"Port {port} of {host} is in use by another program. Stop it, or take another: PORT={other} make run"
+    if number == errno.EADDRNOTAVAIL:
+        return f"HOST is {host}, which is no address of this machine."
+    if number == errno.EACCES:
+        return f"PORT is {port}, which is for root alone here. Choose one from 1024 on, such as PORT=8000."
+    return None
 
 
 def _listening(family: int, address: Any, number: int) -> list[socket.socket]:

@@ -29,7 +29,6 @@ def main(arguments: list[str]) -> int:
     began = time.monotonic()
     try:
         manifest = backups.read(folder)
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with ExitStack() as held:
             held.enter_context(supervising.only_one(data_dir))
             key = _secret_key(folder, data_dir)

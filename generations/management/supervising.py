@@ -245,7 +245,6 @@ def main(arguments: list[str]) -> int:
     try:
         if only != PARTS and (lacking := [name for name in _SHARED if not os.environ.get(name)]):
             raise Refusal(f"A part alone needs {'; '.join(f'{name}, {_SHARED[name]}' for name in lacking)}.")
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with only_one(data_dir):
             make_secret_key(data_dir)
             passing = places.passing(data_dir)
@@ -298,8 +297,8 @@ def _spawn_preparation() -> "subprocess.Popen[str]":
 
 @contextmanager
 def only_one(data_dir: Path) -> Iterator[None]:
-    """Hold this folder; the kernel lets go of it however this process ends."""
-    with places.lock(data_dir).open("a+") as lock:
+    """Make and hold this folder; the kernel lets go of it however this process ends. Raises Refusal."""
+    with _opened(data_dir) as lock:
         for attempt in range(2):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -312,6 +311,14 @@ def only_one(data_dir: Path) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+
+
+def _opened(data_dir: Path) -> TextIO:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return places.lock(data_dir).open("a+")
+    except OSError as error:
+        raise Refusal(f"DATA_DIR is {data_dir}, which cannot be made or written to: {error.strerror}.") from error
 
 
 def is_held(data_dir: Path) -> bool:
