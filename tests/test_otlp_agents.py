@@ -231,3 +231,21 @@ def test_langchain_over_langfuse_says_in_metadata_who_was_asked() -> None:
 
     assert (said.provider, said.model_id, said.metadata) == ("anthropic", "claude-sonnet-4-5", None)
     assert said.model_version == "claude-sonnet-4-5-20250929"
+
+
+@pytest.mark.parametrize(
+    "said, counted",
+    [
+        ({"metadata.usage_object": "{'cache_creation_input_tokens': 12, 'a': None}"}, (12, None)),
+        ({"mlflow.spanOutputs": '{"usage": {"completion_tokens_details": {"reasoning_tokens": 4}}}'}, (None, 4)),
+        ({"mlflow.spanOutputs": '{"usage": {"output_tokens_details": {"reasoning_tokens": 4}}}'}, (None, 4)),
+    ],
+)
+def test_litellm_and_mlflow_have_parts_of_counts_in_what_the_provider_said(
+    said: dict[str, str], counted: tuple[int | None, int | None]
+) -> None:
+    """LiteLLM 1.106, MLflow 3.18."""
+    counts = {"gen_ai.usage.input_tokens": 50, "gen_ai.usage.output_tokens": 20}
+    found = call({**CALL, **counts, **said})
+
+    assert (found.cache_write_tokens, found.reasoning_tokens) == counted

@@ -105,7 +105,7 @@ COUNTS: Final[Mapping[str, Names]] = {
         others=(
             "mlflow.chat.tokenUsage>cache_creation_input_tokens",
             f"{BRAINTRUST}prompt_cache_creation_tokens",
-            *("cache_creation_tokens", f"{_JD}cache_creation_input_tokens"),
+            *("cache_creation_tokens", f"{_JD}cache_creation_input_tokens", f"{_LL}cache_creation_input_tokens"),
         ),
     ),
     "reasoning_tokens": by(
@@ -131,6 +131,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             "langwatch.metrics>reasoning_tokens",
             *haystack("usage>completion_tokens_details>reasoning_tokens"),
             *(f"{_LL}completion_tokens_details>reasoning_tokens", f"{_TRU}num_reasoning_tokens"),
+            *(f"mlflow.spanOutputs>usage>{kind}_tokens_details>reasoning_tokens" for kind in ("completion", "output")),
         ),
     ),
     "input_audio_tokens": by(
