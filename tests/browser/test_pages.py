@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import time
 import uuid
+import zoneinfo
 from pathlib import Path
 from typing import Literal
 
@@ -310,6 +312,21 @@ def test_charts_change_their_colours_with_the_system(watched: Watched, filled: S
     page.wait_for_function("(light) => document.querySelector('[data-chart] canvas').toDataURL() === light", arg=light)
 
     assert watched.is_clean()
+
+
+def test_a_moment_says_what_the_clock_of_its_reader_shows(browser: Browser, filled: Stack) -> None:
+    context = browser.new_context(timezone_id="Asia/Kathmandu")
+    watched = sign_in(context, filled)
+    moment = watched.page.locator("tr[data-row] time").first
+    utc = dt.datetime.fromisoformat(moment.get_attribute("datetime") or "")
+    there = utc.astimezone(zoneinfo.ZoneInfo("Asia/Kathmandu"))
+
+    moment.hover()
+    moment.hover()
+
+    expect(moment).to_have_attribute("title", re.compile(f"UTC, {there:%Y-%m-%d %H:%M:%S} [^,]+ where you are$"))
+    assert watched.is_clean()
+    context.close()
 
 
 def test_what_is_printed_is_dark_on_white_whole_and_without_buttons(watched: Watched, filled: Stack) -> None:

@@ -13,6 +13,7 @@ import { watchPalette } from "./palette.js";
 import { watchReview } from "./review.js";
 import { watchScrolling } from "./scrolling.js";
 import { watchSelection } from "./selection.js";
+import { watchTimes } from "./times.js";
 
 watchCharts();
 watchCopying();
@@ -28,6 +29,7 @@ watchPalette();
 watchReview();
 watchScrolling();
 watchSelection();
+watchTimes();
 
 // What works with a script alone is not shown to those who have none.
 document.querySelectorAll("[data-scripted]").forEach((element) => (element.hidden = false));

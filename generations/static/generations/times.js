@@ -1,0 +1,13 @@
+// Moments stand in the project's zone, so that everybody reads the same. Pointed at, they say what a clock on the wall
+// of whoever points shows, where that is another time.
+
+export function watchTimes() {
+  document.addEventListener("pointerover", (event) => {
+    const time = event.target.closest?.("time[datetime][title]");
+    if (!time || time.dataset.isHere) return;
+    time.dataset.isHere = "true";
+    const here = new Date(time.dateTime).toLocaleString("sv-SE", { timeZoneName: "short" });
+    const wall = here.slice(0, 19);
+    if (!time.title.includes(wall)) time.title += `, ${here} where you are`;
+  });
+}
