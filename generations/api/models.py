@@ -60,6 +60,29 @@ _ASKED_TO_SCORE: Final = sent(
     straddle={"type": "string", "enum": ["include", "exclude", "error"]},
     **_CONTEXT,
 )
+_NUMBER: Final[Schema] = {"type": "number"}
+_TOKEN: Final[dict[str, Schema]] = {
+    "token": _TEXT,
+    "logprob": {"type": ["number", "null"], "description": "Natural; null where the model does not say it."},
+    "offset": {"type": ["integer", "null"], "description": "Where it begins in prompt and value, in characters."},
+    "isValue": {"type": "boolean", "description": "Whether it counts as the value's."},
+}
+_SCORED_VALUE: Final[dict[str, Schema]] = {
+    "value": _TEXT,
+    "sum": {**_NUMBER, "description": "The sum of its tokens' log-probabilities."},
+    "mean": {**_NUMBER, "description": "The sum by its tokens."},
+    "normalized": {**_NUMBER, "description": "The sum by its tokens to a power below 1, so that length counts less."},
+    "prob": {**_NUMBER, "description": "Its share of the probability of all values, 0 to 1."},
+    "straddles": {"type": "boolean", "description": "Whether a token stands across its border with the prompt."},
+    "tokens": {"type": "array", "items": closed(tuple(_TOKEN), **_TOKEN)},
+}
+_SCORED: Final[dict[str, Schema]] = {
+    "generationId": {**_TEXT, "description": "The recorded call."},
+    "model": _TEXT,
+    "prompt": _TEXT,
+    "best": {**_TEXT, "description": "The likeliest value."},
+    "values": {"type": "array", "items": closed(tuple(_SCORED_VALUE), **_SCORED_VALUE)},
+}
 _ANSWERED: Final = closed(
     ("texts", "generation"), texts={"type": "array", "items": _TEXT}, generation=ref("Generation")
 )
@@ -116,7 +139,7 @@ def generate(request: HttpRequest) -> HttpResponseBase:
         scope=Scope.WRITE,
         sent=_ASKED_TO_SCORE,
         example={"model": "ngram:", "prompt": "The sea is", "values": [" blue", " grey"]},
-        ok={200: _ANY_OBJECT},
+        ok={200: closed(tuple(_SCORED), **_SCORED)},
         refuses=(429, 502),
     ),
 )

@@ -132,6 +132,18 @@ def test_the_schema_of_a_generation_holds_what_is_answered(schema: dict[str, Any
         validator.validate({**document, "colour": 1})
 
 
+def test_the_schema_of_scores_holds_what_is_answered(schema: dict[str, Any]) -> None:
+    operation = schema["paths"]["/api/score"]["post"]
+    said = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    example = operation["requestBody"]["content"]["application/json"]["example"]
+
+    answer = caller().post("/api/score", example).json
+
+    jsonschema_rs.Draft202012Validator(said).validate(answer)
+    with pytest.raises(jsonschema_rs.ValidationError):
+        jsonschema_rs.Draft202012Validator(said).validate({**answer, "colour": 1})
+
+
 def test_every_path_of_the_document_is_in_the_schema(schema: dict[str, Any]) -> None:
     def has(path: str) -> bool:
         node: Any = schema["components"]["schemas"]["Generation"]
