@@ -125,6 +125,8 @@ def of_table(
         if group:
             place = place.setdefault(group, or_null(closed()) if sent else closed())["properties"]
         place[leaf] = _of_slot(path, slot, sent, own_metadata)
+        if sent and path in whole["required"]:
+            place[leaf] = {"type": "string", "minLength": 1}
         if sentences and path in sentences:
             place[leaf] = {**place[leaf], "description": sentences[path]}
     for name in sorted(READ_ONLY) if own_metadata is not None else ():

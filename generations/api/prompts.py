@@ -31,6 +31,8 @@ from generations.records import InvalidRecord, Json
 router = Router()
 TAG: Final = "Prompts"
 MOST_DAYS: Final = 366
+MOST_VERSIONS: Final = 20
+_NUMBER: Final = {"type": "integer", "minimum": 0}
 _LABEL: Final = {"type": "string", "minLength": 1, "maxLength": prompts.MAX_LABEL, "not": {"const": prompts.LATEST}}
 _LABELS: Final = {
     "type": "object",
@@ -171,8 +173,11 @@ def move_labels(request: HttpRequest, name: str) -> HttpResponse:
         scope=Scope.READ,
         ok={200: listed(ref("PromptNumbers"))},
         query=[
-            _query("version", "The numbers of two or more versions.", type="array", items={"type": "integer"}),
-            _query("days", f"How far back, 1 to {MOST_DAYS}; 30 when absent.", type="integer"),
+            {
+                **_query("version", "Their numbers.", type="array", items=_NUMBER, minItems=1, maxItems=MOST_VERSIONS),
+                "required": True,
+            },
+            _query("days", "How far back.", type="integer", minimum=1, maximum=MOST_DAYS, default=30),
             PROJECT,
         ],
         refuses=[503],
@@ -183,8 +188,8 @@ def compare_versions(request: HttpRequest, name: str) -> HttpResponse:
     grant = grant_of(request)
     found = _prompt(grant, name)
     versions = [lists.whole("version", text, 0) for text in dict.fromkeys(request.GET.getlist("version"))]
-    if not 1 <= len(versions) <= 20:
-        raise BadFilter("version", len(versions), "1 to 20 numbers of versions")
+    if not 1 <= len(versions) <= MOST_VERSIONS:
+        raise BadFilter("version", len(versions), f"1 to {MOST_VERSIONS} numbers of versions")
     days = lists.whole("days", request.GET.get("days"), 30)
     if not 1 <= days <= MOST_DAYS:
         raise BadFilter("days", days, f"a whole number from 1 to {MOST_DAYS}")
