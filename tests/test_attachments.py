@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.core.files.storage import default_storage
@@ -83,6 +84,24 @@ def test_files_go_with_their_generation_and_those_of_others_stay(
     assert not any(map(default_storage.exists, (shared, digest)))
     assert default_storage.exists(theirs)
     assert not Attachment.objects.in_project(project.pk).exists()
+
+
+def test_a_signed_address_is_good_for_a_day_and_for_this_file_alone() -> None:
+    address = urlsplit(attachments.path("attachments/1/a", "image/png", "a.png"))
+    said = {name: values[0] for name, values in parse_qs(address.query).items()}
+    given = ("attachments/1/a", "image/png", "a.png", said["X-Amz-Date"], said["signature"])
+
+    attachments.check(*given)
+    for wrong in (
+        ("attachments/1/b", *given[1:]),
+        (given[0], "text/html", *given[2:]),
+        (*given[:2], "b.svg", *given[3:]),
+    ):
+        with pytest.raises(attachments.BadSignature, match="was not made here"):
+            attachments.check(*wrong)
+    old = str(int(given[3]) - attachments.READ_SECONDS - 60)
+    with pytest.raises(attachments.BadSignature, match="has expired"):
+        attachments.check(*given[:3], old, attachments._signature(*given[:3], old))
 
 
 def test_what_is_not_deleted_after_all_keeps_its_files(project: Project) -> None:

@@ -101,9 +101,11 @@ def test_a_job_whose_lease_ran_out_is_taken_by_another_and_the_first_stops(grant
         first.renew()
     with pytest.raises(jobs.Lost):
         first.finish({"rows": 1})
+    with pytest.raises(jobs.Lost):
+        first.remember({"rows": 1})
     first.end(Job.State.FAILED, "too late")
     job.refresh_from_db()
-    assert (job.state, job.error) == ("running", "")
+    assert (job.state, job.error, job.result) == ("running", "", {})
 
 
 def test_a_failure_is_told_in_its_own_sentence(grant: Grant) -> None:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from django.utils import timezone
 from generations import access, exporting, recording, retention
 from generations.access import Grant
 from generations.exporting import schedules
-from generations.models import Feedback, Generation, Job, Score
-from generations.records import FeedbackRecord, ParticipantRecord, ScoreRecord
+from generations.models import Attachment, Feedback, Generation, Job, Score
+from generations.records import AttachmentRecord, FeedbackRecord, ParticipantRecord, ScoreRecord
 from tests.exports import before_each_batch, folder, grant, plain
 from tests.scheduling import SAID, delivered, root, run, schedule
 
@@ -22,9 +23,10 @@ pytestmark = pytest.mark.django_db
 
 def age(grant: Grant) -> None:
     """Let everything have been written ten minutes ago: well before a run that begins now."""
+    written = timezone.now() - dt.timedelta(minutes=10)
     for model in (Generation, Score, Feedback):
-        rows = model._default_manager.filter(project_id=grant.project.pk)
-        rows.update(updated_at=timezone.now() - dt.timedelta(minutes=10))
+        model._default_manager.filter(project_id=grant.project.pk).update(updated_at=written)
+    Attachment.objects.in_project(grant.project.pk).update(created_at=written)
 
 
 def test_an_incremental_run_holds_what_was_recorded_or_changed_since(grant: Grant, root: Path) -> None:
@@ -38,6 +40,7 @@ def test_an_incremental_run_holds_what_was_recorded_or_changed_since(grant: Gran
     recording.record(project, [ScoreRecord(id="s", name="q", value=1, generation_id="g00003")])
     old = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     recording.record(project, [FeedbackRecord(id="f", rating=5, generation_id="g00004", created_at=old)])
+    recording.record(project, [AttachmentRecord(id="a", url="https://example.com", generation_id="g00005")])
     second = run(grant, schedule)
     age(grant)
     third = run(grant, schedule)
@@ -45,7 +48,7 @@ def test_an_incremental_run_holds_what_was_recorded_or_changed_since(grant: Gran
     assert delivered(root, first) == [f"g{n:05}" for n in range(6)]
     assert exporting.manifest_of(first)["changedSince"] is None
     # g00002 came again and said nothing new.
-    assert delivered(root, second) == ["g00001", "g00003", "g00004", "g00006"]
+    assert delivered(root, second) == ["g00001", "g00003", "g00004", "g00005", "g00006"]
     assert exporting.manifest_of(second)["changedSince"] is not None
     assert (third.state, third.result["rows"]) == ("done", 0)
 
@@ -63,7 +66,11 @@ def test_a_run_that_failed_is_made_good_by_the_next(grant: Grant, root: Path) ->
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_an_open_transaction_writes_during_a_run_is_in_the_next_one(root: Path) -> None:
+def test_what_an_open_transaction_writes_during_a_run_is_in_the_next_one(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It has been open for longer than clocks may differ.
+    monkeypatch.setattr("generations.exporting.snapshots.MARGIN", dt.timedelta(seconds=1))
     grant = access.of_system(access.create_project("Late"))
     schedule = schedules.create(grant, {**SAID, "incremental": True})
     writing, go_on = threading.Event(), threading.Event()
@@ -78,6 +85,7 @@ def test_what_an_open_transaction_writes_during_a_run_is_in_the_next_one(root: P
     thread = threading.Thread(target=write_late)
     thread.start()
     assert writing.wait(60)
+    time.sleep(1.1)
     try:
         first = run(grant, schedule)
     finally:
