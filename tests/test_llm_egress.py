@@ -114,3 +114,16 @@ def test_a_redirect_to_the_house_is_not_followed(endpoint: Scripted) -> None:
 
     assert other.requests == []
     other.close()
+
+
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1"]
+)
+def test_a_name_that_is_allowed_leads_to_no_secrets_of_a_cloud_however_their_address_is_written(address: str) -> None:
+    with pytest.raises(llm.ForbiddenHost, match="never called"):
+        Egress(private=("vllm.internal", "10.0.0.0/8")).check_address("vllm.internal", address)
+
+
+def test_a_private_network_that_is_allowed_is_so_in_either_notation() -> None:
+    for address in ("10.1.2.3", "::ffff:10.1.2.3"):
+        Egress(private=("10.0.0.0/8",)).check_address("vllm.internal", address)
