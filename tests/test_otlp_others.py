@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from generations.ingest.otlp.shapes import Span
+from generations.ingest.otlp.spans import told
 from tests.doors.rest import Caller, caller
 from tests.doors.test_otlp import TRACE, calls, post, span
 from tests.test_otlp_conventions import ANSWER, CALL, QUESTION, call, tell
@@ -247,3 +249,56 @@ def test_a_rerank_that_vercel_tells_of_in_two_spans_is_one_call(order: tuple[int
 
     (one,) = calls(api)
     assert (one.public_id, one.type) == (f"{TRACE}-{2:016x}", "rerank")
+
+
+# ----------------------------------------------------------------------------------------------------------- .NET, Java
+@pytest.mark.parametrize(
+    "named",
+    [
+        (("gen_ai.content.prompt", "gen_ai.prompt", QUESTION), ("gen_ai.content.completion", "gen_ai.completion", 1)),
+        (("gen_ai.user.message", "gen_ai.event.content", QUESTION[1]), ("gen_ai.choice", "gen_ai.event.content", 2)),
+    ],
+)
+def test_semantic_kernel_in_dotnet_begins_roles_and_reasons_with_capitals(named: Any) -> None:
+    """Semantic Kernel's ModelDiagnostics, with sensitive data, in its older and its newer form."""
+    message = {"role": "Assistant", "content": "Lima."}
+    given = {1: [message], 2: {"index": 0, "message": message, "finish_reason": "Stop"}}
+    events = [
+        (name, {member: json.dumps(given.get(said, said) if isinstance(said, int) else said)})
+        for name, member, said in named
+    ]
+    counts = {"gen_ai.response.prompt_tokens": 50, "gen_ai.response.completion_tokens": 20}
+
+    said = call({**CALL, **counts, "gen_ai.response.finish_reason": "Stop"}, *events)
+
+    assert said.messages is not None and said.messages[-1] == QUESTION[1]
+    assert (said.message_completion, said.finish_reason) == (ANSWER, "stop")
+    assert (said.prompt_tokens, said.completion_tokens) == (50, 20)
+
+
+def test_the_extensions_for_ai_in_dotnet_name_dimensions_and_the_loop_of_tools() -> None:
+    """Microsoft.Extensions.AI 10."""
+    vectors = {"gen_ai.operation.name": "embeddings", "gen_ai.request.embedding.dimensions": 256}
+
+    assert call({**CALL, **vectors}).parameters == {"dimensions": 256}
+    below = Span("a" * 32, "b" * 16, "c" * 16, "span", 1, 2, {"gen_ai.operation.name": "orchestrate_tools"})
+    assert told(below).step.type == "run"
+
+
+def test_what_spring_ai_says_is_none_is_none_and_its_list_of_one_text_is_the_answer() -> None:
+    """Spring AI 1.x over Micrometer, which has a word for what there is not."""
+    said = call(
+        {
+            **CALL,
+            "gen_ai.response.id": "none",
+            "gen_ai.request.max_tokens": "none",
+            "gen_ai.request.tool.names": '["get_weather"]',
+            "gen_ai.prompt": '["Capital of Peru?"]',
+            "gen_ai.completion": '["Lima."]',
+        },
+        scope="org.springframework.boot",
+    )
+
+    assert (said.response_id, said.parameters) == (None, None)
+    assert (said.messages, said.message_completion) == ([QUESTION[1]], ANSWER)
+    assert call({**CALL, "tool_choice": "none"}).parameters == {"tool_choice": "none"}

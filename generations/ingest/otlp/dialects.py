@@ -78,6 +78,7 @@ RENAMED: Final[Mapping[str, str]] = {
     "maxOutputTokens": "maxTokens",
     "is_stream": "stream",
     "num_predict": "maxTokens",  # Ollama's
+    "embedding.dimensions": "dimensions",  # .NET's
 }
 NOT_PARAMETERS: Final = frozenset(
     {
@@ -94,6 +95,7 @@ NOT_PARAMETERS: Final = frozenset(
         "system",
         "tools",
         "available_tools",
+        "tool.names",
         "functions",
         "headers",
         # Google's, of which the last may hold a key
@@ -197,7 +199,7 @@ STEP_TYPES: Final[Mapping[str, str]] = {
         (
             *("invoke_agent", "create_agent", "invoke_workflow", "agent_step", "agent", "chain", "workflow", "task"),
             *("chat_client", "advisor", "flow", "framework", "interaction", "entry", "step", "session", "plan", "util"),
-            *("record_root", "nested_record_root", "graph_task", "graph_node", "workflow_step"),
+            *("record_root", "nested_record_root", "graph_task", "graph_node", "workflow_step", "orchestrate_tools"),
         ),
         "run",
     ),

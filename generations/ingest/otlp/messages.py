@@ -21,10 +21,15 @@ _SAME_REASON: Final = {
     "endTurn": "end_turn",
     "function_calls": "tool_calls",
     "completed": "stop",
+    # As .NET names them
+    "Stop": "stop",
+    "Length": "length",
+    "ToolCalls": "tool_calls",
+    "ContentFilter": "content_filter",
 }
 
 
-_NAMED_OTHERWISE: Final = frozenset({"model", "unknown", "tool-call", "tool-response"})
+_NAMED_OTHERWISE: Final = frozenset({"model", "unknown", "tool-call", "tool-response", *kinds.CAPITALS})
 _JSON_BEGINS: Final = frozenset('[{"-0123456789tfn')
 _MANY_BEGIN: Final = frozenset("-0123456789tfn")
 _ALONE: Final = re.compile(r"(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[ \t\n\r]*")

@@ -36,6 +36,9 @@ _ROLES: Final[Mapping[str, str]] = {
     "unknown": "assistant",  # as OpenLLMetry calls the chunks of LangChain's answers
 }
 
+CAPITALS: Final = ("System", "User", "Assistant", "Tool")
+"""Roles as Semantic Kernel writes them in .NET."""
+
 
 def is_typed(value: Json) -> bool:
     """Whether a value is a part that names its type."""
@@ -80,6 +83,8 @@ def message(given: Mapping[str, Json]) -> dict[str, Json]:
     role = whole.get("role") or whole.get("type")
     if isinstance(role, str) and (known := _ROLES.get(role.lower())):
         whole["role"] = known
+    elif role in CAPITALS and "role" in whole:
+        whole["role"] = role.lower()
     elif "role" not in whole and "content" in whole and role in ("system", "tool", "user", "assistant"):
         whole["role"] = role
     if isinstance(said := whole.get("function"), list):  # results of tools, as OpenInference has AutoGen's

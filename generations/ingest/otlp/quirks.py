@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from generations.ingest.otlp.shapes import Span
@@ -73,6 +74,9 @@ NO_THREADS: Final = ("resp_",)
 PRIVATE: Final = ("openinference.instrumentation.llama_index",)
 """Scopes whose spans are named for methods, also for the private ones with which a call is prepared."""
 
+SAY_NONE: Final = ("org.springframework",)
+"""Scopes that have the word "none" for what there is not: Micrometer's, below Spring AI."""
+
 FAIL_BY_EVENTS: Final = ("langsmith",)
 """Scopes whose spans say that all went well, and in an event that it did not: LangSmith's in JavaScript."""
 
@@ -90,6 +94,13 @@ def is_unsaid(value: Json) -> bool:
         # To look for a text in a set, all of it is read.
         return (len(value) <= _LONGEST and value in _UNSAID) or value.startswith(_IN_PLACE)
     return value is None
+
+
+def without_none(span: Span) -> Span:
+    """The span without what its scope only says that there is not."""
+    if not span.scope.startswith(SAY_NONE) or "none" not in span.attributes.values():
+        return span
+    return replace(span, attributes={name: value for name, value in span.attributes.items() if value != "none"})
 
 
 def failed(span: Span) -> bool:

@@ -209,6 +209,8 @@ def _asked(asked: Json, kind: str) -> Fields:
 
 
 def _given(given: Json, kind: str) -> Fields:
+    if isinstance(given, list) and len(given) == 1 and isinstance(given[0], str) and kind != "rerank":
+        given = given[0]  # Spring AI's answer
     if is_messages(given) or (isinstance(given, dict) and "role" in given):
         return answered(given if isinstance(given, list) else [given], kind, False)
     if isinstance(given, str):

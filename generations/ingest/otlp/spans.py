@@ -40,7 +40,7 @@ made_told: Final = making.quick(Told).made
 
 def told(span: Span) -> Told:
     """What a span tells. Never refuses: what is not understood is kept among the attributes."""
-    span = _as_long_as_it_says(span)
+    span = quirks.without_none(_as_long_as_it_says(span))
     a = span.attributes
     if (span.events or events.IN_AN_ATTRIBUTE in a) and (a := events.with_events(span)) is not span.attributes:
         span = replace(span, attributes=a)
