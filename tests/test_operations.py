@@ -12,6 +12,7 @@ import httpx
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -140,6 +141,31 @@ def test_series_are_named_and_told_as_prometheus_has_it() -> None:
             assert (family.type == "counter") == sample.name.endswith("_total"), sample.name
             # Prometheus adds these itself.
             assert not {"job", "instance"} & set(sample.labels), sample.name
+
+
+def test_a_scrape_costs_the_same_and_names_as_much_however_many_projects_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Queries, and a hundred projects: each series more is one that Prometheus keeps for weeks."""
+    for name, function in vars(operations).items():
+        if wrapped := getattr(function, "__wrapped__", None):
+            monkeypatch.setattr(operations, name, wrapped)  # not what was glanced at before
+
+    def scrape(projects: int) -> tuple[int, int]:
+        for number in range(projects):
+            own = access.create_project(f"Of {projects}: {number}")
+            at = timezone.now() - dt.timedelta(hours=2)
+            recording.record(own, [GenerationRecord(id="a", completion="Hello", started_at=at)])
+            jobs.create(access.of_system(own), Job.Kind.EXPORT, {})
+        rollups.compact()
+        with CaptureQueriesContext(connection) as asked:
+            body = scraped()
+        return len(asked), len(re.findall(r"^generations_project_bytes\{", body, re.M))
+
+    one, most = scrape(1), scrape(104)
+
+    assert one[1] == 1
+    assert most == (one[0], 100)
 
 
 def test_what_came_in_is_counted_by_door_and_outcome() -> None:
