@@ -23,7 +23,7 @@ def body(first: int, traces: int, seed: str = "") -> bytes:
     scope = group.scope_spans.add()
     scope.scope.name = "bench"
     for n in range(first, first + traces):
-        _trace(scope, n, random.Random(f"{seed}{n}"))
+        _trace(scope, n, random.Random(f"{seed}/{n}"))
     return request.SerializeToString()
 
 
