@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_SMOOTHED: Final = 8
+_SMOOTHED: Final = 4
 """Requests over which it is looked at how much more one has than another."""
 _BYTES: Final = 8
 
