@@ -71,19 +71,6 @@ def test_each_process_begins_and_term_ends_all(tmp_path: Path, processes: int) -
         assert not [pid for pid in others if is_there(pid)]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="NOT TESTED: only Linux lets a process choose its processors")
-@pytest.mark.parametrize("more", [0, 1])
-def test_each_process_has_processors_of_its_own_where_there_are_enough(tmp_path: Path, more: int) -> None:
-    free = os.sched_getaffinity(0)
-    processes = max(len(free) + more, 2)
-    with served(tmp_path, processes) as (first, _, others):
-        shares = sorted((os.sched_getaffinity(pid) for pid in (first.pid, *others)), key=min)
-    if processes > len(free):
-        assert shares == [free] * processes
-    else:
-        assert shares == [{one} for one in sorted(free)]
-
-
 def test_when_one_of_them_is_killed_all_end_so_that_they_are_started_again(tmp_path: Path) -> None:
     with served(tmp_path, 3) as (first, _, others):
         os.kill(others[0], signal.SIGKILL)

@@ -52,7 +52,6 @@ def serve(target: str, file_descriptors: Sequence[int], threads: int, streams: i
     application = getattr(module, attribute)
     in_hand = balancing.counts(processes)
     place, others = _become(processes)
-    _settle(place, processes)
     if processes > 1:
         application = balancing.Balanced(application, place, in_hand)
     gc.set_threshold(_GARBAGE)
@@ -110,17 +109,6 @@ def _become(processes: int) -> tuple[int, list[int]]:
         others.append(pid)
     lifetimes.entitle(f"web 1 of {processes}")
     return 0, others
-
-
-def _settle(place: int, processes: int) -> None:
-    """Keep to a share of the processors, where each process can have one of its own.
-
-    Where each could run on all of them, one was often seen to wait for the processor that another was busy on.
-    """
-    if sys.platform == "linux":
-        free = sorted(os.sched_getaffinity(0))
-        if 1 < processes <= len(free):
-            os.sched_setaffinity(0, free[place::processes])
 
 
 if __name__ == "__main__":
