@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from generations import filters
 from generations.filters import Condition
-from generations.models import LegalHold, Step
+from generations.models import Attachment, LegalHold, Score, Step
+
+_PARTS: Final[dict[str, Any]] = {"attachment": Attachment, "score": Score}
+"""Rows that belong to a generation, a step or a thread."""
 
 
 class Held(Exception):
     """What a legal hold keeps was to be deleted."""
 
     def __init__(self, kind: str) -> None:
-        super().__init__(f"A legal hold keeps this {kind}, or something in it. Nothing was deleted; release it first.")
+        beside = "what it belongs to" if kind in _PARTS else "something in it"
+        super().__init__(f"A legal hold keeps this {kind}, or {beside}. Nothing was deleted; release it first.")
 
 
 def refuse(project_pk: int, kind: str, ids: Sequence[str]) -> None:
-    """Raise Held if a hold keeps any of these rows, or what would go with them. One query where nothing is held."""
+    """Raise Held if a hold keeps any of these rows, what would go with them, or what they are scores and files of. One
+    query where nothing is held."""
     found = open_holds(project_pk)
-    if found and (held_threads(project_pk, ids) if kind == "thread" else _is_held(project_pk, found, kind, ids)):
-        raise Held(kind)
+    if not found:
+        return
+    rows = _PARTS[kind].objects.by_ids(project_pk, kind, ids) if kind in _PARTS else None
+    for one in (kind,) if rows is None else ("generation", "step", "thread"):
+        known = ids if rows is None else [id for id in rows.values_list(f"{one}_id", flat=True) if id]
+        if held_threads(project_pk, known) if one == "thread" else _is_held(project_pk, found, one, known):
+            raise Held(kind)
 
 
 def open_holds(project_pk: int) -> list[LegalHold]:

@@ -1,12 +1,13 @@
 """What a legal hold keeps is deleted at no door, whoever asks, until the hold is released."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from generations import access, recording, retention
-from generations.models import AuditEntry, Generation, Step, Thread
-from generations.records import GenerationRecord, StepRecord, ThreadRecord
+from generations.models import Attachment, AuditEntry, Generation, Score, Step, Thread
+from generations.records import AttachmentRecord, GenerationRecord, ScoreRecord, StepRecord, ThreadRecord
 from tests.doors import literal
 from tests.doors.rest import Caller, caller
 
@@ -69,6 +70,32 @@ def test_what_no_hold_is_on_is_deleted_as_ever_and_another_projects_holds_are_it
     retention.add_hold(access.of_system(other), reason="Case 8", kind="generations")
 
     assert [api.delete(f"/api/generations/{id}").status for id in ("free", "call")] == [204, 204]
+
+
+@pytest.mark.parametrize("belonging", [{"generation_id": "call"}, {"step_id": "step"}, {"thread_id": "thread"}])
+def test_scores_and_files_of_what_is_held_are_kept_with_it(belonging: dict[str, Any]) -> None:
+    api = caller("write")
+    call = GenerationRecord(id="call", step_id="step", thread_id="thread", user_id="mia", prompt="Hello")
+    score = ScoreRecord(id="score", name="quality", type="HUMAN", value=1.0, **belonging)
+    file = AttachmentRecord(id="file", name="a.png", url="https://files.example/a.png", **belonging)
+    recording.record(api.project, [StepRecord(id="step", thread_id="thread", name="s"), call, score, file])
+    admin = access.of_system(api.project)
+    hold = retention.add_hold(admin, reason="Case 7", kind="generations", document={"metadata.userId": "mia"})
+    deletions = [
+        rest("scores", "score"),
+        graphql('deleteScore(id: "score")'),
+        literal_ai('deleteAttachment(id: "file")'),
+    ]
+
+    refused = [delete(api) for delete in deletions]
+    kept = [model.objects.in_project(api.project.pk).count() for model in (Score, Attachment)]
+    retention.release_hold(admin, hold.pk)
+    for delete in deletions:
+        delete(api)
+
+    assert all(SENTENCE in said and "what it belongs to" in said for said in refused), refused
+    assert kept == [1, 1]
+    assert [model.objects.in_project(api.project.pk).count() for model in (Score, Attachment)] == [0, 0]
 
 
 def test_a_thread_is_kept_for_a_call_that_was_made_in_one_of_its_steps() -> None:

@@ -29,7 +29,11 @@ def age(grant: Grant) -> None:
     Attachment.objects.in_project(grant.project.pk).update(created_at=written)
 
 
-def test_an_incremental_run_holds_what_was_recorded_or_changed_since(grant: Grant, root: Path) -> None:
+@pytest.mark.parametrize("few", [20_000, 2])
+def test_an_incremental_run_holds_what_was_recorded_or_changed_since(
+    grant: Grant, root: Path, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr("generations.exporting.changes._FEW", few)
     project = grant.project
     schedule = schedules.create(grant, {**SAID, "incremental": True})
     recording.record(project, [plain(n) for n in range(6)])

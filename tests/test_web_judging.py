@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from generations import access, retention
 from generations.models import Dataset, DatasetItem, Feedback, Generation, Project, Score
 from generations.models.accounts import Role
 from generations.records import FeedbackRecord, ScoreRecord
@@ -57,6 +58,16 @@ def test_another_persons_score_stays(client: Client, project: Project) -> None:
         assert "your own only" in web.text(refused)
 
     assert Score.objects.in_project(project.pk).count() == 2
+
+
+def test_a_score_of_a_held_call_is_not_taken_back(client: Client, project: Project) -> None:
+    recorded(project, scores=(ScoreRecord(id="mine", name="quality", value=1, author="mia"),))
+    retention.add_hold(access.of_system(project), reason="Case 7", kind="generations")
+
+    refused = send(client, project, "scores", True, remove="mine")
+
+    assert (refused.status_code, "A legal hold keeps this score" in web.text(refused)) == (400, True)
+    assert Score.objects.in_project(project.pk).count() == 1
 
 
 def test_a_comment_is_read_by_the_team_and_deleted_by_its_author(client: Client, project: Project) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
+import functools
+import operator
 from typing import Any, Final
 
 from django.db.models import Q, QuerySet
@@ -14,21 +15,26 @@ from generations.models import Attachment, Feedback, Project, Score
 KINDS: Final = ("generations", "steps", "scores")
 """The lists whose rows say when they were written last."""
 _RECORDS: Final = {"generations": "generation", "steps": "step"}
+_FEW: Final = 20_000
+"""Rows that something hangs on, up to which their keys are named: as much as a statement should hold."""
 
 
 def since(kind: str, project: Project, rows: QuerySet[Any], moment: dt.datetime) -> QuerySet[Any]:
     """Those of `rows` that were written, or got a score, feedback or a file, at or after `moment`."""
     changed = Q(updated_at__gte=moment)
     if kind in _RECORDS:
-        changed |= Q(uid__in=_touched(_RECORDS[kind], project, moment))
+        changed |= _touched(_RECORDS[kind], project, moment)
     return rows.filter(changed)
 
 
-def _touched(kind: str, project: Project, moment: dt.datetime) -> list[uuid.UUID]:
-    """Keys of rows on which something hangs that was written since. Keys are computed from ids, so that they are found
-    through the tables' own index."""
-    ids: set[str] = set()
+def _touched(kind: str, project: Project, moment: dt.datetime) -> Q:
+    """Rows on which something hangs that was written since. A few are found through the tables' own index by their keys,
+    which are computed from ids; of many the database keeps the ids."""
+    hung: list[QuerySet[Any]] = []
     for model, written in ((Score, "updated_at"), (Feedback, "updated_at"), (Attachment, "created_at")):
-        hung: QuerySet[Any] = model.objects.in_project(project.pk).filter(**{f"{written}__gte": moment})
-        ids.update(hung.exclude(**{f"{kind}_id": None}).values_list(f"{kind}_id", flat=True))
-    return [records.uid(project.pk, kind, id) for id in ids]
+        since = model.objects.in_project(project.pk).filter(**{f"{written}__gte": moment, f"{kind}_id__isnull": False})
+        hung.append(since.order_by().values_list(f"{kind}_id", flat=True))
+    ids = {id for some in hung for id in some.distinct()[: _FEW + 1]}
+    if len(ids) <= _FEW:
+        return Q(uid__in=[records.uid(project.pk, kind, id) for id in ids])
+    return functools.reduce(operator.or_, (Q(public_id__in=some) for some in hung))

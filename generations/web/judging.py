@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
-from generations import datasets, recording, records
+from generations import datasets, holds, recording, records
 from generations.access import Grant, Scope
 from generations.models import Dataset, Score
 from generations.records import FeedbackRecord, GenerationRecord, InvalidRecord, Record, ScoreRecord
@@ -110,7 +110,10 @@ def _remove_own(grant: Grant, id: str, score: str, noun: str) -> None:
     mine = Score.objects.by_ids(grant.project.pk, "score", [score])
     if not mine.filter(generation_id=id, author=grant.actor).exists():
         raise Refused(f"You may delete {noun} of your own only.")
-    recording.delete(grant.project, "score", [score])
+    try:
+        recording.erase(grant, "score", score)
+    except holds.Held as held:
+        raise Refused(str(held)) from None
 
 
 def value_or_label(text: str) -> tuple[float | None, str | None]:
