@@ -28,8 +28,8 @@ def since(kind: str, project: Project, rows: QuerySet[Any], moment: dt.datetime)
 
 
 def _touched(kind: str, project: Project, moment: dt.datetime) -> Q:
-    """Rows on which something hangs that was written since. A few are found through the tables' own index by their keys,
-    which are computed from ids; of many the database keeps the ids."""
+    """Rows on which something hangs that was written since. A few are found through the tables' own index by keys that
+    are computed from ids; of many the database keeps the ids."""
     hung: list[QuerySet[Any]] = []
     for model, written in ((Score, "updated_at"), (Feedback, "updated_at"), (Attachment, "created_at")):
         since = model.objects.in_project(project.pk).filter(**{f"{written}__gte": moment, f"{kind}_id__isnull": False})
