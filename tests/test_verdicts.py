@@ -165,7 +165,7 @@ def test_a_judge_is_understood(text: str, value: float, reason: str | None) -> N
     [
         ("Good, I think.", "The judge answered 'Good, I think.', where JSON with a score from 1 to 5 was asked for."),
         ('{"score": 6}', "The judge's score is 6, where a whole number from 1 to 5 was asked for."),
-        ('{"score": true}', "The judge's score is True, where a whole number from 1 to 5 was asked for."),
+        ('{"score": true}', "The judge's score is true, where a whole number from 1 to 5 was asked for."),
         ('{"score": "' + "9" * 5_000 + '"}', None),
         ('{"score": "six"}', "The judge's score is 'six', where a whole number from 1 to 5 was asked for."),
         ('{"score": 4.5}', "The judge's score is 4.5, where a whole number from 1 to 5 was asked for."),
