@@ -35,8 +35,7 @@ _SETTINGS: Final = {
     "checkpoint_timeout": "15min",
     "max_wal_size": "8GB",
     "wal_compression": "on",
-    # Two new files a second while much is written, and nobody could commit for the 20 to 60 ms that zeros take in each.
-    "wal_init_zero": "off",
+    # Not `wal_init_zero=off`: a full disk would then be found in the middle of a write, which ends the server.
     "synchronous_commit": "on",
     # Neither replicas nor parallel workers by the dozen: each background process holds memory.
     "max_wal_senders": "0",
