@@ -87,10 +87,14 @@ def target(tmp_path: Path) -> Iterator[Stack]:
 
 
 def restore(backup: Path, target: Stack) -> "subprocess.CompletedProcess[str]":
+    return manage(target, "restore", backup)
+
+
+def manage(stack: Stack, command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "manage.py", "restore", str(backup)],
+        [sys.executable, "manage.py", command, str(folder)],
         cwd=ROOT,
-        env=target.environment(),
+        env=stack.environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -149,14 +153,7 @@ def test_a_backup_can_be_made_of_a_copy_that_does_not_run(target: Stack, backup:
 
 
 def test_nothing_is_overwritten(source: Stack, backup: Path, target: Stack) -> None:
-    again = subprocess.run(
-        [sys.executable, "manage.py", "backup", str(backup)],
-        cwd=ROOT,
-        env=source.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    again = manage(source, "backup", backup)
     assert again.returncode == 1
     assert "exists. Name a folder that does not" in again.stderr
     assert restore(backup, target).returncode == 0
@@ -218,14 +215,7 @@ def test_what_a_killed_backup_left_is_in_nobodys_way(source: Stack, tmp_path: Pa
 
 def test_one_backup_of_a_copy_is_made_at_a_time(source: Stack, tmp_path: Path) -> None:
     with held_up(source, tmp_path / "one") as backup:
-        second = subprocess.run(
-            [sys.executable, "manage.py", "backup", str(tmp_path / "one")],
-            cwd=ROOT,
-            env=source.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        second = manage(source, "backup", tmp_path / "one")
         assert second.returncode == 1
         assert "Another backup of it is being made" in second.stderr
     assert backup.returncode == 0
