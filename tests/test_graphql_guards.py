@@ -8,7 +8,7 @@ import pytest
 from django.apps import apps
 from django.db.models import Model
 
-from generations import datasets, evaluating, exporting
+from generations import datasets, evaluating, experiments, exporting, prompts
 from generations.access import Scope
 from generations.exporting import schedules
 from generations.graphql.guards import Guard
@@ -35,6 +35,17 @@ MUTATIONS: dict[str, tuple[Scope, str]] = {
     "archiveDataset": (Scope.WRITE, 'archiveDataset(id: "$DATASET") { id }'),
     "addDatasetItems": (Scope.WRITE, 'addDatasetItems(datasetId: "$DATASET", generationIds: ["g"]) { items { id } }'),
     "removeDatasetItems": (Scope.WRITE, 'removeDatasetItems(datasetId: "$DATASET", itemIds: ["$ITEM"]) { removed }'),
+    "createExperiment": (Scope.WRITE, 'createExperiment(name: "new", items: [{input: 1}]) { id }'),
+    "addExperimentItems": (
+        Scope.WRITE,
+        'addExperimentItems(experimentId: "$EXPERIMENT", items: [{input: 1, scores: [{name: "n", value: 1}]}]) { id }',
+    ),
+    "deleteExperiment": (Scope.WRITE, 'deleteExperiment(id: "$EXPERIMENT") { id }'),
+    "createPromptVersion": (Scope.WRITE, 'createPromptVersion(name: "new", input: {template: "x"}) { id }'),
+    "movePromptLabels": (
+        Scope.WRITE,
+        'movePromptLabels(name: "$PROMPT", labels: [{name: "prod", version: 0}]) { id }',
+    ),
     "createEvaluator": (Scope.WRITE, 'createEvaluator(name: "new", kind: "exact") { id }'),
     "updateEvaluator": (Scope.WRITE, 'updateEvaluator(id: "$EVALUATOR", name: "new") { id }'),
     "archiveEvaluator": (Scope.WRITE, 'archiveEvaluator(id: "$EVALUATOR") { id }'),
@@ -124,10 +135,13 @@ def call(door: Door, request: pytest.FixtureRequest) -> str:
     judge = evaluating.create(door.grant, name="kind", kind="judge", options={"model": "ngram:", "criterion": "kind"})
     evaluation = evaluating.start(door.grant, evaluating.asked(door.grant, {"evaluators": [str(evaluator.pk)]}))
     key = ApiKey.objects.get(project=door.project, name=Scope.READ.value)
+    experiment = experiments.create(door.grant, name="Run")
+    prompts.publish(door.grant, "$PROMPT", template="Hello")
     text = MUTATIONS[request.getfixturevalue("name")][1]
     rows: dict[str, Model] = {
         "$DATASET": dataset, "$ITEM": item, "$EXPORT": job, "$KEY": key, "$SCHEDULE": schedule,
         "$EVALUATOR": evaluator, "$JUDGE": judge, "$EVALUATION": evaluation,
+        "$EXPERIMENT": experiment,
     }  # fmt: skip
     for word, row in rows.items():
         text = text.replace(word, str(row.pk))

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from generations import experiments, recording, records
+from generations import experiments
 from generations.access import Grant, Scope
 from generations.api import plain, receive
 from generations.api.answers import answer
@@ -16,9 +16,8 @@ from generations.api.auth import grant_of
 from generations.api.describing import closed, listed, page_of, ref, sent
 from generations.api.errors import not_found
 from generations.api.operations import PROJECT, operation
-from generations.experiments import Difference, Run
+from generations.experiments import Difference, NewResult, Run
 from generations.filters import BadFilter
-from generations.ingest import rest
 from generations.ingest.values import iso
 from generations.intervals import Interval
 from generations.models import Experiment, ExperimentItem
@@ -26,7 +25,6 @@ from generations.records import InvalidRecord, Json
 
 router = Router()
 TAG: Final = "Experiments"
-MAX_ITEMS: Final = 1_000
 _MAYBE: Final = {"type": ["string", "null"]}
 ITEM: Final = sent(
     datasetItemId={"type": "string"},
@@ -60,7 +58,7 @@ def list_experiments(request: HttpRequest) -> HttpResponse:
             datasetId=_MAYBE,
             promptVersionId=_MAYBE,
             params={},
-            items={"type": "array", "items": ITEM, "maxItems": MAX_ITEMS},
+            items={"type": "array", "items": ITEM, "maxItems": experiments.MAX_ITEMS},
         ),
         example={
             "name": "gpt-4o, short prompt",
@@ -84,7 +82,7 @@ def make_experiment(request: HttpRequest) -> HttpResponse:
             prompt_version_id=_text("promptVersionId", asked),
             params=asked.get("params"),
         )
-        _add(grant, made, asked.get("items", []))
+        experiments.add_items(grant, str(made.pk), _results(asked.get("items", [])))
     return answer(document(made), status=201, headers={"Location": f"/api/experiments/{made.pk}"})
 
 
@@ -177,7 +175,7 @@ def list_experiment_items(request: HttpRequest, id: str) -> HttpResponse:
         "Add results to an experiment",
         tag=TAG,
         scope=Scope.WRITE,
-        sent=closed(("items",), items={"type": "array", "items": ITEM, "maxItems": MAX_ITEMS}),
+        sent=closed(("items",), items={"type": "array", "items": ITEM, "maxItems": experiments.MAX_ITEMS}),
         example={"items": [{"input": "Two and two?", "output": "Four.", "scores": [{"name": "correct", "value": 1}]}]},
         ok={201: listed(ref("ExperimentItem"))},
     ),
@@ -186,8 +184,7 @@ def add_experiment_items(request: HttpRequest, id: str) -> HttpResponse:
     """Results with their scores, all or none of them. The runs that made them may not have come yet."""
     grant = grant_of(request)
     asked = receive.named(receive.mapping(request), ("items",))
-    with transaction.atomic():
-        made = _add(grant, _experiment(grant, id), asked.get("items"))
+    made = experiments.add_items(grant, str(_experiment(grant, id).pk), _results(asked.get("items")))
     return answer({"data": [item_document(row) for row in made]}, status=201)
 
 
@@ -237,38 +234,28 @@ def _interval(one: Interval) -> dict[str, Any]:
     return {"count": one.count, "mean": one.mean, "low": one.low, "high": one.high}
 
 
-def _add(grant: Grant, experiment: Experiment, items: Json) -> list[ExperimentItem]:
-    if not isinstance(items, list) or len(items) > MAX_ITEMS:
-        raise InvalidRecord("items", items, f"a list of at most {MAX_ITEMS} results")
-    made, scores = [], []
+def _results(items: Json) -> list[NewResult]:
+    if not isinstance(items, list) or len(items) > experiments.MAX_ITEMS:
+        raise InvalidRecord("items", items, f"a list of at most {experiments.MAX_ITEMS} results")
+    results = []
     for n, item in enumerate(items):
         if not isinstance(item, dict):
             raise InvalidRecord(f"items[{n}]", item, "an object")
         receive.named(item, _NAMES, f"items[{n}].")
-        row = experiments.add_item(
-            grant,
-            str(experiment.pk),
-            dataset_item_id=_text("datasetItemId", item, f"items[{n}]."),
-            run_id=_text("runId", item, f"items[{n}]."),
-            generation_id=_text("generationId", item, f"items[{n}]."),
-            input=item.get("input"),
-            output=item.get("output"),
+        scores = item.get("scores") or []
+        if not isinstance(scores, list):
+            raise InvalidRecord(f"items[{n}].scores", scores, "a list")
+        results.append(
+            NewResult(
+                dataset_item_id=_text("datasetItemId", item, f"items[{n}]."),
+                run_id=_text("runId", item, f"items[{n}]."),
+                generation_id=_text("generationId", item, f"items[{n}]."),
+                input=item.get("input"),
+                output=item.get("output"),
+                scores=scores,
+            )
         )
-        made.append(row)
-        given = item.get("scores") or []
-        if not isinstance(given, list):
-            raise InvalidRecord(f"items[{n}].scores", given, "a list")
-        for score in given:
-            if not isinstance(score, dict):
-                raise InvalidRecord(f"items[{n}].scores", score, "objects with a name and a value")
-            said = {"type": "AI", **score, "experimentItemId": str(row.pk)}
-            if item.get("generationId"):
-                said["generationId"] = item["generationId"]
-            scores.append(records.revised(rest.score(said), id=score.get("id") or records.new_id()))
-    for receipt in recording.record(grant.project, scores) if scores else ():
-        if receipt.state == "rejected":
-            raise InvalidRecord(receipt.field or "scores", receipt.id, receipt.reason or "a score that can be stored")
-    return made
+    return results
 
 
 def _experiment(grant: Grant, id: str) -> Experiment:

@@ -22,7 +22,6 @@ from generations.api.describing import OBJECT, closed, listed, page_of, ref, sen
 from generations.api.errors import not_found
 from generations.api.operations import PROJECT, operation
 from generations.filters import BadFilter
-from generations.ingest import values
 from generations.ingest.values import iso
 from generations.intervals import Interval
 from generations.models import Prompt, PromptVersion
@@ -40,8 +39,6 @@ _LABELS: Final = {
     "additionalProperties": {"type": ["integer", "null"]},
     "description": "Each label with the number of the version to put it on; null takes it away.",
 }
-_CONTENT: Final = ("messages", "template", "settings", "tools", "inputDefaults", "model", "provider", "description")
-_SENT: Final = (*_CONTENT, "labels")
 
 
 def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
@@ -114,33 +111,12 @@ def list_versions(request: HttpRequest, name: str) -> HttpResponse:
     ),
 )
 def make_version(request: HttpRequest, name: str) -> HttpResponse:
-    """The prompt is made when there is none of the name. When the newest version has this very content, it is the
-    answer and nothing is made; `labels` are put on it either way.
+    """The prompt is made when there is none of the name. When a version has this very content, it is the answer and
+    nothing is made; `labels` are put on it either way.
     """
     grant = grant_of(request)
-    asked = receive.named(receive.mapping(request), _SENT)
-    _typed(asked, ("messages", "tools", "labels"), list, "a list")
-    _typed(asked, ("settings", "inputDefaults"), dict, "an object")
-    _typed(asked, ("template", "model", "provider", "description"), str, "a text")
-    if not asked.get("messages") and not asked.get("template"):
-        raise InvalidRecord("messages", asked.get("messages"), "a list of messages, or a template")
-    labels = asked.get("labels") or []
-    for n, label in enumerate(labels):
-        values.text(label, f"labels[{n}]")
-    values.objects(asked.get("messages") or [], "messages")
-    row, is_new = prompts.publish(
-        grant,
-        name,
-        labels=labels,
-        template_messages=asked.get("messages"),
-        template=asked.get("template"),
-        settings=asked.get("settings"),
-        tools=asked.get("tools"),
-        input_defaults=asked.get("inputDefaults"),
-        model_id=asked.get("model"),
-        provider=asked.get("provider"),
-        description=asked.get("description") or "",
-    )
+    asked = receive.named(receive.mapping(request), prompts.NAMES)
+    row, is_new = prompts.publish(grant, name, **prompts.content_of(asked))
     return answer(version_document(_prompt(grant, name), row), status=201 if is_new else 200)
 
 
@@ -296,9 +272,3 @@ def _prompt(grant: Grant, name: str) -> Prompt:
     if found is None:
         raise not_found("prompt", name)
     return found
-
-
-def _typed(asked: dict[str, Json], names: tuple[str, ...], type: Any, expected: str) -> None:
-    for name in names:
-        if not isinstance(asked.get(name), type | None):
-            raise InvalidRecord(name, asked[name], expected)

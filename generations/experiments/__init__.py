@@ -14,21 +14,33 @@ from generations.experiments.comparing import (
     compare,
     lower_is_better,
 )
-from generations.experiments.keeping import NoSuchExperiment, add_item, create, delete, find
+from generations.experiments.keeping import (
+    MAX_ITEMS,
+    NewResult,
+    NoSuchExperiment,
+    add_item,
+    add_items,
+    create,
+    delete,
+    find,
+)
 
 __all__ = [
     "LEAST",
+    "MAX_ITEMS",
     "MOST_ITEMS",
     "MOST_RUNS",
     "SORTS",
     "Comparison",
     "Difference",
     "Line",
+    "NewResult",
     "NoSuchExperiment",
     "Outcome",
     "Run",
     "Verdict",
     "add_item",
+    "add_items",
     "compare",
     "create",
     "delete",

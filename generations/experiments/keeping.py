@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 
+from generations import recording, records
 from generations.access import Grant, Scope, audit
 from generations.cleaning import MAX_ID, clean_json, clean_string
+from generations.ingest import rest
 from generations.models import Dataset, DatasetItem, Experiment, ExperimentItem
-from generations.records import InvalidRecord, Json, is_uuid
+from generations.records import InvalidRecord, Json, ScoreRecord, is_uuid
 
 MAX_NAME = 200
+MAX_ITEMS = 1_000
 MAX_VALUE = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class NewResult:
+    """A result to be added: the item that was run, what ran it, what was given and came back.
+
+    `scores` are documents of scores as REST takes them, without what they are on.
+    """
+
+    dataset_item_id: str | None = None
+    run_id: str | None = None
+    generation_id: str | None = None
+    input: Json = None
+    output: Json = None
+    scores: Sequence[Json] = ()
 
 
 class NoSuchExperiment(LookupError):
@@ -76,35 +97,65 @@ def delete(grant: Grant, experiment_id: str) -> Experiment:
     return found
 
 
-def add_item(
-    grant: Grant,
-    experiment_id: str,
-    *,
-    dataset_item_id: str | None = None,
-    run_id: str | None = None,
-    generation_id: str | None = None,
-    input: Json = None,
-    output: Json = None,
-) -> ExperimentItem:
-    """One result of an experiment. The run that made it may not have come yet. Needs `write`."""
+def add_item(grant: Grant, experiment_id: str, **said: Any) -> ExperimentItem:
+    """One result of an experiment, said as in NewResult. Needs `write`."""
+    return add_items(grant, experiment_id, [NewResult(**said)])[0]
+
+
+def add_items(grant: Grant, experiment_id: str, results: Sequence[NewResult]) -> list[ExperimentItem]:
+    """Results of an experiment with their scores, all or none of them. The runs that made them may not have come yet.
+
+    Needs `write`. Raises InvalidRecord, NoSuchExperiment.
+    """
     grant.need(Scope.WRITE)
+    if len(results) > MAX_ITEMS:
+        raise InvalidRecord("items", len(results), f"at most {MAX_ITEMS} results at once")
     experiment = Experiment.objects.filter(project=grant.project, pk=_key("experiment", experiment_id)).first()
     if experiment is None:
         raise NoSuchExperiment(f"There is no experiment '{experiment_id[:80]}' in this project.")
-    item = None
-    if dataset_item_id is not None:
-        key = _key("dataset item", dataset_item_id)
-        item = DatasetItem.objects.filter(dataset__project=grant.project, pk=key).first()
-        if item is None:
-            raise NoSuchExperiment(f"There is no dataset item '{dataset_item_id[:80]}' in this project.")
-    return ExperimentItem.objects.create(
+    tried = _dataset_items(grant, {one.dataset_item_id for one in results if one.dataset_item_id is not None})
+    rows = [_row(experiment, one, tried.get(one.dataset_item_id or "")) for one in results]
+    scores = [score for n, (one, row) in enumerate(zip(results, rows, strict=True)) for score in _scores(n, one, row)]
+    with transaction.atomic():
+        ExperimentItem.objects.bulk_create(rows)
+        for receipt in recording.record(grant.project, scores) if scores else ():
+            if receipt.state == "rejected":
+                raise InvalidRecord(
+                    receipt.field or "scores", receipt.id, receipt.reason or "a score that can be stored"
+                )
+    return rows
+
+
+def _dataset_items(grant: Grant, ids: Collection[str]) -> dict[str, DatasetItem]:
+    keys = {id: _key("dataset item", id) for id in ids}
+    there = DatasetItem.objects.filter(dataset__project=grant.project).in_bulk(keys.values()) if keys else {}
+    missing = next((id for id, key in keys.items() if key not in there), None)
+    if missing is not None:
+        raise NoSuchExperiment(f"There is no dataset item '{missing[:80]}' in this project.")
+    return {id: there[key] for id, key in keys.items()}
+
+
+def _row(experiment: Experiment, said: NewResult, item: DatasetItem | None) -> ExperimentItem:
+    return ExperimentItem(
         experiment=experiment,
         dataset_item=item,
-        run_id=None if run_id is None else clean_string(run_id)[:MAX_ID],
-        generation_id=None if generation_id is None else clean_string(generation_id)[:MAX_ID],
-        input=clean_json("input", input, MAX_VALUE),
-        output=clean_json("output", output, MAX_VALUE),
+        run_id=None if said.run_id is None else clean_string(said.run_id)[:MAX_ID],
+        generation_id=None if said.generation_id is None else clean_string(said.generation_id)[:MAX_ID],
+        input=clean_json("input", said.input, MAX_VALUE),
+        output=clean_json("output", said.output, MAX_VALUE),
     )
+
+
+def _scores(place: int, said: NewResult, row: ExperimentItem) -> Iterator[ScoreRecord]:
+    """What is said of a result, as a model's judgement where nobody is named."""
+    for n, given in enumerate(said.scores):
+        path = f"items[{place}].scores[{n}]"
+        if not isinstance(given, Mapping):
+            raise InvalidRecord(path, given, "an object with a name and a value")
+        about = {"type": "AI", **given, "experimentItemId": str(row.pk)}
+        if said.generation_id:
+            about["generationId"] = said.generation_id
+        yield records.revised(rest.score(about, path=path), id=given.get("id") or records.new_id())
 
 
 def _key(kind: str, id: str) -> uuid.UUID:

@@ -14,9 +14,11 @@ from generations import filters, generating, llm, metrics, outages, paging
 from generations.access import NoSuchProject, NotAllowed, NotAuthenticated
 from generations.datasets import BadDataset, NoSuchDataset
 from generations.evaluating import NoSuchEvaluator
+from generations.experiments import NoSuchExperiment
 from generations.graphql.connections import BadArgument
 from generations.holds import Held
 from generations.ingest import rest
+from generations.prompts import NoSuchPrompt
 from generations.recording import Busy, Receipt, UnknownId
 from generations.records import InvalidRecord
 
@@ -159,6 +161,8 @@ _CODES: Final[dict[type[Exception], Code]] = {
     BadDataset: Code.BAD_INPUT,
     NoSuchDataset: Code.NOT_FOUND,
     NoSuchEvaluator: Code.NOT_FOUND,
+    NoSuchExperiment: Code.NOT_FOUND,
+    NoSuchPrompt: Code.NOT_FOUND,
     UnknownId: Code.NOT_FOUND,
     Held: Code.FORBIDDEN,
     InvalidRecord: Code.BAD_INPUT,

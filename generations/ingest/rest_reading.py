@@ -83,16 +83,17 @@ def feedback(generation_id: str, document: Json) -> FeedbackRecord:
     return record
 
 
-def score(document: Json, **on: str) -> ScoreRecord:
+def score(document: Json, path: str = "", **on: str) -> ScoreRecord:
     """The score that a document describes, on the generation, step or thread it names or that `on` names
-    (`generation_id="..."`). Raises InvalidRecord when it has no name or is on nothing."""
-    found = _read(document, SCORE, "score")
+    (`generation_id="..."`). Raises InvalidRecord when it has no name or is on nothing; `path` is where it stands."""
+    prefix = f"{path}." if path else ""
+    found = _read(document, SCORE, "score", prefix)
     fields, cleared = _by_attribute(found, SCORE, set())
     for name, value in on.items():
         if fields.setdefault(name, value) != value:
             raise InvalidRecord(path_of(name, SCORE), fields[name], f"{value!r}, as in the address, or nothing")
     if fields.get("name") is None:
-        raise InvalidRecord("name", None, "the name of what is judged")
+        raise InvalidRecord(f"{prefix}name", None, "the name of what is judged")
     if not any(fields.get(slot.attribute) for path, slot in SCORE.items() if path in _REFERENCES):
         raise InvalidRecord("generationId", None, f"what the score is on: one of {', '.join(_REFERENCES)}")
     return ScoreRecord(**fields, cleared=frozenset(cleared))

@@ -2,6 +2,7 @@
 
 from generations.prompts.comparing import MEASURES, Apart, Numbers, apart, numbers
 from generations.prompts.differing import Part, differences
+from generations.prompts.documents import NAMES, content_of
 from generations.prompts.keeping import (
     MAX_NAME,
     NoSuchPrompt,
@@ -25,12 +26,14 @@ __all__ = [
     "MAX_LABEL",
     "MAX_NAME",
     "MEASURES",
+    "NAMES",
     "Apart",
     "NoSuchPrompt",
     "Numbers",
     "Part",
     "add_version",
     "apart",
+    "content_of",
     "describe",
     "differences",
     "drawn",

@@ -74,7 +74,7 @@ def test_two_experiments_are_compared_item_by_item(api: Caller) -> None:
         ({"name": "x", "items": [5]}, "items[0]"),
         ({"name": "x", "items": [{"ouput": 1}]}, "items[0].ouput"),
         ({"name": "x", "items": [{"runId": 5}]}, "items[0].runId"),
-        ({"name": "x", "items": [{"scores": [{"name": "y", "value": "high"}]}]}, "value"),
+        ({"name": "x", "items": [{"scores": [{"name": "y", "value": "high"}]}]}, "items[0].scores[0].value"),
     ],
 )
 def test_a_bad_experiment_is_refused_and_nothing_of_it_is_made(api: Caller, asked: Any, field: str) -> None:

@@ -10,11 +10,13 @@ import strawberry
 
 from generations.graphql.mutations.datasets import DatasetMutations
 from generations.graphql.mutations.evaluations import EvaluationMutations
+from generations.graphql.mutations.experiments import ExperimentMutations
 from generations.graphql.mutations.exports import ExportMutations
 from generations.graphql.mutations.generations import GenerationMutations
 from generations.graphql.mutations.judgements import JudgementMutations
 from generations.graphql.mutations.keys import KeyMutations
 from generations.graphql.mutations.models import ModelMutations
+from generations.graphql.mutations.prompts import PromptMutations
 from generations.graphql.mutations.schedules import ScheduleMutations
 from generations.graphql.mutations.tags import TagMutations
 
@@ -28,9 +30,11 @@ class Mutation(
     TagMutations,
     DatasetMutations,
     EvaluationMutations,
+    ExperimentMutations,
     ExportMutations,
     KeyMutations,
     ModelMutations,
+    PromptMutations,
     ScheduleMutations,
 ):
     """Root fields of mutations."""
