@@ -26,6 +26,8 @@ MAX_PAYLOAD: Final = 64 << 20
 MAX_DEPTH: Final = 250
 MAX_ALTERNATIVES: Final = 1_000
 MAX_INT: Final = 2**31 - 1
+MAX_BYTES: Final = 2**53 - 1
+"""The largest size of a file: up to it, every reader of JSON has a whole number exactly."""
 MAX_NUMBER: Final = 1e15
 EARLIEST: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 LATEST_AHEAD: Final = dt.timedelta(days=2)
@@ -106,7 +108,7 @@ def _are_sound(name: str, values: Sequence[Any], latest: dt.datetime, packed: Pa
     if name in _ANYTHING and (kind is int or kind is float):
         return _are_json(values, _limit(name), packed)
     if kind is int:
-        return name not in _FLOATS and name not in _AMOUNTS and min(values) >= 0 and max(values) <= MAX_INT
+        return name not in _FLOATS and name not in _AMOUNTS and min(values) >= 0 and max(values) <= _largest(name)
     if kind is float:
         # The sum tells whether one of them is not a number, which neither min nor max does.
         is_finite = name != "rating" and math.isfinite(sum(values))
@@ -151,8 +153,8 @@ def _clean_field(name: str, value: Any, now: dt.datetime, packed: Packed | None 
     if isinstance(value, int) and name in _AMOUNTS:
         value = Decimal(value)
     if isinstance(value, int):
-        if not 0 <= value <= MAX_INT:
-            raise InvalidRecord(name, value, f"a whole number from 0 to {MAX_INT}")
+        if not 0 <= value <= (most := _largest(name)):
+            raise InvalidRecord(name, value, f"a whole number from 0 to {most}")
         return value
     if isinstance(value, Decimal | float):
         return _clean_number(name, value)
@@ -167,6 +169,11 @@ def _clean_field(name: str, value: Any, now: dt.datetime, packed: Packed | None 
     if name == "alternatives":
         return _clean_alternatives(value)
     return clean_json(name, value, _limit(name))
+
+
+def _largest(name: str) -> int:
+    """The largest whole number that this field takes."""
+    return MAX_BYTES if name == "size" else MAX_INT
 
 
 def _limit(name: str) -> int:

@@ -33,3 +33,22 @@ def test_a_call_with_a_large_number_is_shown(place: str, number: float) -> None:
         said[path] = person.get(f"/projects/{api.project.slug}/{path}").status_code
 
     assert set(said.values()) == {200}, said
+
+
+@pytest.mark.parametrize("size", [2**31, 5_000_000_000, 2**53 - 1])
+def test_a_file_may_be_larger_than_32_bits_tell(size: int) -> None:
+    api = caller("write")
+    beside = {"id": "file", "url": "https://files.example/film.mp4"}
+    mutation = "mutation($of: GenerationInput!) { createGeneration(id: \"b\", input: $of) { id } }"
+
+    asked = api.post("/api/generations", {"id": "a", "attachments": [{**beside, "size": size}]})
+    of = {"attachments": [{**beside, "id": "other", "size": size}]}
+    created = api.post("/graphql/", {"query": mutation, "variables": {"of": of}})
+    told = api.post("/graphql/", {"query": '{ generation(id: "b") { attachments { nodes { size } } } }'})
+
+    assert asked.status == 201, asked.content
+    assert "errors" not in created.json
+    assert [api.get(f"/api/generations/{id}").json["attachments"][0]["size"] for id in "ab"] == [size, size]
+    assert told.json == {"data": {"generation": {"attachments": {"nodes": [{"size": size}]}}}}
+    too_large = api.post("/api/generations", {"id": "c", "attachments": [{**beside, "size": 2**53}]})
+    assert (too_large.status, too_large.json["error"]["expected"]) == (422, f"a whole number from 0 to {2**53 - 1}")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from generations import filters
-from generations.cleaning import MAX_INT
+from generations.cleaning import MAX_BYTES, MAX_INT
 from generations.ingest import values
 from generations.ingest.rest_fields import (
     GENERATION,
@@ -23,6 +23,7 @@ _KINDS: Final[dict[Any, Schema]] = {
     values.text: {"type": "string"},
     values.identifier: {"type": "string"},
     values.whole: {"type": "integer", "minimum": 0, "maximum": MAX_INT},
+    values.size: {"type": "integer", "minimum": 0, "maximum": MAX_BYTES},
     values.number: {"type": "number"},
     values.positive: {"type": "number", "minimum": 0},
     values.rating: {"type": "number", "minimum": 1, "maximum": 5},

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from generations.cleaning import EARLIEST, LATEST_AHEAD, MAX_INT, MAX_NUMBER
+from generations.cleaning import EARLIEST, LATEST_AHEAD, MAX_BYTES, MAX_INT, MAX_NUMBER
 from generations.records import InvalidRecord, Json
 
 Reading = Callable[[Json, str], Any]
@@ -61,13 +61,18 @@ def identifier(value: Json, path: str) -> str:
     return text(value, path)
 
 
-def whole(value: Json, path: str) -> int:
+def whole(value: Json, path: str, most: int = MAX_INT) -> int:
     """A whole number that is not negative."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise InvalidRecord(path, value, "a whole number")
-    if not 0 <= value <= MAX_INT or value != int(value):
-        raise InvalidRecord(path, _short(value), f"a whole number from 0 to {MAX_INT}")
+    if not 0 <= value <= most or value != int(value):
+        raise InvalidRecord(path, _short(value), f"a whole number from 0 to {most}")
     return int(value)
+
+
+def size(value: Json, path: str) -> int:
+    """The bytes of a file."""
+    return whole(value, path, MAX_BYTES)
 
 
 def number(value: Json, path: str) -> float:

@@ -173,7 +173,7 @@ class AttachmentInput:
     id: str | None = may("The id of the attachment.")
     name: str | None = may("Its file name.")
     mime: str | None = may("Its media type: `image/png`.")
-    size: int | None = may("Its size in bytes.")
+    size: float | None = may("Its size in bytes.")
     sha256: str | None = may("The hash of its bytes, in hexadecimal.")
     url: str | None = may("Where it lies.")
     timestamp: dt.datetime | None = may("When it was attached; else now.")

@@ -59,7 +59,7 @@ class Attachment:
     id: strawberry.ID = column("public_id", "The id of the attachment.")
     name: str | None = column("name", "Its file name.")
     mime: str | None = column("mime", "Its media type: `image/png`.")
-    size: int | None = column("size", "Its size in bytes.")
+    size: float | None = column("size", "Its size in bytes.")
     sha256: str | None = column("sha256", "The hash of its bytes, in hexadecimal.")
     url: str | None = column("url", "Where it lies, when that is elsewhere.")
     metadata: JSON = column("metadata", "Anything else that was recorded with it.")
