@@ -154,3 +154,22 @@ def test_a_month_is_not_emptied_by_what_was_so_a_moment_ago(change: str, monkeyp
     own.refresh_from_db()  # as every request does: what was hidden meanwhile is shown again
     assert (with_text(own), with_text(other)) == (({"old"}, set()) if "hold" in change else (set(), {"theirs"}))
     assert AuditEntry.objects.filter(action="retention.empty").count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rules_that_are_added_at_once_have_positions_of_their_own() -> None:
+    own = project()
+    started = threading.Barrier(6)
+
+    def add(days: int) -> None:
+        started.wait()
+        retention.add_rule(access.of_system(own), kind="generations", what="text", days=days)
+        connection.close()
+
+    adding = [threading.Thread(target=add, args=[1 + n]) for n in range(6)]
+    for one in adding:
+        one.start()
+    for one in adding:
+        one.join()
+
+    assert sorted(one.position for one in retention.rules(access.of_system(own))) == [0, 1, 2, 3, 4, 5]

@@ -17,7 +17,7 @@ from generations.access import Grant, Scope, audit
 from generations.at_once import Statement
 from generations.filters import BadFilter, Condition
 from generations.filters.conditions import And, Not
-from generations.models import Kept, LegalHold, RetentionRule
+from generations.models import Kept, LegalHold, Project, RetentionRule
 from generations.records import Json
 
 MOST_RULES: Final = 20
@@ -77,9 +77,9 @@ def add_rule(
         raise BadRule(f"days: {days} is not valid; expected 1 to {MOST_DAYS}, or nothing for ever")
     said = _filter(grant, kind, document)
     with transaction.atomic():
+        # Two at once would take the same position. The project's row is there, which a first rule's others are not.
+        Project.objects.select_for_update(no_key=True).get(pk=grant.project.pk)
         own = RetentionRule.objects.filter(project=grant.project, kind=kind, what=what)
-        # Two at once would take the same position.
-        list(own.select_for_update())
         if own.count() >= MOST_RULES:
             raise BadRule(f"rules: there are {MOST_RULES} for this already; remove one first")
         last = own.aggregate(last=Max("position"))["last"]
