@@ -54,7 +54,10 @@ class Environment(BaseSettings):
         default="",
         description="redis://host:6379/0 or amqp://user:password@host:5672//; empty: a folder in DATA_DIR.",
     )
-    BOOTSTRAP_API_KEY: str = Field(default="", description="The first API key, when a script or container chooses it.")
+    BOOTSTRAP_API_KEY: str = Field(
+        default="",
+        description="The first API key, when a script or container chooses it: 20 or more of `A-Z a-z 0-9 - . _ ~`.",
+    )
     BOOTSTRAP_PASSWORD: str = Field(
         default="", description="The first owner's password, when a script or container chooses it."
     )
@@ -176,6 +179,14 @@ class Environment(BaseSettings):
     @classmethod
     def _broker(cls, value: str) -> str:
         return _address(value, ("redis", "amqp", "rediss", "amqps"))
+
+    @field_validator("BOOTSTRAP_API_KEY")
+    @classmethod
+    def _key(cls, value: str) -> str:
+        # Some clients send it in a path, others before a colon: what needs no escaping anywhere is understood by all.
+        if value and not re.fullmatch(r"[A-Za-z0-9._~-]{20,200}", value):
+            raise ValueError("a key is 20 to 200 letters, digits and any of - . _ ~, such as `openssl rand -hex 32` makes")
+        return value
 
     @field_validator("STORAGE_BUCKET", "EXPORT_BUCKETS")
     @classmethod

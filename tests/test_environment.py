@@ -47,6 +47,8 @@ WRONG = [
     ("EGRESS_PRIVATE", "vllm.internal,10.1.0.0/99", "'10.1.0.0/99' does not appear to be an IPv4 or IPv6 network"),
     ("EGRESS_HOSTS", "https://api.openai.com", "no name of a host"),
     ("ALLOWED_HOSTS", "a.example.com:8000", "no name of a host"),
+    ("BOOTSTRAP_API_KEY", "secret", "a key is 20 to 200 letters, digits"),
+    ("BOOTSTRAP_API_KEY", "secret/of-a-path-or-with space", "a key is 20 to 200 letters, digits"),
     ("CSRF_TRUSTED_ORIGINS", "a.example.com", "begins with https://"),
 ]
 
@@ -82,6 +84,7 @@ def test_a_setting_that_cannot_be_used_is_named_with_what_would_be_right(
         ("EGRESS_HOSTS", "*.example.com"),
         ("ALLOWED_HOSTS", ".example.com,[::1]"),
         ("EXPORT_BUCKETS", "files.example, Old_Files"),
+        ("BOOTSTRAP_API_KEY", "gen_Ab-._~0123456789"),
     ],
 )
 def test_what_is_right_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
