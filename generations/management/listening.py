@@ -9,9 +9,14 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Final
+
+Address = tuple[int, Any]
+"""The family and what a socket of it is bound to."""
+_ABSENT: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+"""What is said of an address that this machine has not, and of one of a protocol that it does not speak."""
 
 
 class CannotListen(Exception):
@@ -22,15 +27,17 @@ class CannotListen(Exception):
 def listening(host: str, port: int, number: int = 1) -> Iterator[list[socket.socket]]:
     """So many sockets that callers reach, from before the first request to after the last; one where no more can be.
 
-    After a `kill -9` the predecessor's web process is gone within moments: waited for shortly.
+    Of the addresses of a name they are at the first that this machine has, IPv4 before IPv6: who calls a name tries all
+    of them, who writes an address mostly writes 127.0.0.1. After a `kill -9` the predecessor's web process is gone within moments: waited for shortly.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except socket.gaierror:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError):
         raise CannotListen(_why(errno.EADDRNOTAVAIL, host, port)) from None
+    addresses = sorted(((family, address) for family, *_, address in found), key=lambda one: one[0] != socket.AF_INET)
     for attempt in range(2):
         try:
-            sockets = _listening(family, address, number)
+            sockets = _listening_at_first(addresses, number)
             break
         except OSError as error:
             if attempt:
@@ -47,11 +54,22 @@ def _why(number: int | None, host: str, port: int) -> str | None:
     if number == errno.EADDRINUSE:
         other = port + 1 if port < 65535 else port - 1
         return f"Port {port} of {host} is in use by another program. Stop it, or take another: PORT={other} make run"
-    if number == errno.EADDRNOTAVAIL:
+    if number in _ABSENT:
         return f"HOST is {host}, which is no address of this machine."
     if number == errno.EACCES:
         return f"PORT is {port}, which is for root alone here. Choose one from 1024 on, such as PORT=8000."
     return None
+
+
+def _listening_at_first(addresses: Sequence[Address], number: int) -> list[socket.socket]:
+    """Sockets at the first of these addresses that this machine has. What another program has is not passed over."""
+    for family, address in addresses[:-1]:
+        try:
+            return _listening(family, address, number)
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise
+    return _listening(*addresses[-1], number)
 
 
 def _listening(family: int, address: Any, number: int) -> list[socket.socket]:
