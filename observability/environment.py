@@ -185,7 +185,9 @@ class Environment(BaseSettings):
     def _key(cls, value: str) -> str:
         # Some clients send it in a path, others before a colon: what needs no escaping anywhere is understood by all.
         if value and not re.fullmatch(r"[A-Za-z0-9._~-]{20,200}", value):
-            raise ValueError("a key is 20 to 200 letters, digits and any of - . _ ~, such as `openssl rand -hex 32` makes")
+            raise ValueError(
+                "a key is 20 to 200 letters, digits and any of - . _ ~, such as `openssl rand -hex 32` makes"
+            )
         return value
 
     @field_validator("STORAGE_BUCKET", "EXPORT_BUCKETS")

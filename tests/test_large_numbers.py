@@ -39,7 +39,7 @@ def test_a_call_with_a_large_number_is_shown(place: str, number: float) -> None:
 def test_a_file_may_be_larger_than_32_bits_tell(size: int) -> None:
     api = caller("write")
     beside = {"id": "file", "url": "https://files.example/film.mp4"}
-    mutation = "mutation($of: GenerationInput!) { createGeneration(id: \"b\", input: $of) { id } }"
+    mutation = 'mutation($of: GenerationInput!) { createGeneration(id: "b", input: $of) { id } }'
 
     asked = api.post("/api/generations", {"id": "a", "attachments": [{**beside, "size": size}]})
     of = {"attachments": [{**beside, "id": "other", "size": size}]}

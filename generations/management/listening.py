@@ -28,7 +28,8 @@ def listening(host: str, port: int, number: int = 1) -> Iterator[list[socket.soc
     """So many sockets that callers reach, from before the first request to after the last; one where no more can be.
 
     Of the addresses of a name they are at the first that this machine has, IPv4 before IPv6: who calls a name tries all
-    of them, who writes an address mostly writes 127.0.0.1. After a `kill -9` the predecessor's web process is gone within moments: waited for shortly.
+    of them, who writes an address mostly writes 127.0.0.1. After a `kill -9` the predecessor's web process is gone
+    within moments: waited for shortly.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
