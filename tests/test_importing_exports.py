@@ -143,3 +143,20 @@ def test_items_of_a_dataset_are_told_where_they_belong_and_come_in_equal(here: C
     assert sorted(([row.get(name) for name in told] for row in shown), key=str) == sorted(
         ([row.get(name, {} if name == "metadata" else None) for name in told] for row in items), key=str
     )
+
+
+def test_rows_that_are_no_calls_are_told_where_they_go_and_become_none(here: Caller) -> None:
+    here.post("/api/experiments", {"name": "Short", "items": [{"input": 1, "output": 2}]})
+    here.post("/api/prompts/hi/versions", {"template": "Hi"})
+    there = caller("write", name="There")
+
+    for kind, said in (
+        ("experiments", "/api/experiments/{id}/items"),
+        ("prompts", "/api/prompts/{name}/versions"),
+        ("tags", "tags come with the rows"),
+    ):
+        file = exported(here, kind)
+        result = imported(there, file, f"{kind}.jsonl")
+        assert (result["refused"], result["stored"]) == (len(file.splitlines()), 0), kind
+        assert said in result["refusals"][0]["reason"]
+    assert not Generation.objects.in_project(there.project.pk).exists()

@@ -112,7 +112,8 @@ def export_generations(request: HttpRequest) -> HttpResponse:
     ),
 )
 def export_list(request: HttpRequest) -> HttpResponse:
-    """The same for any list: generations, steps, threads, participants, scores or datasets."""
+    """The same for any list. Of datasets the items are exported, of experiments the results with their scores, of
+    prompts the versions with their labels; a filter is of the list itself."""
     asked = receive.mapping(request, limit=receive.MAX_QUESTION)
     kind = asked.pop("kind", "generations")
     if not isinstance(kind, str):

@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db.models import QuerySet
 
 from generations import filters
-from generations.exporting import changes, columns, rows, writers
+from generations.exporting import changes, collected, columns, rows, writers
 from generations.exporting.columns import COLUMNS
 from generations.exporting.writers import COMPRESSIONS, FORMATS, PACKED
 from generations.filters.fields import nearest
@@ -85,7 +85,7 @@ class Asked:
     def rows(self, project: Project) -> QuerySet[Any]:
         """The rows that match. Raises BadFilter."""
         if self.version is not None:
-            return rows.items_of(project.pk, self.condition, self.version)
+            return collected.items_of(project.pk, self.condition, self.version)
         found = rows.SOURCES[self.kind].narrow(project.pk, self.condition)
         return found if self.since is None else changes.since(self.kind, project, found, self.since)
 

@@ -9,26 +9,23 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 
 from generations import bundles, filters, horizons
-from generations.exporting import settling, statements
+from generations.exporting import collected, settling, statements
+from generations.exporting.collected import Documents
 from generations.exporting.columns import Column
 from generations.exporting.dialects import CSV, Dialect
 from generations.exporting.settling import dumped, loaded
 from generations.exporting.snapshots import Snapshot
 from generations.exporting.writers import Line, line_of
-from generations.ingest.values import iso
-from generations.models import DatasetItem, Participant, Project, Thread
-from generations.records import Json
+from generations.models import Participant, Project, Thread
 
+Key = collected.Key
 BATCH_ROWS: Final = 4_000
 """Whose documents one statement makes. None of them is held longer than it takes to write it."""
 READ_ROWS: Final = 100
 """Whose documents are made in Python at once, and held."""
-
-Key = tuple[Any, ...]
-Documents = Iterable[tuple[uuid.UUID, dict[str, Json]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +38,8 @@ class Source:
     narrow: Callable[[int, filters.Condition | None], QuerySet[Any]]
     read: Callable[[Project, Sequence[Key]], Documents] | None = None
     """Documents made in Python, for the lists that `statements` does not make."""
+    is_within: bool = False
+    """Whether the rows are what stands in those of the list: items of datasets. They have an order of their own."""
 
 
 def ordering(kind: str, order: str | None, project_pk: int) -> list[Any]:
@@ -52,6 +51,8 @@ def ordering(kind: str, order: str | None, project_pk: int) -> list[Any]:
     ties: list[Any] = [F(name).desc() for name in reversed(source.key[:2])]
     if not order or order == source.order:
         return ties
+    if source.is_within:
+        raise filters.BadFilter("order", order, f"{source.order} or none: rows of {kind} are exported the newest first")
     value: Any = filters.ordered(kind, order).expression(project_pk)
     value = F(value) if isinstance(value, str) else value
     return [value.desc(nulls_last=True) if order.startswith("-") else value.asc(nulls_last=True), *ties]
@@ -173,7 +174,7 @@ def _array(texts: Iterable[str]) -> str:
     return "{" + ",".join(quoted) + "}"
 
 
-# --------------------------------------------------------------------------------------------- threads, users, datasets
+# ------------------------------------------------------------------------------------------------------ lists and rows
 def _threads(project: Project, batch: Sequence[Key]) -> Documents:
     rows = Thread.objects.in_project(project.pk).filter(uid__in=[key[0] for key in batch])
     return ((row.uid, bundles.thread_document(row)) for row in rows)
@@ -182,40 +183,6 @@ def _threads(project: Project, batch: Sequence[Key]) -> Documents:
 def _participants(project: Project, batch: Sequence[Key]) -> Documents:
     rows = Participant.objects.in_project(project.pk).filter(uid__in=[key[0] for key in batch])
     return ((row.uid, bundles.participant_document(row)) for row in rows)
-
-
-def items_of(project_pk: int, condition: filters.Condition | None, version: int | None = None) -> QuerySet[DatasetItem]:
-    """The items of datasets as they are now, unless a version is named: those that were removed belong to versions
-    before."""
-    found = DatasetItem.objects.filter(dataset__in=filters.narrow("datasets", project_pk, condition))
-    if version is None:
-        return found.filter(removed_in=None)
-    return found.filter(Q(removed_in=None) | Q(removed_in__gt=version), added_in__lte=version)
-
-
-def _items(project: Project, batch: Sequence[Key]) -> Documents:
-    rows = DatasetItem.objects.select_related("dataset").filter(dataset__project=project)
-    return ((row.pk, _item(row)) for row in rows.filter(pk__in=[key[0] for key in batch]))
-
-
-def _item(row: DatasetItem) -> dict[str, Json]:
-    return _known(
-        id=str(row.pk),
-        datasetId=str(row.dataset_id),
-        datasetName=row.dataset.name,
-        input=row.input,
-        expectedOutput=row.expected_output,
-        metadata=row.metadata,
-        intermediarySteps=row.intermediary_steps,
-        generationId=row.generation_id,
-        stepId=row.step_id,
-        split=row.split or None,
-        createdAt=iso(row.created_at),
-    )
-
-
-def _known(**values: Json) -> dict[str, Json]:
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _narrow(kind: str) -> Callable[[int, filters.Condition | None], QuerySet[Any]]:
@@ -228,5 +195,8 @@ SOURCES: Final[dict[str, Source]] = {
     "threads": Source(("uid", "last_activity_at"), "-lastActivityAt", _narrow("threads"), _threads),
     "participants": Source(("uid", "last_seen_at"), "-lastSeen", _narrow("participants"), _participants),
     "scores": Source(("uid", "created_at"), "-timestamp", _narrow("scores")),
-    "datasets": Source(("pk", "created_at"), "-createdAt", items_of, _items),
+    "datasets": Source(("pk", "created_at"), "-createdAt", collected.items_of, collected.items, is_within=True),
+    "experiments": Source(("pk", "created_at"), "-createdAt", collected.results_of, collected.results, is_within=True),
+    "prompts": Source(("uid", "created_at"), "-createdAt", collected.versions_of, collected.versions, is_within=True),
+    "tags": Source(("pk", "created_at"), "-createdAt", _narrow("tags"), collected.tags),
 }

@@ -18,7 +18,25 @@ _TABLES: Final[Mapping[str, tuple[Mapping[str, Slot], frozenset[str]]]] = {
 }
 """The fields of each kind of row, and the names that every exported one has. No generation has all of them and no
 others: it has a model, and its types are others."""
-_ITEM: Final = frozenset({"id", "datasetId", "datasetName", "input"})
+_ELSEWHERE: Final[Mapping[str, tuple[frozenset[str], str, str]]] = {
+    "item": (
+        frozenset({"id", "datasetId", "datasetName", "input"}),
+        "dataset",
+        "a dataset beside the file: what this row is an item of is said there, by page or over REST",
+    ),
+    "result": (
+        frozenset({"id", "experimentId", "experimentName"}),
+        "experimentId",
+        "a row that is no result: results are added to an experiment at POST /api/experiments/{id}/items",
+    ),
+    "version": (
+        frozenset({"id", "promptId", "name", "version"}),
+        "promptId",
+        "a row that is no prompt's version: versions are made at POST /api/prompts/{name}/versions",
+    ),
+}
+"""Rows that are taken in elsewhere: the names that every exported one has, and what is said of it here."""
+_TAG: Final = frozenset({"name", "createdAt"})
 _READ: Final[Mapping[str, Callable[[Json], Record]]] = {
     "step": rest.step,
     "thread": rest.thread,
@@ -37,11 +55,15 @@ class Row:
 
 
 def kind_of(document: Json) -> str | None:
-    """What a row of an export is of: step, thread, participant, score, or an item of a dataset; None for all else."""
+    """What a row of an export is of: step, thread, participant, score, an item of a dataset, a result of an experiment,
+    a version of a prompt, a tag; None for all else."""
     if not isinstance(document, Mapping):
         return None
-    if document.keys() >= _ITEM:
-        return "item"
+    for kind, (needed, _, _) in _ELSEWHERE.items():
+        if document.keys() >= needed:
+            return kind
+    if _TAG <= document.keys() <= _TAG | {"colour", "description"}:
+        return "tag"
     for kind, (table, needed) in _TABLES.items():
         if needed <= document.keys() <= {*table, *groups(table), *READ_ONLY} and _is_type(table, document):
             return kind
@@ -53,9 +75,11 @@ def read(document: Json) -> Row | None:
     kind = kind_of(document)
     if kind is None:
         return None
-    if kind == "item":
-        expected = "a dataset beside the file: what this row is an item of is said there, by page or over REST"
-        raise InvalidRecord("dataset", None, expected)
+    if kind in _ELSEWHERE:
+        _, name, expected = _ELSEWHERE[kind]
+        raise InvalidRecord(name, document.get(name), expected)
+    if kind == "tag":
+        raise InvalidRecord("name", document["name"], "a row that is no tag: tags come with the rows that carry them")
     return Row(kind, _READ[kind](dict(document)), _TABLES[kind][0])
 
 
