@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLNamedType,
+    GraphQLNonNull,
     GraphQLObjectType,
     GraphQLScalarType,
     get_named_type,
@@ -72,6 +74,21 @@ def test_every_type_field_and_argument_has_a_description() -> None:
 
 def test_descriptions_are_sentences() -> None:
     assert [name for name, said in described() if said and not said.rstrip().endswith((".", "?", "`", ":"))] == []
+
+
+def test_every_field_that_may_be_null_says_when() -> None:
+    outputs = [kind for kind in TYPES_BY_NAME.values() if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType)]
+    maybe = {
+        f"{kind.name}.{name}": field.description
+        for kind in outputs
+        for name, field in kind.fields.items()
+        if not isinstance(field.type, GraphQLNonNull)
+    }
+
+    unsaid = [name for name, said in maybe.items() if not re.search(r"\bnull\b", said or "", re.IGNORECASE)]
+    assert [name for name in unsaid if not name.startswith("Mutation.")] == []
+    # All of these are null for one reason, which is said of their type.
+    assert "null beside its error" in str(TYPES_BY_NAME["Mutation"].description)
 
 
 def fields_of(kind: GraphQLNamedType | None) -> dict[str, Any]:

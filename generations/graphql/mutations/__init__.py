@@ -22,7 +22,8 @@ from generations.graphql.mutations.tags import TagMutations
 
 
 @strawberry.type(
-    description="What can be changed. Fields are done one after the other; each is done whole or not at all."
+    description="What can be changed. Fields are done one after the other; each is done whole or not at all, and null "
+    "beside its error when it is not."
 )
 class Mutation(
     GenerationMutations,

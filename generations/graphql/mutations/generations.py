@@ -26,7 +26,7 @@ class GenerationReceipt:
     id: strawberry.ID = strawberry.field(description="The id that it has.")
     state: str = strawberry.field(description="stored, merged into what was there, or unchanged.")
 
-    @guarded(Scope.READ, "The generation as it stands now.")
+    @guarded(Scope.READ, "The generation as it stands now; null for a key without it.")
     def generation(self, info: Info) -> Generation | None:
         """The row, read anew."""
         shown: Generation | None = found(info.context.grant, models.Generation, "generation", Generation, self.id)

@@ -59,7 +59,7 @@ class Called:
 
     generation_id: strawberry.ID = strawberry.field(description="The id of the recorded generation.")
 
-    @guarded(Scope.READ, "The recorded generation.")
+    @guarded(Scope.READ, "The recorded generation; null for a key without it.")
     def generation(self, info: Info) -> Generation | None:
         """The row, read anew."""
         shown: Generation | None = found(

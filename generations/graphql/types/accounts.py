@@ -76,4 +76,4 @@ class Key:
     created_at: dt.datetime = column("created_at", "When it was made.")
     expires_at: dt.datetime | None = column("expires_at", "When it stops to work; null for never.")
     revoked_at: dt.datetime | None = column("revoked_at", "When it was revoked; null while it works.")
-    last_used_at: dt.datetime | None = column("last_used_at", "When it was last used, to the minute.")
+    last_used_at: dt.datetime | None = column("last_used_at", "When it was last used, to the minute; null before that.")

@@ -40,24 +40,28 @@ class DatasetItem:
     id: strawberry.ID = column("pk", "The id of the item as it is in these versions.")
     key: strawberry.ID = column("key", "Stays the same when the item is replaced.")
     input: JSON = column("input", "What is given.")
-    expected_output: JSON | None = column("expected_output", "What ought to come back.")
+    expected_output: JSON | None = column("expected_output", "What ought to come back; null when nobody said.")
     metadata: JSON = column("metadata", "Anything else that belongs to it.")
-    intermediary_steps: JSON | None = column("intermediary_steps", "What happened in between: a list.")
-    generation_id: str | None = column("generation_id", "The generation that it was made from.")
-    step_id: str | None = column("step_id", "The step that it was made from.")
+    intermediary_steps: JSON | None = column(
+        "intermediary_steps", "What happened in between: a list; null when nobody said."
+    )
+    generation_id: str | None = column(
+        "generation_id", "The generation that it was made from; null when it was made from none."
+    )
+    step_id: str | None = column("step_id", "The step that it was made from; null when it was made from none.")
     split: str = column("split", "Train, test or another part; empty for none.")
     added_in: int = column("added_in", "The version that it came with.")
     removed_in: int | None = column("removed_in", "The version that it went with; null while it is there.")
     created_at: dt.datetime = column("created_at", "When it was added.")
 
-    @resolved("The generation that it was made from.")
+    @resolved("The generation that it was made from; null when it was made from none.")
     def generation(self) -> Generation | None:
         """The generation by its id."""
         batch = relations.named(self.batch, "generation_id", models.Generation, "generation")
         row = batch.by_id.get(self.row.generation_id or "")
         return None if row is None else Generation(row=row, batch=batch)
 
-    @resolved("The step that it was made from.")
+    @resolved("The step that it was made from; null when it was made from none.")
     def step(self) -> Step | None:
         """The step by its id."""
         batch = relations.named(self.batch, "step_id", models.Step, "step")

@@ -101,7 +101,7 @@ class EvaluationResult:
         """Money."""
         return None if self.said["cost"] is None else Decimal(self.said["cost"])
 
-    @resolved("The currency of the cost.")
+    @resolved("The currency of the cost; null when no cost is known.")
     def currency(self) -> str | None:
         """Three letters."""
         return None if self.said["currency"] is None else str(self.said["currency"])
@@ -129,8 +129,8 @@ class Evaluation:
     progress: Progress = part(Progress, "How far it has come, in items.")
     attempts: int = column("attempts", "How often a worker has begun it.")
     created_at: dt.datetime = column("created_at", "When it was asked for.")
-    started_at: dt.datetime | None = column("started_at", "When a worker began it.")
-    finished_at: dt.datetime | None = column("finished_at", "When it ended.")
+    started_at: dt.datetime | None = column("started_at", "When a worker began it; null before that.")
+    finished_at: dt.datetime | None = column("finished_at", "When it ended; null before that.")
 
     @resolved("Its name, which its experiments have too.")
     def name(self) -> str:
@@ -152,7 +152,7 @@ class Evaluation:
         """An id."""
         return None if self._asked.dataset is None else strawberry.ID(self._asked.dataset)
 
-    @resolved("The version of the dataset.")
+    @resolved("The version of the dataset; null when it is about none.")
     def dataset_version(self) -> int | None:
         """A number."""
         return self._asked.dataset_version
@@ -197,7 +197,7 @@ class ModelEstimate:
     model: str = strawberry.field(description="The model, by this project's name of it.")
     calls: int = strawberry.field(description="How many calls.")
     cost: Decimal | None = strawberry.field(description="What they cost, about; null where no price is known.")
-    currency: str | None = strawberry.field(description="The currency of the cost.")
+    currency: str | None = strawberry.field(description="The currency of the cost; null when no cost is known.")
 
 
 @strawberry.type(description="What an evaluation takes, reckoned before it begins.")
@@ -207,7 +207,7 @@ class EvaluationEstimate:
     items: int = strawberry.field(description="Items that will be evaluated.")
     calls: int = strawberry.field(description="Calls to models, those of judges among them.")
     cost: Decimal | None = strawberry.field(description="What they cost, about; null where a price is not known.")
-    currency: str | None = strawberry.field(description="The currency of the cost.")
+    currency: str | None = strawberry.field(description="The currency of the cost; null when no cost is known.")
     models: list[ModelEstimate] = strawberry.field(description="The same by model.")
     unknown_prices: list[str] = strawberry.field(description="Models of which no price is known.")
 
@@ -219,8 +219,12 @@ class TriedScore:
     evaluator_id: strawberry.ID = strawberry.field(description="The evaluator.")
     name: str = strawberry.field(description="The name of the score.")
     value: float | None = strawberry.field(description="The score; null where there is none.")
-    comment: str | None = strawberry.field(description="A judge's reason, or why there is no score.")
-    generation_id: strawberry.ID | None = strawberry.field(description="The judge's call.")
+    comment: str | None = strawberry.field(
+        description="A judge's reason, or why there is no score; null when there is neither."
+    )
+    generation_id: strawberry.ID | None = strawberry.field(
+        description="The judge's call; null when no model was asked."
+    )
 
 
 @strawberry.type(description="The first item, as an evaluation would have it.")
@@ -228,9 +232,9 @@ class Tried:
     """One answer to it, with its scores."""
 
     title: str = strawberry.field(description="The version that answered.")
-    input: JSON | None = strawberry.field(description="What was asked.")
-    expected: JSON | None = strawberry.field(description="What was expected.")
-    output: JSON | None = strawberry.field(description="The answer.")
-    problem: str | None = strawberry.field(description="Why there is no answer.")
-    generation_id: strawberry.ID | None = strawberry.field(description="The call that answered.")
+    input: JSON | None = strawberry.field(description="What was asked; null when there is none.")
+    expected: JSON | None = strawberry.field(description="What was expected; null when there is none.")
+    output: JSON | None = strawberry.field(description="The answer; null when there is none.")
+    problem: str | None = strawberry.field(description="Why there is no answer; null when there is one.")
+    generation_id: strawberry.ID | None = strawberry.field(description="The call that answered; null when none did.")
     scores: list[TriedScore] = strawberry.field(description="What the evaluators say.")

@@ -27,21 +27,23 @@ class ExperimentItem:
     batch: strawberry.Private[Batch[models.ExperimentItem]]
 
     id: strawberry.ID = column("pk", "The id of the result.")
-    dataset_item_id: strawberry.ID | None = column("dataset_item_id", "The item of the dataset that was run.")
-    run_id: str | None = column("run_id", "The step that ran it.")
-    generation_id: str | None = column("generation_id", "The generation that answered.")
-    input: JSON | None = column("input", "What was given.")
-    output: JSON | None = column("output", "What came back.")
+    dataset_item_id: strawberry.ID | None = column(
+        "dataset_item_id", "The item of the dataset that was run; null for none, or when it is gone."
+    )
+    run_id: str | None = column("run_id", "The step that ran it; null when none was said.")
+    generation_id: str | None = column("generation_id", "The generation that answered; null when none was said.")
+    input: JSON | None = column("input", "What was given; null when none was said.")
+    output: JSON | None = column("output", "What came back; null when none was said.")
     created_at: dt.datetime = column("created_at", "When it was added.")
 
-    @resolved("The item of the dataset that was run, with what was expected.")
+    @resolved("The item of the dataset that was run, with what was expected; null for none, or when it is gone.")
     def dataset_item(self) -> DatasetItem | None:
         """The item, all items of the batch in one query."""
         batch = by_key(self.batch, "dataset_item_id", models.DatasetItem)
         row = batch.by_id.get(str(self.row.dataset_item_id))
         return None if row is None else DatasetItem(row=row, batch=batch)
 
-    @resolved("The generation that answered.")
+    @resolved("The generation that answered; null when none was said.")
     def generation(self) -> Generation | None:
         """The generation by its id."""
         found: Generation | None = relations.named_by(
@@ -49,7 +51,7 @@ class ExperimentItem:
         )
         return found
 
-    @resolved("The step that ran it.")
+    @resolved("The step that ran it; null when none was said.")
     def run(self) -> Step | None:
         """The step by its id."""
         found: Step | None = relations.named_by(self, models.Step, Step, "step", "run_id")
@@ -74,9 +76,11 @@ class Experiment:
 
     id: strawberry.ID = column("pk", "The id of the experiment.")
     name: str = column("name", "Its name.")
-    dataset_id: strawberry.ID | None = column("dataset_id", "The dataset that it was run over.")
-    prompt_version_id: str | None = column("prompt_version_id", "The prompt version that it tried.")
-    params: JSON | None = column("params", "What it was run with.")
+    dataset_id: strawberry.ID | None = column(
+        "dataset_id", "The dataset that it was run over; null for none, or when it is gone."
+    )
+    prompt_version_id: str | None = column("prompt_version_id", "The prompt version that it tried; null for none.")
+    params: JSON | None = column("params", "What it was run with; null for none.")
     created_at: dt.datetime = column("created_at", "When it was made.")
 
     @resolved("The dataset that it was run over; null for none, or when it is gone.")

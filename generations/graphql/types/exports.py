@@ -43,10 +43,12 @@ class Export:
     progress: Progress = part(Progress, "How far it has come.")
     attempts: int = column("attempts", "How often a worker has begun it.")
     created_at: dt.datetime = column("created_at", "When it was asked for.")
-    schedule_id: strawberry.ID | None = column("schedule_id", "The schedule that it is a run of.")
-    started_at: dt.datetime | None = column("started_at", "When a worker began it.")
-    finished_at: dt.datetime | None = column("finished_at", "When it ended.")
-    expires_at: dt.datetime | None = column("expires_at", "When its file is deleted.")
+    schedule_id: strawberry.ID | None = column(
+        "schedule_id", "The schedule that it is a run of; null when somebody started it."
+    )
+    started_at: dt.datetime | None = column("started_at", "When a worker began it; null before that.")
+    finished_at: dt.datetime | None = column("finished_at", "When it ended; null before that.")
+    expires_at: dt.datetime | None = column("expires_at", "When its file is deleted; null while it has none.")
 
     @resolved("The list that is exported: generations, steps, ...")
     def kind(self) -> str:

@@ -23,12 +23,12 @@ class Feedback:
     batch: strawberry.Private[Batch[Any]]
 
     id: strawberry.ID = column("public_id", "The id of this piece of feedback.")
-    rating: float | None = column("rating", "From 1 to 5.")
-    thumbs: str | None = column("thumbs", "`up` or `down`.")
-    comment: str | None = column("comment", "What they wrote.")
+    rating: float | None = column("rating", "From 1 to 5; null when they gave none.")
+    thumbs: str | None = column("thumbs", "`up` or `down`; null when they gave none.")
+    comment: str | None = column("comment", "What they wrote; null when they gave none.")
     categories: list[str] = column("categories", "Labels such as `accurate` or `helpful`.")
     timestamp: dt.datetime = column("created_at", "When it was given.")
-    user_id: str | None = column("user_id", "Who gave it.")
+    user_id: str | None = column("user_id", "Who gave it; null when it is not known.")
     metadata: JSON = column("metadata", "Anything else that was recorded with it.")
     is_latest: bool = column("is_latest", "Whether it is the one that is shown with the generation.")
 
@@ -42,11 +42,13 @@ class Alternative:
 
     index: int = column("index", "Its place among the answers, from 0.")
     kind: str = column("kind", "How it came to be: choice, beam, scored, retry, fallback or edit.")
-    content: JSON | None = column("content", "The answer: a text, a message or any JSON value.")
-    tokens: int | None = column("tokens", "Its tokens.")
-    score: float | None = column("score", "Its score, as the model's backend gave it.")
-    finish_reason: str | None = column("finish_reason", "Why it ended.")
-    logprobs: JSON | None = column("logprobs", "Log-probabilities of its tokens, where they were recorded.")
+    content: JSON | None = column("content", "The answer: a text, a message or any JSON value; null when it is empty.")
+    tokens: int | None = column("tokens", "Its tokens; null when it is not known.")
+    score: float | None = column("score", "Its score, as the model's backend gave it; null when it is not known.")
+    finish_reason: str | None = column("finish_reason", "Why it ended; null when it is not known.")
+    logprobs: JSON | None = column(
+        "logprobs", "Log-probabilities of its tokens, where they were recorded; null when they were not."
+    )
 
 
 @strawberry.type(description="A file beside a generation, a step or a thread.")
@@ -57,10 +59,10 @@ class Attachment:
     batch: strawberry.Private[Batch[Any]]
 
     id: strawberry.ID = column("public_id", "The id of the attachment.")
-    name: str | None = column("name", "Its file name.")
-    mime: str | None = column("mime", "Its media type: `image/png`.")
-    size: float | None = column("size", "Its size in bytes.")
-    sha256: str | None = column("sha256", "The hash of its bytes, in hexadecimal.")
-    url: str | None = column("url", "Where it lies, when that is elsewhere.")
+    name: str | None = column("name", "Its file name; null when it is not known.")
+    mime: str | None = column("mime", "Its media type: `image/png`; null when it is not known.")
+    size: float | None = column("size", "Its size in bytes; null when it is not known.")
+    sha256: str | None = column("sha256", "The hash of its bytes, in hexadecimal; null when it is not known.")
+    url: str | None = column("url", "Where it lies, when that is elsewhere; null when it lies here.")
     metadata: JSON = column("metadata", "Anything else that was recorded with it.")
     timestamp: dt.datetime = column("created_at", "When it was attached.")

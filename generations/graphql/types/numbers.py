@@ -149,63 +149,63 @@ class Group:
         """Counts by measure."""
         return scalars.json(self.row.unknown)
 
-    @resolved("The sum of a field.")
+    @resolved("The sum of a field; null when no row has one.")
     def sum(self, field: Path) -> Value | None:
         """A sum."""
         return self._of("sum", field)
 
-    @resolved("The mean of a field.")
+    @resolved("The mean of a field; null when no row has one.")
     def avg(self, field: Path) -> Value | None:
         """A mean."""
         return self._of("avg", field)
 
-    @resolved("The smallest value of a field.")
+    @resolved("The smallest value of a field; null when no row has one.")
     def min(self, field: Path) -> Value | None:
         """A minimum."""
         return self._of("min", field)
 
-    @resolved("The largest value of a field.")
+    @resolved("The largest value of a field; null when no row has one.")
     def max(self, field: Path) -> Value | None:
         """A maximum."""
         return self._of("max", field)
 
-    @resolved("The median of a field.")
+    @resolved("The median of a field; null when no row has one.")
     def p50(self, field: Path) -> Value | None:
         """A median."""
         return self._of("p50", field)
 
-    @resolved("The value that 90 % of the rows are below.")
+    @resolved("The value that 90 % of the rows are below; null when no row has one.")
     def p90(self, field: Path) -> Value | None:
         """A percentile."""
         return self._of("p90", field)
 
-    @resolved("The value that 95 % of the rows are below.")
+    @resolved("The value that 95 % of the rows are below; null when no row has one.")
     def p95(self, field: Path) -> Value | None:
         """A percentile."""
         return self._of("p95", field)
 
-    @resolved("The value that 99 % of the rows are below.")
+    @resolved("The value that 99 % of the rows are below; null when no row has one.")
     def p99(self, field: Path) -> Value | None:
         """A percentile."""
         return self._of("p99", field)
 
     @resolved("How many different values a field has.")
-    def distinct(self, field: Path) -> Value | None:
+    def distinct(self, field: Path) -> Value:
         """A count of values."""
         return self._of("distinct", field)
 
-    @resolved("The share of rows with an error, 0 to 1.")
+    @resolved("The share of rows with an error, 0 to 1; null when there is no row.")
     def error_rate(self) -> float | None:
         """A rate."""
         found = self.row.values["errorRate"]
         return None if found is None else float(found)  # type: ignore[arg-type]
 
     @resolved("How many different users the rows were made for.")
-    def distinct_users(self) -> int | None:
+    def distinct_users(self) -> int:
         """A count of users."""
         return self.row.values["distinctUsers"]  # type: ignore[return-value]
 
-    def _of(self, function: str, path: str) -> Value | None:
+    def _of(self, function: str, path: str) -> Value:
         return _value(shown(self.row.values[own_name(function, path)]))
 
 

@@ -29,14 +29,18 @@ class PromptVersion:
     version: int = column("version", "Its number among the versions of the prompt, from 0.")
     labels: list[str] = column("labels", "The labels that are on it now: `prod`, `test`, ...")
     tags: list[str] = column("tags", "Its tags.")
-    messages: JSON | None = column("template_messages", "The messages of a chat, with `{{variables}}`.")
-    template: str | None = column("template", "The text of a completion, with `{{variables}}`.")
+    messages: JSON | None = column(
+        "template_messages", "The messages of a chat, with `{{variables}}`; null when it has a template."
+    )
+    template: str | None = column(
+        "template", "The text of a completion, with `{{variables}}`; null when it has messages."
+    )
     inputs: JSON = column("inputs", "The variables that the template names: a list.")
     input_defaults: JSON = column("input_defaults", "Values of variables that nobody gives.")
-    model: str | None = column("model_id", "The model that it is meant for.")
-    provider: str | None = column("provider", "Who serves the model.")
+    model: str | None = column("model_id", "The model that it is meant for; null when none was said.")
+    provider: str | None = column("provider", "Who serves the model; null when none was said.")
     settings: JSON = column("settings", "Settings that the model is called with.")
-    tools: JSON | None = column("tools", "Tools that the model may call.")
+    tools: JSON | None = column("tools", "Tools that the model may call; null when none was said.")
     description: str = column("description", "What has changed.")
     metadata: JSON = column("metadata", "Anything else that belongs to it.")
     created_at: dt.datetime = column("created_at", "When it was made.")

@@ -42,7 +42,7 @@ class Review:
     answers: JSON = column("answers", "The answer to each criterion, by its name.")
     ended_at: dt.datetime | None = column("ended_at", "When it was judged or passed over; null while it is held.")
 
-    @resolved("Who judged: their user name.")
+    @resolved("Who judged: their user name; null when they are gone.")
     def reviewer(self) -> str | None:
         """The user name; those of all reviews of the batch in one query."""
         people = self.batch.once("people", lambda: _people(self.batch))
