@@ -153,7 +153,8 @@ def _clean_field(name: str, value: Any, now: dt.datetime, packed: Packed | None 
     if isinstance(value, int) and name in _AMOUNTS:
         value = Decimal(value)
     if isinstance(value, int):
-        if not 0 <= value <= (most := _largest(name)):
+        most = _largest(name)
+        if not 0 <= value <= most:
             raise InvalidRecord(name, value, f"a whole number from 0 to {most}")
         return value
     if isinstance(value, Decimal | float):
