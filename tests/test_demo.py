@@ -12,12 +12,26 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from generations import access, bundles, demo, filters, metrics
+from generations import access, bundles, demo, experiments, filters, metrics, prompts
 from generations.access import Grant
 from generations.demo.conversations import ENGLISH
 from generations.demo.languages import OTHERS
 from generations.demo.week import Week
-from generations.models import Alternative, Feedback, Generation, Participant, Score, Step, Thread
+from generations.models import (
+    Alternative,
+    Dataset,
+    Evaluator,
+    Experiment,
+    Feedback,
+    Generation,
+    Participant,
+    Prompt,
+    PromptVersion,
+    ReviewQueue,
+    Score,
+    Step,
+    Thread,
+)
 from generations.records import GenerationRecord, Record, StepRecord, ThreadRecord
 
 NOW = dt.datetime(2026, 5, 20, 12, tzinfo=dt.UTC)
@@ -29,6 +43,15 @@ def records(generations: int = 1_500, **arguments: Any) -> list[Record]:
 
 def calls(generations: int = 1_500, **arguments: Any) -> list[GenerationRecord]:
     return [r for r in records(generations, **arguments) if isinstance(r, GenerationRecord)]
+
+
+def counts(grant: Grant) -> list[int]:
+    """How much of everything there is."""
+    recorded = (Thread, Step, Score, Feedback, PromptVersion)
+    kept = (Prompt, Dataset, Experiment, Evaluator, ReviewQueue)
+    return [model.objects.in_project(grant.project.pk).count() for model in recorded] + [
+        model._default_manager.filter(project=grant.project).count() for model in kept
+    ]
 
 
 @pytest.fixture
@@ -49,7 +72,7 @@ def test_other_arguments_make_other_ids(other: dict[str, Any]) -> None:
 def test_seeding_twice_adds_nothing(grant: Grant) -> None:
     first = demo.seed(grant, generations=300, now=NOW)
     ids = set(Generation.objects.in_project(grant.project.pk).values_list("public_id", flat=True))
-    others = [model.objects.in_project(grant.project.pk).count() for model in (Thread, Step, Score, Feedback)]
+    others = counts(grant)
 
     second = demo.seed(grant, generations=300, now=NOW + dt.timedelta(minutes=59))
 
@@ -57,7 +80,7 @@ def test_seeding_twice_adds_nothing(grant: Grant) -> None:
     assert first.known == 0
     assert second.known == sum(second.kinds.values())
     assert set(Generation.objects.in_project(grant.project.pk).values_list("public_id", flat=True)) == ids
-    assert [model.objects.in_project(grant.project.pk).count() for model in (Thread, Step, Score, Feedback)] == others
+    assert counts(grant) == others
 
 
 @pytest.mark.parametrize("number", [1, 7, 250])
@@ -112,6 +135,25 @@ def test_it_has_everything_a_page_can_show(grant: Grant) -> None:
     assert Participant.objects.in_project(project).count() > 40
     assert set(Feedback.objects.in_project(project).values_list("thumbs", flat=True)) == {"up", "down"}
     assert set(Score.objects.in_project(project).values_list("type", flat=True)) == {"HUMAN", "AI", "CODE"}
+
+
+def test_no_room_is_empty(grant: Grant) -> None:
+    seeded = demo.seed(grant, generations=400, now=NOW)
+
+    support = prompts.named(grant, "support-answer")
+    assert support is not None
+    assert [one.version for one in prompts.versions(grant, support)] == [13, 12, 11]
+    used = prompts.numbers(grant, support, [12, 13], NOW - dt.timedelta(days=7), NOW + dt.timedelta(hours=1))
+    assert all(one.count for one in used.values())
+    runs = list(Experiment.objects.filter(project=grant.project).order_by("name"))
+    compared = experiments.compare(grant, runs)
+    assert compared.verdicts()[0].name == "helpfulness"
+    assert {d.name: d.items.count() for d in Dataset.objects.filter(project=grant.project)} == {
+        "Questions of customers": 11,
+        "Answers that customers disliked": len(seeded.disliked),
+    }
+    assert ReviewQueue.objects.get(project=grant.project).items.count() == len(seeded.disliked) > 0
+    assert Evaluator.objects.filter(project=grant.project).exists()
 
 
 def test_a_person_and_the_judge_disagree_on_some() -> None:
