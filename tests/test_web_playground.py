@@ -195,12 +195,28 @@ def test_a_result_is_kept_as_the_expected_output_of_an_item(shop: Project, clien
 def test_a_stream_brings_pieces_and_then_the_result_as_html(shop: Project, client: Client) -> None:
     answer: Any = client.post(there(shop, "stream/?column=0"), form())
 
-    events = b"".join(answer.streaming_content).decode().strip().split("\n\n")
+    begun, *events = b"".join(answer.streaming_content).decode().strip().split("\n\n")
+    made = Generation.objects.in_project(shop.pk).get(name="playground")
+    address = f"/projects/{shop.slug}/generations/{made.public_id}/"
+    assert begun == f'event: begun\ndata: {{"address":"{address}"}}'
     assert [json.loads(e.removeprefix("data: "))["text"] for e in events[:-1]] == [" open", " from", " nine"]
     assert events[-1].startswith("event: done\n")
     html = json.loads(events[-1].split("data: ", 1)[1])["html"]
     assert latest(shop).public_id in html
     assert "csrfmiddlewaretoken" in html
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_call_that_is_stopped_is_recorded_where_its_stream_said_at_first(shop: Project, client: Client) -> None:
+    answer: Any = client.post(there(shop, "stream/?column=0"), form())
+    events = iter(answer.streaming_content)
+    begun, _ = next(events), next(events)
+    answer.close()
+
+    page = client.get(json.loads(begun.decode().split("data: ", 1)[1])["address"])
+
+    assert page.status_code == 200
+    assert "ngram:" in text(page)
 
 
 @pytest.mark.parametrize(

@@ -65,3 +65,23 @@ def test_a_failed_call_is_repaired_compared_and_kept_as_a_prompt_version(browser
     with live_stack.client() as client:
         made = client.get("/api/generations", params={"metadata.playgroundOf": "failed-play"}).json()["data"]
     assert sorted(one["model"]["id"] for one in made) == ["ngram:", "random"]
+
+
+def test_an_answer_that_breaks_off_leads_to_what_was_recorded_of_it(browser: Browser, filled: Stack) -> None:
+    context = browser.new_context()
+    watched = sign_in(context, filled)
+    page = watched.page
+    there = "/projects/default/generations/trip/"
+    begun = f'event: begun\ndata: {{"address": "{there}"}}\n\ndata: {{"text": "Half of"}}\n\n'
+    page.route("**/playground/stream/**", lambda route: route.fulfill(body=begun, content_type="text/event-stream"))
+
+    page.goto(f"{filled.url}/projects/default/playground/")
+    page.locator("textarea[name=content]").first.fill("Hello")
+    page.get_by_role("button", name="Run").click()
+
+    expect(page.locator("#results").get_by_role("alert")).to_have_text("The answer broke off.")
+    expect(page.locator("#results .answer")).to_have_text("Half of")
+    page.get_by_role("link", name="Open what was recorded of it").click()
+    page.wait_for_url(f"**{there}")
+    assert watched.is_clean()
+    context.close()

@@ -3,6 +3,7 @@ import { toldBy } from "./failing.js";
 
 const form = document.getElementById("playground");
 const results = document.getElementById("results");
+const LOOKS = 10;
 let stopping = null;
 
 function place(model) {
@@ -29,11 +30,31 @@ function failed(article, words) {
   article.append(told);
 }
 
+// A call that was stopped, or broke off, is recorded as far as it came once the server has noticed: soon, not at once.
+async function linked(article) {
+  const address = article.dataset.call;
+  for (let tries = 0; address && article.isConnected && tries < LOOKS; tries += 1) {
+    const there = await fetch(address, { method: "HEAD" }).catch(() => null);
+    if (there?.ok && !there.redirected) {
+      const link = document.createElement("a");
+      link.href = address;
+      link.textContent = "Open what was recorded of it";
+      article.append(link);
+      return;
+    }
+    await new Promise((done) => setTimeout(done, 1_000));
+  }
+}
+
 function took(article, event) {
   const lines = event.split("\n");
   const data = lines.find((line) => line.startsWith("data: "));
   if (!data) return false;
   const said = JSON.parse(data.slice(6));
+  if (lines.includes("event: begun")) {
+    article.dataset.call = said.address;
+    return false;
+  }
   if (!lines.includes("event: done")) {
     article.querySelector("pre").append(said.text);
     return false;
@@ -59,10 +80,12 @@ async function run(column, data, signal) {
       held = events.pop();
       for (const event of events) isDone = took(article, event) || isDone;
     }
-    if (!isDone) failed(article, "The answer broke off.");
+    if (isDone) return;
+    failed(article, "The answer broke off.");
   } catch (problem) {
     failed(article, signal.aborted ? "Stopped." : `No answer: ${problem.message}`);
   }
+  linked(article);
 }
 
 form?.addEventListener("submit", async (event) => {
