@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from generations.models import Evaluator, ReviewQueue
+from generations import access
+from generations.exporting import schedules
+from generations.models import Evaluator, ExportSchedule, Project, ReviewQueue, SavedView
+from generations.models.accounts import Role
 from tests import web
 
 pytestmark = pytest.mark.django_db
@@ -20,6 +23,11 @@ def as_of(page: Any) -> str:
     """What the form on the page says it was filled with."""
     [said] = {str(field["value"]) for field in web.tags(page, "input") if field.get("name") == "as_of"}
     return said
+
+
+def values(page: Any) -> list[str | None]:
+    """What stands in the fields on the page."""
+    return [field.get("value") for field in web.tags(page, "input")]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +52,7 @@ def test_what_somebody_else_has_changed_is_not_saved_over_in_silence(
 
     assert (first.status_code, second.status_code) == (302, 400)
     assert TOLD in web.text(second)
-    assert "Theirs" in [field.get("value") for field in web.tags(second, "input")]
+    assert "Theirs" in values(second)
     assert names() == ["Mine"]
     third = ben.post(place, {**kept, "name": "Theirs", "as_of": as_of(second)})
     assert third.status_code == 302
@@ -55,3 +63,71 @@ def names() -> list[str]:
     """The names of all that was made."""
     found = (*ReviewQueue.objects.values_list("name", flat=True), *Evaluator.objects.values_list("name", flat=True))
     return sorted(found)
+
+
+def test_settings_that_somebody_else_has_changed_are_not_saved_over_in_silence() -> None:
+    project = web.project()
+    mia, ben = web.signed_in(project, Role.ADMIN), web.signed_in(project, Role.ADMIN, name="ben")
+    address = f"/projects/{project.slug}/settings/"
+    opened = {who: as_of(who.get(address)) for who in (mia, ben)}
+
+    first = mia.post(address, {"name": "Mine", "time_zone": "UTC", "as_of": opened[mia]})
+    second = ben.post(address, {"name": "Theirs", "time_zone": "UTC", "as_of": opened[ben]})
+
+    assert (first.status_code, second.status_code) == (302, 400)
+    assert TOLD in web.text(second)
+    assert "Theirs" in values(second)
+    assert Project.objects.get().name == "Mine"
+    assert "Theirs" not in web.text(second)
+    ben.post(address, {"name": "Theirs", "time_zone": "UTC", "as_of": as_of(second)})
+    assert Project.objects.get().name == "Theirs"
+
+
+def test_a_schedule_that_somebody_else_has_changed_is_not_saved_over_in_silence() -> None:
+    project = web.project()
+    mia, ben = web.signed_in(project, Role.ADMIN), web.signed_in(project, Role.ADMIN, name="ben")
+    rhythm = {"every": "day", "hour": 2, "minute": 0, "zone": "UTC"}
+    content = {"format": "jsonl", "compression": "none", "destination": "nightly"}
+    row = schedules.create(access.of_system(project), {"name": "Nightly", "kind": "generations", **rhythm, **content})
+    page = f"/projects/{project.slug}/exports/"
+    opened = {who: as_of(who.get(page)) for who in (mia, ben)}
+    kept = {"do": "save", "name": "Nightly", "every": "day", "weekday": "0", "zone": "UTC", **content}
+
+    first = mia.post(f"{page}schedules/{row.pk}/", {**kept, "at": "03:30", "as_of": opened[mia]})
+    second = ben.post(f"{page}schedules/{row.pk}/", {**kept, "at": "04:45", "as_of": opened[ben]})
+
+    assert (first.status_code, second.status_code) == (302, 400)
+    assert TOLD in web.text(second)
+    assert "04:45" in values(second)
+    assert ExportSchedule.objects.get().hour == 3
+    ben.post(f"{page}schedules/{row.pk}/", {**kept, "at": "04:45", "as_of": as_of(second)})
+    assert ExportSchedule.objects.get().hour == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [({"name": "Theirs", "shared": "on"}, "Mine"), ({"do": "overwrite", "list": "hasError=false"}, {"hasError": True})],
+    ids=["its name", "its filter"],
+)
+def test_a_view_that_somebody_else_has_changed_is_not_saved_over_in_silence(
+    given: dict[str, str], kept: object
+) -> None:
+    project = web.project()
+    web.recorded(project)
+    mia, ben = web.signed_in(project), web.signed_in(project, name="ben")
+    view = SavedView.objects.create(
+        project=project, kind="generations", name="Ours", filter={"hasError": True}, is_shared=True
+    )
+    change, here = f"/projects/{project.slug}/views/{view.pk}/", f"/projects/{project.slug}/generations/?view={view.pk}"
+    opened = {who: as_of(who.get(f"{here}&hasError=false")) for who in (mia, ben)}
+
+    mia.post(change, {"name": "Mine", "shared": "on", "as_of": opened[mia]})
+    given = {name: value.replace("hasError", f"view={view.pk}&hasError") for name, value in given.items()}
+    told = ben.post(change, {**given, "as_of": opened[ben]}, follow=True)
+
+    assert TOLD in web.text(told)
+    view.refresh_from_db()
+    assert kept in (view.name, view.filter)
+    ben.post(change, {**given, "as_of": as_of(told)})
+    view.refresh_from_db()
+    assert kept not in (view.name, view.filter)

@@ -56,7 +56,7 @@ def _rows(context: Context, address: str, cells: Cells, *, last: str) -> SafeStr
         if is_acted_on:
             made.append(
                 f'<td class="check"><input type="checkbox" name="id" value="{escape(row.public_id)}"'
-                ' aria-label="Select this row"></td>'
+                f' aria-label="Select this row"{" checked" if line.is_selected else ""}></td>'
             )
         to, start = _to(address, slug, row), short_moment(row.started_at)
         made.append(f'<td class="c-time"><a class="row-link" href="{to}{carried}">{start}</a></td>')

@@ -23,6 +23,7 @@ register = template.Library()
 
 UNKNOWN: Final = SafeString('<span class="unknown" title="Unknown">—</span>')
 _NO_END: Final = SafeString('<span class="no-end" title="No end is recorded">no end</span>')
+_WRONG: Final = '<span class="field-error" role="alert">{}</span>'
 _SYMBOLS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}
 _UNITS: Final = ("KB", "MB", "GB", "TB")
 
@@ -70,6 +71,22 @@ def excerpt(value: object, most: int = 200) -> SafeString:
 def seen(value: object) -> str:
     """All of a text, with what a terminal obeys and what turns text around shown by its number."""
     return reading.seen(str(value))
+
+
+@register.simple_tag
+def beside(problem: str | None, *names: str) -> str:
+    """What is wrong with a field of a form, to stand beside it: the problem that begins with one of its names, or with
+    one and a place in it (`criteria, line 2`, `criteria.safe`)."""
+    at_fault = (problem or "").partition(":")[0]
+    is_here = any(at_fault == name or at_fault.startswith((f"{name},", f"{name}.", f"{name}[")) for name in names)
+    return format_html(_WRONG, reading.seen(problem or "")) if is_here else ""
+
+
+@register.simple_block_tag
+def fields(content: SafeString, problem: str | None) -> str:
+    """The fields of a form, and above them what is wrong where that does not stand `beside` one of them."""
+    is_told = not problem or format_html(_WRONG, reading.seen(problem)) in content
+    return content if is_told else format_html(_WRONG, reading.seen(problem or "")) + content
 
 
 @register.filter

@@ -16,7 +16,7 @@ from generations import datasets, exporting, filters, records, retention, review
 from generations.access import Grant, Scope
 from generations.filters import BadFilter
 from generations.records import InvalidRecord, Json
-from generations.web import exports, jobs, judging
+from generations.web import exports, jobs, judging, refused
 from generations.web.gate import page
 from generations.web.listing import ONE, sent_along
 from generations.web.narrowing import place
@@ -45,13 +45,13 @@ def bulk(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
     """
     ids = request.POST.getlist("id")[:MOST_AT_ONCE]
     where = safe_next(request, place(grant, kind))
-    if ids and request.POST.get("of") == "row" and kind in ONE:
+    is_one = bool(ids) and request.POST.get("of") == "row" and kind in ONE
+    if is_one:
         where = reverse(ONE[kind], args=[grant.project.slug, ids[0]])
     is_all = "all" in request.POST
     noun = filters.catalogue(kind).noun
     if not ids and not is_all:
-        messages.error(request, f"Select some {noun} first.")
-        return redirect(where)
+        return refused.lead_back(request, "bulk", f"Select some {noun} first.", where)
     action = request.POST.get("do", "")
     try:
         query = request.POST.get("query", "")
@@ -67,6 +67,8 @@ def bulk(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
                 return jobs.lead_to(request, grant, verbs.start(grant, kind, action, document, values, order))
         changed = verbs.act(grant, kind, action, ids, values)
     except (judging.Refused, verbs.BadBulk, BadFilter, InvalidRecord, reviewing.BadQueue, *_DATASETS) as error:
+        if not is_one:
+            return refused.lead_back(request, "bulk", error, where)
         messages.error(request, str(error))
     else:
         messages.success(request, _said(grant, kind, action, changed, values))

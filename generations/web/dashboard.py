@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect
@@ -21,7 +20,7 @@ from generations.access import Grant, Scope, audit
 from generations.filters import BadFilter, Condition
 from generations.metrics import Dimension, Measure, Query, Row
 from generations.models import Generation, Project
-from generations.web import drawing, timeline
+from generations.web import drawing, refused, timeline
 from generations.web.drawing import CHARTS, Drawn
 from generations.web.filtering import OPERATORS, options, plain_address, shown_moment
 from generations.web.frame import show
@@ -339,11 +338,10 @@ def change_tiles(request: HttpRequest, grant: Grant) -> HttpResponse:
                 by = given.get("by", "").strip()
                 tiles.append((_chart(given["add"]).name, drawing.path_of(by) if by else ""))
         except BadFilter as error:
-            messages.error(request, str(error))
-            return redirect(where)
+            return refused.lead_back(request, "tile", f"by: {error}", where)
         if len(tiles) > MOST_TILES:
-            messages.error(request, f"A dashboard has at most {MOST_TILES} tiles: remove one first.")
-            return redirect(where)
+            problem = f"A dashboard has at most {MOST_TILES} tiles: remove one first."
+            return refused.lead_back(request, "tile", problem, where)
         for name in ("remove", "up"):
             n = int(given[name]) if given.get(name, "").isdecimal() else -1
             if 0 <= n < len(tiles):

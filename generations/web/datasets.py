@@ -18,7 +18,7 @@ from generations.access import Grant, Scope
 from generations.datasets import BadDataset, NewItem, NoSuchDataset
 from generations.exporting import writers
 from generations.models import Dataset, DatasetItem, Experiment
-from generations.web import markup
+from generations.web import markup, refused
 from generations.web.frame import show
 from generations.web.gate import page
 from generations.web.stretches import stretch
@@ -59,8 +59,7 @@ def dataset_list(request: HttpRequest, grant: Grant) -> HttpResponse:
                 grant, name=request.POST.get("name", ""), description=request.POST.get("description", "")
             )
         except BadDataset as error:
-            messages.error(request, str(error))
-            return redirect("web:datasets", slug=grant.project.slug)
+            return refused.lead_back(request, "dataset", error, request.path)
         return redirect("web:dataset", slug=grant.project.slug, id=made.pk)
     is_archived = request.GET.get("archived") == "1"
     rows = Dataset.objects.filter(project=grant.project, archived_at__isnull=not is_archived)
@@ -129,7 +128,7 @@ def _changed(request: HttpRequest, grant: Grant, row: Dataset) -> HttpResponse:
             case _:
                 datasets.remove_items(grant, id, given.getlist("remove"))
     except BadDataset as error:
-        messages.error(request, str(error))
+        return refused.lead_back(request, given.get("do", ""), error, request.path)
     return redirect("web:dataset", slug=slug, id=row.pk)
 
 

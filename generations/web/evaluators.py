@@ -118,8 +118,10 @@ def trigger(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
     try:
         share = _share(request.POST.get("share", ""))
         evaluating.trigger(grant, id, share=share, document=document_of("generations", request.POST.get("filter", "")))
-    except (InvalidRecord, BadFilter) as error:
+    except InvalidRecord as error:
         return _one(request, grant, row, trigger_problem=str(error))
+    except BadFilter as error:
+        return _one(request, grant, row, trigger_problem=f"filter: {error}")
     messages.success(
         request, f"It scores {share:g} % of what comes in." if share else "It scores nothing new any more."
     )

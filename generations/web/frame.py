@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from generations import access
 from generations.access import Grant, Scope
+from generations.web import refused
 from generations.web.gate import is_part
 
 
@@ -62,13 +63,15 @@ def show(
 ) -> HttpResponse:
     """A page of the project, in its frame, with the entry `here` of the navigation marked.
 
-    When htmx asks, and there is a template for that `part`, the part alone.
+    When htmx asks, and there is a template for that `part`, the part alone. Forms that were `refused` before, and led
+    back here, are in the context unless the page refuses one itself.
     """
     said = {**context, "grant": grant, "project": grant.project, **_permissions(grant)}
     if part is not None and is_part(request):
         return render(request, part, said, status=status)
     slug = grant.project.slug
     said["here"] = here
+    said.setdefault("refused", refused.taken(request))
     said["places"] = [(place, reverse(f"web:{place.name}", args=[slug])) for place in PLACES if grant.may(place.scope)]
     said["projects"] = access.projects_of(request.user, most=SWITCHED)
     return render(request, template, said, status=status)

@@ -18,7 +18,18 @@ from generations.access import Grant
 from generations.bundles import Bundle
 from generations.models import DatasetItem, Feedback, PromptVersion, Score, ScoreSchema
 from generations.records import Json
-from generations.web import answers, attachments, blocks, collecting, conversation, listing, markup, outline, resending
+from generations.web import (
+    answers,
+    attachments,
+    blocks,
+    collecting,
+    conversation,
+    listing,
+    markup,
+    outline,
+    refused,
+    resending,
+)
 from generations.web.conversation import Reading
 from generations.web.frame import part, show
 from generations.web.gate import is_part, page
@@ -115,6 +126,7 @@ def generation(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "can_resend": any(said.get(name) for name in ("messages", "prompt", "input")),
         "outline": outline.beside(grant, bundle.generation.step_id),
         "raw_json": f"/api/generations/{quote(id, safe='')}?{urlencode({'project': grant.project.slug})}",
+        "refused": refused.taken(request),
         **aside(request, grant, bundle),
     }
     facts = part(request, grant, "generation/_head.html", context)

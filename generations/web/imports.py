@@ -202,7 +202,7 @@ def generation_import(request: HttpRequest, grant: Grant) -> HttpResponse:
             return redirect("web:import", slug=grant.project.slug)
         return _looked_at(request, grant, kept, requests, context)
     except BadFile as error:
-        context["problem"] = str(error)
+        context |= {"problem": str(error), "pasted": request.POST.get("text", "")}
         return show(request, grant, "imports/page.html", context, here="import", status=400)
 
 

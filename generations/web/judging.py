@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
-from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
@@ -16,7 +15,7 @@ from generations import datasets, holds, recording, records
 from generations.access import Grant, Scope
 from generations.models import Dataset, Score
 from generations.records import FeedbackRecord, GenerationRecord, InvalidRecord, Record, ScoreRecord
-from generations.web import answers
+from generations.web import answers, refused
 from generations.web.frame import show
 from generations.web.gate import is_part, page
 from generations.web.generation import aside, found
@@ -32,15 +31,6 @@ PANELS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why what was sent was not taken, and what was sent, to be put right."""
-
-    panel: str
-    text: str
-    given: QueryDict
-
-
 class Refused(ValueError):
     """What was sent cannot be stored; the sentence says why."""
 
@@ -52,16 +42,14 @@ def _changed(request: HttpRequest, grant: Grant, id: str, panel: str, change: Ch
     try:
         change(request, grant, id)
     except (Refused, InvalidRecord, datasets.BadDataset, datasets.NoSuchDataset) as error:
-        problem = Problem(panel, str(error), request.POST)
-    bundle = found(grant, id)
+        problem = str(error)
     if not is_part(request):
-        if problem is not None:
-            messages.error(request, problem.text)
-        response = redirect("web:generation", slug=grant.project.slug, id=id)
-        response.headers["Location"] += f"#{panel}"
-        return response
-    context = {"generation": bundle.generation, "bundle": bundle, "problem": problem, **aside(request, grant, bundle)}
-    status = 400 if problem is not None else 200
+        where = f"{reverse('web:generation', args=[grant.project.slug, id])}#{panel}"
+        return redirect(where) if problem is None else refused.lead_back(request, panel, problem, where)
+    bundle = found(grant, id)
+    lost = {} if problem is None else {panel: refused.Refused(problem, request.POST)}
+    context = {"generation": bundle.generation, "bundle": bundle, "refused": lost, **aside(request, grant, bundle)}
+    status = 400 if lost else 200
     return show(request, grant, PANELS[panel], context, here="generations", part=PANELS[panel], status=status)
 
 

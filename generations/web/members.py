@@ -53,10 +53,12 @@ def member_list(request: HttpRequest, grant: Grant) -> HttpResponse:
         "members": list(rows[:MOST]),
         "invitations": list(members.pending(grant.project)) if grant.may(Scope.ADMIN) else [],
         "roles": Role.choices,
-        "days": DAYS,
+        "days": [str(n) for n in DAYS],
         "link": link,
         "problem": problem,
         "given": request.POST,
+        "chosen_role": request.POST.get("role") if problem else Role.MEMBER,
+        "chosen_days": request.POST.get("days") if problem else "7",
         "tab": "members",
     }
     return show(request, grant, "settings/members.html", context, here="settings", status=400 if problem else 200)

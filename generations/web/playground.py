@@ -23,7 +23,7 @@ from generations.bundles import Bundle
 from generations.llm.scoring import ScoringResult
 from generations.models import Dataset, Prompt
 from generations.records import InvalidRecord
-from generations.web import markup, playing
+from generations.web import markup, playing, refused
 from generations.web.frame import part, show
 from generations.web.gate import page
 from generations.web.listing import tail
@@ -78,7 +78,10 @@ def playground(request: HttpRequest, grant: Grant) -> HttpResponse:
         form = playing.opened(grant, request)
         if form is None:
             raise Http404("There is no such generation or prompt version in this project.")
-        return _shown(request, grant, form)
+        lost = refused.taken(request)
+        id = lost["keep"].given.get("generation", "") if "keep" in lost else ""
+        results = [_told(grant, form, form.columns[0], id)] if id and id == form.origin else []
+        return _shown(request, grant, form, results=results, lost=lost)
     grant.need(Scope.WRITE)
     form = playing.posted(grant, request.POST)
     action = request.POST.get("action", "run")
@@ -101,7 +104,8 @@ def playground(request: HttpRequest, grant: Grant) -> HttpResponse:
 @page(Scope.WRITE)
 @require_POST
 def stream(request: HttpRequest, grant: Grant) -> HttpResponse:
-    """The column of `?column=` run as server-sent events: pieces of text, and at last the result as HTML."""
+    """The column of `?column=` run as server-sent events: where the call will be recorded, pieces of text, and at last
+    the result as HTML."""
     form = playing.posted(grant, request.POST)
     asked = request.GET.get("column", "0")
     column = form.columns[min(int(asked) if asked.isascii() and asked.isdigit() else 0, len(form.columns) - 1)]
@@ -118,6 +122,8 @@ def stream(request: HttpRequest, grant: Grant) -> HttpResponse:
 
 
 def _events(request: HttpRequest, grant: Grant, form: Form, column: Column, begun: llm.Stream) -> Iterator[bytes]:
+    address = reverse("web:generation", args=[grant.project.slug, begun.id])
+    yield b"event: begun\ndata: " + orjson.dumps({"address": address}) + b"\n\n"
     try:
         with generating.streaming(), closing(begun.beating(BEAT)) as pieces:
             for piece in pieces:
@@ -150,9 +156,8 @@ def keep(request: HttpRequest, grant: Grant) -> HttpResponse:
             return redirect("web:dataset", slug=grant.project.slug, id=chosen.pk)
         prompt, number = _version(grant, bundle, request.POST.get("prompt", ""))
     except (InvalidRecord, datasets.BadDataset, datasets.NoSuchDataset) as problem:
-        messages.error(request, str(problem))
         back = reverse("web:playground", args=[grant.project.slug])
-        return redirect(f"{back}?{urlencode({'generation': id})}")
+        return refused.lead_back(request, "keep", problem, f"{back}?{urlencode({'generation': id})}#results")
     messages.success(request, f"It is version {number} of {prompt.name}.")
     return redirect(f"{reverse('web:prompt', args=[grant.project.slug, prompt.pk])}?version={number}")
 
@@ -240,7 +245,14 @@ def _token(told: Mapping[str, Any]) -> Token:
 
 
 def _shown(
-    request: HttpRequest, grant: Grant, form: Form, *, problem: str = "", results: Any = (), status: int = 200
+    request: HttpRequest,
+    grant: Grant,
+    form: Form,
+    *,
+    problem: str = "",
+    results: Any = (),
+    status: int = 200,
+    lost: refused.Forms | None = None,
 ) -> HttpResponse:
     context = {
         "form": form,
@@ -248,6 +260,7 @@ def _shown(
         "list": request.GET.get("list", "") or request.POST.get("list", ""),
         "results": results,
         "problem": problem,
+        "refused": lost or {},
         "roles": ROLES,
         "decoders": DECODERS,
         "models": generating.models(grant)[:500],

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from generations import filters, repricing
@@ -18,7 +19,7 @@ from generations.access import Grant, Scope
 from generations.filters import BadFilter
 from generations.models import Job, PriceOverride
 from generations.repricing import BadPrice
-from generations.web import jobs
+from generations.web import jobs, refused
 from generations.web.frame import show
 from generations.web.gate import page, zone_of
 from generations.web.listing import NOT_FILTERS
@@ -90,8 +91,8 @@ def reprice(request: HttpRequest, grant: Grant) -> HttpResponse:
         with transaction.atomic():
             return jobs.lead_to(request, grant, repricing.start(grant, is_dry="dry" in request.POST, document=document))
     except BadFilter as error:
-        messages.error(request, str(error))
-        return redirect("web:prices", slug=grant.project.slug)
+        where = reverse("web:prices", args=[grant.project.slug])
+        return refused.lead_back(request, "reprice", f"filter: {error}", where)
 
 
 def _sums(job: Job) -> list[tuple[str, str, str]]:

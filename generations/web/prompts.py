@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -23,21 +24,18 @@ from generations.access import Grant, Scope
 from generations.intervals import Interval
 from generations.models import Generation, Prompt, PromptVersion
 from generations.prompts import Numbers
-from generations.records import InvalidRecord, Json
-from generations.web import markup
+from generations.records import InvalidRecord
+from generations.web import markup, refused
 from generations.web.frame import show
 from generations.web.gate import page
 from generations.web.markup import Budget, Shown
 from generations.web.stretches import stretch
+from generations.web.versions import MESSAGES, ROLES, fields, json_of, list_of, object_of, written
 
 ROOM: Final = 90_000
 """The bytes of HTML that a version's messages have together."""
-MESSAGES: Final = 100
 VERSIONS: Final = 200
 DAYS: Final = (1, 7, 30, 90)
-ROLES: Final = ("system", "user", "assistant", "developer", "tool")
-MORE: Final = 2
-"""Messages that the form of a new version has room for beside those there are."""
 SHORT: Final = 160
 """Characters of an input's variables that stand in one line."""
 USED: Final = dt.timedelta(days=7)
@@ -71,8 +69,7 @@ def prompt_list(request: HttpRequest, grant: Grant) -> HttpResponse:
         try:
             made = prompts.get_or_create(grant, request.POST.get("name", ""), request.POST.get("description", ""))
         except InvalidRecord as error:
-            messages.error(request, str(error))
-            return redirect("web:prompts", slug=grant.project.slug)
+            return refused.lead_back(request, "prompt", error, request.path)
         return redirect("web:prompt", slug=grant.project.slug, id=made.pk)
     rows = stretch(request, Prompt.objects.filter(project=grant.project, deleted_at=None))
     keys = [row.pk for row in rows]
@@ -109,11 +106,22 @@ def prompt(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
         "is_cut": chosen is not None and len(chosen.template_messages or []) > MESSAGES,
         "blocks": [] if chosen is None else _blocks(chosen),
         "weights": {part["version"]: part["rollout"] for part in row.rollout},
-        "labels": prompts.labels_of(grant, [row.pk]).get(row.pk, {}),
+        "labels": (labels := prompts.labels_of(grant, [row.pk]).get(row.pk, {})),
         "others": [one for one in versions[:VERSIONS] if one is not chosen],
         "server": f"{request.scheme}://{request.get_host()}",
+        "refused": refused.taken(request),
     }
+    context |= _labelled(context["refused"], labels, chosen)
     return show(request, grant, "prompts/prompt.html", context, here="prompts")
+
+
+def _labelled(lost: refused.Forms, labels: Mapping[str, int], chosen: PromptVersion | None) -> dict[str, Any]:
+    """The fields of the labels that there are, and of a new one: as they were typed where that was refused."""
+    if "labels" not in lost:
+        return {"label_fields": list(labels.items()), "new_label": ("", chosen.version if chosen else "")}
+    given = lost["labels"].given
+    typed = list(zip(given.getlist("label"), given.getlist("version"), strict=False)) or [("", "")]
+    return {"label_fields": typed[:-1], "new_label": typed[-1]}
 
 
 @page()
@@ -148,9 +156,8 @@ def labels(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
                 wanted[label.strip().lower()] = int(number) if number.strip() else None
         prompts.move(grant, row, wanted)
     except (InvalidRecord, prompts.NoSuchPrompt) as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, "The labels are where you put them.")
+        return refused.lead_back(request, "labels", error, reverse("web:prompt", args=[grant.project.slug, id]))
+    messages.success(request, "The labels are where you put them.")
     return redirect("web:prompt", slug=grant.project.slug, id=id)
 
 
@@ -165,36 +172,37 @@ def new_version(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpRespon
     problem, given = "", request.POST
     if request.method == "POST":
         try:
-            made = prompts.add_version(
-                grant,
-                row,
-                template_messages=_written(request, base),
-                settings=_object("settings", given.get("settings", "")),
-                tools=_list("tools", given.get("tools", "")),
-                input_defaults=_object("defaults", given.get("defaults", "")),
-                model_id=given.get("model", "").strip() or None,
-                provider=given.get("provider", "").strip() or None,
-                description=given.get("description", ""),
-            )
-            if label := given.get("label", "").strip().lower():
-                prompts.move(grant, row, {label: made.version})
+            with transaction.atomic():
+                made = prompts.add_version(
+                    grant,
+                    row,
+                    template_messages=written(given, base),
+                    settings=object_of("settings", given.get("settings", "")),
+                    tools=list_of("tools", given.get("tools", "")),
+                    input_defaults=object_of("defaults", given.get("defaults", "")),
+                    model_id=given.get("model", "").strip() or None,
+                    provider=given.get("provider", "").strip() or None,
+                    description=given.get("description", ""),
+                )
+                if label := given.get("label", "").strip().lower():
+                    prompts.move(grant, row, {label: made.version})
         except InvalidRecord as error:
             problem = str(error)
         else:
             messages.success(request, f"Version {made.version} is there.")
             return redirect(f"{request.path.removesuffix('new/')}?version={made.version}")
-    fields = _fields(base)
+    begun = fields(base)
     if problem:
-        fields = list(zip(given.getlist("role"), given.getlist("content"), strict=False))
+        begun = list(zip(given.getlist("role"), given.getlist("content"), strict=False))
     context = {
         "prompt": row,
         "base": base,
-        "fields": fields,
+        "fields": begun,
         "roles": ROLES,
         "model": given.get("model", "") if problem else (base.model_id or "" if base else ""),
         "provider": given.get("provider", "") if problem else (base.provider or "" if base else ""),
         "parts": [
-            (name, title, given.get(name, "") if problem else _json(getattr(base, column, None)))
+            (name, title, given.get(name, "") if problem else json_of(getattr(base, column, None)))
             for name, title, column in (
                 ("settings", "Settings, a JSON object", "settings"),
                 ("tools", "Tools, a JSON list", "tools"),
@@ -202,6 +210,7 @@ def new_version(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpRespon
             )
         ],
         "problem": problem,
+        "given": given,
     }
     return show(request, grant, "prompts/new.html", context, here="prompts", status=400 if problem else 200)
 
@@ -310,66 +319,6 @@ def _said(text: str) -> str:
         pairs = [f"{name}: {filling.text_of(one)}" for name, one in value.items()]
         return (" · ".join(pairs) if sum(map(len, pairs)) < SHORT else "\n".join(pairs))[:600]
     return (value if isinstance(value, str) else markup.pretty(value))[:600]
-
-
-# ---------------------------------------------------------------------------------------------------------- the form
-def _fields(base: PromptVersion | None) -> list[tuple[str, str]]:
-    """Roles and texts that the form begins with; content that is no text as its JSON."""
-    if base is None:
-        return [("system", ""), ("user", "")]
-    given = base.template_messages
-    found = []
-    for one in [{"role": "user", "content": base.template or ""}] if given is None else given[:MESSAGES]:
-        said = one if isinstance(one, Mapping) else {"role": "user", "content": one}
-        content = said.get("content")
-        found.append((str(said.get("role") or ""), content if isinstance(content, str) else _json(content)))
-    return [*found, *[("", "")] * MORE]
-
-
-def _written(request: HttpRequest, base: PromptVersion | None) -> list[Json]:
-    """The messages of the form; what it has no field for (tool calls, names) is kept from the version it began with."""
-    old = (base.template_messages if base is not None else None) or []
-    made: list[Json] = []
-    for n, (role, content) in enumerate(
-        zip(request.POST.getlist("role"), request.POST.getlist("content"), strict=False)
-    ):
-        kept = dict(old[n]) if n < len(old) and isinstance(old[n], Mapping) else {}
-        if not content.strip() and not kept.get("tool_calls"):
-            continue
-        value: Json = content.replace("\r\n", "\n")
-        if kept and not isinstance(kept.get("content"), str) and kept.get("content") is not None:
-            value = _read(f"message {n + 1}", content)
-        if not role.strip():
-            raise InvalidRecord(f"message {n + 1}", role, f"a role, such as {', '.join(ROLES[:3])}")
-        made.append({**kept, "role": role.strip(), "content": value})
-    if not made:
-        raise InvalidRecord("messages", None, "at least one message")
-    return made
-
-
-def _read(name: str, text: str) -> Json:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRecord(name, text.strip()[:40], f"JSON (line {error.lineno}: {error.msg})") from None
-
-
-def _object(name: str, text: str) -> dict[str, Json] | None:
-    value = _read(name, text) if text.strip() else None
-    if not isinstance(value, dict | None):
-        raise InvalidRecord(name, value, "a JSON object")
-    return value
-
-
-def _list(name: str, text: str) -> list[Json] | None:
-    value = _read(name, text) if text.strip() else None
-    if not isinstance(value, list | None):
-        raise InvalidRecord(name, value, "a JSON list")
-    return value
-
-
-def _json(value: Json) -> str:
-    return "" if not value else markup.pretty(value)
 
 
 # ------------------------------------------------------------------------------------------------------- what is shown

@@ -55,8 +55,10 @@ def add_rule(request: HttpRequest, grant: Grant) -> HttpResponse:
         rule = keeping.add_rule(
             grant, kind=kind, what=given.get("what", ""), days=int(days) if days else None, document=document
         )
-    except (keeping.BadRule, BadFilter) as error:
+    except keeping.BadRule as error:
         return _shown(request, grant, problem=str(error))
+    except BadFilter as error:
+        return _shown(request, grant, problem=f"filter: {error}")
     said = f"Added: {keeping.named(rule)}."
     messages.success(request, f"{said} It is followed once a day; count first what it would expire.")
     return redirect("web:retention", slug=grant.project.slug)
@@ -81,8 +83,10 @@ def add_hold(request: HttpRequest, grant: Grant) -> HttpResponse:
     try:
         document = _document(kind, request.POST.get("filter", ""))
         keeping.add_hold(grant, reason=request.POST.get("reason", ""), kind=kind, document=document)
-    except (keeping.BadRule, BadFilter) as error:
+    except keeping.BadRule as error:
         return _shown(request, grant, hold_problem=str(error))
+    except BadFilter as error:
+        return _shown(request, grant, hold_problem=f"filter: {error}")
     messages.success(request, "Held: nothing of it is expired or erased until the hold is released.")
     return redirect("web:retention", slug=grant.project.slug)
 

@@ -19,7 +19,7 @@ from generations import filters
 from generations.access import Grant, NotAllowed, Scope, audit
 from generations.filters import BadFilter
 from generations.models import ListColumns, SavedView
-from generations.web import columns
+from generations.web import columns, refused, stale
 from generations.web.gate import page
 from generations.web.listing import NOT_FILTERS
 from generations.web.narrowing import place
@@ -38,6 +38,7 @@ class Tab:
     is_here: bool
     is_changed: bool
     may_change: bool
+    as_of: str
 
 
 def tabs(grant: Grant, kind: str, query: QueryDict) -> list[Tab]:
@@ -52,6 +53,7 @@ def tabs(grant: Grant, kind: str, query: QueryDict) -> list[Tab]:
             str(view.pk) == here,
             str(view.pk) == here and _is_changed(kind, view, query),
             _may_change(grant, view),
+            as_of(view),
         )
         for view in rows
     ]
@@ -110,18 +112,17 @@ def save(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
     """Save the list at `list` as a view called `name`; for the project when it is `shared`, which needs `write`."""
     address = place(grant, kind)
     query = QueryDict(request.POST.get("list", "")[:8_000])
-    back = redirect(f"{address}?{query.urlencode()}" if query else address)
+    back = f"{address}?{query.urlencode()}" if query else address
     is_shared = "shared" in request.POST
     if is_shared:
         grant.need(Scope.WRITE)
     if _visible(grant, kind).count() >= MOST:
-        messages.error(request, f"There are {MOST} views of this list already: delete one first.")
-        return back
+        problem = f"There are {MOST} views of this list already: delete one first."
+        return refused.lead_back(request, "view_save", problem, back)
     try:
         condition = filters.from_query(kind, query, ignore=NOT_FILTERS)
     except BadFilter as error:
-        messages.error(request, f"This filter cannot be saved. {error}")
-        return back
+        return refused.lead_back(request, "view_save", f"This filter cannot be saved. {error}", back)
     view = SavedView(
         project=grant.project,
         kind=kind,
@@ -131,8 +132,8 @@ def save(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
         is_shared=is_shared,
         created_by=grant.user,
     )
-    if not _named(request, grant, view, request.POST.get("name", ""), "view.create"):
-        return back
+    if problem := _named(grant, view, request.POST.get("name", ""), "view.create"):
+        return refused.lead_back(request, "view_save", problem, back)
     return redirect(f"{address}?{address_of(kind, view)}")
 
 
@@ -153,7 +154,7 @@ def change(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
             view.delete()
         messages.success(request, f"The view {view.name} is deleted.")
         return redirect(address)
-    name = view.name
+    name, before, where = view.name, as_of(view), f"{address}?{address_of(view.kind, view)}"
     if do == "overwrite":
         query = QueryDict(request.POST.get("list", "")[:8_000])
         try:
@@ -161,32 +162,40 @@ def change(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
         except BadFilter as error:
             messages.error(request, f"This filter cannot be saved. {error}")
             return redirect(f"{address}?{query.urlencode()}")
+        where = f"{address}?{query.urlencode()}"
         view.filter, view.order = filters.to_document(condition), query.get("order", "")[:80]
     else:
         name = request.POST.get("name", "")
         view.is_shared = "shared" in request.POST
         if view.is_shared:
             grant.need(Scope.WRITE)
-    if not _named(request, grant, view, name, "view.update"):
-        view.refresh_from_db()
+    try:
+        stale.refuse(request, before)
+    except stale.Stale as error:
+        return refused.lead_back(request, "view_change", error, where)
+    if problem := _named(grant, view, name, "view.update"):
+        return refused.lead_back(request, "view_change", problem, where)
     return redirect(f"{address}?{address_of(view.kind, view)}")
 
 
-def _named(request: HttpRequest, grant: Grant, view: SavedView, name: str, action: str) -> bool:
-    """Keep the view under this name, with its audit entry; False, and a message that says why, when it cannot be."""
+def as_of(view: SavedView) -> str:
+    """What the forms that change a view are filled with, in a word."""
+    return stale.mark(view.name, view.is_shared, view.filter, view.order)
+
+
+def _named(grant: Grant, view: SavedView, name: str, action: str) -> str:
+    """Keep the view under this name, with its audit entry; why it cannot be, or nothing."""
     wanted = name.strip()
     if not 0 < len(wanted) <= MAX_NAME or "\0" in wanted:
-        messages.error(request, f"name: a view has a name of 1 to {MAX_NAME} characters.")
-        return False
+        return f"name: a view has a name of 1 to {MAX_NAME} characters."
     view.name = wanted
     try:
         with transaction.atomic():
             view.save()
             audit(grant, action, "view", str(view.pk), {"name": wanted, "shared": view.is_shared})
     except IntegrityError:
-        messages.error(request, f"name: there is a view called {wanted} already.")
-        return False
-    return True
+        return f"name: there is a view called {wanted} already."
+    return ""
 
 
 @page()
@@ -206,11 +215,10 @@ def choose_columns(request: HttpRequest, grant: Grant, kind: str) -> HttpRespons
         try:
             field = filters.field(kind, path.strip())
         except BadFilter as error:
-            messages.error(request, str(error))
-            return redirect(where)
+            return refused.lead_back(request, "columns", f"more: {error}", where)
         if not columns.is_shown(field):
-            messages.error(request, f"{field.path} is not in the rows of this list and cannot be a column of it.")
-            return redirect(where)
+            problem = f"more: {field.path} is not in the rows of this list and cannot be a column of it."
+            return refused.lead_back(request, "columns", problem, where)
         given.append(f"+{field.path}")
     ListColumns.objects.update_or_create(
         project=grant.project,

@@ -15,6 +15,7 @@ from generations.exporting import schedules
 from generations.exporting.changes import KINDS as WITH_CHANGES
 from generations.filters import BadFilter
 from generations.models import ExportSchedule, Job
+from generations.web import stale
 
 RUNS: Final = 5
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -28,6 +29,7 @@ class Shown:
     sentence: str
     when: str
     runs: list[Job]
+    as_of: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,9 @@ def context(grant: Grant, given: Given | None = None) -> dict[str, Any]:
     for job in schedules.last_runs(grant, RUNS):
         runs.setdefault(job.schedule_id, []).append(job)
     return {
-        "schedules": [Shown(row, _sentence(row), _when(row), runs.get(row.pk, [])) for row in found],
+        "schedules": [Shown(row, _sentence(row), _when(row), runs.get(row.pk, []), as_of(row)) for row in found],
         "given": given,
+        "new_problem": given.problem if given and given.of is None else "",
         "new_schedule": given.row if given and given.of is None else None,
         "kinds": exporting.KINDS,
         "formats": exporting.FORMATS,
@@ -63,6 +66,12 @@ def context(grant: Grant, given: Given | None = None) -> dict[str, Any]:
         "zones": sorted(zoneinfo.available_timezones()) if grant.may(Scope.ADMIN) else [],
         "with_changes": ", ".join(WITH_CHANGES),
     }
+
+
+def as_of(row: ExportSchedule) -> str:
+    """What the form of a schedule is filled with, in a word."""
+    content = (row.name, row.destination, row.format, row.compression)
+    return stale.mark(*content, row.every, row.hour, row.minute, row.weekday, row.zone)
 
 
 def _sentence(row: ExportSchedule) -> str:

@@ -17,10 +17,11 @@ from generations.access import Grant, Scope
 from generations.exporting import schedules
 from generations.filters import BadFilter
 from generations.records import InvalidRecord
+from generations.web import stale
 from generations.web.exports import listed
 from generations.web.gate import page
 from generations.web.listing import document_of
-from generations.web.schedules import Given
+from generations.web.schedules import Given, as_of
 
 _TIME: Final = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?", re.ASCII)
 
@@ -43,8 +44,10 @@ def create(request: HttpRequest, grant: Grant) -> HttpResponse:
             },
         )
         messages.success(request, f"{schedule.name} is scheduled.")
-    except (InvalidRecord, BadFilter) as error:
+    except InvalidRecord as error:
         return listed(request, grant, Given(given, str(error)))
+    except BadFilter as error:
+        return listed(request, grant, Given(given, f"filter: {error}"))
     return redirect("web:exports", slug=grant.project.slug)
 
 
@@ -57,6 +60,8 @@ def change(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
     try:
         with transaction.atomic():
             if do == "save":
+                if (row := schedules.find(grant, id)) is not None:
+                    stale.refuse(request, as_of(row))
                 found = schedules.change(grant, id, _said(request.POST))
             elif do in ("pause", "resume"):
                 found = schedules.change(grant, id, {"paused": do == "pause"})
@@ -68,7 +73,7 @@ def change(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
                     tasks.send(job)
             else:
                 raise InvalidRecord("do", do, "save, pause, resume, run or delete")
-    except (InvalidRecord, BadFilter) as error:
+    except (InvalidRecord, BadFilter, stale.Stale) as error:
         return listed(request, grant, Given(request.POST, str(error), id))
     else:
         if found is None:

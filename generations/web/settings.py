@@ -21,6 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from generations import access
 from generations.access import Grant, Scope
 from generations.models import ApiKey, Membership, Project
+from generations.web import stale
 from generations.web.firsts import FIRSTS
 from generations.web.frame import show
 from generations.web.gate import page
@@ -84,23 +85,43 @@ class ProjectForm(_Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def project(request: HttpRequest, grant: Grant) -> HttpResponse:
     """The project's name and time zone, and who its members are."""
-    form = ProjectForm(request.POST if request.method == "POST" else None, instance=grant.project)
+    form = ProjectForm(instance=grant.project)
     if request.method == "POST":
         grant.need(Scope.ADMIN)
-        if form.is_valid():
-            with transaction.atomic():
-                form.save()
-                access.audit(grant, "project.update", "project", grant.project.slug, {"changed": form.changed_data})
+        form = _saved(request, grant)
+        if not form.errors:
             messages.success(request, "Saved.")
             return redirect("web:settings", slug=grant.project.slug)
     members = Membership.objects.filter(project=grant.project).select_related("user").order_by("user__username")
     context = {
         "form": form,
+        "as_of": _mark(grant.project),
         "members": list(members[:MOST_KEYS]),
         "zones": zones(),
         "tab": "project",
     }
     return show(request, grant, "settings/project.html", context, here="settings", status=400 if form.errors else 200)
+
+
+def _saved(request: HttpRequest, grant: Grant) -> ProjectForm:
+    """The form that was sent, kept; with errors where it could not be, or where somebody else was faster."""
+    with transaction.atomic():
+        row = Project.objects.select_for_update().get(pk=grant.project.pk)
+        now = _mark(row)
+        form = ProjectForm(request.POST, instance=row)
+        if form.is_valid():
+            try:
+                stale.refuse(request, now)
+            except stale.Stale as error:
+                form.add_error(None, str(error))
+            else:
+                form.save()
+                access.audit(grant, "project.update", "project", row.slug, {"changed": form.changed_data})
+    return form
+
+
+def _mark(row: Project) -> str:
+    return stale.mark(row.name, row.time_zone, row.keep_generic_spans, row.logs_url)
 
 
 @never_cache

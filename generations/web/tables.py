@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 from generations import exporting, filters, metrics
 from generations.access import Grant
 from generations.exporting import writers
-from generations.web import bulk, collecting, columns, doors, narrowing, saved
+from generations.web import bulk, collecting, columns, doors, narrowing, refused, saved
 from generations.web.columns import Cell
 from generations.web.filtering import OPERATORS, options, plain_address, shown_moment
 from generations.web.frame import show
@@ -72,11 +72,13 @@ SORTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of the list, what hangs on it, and its values in the columns of the catalogue."""
+    """A row of the list, what hangs on it, its values in the columns of the catalogue, and whether it is selected: it
+    is where what was to be done to it was refused."""
 
     row: Any
     more: Any
     cells: list[Cell]
+    is_selected: bool
 
 
 def answer(
@@ -95,12 +97,17 @@ def answer(
     shown = columns.chosen(grant, kind, here.view if here else None)
     rows = list(made.rows)
     hung = hanging(rows) if hanging is not None else [None] * len(rows)
+    lost = refused.taken(request)
+    selected = set(lost["bulk"].given.getlist("id")) if "bulk" in lost else ()
     context = {
+        "refused": lost,
         "listing": made,
         "sort": sort,
         "kind": kind,
         "noun": filters.catalogue(kind).noun,
-        "lines": [Line(row, more, shown.cells(row)) for row, more in zip(rows, hung, strict=True)],
+        "lines": [
+            Line(row, more, shown.cells(row), row.public_id in selected) for row, more in zip(rows, hung, strict=True)
+        ],
         "tabs": tabs,
         "tab": here,
         "columns": shown,
