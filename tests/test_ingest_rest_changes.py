@@ -77,6 +77,20 @@ def test_a_new_answer_of_a_chat_is_its_message() -> None:
     assert "completion" not in document
 
 
+def test_a_text_of_a_chat_is_that_of_its_message_and_leaves_the_rest_of_it() -> None:
+    calls = {"role": "assistant", "content": "Hi", "tool_calls": [{"id": "c"}]}
+    chat = dataclasses.replace(STORED, message_completion=calls)
+
+    document = amended({"completion": "Hello"}, chat)
+    both = amended({"completion": "Hello", "messageCompletion": {"role": "assistant", "content": "x"}}, chat)
+    changed = amended({"completion": "Hello", "type": "completion"}, chat)
+
+    assert document["messageCompletion"] == document["output"]["content"] == {**calls, "content": "Hello"}
+    assert "completion" not in document
+    assert (both["completion"], both["messageCompletion"]["content"]) == ("Hello", "x")
+    assert changed["completion"] == "Hello"
+
+
 def test_without_the_stored_row_the_first_level_is_merged() -> None:
     assert amended({"metadata": {"plan": "free"}}, None)["metadata"]["deep"] == {"x": 1, "y": 2}
 

@@ -22,8 +22,6 @@ from generations.experiments import NoSuchExperiment
 from generations.exporting import NotReady
 from generations.filters import BadFilter
 from generations.importing.tables import BadFile
-from generations.ingest import rest
-from generations.ingest.rest_fields import Slot
 from generations.metrics import BadQuery, TooSlow
 from generations.paging import BadCursor
 from generations.prompts import NoSuchPrompt
@@ -80,25 +78,9 @@ def response(refusal: Refused) -> HttpResponse:
     return answer({"error": error}, status=refusal.status, headers=refusal.headers)
 
 
-def translated(name: str, sentence: str, table: Mapping[str, Slot] | None = None) -> tuple[str, str]:
-    """A record's field and the sentence about it, in the paths of the document of `table` (a generation's)."""
-    table = rest.GENERATION if table is None else table
-    head, dot, inner = name.partition(".")
-    # What an adapter refuses is a path already.
-    if head in table or head in rest.groups(table):
-        return name, sentence
-    right = rest.path_of(head, table) + dot + inner
-    return right, right + sentence.removeprefix(name) if sentence.startswith(name) else sentence
-
-
 # ---------------------------------------------------------------------------------------- what is raised, as a refusal
 def _of_value(status: int, code: str) -> Callable[[Any], Refused]:
     return lambda error: Refused(status, code, str(error), error.field, error.value, error.expected)
-
-
-def _of_record(error: InvalidRecord) -> Refused:
-    field, sentence = translated(error.field, str(error))
-    return Refused(422, "invalid_record", sentence, field, error.value, error.expected)
 
 
 def _of_sentence(status: int, code: str, **headers: str) -> Callable[[Exception], Refused]:
@@ -145,7 +127,7 @@ def _of_http(error: HttpError) -> Refused:
 
 REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
     Refused: lambda error: error,
-    InvalidRecord: _of_record,
+    InvalidRecord: _of_value(422, "invalid_record"),
     BadDataset: _of_value(422, "invalid_dataset"),
     BadFile: lambda error: Refused(422, "bad_file", str(error), "file"),
     BadFilter: _of_value(400, "bad_filter"),

@@ -15,10 +15,11 @@ from generations.api import lists, noting, receive
 from generations.api.answers import answer
 from generations.api.auth import Gate, grant_of
 from generations.api.describing import page_of, ref, sent
-from generations.api.errors import Refused, not_found, translated
+from generations.api.errors import Refused, not_found
 from generations.api.operations import PROJECT, of_list, operation
 from generations.ingest import rest
 from generations.ingest.rest_fields import Slot
+from generations.ingest.values import UnknownField
 from generations.models import Feedback, Generation, Score
 from generations.records import GenerationRecord, InvalidRecord, Json, Record, ScoreRecord, StepRecord
 
@@ -165,7 +166,14 @@ def change_generation(request: HttpRequest, id: str) -> HttpResponse:
     said = named.get("$set")
     fields = {path.split(".")[0] for path in (said if isinstance(said, dict) else named)}
     with transaction.atomic():
-        if not recording.update(grant, id, lambda stored: rest.amendment(id, document, stored), fields=fields):
+        try:
+            is_there = recording.update(grant, id, lambda stored: rest.amendment(id, document, stored), fields=fields)
+        except UnknownField:
+            raise
+        except InvalidRecord as error:
+            path, sentence = rest.translated(error.field, str(error))
+            raise Refused(422, "invalid_record", sentence, path, error.value, error.expected) from None
+        if not is_there:
             raise not_found("generation", id)
         changed = _bundle(grant, id)
     return answer(lists.generation(changed))
@@ -256,7 +264,10 @@ def tag_generation(request: HttpRequest, id: str) -> HttpResponse:
     add, remove = (_tags(name, asked.get(name)) for name in ("add", "remove"))
     with transaction.atomic():
         _known(grant, id)
-        recording.retag(grant.project, "generation", [id], add=add, remove=remove)
+        try:
+            recording.retag(grant.project, "generation", [id], add=add, remove=remove)
+        except InvalidRecord as error:
+            raise InvalidRecord("add", list(add), error.expected) from None
         tags = Generation.objects.by_ids(grant.project.pk, "generation", [id]).values_list("tags", flat=True)[0]
         if not {tag.strip() for tag in add if tag.strip()} <= set(tags):
             raise InvalidRecord("add", list(add), "at most 100 tags on a generation")
@@ -286,7 +297,7 @@ def received(
         if receipt.state == "rejected":
             field, reason = receipt.field, receipt.reason or ""
             if field is not None and not isinstance(item, InvalidRecord):
-                field, reason = translated(field, reason, table)
+                field, reason = rest.translated(field, reason, table or rest.GENERATION)
             one |= {"reason": reason} if field is None else {"field": field, "reason": reason}
             refused.append(intake.Refusal(reason, field, receipt.index, one["id"]))
         shown.append(one)
@@ -300,7 +311,7 @@ def stored(grant: Grant, record: Record, table: Mapping[str, Slot] | None = None
     if receipt.state == "rejected":
         field, sentence = receipt.field, receipt.reason or "The record cannot be stored."
         if field is not None:
-            field, sentence = translated(field, sentence, table)
+            field, sentence = rest.translated(field, sentence, table or rest.GENERATION)
         raise Refused(422, "invalid_record", sentence, field)
     return receipt
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -18,6 +19,7 @@ from generations.experiments import NoSuchExperiment
 from generations.graphql.connections import BadArgument
 from generations.holds import Held
 from generations.ingest import rest
+from generations.ingest.rest_fields import Slot
 from generations.prompts import NoSuchPrompt
 from generations.recording import Busy, Receipt, UnknownId
 from generations.records import InvalidRecord
@@ -79,19 +81,18 @@ def not_found(kind: str, id: str, field: str = "id") -> Refused:
     return Refused(Code.NOT_FOUND, f"There is no {kind} '{id[:80]}' in this project.", field, id[:80])
 
 
-def in_paths(code: Code, message: str, field: str | None, value: Any = None, expected: str | None = None) -> Refused:
-    """A refusal of the store, which knows fields by their attributes, in the words of the input: `model.id`."""
-    if field is None:
-        return Refused(code, message, field, value, expected)
-    path = rest.path_of(field)
-    return Refused(
-        code, path + message.removeprefix(field) if message.startswith(field) else message, path, value, expected
-    )
+def rejected(receipt: Receipt, table: Mapping[str, Slot] = rest.GENERATION) -> Refused:
+    """The refusal that a receipt tells of, which knows fields by their attributes, in the words of the input."""
+    sentence, field = receipt.reason or "It cannot be stored.", receipt.field
+    if field is not None:
+        field, sentence = rest.translated(field, sentence, table)
+    return Refused(Code.BAD_INPUT, sentence, field)
 
 
-def rejected(receipt: Receipt) -> Refused:
-    """The refusal that a receipt tells of."""
-    return in_paths(Code.BAD_INPUT, receipt.reason or "It cannot be stored.", receipt.field)
+def in_paths(error: InvalidRecord, table: Mapping[str, Slot] = rest.GENERATION) -> Refused:
+    """The refusal of a change by the store, in the words of the input: `model.id`."""
+    field, sentence = rest.translated(error.field, str(error), table)
+    return Refused(Code.BAD_INPUT, sentence, field, error.value, error.expected)
 
 
 def described(error: GraphQLError) -> dict[str, Any]:
@@ -133,8 +134,6 @@ def of_exception(cause: Exception) -> dict[str, Any]:
 def _expected(cause: Exception) -> Refused | None:
     for kind, code in _CODES.items():
         if isinstance(cause, kind):
-            if isinstance(cause, InvalidRecord):
-                return in_paths(code, str(cause), cause.field, cause.value, cause.expected)
             field = getattr(cause, "field", None)
             return Refused(code, str(cause), field, getattr(cause, "value", None), getattr(cause, "expected", None))
     if isinstance(cause, Refused):

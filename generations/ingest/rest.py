@@ -14,7 +14,17 @@ from generations.ingest.rest_documents import (
     score_document,
     step_document,
 )
-from generations.ingest.rest_fields import FEEDBACK, GENERATION, PATHS, SCORE, STEP, STEP_PATHS, groups, path_of
+from generations.ingest.rest_fields import (
+    FEEDBACK,
+    GENERATION,
+    PATHS,
+    SCORE,
+    STEP,
+    STEP_PATHS,
+    groups,
+    path_of,
+    translated,
+)
 from generations.ingest.rest_reading import feedback, generation, participant, score, step, thread
 
 __all__ = [
@@ -39,4 +49,5 @@ __all__ = [
     "step",
     "step_document",
     "thread",
+    "translated",
 ]

@@ -270,6 +270,16 @@ def path_of(attribute: str, table: Mapping[str, Slot] = GENERATION) -> str:
     return next((f"metadata.{name}" for name, slot in own.items() if slot.attribute == attribute), attribute)
 
 
+def translated(name: str, sentence: str, table: Mapping[str, Slot] = GENERATION) -> tuple[str, str]:
+    """A store's field and its sentence about it, in the paths of the document of `table`."""
+    head, dot, inner = name.partition(".")
+    # What an adapter refuses is a path already.
+    if head in table or head in groups(table):
+        return name, sentence
+    right = path_of(head, table) + dot + inner
+    return right, right + sentence.removeprefix(name) if sentence.startswith(name) else sentence
+
+
 ATTRIBUTE_PATHS: Final[Mapping[str, str]] = {
     attribute: path_of(attribute)
     for attribute in (slot.attribute for slot in (*GENERATION.values(), *OWN_METADATA.values()))

@@ -235,6 +235,11 @@ def _settle_content(
     names = ("type", *contents.SENT, *contents.RECEIVED)
     said = contents.Content(**{name: fields.pop(name) for name in names if name in fields})
     of_chat = known is not None and said.type is None and contents.content_of(known).type == "chat"
+    if known is not None and known.message_completion is not None and of_chat and _is_text_alone(said):
+        # The text of a chat's answer, whose role and calls stay as they are.
+        said = replace(
+            said, completion=None, message_completion={**known.message_completion, "content": said.completion}
+        )
     settled = contents.settled(replace(said, type="chat") if of_chat else said, infer_type=infer_type)
     if of_chat:
         settled = replace(settled, type=None)
@@ -244,6 +249,10 @@ def _settle_content(
         if path in found:
             cleared.update(forms)
     cleared.difference_update(name for name in names if name in fields)
+
+
+def _is_text_alone(said: contents.Content) -> bool:
+    return said.completion is not None and said.message_completion is None and said.output is None
 
 
 def _feedback(generation_id: str, document: Json, prefix: str) -> FeedbackRecord:

@@ -9,12 +9,13 @@ import strawberry
 from generations import attachments, models, recording, records
 from generations.access import Scope
 from generations.cleaning import clean_string
-from generations.graphql.errors import not_found, rejected
+from generations.graphql.errors import in_paths, not_found, rejected
 from generations.graphql.guards import Info, guarded
 from generations.graphql.mutations.documents import GenerationInput, document
 from generations.graphql.nodes import found
 from generations.graphql.types.events import Generation
 from generations.ingest import rest
+from generations.records import InvalidRecord
 
 Id = Annotated[strawberry.ID, strawberry.argument(description="Its id.")]
 
@@ -73,7 +74,13 @@ class GenerationMutations:
         grant = info.context.grant
         name = clean_string(id)
         changes = document(set)
-        if not recording.update(grant, name, lambda stored: rest.amendment(name, changes, stored), fields=changes):
+        try:
+            is_there = recording.update(
+                grant, name, lambda stored: rest.amendment(name, changes, stored), fields=changes
+            )
+        except InvalidRecord as error:
+            raise in_paths(error) from None
+        if not is_there:
             raise not_found("generation", id)
         shown: Generation | None = found(grant, models.Generation, "generation", Generation, name)
         return shown

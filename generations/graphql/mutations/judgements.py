@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import strawberry
@@ -11,7 +12,7 @@ from django.db import transaction
 from generations import access, models, recording, records
 from generations.access import Grant, Scope
 from generations.cleaning import clean_string
-from generations.graphql.errors import not_found, rejected
+from generations.graphql.errors import in_paths, not_found, rejected
 from generations.graphql.guards import Info, guarded
 from generations.graphql.mutations.documents import FeedbackInput, ScoreInput, document
 from generations.graphql.mutations.generations import Deletion, Id
@@ -19,6 +20,8 @@ from generations.graphql.nodes import found
 from generations.graphql.types.events import Score
 from generations.graphql.types.judgements import Feedback
 from generations.ingest import rest
+from generations.ingest.rest_fields import Slot
+from generations.records import InvalidRecord
 
 
 @strawberry.input(description="What is judged: exactly one of these.", one_of=True)
@@ -61,7 +64,7 @@ class JudgementMutations:
             said["author"] = grant.actor
         if said.get("type") is None:
             said["type"] = "HUMAN" if grant.user is not None else "CODE"
-        shown: Score | None = _stored(grant, rest.score(said, **target), "score", models.Score, Score)
+        shown: Score | None = _stored(grant, rest.score(said, **target), "score", models.Score, Score, rest.SCORE)
         return shown
 
     @guarded(Scope.WRITE, "Change a score: what is left out stays, null empties.")
@@ -84,8 +87,12 @@ class JudgementMutations:
             for place in ("generation_id", "step_id", "thread_id", "experiment_item_id")
             if getattr(there[0], place) is not None
         }
+        record = rest.score(said, **target)
         with transaction.atomic():
-            recording.amend(grant.project, rest.score(said, **target))
+            try:
+                recording.amend(grant.project, record)
+            except InvalidRecord as error:
+                raise in_paths(error, rest.SCORE) from None
             access.audit(grant, "score.update", "score", name, {"fields": sorted(document(set))})
         shown: Score | None = found(grant, models.Score, "score", Score, name)
         return shown
@@ -109,7 +116,9 @@ class JudgementMutations:
         name = clean_string(generation_id)
         _there(grant, {"generation_id": name})
         said = {**document(input), "id": records.new_id()}
-        shown: Feedback | None = _stored(grant, rest.feedback(name, said), "feedback", models.Feedback, Feedback)
+        shown: Feedback | None = _stored(
+            grant, rest.feedback(name, said), "feedback", models.Feedback, Feedback, rest.FEEDBACK
+        )
         return shown
 
 
@@ -134,8 +143,8 @@ def _has_experiment_item(grant: Grant, id: str) -> bool:
     return models.ExperimentItem.objects.filter(pk=key, experiment__project=grant.project).exists()
 
 
-def _stored(grant: Grant, record: records.Record, kind: str, model: Any, show: Any) -> Any:
+def _stored(grant: Grant, record: records.Record, kind: str, model: Any, show: Any, table: Mapping[str, Slot]) -> Any:
     receipt = recording.record(grant.project, [record])[0]
     if receipt.state == "rejected":
-        raise rejected(receipt)
+        raise rejected(receipt, table)
     return found(grant, model, kind, show, receipt.id or "")
