@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from typing import Any, Final, cast
 
@@ -13,6 +13,8 @@ from ninja.security.base import AuthBase
 from generations import access
 from generations.access import Grant, NotAuthenticated, Scope
 from generations.api import receive
+from generations.filters import BadFilter
+from generations.filters.fields import nearest
 
 SAFE_METHODS: Final = ("GET", "HEAD")
 TAKES_IN: Final = "generations.takes_in"
@@ -25,7 +27,7 @@ class Gate(AuthBase):
     """Opens the project of the key that a request brings, if it has the scope.
 
     A person's session opens it for GET alone: no page elsewhere can then make a browser change anything.
-    Raises NotAuthenticated, NotAllowed and NoSuchProject.
+    Raises NotAuthenticated, NotAllowed and NoSuchProject, and BadFilter for a name in the query that the route has not.
     """
 
     openapi_type: str = "http"
@@ -36,13 +38,24 @@ class Gate(AuthBase):
         super().__init__()
         self.scope = scope
         self.remembers = remembers
+        self.query: Collection[str] | None = None
+        """What a GET may ask beside its address; None where the view looks itself."""
 
     def __call__(self, request: HttpRequest) -> Grant:
         """The grant, which the view finds with `grant_of`."""
         grant = self.opened(request).need(self.scope)
+        self._check_query(request)
         if self.scope == Scope.INGEST:
             request.META[TAKES_IN] = grant
         return grant
+
+    def _check_query(self, request: HttpRequest) -> None:
+        if self.query is None or request.method not in SAFE_METHODS:
+            return
+        for name, value in request.GET.items():
+            if name not in self.query:
+                # What is passed over would be taken for answered.
+                raise BadFilter(name, value, f"one of {', '.join(self.query)}{nearest(name, self.query)}")
 
     def opened(self, request: HttpRequest) -> Grant:
         """The grant, whatever its scopes."""

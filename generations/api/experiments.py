@@ -10,12 +10,12 @@ from ninja import Router
 
 from generations import experiments
 from generations.access import Grant, Scope
-from generations.api import plain, receive
+from generations.api import lists, plain, receive
 from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import closed, listed, page_of, ref, sent
 from generations.api.errors import not_found
-from generations.api.operations import PROJECT, operation
+from generations.api.operations import PROJECT, of_list, operation
 from generations.experiments import Difference, NewResult, Run
 from generations.filters import BadFilter
 from generations.ingest.values import iso
@@ -39,11 +39,17 @@ _NAMES: Final = ("datasetItemId", "runId", "generationId", "input", "output", "s
 
 @router.get(
     "",
-    **operation("List experiments", tag=TAG, scope=Scope.READ, ok={200: page_of(ref("Experiment"))}, query=plain.QUERY),
+    **operation(
+        "List experiments",
+        tag=TAG,
+        scope=Scope.READ,
+        ok={200: page_of(ref("Experiment"))},
+        query=of_list("experiments"),
+    ),
 )
 def list_experiments(request: HttpRequest) -> HttpResponse:
-    """The newest first."""
-    return plain.page(request, Experiment.objects.filter(project=grant_of(request).project), plain.each(document))
+    """The newest first, unless ordered otherwise; narrowed by its fields."""
+    return lists.answered(request, grant_of(request), "experiments", lists.each(document))
 
 
 @router.post(

@@ -76,8 +76,12 @@ def operation(
         extra["requestBody"] = {"required": is_needed, "content": content}
     elif form is not None:
         extra["requestBody"] = {"required": True, "content": {FORM: {"schema": form}}}
+    gate = auth or Gate(scope)
+    names = [str(one["name"]) for one in (*query, PROJECT)]
+    # A list of the catalogue reads them itself: paths and operators are more than can be listed.
+    gate.query = None if "filter" in names else tuple(dict.fromkeys(names))
     return {
-        "auth": auth or Gate(scope),
+        "auth": gate,
         "summary": summary,
         "tags": [tag],
         "response": dict.fromkeys(answers, None),

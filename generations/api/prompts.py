@@ -15,16 +15,16 @@ from ninja import Router
 
 from generations import prompts
 from generations.access import Grant, Scope
-from generations.api import lists, plain, receive
+from generations.api import lists, receive
 from generations.api.answers import answer, dumps
 from generations.api.auth import grant_of
 from generations.api.describing import OBJECT, closed, listed, page_of, ref, sent
 from generations.api.errors import not_found
-from generations.api.operations import PROJECT, operation
+from generations.api.operations import PROJECT, of_list, operation
 from generations.filters import BadFilter
 from generations.ingest.values import iso
 from generations.intervals import Interval
-from generations.models import Prompt, PromptVersion
+from generations.models import Project, Prompt, PromptVersion
 from generations.records import InvalidRecord, Json
 
 router = Router()
@@ -47,18 +47,17 @@ def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
 
 @router.get(
     "",
-    **operation("List prompts", tag=TAG, scope=Scope.READ, ok={200: page_of(ref("Prompt"))}, query=plain.QUERY),
+    **operation("List prompts", tag=TAG, scope=Scope.READ, ok={200: page_of(ref("Prompt"))}, query=of_list("prompts")),
 )
 def list_prompts(request: HttpRequest) -> HttpResponse:
-    """The newest first, each with its labels."""
+    """The newest first, unless ordered otherwise, each with its labels; narrowed by its fields."""
     grant = grant_of(request)
-    rows = Prompt.objects.filter(project=grant.project, deleted_at=None)
 
-    def shown(some: Sequence[Prompt]) -> list[Json]:
+    def shown(project: Project, some: Sequence[Prompt]) -> lists.Shown:
         labels = prompts.labels_of(grant, [row.pk for row in some])
-        return [document(row, labels.get(row.pk, {})) for row in some]
+        return ((row, document(row, labels.get(row.pk, {}))) for row in some)
 
-    return plain.page(request, rows, shown)
+    return lists.answered(request, grant, "prompts", shown, also=prompts.IN_USE)
 
 
 @router.get(

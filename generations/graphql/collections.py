@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import strawberry
 
@@ -31,8 +31,6 @@ from generations.graphql.types.collections import Dataset, Tag
 from generations.graphql.types.experiments import Experiment
 from generations.graphql.types.prompts import Prompt, PromptVersion
 from generations.graphql.types.reviewing import ReviewQueue
-
-IN_USE: Final = filters.from_document("prompts", {"deletedAt": {"$exists": False}})
 
 MaybeId = Annotated[strawberry.ID | None, strawberry.argument(description="Its id.")]
 MaybeName = Annotated[str | None, strawberry.argument(description="Its name, when the id is not known.")]
@@ -130,7 +128,7 @@ class CollectionQueries:
             info.context.grant,
             "prompts",
             Prompt,
-            condition=filters.both(IN_USE, inputs.condition("prompts", where)),
+            condition=filters.both(prompts.IN_USE, inputs.condition("prompts", where)),
             order=inputs.order(order_by),
             first=first,
             after=after,

@@ -4,6 +4,7 @@ from generations.prompts.comparing import MEASURES, Apart, Numbers, apart, numbe
 from generations.prompts.differing import Part, differences
 from generations.prompts.documents import NAMES, content_of
 from generations.prompts.keeping import (
+    IN_USE,
     MAX_NAME,
     NoSuchPrompt,
     add_version,
@@ -22,6 +23,7 @@ from generations.prompts.keeping import (
 from generations.prompts.labels import LATEST, MAX_LABEL, label, labelled, labels_of, move, publish
 
 __all__ = [
+    "IN_USE",
     "LATEST",
     "MAX_LABEL",
     "MAX_NAME",

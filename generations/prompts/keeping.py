@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
-from generations import records
+from generations import filters, records
 from generations.access import Grant, Scope, audit
 from generations.cleaning import clean_json, clean_string
 from generations.models import Project, Prompt, PromptVersion
@@ -25,6 +25,8 @@ from generations.records import InvalidRecord, Json
 MAX_NAME: Final = 200
 MAX_TEMPLATE: Final = 4 << 20
 MAX_DESCRIPTION: Final = 10_000
+IN_USE: Final = filters.from_document("prompts", {"deletedAt": {"$exists": False}})
+"""What a list of prompts is narrowed by: those that were deleted are in none."""
 _VARIABLE: Final = re.compile(r"\{\{\{?\s*[#^&/]?\s*([\w.\-]+)\s*\}?\}\}")
 _NOT_CONTENT: Final = frozenset({"uuid", "templated"})
 

@@ -240,3 +240,10 @@ def test_a_method_that_is_not_known_is_a_405(method: str, address: str, allowed:
     if allowed is not None:
         assert (answer.status, answer.error["code"]) == (405, "method_not_allowed")
         assert set(answer.headers["Allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.method == "GET"], ids=named)
+def test_a_question_that_an_address_does_not_know_is_refused_and_not_passed_over(route: Route) -> None:
+    answer = caller().get(f"{route.address}?lable=prod")
+
+    assert (answer.status, answer.error["code"], answer.error["field"]) == (400, "bad_filter", "lable")

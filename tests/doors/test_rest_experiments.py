@@ -197,3 +197,26 @@ def test_another_projects_prompt_is_not_there_and_reading_keys_do_not_write(api:
     assert reader.post("/api/prompts/x/versions", GREETING).status == 403
     assert reader.post("/api/experiments", {"name": "x"}).status == 403
     assert Prompt.objects.count() == 1
+
+
+def test_experiments_and_prompts_are_narrowed_ordered_and_paged_by_their_fields(api: Caller) -> None:
+    for name in ("b", "a", "c"):
+        api.post("/api/experiments", {"name": name, "promptVersionId": f"v-{name}"})
+        api.post(f"/api/prompts/{name}/versions", {"template": name, "labels": ["prod"]})
+    Prompt.objects.filter(name="c").update(deleted_at="2026-03-01T00:00:00Z")
+
+    def names(path: str) -> list[str]:
+        return [row["name"] for row in api.get(path).data]
+
+    page = api.get("/api/experiments?order=name&limit=2").json
+    gone = api.get("/api/experiments?name=b").data[0]["id"]
+    api.send("DELETE", f"/api/experiments/{gone}")
+
+    assert [row["name"] for row in page["data"]] == ["a", "b"]
+    # The row that the page ended with is gone, and the next one is there all the same.
+    assert names(f"/api/experiments?order=name&limit=2&after={page['page']['next']}") == ["c"]
+    assert names("/api/experiments?promptVersionId=v-a") == ["a"]
+    assert names("/api/prompts?name__in=a,c&order=name") == ["a"]
+    assert names("/api/prompts") == ["a", "b"]
+    assert api.get("/api/prompts?name=a&count=true").json["count"] == {"value": 1, "exact": True}
+    assert api.get("/api/prompts/a?lable=prod").error["message"].endswith("; did you mean label?")
