@@ -65,7 +65,16 @@ def source(own_stack: Stack, picture: str) -> Stack:
     """A running copy with calls in several months and a picture."""
     with own_stack.client() as client:
         assert client.post("/api/generations/batch", json=CALLS).status_code == 200
+        client.post("/api/generations/export", json={"format": "jsonl"})
+        wait_until_exported(client)
     return own_stack
+
+
+def wait_until_exported(client: httpx.Client) -> None:
+    deadline = time.monotonic() + 120
+    while (newest := client.get("/api/exports").json()["data"][0])["state"] != "done":
+        assert time.monotonic() < deadline, newest
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +140,22 @@ def test_a_restored_copy_has_every_call_key_and_file(source: Stack, picture: str
     with target.client() as client:
         found = graphql(client, "query Q($id: String!) { attachment(id: $id) { url } }", id=picture)["attachment"]
         assert client.get(found["url"]).content == PICTURE
+
+
+def test_an_export_whose_file_no_backup_has_is_told_to_be_gone_and_made_again(
+    source: Stack, backup: Path, target: Stack
+) -> None:
+    assert restore(backup, target).returncode == 0
+    target.api_key = source.api_key
+    target.start()
+
+    with target.client() as client:
+        (export,) = client.get("/api/exports").json()["data"]
+        fetched = client.get(f"/api/exports/{export['id']}/download")
+        assert (export["state"], export["download"]) == ("expired", None)
+        assert (fetched.status_code, "is gone" in fetched.json()["error"]["message"]) == (410, True)
+        assert client.post(f"/api/exports/{export['id']}/retry").status_code == 202
+        wait_until_exported(client)
 
 
 def test_what_a_restored_copy_is_given_is_added_to_what_it_has(source: Stack, backup: Path, target: Stack) -> None:

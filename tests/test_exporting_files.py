@@ -169,6 +169,18 @@ def test_an_expired_export_loses_its_file_and_says_so(grant: Grant) -> None:
     assert gone.value.is_gone
 
 
+def test_an_export_whose_file_is_lost_is_told_to_be_gone(grant: Grant) -> None:
+    lost, kept = export(grant), export(grant)
+    default_storage.delete(lost.result["file"])
+    with pytest.raises(exporting.NotReady, match="is gone"):
+        exporting.open_file(lost)
+
+    assert exporting.forget_lost() == 1
+
+    assert [Job.objects.get(pk=job.pk).state for job in (lost, kept)] == ["expired", "done"]
+    assert left_behind() == [f"{kept.pk}-1.jsonl", f"{kept.pk}-1.jsonl.manifest.json"]
+
+
 def test_a_file_that_cannot_be_deleted_keeps_no_other_one(grant: Grant, caplog: pytest.LogCaptureFixture) -> None:
     stuck, other = export(grant), export(grant)
     now = timezone.now()

@@ -21,7 +21,7 @@ from generations import jobs
 from generations.access import Grant, Scope
 from generations.exporting import schedules, writers
 from generations.exporting.asked import KINDS, Asked, checked
-from generations.exporting.making import expire, forget, forget_unfinished, run
+from generations.exporting.making import expire, forget, forget_lost, forget_unfinished, run
 from generations.exporting.writers import COMPRESSIONS, FORMATS
 from generations.models import Job
 from generations.records import Json
@@ -40,6 +40,7 @@ __all__ = [
     "file_name",
     "find",
     "forget",
+    "forget_lost",
     "forget_unfinished",
     "has_file",
     "manifest_of",
@@ -60,7 +61,7 @@ class NotReady(Exception):
         if job.state == Job.State.DONE and "delivered" in job.result:
             sentence = f"This export was delivered to {job.result['delivered']}."
         elif job.state in (Job.State.EXPIRED, Job.State.DONE):
-            sentence = "This export has expired and its file was deleted. Start it again."
+            sentence = "The file of this export is gone: it has expired, or a backup was restored. Start it again."
         elif self.is_gone:
             sentence = f"This export was {job.state} and has no file. Start it again."
         else:

@@ -68,6 +68,12 @@ def forget(job: Job) -> bool:
     return bool(Job.objects.filter(pk=job.pk, state=Job.State.DONE).update(state=Job.State.EXPIRED))
 
 
+def forget_lost() -> int:
+    """Say of exports whose file is not there that it is gone; returns how many. A backup has no files of exports."""
+    done = Job.objects.filter(kind=Job.Kind.EXPORT, state=Job.State.DONE, result__file__isnull=False)
+    return sum(forget(job) for job in done.iterator() if not default_storage.exists(job.result["file"]))
+
+
 def forget_unfinished() -> int:
     """Delete what killed processes left, beside the storage and in it, and nobody cleared; returns how many files."""
     folders = [_unfinished(), *([default_storage.unfinished] if isinstance(default_storage, WholeFiles) else [])]

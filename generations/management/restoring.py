@@ -75,7 +75,8 @@ def _secret_key(folder: Path, data_dir: Path) -> str | None:
 
 
 def _put_files(folder: Path) -> None:
-    """Give the files to the storage that the settings name, then apply the migrations that the backup lacks."""
+    """Give the files to the storage that the settings name, then apply the migrations that the backup lacks, and say of
+    exports that their files are gone."""
     import django
 
     django.setup()
@@ -88,3 +89,6 @@ def _put_files(folder: Path) -> None:
             with (folder / backups.FILES / said["key"]).open("rb") as content:
                 default_storage.save(said["key"], File(content))
     call_command("prepare")
+    from generations import exporting
+
+    exporting.forget_lost()
