@@ -24,11 +24,11 @@ from psycopg.errors import QueryCanceled
 from generations import access, filters, horizons, jobs, partitions, recording
 from generations.access import Grant, Scope
 from generations.filters import BadFilter, sql
-from generations.models import Generation, GenerationPayload, Job, Kept, Project, Step, StepPayload
+from generations.models import Attachment, Generation, GenerationPayload, Job, Kept, Project, Step, StepPayload
 from generations.recording import Part
 from generations.retention import emptying
 from generations.retention.emptying import moment
-from generations.retention.removing import remove_files
+from generations.retention.removing import files_of_text, remove_files, remove_files_of_text
 from generations.retention.rules import Due, What, all_due_before, is_overtaken, meanings, named
 
 FIRST_BATCH: Final = 100
@@ -45,12 +45,14 @@ Advance = Callable[[int], None]
 
 @dataclass(slots=True)
 class Report:
-    """What was expired, or would be. `longest` is the longest that a batch held its locks, in seconds."""
+    """What was expired, or would be. `files` are those of rows, and of text those that were inside of it; `longest` is
+    the longest that a batch held its locks, in seconds."""
 
     is_dry: bool
     lines: list[dict[str, Any]] = field(default_factory=list)
     months: list[dict[str, Any]] = field(default_factory=list)
     reach: dict[str, str] = field(default_factory=dict)
+    files: int = 0
     longest: float = 0.0
     seconds: float = 0.0
     _places: dict[uuid.UUID, int] = field(default_factory=dict)
@@ -83,6 +85,7 @@ class Report:
             "rules": self.lines,
             "months": self.months,
             "reach": self.reach,
+            "files": self.files,
             "longestLock": round(self.longest, 3),
             "seconds": round(self.seconds, 3),
         }
@@ -189,21 +192,42 @@ def _expire(project: Project, kind: str, one: Due, report: Report, advance: Adva
     if one.before is None or one.is_empty:
         return
     rows = filters.narrow(kind, project.pk, one.condition).filter(started_at__lt=one.before)
+    name = _RECORDS[kind]
+    files = _files(project, name, one.rule.what)
+    has_files = files.filter(**{f"{name}_id__isnull": False}).exists()
     for month in _months(project, kind, rows):
         part = _due_of(project, kind, one, month)
-        within = _in_month(rows, month).filter(_has(part, project, kind))
-        counted = [(within.count(), 0.0)] if report.is_dry else _batches(project, kind, one, part, within)
-        for done, held in counted:
-            line["count"] += done
-            report.longest = max(report.longest, held)
+        within = _in_month(rows, month).filter(_has(part, project, kind, files if has_files else None))
+        if report.is_dry:
+            line["count"] += within.count()
+            if has_files:
+                report.files += files.filter(**{f"{name}_id__in": within.values("public_id")}).count()
+            advance(report.done)
+            continue
+        for batch in _batches(project, kind, one, part, within, has_files=has_files):
+            line["count"] += batch.rows
+            report.files += batch.files
+            report.longest = max(report.longest, batch.held)
             advance(report.done)
 
 
-def _batches(project: Project, kind: str, one: Due, part: Part, rows: QuerySet[Any]) -> Iterator[tuple[int, float]]:
-    """Expire a part of rows from the oldest on; for each batch how many there were and how long it held its locks."""
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What was expired at once: rows and files, and the seconds that locks were held for that."""
+
+    rows: int
+    files: int
+    held: float
+
+
+def _batches(
+    project: Project, kind: str, one: Due, part: Part, rows: QuerySet[Any], *, has_files: bool
+) -> Iterator[_Batch]:
+    """Expire a part of rows from the oldest on."""
     size = FIRST_BATCH
     last: recording.Row | None = None
     name = _RECORDS[kind]
+    files = 0
     while True:
         ahead = rows if last is None else rows.filter(_beyond(last), started_at__gte=last[0])
         ordered = ahead.order_by("started_at", "uid").annotate(page=_PAGE)
@@ -211,8 +235,11 @@ def _batches(project: Project, kind: str, one: Due, part: Part, rows: QuerySet[A
         if not placed:
             return
         found = [(start, uid, id) for start, uid, id, _ in placed]
+        ids = [id for _, _, id in found]
         if part is Part.ALL:
-            remove_files(project, name, [id for _, _, id in found], one.standing)
+            files = remove_files(project, name, ids, one.standing)
+        elif has_files:
+            files += remove_files_of_text(project, name, ids, one.standing)
         within = emptying.MOST_WORKED if len(found) > 1 else None
         turns = [found] if part is Part.ALL else _turns(found, [page for *_, page in placed])
         seconds = 0.0
@@ -221,7 +248,8 @@ def _batches(project: Project, kind: str, one: Due, part: Part, rows: QuerySet[A
                 # Alone: what was made in a step has rules of its own.
                 done = recording.forget(project, name, turn, part=part, within=within, provided=one.standing)
                 seconds += done.seconds
-                yield done.number, done.seconds
+                yield _Batch(done.number, files, done.seconds)
+                files = 0
         except OperationalError as error:
             if not isinstance(error.__cause__, QueryCanceled):
                 raise
@@ -283,11 +311,21 @@ def _due_of(project: Project, kind: str, one: Due, month: dt.date) -> Part:
     return Part.TEXT if _in_month(_payloads(project, kind), month).exists() else Part.PREVIEWS
 
 
-def _has(part: Part, project: Project, kind: str) -> Q:
-    """A row that has this part."""
+def _files(project: Project, name: str, what: str) -> QuerySet[Attachment]:
+    """The files that go with generations or steps, or with their text alone."""
+    if what == What.TEXT:
+        return files_of_text(project, name)
+    files: QuerySet[Attachment] = Attachment.objects.in_project(project.pk).exclude(storage_key=None)
+    return files
+
+
+def _has(part: Part, project: Project, kind: str, files: QuerySet[Attachment] | None) -> Q:
+    """A row that has this part, or of these files some that were inside of what was said in it."""
     if part is Part.ALL:
         return Q()
     shown = Q(input_preview__isnull=False) | Q(output_preview__isnull=False)
+    if files is not None:
+        shown |= Q(Exists(files.filter(**{f"{_RECORDS[kind]}_id": OuterRef("public_id")})))
     if part is Part.PREVIEWS:
         return shown
     own = _payloads(project, kind).filter(uid=OuterRef("uid"), started_at=OuterRef("started_at"))
