@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
-from functools import partial
 from typing import IO, Any, Final
 from urllib.parse import quote, urlencode
 
@@ -13,12 +12,10 @@ from django.core import signing
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.crypto import constant_time_compare
 
-from generations import recording, records
-from generations.access import Grant
+from generations import records
 from generations.ingest.media import Media
 from generations.models import Attachment, Project
 
@@ -150,27 +147,6 @@ def delete(row: Attachment, others: QuerySet[Attachment]) -> None:
     """Delete the bytes of an attachment, where they are ours and none of the `others` refers to them. One query."""
     if row.storage_key and _is_own(row) and not others.filter(storage_key=row.storage_key).exists():
         default_storage.delete(row.storage_key)
-
-
-def erase(grant: Grant, id: str) -> bool:
-    """Delete one generation as `recording.erase` does, and the bytes of its files that nothing else refers to.
-
-    False when there is none.
-    """
-    rows = list(Attachment.objects.in_project(grant.project.pk).filter(generation_id=id).exclude(storage_key=None))
-    if not recording.erase(grant, "generation", id):
-        return False
-    keys = {row.storage_key for row in rows if _is_own(row)}
-    if keys:
-        transaction.on_commit(partial(_forget, grant.project, keys))
-    return True
-
-
-def _forget(project: Project, keys: set[str | None]) -> None:
-    """Delete what is kept under these keys, except what an attachment still refers to; one query."""
-    still = Attachment.objects.in_project(project.pk).filter(storage_key__in=keys)
-    for key in keys - set(still.values_list("storage_key", flat=True)):
-        default_storage.delete(str(key))
 
 
 def _is_own(row: Attachment) -> bool:

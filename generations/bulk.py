@@ -92,14 +92,15 @@ def act(grant: Grant, kind: str, action: str, ids: Sequence[str], values: Mappin
 
 
 def _delete(project: Project, kind: str, ids: Sequence[str]) -> int:
-    if kind == "threads":
-        held = holds.held_threads(project.pk, ids)
-        return remove_threads(project, [id for id in ids if id not in held])
-    kept = _kept(project, kind)
-    if kept is not None:
-        free = filters.both(filters.from_document(kind, {"id": {"$in": list(ids)}}), kept)
-        ids = [row.public_id for row in filters.narrow(kind, project.pk, free)]
-    return remove(project, _NOUNS[kind], ids)[0]
+    if kind != "threads":
+        _kept(project, kind)
+    held = holds.kept(project.pk, _NOUNS[kind], ids)
+    free = [id for id in ids if id not in held]
+    try:
+        return remove_threads(project, free) if kind == "threads" else remove(project, _NOUNS[kind], free)[0]
+    except holds.Held as refused:
+        # It was added since.
+        raise BadBulk(str(refused)) from refused
 
 
 def _kept(project: Project, kind: str) -> Condition | None:

@@ -13,9 +13,11 @@ from django.test import Client
 
 from generations import access, attachments, recording, retention, tasks
 from generations.access import Scope
+from generations.holds import Held
 from generations.ingest.media import Media
 from generations.models import ApiKey, Attachment, AuditEntry, Generation, Project
 from generations.records import AttachmentRecord, GenerationRecord, StepRecord
+from generations.retention import removing
 from tests import web
 from tests.doors import literal
 from tests.doors.rest import caller
@@ -74,13 +76,13 @@ def test_files_go_with_their_generation_and_those_of_others_stay(
     grant = access.of_system(project)
 
     with django_capture_on_commit_callbacks(execute=True):
-        assert attachments.erase(grant, "one")
+        assert removing.erase(grant, "generation", "one")
 
     assert not default_storage.exists(mine)
     assert all(map(default_storage.exists, (shared, digest, theirs)))
     with django_capture_on_commit_callbacks(execute=True):
-        assert attachments.erase(grant, "two")
-        assert not attachments.erase(grant, "two")
+        assert removing.erase(grant, "generation", "two")
+        assert not removing.erase(grant, "generation", "two")
     assert not any(map(default_storage.exists, (shared, digest)))
     assert default_storage.exists(theirs)
     assert not Attachment.objects.in_project(project.pk).exists()
@@ -104,18 +106,21 @@ def test_a_signed_address_is_good_for_a_day_and_for_this_file_alone() -> None:
         attachments.check(*given[:3], old, attachments._signature(*given[:3], old))
 
 
-def test_what_is_not_deleted_after_all_keeps_its_files(project: Project) -> None:
-    from django.db import transaction
+def test_what_is_held_keeps_its_files_and_what_is_deleted_again_loses_what_is_left(project: Project) -> None:
+    key, gone = kept(project), kept(project)
+    call(project, "one", key, gone)
+    grant = access.of_system(project)
+    hold = retention.add_hold(grant, reason="Case 7", kind="generations")
 
-    key = kept(project)
-    call(project, "one", key)
-
-    with pytest.raises(RuntimeError), transaction.atomic():
-        attachments.erase(access.of_system(project), "one")
-        raise RuntimeError
+    with pytest.raises(Held, match="Case 7"):
+        removing.erase(grant, "generation", "one")
 
     assert default_storage.exists(key)
-    assert Attachment.objects.in_project(project.pk).count() == 1
+    assert Attachment.objects.in_project(project.pk).count() == 2
+    retention.release_hold(grant, hold.pk)
+    default_storage.delete(gone)  # as by one that was interrupted
+    assert removing.erase(grant, "generation", "one")
+    assert not default_storage.exists(key)
 
 
 @pytest.mark.parametrize("door", [by_rest, by_graphql])

@@ -93,7 +93,7 @@ def test_deletions_mark_the_hours_of_generations_also_with_their_thread_and_step
     assert removing.remove_threads(project, ["t"]) == 1
     assert taken(project) == [0]
 
-    assert removing.remove_steps(project, ["s"]) == 1
+    assert removing.erase(access.of_system(project), "step", "s")
     assert taken(project) == [1]
 
     assert recording.delete(project, "generation", ["g2", "unknown"]) == 1

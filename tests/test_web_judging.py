@@ -66,7 +66,7 @@ def test_a_score_of_a_held_call_is_not_taken_back(client: Client, project: Proje
 
     refused = send(client, project, "scores", True, remove="mine")
 
-    assert (refused.status_code, "A legal hold keeps this score" in web.text(refused)) == (400, True)
+    assert (refused.status_code, 'The legal hold "Case 7" keeps this score' in web.text(refused)) == (400, True)
     assert Score.objects.in_project(project.pk).count() == 1
 
 

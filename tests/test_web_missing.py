@@ -9,6 +9,7 @@ from generations import access, datasets, recording
 from generations.models import Membership, Project, RetentionRule, User
 from generations.models.accounts import Role
 from generations.records import StepRecord
+from generations.retention import removing
 from tests import web
 from tests.web import NOON, page, recorded
 
@@ -41,7 +42,7 @@ def test_who_deleted_it_is_said_and_what_rules_may_have(client: Client, project:
     recorded(project)
     grant = access.by_user(User.objects.get(username="mia"), project.slug)
     RetentionRule.objects.create(project=project, kind="generations", what="all", days=30)
-    assert recording.erase(grant, "generation", "one")
+    assert removing.erase(grant, "generation", "one")
 
     gone, never = page(client, project), page(client, project, "two")
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from generations import attachments, bundles, intake, recording, records
+from generations import bundles, intake, recording, records
 from generations.access import Grant, Scope
 from generations.api import lists, noting, receive
 from generations.api.answers import answer
@@ -22,6 +22,7 @@ from generations.ingest.rest_fields import Slot
 from generations.ingest.values import UnknownField
 from generations.models import Feedback, Generation, Score
 from generations.records import GenerationRecord, InvalidRecord, Json, Record, ScoreRecord, StepRecord
+from generations.retention import removing
 
 R = TypeVar("R", GenerationRecord, StepRecord)
 
@@ -185,7 +186,7 @@ def change_generation(request: HttpRequest, id: str) -> HttpResponse:
 )
 def delete_generation(request: HttpRequest, id: str) -> HttpResponse:
     """The generation with its payload, alternatives, scores, feedback and attachments. There is no way back."""
-    if not attachments.erase(grant_of(request), id):
+    if not removing.erase(grant_of(request), "generation", id):
         raise not_found("generation", id)
     return HttpResponse(status=204)
 

@@ -7,7 +7,7 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from generations import bundles, recording, records
+from generations import bundles, records
 from generations.access import Scope
 from generations.api import lists, receive
 from generations.api.auth import grant_of
@@ -19,6 +19,7 @@ from generations.ingest import rest
 from generations.ingest.values import iso
 from generations.models import Score, Tag
 from generations.records import InvalidRecord, Json
+from generations.retention import removing
 
 router = Router()
 tags = Router()
@@ -77,7 +78,7 @@ def put_score(request: HttpRequest, id: str) -> HttpResponse:
 )
 def delete_score(request: HttpRequest, id: str) -> HttpResponse:
     """There is no way back."""
-    if not recording.erase(grant_of(request), "score", id):
+    if not removing.erase(grant_of(request), "score", id):
         raise not_found("score", id)
     return HttpResponse(status=204)
 

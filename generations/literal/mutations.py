@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from generations import attachments, bundles, datasets, experiments, prompts, recording, records
+from generations import bundles, datasets, experiments, prompts, recording, records
 from generations.access import Scope
 from generations.ingest import feedback, literal
 from generations.literal import nodes, queries
@@ -186,12 +186,7 @@ def update_attachment(_: Any, info: Info, **given: Any) -> Node | None:
 
 
 def delete_attachment(_: Any, info: Info, id: str) -> Node | None:
-    context = info.context
-    row: Attachment | None = Attachment.objects.by_ids(context.project.pk, "attachment", [id]).first()
-    deleted = _deleted(context, "attachment", id)
-    if row is not None and deleted is not None:
-        attachments.delete(row, Attachment.objects.in_project(context.project.pk))
-    return deleted
+    return _deleted(info.context, "attachment", id)
 
 
 def _deleted(context: Context, kind: str, id: str) -> Node | None:

@@ -1,6 +1,6 @@
 """The only writer of steps, generations, threads, participants, tags, scores, feedback and attachments' rows."""
 
-from generations.recording.editing import change, delete, erase, narrow, reprice, retag, said_now, update
+from generations.recording.editing import change, delete, narrow, reprice, retag, said_now, update
 from generations.recording.forgetting import Part, Row, forget
 from generations.recording.grouping import Busy, together
 from generations.recording.locking import MOST, alone, beside
@@ -22,7 +22,6 @@ __all__ = [
     "beside",
     "change",
     "delete",
-    "erase",
     "forget",
     "narrow",
     "ready",

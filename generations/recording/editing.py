@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 from django.utils import timezone
 
-from generations import access, bundles, cleaning, holds, pricing, records
+from generations import access, bundles, cleaning, pricing, records
 from generations.access import Grant
 from generations.models import Feedback, Project
 from generations.recording import derive, locking, looking, merging, storing, writing
@@ -199,26 +199,13 @@ def delete(project: Project, kind: str, ids: Sequence[str]) -> int:
     """Delete rows and what hangs on them; returns how many of that kind there were.
 
     A generation takes its payload, alternatives, scores, feedback and attachments along. What was made in a step, is in
-    a thread or is a participant's stays, and so do files (see `retention.removing`).
+    a thread or is a participant's stays, and so do files. Nobody asks for holds here: `retention.removing` does both.
     """
     if kind not in TABLES:
         raise records.InvalidRecord("kind", kind, " or ".join(TABLES))
     with transaction.atomic(), connection.cursor() as cursor:
         locking.lock(cursor, project.pk)
         return _delete(cursor, project.pk, kind, list(ids))
-
-
-def erase(grant: Grant, kind: str, id: str) -> bool:
-    """Delete one row and what hangs on it in somebody's name, which the audit keeps; False when there is none.
-
-    Raises Held for what a legal hold keeps.
-    """
-    with transaction.atomic():
-        holds.refuse(grant.project.pk, kind, [id])
-        if not delete(grant.project, kind, [id]):
-            return False
-        access.audit(grant, f"{kind}.delete", kind, id)
-    return True
 
 
 def _delete(cursor: Any, project: int, kind: str, ids: list[str]) -> int:

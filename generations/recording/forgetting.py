@@ -54,15 +54,16 @@ def forget(
 
     Of text, the facts stay without previews; neither their numbers nor when they were changed is touched. A row that
     starts at another time by now stays. What takes longer than `within` seconds is given up: an OperationalError of
-    QueryCanceled. The statements `provided` come behind the lock and may refuse everything by an error of theirs.
+    QueryCanceled. The statements `provided` come before the lock, so that all locks are
+    taken in one order, and may refuse everything by an error of theirs.
     """
     starts, uids = [start for start, _, _ in rows], [uid for _, uid, _ in rows]
     timeout = "DEFAULT" if within is None else str(max(1, int(1000 * within)))
     message: list[Statement] = [
         ("SET LOCAL synchronous_commit = off", ()),
+        *provided,
         (locking.alone(project.pk), ()),
         _CLOCK,
-        *provided,
         (f"SET LOCAL statement_timeout = {timeout}", ()),
         _all(project.pk, kind, rows) if part is Part.ALL else _texts(project.pk, kind, starts, uids, part),
     ]
@@ -72,7 +73,7 @@ def forget(
     # For what else is done where this is a part of something.
     message += [("SET LOCAL statement_timeout = DEFAULT", ()), _CLOCK]
     answers = at_once.send(message)
-    return Forgotten(int(answers[place][0][0]), answers[-1][0][0] - answers[2][0][0])
+    return Forgotten(int(answers[place][0][0]), answers[-1][0][0] - answers[2 + len(provided)][0][0])
 
 
 _CLOCK: Statement = ("SELECT extract(epoch FROM clock_timestamp())::float8", ())

@@ -14,7 +14,7 @@ from psycopg.errors import ProgramLimitExceeded
 
 from generations import access, cleaning, making, prepared, records
 from generations.models import Project
-from generations.recording import grouping, looking, merging, readying, storing, tying
+from generations.recording import grouping, keeping, looking, merging, readying, storing, tying
 from generations.recording.readying import Ready
 from generations.recording.tables import Keys
 from generations.records import (
@@ -87,9 +87,10 @@ def record(
     """Store a batch of records and say of each what became of it, in the order given.
 
     Idempotent: a record merges into what is stored under its id (absent stays, cleared empties), and one that says
-    nothing new changes nothing. Threads, participants and tags that are named come into being. What cannot be stored
-    is rejected by itself; the others are committed together before this returns. Small batches that come at the same
-    time share a transaction, unless the caller has one open or says what `now` is. Raises Busy when too many wait.
+    nothing new changes nothing. Threads, participants and tags that are named come into being. What cannot be stored,
+    or would empty what a legal hold keeps, is rejected by itself; the others are committed together before this
+    returns. Small batches that come at the same time share a transaction, unless the caller has one open or says what
+    `now` is. Raises Busy when too many wait.
 
     A value that the database refuses is found by `halves`, which takes a savepoint. Without, in a transaction of the
     caller's, Doubtful is raised: it is all to be written again, with `halves`. What is `ready` of these very records is
@@ -136,7 +137,8 @@ def record(
 def amend(project: Project, item: Record, *, now: dt.datetime | None = None) -> Receipt:
     """Merge a record into an existing row; raises UnknownId when there is none, InvalidRecord when it cannot be.
 
-    Other than `record`, a start that is given moves the row.
+    Other than `record`, a start that is given moves the row, and what would empty something that a legal hold keeps
+    raises Held.
     """
     moment = now or timezone.now()
     if item.id is None:
@@ -196,6 +198,15 @@ def _write_or_halve(
                 ends=ends,
             )
         )
+    except keeping.Emptied as emptied:
+        refused = [emptied.by(item) for item in items]
+        if must_exist or not any(refused):
+            raise emptied.args[0] from None
+        if not halves:
+            raise Doubtful from emptied
+        others = [item for item, held in zip(items, refused, strict=True) if held is None]
+        written = iter(_write_or_halve(project, others, packed, now))
+        return [next(written) if held is None else ("rejected", str(held), None) for held in refused]
     except (DataError, IntegrityError, DatabaseError) as error:
         if not _is_about_a_value(error):
             raise
@@ -281,6 +292,8 @@ def _write(
         if batch.told["generation"]:
             readying.remember(project, found.prices)
         rows = merging.merged(batch, found, now, lambda one: ready.row(one, found.prices))
+        if locks:  # spans, which lock what they name, take back no more than they lent each other
+            keeping.refuse(project, batch.told, rows)
         is_last = not rows["feedback"] and (ends or len(connection.atomic_blocks) == 1)
         named = merging.named(batch, found, now)
         storing.write(cursor, keys, rows, batch.tags - found.tags, now, named=named, ends=is_last)

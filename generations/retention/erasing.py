@@ -127,12 +127,16 @@ def _erase(job: Job, id: str, count: Callable[[str, int], None]) -> None:
     own = _own(project, id)
 
     def take(kind: str, ids: list[str]) -> None:
-        if _is_held(project, id):
-            raise jobs.Failed(
-                "A legal hold was added that keeps something of theirs. What is counted here was erased before,"
-                " the rest stays; release the hold and start again."
-            )
-        _take(project, kind, ids, count)
+        try:
+            if not _is_held(project, id):
+                _take(project, kind, ids, count)
+                return
+        except holds.Held:
+            pass
+        raise jobs.Failed(
+            "A legal hold was added that keeps something of theirs. What is counted here was erased before,"
+            " the rest stays; release the hold and start again."
+        )
 
     for threads in batches(own["thread"]):
         for kind, model in (("step", Step), ("generation", Generation)):
@@ -152,6 +156,7 @@ def _take(project: Project, kind: str, ids: list[str], count: Callable[[str, int
     """These rows, with what people made from them and what hangs on them."""
     if kind in ("generation", "step"):
         with transaction.atomic():
+            holds.refuse(project.pk, kind, ids)
             made = {f"{kind}_id__in": ids}
             results = ExperimentItem.objects.filter(experiment__project=project)
             named = {"generation_id__in": ids} if kind == "generation" else {"run_id__in": ids}

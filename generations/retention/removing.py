@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
-from generations import access, at_once, attachments, holds, recording
+from generations import access, at_once, attachments, holds, recording, records
 from generations.access import Grant
 from generations.at_once import Statement
-from generations.models import Attachment, Generation, Project, Step
+from generations.models import Attachment, DatasetItem, Generation, Project, Step
 
 AT_ONCE: Final = 100
 
@@ -20,25 +21,28 @@ def remove(project: Project, kind: str, ids: Sequence[str]) -> tuple[int, int]:
     """Delete these rows alone, with what hangs on them; returns how many there were and how many files went along.
 
     The files go first: a worker that is killed in between finds the rows again, and with them what is left to do.
+    Raises Held, and nothing is deleted, where a legal hold keeps any of it.
     """
-    files = remove_files(project, kind, ids)
-    return recording.delete(project, kind, ids), files
+    with transaction.atomic():
+        holds.refuse(project.pk, kind, ids)
+        files = remove_files(project, kind, ids)
+        return recording.delete(project, kind, ids), files
 
 
 def remove_threads(project: Project, ids: Sequence[str]) -> int:
     """Delete these threads with the steps and generations in them, a hundred at a time; returns how many threads."""
-    for calls in batches(Generation.objects.in_project(project.pk).filter(thread_id__in=ids)):
-        remove(project, "generation", calls)
-    for steps in batches(Step.objects.in_project(project.pk).filter(thread_id__in=ids)):
-        remove_steps(project, steps)
+    _remove_within(project, "thread", ids)
     return remove(project, "thread", ids)[0]
 
 
-def remove_steps(project: Project, ids: Sequence[str]) -> int:
-    """Delete these steps with the generations made in them, a hundred at a time; returns how many steps."""
-    for calls in batches(Generation.objects.in_project(project.pk).filter(step_id__in=ids)):
+def _remove_within(project: Project, kind: str, ids: Sequence[str]) -> None:
+    """Delete what is in these threads or steps, a hundred rows at a time."""
+    if kind == "thread":
+        for steps in batches(Step.objects.in_project(project.pk).filter(thread_id__in=ids)):
+            _remove_within(project, "step", steps)
+            remove(project, "step", steps)
+    for calls in batches(Generation.objects.in_project(project.pk).filter(**{f"{kind}_id__in": list(ids)})):
         remove(project, "generation", calls)
-    return remove(project, "step", ids)[0]
 
 
 def erase(grant: Grant, kind: str, id: str) -> bool:
@@ -48,15 +52,13 @@ def erase(grant: Grant, kind: str, id: str) -> bool:
     Raises Held for what a legal hold keeps.
     """
     project = grant.project
-    holds.refuse(project.pk, kind, [id])
-    if kind == "thread":
-        gone = remove_threads(project, [id])
-    elif kind == "step":
-        gone = remove_steps(project, [id])
-    else:
+    if kind in ("step", "thread"):
+        holds.refuse(project.pk, kind, [id])  # before anything in it is gone
+        _remove_within(project, kind, [id])
+    with transaction.atomic():
         gone, _ = remove(project, kind, [id])
-    if gone:
-        access.audit(grant, f"{kind}.delete", kind, id)
+        if gone:
+            access.audit(grant, f"{kind}.delete", kind, id)
     return bool(gone)
 
 
@@ -66,19 +68,44 @@ def batches(rows: QuerySet[Any]) -> Iterator[list[str]]:
         yield found
 
 
+def files_of_text(project: Project, kind: str) -> QuerySet[Attachment]:
+    """The files that were inside of what was said in generations or steps, and that no item of a dataset, which is a
+    copy of that, refers to."""
+    own: QuerySet[Attachment] = Attachment.objects.in_project(project.pk)
+    items = DatasetItem.objects.filter(dataset__project=project, **{f"{kind}_id": OuterRef(f"{kind}_id")})
+    return own.filter(storage_key__startswith=attachments.folder(project)).exclude(Exists(items))
+
+
+def remove_files_of_text(project: Project, kind: str, ids: Sequence[str], provided: Sequence[Statement]) -> int:
+    """Delete the files that were inside of what was said in these rows, where nothing else refers to them; returns how
+    many. What is `provided` may refuse as `remove_files` says."""
+    files = 0
+    named = files_of_text(project, kind).filter(**{f"{kind}_id__in": list(ids)})
+    while found := list(named.order_by("uid").values_list("public_id", flat=True)[:AT_ONCE]):
+        with transaction.atomic():
+            at_once.send(provided)
+            files += remove_files(project, "attachment", found)
+            recording.delete(project, "attachment", found)
+    return files
+
+
 def remove_files(project: Project, kind: str, ids: Sequence[str], provided: Sequence[Statement] = ()) -> int:
     """Delete the files beside these rows; returns how many. A storage far away may take its time.
 
     What is `provided` may refuse each of them by an error of its own, and stays as it is until that one is gone.
     """
+    if kind not in ("generation", "step", "thread", "attachment"):
+        return 0
+    all_files = Attachment.objects.in_project(project.pk)
+    beside: dict[str, Any] = {f"{kind}_id__in": list(ids)}
+    if kind == "attachment":
+        beside = {"uid__in": [records.uid(project.pk, kind, id) for id in ids]}
     files = 0
-    if kind in ("generation", "step", "thread"):
-        beside, all_files = {f"{kind}_id__in": list(ids)}, Attachment.objects.in_project(project.pk)
-        for row in all_files.filter(**beside).exclude(storage_key=None):
-            with transaction.atomic():
-                if provided:
-                    at_once.send(provided)
-                # Of a file that several of these rows have, nothing is left that refers to it.
-                attachments.delete(row, all_files.exclude(**beside))
-            files += 1
+    for row in all_files.filter(**beside).exclude(storage_key=None):
+        with transaction.atomic() if provided else nullcontext():
+            if provided:
+                at_once.send(provided)
+            # Of a file that several of these rows have, nothing is left that refers to it.
+            attachments.delete(row, all_files.exclude(**beside))
+        files += 1
     return files

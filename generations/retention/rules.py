@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from generations import filters
+from generations import filters, recording
 from generations import holds as held
 from generations.access import Grant, Scope, audit
 from generations.at_once import Statement
@@ -22,7 +22,6 @@ from generations.records import Json
 
 MOST_RULES: Final = 20
 MOST_DAYS: Final = 36_500
-_LOCK: Final = 0x47454E38  # the first half of the lock of what decides in a project; the second is the project
 What = RetentionRule.What
 
 
@@ -116,6 +115,9 @@ def add_hold(grant: Grant, *, reason: str, kind: str, document: Mapping[str, Jso
     said = _filter(grant, kind, document)
     with transaction.atomic():
         _wait_for_batches(grant)
+        with connection.cursor() as cursor:
+            # What is being written ends first: nothing is emptied by what was decided without this hold.
+            cursor.execute(recording.alone(grant.project.pk))
         hold = LegalHold.objects.create(
             project=grant.project, reason=reason.strip(), kind=kind, filter=said, created_by=grant.user
         )
@@ -136,9 +138,9 @@ def release_hold(grant: Grant, hold_id: Any) -> LegalHold | None:
 
 
 def _wait_for_batches(grant: Grant) -> None:
-    """Once this is committed nothing expires or is erased against it: who is at that now ends first."""
+    """Once this is committed nothing expires or is deleted against it: who is at that now ends first."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, grant.project.pk % 2**31])
+        cursor.execute(*held.alone(grant.project.pk))
 
 
 def _filter(grant: Grant, kind: str, document: Mapping[str, Json] | None) -> dict[str, Any]:
@@ -188,7 +190,7 @@ def _standing(project_pk: int, there: Sequence[LegalHold], deciding: Sequence[Re
     others = f"SELECT FROM legal_hold WHERE project_id = {project_pk:d} AND released_at IS NULL AND id <> ALL({kept})"
     same = f"SELECT count(*) FROM retention_rule WHERE project_id = {project_pk:d} AND id = ANY({ruled})"  # noqa: S608
     return (
-        ("SELECT pg_advisory_xact_lock_shared(%s, %s)", (_LOCK, project_pk % 2**31)),
+        held.shared(project_pk),
         unless(f"EXISTS ({others}) OR ({same}) <> {len(deciding)}"),
     )
 

@@ -15,6 +15,7 @@ from generations import datasets, holds, recording, records
 from generations.access import Grant, Scope
 from generations.models import Dataset, Score
 from generations.records import FeedbackRecord, GenerationRecord, InvalidRecord, Record, ScoreRecord
+from generations.retention import removing
 from generations.web import answers, refused
 from generations.web.frame import show
 from generations.web.gate import is_part, page
@@ -99,7 +100,7 @@ def _remove_own(grant: Grant, id: str, score: str, noun: str) -> None:
     if not mine.filter(generation_id=id, author=grant.actor).exists():
         raise Refused(f"You may delete {noun} of your own only.")
     try:
-        recording.erase(grant, "score", score)
+        removing.erase(grant, "score", score)
     except holds.Held as held:
         raise Refused(str(held)) from None
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import strawberry
 
-from generations import attachments, models, recording, records
+from generations import models, recording, records
 from generations.access import Scope
 from generations.cleaning import clean_string
 from generations.graphql.errors import in_paths, not_found, rejected
@@ -16,6 +16,7 @@ from generations.graphql.nodes import found
 from generations.graphql.types.events import Generation
 from generations.ingest import rest
 from generations.records import InvalidRecord
+from generations.retention import removing
 
 Id = Annotated[strawberry.ID, strawberry.argument(description="Its id.")]
 
@@ -88,6 +89,6 @@ class GenerationMutations:
     @guarded(Scope.WRITE, "Delete a generation with its payload, alternatives, scores, feedback and attachments.")
     def delete_generation(self, info: Info, id: Id) -> Deletion | None:
         """Delete one generation."""
-        if not attachments.erase(info.context.grant, clean_string(id)):
+        if not removing.erase(info.context.grant, "generation", clean_string(id)):
             raise not_found("generation", id)
         return Deletion(id=id)

@@ -22,6 +22,7 @@ from generations.graphql.types.judgements import Feedback
 from generations.ingest import rest
 from generations.ingest.rest_fields import Slot
 from generations.records import InvalidRecord
+from generations.retention import removing
 
 
 @strawberry.input(description="What is judged: exactly one of these.", one_of=True)
@@ -100,7 +101,7 @@ class JudgementMutations:
     @guarded(Scope.WRITE, "Delete a score.")
     def delete_score(self, info: Info, id: Id) -> Deletion | None:
         """Delete one score."""
-        if not recording.erase(info.context.grant, "score", clean_string(id)):
+        if not removing.erase(info.context.grant, "score", clean_string(id)):
             raise not_found("score", id)
         return Deletion(id=id)
 
