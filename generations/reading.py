@@ -9,6 +9,8 @@ import orjson
 
 from generations.records import PREVIEW, GenerationRecord, Json
 
+TRACE: Final = "Traceback (most recent call last):"
+
 
 def text_of(content: Json) -> str:
     """The text a person would read in a message's content: a string, a list of parts, or an object."""
@@ -116,6 +118,13 @@ def error_text(error: str | None, detail: str | None) -> str | None:
     if not error or not detail or detail.startswith(error):
         return detail or error
     return f"{error}\n\n{detail}"
+
+
+def raised(text: str) -> str | None:
+    """What a trace of Python's ends with, its last line that is not indented; None for a text that is no such trace."""
+    if not text.startswith(TRACE):
+        return None
+    return next((line for line in reversed(text.splitlines()) if line.strip() and not line.startswith(" ")), None)
 
 
 def preview(text: str) -> str | None:

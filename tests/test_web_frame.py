@@ -109,3 +109,14 @@ def test_a_person_of_many_projects_has_some_on_every_page_and_all_of_them_on_one
     assert web.links(some)[1:] == [f"/projects/{one.slug}/" for one in projects[110:]]
     assert other.name not in web.text(every)
     assert (stranger.status_code, stranger["Location"]) == (302, "/login/?next=/projects/")
+
+
+@pytest.mark.parametrize("place", ["dashboard/", "generations/", "threads/", "settings/", "exports/"])
+def test_every_page_says_in_which_zone_its_times_are(place: str) -> None:
+    project = web.project()
+    project.time_zone = "Asia/Kathmandu"
+    project.save()
+
+    page = web.signed_in(project).get(f"/projects/{project.slug}/{place}")
+
+    assert "Times are those of Asia/Kathmandu." in web.text(page)

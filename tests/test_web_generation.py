@@ -425,3 +425,18 @@ def test_money_is_exact_to_what_matters() -> None:
     assert money(Decimal(0)) == "$0.00"
     assert money(Decimal("2.5"), "CHF") == "2.50 CHF"
     assert "Unknown" in money(None)
+
+
+def test_what_a_trace_ends_with_stands_above_it() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    trace = "Traceback (most recent call last):\n" + '  File "x.py", line 1, in f\n    f()\n' * 200 + "ValueError: No\n"
+    web.recorded(project, error=trace)
+    web.recorded(project, id="other", error="Rate limit reached\nTry again")
+
+    (raised,) = [one for one in web.tags(web.page(client, project), "p") if "raised" in (one.get("class") or "")]
+    words = web.text(web.page(client, project))
+
+    assert raised is not None
+    assert words.index("ValueError: No") < words.index("Traceback (most recent call last)")
+    assert "raised" not in web.page(client, project, "other").content.decode()

@@ -193,6 +193,25 @@ def test_a_small_tree_is_shown_whole_in_reading_order(client: Client, project: P
     assert badge["href"] == f"/projects/{project.slug}/steps/c/"
 
 
+def test_calls_stand_among_the_steps_beside_them_by_when_they_began(client: Client, project: Project) -> None:
+    calls = {"first": 10, "second": 40, "third": 80}
+    record(
+        project,
+        [
+            step("run"),
+            step("look", "run", began=20),
+            step("read", "look", began=25),
+            step("write", "run", began=60),
+            *(GenerationRecord(id=name, step_id="run", started_at=at(n), name=name) for name, n in calls.items()),
+        ],
+    )
+
+    page = show(client, project, "run")
+
+    shown = [name.removeprefix("Generation ").split()[0] for name in names(page)]
+    assert shown == ["run", "first", "look", "read", "second", "write", "third"]
+
+
 def test_the_critical_path_is_what_the_end_waited_for(project: Project) -> None:
     record(
         project,

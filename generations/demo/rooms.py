@@ -125,6 +125,7 @@ def _support_prompt(grant: Grant, start: dt.datetime, length: dt.timedelta) -> N
             created_at=start + share * length,
         )
     prompts.move(grant, prompt, {"production": PROMPTS[-1][1], "fallback": PROMPTS[-2][1]})
+    prompts.roll_out(grant, prompt, [{"version": PROMPTS[-1][1], "rollout": 100}])
 
 
 def _questions(grant: Grant) -> list[DatasetItem]:

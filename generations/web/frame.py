@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from generations import access
 from generations.access import Grant, Scope
 from generations.web import refused
-from generations.web.gate import is_part
+from generations.web.gate import is_part, zone_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ def show(
     said["here"] = here
     said.setdefault("refused", refused.taken(request))
     said["places"] = [(place, reverse(f"web:{place.name}", args=[slug])) for place in PLACES if grant.may(place.scope)]
+    said["zone"] = zone_of(grant).key
     said["projects"] = access.projects_of(request.user, most=SWITCHED)
     return render(request, template, said, status=status)
 

@@ -162,6 +162,7 @@ def _spoken(said: Mapping[str, Json], budget: Budget, how: Reading, *, answer: s
     """What was sent and what came back, the answer first as far as room is concerned."""
     context: dict[str, Any] = {"error": None, "answer": None, "blocks": []}
     if "error" in said:
+        context["raised"] = reading.raised(said["error"])
         context["error"] = conversation.value_block("/error", said["error"], budget, Reading())
     alternatives = said.get("alternatives", {})
     if answer in alternatives:

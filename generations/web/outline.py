@@ -71,6 +71,16 @@ class Row:
     call: Generation | None = None
 
     @property
+    def level(self) -> int:
+        """The level that it is on."""
+        return self.node.level
+
+    @property
+    def began(self) -> float:
+        """When it began, in seconds since 1970."""
+        return self.node.began
+
+    @property
     def indent(self) -> int:
         """How far it is indented."""
         return min(self.node.level, DEEPEST)
@@ -101,6 +111,11 @@ class Call:
         return self.of.level + 1
 
     @property
+    def began(self) -> float:
+        """When it began, in seconds since 1970."""
+        return self.made.started_at.timestamp()
+
+    @property
     def indent(self) -> int:
         """How far it is indented."""
         return min(self.level, DEEPEST)
@@ -129,6 +144,11 @@ class Rest:
     def indent(self) -> int:
         """How far they are indented."""
         return min(self.level, DEEPEST)
+
+    @property
+    def began(self) -> float:
+        """When the first of them began, in seconds since 1970."""
+        return self.of.began if self.is_way else self.of.children[self.first].began
 
     @property
     def query(self) -> str:
@@ -295,21 +315,35 @@ def _bar(tree: Tree, began: float, ended: float) -> tuple[float, float]:
 
 
 def _with_calls(grant: Grant, tree: Tree, items: Sequence[Item]) -> list[Item]:
-    """The rows with the calls of models that were made in their steps."""
+    """The rows with the calls of models that were made in their steps, among the steps below by when they began."""
     nodes = [item.node for item in items if isinstance(item, Row)]
     found = trees.calls(grant.project, nodes, each=CALLS) if nodes else {}
     left = CALLS_ROOM
     shown: list[Item] = []
+    waiting: list[tuple[Node, list[Call]]] = []  # calls of the steps that the rows are in, the innermost last
     for item in items:
+        while waiting and waiting[-1][0].level >= item.level:
+            shown += waiting.pop()[1]
+        if waiting and waiting[-1][0].level == item.level - 1:
+            calls = waiting[-1][1]
+            while calls and calls[0].began <= item.began:
+                shown.append(calls.pop(0))
         shown.append(item)
-        made = found.get(item.node.id, []) if isinstance(item, Row) else []
+        beside: list[Call] = []
+        if not isinstance(item, Row):
+            continue
+        made = found.get(item.node.id, [])
         for call in made:
             left -= CALL + len(quote(call.public_id))
-            if left < 0 or not isinstance(item, Row):
+            if left < 0:
                 break
             if len(made) == 1 and not item.node.children:
                 item.call = call
                 continue
             began = call.started_at.timestamp()
-            shown.append(Call(call, item.node, *_bar(tree, began, began + (call.latency or 0.0))))
+            beside.append(Call(call, item.node, *_bar(tree, began, began + (call.latency or 0.0))))
+        if beside:
+            waiting.append((item.node, beside))
+    while waiting:
+        shown += waiting.pop()[1]
     return shown
