@@ -168,6 +168,95 @@ def test_what_gemini_thought_is_what_openllmetry_s_total_has_beyond_input_and_ou
     assert (call({**CALL, **counts}).completion_tokens, call({**CALL, **counts}).reasoning_tokens) == (21, None)
 
 
+ADK: dict[str, Any] = {
+    "gen_ai.operation.name": "generate_content",
+    "gen_ai.usage.input_tokens": 51,
+    "gen_ai.usage.output_tokens": 25,
+}
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "answered"),
+    [
+        ("openai", "openai/gpt-4o-mini", 21),  # by LiteLLM
+        ("gcp.gemini", "gpt-4o-mini", 21),  # by OpenAI's own client, of which it does not know the provider
+        ("gcp.gemini", "gemini-2.5-flash", 25),
+        ("anthropic", "claude-haiku-4-5", 25),
+    ],
+)
+def test_what_a_model_thought_is_in_the_output_once_though_google_s_adk_adds_it_to_an_output_that_has_it(
+    provider: str, model: str, answered: int
+) -> None:
+    """From 2.6 on, which is when it began to say how much was thought by the conventions' name."""
+    said = {**ADK, "gen_ai.provider.name": provider, "gen_ai.request.model": model}
+    thought = {**said, "gen_ai.usage.reasoning.output_tokens": 4}
+
+    counted = call(thought, scope="gcp.vertex.agent")
+    earlier = call({**said, "gen_ai.usage.experimental.reasoning_tokens": 4}, scope="gcp.vertex.agent")
+
+    assert (counted.completion_tokens, counted.total_tokens, counted.reasoning_tokens) == (answered, None, 4)
+    assert earlier.completion_tokens == 25
+
+
+def test_chunks_of_a_stream_that_stand_before_the_whole_answer_are_no_answers() -> None:
+    """Google's ADK 2.13, with what was said captured."""
+
+    def said(reason: str, *parts: dict[str, Any]) -> dict[str, Any]:
+        return {"role": "assistant", "parts": list(parts), "finish_reason": reason}
+
+    def text(words: str) -> dict[str, Any]:
+        return {"type": "text", "content": words}
+
+    wanted_ = {"type": "tool_call", "id": "call_1", "name": "get_weather", "arguments": {"city": "Lima"}}
+    begun = {**wanted_, "arguments": None}
+    spoken = [said("", text("Li")), said("", text("ma.")), said("stop", text("Lima."))]
+    called = [said("", begun), said("", begun), said("stop", wanted_)]
+    apart = [said("", text("Well.")), said("stop", text("Lima."))]
+
+    answer, tools, both = (
+        call({**CALL, "gen_ai.output.messages": json.dumps(given)}) for given in (spoken, called, apart)
+    )
+
+    assert answer.message_completion == ANSWER
+    assert tools.message_completion is not None
+    assert [one["function"]["arguments"] for one in tools.message_completion["tool_calls"]] == ['{"city":"Lima"}']
+    assert both.message_completion is not None
+    assert [part["text"] for part in both.message_completion["content"]] == ["Well.", "Lima."]
+
+
+def test_tools_of_litellm_are_known_also_where_its_messages_are_those_of_the_conventions() -> None:
+    """LiteLLM's proxy 1.106: OpenLLMetry's names for the tools alone."""
+    given = [{"role": "assistant", "parts": [{"type": "text", "content": "Lima."}], "finish_reason": "stop"}]
+    record = call(
+        {
+            "gen_ai.operation.name": "acompletion",
+            "gen_ai.output.messages": json.dumps(given),
+            "llm.request.functions.0.name": "get_weather",
+            "llm.request.functions.0.parameters": '{"type": "object"}',
+        }
+    )
+
+    assert record.tools is not None
+    (tool,) = record.tools
+    assert (tool["function"]["name"], tool["function"]["parameters"]) == ("get_weather", {"type": "object"})
+
+
+def test_azure_s_inference_client_calls_a_model_chat_that_was_named_once_for_all_calls() -> None:
+    """azure-ai-inference 1.0.0b9: `_add_request_chat_attributes` in its tracing.py."""
+    said = {"gen_ai.operation.name": "chat", "gen_ai.system": "az.ai.inference", "gen_ai.request.model": "chat"}
+
+    answered = call({**said, "gen_ai.response.model": "gpt-4o-mini-2024-07-18"})
+
+    assert (answered.model_id, answered.model_version) == ("gpt-4o-mini-2024-07-18", None)
+    assert call(said).model_id is None
+
+
+def test_semantic_kernel_says_of_each_answer_why_it_ended() -> None:
+    said = {**CALL, "gen_ai.response.finish_reason": "FinishReason.STOP,FinishReason.LENGTH"}
+
+    assert call(said).finish_reason == "stop"
+
+
 @pytest.mark.parametrize(
     ("asked", "given"),
     [

@@ -15,7 +15,7 @@ from generations.ingest.otlp import content, dialects, messages, quirks, values
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.names import About, Settings
 from generations.ingest.otlp.shapes import Span
-from generations.ingest.otlp.usage import tokens_of, with_thoughts
+from generations.ingest.otlp.usage import tokens_of, with_thoughts, without_thoughts
 from generations.ingest.usage import settings
 from generations.records import GenerationRecord, Json, StepRecord, made_generation
 
@@ -36,7 +36,9 @@ def generation(
     said_reason = fields.get("finish_reason")
     fields.update(whole)
     counts = tokens_of(a, about, quirks.counts_beside(span))
-    fields.update(with_thoughts(counts) if quirks.thoughts_are_in_totals(span.scope) else counts)
+    if span.scope.startswith(quirks.THOUGHTS_OTHERWISE):
+        counts = _recounted(span, counts, asked)
+    fields.update(counts)
     for field, read in _READ:
         if field in held and (value := read(held[field])) is not None:
             fields[field] = value
@@ -75,6 +77,14 @@ _READ: Final = (
     ("prompt_name", values.short),
 )
 """The fields that are a value of the table as it stands, and how each is read."""
+
+
+def _recounted(span: Span, counts: dict[str, int], model: str | None) -> dict[str, int]:
+    """The counts with what was thought in the output, once."""
+    if quirks.thoughts_are_in_totals(span.scope):
+        return with_thoughts(counts)
+    is_twice = quirks.thoughts_are_twice(span.attributes, model, openai.provider_of(model))
+    return without_thoughts(counts) if is_twice else counts
 
 
 def _cost(a: Mapping[str, Json], held: Mapping[str, Json]) -> float | None:
@@ -219,9 +229,11 @@ def _read_model(value: Json) -> str | None:
     found = values.identifier(loaded(value))
     if found is not None and (path := _PATH.match(found)):
         return path[1]
-    return None if found == "none" else found  # as Micrometer, below Spring AI, says that it knows none
+    return None if found in _NO_MODELS else found
 
 
+_NO_MODELS: Final = frozenset({"none", "chat"})
+"""What Micrometer, below Spring AI, has for a model that it does not know, and Azure's inference client for its own."""
 _MOST_CHARACTERS: Final = 500
 _named_model: Final = lru_cache(maxsize=256)(_read_model)
 _PATH: Final = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/[^/]+/)?models/([^/]+)\Z")

@@ -32,7 +32,7 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
     starts = about.starts
     if "llm." in starts or "embedding." in starts:
         _fill(fields, _openinference(attributes, about, kind, choices))
-    if "gen_ai.prompt." in starts or "gen_ai.completion." in starts:
+    if not starts.isdisjoint(_TRACELOOP):
         _fill(fields, _traceloop(attributes, about, kind, choices))
     if "ai." in starts:
         _fill(fields, _vercel(attributes, kind))
@@ -49,6 +49,10 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
         for name in ("output", "message_completion", "completion"):
             fields.pop(name, None)
     return _typed(fields)
+
+
+_TRACELOOP: Final = frozenset({"gen_ai.prompt.", "gen_ai.completion.", "llm.request.functions."})
+"""Beginnings of attributes that OpenLLMetry has; LiteLLM has the tools alone so, and messages by the conventions."""
 
 
 def _instruct(fields: Fields, instructions: list[Json]) -> None:
@@ -154,8 +158,36 @@ def _genai(attributes: Attributes, kind: str, choices: int | None) -> Fields:
         given = [given]
     fields = asked_fields(asked, kind)
     listed = [one for one in given if not _is_hollow(one)] if isinstance(given, list) else []
+    if len(listed) > 1:
+        listed = _without_chunks(listed)
     is_choices = len(listed) > 1 and (_are_choices(listed) if choices is None else choices > 1)
     return fields | answered(listed, kind, is_choices)
+
+
+def _without_chunks(answers: list[Json]) -> list[Json]:
+    """The answers but for the chunks of a stream that come before the whole, which alone has a reason for its end.
+
+    Google's ADK lists every response of a call, and those of a stream are its chunks and then all of them together:
+    `_build_output_messages` in its telemetry/_experimental_semconv.py.
+    """
+    *chunks, whole = answers
+    if not isinstance(whole, dict) or not whole.get("finish_reason"):
+        return answers
+    told = {str(part.get("id")) for part in _said(whole)}
+    text = "".join(str(part.get("content")) for part in _said(whole))
+    for chunk in chunks:
+        if not isinstance(chunk, dict) or chunk.get("finish_reason") != "":
+            return answers
+        for part in _said(chunk):
+            is_call = part.get("type") == "tool_call"
+            if str(part.get("id")) not in told if is_call else str(part.get("content")) not in text:
+                return answers
+    return [whole]
+
+
+def _said(answer: Mapping[str, Json]) -> list[Mapping[str, Json]]:
+    parts = answer.get("parts")
+    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
 
 
 def _are_choices(answers: Sequence[Json]) -> bool:

@@ -284,6 +284,7 @@ _SECRETS: Final = re.compile("api_?key|authorization|secret|password|access_toke
 BEGINNINGS: Final[Names] = (
     *("gen_ai.prompt.", "gen_ai.completion.", "gen_ai.prompt.0.", "gen_ai.completion.0.", "gen_ai.prompt.variable."),
     *("gen_ai.agent.", "gen_ai.input.messages.", "gen_ai.output.messages.", "llm.", "embedding.", "ai."),
+    "llm.request.functions.",
 )
 """Beginnings of attributes' names that tell a dialect, or a kind of work."""
 LISTS: Final[Names] = (

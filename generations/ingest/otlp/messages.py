@@ -55,7 +55,7 @@ def finish_reason(value: Json) -> str | None:
     if isinstance(value, list):
         value = value[0] if value else None
     if isinstance(value, str) and value.startswith("FinishReason."):
-        value = value.partition(".")[2].lower()  # as Python shows what Semantic Kernel has
+        value = value[13:].partition(",")[0].lower()  # as Python shows what Semantic Kernel has, of each answer
     if not isinstance(value, str):
         return None
     # Gemini and Cohere shout theirs.

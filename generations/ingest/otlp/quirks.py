@@ -55,6 +55,16 @@ THOUGHTS_BESIDE: Final = (
 THOUGHTS_IN_TOTALS: Final = ("opentelemetry.instrumentation.google_generativeai",)
 """Scopes that count what a model thought in the total alone: OpenLLMetry's of Gemini, whose output is without it."""
 
+THOUGHTS_TWICE: Final = ("gcp.vertex.agent",)
+"""Scopes that add what a model thought to its output, which models of others than Google have in it already: ADK's.
+
+> telemetry/_token_usage.py (which sums candidates + thoughts into output tokens) over-counts reasoning tokens for
+> OpenAI models (its integrations/openai/_openai_llm.py, 2.13)
+"""
+
+THOUGHTS_OTHERWISE: Final = (*THOUGHTS_IN_TOTALS, *THOUGHTS_TWICE)
+"""Scopes of which the output is another than they count."""
+
 NO_PROVIDERS: Final = frozenset(
     {"strands-agents", "langchain", "autogen", "crewai", "spring_ai", "gcp.vertex.agent", "unknown", "_other"}
 )
@@ -126,6 +136,16 @@ _NONE: Final[frozenset[str]] = frozenset()
 def thoughts_are_in_totals(scope: str) -> bool:
     """Whether an instrumentation counts what a model thought in the total alone."""
     return scope.startswith(THOUGHTS_IN_TOTALS)
+
+
+def thoughts_are_twice(attributes: Mapping[str, Json], model: str | None, provider: str | None) -> bool:
+    """Whether ADK counts twice what a model thought: from version 2.6 on, of models by LiteLLM and by OpenAI.
+
+    Models by LiteLLM are named with their provider before them; of Claude it counts rightly by itself.
+    """
+    if "gen_ai.usage.reasoning.output_tokens" not in attributes or model is None:
+        return False
+    return provider == "openai" or model.startswith(f"{attributes.get('gen_ai.provider.name')}/")
 
 
 def is_own_tag(tag: str) -> bool:

@@ -88,6 +88,12 @@ def with_thoughts(found: dict[str, int]) -> dict[str, int]:
     return {**found, "completion_tokens": found.get("completion_tokens", 0) + thought, "reasoning_tokens": thought}
 
 
+def without_thoughts(found: dict[str, int]) -> dict[str, int]:
+    """Counts without what was thought, where it is in the output twice."""
+    answered, thought = found.get("completion_tokens", 0), found.get("reasoning_tokens", 0)
+    return {**found, "completion_tokens": answered - thought} if answered >= 2 * thought else found
+
+
 def _detailed(details: Mapping[str, Json]) -> dict[str, int]:
     """Counts in one of five forms: as OpenAI's two APIs and Gemini's say them, whole, or in buckets that exclude each
     other."""
