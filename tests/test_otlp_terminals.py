@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from generations.models import Generation, GenerationPayload, Step
+from generations.models import Generation, GenerationPayload, Step, StepPayload
 from tests.doors.rest import Caller, caller
 from tests.doors.test_otlp import START, TRACE
 
@@ -199,6 +199,59 @@ def test_a_call_that_failed_is_one_too_and_words_that_were_hidden_are_none(api: 
         "chat-1",
     )
     assert "messages" not in call
+
+
+CODEX: dict[str, Any] = {"conversation.id": "chat-1", "model": "gpt-5-mini"}
+COUNTED: dict[str, Any] = {**CODEX, "event.name": "codex.sse_event", "input_token_count": 50, "output_token_count": 20}
+WORDS = [{"role": "user", "content": "The capital of Peru?"}]
+
+
+def test_words_are_those_of_the_next_call_of_their_thread_though_that_comes_in_another_request(api: Caller) -> None:
+    prompt = {**CODEX, "event.name": "codex.user_prompt", "prompt": "The capital of Peru?"}
+    begun = {**CODEX, "event.name": "codex.api_request", "duration_ms": 100, "endpoint": "/responses"}
+    log(api, {**prompt, "at": 0}, {**prompt, "at": 0, "conversation.id": "chat-2"})
+    log(api, {**begun, "at": 1.0}, {**COUNTED, "at": 2})
+    log(api, {**begun, "at": 2.5}, {**COUNTED, "at": 3})
+    log(api, {**COUNTED, "at": 2})
+
+    assert [call.get("messages") for call in told(api)] == [WORDS, None]
+    steps = Step.objects.in_project(api.project.pk).order_by("thread_id")
+    assert [(step.name, step.thread_id) for step in steps] == [
+        ("codex.user_prompt", "chat-1"),
+        ("codex.user_prompt", "chat-2"),
+    ]
+    payloads = StepPayload.objects.in_project(api.project.pk).values_list("input", flat=True)
+    assert list(payloads) == ["The capital of Peru?"] * 2
+
+
+def test_a_request_of_codex_that_was_refused_is_a_call_that_failed_and_another_was_made(api: Caller) -> None:
+    prompt = {**CODEX, "event.name": "codex.user_prompt", "prompt": "The capital of Peru?"}
+    begun = {**CODEX, "event.name": "codex.api_request", "duration_ms": 100, "endpoint": "/responses"}
+    refused = {"error.message": "http 500", "http.response.status_code": "500"}
+    log(api, {**prompt, "at": 0})
+    log(api, {**begun, **refused, "at": 1}, {**begun, **refused, "at": 1, "endpoint": "/models"})
+    log(api, {**begun, "at": 2}, {**COUNTED, "at": 3})
+
+    failed, answered = told(api)
+    assert (failed["error"], failed["error_type"], failed["latency"]) == ("http 500", "500", pytest.approx(0.1))
+    assert (answered["prompt_tokens"], answered["latency"]) == (50, pytest.approx(1.1))
+    assert failed["messages"] == answered["messages"] == WORDS
+
+
+def test_claude_code_s_whole_answer_says_which_tools_were_called_and_why_it_ended(api: Caller) -> None:
+    said = {"session.id": "chat-1", "model": "claude-haiku-4-5"}
+    called = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"command": "ls"}}
+    body = {"id": "msg_1", "type": "message", "role": "assistant", "content": [called], "stop_reason": "tool_use"}
+    log(
+        api,
+        {**said, "at": 2, "event.name": "claude_code.api_request", "input_tokens": 5, "output_tokens": 3},
+        {**said, "at": 2, "event.sequence": 3, "event.name": "claude_code.api_response_body", "body": json.dumps(body)},
+    )
+
+    (call,) = told(api)
+    assert call["finish_reason"] == "tool_calls"
+    (tool,) = call["message_completion"]["tool_calls"]
+    assert (tool["id"], tool["function"]["name"]) == ("toolu_1", "Bash")
 
 
 def test_an_event_within_a_span_tells_of_what_that_span_tells(api: Caller) -> None:

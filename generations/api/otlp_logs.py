@@ -15,6 +15,7 @@ from generations.ingest.otlp import couples, logs, terminals
 from generations.ingest.otlp.fields import FIELDS
 from generations.ingest.otlp.logs import Spoken
 from generations.ingest.otlp.shapes import LogEvent
+from generations.ingest.otlp.terminals import Heard
 from generations.models import Generation, Project, Step, StepPayload
 from generations.records import GenerationRecord, Json, Record, ScoreRecord, StepRecord, revised
 
@@ -25,18 +26,18 @@ def write_logs(project: Project, events: Sequence[LogEvent], has_files: bool) ->
     What is said of a span that is no call, or whose call another span tells of as well, is kept beside its step and
     completes that other call; it never makes a call of its own. Agents in a terminal tell of calls that have no span.
     """
-    spoken, scores, calls = logs.spoken(events), logs.scores(events), terminals.calls(events)
+    spoken, scores, heard = logs.spoken(events), logs.scores(events), terminals.heard(events)
     refused = logs.refused(events)
-    if not spoken and not scores and not calls:
+    if not spoken and not scores and not any(heard):
         return refused
-    return refused + prepared.again(lambda: _write(project, spoken, scores, calls, has_files))
+    return refused + prepared.again(lambda: _write(project, spoken, scores, heard, has_files))
 
 
 def _write(
     project: Project,
     spoken: Sequence[Spoken],
     scores: Sequence[ScoreRecord],
-    apart: Sequence[GenerationRecord],
+    apart: Heard,
     has_files: bool,
 ) -> list[str]:
     with transaction.atomic():
@@ -44,7 +45,7 @@ def _write(
             cursor.execute(recording.alone(project.pk))
         ids = {one.id for one in spoken} | {score.generation_id for score in scores if score.generation_id}
         calls = _Calls(project, ids)
-        records: list[Record] = list(apart)
+        records: list[Record] = [*apart.words, *_asked(project, apart.calls)]
         for one in spoken:
             records += _told(calls, one)
         scored, refused = _scored(project, scores, calls)
@@ -52,6 +53,33 @@ def _write(
             records = _without_files(project, records)
         receipts = recording.record(project, [*records, *scored, *feedback.voted(scored)])
     return refused + [r.reason or "refused" for r in receipts if r.state == "rejected"]
+
+
+def _asked(project: Project, calls: Sequence[GenerationRecord]) -> list[GenerationRecord]:
+    """The calls of agents in a terminal, in their order, with the words that came before them in another request.
+
+    Words are those of the first call after them in their thread; after one that failed, of the next as well.
+    """
+    lacking: dict[str, GenerationRecord] = {}
+    for call in reversed(calls):
+        if call.thread_id and call.ended_at:
+            lacking[call.thread_id] = call
+    lacking = {thread: call for thread, call in lacking.items() if call.messages is None}
+    if not lacking:
+        return list(calls)
+    steps = Step.objects.in_project(project.pk).filter(thread_id__in=lacking, name__in=terminals.ASKED)
+    latest = steps.order_by("thread_id", "-started_at", "-uid").distinct("thread_id")
+    said = {step.uid: step for step in latest}
+    words = StepPayload.objects.in_project(project.pk).filter(uid__in=said).values_list("uid", "input")
+    found = {}
+    for uid, text in words:
+        step = said[uid]
+        call = lacking[str(step.thread_id)]
+        others = Generation.objects.in_project(project.pk).filter(thread_id=step.thread_id, error=None)
+        between = others.filter(started_at__gte=step.started_at, started_at__lt=call.ended_at)
+        if isinstance(text, str) and not between.exists():
+            found[call.id] = revised(call, messages=terminals.question(str(step.name), text))
+    return [found.get(call.id, call) for call in calls]
 
 
 def write_scores(project: Project, scores: Sequence[ScoreRecord]) -> list[str | None]:

@@ -10,17 +10,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from generations.cleaning import MAX_TEXT
 from generations.ingest import openai
-from generations.ingest.otlp import content, dialects, messages, names, spans, usage, values
+from generations.ingest.otlp import content, dialects, messages, names, raw, spans, usage, values
 from generations.ingest.otlp.counts import COUNTS
 from generations.ingest.otlp.events import DETAILS
 from generations.ingest.otlp.fields import RESOURCE
 from generations.ingest.otlp.shapes import LogEvent
 from generations.reading import compact
-from generations.records import GenerationRecord, Json
+from generations.records import GenerationRecord, Json, StepRecord
 
 _PROVIDERS: Final = {"claude_code": "anthropic", "gemini_cli": "google"}
 """Whose models an agent calls; Codex calls those of others too."""
@@ -34,15 +34,21 @@ _CALLS: Final = frozenset(
     }
 )
 """Events of a call that has ended. Of Codex's, those that have counts."""
-_SAID: Final = {
+_ASKED: Final = {
     "claude_code.user_prompt": "prompt",
-    "claude_code.assistant_response": "response",
     "codex.user_prompt": "prompt",
     "gemini_cli.api_request": "request_text",
 }
-"""Events of words, and the attribute that has them: those of an answer come after its call, the others before."""
-_BEGUN: Final = "codex.api_request"
-"""The event whose time and duration say when the call began that ends with the next one of its conversation."""
+"""Events of words that come before their call, and the attribute that has them."""
+ASKED: Final = frozenset(_ASKED)
+"""Names of the steps that words are for which no call has come."""
+_ANSWERED: Final = {"claude_code.assistant_response": "response", "claude_code.api_response_body": "body"}
+"""Events of words that come after their call; of the second, which has the provider's whole answer, last."""
+_BEGUN: Final = frozenset({"codex.api_request", "codex.websocket_request"})
+"""Events whose time and duration say when the call began that ends with the next one of its conversation; with an
+error, they are of a call that failed."""
+_MODELS: Final = ("/responses", "/chat/completions")
+"""Beginnings of endpoints at which Codex asks models, and not for something else."""
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "prompt_tokens": ("input_tokens", "input_token_count"),
     "completion_tokens": ("output_tokens", "output_token_count"),
@@ -53,7 +59,7 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "thread_id": ("session.id", "conversation.id"),
     "user_id": ("user.id", "user.email", "user.account_id"),
     "error": ("error", "error.message", "error_message"),
-    "error_type": ("error.type", "error_type", "status_code"),
+    "error_type": ("error.type", "error_type", "status_code", "http.response.status_code"),
     "response_id": ("gen_ai.response.id", "request_id"),
 }
 _HIDDEN: Final = frozenset({"<REDACTED>", "[REDACTED]", ""})
@@ -63,47 +69,110 @@ _WHEN: Final = "event.timestamp"
 """The attribute in which Gemini CLI's two events of one call are alike."""
 
 
-def calls(heard: Iterable[LogEvent]) -> list[GenerationRecord]:
-    """The calls that these events tell of. An event within a span tells of what that span tells, Codex's aside."""
+class Heard(NamedTuple):
+    """The calls that were told of, and the words of which the call has not come yet, as steps of their threads."""
+
+    calls: list[GenerationRecord]
+    words: list[StepRecord]
+
+
+def heard(told: Iterable[LogEvent]) -> Heard:
+    """What these events tell. An event within a span tells of what that span tells, Codex's aside."""
     found: list[dict[str, Any]] = []
     last: dict[str, dict[str, Any]] = {}
-    asked: dict[str, list[Json]] = {}
+    asked: dict[str, tuple[list[Json], StepRecord | None]] = {}
     begun: dict[str, int] = {}
-    for name, event in sorted(_named(heard), key=lambda one: (one[1].time, _place(one[1]))):
+    for name, event in sorted(_named(told), key=lambda one: (one[1].time, _place(one[1]))):
         thread = _text(event.attributes, "thread_id") or ""
-        if name == _BEGUN:
+        is_begun = name in _BEGUN
+        if is_begun and "error.message" not in event.attributes:
             begun[thread] = event.time - _nanoseconds(event.attributes)
         elif name == DETAILS:
             call = last.get(thread) if event.span_id is None else None
             if call is not None and call["attributes"].get(_WHEN) == event.attributes.get(_WHEN):
                 call.update(_detailed(event.attributes, call.get("messages", [])))
-        elif name in _SAID:
-            said = event.attributes.get(_SAID[name])
-            if not isinstance(said, str) or said in _HIDDEN:
-                continue
-            if _SAID[name] != "response":
-                asked[thread] = messages.conversation(said if _SAID[name] == "request_text" else [said])
-            elif thread in last:
-                last[thread]["message_completion"] = {"role": "assistant", "content": said}
+        elif name in _ASKED:
+            said = event.attributes.get(_ASKED[name])
+            if isinstance(said, str) and said not in _HIDDEN:
+                asked[thread] = question(name, said), _words(name, said, event)
+        elif name in _ANSWERED:
+            if thread in last:
+                last[thread].update(_answer(event.attributes.get(_ANSWERED[name])))
         else:
-            call = _call(name, event, begun.pop(thread, None))
+            call = _call(name, event, None if is_begun else begun.pop(thread, None))
             if thread in asked:
-                call["messages"] = asked.pop(thread)
+                call["messages"] = asked[thread][0]
+                if call["error"] is None:  # another attempt may follow
+                    del asked[thread]
             last[thread] = call
             found.append(call)
-    return [GenerationRecord(**{k: v for k, v in call.items() if v is not None}) for call in found]
+    return Heard(
+        [GenerationRecord(**{k: v for k, v in call.items() if v is not None}) for call in found],
+        [words for _, words in asked.values() if words is not None],
+    )
 
 
-def _named(heard: Iterable[LogEvent]) -> Iterable[tuple[str, LogEvent]]:
+def question(name: str, said: str) -> list[Json]:
+    """The messages that the words of an event of this name are."""
+    return messages.conversation(said if _ASKED[name] == "request_text" else [said])
+
+
+def _words(name: str, said: str, event: LogEvent) -> StepRecord | None:
+    """Words whose call may come in another request: agents send what they have every few seconds."""
+    agent, thread = name.partition(".")[0], _text(event.attributes, "thread_id")
+    if thread is None or (agent == "claude_code" and event.span_id is not None):
+        return None  # the span that they stand in has them
+    moment = values.moment(event.time)
+    return StepRecord(
+        id=_id(agent, event),
+        type="undefined",
+        name=name,
+        thread_id=thread,
+        user_id=_text(event.attributes, "user_id"),
+        started_at=moment,
+        ended_at=moment,
+        environment=_resource(event, "environment"),
+        release=_resource(event, "release"),
+        input=said,
+    )
+
+
+def _id(agent: str, event: LogEvent) -> str:
+    said = f"{event.time}\0{compact(event.attributes)}".encode("utf-8", "replace")
+    return f"{agent}-{hashlib.blake2b(said, digest_size=16).hexdigest()}"
+
+
+def _answer(said: Json) -> dict[str, Any]:
+    """What was answered, as a text or in a whole answer of Anthropic's."""
+    if not isinstance(said, str) or said in _HIDDEN:
+        return {}
+    whole = messages.loaded(said)
+    if not isinstance(whole, dict) or whole.get("type") != "message":
+        return {"message_completion": {"role": "assistant", "content": said}}
+    found = raw.read(None, whole, "chat")
+    answer = {"message_completion": found.get("message_completion")}
+    return answer | {"finish_reason": messages.finish_reason(found.get("finish_reason"))}
+
+
+def _named(told: Iterable[LogEvent]) -> Iterable[tuple[str, LogEvent]]:
     """The events that are read, with the names that agents have given them, in an attribute or in the body."""
-    for event in heard:
+    for event in told:
         for said in (event.name, event.attributes.get("event.name"), event.body):
-            if not isinstance(said, str) or not (said in _CALLS or said in _SAID or said in (_BEGUN, DETAILS)):
+            if not isinstance(said, str) or said not in _READ:
                 continue
             is_told = event.span_id is not None and said in _CALLS and not said.startswith("codex.")
-            if not is_told and (said != "codex.sse_event" or "input_token_count" in event.attributes):
+            if not is_told and _is_of_a_call(said, event.attributes):
                 yield said, event
             break
+
+
+_READ: Final = _CALLS | ASKED | _ANSWERED.keys() | _BEGUN | {DETAILS}
+
+
+def _is_of_a_call(name: str, a: Mapping[str, Json]) -> bool:
+    if name == "codex.sse_event":
+        return "input_token_count" in a
+    return name not in _BEGUN or str(a.get("endpoint", _MODELS[0])).startswith(_MODELS)
 
 
 def _call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
@@ -113,14 +182,13 @@ def _call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
     model = values.identifier(a.get("model"))
     counts = {n: c for n in COUNTS if n in _NAMES and (c := _number(a, _NAMES[n])) is not None}
     agent = name.partition(".")[0]
-    said = hashlib.blake2b(f"{event.time}\0{compact(a)}".encode("utf-8", "replace"), digest_size=16).hexdigest()
     cost = values.number(a.get("cost_usd"))
     waited = values.number(a.get("ttft_ms"))
-    error = _text(a, "error") if name.endswith("_error") else None
+    has_failed = name.endswith("_error") or name in _BEGUN
     reason = messages.finish_reason(a.get("finish_reasons"))
     thread = _text(a, "thread_id")
     return {
-        "id": f"{agent}-{said}",
+        "id": _id(agent, event),
         "type": "chat",
         "name": name,
         "model_id": model,
@@ -133,8 +201,8 @@ def _call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
         "time_to_first_token": None if waited is None else waited / 1000,
         "finish_reason": reason,
         "cost": Decimal(repr(cost)) if cost and 0 < cost < 1e9 else None,
-        "error": "error" if error is None and name.endswith("_error") else error,
-        "error_type": _text(a, "error_type") if name.endswith("_error") else None,
+        "error": (_text(a, "error") or "error") if has_failed else None,
+        "error_type": _text(a, "error_type") if has_failed else None,
         "response_id": _text(a, "response_id"),
         "message_completion": _streamed(messages.loaded(a.get("response_text"))),
         "environment": _resource(event, "environment"),
