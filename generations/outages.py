@@ -12,11 +12,11 @@ from typing import Final
 
 import psycopg.errors
 import psycopg_pool
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 
 SOON: Final = 1
 LATER: Final = 5
-ERRORS: Final = (OperationalError, InterfaceError, OSError)
+ERRORS: Final = (OperationalError, InterfaceError, InternalError, OSError)
 """What `of` may know the reason of."""
 
 
@@ -43,6 +43,12 @@ _TOO_SLOW: Final = Outage(
 _DISK_FULL: Final = Outage(
     "disk_full", "The server's disk is full. Nothing of this was stored: send it again when there is room.", 30
 )
+_DISK: Final = Outage(
+    "disk_away", "The server's disk cannot be used now. Nothing of this was stored: send it again later.", 30
+)
+_READ_ONLY: Final = Outage(
+    "read_only", "The database takes no changes now. Nothing of this was stored: send it again in a moment.", LATER
+)
 _STORAGE: Final = Outage(
     "storage_away", "The storage of files does not answer. Nothing of this was stored: send it again.", LATER
 )
@@ -54,7 +60,13 @@ _KNOWN: Final[tuple[tuple[type[BaseException], Outage], ...]] = (
     (psycopg.errors.LockNotAvailable, _LOCKED),
     (psycopg.errors.DeadlockDetected, _LOCKED),
     (psycopg.errors.DiskFull, _DISK_FULL),
+    (psycopg.errors.ReadOnlySqlTransaction, _READ_ONLY),
 )
+_OF_THE_SYSTEM: Final = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _DISK_FULL),
+    **dict.fromkeys((errno.EROFS, errno.EIO), _DISK),
+}
+"""A file system is mounted read-only when its disk fails."""
 
 
 def of(error: BaseException) -> Outage | None:
@@ -62,7 +74,9 @@ def of(error: BaseException) -> Outage | None:
     if isinstance(error, StorageAway):
         return _STORAGE
     if isinstance(error, OSError):
-        return _DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
-    if not isinstance(error, OperationalError | InterfaceError):
+        return _OF_THE_SYSTEM.get(error.errno or 0)
+    if not isinstance(error, OperationalError | InterfaceError | InternalError):
         return None
-    return next((outage for kind, outage in _KNOWN if isinstance(error.__cause__, kind)), _AWAY)
+    known = next((outage for kind, outage in _KNOWN if isinstance(error.__cause__, kind)), None)
+    # Of PostgreSQL's internal errors most are faults of ours.
+    return known or (None if isinstance(error, InternalError) else _AWAY)

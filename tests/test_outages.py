@@ -10,7 +10,7 @@ import psycopg.errors
 import psycopg_pool
 import pytest
 from django.core.files.storage import default_storage
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
 
 from generations import attachments, outages
 from generations.models import User
@@ -79,8 +79,8 @@ def failing(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-def of_database(cause: type[psycopg.Error]) -> OperationalError:
-    error = OperationalError("as Django says it")
+def of_database(cause: type[psycopg.Error], kind: type[DatabaseError] = OperationalError) -> DatabaseError:
+    error = kind("as Django says it")
     error.__cause__ = cause("as PostgreSQL says it")
     return error
 
@@ -94,8 +94,9 @@ def of_database(cause: type[psycopg.Error]) -> OperationalError:
         (of_database(psycopg.errors.AdminShutdown), "The database does not answer."),
         (of_database(psycopg.errors.LockNotAvailable), "Somebody else is writing the same."),
         (InterfaceError("the connection is closed"), "The database does not answer."),
+        (of_database(psycopg.errors.ReadOnlySqlTransaction, InternalError), "The database takes no changes now."),
     ],
-    ids=["no connection", "disk full", "shut down", "locked", "closed"],
+    ids=["no connection", "disk full", "shut down", "locked", "closed", "read only"],
 )
 def test_every_door_says_in_its_form_why_it_cannot_answer_now(
     api: Caller, door: str, error: Exception, told: str
@@ -127,15 +128,21 @@ def test_a_database_that_goes_in_the_middle_of_a_request_is_told_as_well(api: Ca
     assert answer.headers["Retry-After"] == ("1" if door == "GraphQL" else "5")
 
 
-def test_a_file_that_has_no_room_is_refused_until_there_is(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(errno.ENOSPC, b"disk is full"), (errno.EROFS, b"cannot be used now"), (errno.EIO, b"cannot be used now")],
+)
+def test_a_file_that_the_disk_does_not_take_is_refused_until_it_does(
+    api: Caller, monkeypatch: pytest.MonkeyPatch, number: int, told: bytes
+) -> None:
     signed = literal.upload_address(api)
-    monkeypatch.setattr(default_storage, "save", failing(OSError(errno.ENOSPC, "No space left on device")))
+    monkeypatch.setattr(default_storage, "save", failing(OSError(number, "as the system says it")))
 
-    full = api.send("PUT", signed, raw=b"x")
+    refused = api.send("PUT", signed, raw=b"x")
 
-    assert full.status == 503
-    assert full.headers["Retry-After"] == "30"
-    assert b"disk is full" in full.content
+    assert refused.status == 503
+    assert refused.headers["Retry-After"] == "30"
+    assert told in refused.content
 
 
 def test_an_outage_is_one_line_of_the_log(api: Caller, caplog: pytest.LogCaptureFixture) -> None:
@@ -179,7 +186,9 @@ def test_a_bucket_that_does_not_answer_is_said_so_that_the_caller_comes_again(ap
     assert b"storage of files does not answer" in answer.content
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), OSError(errno.EPERM, "x"), FileNotFoundError("x")])
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), OSError(errno.EPERM, "x"), FileNotFoundError("x"), InternalError("x")]
+)
 def test_what_is_a_fault_of_ours_is_no_outage(error: Exception) -> None:
     assert outages.of(error) is None
 
