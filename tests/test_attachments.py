@@ -175,3 +175,7 @@ def test_a_file_that_is_in_several_calls_of_one_participant_goes_with_them_unles
         tasks.run_job(str(retention.erase(access.of_system(project), user).pk))
 
         assert [default_storage.exists(key) for key in (one, two)] == left
+
+
+def test_an_id_with_a_nul_character_is_one_of_nothing(project: Project) -> None:
+    assert by_rest(project, "a%00b") == 404

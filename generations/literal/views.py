@@ -111,13 +111,27 @@ def _outage(error: Exception) -> JsonResponse:
     return _later(outage.sentence, outage.retry_after)
 
 
+_NUL: Final = "\\u0000"
+"""A NUL character as JSON and GraphQL write it."""
+_NULS: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+def _without_nul(said: str) -> str:
+    """What was said without NUL characters, which the database has no place for: ids and names are looked for as the
+    writer keeps them."""
+    return _NULS.sub(r"\1", said) if _NUL in said else said
+
+
 def _body(request: HttpRequest) -> dict[str, Any]:
     """The JSON object of a request. NaN and lone surrogates get past here and are refused step by step."""
+    said = request.body
+    if _NUL.encode() in said:
+        said = _without_nul(said.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
     try:
-        read = orjson.loads(request.body)
+        read = orjson.loads(said)
     except orjson.JSONDecodeError:
         try:
-            read = json.loads(request.body)
+            read = json.loads(said)
         except (ValueError, RecursionError) as error:
             raise _Refused(400, f"The body is not JSON: {error}") from error
     if not isinstance(read, dict):
@@ -135,7 +149,7 @@ def graphql(request: HttpRequest, context: Context) -> HttpResponse:
         raise _Refused(400, f"Send a query (a text of at most {schema.MAX_DOCUMENT} characters) and variables.")
     if _NOTHING.fullmatch(text):
         return JsonResponse({"data": {}})
-    parsed = schema.document(text)
+    parsed = schema.document(_without_nul(text))
     if not isinstance(parsed, DocumentNode):
         return JsonResponse({"errors": [{"message": error.message} for error in parsed]}, status=400)
     steps = schema.only_steps(parsed, variables)

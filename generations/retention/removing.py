@@ -52,6 +52,8 @@ def erase(grant: Grant, kind: str, id: str) -> bool:
     Raises Held for what a legal hold keeps.
     """
     project = grant.project
+    if "\0" in id:
+        return False  # which the database has no place for
     if kind in ("step", "thread"):
         holds.refuse(project.pk, kind, [id])  # before anything in it is gone
         _remove_within(project, kind, [id])

@@ -356,3 +356,21 @@ def test_as_much_as_is_allowed_is_answered() -> None:
 
     assert answer.json.get("errors") is None
     assert len(answer.json["data"]) == 20
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("said", ["a variable", "in the document"])
+def test_a_name_with_a_nul_character_is_one_without(said: str) -> None:
+    api = client()
+
+    def do(call: str, selection: str, id: str = "a\0b") -> Any:
+        if said == "a variable":
+            return ask(api, f"mutation M($id: String!) {{ done: {call.replace('ID', '$id')} {selection} }}", id=id)[
+                "done"
+            ]
+        return ask(api, f"mutation {{ done: {call.replace('ID', json.dumps(id))} {selection} }}")["done"]
+
+    assert do("upsertThread(id: ID, name: ID)", "{ id name }") == {"id": "ab", "name": "ab"}
+    assert do("createParticipant(identifier: ID)", "{ identifier }") == {"identifier": "ab"}
+    assert do("deleteThread(id: ID)", "{ id }") == {"id": "ab"}
+    assert do("upsertThread(id: ID)", "{ id }", "as \\u0000 in a program") == {"id": "as \\u0000 in a program"}
