@@ -9,7 +9,8 @@ from operator import itemgetter
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import F, Q, Window
+from django.db.models.functions import RowNumber
 
 from generations import records
 from generations.models import Generation, Project, Step
@@ -221,11 +222,9 @@ def calls(project: Project, nodes: Sequence[Node], *, each: int) -> dict[str, li
     """The first generations made in each of these steps, at most `each` of a step; one query."""
     found: dict[str, list[Generation]] = {}
     made = Generation.objects.in_project(project.pk).filter(step_id__in=[node.id for node in nodes])
-    light = made.order_by("started_at", "uid").only(*_SHOWN)
-    for call in light[: each * len(nodes)]:
-        of_step = found.setdefault(str(call.step_id), [])
-        if len(of_step) < each:
-            of_step.append(call)
+    place = Window(RowNumber(), partition_by=F("step_id"), order_by=("started_at", "uid"))
+    for call in made.annotate(place=place).filter(place__lte=each).order_by("started_at", "uid").only(*_SHOWN):
+        found.setdefault(str(call.step_id), []).append(call)
     return found
 
 

@@ -327,6 +327,20 @@ def test_a_generations_page_has_the_tree_it_was_made_in(client: Client, project:
     assert not [one for one in web.tags(alone, "section") if "tree" in (one.get("class") or "").split()]
 
 
+def test_a_step_of_many_calls_leaves_the_others_theirs(project: Project) -> None:
+    steps = [step("whole"), step("loop", "whole", began=1), step("last", "whole", began=2)]
+    loop = [GenerationRecord(id=f"loop {n}", step_id="loop", started_at=at(n)) for n in range(40)]
+    record(project, [*steps, *loop, GenerationRecord(id="its own", step_id="last", started_at=at(90))])
+    tree = trees.around(project, Step.objects.get(public_id="whole"))
+
+    found = trees.calls(project, tree.nodes, each=10)
+
+    assert {id: [call.public_id for call in made] for id, made in found.items()} == {
+        "loop": [f"loop {n}" for n in range(10)],
+        "last": ["its own"],
+    }
+
+
 @pytest.mark.parametrize("letter", ["東", "<", "%", "a"])
 def test_a_step_page_is_bounded_whatever_ids_and_names_are(client: Client, project: Project, letter: str) -> None:
     def id(n: int) -> str:
