@@ -3,6 +3,8 @@
 import datetime as dt
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from generations import access, partitions, retention
@@ -82,3 +84,17 @@ def test_all_text_is_due_before_the_earliest_moment_that_a_rule_says_and_never_b
     retention.release_hold(grant, hold.pk)
     retention.add_hold(grant, reason="Case 8", kind="steps", document={"id": "one"})
     assert due() == 90
+
+
+def test_months_in_which_nothing_is_due_are_not_asked_about() -> None:
+    own = project()
+    rule(access.of_system(own), 300)
+    record(own, call("old", 400))
+    with CaptureQueriesContext(connection) as alone:
+        assert expire(own, is_dry=True) == [1]
+
+    record(own, *(call(f"{days} days", days) for days in (1, 40, 80, 120)))
+
+    with CaptureQueriesContext(connection) as among:
+        assert expire(own, is_dry=True) == [1]
+    assert len(among) == len(alone)

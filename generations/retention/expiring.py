@@ -195,7 +195,7 @@ def _expire(project: Project, kind: str, one: Due, report: Report, advance: Adva
     name = _RECORDS[kind]
     files = _files(project, name, one.rule.what)
     has_files = files.filter(**{f"{name}_id__isnull": False}).exists()
-    for month in _months(project, kind, rows):
+    for month in _months(project, kind, one.before):
         part = _due_of(project, kind, one, month)
         within = _in_month(rows, month).filter(_has(part, project, kind, files if has_files else None))
         if report.is_dry:
@@ -290,9 +290,10 @@ def _beyond(key: recording.Row) -> Q:
     return sql.compare(row, ">", other)
 
 
-def _months(project: Project, kind: str, rows: QuerySet[Any]) -> Iterator[dt.date]:
-    """The months from the oldest of these rows' list to their bound, one by one, without those that have no rows."""
-    oldest = filters.rows(kind, project.pk).order_by("started_at", "uid").values_list("started_at", flat=True)
+def _months(project: Project, kind: str, before: dt.datetime) -> Iterator[dt.date]:
+    """The months in which a project has rows from before a moment, one by one from the oldest on."""
+    rows = filters.rows(kind, project.pk).filter(started_at__lt=before)
+    oldest = rows.order_by("started_at", "uid").values_list("started_at", flat=True)
     start = oldest.first()
     while start is not None:
         month = partitions.month_of(start)
