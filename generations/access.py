@@ -380,7 +380,6 @@ class Bootstrapped:
     """What the first start made. The password and the key are told only this once."""
 
     project_name: str
-    project_slug: str
     username: str
     password: str
     api_key: str
@@ -398,4 +397,4 @@ def bootstrap(api_key: str | None = None, password: str | None = None) -> Bootst
         project = create_project("My project", owner, slug="default")
         grant = by_user(owner, project.slug)
         _, token = create_key(grant, name="First key", scopes=[Scope.WRITE], token=api_key or None)
-    return Bootstrapped(project.name, project.slug, owner.username, password, token)
+    return Bootstrapped(project.name, owner.username, password, token)

@@ -20,7 +20,6 @@ from generations.models import (
     Project,
     Score,
     Step,
-    StepPayload,
     Thread,
 )
 
@@ -53,12 +52,6 @@ def generation_payload(generation: Generation, **fields: Any) -> GenerationPaylo
 def step(project: Project, **fields: Any) -> Step:
     """A step."""
     return _insert(Step, [_event(project, "step", _started(fields))])[0]
-
-
-def step_payload(step: Step, **fields: Any) -> StepPayload:
-    """The payload of a step."""
-    own = {"project_id": step.project_id, "uid": step.uid, "started_at": step.started_at}
-    return _insert(StepPayload, [{**own, **fields}])[0]
 
 
 def thread(project: Project, **fields: Any) -> Thread:

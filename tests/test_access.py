@@ -231,6 +231,6 @@ def test_the_first_start_makes_a_project_an_owner_and_a_key_once() -> None:
     assert made is not None
     assert again is None
     assert (made.api_key, made.password) == ("my-own-key-0123456789", "my-own-password")
-    assert access.by_key("my-own-key-0123456789").project.slug == made.project_slug
+    assert access.by_key("my-own-key-0123456789").project.name == made.project_name
     assert User.objects.get(username=made.username).check_password("my-own-password")
     assert access.projects_of(User.objects.get(username=made.username)) == [Project.objects.get()]

@@ -278,10 +278,3 @@ def translated(name: str, sentence: str, table: Mapping[str, Slot] = GENERATION)
         return name, sentence
     right = path_of(head, table) + dot + inner
     return right, right + sentence.removeprefix(name) if sentence.startswith(name) else sentence
-
-
-ATTRIBUTE_PATHS: Final[Mapping[str, str]] = {
-    attribute: path_of(attribute)
-    for attribute in (slot.attribute for slot in (*GENERATION.values(), *OWN_METADATA.values()))
-}
-"""The JSON path of each field of a generation's record."""
