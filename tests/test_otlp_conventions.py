@@ -53,6 +53,14 @@ def test_messages_and_choices_in_the_events_of_a_span_are_its_content_and_are_no
     assert [event["name"] for event in one.step.events or ()] == ["retry"]
 
 
+def test_a_stream_of_thousands_of_chunks_keeps_the_events_that_came_after_them() -> None:
+    chunks = [(f"mlflow.chunk.item.{n}", {"mlflow.chunk.value": "a word"}) for n in range(1_200)]
+
+    one = tell(CALL, *chunks, ("exception", {"exception.message": "The stream broke off"}), status=2)
+
+    assert [event["name"] for event in one.step.events or ()] == ["exception"]
+
+
 def test_blocks_of_bedrock_in_events_are_messages_calls_and_results() -> None:
     called = [{"toolUse": {"toolUseId": "c1", "name": "weather", "input": {"city": "Lima"}}}]
     said = [{"toolResult": {"toolUseId": "c1", "status": "success", "content": [{"text": "sunny"}]}}]

@@ -145,13 +145,13 @@ def _responses(fields: Fields, request: Mapping[str, Json], response: Mapping[st
     output = response.get("output")
     if output:
         items = _list(output, "response.output")
-        fields["message_completion"] = _answer([_object(item, "response.output") for item in items])
+        fields["message_completion"] = answer([_object(item, "response.output") for item in items])
     incomplete = response.get("incomplete_details")
     why = _text(incomplete, "response.incomplete_details.reason") if isinstance(incomplete, Mapping) else None
     fields["finish_reason"] = why or _text(response, "response.status")
 
 
-def _answer(items: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+def answer(items: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
     """One assistant's message of the output items: their text, the calls of functions, and all else as parts."""
     parts: list[Json] = []
     calls: list[Json] = []

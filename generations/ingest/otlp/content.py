@@ -33,7 +33,7 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
     if "llm." in starts or "embedding." in starts:
         _fill(fields, _openinference(attributes, about, kind, choices))
     if not starts.isdisjoint(_TRACELOOP):
-        _fill(fields, _traceloop(attributes, about, kind, choices))
+        _fill(fields, _traceloop(attributes, about, kind))
     if "ai." in starts:
         _fill(fields, _vercel(attributes, kind))
     for asked, given in about.pairs:
@@ -145,9 +145,8 @@ def _is_broken(message: Json) -> bool:
 def _genai(attributes: Attributes, kind: str, choices: int | None) -> Fields:
     instructions = messages.system(attributes.get("gen_ai.system_instructions"))
     asked = messages.conversation(attributes.get("gen_ai.input.messages"))
-    if (
-        not instructions and attributes.get("gen_ai.prompt.0.role") == "system"
-    ):  # Laminar's, of OpenAI's newer interface
+    if not instructions and attributes.get("gen_ai.prompt.0.role") == "system":
+        # Laminar's, of OpenAI's newer interface.
         instructions = messages.system(attributes.get("gen_ai.prompt.0.content"))
     if instructions and asked[: len(instructions)] != instructions:  # some say them in both
         asked = [*instructions, *asked]
@@ -263,7 +262,7 @@ def _instructed(asked: list[Json], settings: Json) -> list[Json]:
     return [*messages.system(given.get("system")), *asked]
 
 
-def _traceloop(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
+def _traceloop(attributes: Attributes, about: About, kind: str) -> Fields:
     fields: Fields = {}
     asked = spelt.valued(about.lists["gen_ai.prompt."], attributes)
     if asked and all(isinstance(one, dict) for one in asked):
@@ -276,9 +275,8 @@ def _traceloop(attributes: Attributes, about: About, kind: str, choices: int | N
             fields["messages"] = messages.conversation([{"role": "user", **one} for one in asked])
     given = spelt.valued(about.lists["gen_ai.completion."], attributes)
     if given and all(isinstance(one, dict) and set(one) == {"function_call"} for one in given):
-        given = [
-            {"role": "assistant", "tool_calls": [one["function_call"] for one in given]}
-        ]  # LiteLLM's, of one answer
+        # LiteLLM's, of one answer.
+        given = [{"role": "assistant", "tool_calls": [one["function_call"] for one in given]}]
     fields |= answered(given, kind, len(given) > 1)
     if functions := spelt.valued(about.lists["llm.request.functions."], attributes):
         fields["tools"] = messages.tools(functions)
@@ -306,11 +304,11 @@ def _langfuse(attributes: Attributes, kind: str, choices: int | None) -> Fields:
     elif is_messages(given):
         fields |= answered(given, kind, (choices or 1) > 1)
     elif isinstance(given, list) and given and all(isinstance(g, dict) and "type" in g for g in given):
-        fields["message_completion"] = openai._answer(given)
+        fields["message_completion"] = openai.answer(given)
+    elif isinstance(given, str) and fields.get("messages"):
+        fields["message_completion"] = {"role": "assistant", "content": given}
     elif isinstance(given, str):
-        fields["completion" if "prompt" in fields or not fields.get("messages") else "message_completion"] = (
-            given if "prompt" in fields or not fields.get("messages") else {"role": "assistant", "content": given}
-        )
+        fields["completion"] = given
     elif given is not None:
         fields["output"] = given
     return fields

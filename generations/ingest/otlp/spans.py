@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final
 
 from generations import making
@@ -215,13 +216,14 @@ def _rest(span: Span, about: About) -> dict[str, Json] | None:
 
 
 def _events(span: Span) -> list[Json]:
-    """Events but for the chunks of a stream, of which there may be thousands."""
-    return [
+    """The first thousand events but for the chunks of a stream, of which there may be thousands."""
+    kept = (
         {"name": e.name, "time": e.time, "attributes": {k: _cut(v) for k, v in e.attributes.items()}}
-        for e in span.events[:1_000]
+        for e in span.events
         if e.name not in events.TOLD
         if not e.name.startswith(("mlflow.chunk.item.", "gen_ai.content.", "llm.content."))
-    ]
+    )
+    return list(islice(kept, 1_000))
 
 
 def _cut(value: Json) -> Json:
