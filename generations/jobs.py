@@ -40,6 +40,8 @@ _TOO_FAR: Final = 2
 """How many times its length a lease may lie ahead at most: one that lies further was given before the database's clock
 went back, perhaps by a day, and holds nothing."""
 
+ENDED_BADLY: Final = (Job.State.FAILED, Job.State.CANCELLED, Job.State.EXPIRED)
+"""The states that a job may be begun again from."""
 SO_FAR: Final = "soFar"
 """Where the result of a job that is not done holds what attempts have noted."""
 _STARTED_WITH: Final = {
@@ -324,7 +326,7 @@ def retry(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
         return None
     is_run = "destination" in job.parameters
     grant.need(Scope.ADMIN if is_run else _STARTED_WITH.get(Job.Kind(job.kind), Scope.WRITE))
-    if job.state not in (Job.State.FAILED, Job.State.CANCELLED, Job.State.EXPIRED):
+    if job.state not in ENDED_BADLY:
         raise Failed(
             f"This job is {job.state}: only those that failed, were cancelled or have expired are begun again."
         )

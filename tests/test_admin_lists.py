@@ -78,11 +78,18 @@ def test_pages_concatenate_to_the_list_and_lead_back(client: Client, project: Pr
 def test_a_place_that_is_none_is_the_beginning(client: Client, project: Project) -> None:
     store(project, 1)
 
-    for wrong in ("x", "2026-01-01_x", "2026-01-01T00:00:00_" + "0" * 32, "%00", "_"):
+    for wrong in ("x", "2026-01-01_x", "2026-01-01T00:00:00_" + "0" * 32, "%00", "_", "0" * 32):
         page = client.get(listed("generation", project=project.pk, after=wrong))
         assert page.status_code == 200
         assert ids_in(page.content) == ["g000"]
         assert b"is not a place in this list" in page.content
+
+
+def test_a_moment_is_no_place_in_a_list_by_id(client: Client) -> None:
+    page = client.get(listed("job", after="2026-01-01T00:00:00Z"))
+
+    assert page.status_code == 200
+    assert b"is not a place in this list" in page.content
 
 
 @pytest.mark.parametrize("model", EVENTS)

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from generations import access, filters
 from generations.access import DEFAULT_SCOPES, Scope
-from generations.admin.acting import Audited, ReadOnly, grant_of, note
+from generations.admin.acting import Audited, ReadOnly, WithCurrency, grant_of, note
 from generations.admin.lists import KeysetAdmin
 from generations.models import ApiKey, AuditEntry, Membership, Project, PromptVersion, SavedView, User
 from generations.models.accounts import Role
@@ -70,7 +70,7 @@ def _is_no_superior(request: HttpRequest, person: Any) -> bool:
 
 
 # ----------------------------------------------------------------------------------------------------------- projects
-class ProjectForm(ProjectModelForm):
+class ProjectForm(WithCurrency, ProjectModelForm):
     """A project; its time zone is one that there is."""
 
     def clean_time_zone(self) -> str:
@@ -79,13 +79,6 @@ class ProjectForm(ProjectModelForm):
         if name not in available_timezones():
             raise forms.ValidationError(f"There is no time zone '{name}'; a name is like Europe/Prague or UTC.")
         return name
-
-    def clean_currency(self) -> str:
-        """A code of three letters, in capitals."""
-        code: str = self.cleaned_data["currency"].upper()
-        if not (len(code) == 3 and code.isascii() and code.isalpha()):
-            raise forms.ValidationError("A currency is a code of three letters, such as USD.")
-        return code
 
 
 class MembershipInline(Inline):

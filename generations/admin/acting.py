@@ -64,6 +64,19 @@ class DocumentField(forms.JSONField):
             raise forms.ValidationError(str(error)) from error
 
 
+class WithCurrency:
+    """What a form with a currency checks of it."""
+
+    cleaned_data: dict[str, Any]
+
+    def clean_currency(self) -> str:
+        """A code of three letters, in capitals."""
+        code: str = self.cleaned_data["currency"].upper()
+        if not (len(code) == 3 and code.isascii() and code.isalpha()):
+            raise forms.ValidationError("A currency is a code of three letters, such as USD.")
+        return code
+
+
 class Audited(ModelAdmin):
     """What is added, changed and deleted here is written to Django's log, as ever, and to the audit.
 

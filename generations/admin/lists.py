@@ -74,10 +74,19 @@ class KeysetList(ChangeList):
         if not text:
             return None
         try:
-            return [_typed(part) for part in text.split("_", len(self._keyset) - 1)]
+            parts = text.split("_", len(self._keyset) - 1)
+            return [self._typed(name, part) for name, part in zip(self._keyset, parts, strict=False)]
         except ValueError:
             messages.warning(request, f"'{text[:60]}' is not a place in this list; this is its beginning.")
             return None
+
+    def _typed(self, name: str, text: str) -> dt.datetime | uuid.UUID:
+        if isinstance(self.opts.get_field(name), models.UUIDField):
+            return uuid.UUID(text)
+        moment = dt.datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError(text)
+        return moment
 
     def _beyond(self, sign: str, values: list[dt.datetime | uuid.UUID]) -> Q:
         names = self._keyset[: len(values)]
@@ -86,16 +95,6 @@ class KeysetList(ChangeList):
             # Said again for the time alone: by this the planner leaves out whole partitions.
             found &= Q(**{f"{names[0]}__{'lte' if sign == '<' else 'gte'}": values[0]})
         return found
-
-
-def _typed(text: str) -> dt.datetime | uuid.UUID:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        moment = dt.datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(text)
-    return moment
 
 
 def _row(parts: list[Any]) -> Func:

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from generations import jobs, tasks
-from generations.admin.acting import Audited, ReadOnly, grant_of
+from generations.admin.acting import Audited, ReadOnly, WithCurrency, grant_of
 from generations.admin.lists import KeysetAdmin
 from generations.admin.showing import block, line
 from generations.models import IngestReject, Job, PriceOverride
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 else:
     PriceModelForm = forms.ModelForm
 
-_RETRIED: Final = (Job.State.FAILED, Job.State.CANCELLED, Job.State.EXPIRED)
 _SHOWN_BYTES: Final = 4_000
 
 
@@ -59,11 +58,11 @@ class JobAdmin(ReadOnly, KeysetAdmin):
     @admin.action(description="Begin them again", permissions=["act"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         """Start new jobs that ask for the same; the old ones stay as a record."""
-        found = [job for job in queryset.select_related("project") if job.state in _RETRIED]
+        found = [job for job in queryset.select_related("project") if job.state in jobs.ENDED_BADLY]
         for job in found:
             with transaction.atomic():
-                again = jobs.create(grant_of(request, job.project), Job.Kind(job.kind), job.parameters)
-                tasks.send(again)
+                if again := jobs.retry(grant_of(request, job.project), job.pk):
+                    tasks.send(again)
         said = f"{_counted(len(found))} begun again."
         self.message_user(request, f"{said} Only failed, cancelled and expired ones are.", messages.SUCCESS)
 
@@ -72,15 +71,8 @@ def _counted(count: int) -> str:
     return "1 job" if count == 1 else f"{count} jobs"
 
 
-class PriceForm(PriceModelForm):
+class PriceForm(WithCurrency, PriceModelForm):
     """A price that can be reckoned with."""
-
-    def clean_currency(self) -> str:
-        """A code of three letters, in capitals."""
-        code: str = self.cleaned_data["currency"].upper()
-        if not (len(code) == 3 and code.isascii() and code.isalpha()):
-            raise forms.ValidationError("A currency is a code of three letters, such as USD.")
-        return code
 
     def clean(self) -> dict[str, Any] | None:
         """No price is below nothing, and there is at least one."""

@@ -26,7 +26,6 @@ from generations.web.frame import show
 from generations.web.gate import page
 from generations.web.listing import listing
 
-ENDED_BADLY: Final = (Job.State.FAILED, Job.State.CANCELLED, Job.State.EXPIRED)
 MOST_REFUSALS: Final = 100
 _TITLES: Final = {
     Job.Kind.EXPORT: "Export",
@@ -64,7 +63,7 @@ class Row:
 def shown(job: Job, slug: str) -> Row:
     """A job as pages show it."""
     total = job.progress_total
-    result = (jobs.so_far(job) if job.state in ENDED_BADLY else {}) or job.result
+    result = (jobs.so_far(job) if job.state in jobs.ENDED_BADLY else {}) or job.result
     numbers = [(_words(name), value) for name, value in result.items() if type(value) is int and name not in _UNSHOWN]
     given = result.get("refusals")
     refusals = given[:MOST_REFUSALS] if isinstance(given, list) else []
@@ -76,7 +75,7 @@ def shown(job: Job, slug: str) -> Row:
         is_open=job.state in OPEN,
         is_stopping=job.state in OPEN and job.cancel_requested_at is not None,
         percent=min(100, job.progress_done * 100 // total) if total else None,
-        may_retry=job.state in ENDED_BADLY,
+        may_retry=job.state in jobs.ENDED_BADLY,
         numbers=numbers,
         refusals=refusals,
         further=max(0, result.get("refused", 0) - len(refusals)) if refusals else 0,
