@@ -28,6 +28,7 @@ _COPIED = re.compile(r"COPY \((.*)\) TO STDOUT", re.DOTALL)
 _FILLED = re.compile(r'COPY "?(\w+)"? \((.*?)\) FROM STDIN', re.DOTALL)
 _ASKED = re.compile(r"^\s*EXECUTE |; EXECUTE ")
 """A statement that was prepared before names its tables there; its plan does here."""
+_STATEMENT = re.compile(r"""(?:[^;'"$]|'(?:[^']|'')*'|"[^"]*"|\$(\w*)\$.*?\$\1\$|\$)+""", re.DOTALL)
 _CONDITIONS = ("Index Cond", "Filter", "Recheck Cond", "Join Filter", "Hash Cond", "One-Time Filter")
 
 
@@ -49,10 +50,11 @@ class Watched:
 
 @contextmanager
 def watching() -> Iterator[Watched]:
-    """Ask for the plan of every statement that this thread sends over Django's connection, COPY included."""
+    """Ask for the plan of every statement that this thread sends over Django's connection, with COPY and cursors of
+    the server, which go past Django."""
     watched = Watched()
     tables = re.compile(rf"\b({'|'.join(distribution.tables())})(_p\d{{6}})?\b")
-    copy = psycopg.Cursor.copy
+    copy, declare = psycopg.Cursor.copy, psycopg.ServerCursor.execute
 
     def explain(statement: str, params: Any) -> None:
         raw = connection.connection
@@ -80,8 +82,13 @@ def watching() -> Iterator[Watched]:
                 watched.wrong.append(f"{into[1]} in: {text}")
         return copy(cursor, statement, params, **options)
 
+    def declaring(cursor: Any, statement: Any, params: Any = None, **options: Any) -> Any:
+        explain(statement, params)
+        return declare(cursor, statement, params, **options)
+
     with pytest.MonkeyPatch.context() as patch, connection.execute_wrapper(execute):
         patch.setattr(psycopg.Cursor, "copy", copying)
+        patch.setattr(psycopg.ServerCursor, "execute", declaring)
         yield watched
 
 
@@ -98,11 +105,9 @@ def _is_ours() -> bool:
     return False
 
 
-def _parts(statement: str) -> list[str]:
-    """The statements of one message. Only locks are ever sent together with another."""
-    if statement.startswith("SELECT pg_advisory_xact_lock") and ";" in statement:
-        return [statement.split(";", 1)[1]]
-    return [statement]
+def _parts(message: str) -> list[str]:
+    """The statements of one message: what stands between semicolons that are in no text, name or block."""
+    return [part.strip() for part in (found[0] for found in _STATEMENT.finditer(message)) if part.strip()]
 
 
 def _plans(cursor: Any, statement: str) -> Iterator[dict[str, Any]]:

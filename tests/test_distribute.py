@@ -213,6 +213,8 @@ def watched() -> Iterator[Watched]:
         ("UPDATE score SET value = 1 WHERE name = 'x'", True),
         ("DELETE FROM score WHERE project_id = 3 AND name = 'x'", False),
         ("SELECT name FROM project", False),
+        ("SET LOCAL lock_timeout = 0; DO $$ BEGIN NULL; END $$; SELECT count(*) FROM generation; SELECT 1", True),
+        ("SELECT 1; UPDATE score SET value = 1 WHERE project_id = 3 AND name = 'a; b'; SELECT 'it''s; so'", False),
     ],
 )
 def test_what_looks_at_statements_sees_one_that_names_no_project(
@@ -240,6 +242,19 @@ def test_a_statement_that_was_prepared_before_is_looked_at_when_it_is_asked(
             cursor.execute("DEALLOCATE asked")
 
     assert watched.seen == {"score"}
+    assert bool(watched.wrong) == is_wrong
+
+
+@pytest.mark.parametrize(("where", "is_wrong"), [("", True), (" WHERE project_id = 3", False)])
+def test_a_cursor_of_the_server_is_looked_at(
+    watched: Watched, where: str, is_wrong: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.routing._is_ours", lambda: True)
+    connection.ensure_connection()
+
+    with connection.connection.cursor(name="rows") as cursor:
+        cursor.execute(f"SELECT uid FROM generation{where}")
+
     assert bool(watched.wrong) == is_wrong
 
 

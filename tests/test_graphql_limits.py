@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import pytest
 
 from generations.access import Scope
-from generations.graphql import limits
+from generations.graphql import limits, view
 from tests.asking import Door, door
 
 __all__ = ["door"]
@@ -67,8 +68,9 @@ def test_the_cost_of_a_list_counts_what_variables_say(door: Door) -> None:
 
     many = door.ask(query, {"first": 200}, token=door.key(Scope.READ))
     few = door.ask(query, {"first": 200, "inner": 5}, token=door.key(Scope.READ))
+    whole = door.ask(query, {"first": 200.0, "inner": 100.0}, token=door.key(Scope.READ))
 
-    assert (many.status, many.codes) == (400, ["TOO_COMPLEX"])
+    assert (many.status, many.codes) == (whole.status, whole.codes) == (400, ["TOO_COMPLEX"])
     assert many.errors[0]["message"].startswith("The operation asks for up to 20200 rows; at most 20000")
     assert few.data == {"threads": {"nodes": []}}
 
@@ -122,3 +124,14 @@ def test_a_document_is_read_once_and_remembered(door: Door) -> None:
         assert door.ask(query, token=door.key(Scope.READ)).status == 200
 
     assert limits._remembered.cache_info()[:2] == (2, 1)
+
+
+def test_what_is_remembered_of_a_document_that_cannot_be_read_does_not_grow(door: Door) -> None:
+    query = "{ me { name "
+    schema: Any = view.schema
+
+    def remembered() -> int:
+        assert door.ask(query, token=door.key(Scope.READ)).status == 400
+        return len(list(traceback.walk_tb(limits._remembered(schema._schema, query).errors[0].__traceback__)))
+
+    assert remembered() == remembered()

@@ -88,7 +88,8 @@ class Limits(SchemaExtension):
         check = _remembered if len(query) <= CACHED_LENGTH else checked
         found = check(schema._schema, query)
         if found.document is None:
-            raise found.errors[0]
+            # It is raised each time: what it remembers of the last one would grow.
+            raise found.errors[0].with_traceback(None)
         context.graphql_document = found.document
         self._errors = found.errors
         yield
@@ -283,8 +284,9 @@ class _Cost:
                 value = argument.value
                 if isinstance(value, VariableNode):
                     given = self._variables.get(value.name.value)
-                    if isinstance(given, int):
-                        return max(given, 1)
+                    # 200.0 is a whole number to GraphQL.
+                    if isinstance(given, int) or (isinstance(given, float) and given.is_integer()):
+                        return max(int(given), 1)
                 elif isinstance(value, IntValueNode):
                     return max(int(value.value), 1)
         default = field.args["first"].default_value
