@@ -32,7 +32,7 @@ from generations.literal import mutations, queries
 DOCUMENTS: Final = 128
 MAX_DOCUMENT: Final = 2 << 20
 MAX_QUERIES: Final = 20
-"""Fields of `Query` in one document: each is a list or an object of its own. The clients ask for one."""
+"""Fields of `Query` and fragments in one document: each is a list or an object of its own. The clients ask for one."""
 MAX_DEPTH: Final = 20
 
 
@@ -63,7 +63,8 @@ def document(text: str) -> DocumentNode | tuple[GraphQLError, ...]:
 
 
 def _excess(parsed: DocumentNode) -> list[GraphQLError]:
-    """What of a document is more than any client asks for. Of fragments each counts once more for each use of it."""
+    """What of a document is more than any client asks for. Of fragments each counts for each use of it, and so does the
+    use: those that hold nothing but others would double at each level for nothing."""
     named = {one.name.value: one for one in parsed.definitions if isinstance(one, FragmentDefinitionNode)}
     left = MAX_QUERIES
 
@@ -77,8 +78,9 @@ def _excess(parsed: DocumentNode) -> list[GraphQLError]:
                 walk(node.selection_set, depth + 1, counts=False)
             elif isinstance(node, InlineFragmentNode):
                 walk(node.selection_set, depth + 1, counts)
-            elif isinstance(node, FragmentSpreadNode) and node.name.value in named and counts:
-                walk(named[node.name.value].selection_set, depth + 1, counts)
+            elif isinstance(node, FragmentSpreadNode) and counts:
+                left -= 1
+                walk(named[node.name.value].selection_set if node.name.value in named else None, depth + 1, counts)
             if left < 0:
                 raise GraphQLError(f"The document asks for more than {MAX_QUERIES} things at once.")
 

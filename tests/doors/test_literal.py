@@ -337,6 +337,7 @@ def test_a_prompts_address_leads_a_member_to_its_version_and_nobody_else() -> No
         (f"{{ {' '.join(f'a{n}: threads {{ totalCount }}' for n in range(21))} }}", "more than 20 things"),
         (f"{{ {'...A ' * 21} }} fragment A on Query {{ threads {{ totalCount }} }}", "more than 20 things"),
         ("{ ...A } fragment A on Query { ...A }", "more than 20 levels"),
+        ("{ ...A0 }" + "".join(f" fragment A{n} on Query {{ {f'...A{n + 1} ' * 3} }}" for n in range(9)), "20 things"),
         (f"{{ threads {'{ edges ' * 30}{'}' * 30} }}", "more than 20 levels"),
         (f"{{ {'a {' * 100_000}", "nested too deeply"),
     ],
