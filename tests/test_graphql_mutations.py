@@ -95,6 +95,13 @@ def test_without_an_id_a_generation_gets_one(door: Door) -> None:
     assert Generation.objects.get().public_id == answer["id"]
 
 
+def test_an_id_that_is_empty_is_refused_and_none_is_made_up(door: Door) -> None:
+    answer = door.ask('mutation { createGeneration(id: "", input: {}) { id } }')
+
+    assert (answer.codes, answer.errors[0]["extensions"]["field"]) == (["BAD_INPUT"], "id")
+    assert not Generation.objects.in_project(door.project.pk).exists()
+
+
 def test_who_may_only_send_cannot_read_what_is_stored_under_an_id(door: Door) -> None:
     store(door, GenerationRecord(id="secret", prompt="the plan"))
 

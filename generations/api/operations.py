@@ -106,7 +106,7 @@ def of_list(kind: str, *, fields: bool = False) -> list[Parameter]:
     ]
     found += [
         _text("from", "The earliest moment: ISO 8601, or counted from now as `now-24h`."),
-        _text("to", "The moment before which: ISO 8601, or counted from now."),
+        _text("to", "The latest moment: ISO 8601, a date for its whole day, or counted from now."),
         _text(
             "filter", f'A filter as a JSON document: `{{"id": {{"$in": ["a", "b"]}}}}`. Also for {dynamic or "all"}.'
         ),

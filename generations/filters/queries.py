@@ -20,7 +20,7 @@ from generations.filters.documents import from_document
 from generations.filters.fields import Catalogue, Field, joined, operator
 from generations.filters.kinds import OF_ANY, SYNONYMS, Kind
 from generations.filters.lists import CATALOGUES
-from generations.filters.values import leaf, readings, written
+from generations.filters.values import leaf, moment, readings, written
 
 BOUNDS: Final = {"from": "gte", "to": "lte"}
 DOCUMENT: Final = "filter"
@@ -58,6 +58,10 @@ def read(about: Catalogue, name: str, texts: Sequence[str]) -> list[Condition]:
     if name == DOCUMENT:
         said = [from_document(about.kind, _json(text)) for text in given]
         return [condition for condition in said if condition is not None]
+    if name in BOUNDS:
+        for text in given:
+            # What is wrong is told of the name that was written, not of the field that it stands for.
+            moment(name, text)
     field, op = named(about, name)
     if op in _LISTS:
         return [_compared(field, op, [part for text in given for part in _parted(name, text)])]

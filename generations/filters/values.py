@@ -99,6 +99,9 @@ def number(name: str, raw: object) -> int | float:
         raise BadFilter(name, raw, "a number")
     if not -MAX_NUMBER <= value <= MAX_NUMBER:  # false for NaN too
         raise BadFilter(name, "a huge number" if isinstance(raw, int) else raw, "a finite number below 1e300")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        # As it is read in a body: nothing that is stored or that a cursor holds is a larger whole number.
+        return float(value)
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 

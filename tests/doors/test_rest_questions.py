@@ -243,6 +243,19 @@ def test_a_list_costs_the_same_for_one_row_and_for_fifty() -> None:
     assert queries(fifty, "/api/generations?fields=id,usage.cost") == queries(fifty, "/api/generations") - 5
 
 
+def test_a_number_beyond_64_bits_is_asked_for_and_its_pages_are_turned(api: Caller) -> None:
+    api.post("/api/generations/batch", [{"usage": {"totalTokens": n}} for n in (1, 2)])
+    beyond = "99999999999999999999"
+
+    page = api.get(f"/api/generations?usage.totalTokens__lt={beyond}&limit=1").json
+    after = page["page"]["next"]
+
+    assert len(page["data"]) == 1
+    assert len(api.get(f"/api/generations?usage.totalTokens__lt={beyond}&limit=1&after={after}").data) == 1
+    assert api.get(f'/api/generations?filter={{"usage.totalTokens":{{"$gte":{beyond}}}}}').data == []
+    assert api.get(f"/api/generations?metadata.n=-{beyond}&usage.cost__gte={beyond}").data == []
+
+
 # ---------------------------------------------------------------------------------------------- refusals
 @pytest.mark.parametrize(
     ("query", "code", "field", "hint"),
@@ -250,7 +263,8 @@ def test_a_list_costs_the_same_for_one_row_and_for_fifty() -> None:
         ("modl.id=gpt-4", "bad_filter", "modl.id", "did you mean model.id?"),
         ("feedback.rating__gtee=4", "bad_filter", "feedback.rating", "gte"),
         ("feedback.rating__gte=good", "bad_filter", "feedback.rating", "number"),
-        ("from=yesterday", "bad_filter", "timestamp", ""),
+        ("from=yesterday", "bad_filter", "from", "ISO 8601"),
+        ("to=2026-13-01", "bad_filter", "to", "ISO 8601"),
         ("limit=0", "bad_filter", "limit", "from 1 to 1000"),
         ("limit=1001", "bad_filter", "limit", "from 1 to 1000"),
         ("limit=ten", "bad_filter", "limit", "a whole number"),
