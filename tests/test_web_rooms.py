@@ -13,10 +13,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from generations import access, recording, repricing
+from generations import access, exporting, providers, recording, repricing, retention
 from generations.access import Grant, NotAllowed
 from generations.metrics import TooSlow
-from generations.models import AuditEntry, Generation, Job, PriceOverride, Project
+from generations.models import AuditEntry, Generation, Job, PriceOverride, Project, User
 from generations.models.accounts import Role
 from generations.records import FeedbackRecord, GenerationRecord, ParticipantRecord, Record, ScoreRecord
 from generations.repricing import BadPrice
@@ -262,6 +262,17 @@ def test_another_projects_user_is_not_there(project: Project) -> None:
     assert Client().get("/projects/shop/users/mia/").status_code == 302
 
 
+def furnished(grant: Grant, name: str) -> None:
+    """A key, a hold, a rule, a provider and a job, each by somebody of its own."""
+    web.signed_in(grant.project, Role.ADMIN, name)
+    theirs = access.by_user(User.objects.get(username=name), grant.project.slug)
+    access.create_key(theirs, name=name, scopes=["read"])
+    retention.add_hold(theirs, reason=name, kind="generations", document={})
+    retention.add_rule(theirs, kind="generations", what="text", days=9, document={"model.id": name})
+    providers.save(theirs, kind="openai", name=name, secret="k", endpoint="")
+    exporting.start(theirs, kind="generations", format="jsonl", condition_document={})
+
+
 def test_a_users_page_and_settings_take_as_many_queries_for_one_as_for_fifty(project: Project, grant: Grant) -> None:
     client = web.signed_in(project, Role.ADMIN)
     used(project, 1)
@@ -270,12 +281,15 @@ def test_a_users_page_and_settings_take_as_many_queries_for_one_as_for_fifty(pro
         "/projects/shop/users/mia/",
         "/projects/shop/settings/prices/",
         "/projects/shop/settings/audit/",
-        "/projects/shop/settings/members/",
+        *(f"/projects/shop/settings/{room}" for room in ("members/", "", "keys/", "retention/", "providers/")),
+        "/projects/shop/jobs/",
     ]
+    furnished(grant, "first")
     few = [counted(project, client, address) for address in addresses]
     used(project, 40)
-    for n in range(20):
+    for n in range(15):
         repricing.add(grant, match=f"m{n}", prices={"input_price": "1"})
         web.signed_in(project, Role.VIEWER, f"v{n}")
+        furnished(grant, f"m{n}")
 
     assert [counted(project, client, address) for address in addresses] == few

@@ -237,3 +237,15 @@ def test_the_largest_and_the_worst_fit_their_window(browser: Browser, read: Stac
 
     assert watched.is_clean()
     context.close()
+
+
+def test_names_of_variables_stand_on_one_line(browser: Browser, filled: Stack) -> None:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = sign_in(context, filled).page
+    page.goto(f"{filled.url}/projects/default/generations/trip/")
+
+    name = page.locator("#variables th .var").first
+
+    expect(name).to_have_text("city")
+    assert name.evaluate("(one) => one.getBoundingClientRect().width > one.getBoundingClientRect().height")
+    context.close()

@@ -39,7 +39,7 @@ async function linked(article) {
       const link = document.createElement("a");
       link.href = address;
       link.textContent = "Open what was recorded of it";
-      article.append(link);
+      article.querySelector("[role=alert]").append(" ", link);
       return;
     }
     await new Promise((done) => setTimeout(done, 1_000));
