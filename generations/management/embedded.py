@@ -51,6 +51,13 @@ _SETTINGS: Final = {
     # One call for the file system instead of one for each of a thousand files, after a crash.
     **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
 }
+_LOG_FILES: Final = 32
+"""Files of the log, of 16 MB each, that are kept to be written over, and that a new database begins with.
+
+A file that is not there yet is filled with zeros before it is written to, and nobody commits meanwhile.
+"""
+_ROOM_FOR_LOG: Final = 10_000_000_000
+"""Bytes that must be free for these."""
 # For databases that are thrown away.
 _FORGETFUL: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
 _PATIENCE: Final = 15.0
@@ -132,7 +139,7 @@ class Server:
     def launch(self) -> None:
         """Start the process without waiting for it."""
         self.shorten_log()
-        arguments = [f"-c{name}={value}" for name, value in self._settings.items()]
+        arguments = [*self._log_kept(), *(f"-c{name}={value}" for name, value in self._settings.items())]
         with self.log.open("ab") as log:
             # SIGINT is PostgreSQL's fast shutdown: clients are cut off, nothing committed is lost.
             self.process = subprocess.Popen(
@@ -201,11 +208,23 @@ class Server:
         # sorts by code point like it; the wheel is built without ICU.
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         initdb = ["initdb", "-D", str(unfinished), f"-U{USER}", "--auth=trust", "-EUTF8", "--no-instructions"]
-        sync = ["--sync-method=syncfs"] if sys.platform == "linux" else []
-        self._run([*initdb, *locale, *(sync if self._durable else ["--no-sync"])])
-        single = ["postgres", "--single", "-D", str(unfinished), "-cio_method=sync", "postgres"]
-        self._run(single, f'CREATE DATABASE "{DATABASE}"\n')
+        self._run([*initdb, *locale, "--no-sync"])
+        single = ["postgres", "--single", "-D", str(unfinished), "-cio_method=sync", "-cfsync=off"]
+        statements = [f'CREATE DATABASE "{DATABASE}"']
+        if kept := self._log_kept():
+            written = ["SELECT pg_logical_emit_message(true, '', '')", "SELECT pg_switch_wal()"]
+            statements += [*written * _LOG_FILES, "CHECKPOINT"]
+        self._run([*single, *kept, "postgres"], "\n".join((*statements, "")))
+        if self._durable:
+            sync = ["--sync-method=syncfs"] if sys.platform == "linux" else []
+            self._run(["initdb", "--sync-only", *sync, "-D", str(unfinished)])
         unfinished.rename(self.data)
+
+    def _log_kept(self) -> list[str]:
+        """The setting that keeps files of the log, where what is written must last and the disk has room."""
+        if not self._durable or shutil.disk_usage(self.data.parent).free < _ROOM_FOR_LOG:
+            return []
+        return [f"-cmin_wal_size={_LOG_FILES * 16}MB"]
 
     def _run(self, command: list[str], given: str = "") -> None:
         done = subprocess.run(
