@@ -50,6 +50,12 @@ class Environment(BaseSettings):
     DATABASE_POOL_SIZE: int = Field(
         default=10, ge=1, le=500, description="Database connections of one process, at most."
     )
+    DATABASE_LOG_MB: int = Field(
+        default=512,
+        ge=32,
+        le=8192,
+        description="How much of its log the embedded database keeps to write over it, while 20 times as much is free.",
+    )
     CELERY_BROKER_URL: str = Field(
         default="",
         description="redis://host:6379/0 or amqp://user:password@host:5672//; empty: a folder in DATA_DIR.",

@@ -40,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
         SECRET_KEY="only-for-tests-0123456789abcdefghijklmnopqrstuvwxyz",
         DEBUG="false",
         LOG_LEVEL="WARNING",
+        DATABASE_LOG_MB="32",
     )
     # What the run was given, before the server below takes its place: tests/stack.py gives it to `manage.py up`.
     os.environ.setdefault("OUTSIDE_DATABASE_URL", os.environ.get("DATABASE_URL", ""))

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[embedded.Server]:
-    server = embedded.Server(tmp_path / "data")
+    server = embedded.Server(tmp_path / "data", log_mb=96)
     yield server
     server.stop()
 
@@ -70,7 +70,7 @@ def test_what_was_committed_is_there_after_a_kill_9(server: embedded.Server) -> 
 
 
 def test_a_long_recovery_is_waited_for_as_long_as_it_goes_on(tmp_path: Path) -> None:
-    server = embedded.Server(tmp_path / "data", settings={"log_startup_progress_interval": "5ms"})
+    server = embedded.Server(tmp_path / "data", log_mb=32, settings={"log_startup_progress_interval": "5ms"})
     server.start()
     try:
         with psycopg.connect(server.url, autocommit=True) as connection:
@@ -99,6 +99,30 @@ def test_a_lock_file_with_the_number_of_another_process_does_not_stop_the_start(
     server.start()
 
     assert one(server, "SELECT 1") == 1
+
+
+def test_it_writes_its_log_to_files_that_are_there_already(server: embedded.Server) -> None:
+    server.start()
+    log = server.data / "pg_wal"
+    before = {path.name for path in log.iterdir()}
+
+    with psycopg.connect(server.url) as connection:
+        connection.execute("CREATE TABLE texts AS SELECT md5(n::text) AS text FROM generate_series(1, 700000) AS n")
+
+    assert one(server, "SELECT pg_current_wal_lsn() - '0/0' > 7 * 16 * 1024 * 1024 + 4e7") is True
+    assert {path.name for path in log.iterdir()} == before
+    assert one(server, "SHOW min_wal_size") == "96MB"
+
+
+def test_a_small_disk_is_not_filled_with_files_for_its_log(
+    server: embedded.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_ROOM_FOR_LOG", 10**12)
+
+    server.start()
+
+    assert one(server, "SELECT count(*) < 4 FROM pg_ls_waldir()") is True
+    assert one(server, "SHOW min_wal_size") == "80MB"
 
 
 def test_an_interrupted_first_start_is_begun_again(server: embedded.Server) -> None:
@@ -145,7 +169,7 @@ def test_root_without_user_namespaces_runs_it_as_nobody(monkeypatch: pytest.Monk
     monkeypatch.setattr(lifetimes, "can_become_unprivileged", lambda: False)
     # pytest's own folders are closed to others, and nobody has to come by.
     folder = Path(f"/tmp/generations-test-{os.getpid()}")
-    server = embedded.Server(folder / "data")
+    server = embedded.Server(folder / "data", log_mb=32)
     try:
         server.start()
         first = one(server, "SELECT 1")

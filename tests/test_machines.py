@@ -83,7 +83,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         pytest.skip("SEVERAL MACHINES ARE NOT TESTED: redis-server is not installed (apt-get install redis-server)")
     folder = tmp_path_factory.mktemp("machines")
     broker = Broker(free_port(), folder)
-    server = embedded.Server(folder / "database")
+    server = embedded.Server(folder / "database", log_mb=32)
     stacks: list[Stack] = []
     with contextlib.ExitStack() as ending:
         server.start()

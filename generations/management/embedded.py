@@ -51,13 +51,10 @@ _SETTINGS: Final = {
     # One call for the file system instead of one for each of a thousand files, after a crash.
     **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
 }
-_LOG_FILES: Final = 32
-"""Files of the log, of 16 MB each, that are kept to be written over, and that a new database begins with.
-
-A file that is not there yet is filled with zeros before it is written to, and nobody commits meanwhile.
-"""
-_ROOM_FOR_LOG: Final = 10_000_000_000
-"""Bytes that must be free for these."""
+_LOG_FILE: Final = 16
+"""MB of one file of the log."""
+_ROOM_FOR_LOG: Final = 20
+"""How many times as much as is kept of the log must be free on its disk."""
 # For databases that are thrown away.
 _FORGETFUL: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
 _PATIENCE: Final = 15.0
@@ -79,16 +76,21 @@ class Server:
     """The PostgreSQL whose data is in `DATA_DIR/postgres`.
 
     Whoever starts it must be the only one to do so for this folder. `durable=False` trades safety for
-    speed, for tests. `settings` go over the defaults.
+    speed, for tests. `settings` go over the defaults. `log_mb` of the log are kept to be written over, and a new
+    database begins with them: a file of the log that is not there yet is filled with zeros before it is written to,
+    and nobody commits meanwhile.
     """
 
-    def __init__(self, data_dir: Path, *, durable: bool = True, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, *, durable: bool = True, settings: Mapping[str, str] | None = None, log_mb: int = 512
+    ) -> None:
         self.data = data_dir / "postgres"
         self.log = data_dir / "postgres.log"
         self.sockets = places.sockets(data_dir)
         self.url = url(data_dir)
         self.process: subprocess.Popen[bytes] | None = None
         self._durable = durable
+        self._log_mb = log_mb
         self._settings = {**_SETTINGS, **({} if durable else _FORGETFUL), **(settings or {})}
         self._as_root = os.geteuid() == 0
         self._mapped = self._as_root and lifetimes.can_become_unprivileged()
@@ -213,7 +215,7 @@ class Server:
         statements = [f'CREATE DATABASE "{DATABASE}"']
         if kept := self._log_kept():
             written = ["SELECT pg_logical_emit_message(true, '', '')", "SELECT pg_switch_wal()"]
-            statements += [*written * _LOG_FILES, "CHECKPOINT"]
+            statements += [*written * (self._log_mb // _LOG_FILE), "CHECKPOINT"]
         self._run([*single, *kept, "postgres"], "\n".join((*statements, "")))
         if self._durable:
             sync = ["--sync-method=syncfs"] if sys.platform == "linux" else []
@@ -222,9 +224,8 @@ class Server:
 
     def _log_kept(self) -> list[str]:
         """The setting that keeps files of the log, where what is written must last and the disk has room."""
-        if not self._durable or shutil.disk_usage(self.data.parent).free < _ROOM_FOR_LOG:
-            return []
-        return [f"-cmin_wal_size={_LOG_FILES * 16}MB"]
+        roomy = shutil.disk_usage(self.data.parent).free > _ROOM_FOR_LOG * self._log_mb * 2**20
+        return [f"-cmin_wal_size={self._log_mb}MB"] if self._durable and roomy else []
 
     def _run(self, command: list[str], given: str = "") -> None:
         done = subprocess.run(

@@ -62,9 +62,9 @@ class Supervisor:
         """Start everything, say so, and watch until `lifetimes.Stop`."""
         began = time.monotonic()
         self.preparation = _spawn_preparation()
-        if not os.environ.get("DATABASE_URL"):
-            self.postgres = embedded.Server(self.data_dir)
         settings = self._hear("The settings or the code cannot be loaded; the reason is above.")
+        if not os.environ.get("DATABASE_URL"):
+            self.postgres = embedded.Server(self.data_dir, log_mb=settings["DATABASE_LOG_MB"])
         with ExitStack() as open_while_running:
             listeners: list[socket.socket] = []
             address = f"{' and '.join(self.only)}, beside other machines"

@@ -17,6 +17,8 @@ from django.db.migrations.executor import MigrationExecutor
 
 # Any number, the same for all who prepare one database.
 _LOCK = 7_236_531_001
+# The settings that the supervisor goes by.
+_TOLD = ("HOST", "PORT", "PUBLIC_URL", "DATABASE_LOG_MB", "WEB_PROCESSES", "WEB_THREADS", "GATEWAY_STREAMS")
 
 
 class Command(BaseCommand):
@@ -37,12 +39,7 @@ class Command(BaseCommand):
             self.stderr.write(guess)
         if for_supervisor:
             # Loaded while the database starts; the supervisor says when that is done.
-            self._tell(
-                {
-                    name: getattr(settings, name)
-                    for name in ("HOST", "PORT", "PUBLIC_URL", "WEB_PROCESSES", "WEB_THREADS", "GATEWAY_STREAMS")
-                }
-            )
+            self._tell({name: getattr(settings, name) for name in _TOLD})
             if not sys.stdin.readline():
                 return
         with _alone():

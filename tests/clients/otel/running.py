@@ -68,7 +68,8 @@ def ran(
             _written(place / "run.mjs", (PROGRAMS / "run.mjs").read_text()),
         ]
         _written(place / "calls.mjs", (PROGRAMS / "calls.mjs").read_text())
-        command.append(_written(place / "program.mjs", code))
+        # Others may run theirs there at the same time.
+        command.append(_written(place / f"program-{os.getpid()}.mjs", code))
     else:
         command = [environments.python(environment), PROGRAMS / "run.py", _written(folder / "program.py", code)]
     done = subprocess.run(
@@ -81,6 +82,8 @@ def ran(
         check=False,
     )
     provider.server.close()
+    if environment.endswith("js"):
+        Path(command[-1]).unlink()
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     with stack.client() as client:
         since = {"from": began.isoformat(), "order": "timestamp", "limit": "200"}
