@@ -40,6 +40,11 @@ _LOCKED: Final = Outage("busy", "Somebody else is writing the same. Nothing was 
 _TOO_SLOW: Final = Outage(
     "too_slow", "This question takes too long to answer. Narrow it by time, model or user.", LATER
 )
+_CANCELLED: Final = Outage(
+    "cancelled", "This was ended by whoever looks after the database. Nothing was changed: try again in a moment.", SOON
+)
+_BY_SOMEBODY: Final = "user request"
+"""What PostgreSQL says of a statement that did not take too long; in other languages it is told as one that did."""
 _DISK_FULL: Final = Outage(
     "disk_full", "The server's disk is full. Nothing of this was stored: send it again when there is room.", 30
 )
@@ -77,6 +82,8 @@ def of(error: BaseException) -> Outage | None:
         return _OF_THE_SYSTEM.get(error.errno or 0)
     if not isinstance(error, OperationalError | InterfaceError | InternalError):
         return None
+    if isinstance(error.__cause__, psycopg.errors.QueryCanceled) and _BY_SOMEBODY in str(error.__cause__):
+        return _CANCELLED
     known = next((outage for kind, outage in _KNOWN if isinstance(error.__cause__, kind)), None)
     # Of PostgreSQL's internal errors most are faults of ours.
     return known or (None if isinstance(error, InternalError) else _AWAY)

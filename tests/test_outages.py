@@ -28,6 +28,9 @@ DOORS: dict[str, Callable[[Caller], Any]] = {
     "REST, exporting": lambda api: api.post("/api/generations/export", {"format": "jsonl"}),
     "REST, exporting Parquet": lambda api: api.post("/api/generations/export", {"format": "parquet"}),
     "GraphQL": lambda api: api.post("/graphql/", {"query": "{ generations(first: 1) { nodes { id } } }"}),
+    "GraphQL, writing": lambda api: api.post(
+        "/graphql/", {"query": 'mutation { createGeneration(id: "a", input: {name: "a"}) { id } }'}
+    ),
     "Literal AI, writing": lambda api: literal.send(api, literal.batch({"id": "a", "type": "run"})),
     "Literal AI, reading": lambda api: literal.send(
         api, {"query": "{ threads(first: 1) { edges { node { id } } } }", "variables": {}}
@@ -79,9 +82,11 @@ def failing(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-def of_database(cause: type[psycopg.Error], kind: type[DatabaseError] = OperationalError) -> DatabaseError:
+def of_database(
+    cause: type[psycopg.Error], kind: type[DatabaseError] = OperationalError, said: str = "as PostgreSQL says it"
+) -> DatabaseError:
     error = kind("as Django says it")
-    error.__cause__ = cause("as PostgreSQL says it")
+    error.__cause__ = cause(said)
     return error
 
 
@@ -95,8 +100,9 @@ def of_database(cause: type[psycopg.Error], kind: type[DatabaseError] = Operatio
         (of_database(psycopg.errors.LockNotAvailable), "Somebody else is writing the same."),
         (InterfaceError("the connection is closed"), "The database does not answer."),
         (of_database(psycopg.errors.ReadOnlySqlTransaction, InternalError), "The database takes no changes now."),
+        (of_database(psycopg.errors.QueryCanceled, said="canceling statement due to user request"), "was ended by"),
     ],
-    ids=["no connection", "disk full", "shut down", "locked", "closed", "read only"],
+    ids=["no connection", "disk full", "shut down", "locked", "closed", "read only", "cancelled"],
 )
 def test_every_door_says_in_its_form_why_it_cannot_answer_now(
     api: Caller, door: str, error: Exception, told: str
@@ -125,7 +131,7 @@ def test_a_database_that_goes_in_the_middle_of_a_request_is_told_as_well(api: Ca
 
     assert len(sent) >= 2
     assert answer.status == status(door), answer.content
-    assert answer.headers["Retry-After"] == ("1" if door == "GraphQL" else "5")
+    assert answer.headers["Retry-After"] == ("1" if door.startswith("GraphQL") else "5")
 
 
 @pytest.mark.parametrize(

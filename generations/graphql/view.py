@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.shortcuts import render
@@ -48,7 +48,7 @@ def endpoint(request: HttpRequest) -> HttpResponse:
         grant = _grant(request)
         sent = _from_url(request) if request.method == "GET" else _from_body(request)
         return _executed(request, grant, sent)
-    except (Refused, NotAuthenticated, NoSuchProject, OperationalError, InterfaceError) as reason:
+    except (Refused, NotAuthenticated, NoSuchProject, OperationalError, InterfaceError, InternalError) as reason:
         error = errors.of_exception(reason)
         response = _answer({"errors": [error], "data": None}, errors.status_of([error]))
         if request.method not in ("GET", "POST"):
@@ -91,11 +91,11 @@ def _executed(request: HttpRequest, grant: Grant, sent: Mapping[str, Any]) -> Ht
 
 
 def _is_refused(told: list[dict[str, Any]], data: Mapping[str, Any] | None) -> bool:
-    """Whether nothing was answered at all, or every part of it was not allowed."""
+    """Whether nothing was answered at all, or every part of it was not allowed, or cannot be done now."""
     if data is None:
         return True
-    forbidden = all(error["extensions"]["code"] == Code.FORBIDDEN for error in told)
-    return forbidden and all(value is None for value in data.values())
+    whole = {Code.FORBIDDEN, Code.BUSY, Code.UNAVAILABLE}.issuperset(error["extensions"]["code"] for error in told)
+    return whole and all(value is None for value in data.values())
 
 
 def _answer(body: Mapping[str, Any], status: int) -> HttpResponse:
