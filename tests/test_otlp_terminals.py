@@ -10,7 +10,7 @@ import pytest
 
 from generations.models import Generation, GenerationPayload, Step, StepPayload
 from tests.doors.rest import Caller, caller
-from tests.doors.test_otlp import START, TRACE
+from tests.doors.test_otlp import START, TRACE, post, span
 
 pytestmark = pytest.mark.django_db
 
@@ -258,6 +258,25 @@ def test_an_event_within_a_span_tells_of_what_that_span_tells(api: Caller) -> No
     request = {"session.id": "chat-1", "event.name": "claude_code.api_request", "model": "m", "input_tokens": 1}
     log(api, {**request, "at": 1, "span": True})
 
+    assert told(api) == []
+
+
+@pytest.mark.parametrize("logs_first", [True, False])
+def test_an_answer_within_a_span_is_what_that_made(api: Caller, logs_first: bool) -> None:
+    """Claude Code's spans of a turn say what was asked, and in none of them is the answer."""
+    about = {"span.type": "interaction", "user_prompt": "The capital of Peru?"}
+    turn = span(0x1111111111111111, attributes=about)
+    said = {"session.id": "chat-1", "event.name": "claude_code.assistant_response", "at": 2, "span": True}
+    if not logs_first:
+        assert post(api, turn).status == 200
+    log(api, {**said, "response": "Let me see."}, {**said, "at": 3, "response": "Lima."})
+    if logs_first:
+        assert post(api, turn).status == 200
+
+    step = Step.objects.in_project(api.project.pk).get()
+    assert step.type == "run"
+    payload = StepPayload.objects.in_project(api.project.pk).get()
+    assert (payload.input, payload.output) == ("The capital of Peru?", "Lima.")
     assert told(api) == []
 
 

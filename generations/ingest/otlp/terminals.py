@@ -42,7 +42,8 @@ _ASKED: Final = {
 """Events of words that come before their call, and the attribute that has them."""
 ASKED: Final = frozenset(_ASKED)
 """Names of the steps that words are for which no call has come."""
-_ANSWERED: Final = {"claude_code.assistant_response": "response", "claude_code.api_response_body": "body"}
+_ANSWER: Final = "claude_code.assistant_response"
+_ANSWERED: Final = {_ANSWER: "response", "claude_code.api_response_body": "body"}
 """Events of words that come after their call; of the second, which has the provider's whole answer, last."""
 _BEGUN: Final = frozenset({"codex.api_request", "codex.websocket_request"})
 """Events whose time and duration say when the call began that ends with the next one of its conversation; with an
@@ -70,7 +71,8 @@ _WHEN: Final = "event.timestamp"
 
 
 class Heard(NamedTuple):
-    """The calls that were told of, and the words of which the call has not come yet, as steps of their threads."""
+    """The calls that were told of; and words as steps of their threads: those of which the call has not come yet, and
+    answers within a span as what that made."""
 
     calls: list[GenerationRecord]
     words: list[StepRecord]
@@ -82,6 +84,7 @@ def heard(told: Iterable[LogEvent]) -> Heard:
     last: dict[str, dict[str, Any]] = {}
     asked: dict[str, tuple[list[Json], StepRecord | None]] = {}
     begun: dict[str, int] = {}
+    made: dict[str, StepRecord] = {}
     for name, event in sorted(_named(told), key=lambda one: (one[1].time, _place(one[1]))):
         thread = _text(event.attributes, "thread_id") or ""
         is_begun = name in _BEGUN
@@ -96,7 +99,9 @@ def heard(told: Iterable[LogEvent]) -> Heard:
             if isinstance(said, str) and said not in _HIDDEN:
                 asked[thread] = question(name, said), _words(name, said, event)
         elif name in _ANSWERED:
-            if thread in last:
+            if event.trace_id and event.span_id:
+                made.update(_made(name, event))
+            elif thread in last:
                 last[thread].update(_answer(event.attributes.get(_ANSWERED[name])))
         else:
             call = _call(name, event, None if is_begun else begun.pop(thread, None))
@@ -108,7 +113,7 @@ def heard(told: Iterable[LogEvent]) -> Heard:
             found.append(call)
     return Heard(
         [GenerationRecord(**{k: v for k, v in call.items() if v is not None}) for call in found],
-        [words for _, words in asked.values() if words is not None],
+        [*made.values(), *(words for _, words in asked.values() if words is not None)],
     )
 
 
@@ -135,6 +140,15 @@ def _words(name: str, said: str, event: LogEvent) -> StepRecord | None:
         release=_resource(event, "release"),
         input=said,
     )
+
+
+def _made(name: str, event: LogEvent) -> dict[str, StepRecord]:
+    """The step of the span that an answer stands in, the turn's: which of the calls below gave it is not said."""
+    said = event.attributes.get(_ANSWERED[name])
+    if name != _ANSWER or not isinstance(said, str) or said in _HIDDEN:
+        return {}
+    id = f"{event.trace_id}-{event.span_id}"
+    return {id: StepRecord(id=id, trace_id=event.trace_id, span_id=event.span_id, output=said)}
 
 
 def _id(agent: str, event: LogEvent) -> str:
