@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from generations import access
+from generations import access, datasets, prompts
 from generations.exporting import schedules
 from generations.models import Evaluator, ExportSchedule, Project, ReviewQueue, SavedView
 from generations.models.accounts import Role
@@ -131,3 +131,44 @@ def test_a_view_that_somebody_else_has_changed_is_not_saved_over_in_silence(
     ben.post(change, {**given, "as_of": as_of(told)})
     view.refresh_from_db()
     assert kept not in (view.name, view.filter)
+
+
+def test_labels_that_somebody_else_has_moved_are_not_moved_back_in_silence() -> None:
+    project = web.project()
+    grant = access.of_system(project)
+    mia, ben = web.signed_in(project), web.signed_in(project, name="ben")
+    prompt = prompts.get_or_create(grant, "answer")
+    for text in ("One", "Two", "Three"):
+        prompts.add_version(grant, prompt, template=text)
+    prompts.move(grant, prompt, {"prod": 0})
+    page = f"/projects/{project.slug}/prompts/{prompt.pk}/"
+    opened = {who: as_of(who.get(page)) for who in (mia, ben)}
+
+    mia.post(f"{page}labels/", {"label": "prod", "version": "1", "as_of": opened[mia]})
+    told = ben.post(
+        f"{page}labels/", {"label": ["prod", "test"], "version": ["0", "2"], "as_of": opened[ben]}, follow=True
+    )
+
+    assert TOLD in web.text(told)
+    assert prompts.labels_of(grant, [prompt.pk])[prompt.pk] == {"prod": 1}
+    ben.post(f"{page}labels/", {"label": ["prod", "test"], "version": ["0", "2"], "as_of": as_of(told)})
+    assert prompts.labels_of(grant, [prompt.pk])[prompt.pk] == {"prod": 0, "test": 2}
+
+
+def test_a_dataset_that_somebody_else_has_renamed_is_not_renamed_in_silence() -> None:
+    project = web.project()
+    mia, ben = web.signed_in(project), web.signed_in(project, name="ben")
+    row = datasets.create(access.of_system(project), name="Questions")
+    page = f"/projects/{project.slug}/datasets/{row.pk}/"
+    opened = {who: as_of(who.get(page)) for who in (mia, ben)}
+
+    mia.post(page, {"do": "rename", "name": "Mine", "as_of": opened[mia]})
+    told = ben.post(page, {"do": "rename", "name": "Theirs", "as_of": opened[ben]}, follow=True)
+
+    assert TOLD in web.text(told)
+    assert "Theirs" in values(told)
+    row.refresh_from_db()
+    assert row.name == "Mine"
+    ben.post(page, {"do": "rename", "name": "Theirs", "as_of": as_of(told)})
+    row.refresh_from_db()
+    assert row.name == "Theirs"

@@ -18,7 +18,7 @@ from generations.access import Grant, Scope
 from generations.datasets import BadDataset, NewItem, NoSuchDataset
 from generations.exporting import writers
 from generations.models import Dataset, DatasetItem, Experiment
-from generations.web import markup, refused
+from generations.web import markup, refused, stale
 from generations.web.frame import show
 from generations.web.gate import page
 from generations.web.stretches import stretch
@@ -90,6 +90,7 @@ def dataset(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
     context = {
         "dataset": row,
         "version": version if is_past else row.version,
+        "as_of": _mark(row),
         "is_past": is_past,
         "may_edit": grant.may(Scope.WRITE) and not is_past,
         "split": split,
@@ -104,12 +105,17 @@ def dataset(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
     return show(request, grant, "datasets/dataset.html", context, here="datasets")
 
 
+def _mark(row: Dataset) -> str:
+    return stale.mark(row.name, row.description)
+
+
 def _changed(request: HttpRequest, grant: Grant, row: Dataset) -> HttpResponse:
     grant.need(Scope.WRITE)
     given, id, slug = request.POST, str(row.pk), grant.project.slug
     try:
         match given.get("do", "remove"):
             case "rename":
+                stale.refuse(request, _mark(row))
                 datasets.update(grant, id, name=given.get("name", ""), description=given.get("description", ""))
             case "archive":
                 datasets.archive(grant, id)
@@ -127,7 +133,7 @@ def _changed(request: HttpRequest, grant: Grant, row: Dataset) -> HttpResponse:
                 datasets.add_items(grant, id, [_new(request, None)])
             case _:
                 datasets.remove_items(grant, id, given.getlist("remove"))
-    except BadDataset as error:
+    except (BadDataset, stale.Stale) as error:
         return refused.lead_back(request, given.get("do", ""), error, request.path)
     return redirect("web:dataset", slug=slug, id=row.pk)
 

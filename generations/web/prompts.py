@@ -25,7 +25,7 @@ from generations.intervals import Interval
 from generations.models import Generation, Prompt, PromptVersion
 from generations.prompts import Numbers
 from generations.records import InvalidRecord
-from generations.web import markup, refused
+from generations.web import markup, refused, stale
 from generations.web.frame import show
 from generations.web.gate import page
 from generations.web.markup import Budget, Shown
@@ -109,10 +109,15 @@ def prompt(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
         "labels": (labels := prompts.labels_of(grant, [row.pk]).get(row.pk, {})),
         "others": [one for one in versions[:VERSIONS] if one is not chosen],
         "server": f"{request.scheme}://{request.get_host()}",
+        "as_of": _mark(labels),
         "refused": refused.taken(request),
     }
     context |= _labelled(context["refused"], labels, chosen)
     return show(request, grant, "prompts/prompt.html", context, here="prompts")
+
+
+def _mark(labels: Mapping[str, int]) -> str:
+    return stale.mark(sorted(labels.items()))
 
 
 def _labelled(lost: refused.Forms, labels: Mapping[str, int], chosen: PromptVersion | None) -> dict[str, Any]:
@@ -154,8 +159,9 @@ def labels(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
                 if number.strip() and not (number.strip().isascii() and number.strip().isdigit()):
                     raise InvalidRecord("version", number, "the number of a version, or nothing")
                 wanted[label.strip().lower()] = int(number) if number.strip() else None
+        stale.refuse(request, _mark(prompts.labels_of(grant, [row.pk]).get(row.pk, {})))
         prompts.move(grant, row, wanted)
-    except (InvalidRecord, prompts.NoSuchPrompt) as error:
+    except (InvalidRecord, prompts.NoSuchPrompt, stale.Stale) as error:
         return refused.lead_back(request, "labels", error, reverse("web:prompt", args=[grant.project.slug, id]))
     messages.success(request, "The labels are where you put them.")
     return redirect("web:prompt", slug=grant.project.slug, id=id)
