@@ -66,7 +66,8 @@ def test_null_empties_a_field_in_both_forms() -> None:
     for change in ({"metadata": {"userId": None}}, {"$set": {"metadata.userId": None}}):
         assert amended(change)["metadata"] == {"tags": ["a"], "plan": "pro", "deep": {"x": 1, "y": 2}}
     assert amended({"metadata": None})["metadata"] == {}
-    assert "feedback" not in amended({"feedback": None})
+    assert amended({"feedback": None})["feedback"] == {"id": "f"}
+    assert amended({"$set": {"feedback": None}})["feedback"] == {"id": "f"}
 
 
 def test_a_new_answer_of_a_chat_is_its_message() -> None:
@@ -98,6 +99,8 @@ def test_without_the_stored_row_the_first_level_is_merged() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
+        ({"scores": None}, "scores: null is not valid; expected a list; what is in it is added"),
+        ({"$set": {"attachments": None}}, "attachments: null is not valid"),
         ({"id": "h"}, "id: 'h' is not valid; expected 'g', as in the address, or nothing"),
         ({"$set": []}, r"\$set: \[\] is not valid; expected an object"),
         ({"$unset": {"x": 1}}, r"\$unset: there is no such field; did you mean '\$set'"),

@@ -34,6 +34,9 @@ def answered(
 ) -> HttpResponse:
     """The page of a list that the query string asks for. `also` narrows it further; `most` is the usual limit."""
     params = request.GET
+    for name in PAGE_PARAMETERS & params.keys():
+        if len(given := params.getlist(name)) > 1:
+            raise BadFilter(name, ", ".join(given), "it once")
     condition = filters.both(also, filters.from_query(kind, params, ignore=PAGE_PARAMETERS))
     return page(
         grant.project,

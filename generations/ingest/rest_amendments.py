@@ -46,6 +46,7 @@ def amendment(id: str, document: Json, stored: GenerationRecord | None = None) -
     Raises InvalidRecord for what no generation can say, or when the document names another id.
     """
     change = _change(document, None if stored is None else document_of(stored))
+    _check_null(change.document, stored)
     if change.document.get("id", id) != id:
         raise InvalidRecord("id", change.document["id"], f"{id!r}, as in the address, or nothing")
     known = stored if stored is not None else GenerationRecord(id=id)
@@ -57,6 +58,15 @@ def amendment(id: str, document: Json, stored: GenerationRecord | None = None) -
         if name == "metadata":
             cleared.update(slot.attribute for slot in OWN_METADATA.values() if slot.attribute not in fields)
     return GenerationRecord(**fields, cleared=frozenset(cleared))
+
+
+def _check_null(document: dict[str, Json], stored: GenerationRecord | None) -> None:
+    """Null empties the feedback that is shown, in its place; what are rows of their own is not emptied by it."""
+    for name in ("scores", "attachments"):
+        if name in document and document[name] is None:
+            raise InvalidRecord(name, None, "a list; what is in it is added or changed, and nothing is taken away")
+    if "feedback" in document and document["feedback"] is None and stored is not None and stored.feedback is not None:
+        document["feedback"] = dict.fromkeys(FEEDBACK.keys() - {"timestamp"}) | {"id": stored.feedback.id}
 
 
 def _follow(fields: dict[str, Any], cleared: set[str], known: GenerationRecord) -> None:

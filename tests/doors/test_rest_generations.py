@@ -371,6 +371,22 @@ def test_tags_are_added_and_removed(api: Caller) -> None:
     assert Tag.objects.filter(project=api.project).count() == 3
 
 
+def test_null_empties_the_feedback_that_is_shown_and_never_deletes_scores(api: Caller) -> None:
+    api.post("/api/generations", {"id": "g", "feedback": {"rating": 4, "comment": "c", "categories": ["x"]}})
+    api.post("/api/generations/g/scores", {"id": "s", "name": "n", "value": 1})
+    before = api.get("/api/generations/g").json["feedback"]
+
+    emptied = api.patch("/api/generations/g", {"feedback": None})
+    refused = api.patch("/api/generations/g", {"scores": None})
+    again = api.patch("/api/generations/g", {"feedback": None})
+
+    assert emptied.json["feedback"] == {"id": before["id"], "timestamp": before["timestamp"]}
+    assert api.get("/api/generations?feedback.rating__exists=true").data == []
+    assert (refused.status, refused.error["field"]) == (422, "scores")
+    assert again.json == api.get("/api/generations/g").json
+    assert [score["id"] for score in again.json["scores"]] == ["s"]
+
+
 def test_more_tags_than_fit_are_refused_and_none_is_added(api: Caller) -> None:
     api.post("/api/generations", CALL)
     api.put("/api/generations/generation-123/tags", {"add": [f"t{n}" for n in range(99)]})

@@ -270,6 +270,7 @@ def test_a_number_beyond_64_bits_is_asked_for_and_its_pages_are_turned(api: Call
         ("limit=ten", "bad_filter", "limit", "a whole number"),
         ("limit=-1", "bad_filter", "limit", "a whole number"),
         ("limit=1e9", "bad_filter", "limit", "a whole number"),
+        ("limit=5&limit=6", "bad_filter", "limit", "once"),
         ("count=maybe", "bad_filter", "count", "true or false"),
         ("order=colour", "bad_filter", "order", "a field"),
         ("order=input.content", "bad_filter", "order", "can be ordered by"),
