@@ -152,6 +152,7 @@ def test_a_schema_refers_to_itself_alone(apart: Apart) -> None:
         ('{"reason": "It is right.", "score": 5}', 5, "It is right."),
         ('Well.\n```json\n{"score": "3"}\n```', 3, None),
         ('{"score": 1, "reason": 7} no: {"score": 2}', 2, None),
+        (r'{"reason": "It says {\"a\": 1}, not {}.", "score": 4}', 4, 'It says {"a": 1}, not {}.'),
     ],
 )
 def test_a_judge_is_understood(text: str, value: float, reason: str | None) -> None:

@@ -16,7 +16,8 @@ MOST_SHOWN: Final = 20_000
 """Characters of each text that the judge is shown."""
 MOST_REASON: Final = 2_000
 _WORDS: Final = {str(score): score for score in range(LEAST, MOST + 1)}
-_OBJECT: Final = re.compile(r"\{[^{}]*\}", re.DOTALL)
+_OBJECT: Final = re.compile(r'\{(?:[^{}"]|"(?:[^"\\]|\\.)*")*\}', re.DOTALL)
+"""An object with none inside it; its texts may have braces."""
 
 _TOLD: Final = """You judge an answer by one criterion.
 
