@@ -40,7 +40,7 @@ def route(grant: Grant, asked: Mapping[str, Any] | None, wanted: str | None, key
 
     One that brings the provider's own `key`, a header, goes to GATEWAY_UPSTREAM with it. Otherwise the provider is the
     one that is `wanted` by name; or whose name stands before a slash in the model's; or the one called `default`; or
-    the only one, or the first that is OpenAI's. Those named in its option `fallback` are asked after it.
+    the first that is OpenAI's, or the first. Those named in its option `fallback` are asked after it.
     """
     if key:
         return Route([Upstream(_named(settings.GATEWAY_UPSTREAM), settings.GATEWAY_UPSTREAM, key)])
