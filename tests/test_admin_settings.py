@@ -238,6 +238,25 @@ def test_a_project_is_made_with_its_maker_as_owner(client: Client, superuser: Us
     assert [(m.user, m.role) for m in project.memberships.all()] == [(superuser, "owner")]
 
 
+def test_a_change_of_a_project_leaves_what_is_counted_and_moved_meanwhile(client: Client, project: Project) -> None:
+    given = {
+        "name": "Renamed",
+        "slug": project.slug,
+        "time_zone": "UTC",
+        "currency": "USD",
+        "settings": "{}",
+        "memberships-TOTAL_FORMS": "0",
+        "memberships-INITIAL_FORMS": "0",
+    }
+
+    with CaptureQueriesContext(connection) as sent:
+        client.post(reverse("admin:generations_project_change", args=[project.pk]), given)
+
+    assert Project.objects.get().name == "Renamed"
+    [change] = [one["sql"] for one in sent if one["sql"].startswith('UPDATE "project"')]
+    assert not [name for name in ("versions_made", "text_from", "created_at") if name in change]
+
+
 @pytest.mark.parametrize("in_bulk", [False, True])
 def test_a_project_with_recorded_rows_or_working_keys_is_not_deleted(
     client: Client, project: Project, in_bulk: bool

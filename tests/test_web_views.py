@@ -214,6 +214,21 @@ def test_facets_count_the_values_and_lead_to_the_list_with_and_without_them() ->
     assert client.get(f"/projects/{other.slug}/lists/generations/facets/").status_code == 404
 
 
+def test_calls_without_a_value_are_chosen_and_let_go_again() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(1, user_id="mia"), call(2)])
+    address = f"/projects/{project.slug}/lists/generations/facets/"
+    nobody = f"{place(project)}?metadata.userId__exists=false"
+
+    free, chosen = client.get(address), client.get(address, {"list": "metadata.userId__exists=false"})
+
+    assert nobody in web.links(free)
+    assert all(said in web.text(chosen) for said in ("none 1", "mia 1"))
+    assert nobody not in web.links(chosen)
+    assert place(project) in [link["href"] for link in web.tags(chosen, "a") if link.get("aria-current") == "true"]
+
+
 def test_users_are_counted_by_what_the_application_says_of_them() -> None:
     project, other = web.project(), web.project("Other")
     client = web.signed_in(project)

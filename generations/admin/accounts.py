@@ -112,6 +112,10 @@ class ProjectAdmin(Audited):
         """Only for a new one: an address that is in use should not follow a change of name."""
         return {} if obj else super().get_prepopulated_fields(request, obj)
 
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Of a known project no more than was asked for: its row has what others count up and move meanwhile."""
+        obj.save(update_fields=list(form.cleaned_data) if change else None)
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """The members; a project that is made without any belongs to whoever made it."""
         super().save_related(request, form, formsets, change)

@@ -259,9 +259,7 @@ def score_generation(request: HttpRequest, id: str) -> HttpResponse:
 def tag_generation(request: HttpRequest, id: str) -> HttpResponse:
     """Adds and removes tags, and answers with all it has then. Doing so again changes nothing."""
     grant = grant_of(request)
-    asked = receive.mapping(request)
-    for name in asked.keys() - {"add", "remove"}:
-        raise InvalidRecord(name, asked[name], "add or remove, each a list of tags")
+    asked = receive.named(receive.mapping(request), ("add", "remove"))
     add, remove = (_tags(name, asked.get(name)) for name in ("add", "remove"))
     with transaction.atomic():
         _known(grant, id)

@@ -33,8 +33,6 @@ FACETED: Final = frozenset({*faceting.PATHS, "participants"})
 LOOKED_AT: Final = 500
 """The users, last seen, whose metadata say what facets there are."""
 MOST_OWN: Final = 5
-MOST: Final = 8_000
-"""The most characters of a list's query that is handed around."""
 
 _KEY: Final = re.compile(r"[A-Za-z][\w-]{0,39}")
 
@@ -48,7 +46,7 @@ def place(grant: Grant, kind: str) -> str:
 
 def carried(request: HttpRequest) -> QueryDict:
     """The query of the list that the part belongs to, without its place among the pages."""
-    query = QueryDict(request.GET.get("list", "")[:MOST], mutable=True)
+    query = QueryDict(request.GET.get("list", ""), mutable=True)
     for name in ("after", "before"):
         query.pop(name, None)
     return query
@@ -167,11 +165,11 @@ def _found(grant: Grant, kind: str, query: QueryDict) -> list[faceting.Facet]:
     if not paths:
         return []
     condition = filters.from_query(kind, query, ignore=NOT_FILTERS)
-    narrowed = [path for path in paths if path in query]
+    narrowed = [path for path in paths if path in query or _without(path) in query]
     free = [path for path in paths if path not in narrowed]
     found = metrics.facets(grant.project, condition, kind=kind, paths=free, top=TOP) if free else []
     for path in narrowed:
-        rest = filters.from_query(kind, query, ignore=(*NOT_FILTERS, path))
+        rest = filters.from_query(kind, query, ignore=(*NOT_FILTERS, path, _without(path)))
         found += metrics.facets(grant.project, rest, kind=kind, paths=[path], top=TOP)
     by_path = {one.path: one for one in found}
     return [by_path[path] for path in paths]
@@ -196,17 +194,24 @@ def _shown(kind: str, facet: faceting.Facet, query: QueryDict, address: str) -> 
     most = max((count for _, count in facet.values), default=0)
     choices = []
     for value, count in values:
-        is_chosen = value in chosen
+        is_chosen = query.get(_without(facet.path)) == "false" if value is None else value in chosen
         share = round(10 * count / most) if count and most else 0
         title = "none" if value is None else value
         choices.append(Choice(title, count, _toggled(facet.path, value, is_chosen, query, address), is_chosen, share))
     return Facet(filters.field(kind, facet.path).sentence.capitalize(), choices, facet.more)
 
 
+def _without(path: str) -> str:
+    """The parameter that asks for the rows without a value of this field, where it is `false`."""
+    return f"{path}__exists"
+
+
 def _toggled(path: str, value: str | None, is_chosen: bool, query: QueryDict, address: str) -> str:
     changed = query.copy()
-    if value is None:
-        changed[f"{path}__exists"] = "false"
+    if value is None and is_chosen:
+        del changed[_without(path)]
+    elif value is None:
+        changed[_without(path)] = "false"
     elif is_chosen:
         changed.setlist(path, [one for one in query.getlist(path) if one != value])
         if not changed.getlist(path):
