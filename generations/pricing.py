@@ -93,22 +93,33 @@ def price(
     """The cost of a call, or None when its tokens, its model or a price are not known.
 
     `prompt_tokens` are gross: cached and cache-writing tokens are taken out of them and priced by themselves. Its type,
-    model_id and started_at are those that are `told` where they are.
+    model_id and started_at are those that are `told` where they are. A model that was asked for by a name without a
+    price, such as a deployment's or a router's, costs what the version does that answered.
     """
     counts = _counts(record, told.get("type", record.type))
     model, moment = told.get("model_id", record.model_id), told.get("started_at", record.started_at)
     if counts is None or not model or moment is None:
         return None
-    chosen = applicable(overrides, model, record.provider or "", moment)
-    if chosen is not None:
-        prices = {
-            "input": chosen.input_price,
-            "cached input": chosen.input_price if chosen.cached_input_price is None else chosen.cached_input_price,
-            "cache write": chosen.input_price if chosen.cache_write_price is None else chosen.cache_write_price,
-            "output": chosen.output_price,
-        }
-        return _reckon(counts, prices, chosen.currency, f"override:{chosen.id}", {"match": chosen.match})
-    return _public(record, model, moment, counts)
+    for name in (model, record.model_version):
+        if not name:
+            continue
+        chosen = applicable(overrides, name, record.provider or "", moment)
+        if chosen is not None:
+            return _agreed(chosen, counts)
+        found = _public_model(name, (record.provider or "").lower())
+        if found is not None:
+            return _public(record, *found, moment, counts)
+    return None
+
+
+def _agreed(chosen: Override, counts: dict[str, int]) -> Price | None:
+    prices = {
+        "input": chosen.input_price,
+        "cached input": chosen.input_price if chosen.cached_input_price is None else chosen.cached_input_price,
+        "cache write": chosen.input_price if chosen.cache_write_price is None else chosen.cache_write_price,
+        "output": chosen.output_price,
+    }
+    return _reckon(counts, prices, chosen.currency, f"override:{chosen.id}", {"match": chosen.match})
 
 
 def applicable(overrides: Sequence[Override], model: str, provider: str, moment: dt.datetime) -> Override | None:
@@ -177,11 +188,9 @@ def _plain(amount: Decimal) -> str:
     return f"{amount:f}" if "E" in text else text
 
 
-def _public(record: GenerationRecord, named: str, moment: dt.datetime, counts: dict[str, int]) -> Price | None:
-    found = _public_model(named, (record.provider or "").lower())
-    if found is None:
-        return None
-    provider, model = found
+def _public(
+    record: GenerationRecord, provider: Any, model: Any, moment: dt.datetime, counts: dict[str, int]
+) -> Price | None:
     prices = model.get_prices(moment)
     origin: dict[str, Json] = {"model": model.id, "provider": provider.id}
     source = _source()

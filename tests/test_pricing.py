@@ -126,6 +126,20 @@ def test_a_model_that_is_named_after_its_provider_is_that_provider_s() -> None:
     assert named == plain
 
 
+def test_a_model_without_a_price_costs_what_the_version_does_that_answered() -> None:
+    known = pricing.price(call(model_id="gpt-4o-2024-08-06"))
+    deployed = call(model_id="our-deployment", model_version="gpt-4o-2024-08-06")
+    agreed = Override(id="1", match="gpt-4o-*", input_price=Decimal(1), output_price=Decimal(2))
+    alias = Override(id="2", match="our-*", input_price=Decimal(3))
+
+    assert pricing.price(deployed) == known is not None
+    assert pricing.price(call(model_version="gpt-4o-2024-08-06")) == pricing.price(call())
+    assert (pricing.price(deployed, [agreed]) or pytest.fail()).source == "override:1"
+    # What is agreed of the name that was asked for says that its output has no price: another one would be a guess.
+    assert pricing.price(deployed, [agreed, alias]) is None
+    assert pricing.price(call(model_id="our-deployment", model_version="our-own")) is None
+
+
 def test_an_embedding_needs_no_completion() -> None:
     priced = pricing.price(call(type="embedding", model_id="text-embedding-3-small", completion_tokens=None))
 

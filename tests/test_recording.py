@@ -216,6 +216,16 @@ def test_a_given_cost_stays_whatever_is_said_of_tokens_and_model_later(project: 
     assert (one(project).cost, one(project).cost_source) == (Decimal("0.5"), "given")
 
 
+def test_a_call_costs_what_the_version_does_that_is_told_later(project: Project) -> None:
+    call = GenerationRecord(id="g1", model_id="our-deployment", prompt_tokens=1000, completion_tokens=100)
+    recording.record(project, [call])
+    assert one(project).cost is None
+
+    recording.record(project, [GenerationRecord(id="g1", model_version="gpt-4")])
+
+    assert one(project).cost == Decimal("0.036")
+
+
 def test_an_end_before_the_start_tells_no_latency(project: Project) -> None:
     recording.record(project, [GenerationRecord(id="g1", started_at=NOW, ended_at=NOW - dt.timedelta(seconds=3))])
 

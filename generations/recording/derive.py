@@ -24,7 +24,11 @@ Pricing = Callable[[GenerationRecord, Mapping[str, Any]], pricing.Price | None]
 
 TOKENS: Final = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 PRICED: Final = frozenset(
-    {*TOKENS, "input_audio_tokens", "output_audio_tokens", "model_id", "provider", "type", "cost", "cost_source"}
+    {
+        *TOKENS,
+        *("input_audio_tokens", "output_audio_tokens", "model_id", "model_version", "provider", "type"),
+        *("cost", "cost_source"),
+    }
 )
 """What a price depends on."""
 COSTS: Final = ("cost", "input_cost", "output_cost", "currency", "cost_source", "cost_arithmetic")

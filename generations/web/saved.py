@@ -21,7 +21,7 @@ from generations.filters import BadFilter
 from generations.models import ListColumns, SavedView
 from generations.web import columns, refused, stale
 from generations.web.gate import page
-from generations.web.listing import NOT_FILTERS
+from generations.web.listing import MOST_FILTER, NOT_FILTERS, sent_along
 from generations.web.narrowing import place
 from generations.web.sessions import safe_next
 
@@ -111,8 +111,8 @@ def _is_changed(kind: str, view: SavedView, query: QueryDict) -> bool:
 def save(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
     """Save the list at `list` as a view called `name`; for the project when it is `shared`, which needs `write`."""
     address = place(grant, kind)
-    query = QueryDict(request.POST.get("list", "")[:8_000])
-    back = f"{address}?{query.urlencode()}" if query else address
+    said = request.POST.get("list", "")
+    query, back = QueryDict(said[:MOST_FILTER]), _list_at(address, said)
     is_shared = "shared" in request.POST
     if is_shared:
         grant.need(Scope.WRITE)
@@ -120,13 +120,13 @@ def save(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
         problem = f"There are {MOST} views of this list already: delete one first."
         return refused.lead_back(request, "view_save", problem, back)
     try:
-        condition = filters.from_query(kind, query, ignore=NOT_FILTERS)
+        document = sent_along(kind, said)
     except BadFilter as error:
         return refused.lead_back(request, "view_save", f"This filter cannot be saved. {error}", back)
     view = SavedView(
         project=grant.project,
         kind=kind,
-        filter=filters.to_document(condition),
+        filter=document,
         order=query.get("order", "")[:80],
         columns=columns.chosen(grant, kind, find(grant, kind, query.get("view", ""))).names,
         is_shared=is_shared,
@@ -156,14 +156,13 @@ def change(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
         return redirect(address)
     name, before, where = view.name, as_of(view), f"{address}?{address_of(view.kind, view)}"
     if do == "overwrite":
-        query = QueryDict(request.POST.get("list", "")[:8_000])
+        said = request.POST.get("list", "")
+        where = _list_at(address, said)
         try:
-            condition = filters.from_query(view.kind, query, ignore=NOT_FILTERS)
+            view.filter, view.order = sent_along(view.kind, said), QueryDict(said).get("order", "")[:80]
         except BadFilter as error:
             messages.error(request, f"This filter cannot be saved. {error}")
-            return redirect(f"{address}?{query.urlencode()}")
-        where = f"{address}?{query.urlencode()}"
-        view.filter, view.order = filters.to_document(condition), query.get("order", "")[:80]
+            return redirect(where)
     else:
         name = request.POST.get("name", "")
         view.is_shared = "shared" in request.POST
@@ -176,6 +175,11 @@ def change(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
     if problem := _named(grant, view, name, "view.update"):
         return refused.lead_back(request, "view_change", problem, where)
     return redirect(f"{address}?{address_of(view.kind, view)}")
+
+
+def _list_at(address: str, query: str) -> str:
+    """The list with this query; without one where it is longer than a list takes."""
+    return f"{address}?{QueryDict(query).urlencode()}" if 0 < len(query) <= MOST_FILTER else address
 
 
 def as_of(view: SavedView) -> str:
