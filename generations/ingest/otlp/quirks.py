@@ -56,11 +56,8 @@ THOUGHTS_IN_TOTALS: Final = ("opentelemetry.instrumentation.google_generativeai"
 """Scopes that count what a model thought in the total alone: OpenLLMetry's of Gemini, whose output is without it."""
 
 THOUGHTS_TWICE: Final = ("gcp.vertex.agent",)
-"""Scopes that add what a model thought to its output, which models of others than Google have in it already: ADK's.
-
-> telemetry/_token_usage.py (which sums candidates + thoughts into output tokens) over-counts reasoning tokens for
-> OpenAI models (its integrations/openai/_openai_llm.py, 2.13)
-"""
+"""Scopes that add what a model thought to its output, which models of others than Google have in it already: ADK's
+(its telemetry/_token_usage.py, of which its integrations/openai/_openai_llm.py says so; version 2.13)."""
 
 THOUGHTS_OTHERWISE: Final = (*THOUGHTS_IN_TOTALS, *THOUGHTS_TWICE)
 """Scopes of which the output is another than they count."""
