@@ -212,6 +212,7 @@ def test_our_page_of_a_generation_shows_every_attribute_of_it(
     ours.goto(f"{live_stack.url}/projects/default/generations/?threadId={thread_of(chat)}")
     ours.locator("tr[data-row]", has_text=name).first.locator(".row-link").click()
     expect(ours.get_by_role("heading", name=name)).to_be_visible()
+    ours.wait_for_load_state()  # the heading is there before what is below it
 
     said = " ".join(ours.locator("main").inner_text().split())
     missing = [part for part in re.split(r"\s+/\s+", " ".join(expected.split())) if _plain(part) not in _plain(said)]
