@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import stat
 import sys
 import uuid
@@ -22,7 +23,7 @@ from django.utils import timezone
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from generations import operations, outages, partitions
+from generations import operations, outages, partitions, suitability
 
 Level = Literal["well", "warning", "wrong"]
 GIGABYTE: Final = 1_000_000_000
@@ -32,7 +33,6 @@ _WAITED_LONG: Final = dt.timedelta(minutes=5)
 _SKEW: Final = 5.0
 _SAID: Final = 300
 _ROOM: Final = "Make room there: it goes on by itself."
-_SUPPORTED: Final = range(15, 19)
 _BROKERS: Final = ("redis", "rediss", "amqp", "amqps")
 
 
@@ -96,13 +96,20 @@ def _folder() -> Iterator[Finding]:
     try:
         probe.write_bytes(b"x")
     except OSError as error:
-        todo = _ROOM if outages.of(error) else "Give it to this user."
+        todo = _to_write_again(error) or "Give it to this user."
         yield Finding("folder", "wrong", f"{settings.DATA_DIR} cannot be written: {error}", todo)
     else:
         yield Finding("folder", "well", str(settings.DATA_DIR))
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)
+
+
+def _to_write_again(error: OSError) -> str | None:
+    """What to do about a disk that takes nothing; None where the disk is not the reason."""
+    if error.errno in (errno.EROFS, errno.EIO):
+        return "See what the kernel says of that disk (dmesg), mend it, and mount it so that it can be written to."
+    return _ROOM if outages.of(error) else None
 
 
 def _disk() -> Iterator[Finding]:
@@ -159,13 +166,16 @@ def _missing() -> list[str]:
 
 def _database() -> Iterator[Finding]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('server_version'), pg_database_size(current_database())")
-        version, size = cursor.fetchone()
-    major = int(version.split(".")[0])
-    if major not in _SUPPORTED:
-        yield Finding(
-            "database", "wrong", f"PostgreSQL {version} is not supported.", "Use PostgreSQL 15, 16, 17 or 18."
+        cursor.execute(
+            "SELECT current_setting('server_version'), pg_database_size(current_database()), lower('Ä') = 'ä'"
         )
+        version, size, has_letters = cursor.fetchone()
+    for lack in suitability.lacks():
+        yield Finding("database", "wrong", lack.said, lack.todo)
+    if not has_letters:
+        said = "Its locale knows upper and lower case of a to z alone: filters that ignore case find no Ä by ä."
+        todo = "Where that matters, restore a backup into one made by `createdb --locale C.UTF-8 --template template0`."
+        yield Finding("database", "warning", said, todo)
     yield Finding("database", "well", f"PostgreSQL {version}, {size / GIGABYTE:,.2f} GB")
 
 
@@ -277,7 +287,7 @@ def _is_bucket() -> bool:
 
 def _mending(error: OSError) -> str:
     if not _is_bucket():
-        return _ROOM if outages.of(error) else f"Let this user write to {settings.MEDIA_ROOT}."
+        return _to_write_again(error) or f"Let this user write to {settings.MEDIA_ROOT}."
     return (
         f"See that the bucket {settings.STORAGES['default']['OPTIONS']['bucket_name']} is there and may be written to:"
         " credentials are found as boto3 finds them, STORAGE_ENDPOINT_URL names a store other than AWS."

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -77,19 +77,25 @@ def _alone() -> Iterator[None]:
 
 
 def _migrate() -> None:
-    """Apply what is missing. Nothing missing costs two queries."""
+    """Apply what is missing. Nothing missing costs two queries, and is nothing that the database could refuse."""
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        from generations import suitability
+
+        if lacks := suitability.lacks():
+            raise CommandError(" ".join(f"{one.said} {one.todo}" for one in lacks))
         call_command("migrate", interactive=False, verbosity=0)
 
 
 def _count_statements() -> None:
     """Make the counters of statements readable, where the server keeps them and lets us."""
     with connection.cursor() as cursor:
+        # CASE, because AND promises no order: to others the second question is refused with an error.
         cursor.execute(
-            "SELECT 1 FROM pg_available_extensions WHERE name = 'pg_stat_statements' AND installed_version IS NULL"
-            " AND current_setting('shared_preload_libraries') LIKE '%%pg_stat_statements%%'"
-            " AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"
+            "SELECT CASE WHEN rolsuper THEN current_setting('shared_preload_libraries') LIKE '%%pg_stat_statements%%'"
+            " AND EXISTS (SELECT FROM pg_available_extensions"
+            " WHERE name = 'pg_stat_statements' AND installed_version IS NULL)"
+            " END FROM pg_roles WHERE rolname = current_user"
         )
-        if cursor.fetchone():
+        if cursor.fetchone() == (True,):
             cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")

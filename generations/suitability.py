@@ -1,0 +1,59 @@
+"""Whether a database can take what is kept here: what it lacks, asked of the server, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import connection
+
+SUPPORTED: Final = range(15, 19)
+"""Major versions of PostgreSQL."""
+EXTENSIONS: Final = ("pg_trgm", "btree_gin")
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Something without which nothing can be kept: `said` is how it is, `todo` what to do."""
+
+    said: str
+    todo: str
+
+
+def lacks() -> list[Lack]:
+    """What the database lacks that DATABASE_URL names; an extension that is there already needs no right to make it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_QUESTION, {"extensions": list(EXTENSIONS)})
+        version, major, encoding, user, name, may_make, is_read_only, absent, may_not_be_made = cursor.fetchone()
+    found = []
+    if major not in SUPPORTED:
+        found.append(Lack(f"PostgreSQL {version} is not supported.", "Use PostgreSQL 15, 16, 17 or 18."))
+    if encoding != "UTF8":
+        todo = f"Make another with `createdb --encoding UTF8 --locale C.UTF-8 --template template0 --owner {user}`."
+        found.append(Lack(f"The database {name} is encoded as {encoding}, which has not every letter.", todo))
+    if is_read_only:
+        found.append(Lack(f"The database {name} takes no changes.", "Name the primary server in DATABASE_URL."))
+    if not may_make:
+        todo = f'Make it the owner, as a superuser: ALTER DATABASE "{name}" OWNER TO "{user}"'
+        found.append(Lack(f"The user {user} may make no tables in the database {name}.", todo))
+    if absent:
+        said = f"PostgreSQL's own extensions are not installed there: {', '.join(absent)}."
+        found.append(Lack(said, "Install them beside the server: on Debian they are in the package postgresql."))
+    if may_not_be_made and may_make:
+        todo = "; ".join(f"CREATE EXTENSION {extension}" for extension in may_not_be_made)
+        said = f"The user {user} may make no extensions in the database {name}."
+        found.append(Lack(said, f"Have a superuser do it, in that database: {todo}"))
+    return found
+
+
+_QUESTION: Any = """
+SELECT current_setting('server_version'), current_setting('server_version_num')::int / 10000,
+    pg_encoding_to_char(d.encoding), current_user, d.datname,
+    coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+    current_setting('transaction_read_only') = 'on',
+    ARRAY(SELECT name FROM unnest(%(extensions)s::text[]) AS name
+        WHERE name NOT IN (SELECT e.name FROM pg_available_extensions e) ORDER BY 1),
+    ARRAY(SELECT e.name FROM pg_available_extensions e WHERE e.name = ANY(%(extensions)s)
+        AND e.installed_version IS NULL AND NOT has_database_privilege(d.oid, 'CREATE') ORDER BY 1)
+FROM pg_database d WHERE d.datname = current_database()
+"""

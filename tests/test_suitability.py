@@ -1,0 +1,117 @@
+"""A PostgreSQL of somebody else's: an ordinary user who owns its database has all that is needed, and less is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from tests.stack import ROOT, Stack
+
+USER = "ordinary"
+LATIN = "ENCODING 'LATIN1' LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+PLAIN = "ENCODING 'UTF8' LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+
+
+def done(*statements: str, database: str | None = None) -> None:
+    """As the superuser that the run was given."""
+    with psycopg.connect(url(None, database), autocommit=True) as connected:
+        for statement in statements:
+            connected.execute(statement.encode())
+
+
+def url(user: str | None, database: str | None) -> str:
+    given = urlsplit(os.environ["DATABASE_URL"])
+    before, at, host = given.netloc.rpartition("@")
+    path = f"/{database}" if database else given.path
+    return given._replace(netloc=f"{user or before}{at}{host}", path=path).geturl()
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., str]]:
+    """Makes a database with what is said of it, and returns its name; an ordinary user is there."""
+    made = []
+    done(f"DO $$ BEGIN CREATE ROLE {USER} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+
+    def database(said: str = f"OWNER {USER}", *statements: str) -> str:
+        made.append(name := f"theirs_{uuid.uuid4().hex}")
+        done(f"CREATE DATABASE {name} {said}")
+        done(*(one.format(name) for one in statements), database=name)
+        return name
+
+    yield database
+    done(*(f"DROP DATABASE {name} WITH (FORCE)" for name in made))
+
+
+@pytest.mark.slow
+def test_an_ordinary_user_who_owns_the_database_needs_no_more(make: Callable[..., str], tmp_path: Path) -> None:
+    theirs = Stack(tmp_path / "data", DATABASE_URL=url(USER, make()))
+    try:
+        theirs.start()
+        with theirs.client() as client:
+            stored = client.post("/api/generations", json={"id": "a", "output": {"content": "Ä"}})
+            scraped = client.get("/metrics").text
+        told = theirs.manage("doctor")
+    finally:
+        theirs.discard()
+
+    assert stored.status_code == 201
+    assert "generations_table_bytes" in scraped
+    assert "WRONG" not in told
+
+
+NOT_THEIRS = ("",)
+NO_EXTENSIONS = ("", f"GRANT CREATE ON SCHEMA public TO {USER}")
+READ_ONLY = (f"OWNER {USER}", f"ALTER ROLE {USER} IN DATABASE {{}} SET default_transaction_read_only = on")
+MADE_BY_HAND = "CREATE EXTENSION btree_gin; CREATE EXTENSION pg_trgm"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "said", "todo"),
+    [
+        (NOT_THEIRS, "may make no tables in the database", f'OWNER TO "{USER}"'),
+        (NO_EXTENSIONS, "may make no extensions in the database", MADE_BY_HAND),
+        ((f"OWNER {USER} {LATIN}",), "is encoded as LATIN1, which has not every letter.", "createdb --encoding UTF8"),
+        (READ_ONLY, "takes no changes.", "Name the primary server in DATABASE_URL."),
+    ],
+    ids=["not the owner", "no extensions", "another encoding", "read-only"],
+)
+def test_a_database_that_cannot_be_filled_is_refused_with_a_sentence(
+    how: tuple[str, ...], said: str, todo: str, make: Callable[..., str]
+) -> None:
+    address = url(USER, make(*how))
+
+    ended = managed("prepare", address)
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("CommandError: ")
+    assert said in ended.stderr
+    assert todo in ended.stderr
+    with psycopg.connect(address) as connected:
+        assert connected.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+
+@pytest.mark.slow
+def test_doctor_tells_of_a_locale_that_knows_no_letters_but_a_to_z(make: Callable[..., str]) -> None:
+    told = [managed("doctor", url(USER, make(f"OWNER {USER} {locale}"))).stdout for locale in (PLAIN, "")]
+
+    assert ["find no Ä by ä" in one for one in told] == [True, False]
+
+
+def managed(command: str, address: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", command],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": address},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
