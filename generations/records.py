@@ -68,6 +68,14 @@ class InvalidRecord(ValueError):
         self.expected = expected
         super().__init__(f"{field}: {self.value} is not valid; expected {expected}")
 
+    def at(self, field: str) -> InvalidRecord:
+        """The same refusal, of the field as whoever sent the value knows it."""
+        moved: InvalidRecord = type(self).__new__(type(self))
+        moved.field, moved.value, moved.expected = field, self.value, self.expected
+        said = str(self)
+        moved.args = (field + said.removeprefix(self.field) if said.startswith(self.field) else said,)
+        return moved
+
 
 class _Short(reprlib.Repr):
     """Values as Python shows them, cut short; but null, true and false as whoever sent them wrote them."""

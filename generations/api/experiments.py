@@ -190,7 +190,7 @@ def add_experiment_items(request: HttpRequest, id: str) -> HttpResponse:
     """Results with their scores, all or none of them. The runs that made them may not have come yet."""
     grant = grant_of(request)
     asked = receive.named(receive.mapping(request), ("items",))
-    made = experiments.add_items(grant, str(_experiment(grant, id).pk), _results(asked.get("items")))
+    made = experiments.add_items(grant, id, _results(asked.get("items")))
     return answer({"data": [item_document(row) for row in made]}, status=201)
 
 

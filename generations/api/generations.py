@@ -172,8 +172,7 @@ def change_generation(request: HttpRequest, id: str) -> HttpResponse:
         except UnknownField:
             raise
         except InvalidRecord as error:
-            path, sentence = rest.translated(error.field, str(error))
-            raise Refused(422, "invalid_record", sentence, path, error.value, error.expected) from None
+            raise rest.translated(error) from None
         if not is_there:
             raise not_found("generation", id)
         changed = _bundle(grant, id)
@@ -294,10 +293,12 @@ def received(
             "state": receipt.state,
         }
         if receipt.state == "rejected":
-            field, reason = receipt.field, receipt.reason or ""
-            if field is not None and not isinstance(item, InvalidRecord):
-                field, reason = rest.translated(field, reason, table or rest.GENERATION)
-            one |= {"reason": reason} if field is None else {"field": field, "reason": reason}
+            field, reason = None, receipt.reason or ""
+            if (wrong := receipt.error) is not None:
+                said = wrong if wrong is item else rest.translated(wrong, table or rest.GENERATION)
+                field, reason = said.field, str(said)
+                one |= {"field": field, "value": said.value, "expected": said.expected}
+            one["reason"] = reason
             refused.append(intake.Refusal(reason, field, receipt.index, one["id"]))
         shown.append(one)
     noting.took(request, len(items), refused)
@@ -308,10 +309,9 @@ def stored(grant: Grant, record: Record, table: Mapping[str, Slot] | None = None
     """The receipt of one record; raises Refused when it cannot be stored."""
     receipt = recording.record(grant.project, [record], trust=grant.trust)[0]
     if receipt.state == "rejected":
-        field, sentence = receipt.field, receipt.reason or "The record cannot be stored."
-        if field is not None:
-            field, sentence = rest.translated(field, sentence, table or rest.GENERATION)
-        raise Refused(422, "invalid_record", sentence, field)
+        if receipt.error is not None:
+            raise rest.translated(receipt.error, table or rest.GENERATION)
+        raise Refused(422, "invalid_record", receipt.reason or "The record cannot be stored.")
     return receipt
 
 

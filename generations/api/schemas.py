@@ -74,6 +74,8 @@ def _answers() -> dict[str, Schema]:
             id=_MAYBE,
             state={"type": "string", "enum": list(states)},
             field={**_TEXT, "description": "The path of what is wrong, when rejected."},
+            value={**_TEXT, "description": "What it is, cut short."},
+            expected={**_TEXT, "description": "What would be right."},
             reason={**_TEXT, "description": "Why it was rejected."},
         ),
         "Receipts": closed(

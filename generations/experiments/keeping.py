@@ -63,7 +63,7 @@ def create(
             project=grant.project,
             dataset=dataset,
             name=clean,
-            prompt_version_id=None if prompt_version_id is None else prompt_version_id[:MAX_ID],
+            prompt_version_id=_id("promptVersionId", prompt_version_id),
             params=clean_json("params", params, MAX_VALUE),
             created_by=grant.user,
         )
@@ -114,15 +114,15 @@ def add_items(grant: Grant, experiment_id: str, results: Sequence[NewResult]) ->
     if experiment is None:
         raise NoSuchExperiment(f"There is no experiment '{experiment_id[:80]}' in this project.")
     tried = _dataset_items(grant, {one.dataset_item_id for one in results if one.dataset_item_id is not None})
-    rows = [_row(experiment, one, tried.get(one.dataset_item_id or "")) for one in results]
-    scores = [score for n, (one, row) in enumerate(zip(results, rows, strict=True)) for score in _scores(n, one, row)]
+    rows = [_row(experiment, n, one, tried.get(one.dataset_item_id or "")) for n, one in enumerate(results)]
+    scores = [said for n, (one, row) in enumerate(zip(results, rows, strict=True)) for said in _scores(n, one, row)]
     with transaction.atomic():
         ExperimentItem.objects.bulk_create(rows)
-        for receipt in recording.record(grant.project, scores) if scores else ():
+        for receipt in recording.record(grant.project, [score for _, score in scores]) if scores else ():
             if receipt.state == "rejected":
-                raise InvalidRecord(
-                    receipt.field or "scores", receipt.id, receipt.reason or "a score that can be stored"
-                )
+                path, _ = scores[receipt.index]
+                refused = rest.translated(receipt.refusal(), rest.SCORE)
+                raise refused.at(path if receipt.error is None else f"{path}.{refused.field}")
     return rows
 
 
@@ -135,19 +135,28 @@ def _dataset_items(grant: Grant, ids: Collection[str]) -> dict[str, DatasetItem]
     return {id: there[key] for id, key in keys.items()}
 
 
-def _row(experiment: Experiment, said: NewResult, item: DatasetItem | None) -> ExperimentItem:
+def _row(experiment: Experiment, place: int, said: NewResult, item: DatasetItem | None) -> ExperimentItem:
+    path = f"items[{place}]"
     return ExperimentItem(
         experiment=experiment,
         dataset_item=item,
-        run_id=None if said.run_id is None else clean_string(said.run_id)[:MAX_ID],
-        generation_id=None if said.generation_id is None else clean_string(said.generation_id)[:MAX_ID],
-        input=clean_json("input", said.input, MAX_VALUE),
-        output=clean_json("output", said.output, MAX_VALUE),
+        run_id=_id(f"{path}.runId", said.run_id),
+        generation_id=_id(f"{path}.generationId", said.generation_id),
+        input=clean_json(f"{path}.input", said.input, MAX_VALUE),
+        output=clean_json(f"{path}.output", said.output, MAX_VALUE),
     )
 
 
-def _scores(place: int, said: NewResult, row: ExperimentItem) -> Iterator[ScoreRecord]:
-    """What is said of a result, as a model's judgement where nobody is named."""
+def _id(field: str, said: str | None) -> str | None:
+    """The id of what was or will be recorded, which cannot have a longer one."""
+    tidy = None if said is None else clean_string(said)
+    if tidy is not None and len(tidy) > MAX_ID:
+        raise InvalidRecord(field, said, f"at most {MAX_ID} characters, got {len(tidy)}")
+    return tidy
+
+
+def _scores(place: int, said: NewResult, row: ExperimentItem) -> Iterator[tuple[str, ScoreRecord]]:
+    """What is said of a result, as a model's judgement where nobody is named; each with its path."""
     for n, given in enumerate(said.scores):
         path = f"items[{place}].scores[{n}]"
         if not isinstance(given, Mapping):
@@ -155,7 +164,7 @@ def _scores(place: int, said: NewResult, row: ExperimentItem) -> Iterator[ScoreR
         about = {"type": "AI", **given, "experimentItemId": str(row.pk)}
         if said.generation_id:
             about["generationId"] = said.generation_id
-        yield records.revised(rest.score(about, path=path), id=given.get("id") or records.new_id())
+        yield path, records.revised(rest.score(about, path=path), id=given.get("id") or records.new_id())
 
 
 def _key(kind: str, id: str) -> uuid.UUID:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from generations import moments
 from generations.filters.conditions import EARLIEST, LATEST, MAX_VALUES, BadFilter, Leaf, Relative, Scalar, Value
 from generations.filters.fields import Field, clean_text, nearest
 from generations.filters.kinds import Kind
@@ -134,7 +135,7 @@ def moment(name: str, raw: object) -> dt.datetime | dt.date | Relative:
         if _DATE.fullmatch(text):
             return dt.date.fromisoformat(text)
         lost = _LOST_PLUS.fullmatch(text)
-        return _utc(dt.datetime.fromisoformat(f"{lost[1]}+{lost[2]}" if lost else text))
+        return _utc(moments.as_written(f"{lost[1]}+{lost[2]}" if lost else text))
     except ValueError:
         raise BadFilter(name, raw, _MOMENT) from None
 

@@ -83,16 +83,15 @@ def not_found(kind: str, id: str, field: str = "id") -> Refused:
 
 def rejected(receipt: Receipt, table: Mapping[str, Slot] = rest.GENERATION) -> Refused:
     """The refusal that a receipt tells of, which knows fields by their attributes, in the words of the input."""
-    sentence, field = receipt.reason or "It cannot be stored.", receipt.field
-    if field is not None:
-        field, sentence = rest.translated(field, sentence, table)
-    return Refused(Code.BAD_INPUT, sentence, field)
+    if receipt.error is not None:
+        return in_paths(receipt.error, table)
+    return Refused(Code.BAD_INPUT, receipt.reason or "It cannot be stored.")
 
 
 def in_paths(error: InvalidRecord, table: Mapping[str, Slot] = rest.GENERATION) -> Refused:
     """The refusal of a change by the store, in the words of the input: `model.id`."""
-    field, sentence = rest.translated(error.field, str(error), table)
-    return Refused(Code.BAD_INPUT, sentence, field, error.value, error.expected)
+    said = rest.translated(error, table)
+    return Refused(Code.BAD_INPUT, str(said), said.field, said.value, said.expected)
 
 
 def described(error: GraphQLError) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import strawberry
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
+from generations import moments
 from generations.records import shown
 
 Moment = NewType("Moment", str)
@@ -31,9 +32,8 @@ def read_moment(value: object) -> dt.datetime:
     if not isinstance(value, str):
         raise ValueError(f"DateTime: {value!r} is not valid; expected a text like 2026-01-31T12:00:00Z")
     try:
-        moment = dt.datetime.fromisoformat(value)
-        return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
-    except (ValueError, OverflowError):
+        return moments.read(value)
+    except ValueError:
         raise ValueError(
             f"DateTime: {value[:60]!r} is not valid; expected ISO 8601 like 2026-01-31T12:00:00Z"
         ) from None

@@ -254,12 +254,12 @@ def _store(grant: Grant, batch: Sequence[tuple[int, Found]], report: Report, cou
     for receipt in recording.record(grant.project, [item for _, _, item in recorded]) if recorded else ():
         number, found, _ = recorded[receipt.index]
         if receipt.state == "rejected":
-            name, reason = receipt.field, receipt.reason or "It cannot be stored."
-            if name is not None:
+            if (wrong := receipt.error) is not None:
                 # In the names of the line, which are not always those of the records.
-                shown = found.path_of(name)
-                name, reason = shown, shown + reason.removeprefix(name)
-            report.refuse(number, name, reason)
+                wrong = wrong.at(found.path_of(wrong.field))
+                report.refuse(number, wrong.field, str(wrong))
+            else:
+                report.refuse(number, None, receipt.reason or "It cannot be stored.")
         elif number > counted:
             report.count(receipt.state)
     for number, found in batch:

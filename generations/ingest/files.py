@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from generations import moments
 from generations.ingest import anthropic, choices, openai, rest, streams
 from generations.ingest.usage import Fields
 from generations.records import GENERATION_TYPES, GenerationRecord, InvalidRecord, Json, revised
@@ -289,14 +290,12 @@ def moment(value: Json, name: str = "time") -> dt.datetime:
     since 1970, told apart by their size."""
     if isinstance(value, str):
         try:
-            read = dt.datetime.fromisoformat(value.strip())
+            return moments.read(value)
         except ValueError:
             try:
                 value = float(value)
             except ValueError:
                 raise InvalidRecord(name, value, "a time in ISO 8601 or in seconds since 1970") from None
-        else:
-            return read if read.tzinfo is not None else read.replace(tzinfo=dt.UTC)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise InvalidRecord(name, value, "a time in ISO 8601 or in seconds since 1970")
     for limit, unit in ((1e11, 1), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9)):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from generations import reading, records
+from generations import moments, reading, records
 from generations.ingest import feedback
 from generations.records import (
     AttachmentRecord,
@@ -198,10 +198,9 @@ def moment(value: Any, name: str) -> dt.datetime | None:
         except (OverflowError, OSError, ValueError) as error:
             raise InvalidRecord(name, value, "a moment in ISO 8601") from error
     try:
-        read = dt.datetime.fromisoformat(str(value).strip())
+        return moments.read(str(value))
     except ValueError as error:
         raise InvalidRecord(name, value, "a moment in ISO 8601") from error
-    return read if read.tzinfo is not None else read.replace(tzinfo=dt.UTC)
 
 
 def _step_type(value: Any) -> str | None:

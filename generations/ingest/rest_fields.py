@@ -35,6 +35,7 @@ from generations.records import (
     SCORE_TYPES,
     STEP_TYPES,
     THUMBS,
+    InvalidRecord,
     Json,
 )
 
@@ -270,11 +271,10 @@ def path_of(attribute: str, table: Mapping[str, Slot] = GENERATION) -> str:
     return next((f"metadata.{name}" for name, slot in own.items() if slot.attribute == attribute), attribute)
 
 
-def translated(name: str, sentence: str, table: Mapping[str, Slot] = GENERATION) -> tuple[str, str]:
-    """A store's field and its sentence about it, in the paths of the document of `table`."""
-    head, dot, inner = name.partition(".")
+def translated(error: InvalidRecord, table: Mapping[str, Slot] = GENERATION) -> InvalidRecord:
+    """A refusal of the store, in the paths of the document of `table`."""
+    head, dot, inner = error.field.partition(".")
     # What an adapter refuses is a path already.
     if head in table or head in groups(table):
-        return name, sentence
-    right = path_of(head, table) + dot + inner
-    return right, right + sentence.removeprefix(name) if sentence.startswith(name) else sentence
+        return error
+    return error.at(path_of(head, table) + dot + inner)

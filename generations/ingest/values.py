@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from generations import moments
 from generations.cleaning import EARLIEST, LATEST_AHEAD, MAX_BYTES, MAX_INT, MAX_NUMBER
 from generations.records import InvalidRecord, Json
 
@@ -129,8 +130,7 @@ def moment(value: Json, path: str) -> dt.datetime:
     found: dt.datetime | None = None
     try:
         if isinstance(value, str):
-            found = dt.datetime.fromisoformat(value.strip())
-            found = (found if found.tzinfo else found.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+            found = moments.read(value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             seconds = value / 1000 if abs(value) >= EPOCH_MILLISECONDS_FROM else value
             found = dt.datetime.fromtimestamp(seconds, dt.UTC)

@@ -25,7 +25,7 @@ def store(context: Context, items: Sequence[Record]) -> None:
     """Record all of them; raises InvalidRecord for the first that cannot be."""
     for receipt in recording.record(context.project, items):
         if receipt.state == "rejected":
-            raise InvalidRecord(receipt.field or receipt.kind, receipt.id, receipt.reason or "something that can be")
+            raise receipt.refusal()
 
 
 def ingest(context: Context, batch: Sequence[Mapping[str, Any]]) -> list[Node]:

@@ -42,7 +42,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one record of a batch. `reason` and `field` say why one was rejected.
+    """What became of one record of a batch. `reason` says why one was rejected, `error` which value was wrong, if one.
 
     `standing` is there for a generation that is new, came by itself, not made ready, and has nothing that hangs on it.
     """
@@ -52,8 +52,21 @@ class Receipt:
     id: str | None
     state: State
     reason: str | None = None
-    field: str | None = None
+    error: InvalidRecord | None = None
     standing: Standing | None = None
+
+    @property
+    def field(self) -> str | None:
+        """The field that was wrong, if it was one."""
+        return None if self.error is None else self.error.field
+
+    def refusal(self) -> InvalidRecord:
+        """Why it was rejected, to be raised by who stores all or nothing."""
+        if self.error is not None:
+            return self.error
+        refused = InvalidRecord(self.kind, self.id, f"a {self.kind} that can be stored")
+        refused.args = (self.reason,)
+        return refused
 
 
 _receipt: Final = making.quick(Receipt).made
@@ -108,7 +121,7 @@ def record(
     places: list[int] = []
     for index, item in enumerate(items):
         if isinstance(item, InvalidRecord):
-            receipts[index] = Receipt(index, "record", None, "rejected", str(item), item.field)
+            receipts[index] = Receipt(index, "record", None, "rejected", str(item), item)
             continue
         if (made := ready.tidy.get(id(item))) is not None:
             tidy.append(made[1])
@@ -118,7 +131,7 @@ def record(
             tidy.append(_identified(cleaning.clean(item, now=moment, packed=packed)))
             places.append(index)
         except InvalidRecord as error:
-            receipts[index] = Receipt(index, records.KINDS[type(item)], item.id, "rejected", str(error), error.field)
+            receipts[index] = Receipt(index, records.KINDS[type(item)], item.id, "rejected", str(error), error)
     tidy = tying.tied(project, tidy)
     if now is not None or not 0 < len(tidy) <= GROUPED or connection.in_atomic_block:
         access.sure(trust)
@@ -149,8 +162,8 @@ def amend(project: Project, item: Record, *, now: dt.datetime | None = None) -> 
     (item,) = tying.tied(project, [_identified(cleaning.clean(item, now=moment))])
     state, reason, _ = _write_or_halve(project.pk, [item], {}, moment, must_exist=True)[0]
     if state == "rejected":
-        raise InvalidRecord(kind, id, reason or "a record that can be stored")
-    return Receipt(0, kind, item.id, state)
+        raise Receipt(0, kind, id, state, reason).refusal()
+    return Receipt(0, kind, id, state)
 
 
 States = dict[str, dict[str, State]]

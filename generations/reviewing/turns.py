@@ -72,7 +72,8 @@ def save(grant: Grant, queue_id: str, review_id: str, answers: Mapping[str, str]
             grant.project, [_score(grant, review, one, given[one.name]) for one in criteria]
         ):
             if receipt.state == "rejected":
-                raise BadQueue(receipt.field or "answers", receipt.id, receipt.reason or "something that can be stored")
+                refused = receipt.refusal()
+                raise BadQueue("answers", refused.value, f"what can be stored. {refused}")
         review.state, review.answers, review.ended_at = Review.State.DONE, given, timezone.now()
         review.save()
         recount(review.item_id, 1, queue.reviewers)

@@ -9,7 +9,7 @@ from typing import Final
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 
-from generations import filters
+from generations import filters, moments
 from generations.filters import Kind
 
 NEW: Final = ("_field", "_key", "_op", "_value", "_from", "_to")
@@ -66,9 +66,7 @@ def _moment(text: str) -> str:
 def shown_moment(text: str) -> str:
     """A bound of the address as a box for a date and a time shows it, in the project's zone; empty when it is none."""
     try:
-        moment = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
-        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
-        return timezone.localtime(moment).isoformat(timespec="seconds")[:19]
+        return timezone.localtime(moments.read(text)).isoformat(timespec="seconds")[:19]
     except (ValueError, OverflowError):
         return ""
 

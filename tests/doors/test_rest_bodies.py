@@ -88,11 +88,14 @@ def test_good_items_are_stored_and_bad_ones_named(api: Caller) -> None:
         "id": "bad1",
         "state": "rejected",
         "field": "usage.promptTokens",
+        "value": "'abc'",
+        "expected": "a whole number",
         "reason": "usage.promptTokens: 'abc' is not valid; expected a whole number",
     }
     assert receipts[2]["reason"].endswith("there is no such field; did you mean 'usage.promptTokens'?")
     assert receipts[3]["field"] == "generation"
     assert (receipts[6]["field"], receipts[6]["reason"][:9]) == ("model.id", "model.id:")
+    assert receipts[6]["expected"] == "at most 512 characters, got 600"
     assert receipts[7]["field"].startswith("messages")
     assert receipts[8]["field"] == "id"
     assert stored(api) == ["good", "known"]

@@ -75,6 +75,11 @@ def test_two_experiments_are_compared_item_by_item(api: Caller) -> None:
         ({"name": "x", "items": [{"ouput": 1}]}, "items[0].ouput"),
         ({"name": "x", "items": [{"runId": 5}]}, "items[0].runId"),
         ({"name": "x", "items": [{"scores": [{"name": "y", "value": "high"}]}]}, "items[0].scores[0].value"),
+        ({"name": "x", "items": [{}, {"runId": "r" * 513}]}, "items[1].runId"),
+        ({"name": "x", "items": [{"generationId": "g" * 513}]}, "items[0].generationId"),
+        ({"name": "x", "promptVersionId": "v" * 513}, "promptVersionId"),
+        ({"name": "x", "items": [{}, {"input": ["x" * (8 << 20)]}]}, "items[1].input"),
+        ({"name": "x", "items": [{"scores": [{"name": "a"}, {"name": "n" * 9_999}]}]}, "items[0].scores[1].name"),
     ],
 )
 def test_a_bad_experiment_is_refused_and_nothing_of_it_is_made(api: Caller, asked: Any, field: str) -> None:
@@ -82,6 +87,8 @@ def test_a_bad_experiment_is_refused_and_nothing_of_it_is_made(api: Caller, aske
 
     assert answer.status == 422
     assert answer.error["field"] == field
+    assert answer.error["message"].startswith(f"{field}: ")
+    assert answer.error.keys() >= {"value", "expected"}
     assert (Experiment.objects.count(), ExperimentItem.objects.count()) == (0, 0)
 
 

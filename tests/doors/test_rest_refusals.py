@@ -65,6 +65,7 @@ def test_what_cannot_be_stored_is_told_by_its_path(
 
     assert (answer.status, answer.error["field"]) == (422, field)
     assert answer.error["message"].startswith(f"{field}: ")
+    assert answer.error.keys() >= {"value", "expected"}
 
 
 @pytest.mark.parametrize(
@@ -86,3 +87,4 @@ def test_graphql_tells_it_by_the_path_of_its_input(mutation: str, field: str) ->
     assert answer.codes == ["BAD_INPUT"]
     assert answer.errors[0]["extensions"]["field"] == field
     assert answer.errors[0]["message"].startswith(f"{field}: ")
+    assert answer.errors[0]["extensions"].keys() >= {"value", "expected"}

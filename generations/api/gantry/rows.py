@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from generations import bundles, filters, paging, reading
+from generations import bundles, filters, moments, paging, reading
 from generations.access import Grant, Scope
 from generations.bundles import Bundle
 from generations.models import Application
@@ -35,10 +35,9 @@ def _moment(asked: Mapping[str, Any], name: str) -> dt.datetime | None:
     if not (value := asked.get(name)):
         return None
     try:
-        moment = dt.datetime.fromisoformat(str(value))
+        return moments.read(str(value))
     except ValueError:
         raise InvalidRecord(name, value, "a moment in ISO 8601") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def rows(

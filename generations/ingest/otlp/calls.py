@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
+from generations import moments
 from generations.cleaning import MAX_TEXT
 from generations.ingest import openai
 from generations.ingest.otlp import content, dialects, messages, quirks, values
@@ -203,11 +203,10 @@ def _first_token(span: Span, held: Mapping[str, Json]) -> float | None:
         return milliseconds / 1000
     if (said := loaded(held.get("first_token_moment"))) and isinstance(said, str) and span.start:
         try:
-            came = dt.datetime.fromisoformat(said)
+            came = moments.read(said)
         except ValueError:
             return None
         begun = values.moment(span.start)
-        came = came if came.tzinfo else came.replace(tzinfo=dt.UTC)
         # Moments are rounded down to milliseconds; one that is earlier yet is of another call, as Mastra's may be.
         waited = round((came - begun).total_seconds(), 6) if begun else -1.0
         return max(0.0, waited) if waited > -0.001 else None

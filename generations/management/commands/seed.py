@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from generations import demo
+from generations import demo, moments
 from generations.management import projects
 from generations.management.progress import Progress
 
@@ -52,7 +52,6 @@ def _moment(text: str | None) -> dt.datetime | None:
     if text is None:
         return None
     try:
-        moment = dt.datetime.fromisoformat(text)
+        return moments.read(text)
     except ValueError:
         raise CommandError(f"--now: {text!r} is not a time in ISO 8601, such as 2026-05-04T12:00:00Z") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
