@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, Final
 
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.password_validation import validate_password
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -386,12 +387,16 @@ class Bootstrapped:
 
 
 def bootstrap(api_key: str | None = None, password: str | None = None) -> Bootstrapped | None:
-    """Make the first project, its owner and a key; None, and nothing made, when there is a project already."""
+    """Make the first project, its owner and a key; None, and nothing made, when there is a project already.
+
+    Raises ValidationError for a password that is too short or too common.
+    """
     with transaction.atomic():
         if Project.objects.exists():
             return None
         password = password or secrets.token_urlsafe(12)
         owner = User(username="owner", is_staff=True, is_superuser=True)
+        validate_password(password, owner)
         owner.set_password(password)
         owner.save()
         project = create_project("My project", owner, slug="default")

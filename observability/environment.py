@@ -65,7 +65,9 @@ class Environment(BaseSettings):
         description="The first API key, when a script or container chooses it: 20 or more of `A-Z a-z 0-9 - . _ ~`.",
     )
     BOOTSTRAP_PASSWORD: str = Field(
-        default="", description="The first owner's password, when a script or container chooses it."
+        default="",
+        description="The first owner's password, when a script or container chooses it: 8 or more characters, no "
+        "common one.",
     )
     ALLOWED_HOSTS: CommaSeparated = Field(
         default=[],

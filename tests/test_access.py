@@ -1,9 +1,11 @@
 """The gate: who gets in, with what, and what the refused are told."""
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -234,3 +236,16 @@ def test_the_first_start_makes_a_project_an_owner_and_a_key_once() -> None:
     assert access.by_key("my-own-key-0123456789").project.name == made.project_name
     assert User.objects.get(username=made.username).check_password("my-own-password")
     assert access.projects_of(User.objects.get(username=made.username)) == [Project.objects.get()]
+
+
+@pytest.mark.parametrize(("password", "why"), [("x", "too short"), ("password123", "too common")])
+def test_the_first_start_refuses_a_password_that_anyone_would_guess_and_makes_nothing(
+    settings: Any, password: str, why: str
+) -> None:
+    settings.BOOTSTRAP_PASSWORD = password
+
+    with pytest.raises(CommandError, match=f"BOOTSTRAP_PASSWORD cannot be used. This password is {why}"):
+        call_command("prepare")
+
+    assert not User.objects.exists()
+    assert not Project.objects.exists()

@@ -239,16 +239,13 @@ def _prompt(value: Node, grant: Grant) -> list[str]:
         raise InvalidRecord("name", name, "the name of the prompt")
     if prompts.version(grant, str(value["id"])) is not None:
         return ["unchanged"]
-    settings = {**(value.get("settings") or {}), **({"provider": p} if (p := value.get("provider")) else {})}
-    made = prompts.add_version(
-        grant,
-        prompts.get_or_create(grant, name),
-        id=str(value["id"]),
-        template_messages=value.get("templateMessages"),
-        settings=settings,
-        tools=value.get("tools"),
-        input_defaults=value.get("variablesDefaultValues"),
-        description=value.get("versionDesc") or "",
-        created_at=literal.moment(value.get("createdAt"), "createdAt"),
-    )
+    content = literal.version(value)
+    if provider := value.get("provider"):
+        content["settings"] = {**(content["settings"] or {}), "provider": provider}
+    made_at = literal.moment(value.get("createdAt"), "createdAt")
+    prompt = prompts.get_or_create(grant, name)
+    try:
+        made = prompts.add_version(grant, prompt, **content, id=str(value["id"]), created_at=made_at)
+    except InvalidRecord as error:
+        raise literal.of_version(error) from None
     return ["stored" if made.public_id == value["id"] else "unchanged"]

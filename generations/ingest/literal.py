@@ -33,6 +33,14 @@ STEP_TYPES: Final = frozenset(
 )
 MASK: Final = "***"
 _USERS_OWN: Final = "env"
+_VERSION: Final[dict[str, tuple[str, str, type, str]]] = {
+    "templateMessages": ("template_messages", "messages", list, "a list of messages"),
+    "settings": ("settings", "settings", dict, "an object"),
+    "tools": ("tools", "tools", list, "a list"),
+    "variablesDefaultValues": ("input_defaults", "inputDefaults", dict, "an object"),
+    "versionDesc": ("description", "description", str, "a text"),
+}
+"""A prompt version's fields: what the store calls them, how it refuses them, and what they hold."""
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z]\w{0,19}")
 
 
@@ -201,6 +209,22 @@ def moment(value: Any, name: str) -> dt.datetime | None:
         return moments.read(str(value))
     except ValueError as error:
         raise InvalidRecord(name, value, "a moment in ISO 8601") from error
+
+
+def version(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a prompt's version, by the names of `prompts.add_version`. Raises InvalidRecord."""
+    for name, (_, _, kind, expected) in _VERSION.items():
+        if not isinstance(given.get(name), kind | None):
+            raise InvalidRecord(name, given[name], expected)
+    return {attribute: given.get(name) for name, (attribute, *_) in _VERSION.items()}
+
+
+def of_version(error: InvalidRecord) -> InvalidRecord:
+    """A refusal of such a content, by the name that it has here."""
+    names = {ours: name for name, (_, ours, *_) in _VERSION.items()}
+    head = re.match(r"\w*", error.field)
+    ours = head[0] if head else ""
+    return error.at(names.get(ours, ours) + error.field[len(ours) :])
 
 
 def _step_type(value: Any) -> str | None:

@@ -14,7 +14,18 @@ from generations.literal import nodes, queries
 from generations.literal.ingesting import ingest, store
 from generations.literal.loading import Context, participants_by_id, thread_nodes
 from generations.literal.queries import Info, find_item, find_participant, one_step, selected
-from generations.models import Attachment, Feedback, Generation, Project, Score, Step, Thread
+from generations.models import (
+    Attachment,
+    Feedback,
+    Generation,
+    Project,
+    Prompt,
+    PromptVersion,
+    Score,
+    Step,
+    Thread,
+)
+from generations.records import InvalidRecord
 from generations.retention import removing
 
 Node = dict[str, Any]
@@ -288,15 +299,7 @@ def create_prompt_version(_: Any, info: Info, **given: Any) -> Node:
     prompt = prompts.found(context.grant, given["lineageId"])
     if prompt is None:
         raise prompts.NoSuchPrompt(f"There is no prompt lineage '{records.shown(given['lineageId'])[1:-1]}' here.")
-    made = prompts.add_version(
-        context.grant,
-        prompt,
-        template_messages=given.get("templateMessages"),
-        settings=given.get("settings"),
-        tools=given.get("tools"),
-        input_defaults=given.get("variablesDefaultValues"),
-        description=given.get("versionDesc") or "",
-    )
+    made = _version(context, prompt, given)
     return queries.version_node(context, made, prompt)
 
 
@@ -305,15 +308,7 @@ def create_prompt_experiment(_: Any, info: Info, **given: Any) -> Node:
     context = info.context
     prompt = prompts.found(context.grant, given.get("fromLineageId") or "")
     prompt = prompt or prompts.get_or_create(context.grant, "Variants")
-    made = prompts.add_version(
-        context.grant,
-        prompt,
-        template_messages=given.get("templateMessages"),
-        settings=given.get("settings"),
-        tools=given.get("tools"),
-        is_draft=True,
-        metadata={"fromVersion": given.get("fromVersion")},
-    )
+    made = _version(context, prompt, given, is_draft=True, metadata={"fromVersion": given.get("fromVersion")})
     return {
         "id": made.public_id,
         "fromLineageId": given.get("fromLineageId"),
@@ -326,6 +321,14 @@ def create_prompt_experiment(_: Any, info: Info, **given: Any) -> Node:
         "settings": made.settings,
         "variables": [{"name": name, "language": "plaintext"} for name in made.inputs],
     }
+
+
+def _version(context: Context, prompt: Prompt, given: Mapping[str, Any], **beside: Any) -> PromptVersion:
+    content = literal.version(given)
+    try:
+        return prompts.add_version(context.grant, prompt, **content, **beside)
+    except InvalidRecord as error:
+        raise literal.of_version(error) from None
 
 
 def update_prompt_lineage_rollout(_: Any, info: Info, name: str, rollouts: Any, **given: Any) -> Node:

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import orjson
 from django.db import transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from generations import filters, records
 from generations.access import Grant, Scope, audit
-from generations.cleaning import clean_json, clean_string
+from generations.cleaning import MAX_ID, clean_json, clean_string
 from generations.models import Project, Prompt, PromptVersion
 from generations.records import InvalidRecord, Json
 
@@ -36,23 +36,26 @@ class NoSuchPrompt(LookupError):
 
 
 def named(grant: Grant, name: str) -> Prompt | None:
-    """The project's prompt of this name, or None. Needs `read`."""
+    """The project's prompt of this name, or None, as for one that was deleted. Needs `read`."""
     grant.need(Scope.READ)
-    return Prompt.objects.filter(project=grant.project, name=clean_string(name)).first()
+    return _in_use(grant).filter(name=clean_string(name)).first()
 
 
 def found(grant: Grant, prompt_id: str) -> Prompt | None:
-    """The project's prompt of this id, or None. Needs `read`."""
+    """The project's prompt of this id, or None, as for one that was deleted. Needs `read`."""
     grant.need(Scope.READ)
     try:
         key = uuid.UUID(prompt_id)
     except ValueError:
         return None
-    return Prompt.objects.filter(project=grant.project, pk=key).first()
+    return _in_use(grant).filter(pk=key).first()
 
 
 def get_or_create(grant: Grant, name: str, description: str = "") -> Prompt:
-    """The prompt of this name, made when there is none. Needs `write`. Safe to call at once from many."""
+    """The prompt of this name, made when there is none; one that was deleted is there again, with its versions.
+
+    Needs `write`. Safe to call at once from many. Raises InvalidRecord.
+    """
     grant.need(Scope.WRITE)
     clean = clean_string(name).strip()
     if not clean or len(clean) > MAX_NAME:
@@ -63,6 +66,10 @@ def get_or_create(grant: Grant, name: str, description: str = "") -> Prompt:
         )
         if made:
             audit(grant, "prompt.create", "prompt", str(prompt.pk), {"name": clean})
+        elif prompt.deleted_at is not None:
+            prompt.deleted_at = None
+            prompt.save(update_fields=["deleted_at"])
+            audit(grant, "prompt.restore", "prompt", str(prompt.pk), {"name": clean})
     return prompt
 
 
@@ -101,9 +108,7 @@ def of_number(grant: Grant, prompt: Prompt, number: int) -> PromptVersion | None
 def describe(grant: Grant, prompt: Prompt, description: str) -> Prompt:
     """Say what a prompt is for. Needs `write`. Raises InvalidRecord."""
     grant.need(Scope.WRITE)
-    clean = clean_string(description).strip()
-    if len(clean) > MAX_DESCRIPTION:
-        raise InvalidRecord("description", description, f"at most {MAX_DESCRIPTION} characters")
+    clean = _bounded("description", description, MAX_DESCRIPTION).strip()
     with transaction.atomic():
         prompt.description = clean
         prompt.save(update_fields=["description"])
@@ -133,7 +138,7 @@ def add_version(
     settings: Mapping[str, Json] | None = None,
     tools: Sequence[Json] | None = None,
     input_defaults: Mapping[str, Json] | None = None,
-    description: str = "",
+    description: str | None = None,
     model_id: str | None = None,
     provider: str | None = None,
     is_draft: bool = False,
@@ -148,13 +153,17 @@ def add_version(
     A new one has the given `id` and moment, or its own. With `is_new` there is a new one also of known content.
 
     Two versions are of the same content whatever their messages' uuids and their settings' provider. Drafts have
-    numbers below 0 and are always new.
+    numbers below 0 and are always new. Raises InvalidRecord, with the names of `documents`.
     """
     grant.need(Scope.WRITE)
-    messages = None if template_messages is None else clean_json("templateMessages", template_messages, MAX_TEMPLATE)
+    messages = None if template_messages is None else clean_json("messages", template_messages, MAX_TEMPLATE)
     chosen = clean_json("settings", dict(settings or {}), MAX_TEMPLATE)
     offered = clean_json("tools", list(tools or []), MAX_TEMPLATE)
-    text = None if template is None else clean_string(template)
+    defaults = clean_json("inputDefaults", dict(input_defaults or {}), MAX_TEMPLATE)
+    text = None if template is None else _bounded("template", template, MAX_TEMPLATE)
+    model = None if model_id is None else _bounded("model", model_id, MAX_ID)
+    whose = _bounded("provider", provider or _text(chosen.get("provider")) or "", MAX_ID) or None
+    said = _bounded("description", description or "", MAX_DESCRIPTION)
     content = _content(messages, text, chosen, offered)
     with transaction.atomic():
         # The prompt's row is the lock under which numbers are given out.
@@ -179,12 +188,12 @@ def add_version(
             template_messages=None if messages is None else [_identified(m) for m in messages],
             template=text,
             inputs=variables_of(messages, text),
-            input_defaults=dict(input_defaults or {}),
-            model_id=model_id,
-            provider=provider or _text(chosen.get("provider")),
+            input_defaults=defaults,
+            model_id=model,
+            provider=whose,
             settings=chosen,
             tools=offered,
-            description=clean_string(description),
+            description=said,
             metadata=dict(metadata or {}),
             created_at=created_at or timezone.now(),
         )
@@ -244,6 +253,17 @@ def _content(messages: Json, template: str | None, settings: Mapping[str, Json],
     except TypeError:  # a number beyond 64 bits
         said = json.dumps(whole, sort_keys=True).encode()
     return hashlib.blake2b(said, digest_size=16).digest()
+
+
+def _in_use(grant: Grant) -> QuerySet[Prompt]:
+    return Prompt.objects.filter(project=grant.project, deleted_at=None)
+
+
+def _bounded(field: str, text: str, most: int) -> str:
+    clean = clean_string(text)
+    if len(clean) > most:
+        raise InvalidRecord(field, text, f"at most {most} characters, got {len(clean)}")
+    return clean
 
 
 def _identified(message: Json) -> Json:

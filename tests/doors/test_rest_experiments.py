@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from generations.models import AuditEntry, Experiment, ExperimentItem, Prompt, PromptVersion, Score
 from tests.doors.rest import Caller, caller
@@ -173,6 +174,12 @@ def test_labels_are_moved_together_or_not_at_all(api: Caller) -> None:
         ("POST", "/versions", {"template": "x", "labels": [5]}, 422, "labels[0]"),
         ("POST", "/versions", {"template": "x", "labels": [None]}, 422, "labels[0]"),
         ("POST", "/versions", {"messages": [[]]}, 422, "messages[0]"),
+        ("POST", "/versions", {"messages": [{"role": "user", "content": "x" * (4 << 20)}]}, 422, "messages"),
+        ("POST", "/versions", {"template": "x" * ((4 << 20) + 1)}, 422, "template"),
+        ("POST", "/versions", {"template": "x", "inputDefaults": {"a": "x" * (4 << 20)}}, 422, "inputDefaults"),
+        ("POST", "/versions", {"template": "x", "model": "m" * 513}, 422, "model"),
+        ("POST", "/versions", {"template": "x", "provider": "p" * 513}, 422, "provider"),
+        ("POST", "/versions", {"template": "x", "description": "d" * 10_001}, 422, "description"),
         ("PUT", "/labels", {"labels": {"": 0}}, 422, "labels"),
         ("PUT", "/labels", {"labels": {"prod": "0"}}, 422, "labels"),
         ("PUT", "/labels", {"labels": ["prod"]}, 422, "labels"),
@@ -193,6 +200,29 @@ def test_what_cannot_be_asked_of_a_prompt(
 
     assert (answer.status, answer.error.get("field")) == (status, field)
     assert PromptVersion.objects.in_project(api.project.pk).get().labels == []
+
+
+def test_what_no_database_takes_is_left_out_of_a_version(api: Caller) -> None:
+    sent = {"template": "x", "inputDefaults": {"a": "n\0ul"}, "model": "m\0", "provider": "p\0"}
+
+    made = api.post("/api/prompts/greeting/versions", sent)
+
+    assert made.status == 201
+    assert [made.json[name] for name in ("inputDefaults", "model", "provider")] == [{"a": "nul"}, "m", "p"]
+
+
+def test_a_deleted_prompt_is_handed_out_at_no_address_until_it_is_made_again(api: Caller) -> None:
+    api.post("/api/prompts/greeting/versions", {"template": "Hello", "labels": ["prod"]})
+    Prompt.objects.filter(project=api.project).update(deleted_at=timezone.now())
+
+    gone = [api.get(f"/api/prompts/greeting{path}") for path in ("", "?label=prod", "/versions", "/compare?version=0")]
+    moved = api.put("/api/prompts/greeting/labels", {"labels": {"test": 0}})
+    again = api.post("/api/prompts/greeting/versions", {"template": "Hello again"})
+
+    assert [answer.status for answer in [*gone, moved]] == [404] * 5
+    assert (again.status, again.json["version"]) == (201, 1)
+    assert api.get("/api/prompts/greeting?label=prod").json["version"] == 0
+    assert [row["name"] for row in api.get("/api/prompts").data] == ["greeting"]
 
 
 def test_another_projects_prompt_is_not_there_and_reading_keys_do_not_write(api: Caller) -> None:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
@@ -47,7 +48,10 @@ class Command(BaseCommand):
             _count_statements()
             from generations import access
 
-            made = access.bootstrap(settings.BOOTSTRAP_API_KEY or None, settings.BOOTSTRAP_PASSWORD or None)
+            try:
+                made = access.bootstrap(settings.BOOTSTRAP_API_KEY or None, settings.BOOTSTRAP_PASSWORD or None)
+            except ValidationError as error:
+                raise CommandError(f"BOOTSTRAP_PASSWORD cannot be used. {' '.join(error.messages)}") from None
         if for_supervisor:
             self._tell({"made": asdict(made) if made else None})
         elif made:
