@@ -8,8 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from generations import folding, recording, search
-from generations.filters import BadFilter, from_query
+from generations import folding, paging, recording, search
+from generations.filters import BadFilter, from_document, from_query
 from generations.models import GenerationPayload, GenerationSearch, Project, SearchMark
 from generations.records import GenerationRecord
 from tests.web import NOON, project
@@ -78,6 +78,19 @@ def test_what_does_not_occur_is_not_found(said: str, asked: str) -> None:
     say(own, "this", said)
 
     assert ids(own, asked) == []
+
+
+@pytest.mark.parametrize("asked", ['""', "\u200b", "\u0301"])
+@pytest.mark.parametrize(
+    "beside", [[], [{"search": {"$contains": "hello"}}, {"usage.promptTokens": {"$exists": False}}]]
+)
+def test_a_list_that_asks_for_what_has_nothing_to_look_for_is_empty(asked: str, beside: list[Any]) -> None:
+    own = project()
+    say(own, "one", "Hello")
+    condition = from_document("generations", {"$and": [{"search": {"$contains": asked}}, *beside]})
+
+    assert paging.page("generations", own.pk, condition).rows == []
+    assert paging.count("generations", own.pk, condition).value == 0
 
 
 def test_a_text_is_found_at_once_and_no_longer_when_it_changed_or_went() -> None:

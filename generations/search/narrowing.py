@@ -68,10 +68,11 @@ def newest(
 
 
 def _said(kind: str, condition: Condition | None) -> tuple[tuple[Condition | None, ...], list[Leaf]]:
-    """The parts of a condition that are all to be true, and those among them that ask what was said."""
+    """The parts of a condition that are all to be true, and those among them that ask what was said. One in which
+    there is nothing to look for is none of them: no row satisfies it."""
     parts = condition.parts if isinstance(condition, And) else (condition,)
     found = [part for part in parts if isinstance(part, Leaf) and part.field == FIELD and part.op == "contains"]
-    return parts, found if kind == "generations" else []
+    return parts, [part for part in found if _terms([part])] if kind == "generations" else []
 
 
 def _terms(said: list[Leaf]) -> list[str]:
