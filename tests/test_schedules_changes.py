@@ -24,9 +24,8 @@ pytestmark = pytest.mark.django_db
 def age(grant: Grant) -> None:
     """Let everything have been written ten minutes ago: well before a run that begins now."""
     written = timezone.now() - dt.timedelta(minutes=10)
-    for model in (Generation, Score, Feedback):
+    for model in (Generation, Score, Feedback, Attachment):
         model._default_manager.filter(project_id=grant.project.pk).update(updated_at=written)
-    Attachment.objects.in_project(grant.project.pk).update(created_at=written)
 
 
 @pytest.mark.parametrize("few", [20_000, 2])
@@ -44,7 +43,7 @@ def test_an_incremental_run_holds_what_was_recorded_or_changed_since(
     recording.record(project, [ScoreRecord(id="s", name="q", value=1, generation_id="g00003")])
     old = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     recording.record(project, [FeedbackRecord(id="f", rating=5, generation_id="g00004", created_at=old)])
-    recording.record(project, [AttachmentRecord(id="a", url="https://example.com", generation_id="g00005")])
+    recording.record(project, [AttachmentRecord(id="a", url="https://x.test", generation_id="g00005", created_at=old)])
     second = run(grant, schedule)
     age(grant)
     third = run(grant, schedule)

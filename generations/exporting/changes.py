@@ -31,8 +31,8 @@ def _touched(kind: str, project: Project, moment: dt.datetime) -> Q:
     """Rows on which something hangs that was written since. A few are found through the tables' own index by keys that
     are computed from ids; of many the database keeps the ids."""
     hung: list[QuerySet[Any]] = []
-    for model, written in ((Score, "updated_at"), (Feedback, "updated_at"), (Attachment, "created_at")):
-        since = model.objects.in_project(project.pk).filter(**{f"{written}__gte": moment, f"{kind}_id__isnull": False})
+    for model in (Score, Feedback, Attachment):
+        since = model.objects.in_project(project.pk).filter(**{"updated_at__gte": moment, f"{kind}_id__isnull": False})
         hung.append(since.order_by().values_list(f"{kind}_id", flat=True))
     ids = {id for some in hung for id in some.distinct()[: _FEW + 1]}
     if len(ids) <= _FEW:

@@ -391,6 +391,7 @@ class Attachment(Event):
     thread_id = optional()
     metadata = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField()
+    updated_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         db_table = "attachment"
@@ -407,6 +408,7 @@ class Attachment(Event):
             models.Index(fields=["project", "-created_at", "-uid"], name="attachment_list"),
             # Whoever deletes a file looks for what else refers to it. Keys may be longer than other indexes take.
             HashIndex(fields=["storage_key"], name="attachment_file", condition=Q(storage_key__isnull=False)),
+            changed("attachment_changed"),
         ]
 
     def __str__(self) -> str:

@@ -109,12 +109,11 @@ def following(
         beside.setdefault("created_at", now)
         return {"identifier": whole.identifier or whole.id, "seen_at": seen}, beside
     told = {"created_at": whole.created_at or now}
+    beside["updated_at"] = now
     if isinstance(whole, ScoreRecord):
         told["type"] = whole.type or "CODE"
-        beside["updated_at"] = now
     elif isinstance(whole, FeedbackRecord):
         beside.setdefault("is_latest", False)
-        beside["updated_at"] = now
     return told, beside
 
 

@@ -86,7 +86,7 @@ STEPS: Final = Table(StepRecord, "step", "step_payload", extra=_EVENT)
 GENERATIONS: Final = Table(GenerationRecord, "generation", "generation_payload", extra=_EVENT)
 SCORES: Final = Table(ScoreRecord, "score", extra=("updated_at",))
 FEEDBACK: Final = Table(FeedbackRecord, "feedback", extra=("is_latest", "updated_at"))
-ATTACHMENTS: Final = Table(AttachmentRecord, "attachment", extra=())
+ATTACHMENTS: Final = Table(AttachmentRecord, "attachment", extra=("updated_at",))
 TABLES: Final[Mapping[str, Table]] = {
     table.kind: table for table in (PARTICIPANTS, THREADS, STEPS, GENERATIONS, SCORES, FEEDBACK, ATTACHMENTS)
 }
