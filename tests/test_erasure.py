@@ -1,15 +1,20 @@
 """One participant is taken out of everything, everything is counted, and nobody else loses anything."""
 
+import datetime as dt
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db.models import F
 from django.db.models.functions import Now
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from generations import access, attachments, datasets, exporting, intake, recording, retention, search, tasks
+from generations.exporting import destinations
 from generations.models import (
     Attachment,
     AuditEntry,
@@ -38,6 +43,7 @@ from generations.records import (
     ScoreRecord,
     StepRecord,
     ThreadRecord,
+    revised,
 )
 from generations.retention import erasing, removing
 from tests.exports import before_each_batch
@@ -149,6 +155,37 @@ def test_what_was_made_in_their_steps_goes_and_what_reviewers_were_to_say_of_it(
     assert [one.subject_id for one in ReviewItem.objects.all()] == ["his"]
 
 
+def test_what_is_below_their_steps_goes_unless_it_is_named_as_somebody_elses() -> None:
+    own = project()
+    steps = [
+        StepRecord(id="top", started_at=NOON, user_id="mia", parent_id="ring"),
+        StepRecord(id="below", started_at=NOON, parent_id="top"),
+        StepRecord(id="ring", started_at=NOON, parent_id="below"),
+        StepRecord(id="talks", started_at=NOON, thread_id="talk"),
+        StepRecord(id="below talk", started_at=NOON, parent_id="talks"),
+        StepRecord(id="ben's", started_at=NOON, parent_id="below", user_id="ben"),
+        StepRecord(id="below ben's", started_at=NOON, parent_id="ben's"),
+    ]
+    calls = [GenerationRecord(id=f"in {one.id}", started_at=NOON, step_id=one.id, prompt="Hello") for one in steps]
+    recording.record(own, [ThreadRecord(id="talk", user_id="mia"), *steps, *calls])
+
+    job = erased(own)
+
+    assert (counts(job)["steps"], counts(job)["generations"]) == (5, 5)
+    assert {one.public_id for one in Step.objects.in_project(own.pk)} == {"ben's", "below ben's"}
+    assert {one.public_id for one in Generation.objects.in_project(own.pk)} == {"in ben's", "in below ben's"}
+
+
+@pytest.mark.parametrize("written", ["josé/1", r"jos\u00e9/1", r"jos\u00E9\/1", r"josé\/1"])
+def test_bodies_of_what_was_refused_go_however_json_writes_them(written: str) -> None:
+    own = project()
+    recording.record(own, [call("his", "josé/1")])
+    body = f'{{"userId": "{written}"}}'.encode()
+    intake.keep(own, "rest", [intake.Refusal("No")], intake.Body(body, len(body)))
+
+    assert counts(erased(own, "josé/1"))["refused bodies"] == 1
+
+
 def test_bodies_of_what_was_refused_go_where_they_name_them_and_only_in_this_project() -> None:
     own, other = project(), project("Other")
     for n, one in enumerate((own, other)):
@@ -219,6 +256,79 @@ def test_files_of_exports_that_hold_them_go_and_others_stay() -> None:
     assert not default_storage.exists(jobs["a"].result["file"])
     assert default_storage.exists(jobs["b"].result["file"])
     default_storage.delete(jobs["b"].result["file"])
+
+
+def changed(own: Project) -> None:
+    recording.retag(own, "generation", ["hers"], remove=["vip"])
+
+
+def deleted(own: Project) -> None:
+    removing.erase(access.of_system(own), "generation", "hers")
+
+
+def judged_anew(own: Project) -> None:
+    recording.record(own, [FeedbackRecord(generation_id="hers", rating=1)])
+
+
+def two_hours_pass(own: Project) -> None:
+    ago = dt.timedelta(hours=2)
+    jobs = Job.objects.filter(project=own)
+    jobs.update(**{name: F(name) - ago for name in ("started_at", "finished_at")})
+    rows = Generation.objects.in_project(own.pk)
+    rows.update(**{name: F(name) - ago for name in ("started_at", "created_at", "updated_at")})
+
+
+@pytest.mark.parametrize(
+    ("filter", "happens"),
+    [
+        ({"tags": "vip"}, changed),
+        ({"tags": "vip"}, deleted),
+        ({"feedback.rating": 5}, judged_anew),
+        ({"timestamp": {"$gte": "now-1h"}}, two_hours_pass),
+    ],
+)
+def test_files_of_exports_go_though_what_is_theirs_would_not_match_any_more(
+    filter: dict[str, Any], happens: Callable[[Project], None]
+) -> None:
+    own = project()
+    hers = call("hers", "mia", tags=("vip",), feedback=FeedbackRecord(rating=5))
+    recording.record(own, [revised(hers, started_at=timezone.now()), call("another", "mia")])
+    job = exporting.start(access.of_system(own), condition_document=filter)
+    exporting.run(job.pk)
+    job.refresh_from_db()
+    assert job.result["rows"] == 1
+    happens(own)
+
+    assert counts(erased(own))["exports"] == 1
+
+
+def test_an_export_that_is_handed_over_while_somebody_is_erased_is_made_anew(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.EXPORT_FOLDER = tmp_path
+    own = project()
+    grant = access.of_system(own)
+    recording.record(own, [call("hers", "mia")])
+    schedule = exporting.schedules.create(grant, {"name": "all", "destination": "nightly"})
+    run = exporting.schedules.run_now(grant, schedule.pk)
+    assert run is not None
+    erasure = retention.erase(grant, "mia")
+    save, deliver = default_storage.save, destinations.deliver
+
+    def begun(*given: Any) -> Any:
+        Job.objects.filter(pk=erasure.pk).update(state=Job.State.RUNNING, started_at=Now())
+        return deliver(*given) if isinstance(given[0], destinations.Destination) else save(*given)
+
+    monkeypatch.setattr(destinations, "deliver", begun)
+    monkeypatch.setattr(default_storage, "save", begun)
+    for job in (exporting.start(grant), run):
+        Job.objects.filter(pk=erasure.pk).update(state=Job.State.QUEUED, started_at=None)
+        exporting.run(job.pk)
+
+        job.refresh_from_db()
+        assert (job.state, job.result) == (Job.State.QUEUED, {})
+    assert not default_storage.listdir(f"exports/{own.pk}")[1]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_files_that_were_delivered_elsewhere_are_named_though_nothing_reaches_them(

@@ -157,8 +157,9 @@ def _keep(lease: jobs.Lease, asked: Asked, made: Made) -> None:
     default_storage.save(manifests.beside(name), ContentFile(manifests.text(manifest)))
     expires_at = timezone.now() + dt.timedelta(hours=settings.EXPORT_EXPIRY_HOURS)
     try:
-        lease.finish(result | {"file": name}, expires_at=expires_at)
-    except (jobs.Cancelled, jobs.Lost):
+        with _unless_outdated(job, made.snapshot):
+            lease.finish(result | {"file": name}, expires_at=expires_at)
+    except (jobs.Cancelled, jobs.Lost, jobs.Interrupted):
         default_storage.delete(name)
         default_storage.delete(manifests.beside(name))
         raise
@@ -176,12 +177,25 @@ def _deliver(lease: jobs.Lease, asked: Asked, made: Made, result: dict[str, Any]
     text = manifests.text(result["manifest"])
     where = destinations.deliver(destination, job.project.slug, name, made.path, text, media_type)
     try:
-        with transaction.atomic():
+        with _unless_outdated(job, made.snapshot):
             lease.finish(result | {"delivered": where})
             schedules.ended(job, made.snapshot.complete_until)
-    except jobs.Cancelled:
+    except (jobs.Cancelled, jobs.Interrupted):
         destinations.withdraw(destination, job.project.slug, name)
         raise
+
+
+@contextmanager
+def _unless_outdated(job: Job, snapshot: Snapshot) -> Iterator[None]:
+    """A transaction that ends the job, unless somebody's records were erased while the file was handed over.
+
+    An erasure that begins from here on waits for its end (`retention.copies`), and finds the file.
+    """
+    with transaction.atomic():
+        Job.objects.select_for_update().filter(pk=job.pk).first()
+        if _is_outdated(job, snapshot):
+            raise jobs.Interrupted
+        yield
 
 
 def _is_outdated(job: Job, snapshot: Snapshot) -> bool:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from generations import exporting, filters, holds, jobs, records
 from generations.access import Grant, Scope
-from generations.filters import BadFilter, sql
 from generations.models import (
     DatasetItem,
     ExperimentItem,
@@ -26,7 +25,8 @@ from generations.models import (
     Step,
     Thread,
 )
-from generations.retention.removing import batches, remove
+from generations.retention import copies
+from generations.retention.removing import AT_ONCE, batches, remove
 from generations.retention.rules import BadRule
 
 COUNTED: Final = (
@@ -73,7 +73,7 @@ def _run(lease: jobs.Lease) -> None:
     # delivered and those of the meantime: once the rows are gone, nothing leads to them any more.
     report = {name: int(job.result.get(name, 0)) for name in COUNTED}
     delivered = job.result.get(DELIVERED, [])
-    delivered += [found for found in _delivered(job.project, id) if found not in delivered]
+    delivered += [found for found in _delivered(job.project, id, job) if found not in delivered]
 
     def tell() -> dict[str, Any]:
         return {**report, DELIVERED: delivered}
@@ -121,9 +121,9 @@ def _is_held(project: Project, id: str) -> bool:
 def _erase(job: Job, id: str, count: Callable[[str, int], None]) -> None:
     """In this order: copies first, while the rows that lead to them are there; the participant's own row last."""
     project = job.project
-    count("exports", _exports(project, id))
+    count("exports", _exports(project, id, job))
     rejects = IngestReject.objects.filter(project=project)
-    count("refused bodies", rejects.filter(Q(record_id=id) | _mentions(id)).update(body=None))
+    count("refused bodies", rejects.filter(Q(record_id=id) | copies.mentions(id)).update(body=None))
     own = _own(project, id)
 
     def take(kind: str, ids: list[str]) -> None:
@@ -138,18 +138,40 @@ def _erase(job: Job, id: str, count: Callable[[str, int], None]) -> None:
             " the rest stays; release the hold and start again."
         )
 
-    for threads in batches(own["thread"]):
-        for kind, model in (("step", Step), ("generation", Generation)):
-            for inside in batches(model.objects.in_project(project.pk).filter(thread_id__in=threads)):
-                take(kind, inside)
-        take("thread", threads)
-    for kind in ("step", "generation", "feedback", "score"):
-        for ids in batches(own[kind]):
-            if kind == "step":
-                for made in batches(Generation.objects.in_project(project.pk).filter(step_id__in=ids)):
+    def take_steps(steps: QuerySet[Any]) -> None:
+        for ids in batches(steps):
+            # From below: those above lead to them.
+            for level in reversed(_levels(project, id, ids)):
+                for made in batches(Generation.objects.in_project(project.pk).filter(step_id__in=level)):
                     take("generation", made)
+                take("step", level)
+
+    for threads in batches(own["thread"]):
+        inside = {"thread_id__in": threads}
+        take_steps(Step.objects.in_project(project.pk).filter(**inside))
+        for calls in batches(Generation.objects.in_project(project.pk).filter(**inside)):
+            take("generation", calls)
+        take("thread", threads)
+    take_steps(own["step"])
+    for kind in ("generation", "feedback", "score"):
+        for ids in batches(own[kind]):
             take(kind, ids)
     count("participants", remove(project, "participant", [id])[0])
+
+
+def _levels(project: Project, id: str, ids: list[str]) -> list[list[str]]:
+    """These steps and those below them, level by level, a hundred at most in each; without what is named as somebody
+    else's, and what is below that."""
+    levels, seen = [ids], set(ids)
+    whose = Q(user_id=None) | Q(user_id=id)
+    at = 0
+    while at < len(levels):
+        below = Step.objects.in_project(project.pk).filter(whose, parent_id__in=levels[at])
+        found = [one for one in below.values_list("public_id", flat=True) if one not in seen]
+        seen.update(found)
+        levels += [found[n : n + AT_ONCE] for n in range(0, len(found), AT_ONCE)]
+        at += 1
+    return levels
 
 
 def _take(project: Project, kind: str, ids: list[str], count: Callable[[str, int], None]) -> None:
@@ -176,42 +198,16 @@ def _take(project: Project, kind: str, ids: list[str], count: Callable[[str, int
     count(kind if kind == "feedback" else f"{kind}s", number)
 
 
-def _mentions(id: str) -> Q:
-    """Bodies that have the id in them, whatever their format."""
-    return sql.true("(position(%(expressions)s) > 0)", sql.Param(id.encode(), "::bytea"), F("body"), joined_by=" IN ")
-
-
-def _exports(project: Project, id: str) -> int:
+def _exports(project: Project, id: str, erasure: Job) -> int:
     """Delete the files of exports that may hold rows of the participant; returns how many. What can no longer be told
     is deleted: an export can be made again."""
-    return sum(exporting.forget(export) for export in _made(project, result__file__isnull=False, id=id))
+    return sum(exporting.forget(export) for export in copies.exports(project, id, erasure, result__file__isnull=False))
 
 
-def _delivered(project: Project, id: str) -> list[dict[str, str]]:
+def _delivered(project: Project, id: str, erasure: Job) -> list[dict[str, str]]:
     """The files outside that may hold rows of the participant, the oldest first: for whoever has them to delete."""
     return [
         {"to": str(export.result["delivered"]), "finishedAt": export.finished_at.isoformat(), "job": str(export.pk)}
-        for export in _made(project, result__delivered__isnull=False, id=id)
+        for export in copies.exports(project, id, erasure, result__delivered__isnull=False)
         if export.finished_at is not None
     ]
-
-
-def _made(project: Project, *, id: str, **where: Any) -> Iterator[Job]:
-    """The exports that were made and may hold rows of the participant."""
-    done = Job.objects.filter(project=project, kind=Job.Kind.EXPORT, state=Job.State.DONE, **where)
-    return (export for export in done.order_by("finished_at", "pk") if _may_hold(project, id, export))
-
-
-def _may_hold(project: Project, id: str, export: Job) -> bool:
-    kind = str(export.parameters.get("kind"))
-    names = {"generations": "generation", "steps": "step", "threads": "thread"}
-    if kind not in names:
-        return True
-    try:
-        rows = filters.narrow(kind, project.pk, filters.from_document(kind, export.parameters.get("filter") or {}))
-    except BadFilter:
-        return True
-    threads = Thread.objects.in_project(project.pk).filter(user_id=id)
-    reference = "public_id" if kind == "threads" else "thread_id"
-    theirs = Q(user_id=id) | Q(Exists(threads.filter(public_id=OuterRef(reference))))
-    return bool(rows.filter(theirs, created_at__lte=export.finished_at).exists())
