@@ -164,21 +164,57 @@ def test_a_folder_for_sockets_that_others_may_enter_is_refused(server: embedded.
     server.sockets.rmdir()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="Only root has to become somebody else.")
-def test_root_without_user_namespaces_runs_it_as_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="Only root has to become somebody else.")
+
+
+@needs_root
+def test_root_without_user_namespaces_runs_it_as_nobody_who_goes_by_closed_folders(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # As in root's own home in a container; pytest's own folders are closed to others, too.
+    tmp_path.chmod(0o700)
     monkeypatch.setattr(lifetimes, "can_become_unprivileged", lambda: False)
-    # pytest's own folders are closed to others, and nobody has to come by.
-    folder = Path(f"/tmp/generations-test-{os.getpid()}")
-    server = embedded.Server(folder / "data", log_mb=32)
+    server = embedded.Server(tmp_path / "data", log_mb=32)
     try:
         server.start()
         first = one(server, "SELECT 1")
+        assert server.process is not None
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
         server.stop()
         server.start()
         second = one(server, "SELECT 2")
         owner = server.data.owner()
     finally:
         server.stop()
-        subprocess.run(["rm", "-rf", folder], check=True)
 
     assert (first, second, owner) == (1, 2, "nobody")
+    assert "CapEff:\t0000000000000002" in status, "more rights than that to go by folders"
+
+
+WITHOUT_THE_RIGHT = """
+import sys
+from pathlib import Path
+from generations.management import embedded, lifetimes
+lifetimes.can_become_unprivileged = lambda: False
+try:
+    embedded.Server(Path(sys.argv[1]), log_mb=32).start()
+except embedded.CannotStart as error:
+    print(error)
+"""
+
+
+@needs_root
+def test_where_nobody_may_not_enter_either_it_is_said_what_to_do(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    rights = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"]
+
+    said = subprocess.run(
+        [*rights, sys.executable, "-c", WITHOUT_THE_RIGHT, tmp_path / "data"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert "run as nobody, who must be able to enter" in said, said
+    assert str(tmp_path / "data") in said

@@ -144,15 +144,17 @@ class Server:
         arguments = [*self._log_kept(), *(f"-c{name}={value}" for name, value in self._settings.items())]
         with self.log.open("ab") as log:
             # SIGINT is PostgreSQL's fast shutdown: clients are cut off, nothing committed is lost.
-            self.process = subprocess.Popen(
-                [self._programs / "postgres", "-D", self.data, f"-k{self.sockets}", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                user=self._other_user(),
-                preexec_fn=self._before_exec(signal.SIGINT),
-                start_new_session=True,
-            )
+            try:
+                self.process = subprocess.Popen(
+                    [self._programs / "postgres", "-D", self.data, f"-k{self.sockets}", *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    preexec_fn=self._before_exec(signal.SIGINT),
+                    start_new_session=True,
+                )
+            except (OSError, subprocess.SubprocessError) as error:
+                raise CannotStart(self._failed("postgres", str(error))) from error
 
     def shorten_log(self) -> None:
         """Begin the log anew when it is longer than 10 MB, and keep one such piece: to be called now and then.
@@ -228,24 +230,41 @@ class Server:
         return [f"-cmin_wal_size={self._log_mb}MB"] if self._durable and roomy else []
 
     def _run(self, command: list[str], given: str = "") -> None:
-        done = subprocess.run(
-            [self._programs / command[0], *command[1:]],
-            input=given.encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            user=self._other_user(),
-            preexec_fn=self._before_exec(signal.SIGKILL),
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [self._programs / command[0], *command[1:]],
+                input=given.encode(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                preexec_fn=self._before_exec(signal.SIGKILL),
+                check=False,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise CannotStart(self._failed(command[0], str(error))) from error
         if done.returncode != 0:
-            raise CannotStart(f"{command[0]} failed: {done.stdout.decode(errors='replace').strip()[-2000:]}")
+            raise CannotStart(self._failed(command[0], done.stdout.decode(errors="replace").strip()[-2000:]))
+
+    def _failed(self, program: str, said: str) -> str:
+        """What to tell of a program that did not run, with what is likely where it had to run as somebody else."""
+        name = self._other_user()
+        if name is None or not any(sign in said for sign in ("denied", "not permitted", "preexec_fn")):
+            return f"{program} failed: {said}"
+        return (
+            f"{program} failed: {said}\nPostgreSQL does not run as root, and this container has neither user namespaces"
+            f" nor root's right to go by all folders: it was run as {name}, who must be able to enter"
+            f" {self._programs} and {self.data.parent}. Put the project and DATA_DIR where others may enter, be another"
+            " user than root, or set DATABASE_URL to a PostgreSQL that runs elsewhere."
+        )
 
     def _before_exec(self, sent: signal.Signals) -> Callable[[], None]:
-        tied, mapped = lifetimes.tied(sent), self._mapped
+        tied, mapped, name = lifetimes.tied(sent), self._mapped, self._other_user()
+        other = None if name is None else pwd.getpwnam(name)
 
         def in_child() -> None:
             if mapped:
                 lifetimes.become_unprivileged()
+            elif other is not None:
+                lifetimes.become(other.pw_uid, other.pw_gid)
             tied()
 
         return in_child
