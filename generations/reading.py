@@ -96,11 +96,26 @@ def _aloud(message: dict[str, Json]) -> str:
 
 
 def input_text(record: GenerationRecord) -> str:
-    """What was asked: the last message that is not the assistant's, the prompt, or the input as text."""
+    """What was asked: in the messages, else the prompt, or the input as text."""
     if record.messages:
-        others = (m for m in reversed(record.messages) if isinstance(m, dict) and m.get("role") not in _NOT_ASKING)
-        return message_text(next(others, record.messages[-1]))
+        return asked(record.messages)
     return record.prompt if record.prompt is not None else text_of(record.input)
+
+
+def asked(messages: list[Json]) -> str:
+    """What the user asked last. What tools answered since then is none of it, unless nobody asked anything: then it is
+    the last message that is not the assistant's, or the last."""
+    said = [m for m in messages if isinstance(m, dict) and m.get("role") not in _NOT_ASKING]
+    mine = (_without_results(m) for m in reversed(said) if m.get("role") in _ASKING)
+    return next(filter(None, map(message_text, mine)), "") or message_text(said[-1] if said else messages[-1])
+
+
+def _without_results(message: dict[str, Json]) -> dict[str, Json]:
+    """> The tool_result blocks must come first in the content array (Anthropic, of messages of the user)"""
+    parts = message.get("content")
+    if not isinstance(parts, list):
+        return message
+    return {**message, "content": [p for p in parts if not (isinstance(p, dict) and p.get("type") in _RESULTS)]}
 
 
 def output_text(record: GenerationRecord) -> str:
@@ -111,6 +126,8 @@ def output_text(record: GenerationRecord) -> str:
 
 
 _NOT_ASKING: Final = ("assistant", "system")
+_ASKING: Final = ("user", "human")
+_RESULTS: Final = ("tool_result", "tool_call_response", "function_call_output")
 
 
 def error_text(error: str | None, detail: str | None) -> str | None:
@@ -121,10 +138,13 @@ def error_text(error: str | None, detail: str | None) -> str | None:
 
 
 def raised(text: str) -> str | None:
-    """What a trace of Python's ends with, its last line that is not indented; None for a text that is no such trace."""
+    """What a trace of Python's was about: the line behind the calls of its last part, which are indented. A message may
+    go on over more lines, as pydantic's do. None for a text that is no such trace, or breaks off before that line.
+    """
     if not text.startswith(TRACE):
         return None
-    return next((line for line in reversed(text.splitlines()) if line.strip() and not line.startswith(" ")), None)
+    last = text.rpartition(TRACE)[2].splitlines()
+    return next((line for line in last if line.strip() and not line.startswith(" ")), None)
 
 
 def preview(text: str) -> str | None:

@@ -62,6 +62,30 @@ def test_what_was_asked_is_the_last_message_that_is_not_the_assistants() -> None
     assert reading.output_text(record) == "Bye"
 
 
+CALL = {"role": "assistant", "tool_calls": [{"function": {"name": "find", "arguments": "{}"}}]}
+RESULT = {"type": "tool_result", "tool_use_id": "c1", "content": "[7]"}
+
+
+@pytest.mark.parametrize(
+    ("since", "asked"),
+    [
+        ([CALL, {"role": "tool", "content": "[7]"}], "Open when?"),
+        ([CALL, {"type": "function_call_output", "call_id": "c1", "output": "[7]"}], "Open when?"),
+        ([CALL, {"role": "user", "content": [RESULT]}], "Open when?"),
+        ([CALL, {"role": "user", "content": [RESULT, {"type": "text", "text": "And when not?"}]}], "And when not?"),
+        ([CALL, {"role": "tool", "content": "[7]"}, {"role": "user", "content": ""}], "Open when?"),
+    ],
+)
+def test_what_tools_answered_is_not_what_was_asked(since: list[Any], asked: str) -> None:
+    assert reading.asked([{"role": "user", "content": "Open when?"}, *since]) == asked
+
+
+def test_where_nobody_asked_the_last_word_of_others_is_told() -> None:
+    assert reading.asked([CALL, {"role": "tool", "content": "[7]"}]) == "[7]"
+    assert reading.asked([{"role": "system", "content": "Begin."}, CALL]) == "find({})"
+    assert reading.asked([{"role": "user", "content": [RESULT]}]) == "[7]"
+
+
 def test_a_preview_is_one_bounded_line() -> None:
     assert reading.preview("a\n\n b\tc") == "a b c"
     assert len(reading.preview("x" * 1_000_000) or "") == 200
@@ -71,3 +95,24 @@ def test_a_preview_is_one_bounded_line() -> None:
 @pytest.mark.parametrize("value", [{"n": 2**80}, {"s": "\ud800"}])
 def test_whatever_json_cannot_be_packed_fast_is_packed_all_the_same(value: Any) -> None:
     assert reading.compact(value).startswith("{")
+
+
+FRAMES = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    f()\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"{FRAMES}ValueError: No\n", "ValueError: No"),
+        # What a message goes on with says less than how it begins.
+        (
+            f"{FRAMES}pydantic.ValidationError: 1 error for Trip\ncity\n  Field required\n",
+            "pydantic.ValidationError: 1 error for Trip",
+        ),
+        (f"{FRAMES}KeyError: 'a'\n\nDuring handling of it:\n\n{FRAMES}LookupError: none\n", "LookupError: none"),
+        (FRAMES, None),
+        ("Rate limit reached\nTry again", None),
+    ],
+)
+def test_a_trace_is_told_by_the_line_behind_its_calls(text: str, told: str | None) -> None:
+    assert reading.raised(text) == told

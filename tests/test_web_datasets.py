@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from generations import access, datasets, exporting, jobs
+from generations import access, datasets, experiments, exporting, jobs
 from generations.access import Grant
 from generations.datasets import NewItem
 from generations.importing import working
@@ -332,3 +332,20 @@ def test_jobs_of_another_project_and_of_administrators_are_left_alone(project: P
     assert member.post(f"/projects/shop/jobs/{erasure.pk}/retry/").status_code == 403
     assert viewer.post(f"/projects/shop/jobs/{mine.pk}/retry/").status_code == 403
     assert Job.objects.count() == 3
+
+
+def test_of_messages_the_question_and_the_answer_are_told(client: Client, grant: Grant, dataset: Dataset) -> None:
+    question, call = {"role": "user", "content": "Open when?"}, {"role": "assistant", "content": "At ten."}
+    sent = [question, {"role": "tool", "content": '{"museums": []}'}]
+    new = NewItem(input={"tools": ["t" * 6_000], "messages": sent}, expected_output={"messages": [question, call]})
+    datasets.add_items(grant, str(dataset.pk), [new])
+    experiment = experiments.create(grant, name="First", dataset_id=str(dataset.pk))
+    item = DatasetItem.objects.filter(dataset=dataset).latest("pk")
+    experiments.add_item(grant, str(experiment.pk), dataset_item_id=str(item.pk), output="At nine.")
+
+    pages = [client.get(at(dataset)), client.get(f"/projects/{dataset.project.slug}/experiments/{experiment.pk}/")]
+
+    for said in map(web.text, pages):
+        assert "Open when?" in said
+        assert "At ten." in said
+        assert "museums" not in said

@@ -51,6 +51,19 @@ def test_the_list_shows_what_is_known_and_a_dash_for_what_is_not() -> None:
     assert "2 generations" in said
 
 
+def test_of_a_trace_the_list_shows_what_it_ends_with() -> None:
+    project = web.project()
+    trace = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    f()\nValueError: No such city\n'
+    recording.record(project, [call(1, error=trace)])
+    recording.record(project, [StepRecord(id="step", started_at=NOON, type="tool", error=trace)])
+    client = web.signed_in(project)
+
+    for kind in ("generations", "steps"):
+        said = web.text(client.get(f"/projects/{project.slug}/{kind}/"))
+        assert "ValueError: No such city" in said
+        assert "Traceback" not in said
+
+
 def test_a_filter_in_the_address_narrows_the_list_and_is_said_in_words() -> None:
     project = web.project()
     client = web.signed_in(project)

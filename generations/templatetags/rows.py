@@ -13,7 +13,7 @@ from django.utils.html import conditional_escape, escape
 from django.utils.safestring import SafeString
 
 from generations.models import Generation, Score, Step
-from generations.templatetags.web import UNKNOWN, excerpt, icon, lasted, money, number, seconds, short_moment
+from generations.templatetags.web import UNKNOWN, excerpt, failure, icon, lasted, money, number, seconds, short_moment
 
 register = template.Library()
 
@@ -88,7 +88,7 @@ def _input(row: Generation | Step, _: object) -> str:
 def _output(row: Generation | Step, _: object) -> str:
     if row.error is None:
         return f'<td class="c-output">{_preview(row.output_preview)}</td>'
-    said = f"{icon('circle-alert', 'Error')}{excerpt(row.error, _PREVIEW)}"
+    said = f"{icon('circle-alert', 'Error')}{failure(row.error, _PREVIEW)}"
     return f'<td class="c-output"><span class="preview error">{said}</span></td>'
 
 

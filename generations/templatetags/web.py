@@ -68,6 +68,12 @@ def excerpt(value: object, most: int = 200) -> SafeString:
 
 
 @register.filter
+def failure(error: str, most: int = 200) -> SafeString:
+    """The beginning of an error where there is room for little: of a trace, what it ends with."""
+    return excerpt(reading.raised(error) or error, most)
+
+
+@register.filter
 def seen(value: object) -> str:
     """All of a text, with what a terminal obeys and what turns text around shown by its number."""
     return reading.seen(str(value))

@@ -262,11 +262,13 @@ def _item(row: DatasetItem) -> Item:
 
 
 def text_of(value: object) -> str:
-    """What a person would read of an input or an expected output, or its JSON."""
+    """What a person would read of an input or an expected output, or its JSON: of messages the answer that they end
+    with, or what was asked."""
     if isinstance(value, dict):
-        messages_ = value.get("messages")
-        if isinstance(messages_, list) and messages_:
-            return reading.message_text(messages_[-1])[:SHOWN]
+        said = value.get("messages")
+        if isinstance(said, list) and said:
+            is_answered = isinstance(said[-1], dict) and said[-1].get("role") == "assistant"
+            return (reading.message_text(said[-1]) if is_answered else reading.asked(said))[:SHOWN]
         if set(value) & {"content", "role", "text", "prompt"}:
             text = value["prompt"] if isinstance(value.get("prompt"), str) else reading.message_text(value)
             return str(text)[:SHOWN]

@@ -33,6 +33,8 @@ PAGE: Final = 25
 MOST_OTHERS: Final = 20
 SHOWN: Final = 4_800
 """The most bytes of the texts of one line: its input, what was expected, and the outputs and reasons."""
+READ: Final = 40_000
+"""The most characters of the JSON of an input or output that are read for it."""
 REASONS: Final = 5
 """The most reasons in one cell."""
 
@@ -320,8 +322,8 @@ def _reasons(grant: Grant, outcomes: Sequence[Outcome]) -> dict[str, list[Reason
 
 
 def _texts(model: type[Model], keys: Iterable[Any], *names: str) -> dict[Any, tuple[str, str]]:
-    """What a person would read of two JSON columns, of their beginning alone."""
-    left, right = (Left(Cast(F(name), TextField()), SHOWN) for name in names)
+    """What a person would read of two JSON columns; of what is very long its beginning, as JSON."""
+    left, right = (Left(Cast(F(name), TextField()), READ) for name in names)
     rows = model._default_manager.filter(pk__in=[key for key in keys if key is not None])
     found = rows.annotate(left_text=left, right_text=right).values_list("pk", "left_text", "right_text")
     return {pk: (_read(one), _read(other)) for pk, one, other in found}
@@ -333,7 +335,7 @@ def _read(text: str | None) -> str:
     try:
         return text_of(orjson.loads(text))
     except orjson.JSONDecodeError:
-        return f"{text}…"
+        return f"{text[:SHOWN]}…"
 
 
 def _previews(grant: Grant, outcomes: Sequence[Outcome]) -> dict[str, str]:
