@@ -29,8 +29,10 @@ class Held(Exception):
         self.hold = hold
         beside = "what it belongs to" if kind in _PARTS else "something in it"
         done = "emptied" if is_emptied else "deleted"
-        keeps = f'The legal hold "{hold.reason[:_SHOWN]}" keeps this {kind}, or {beside}.'
-        super().__init__(f"{keeps} Nothing was {done}; release it first.")
+        keeps = f"keeps this {kind}, or {beside}. Nothing was {done}; release it first."
+        self.unnamed = f"A legal hold {keeps}"
+        """The same without its reason, which is nothing for who may only send."""
+        super().__init__(f'The legal hold "{hold.reason[:_SHOWN]}" {keeps}')
 
 
 # ---------------------------------------------------------------------------------------------------------- who decides

@@ -122,6 +122,12 @@ def _agreed(chosen: Override, counts: dict[str, int]) -> Price | None:
     return _reckon(counts, prices, chosen.currency, f"override:{chosen.id}", {"match": chosen.match})
 
 
+def currency_of(text: str) -> str | None:
+    """The code of a currency, in capitals; None where the text is no code of three letters."""
+    code = text.strip()
+    return code.upper() if len(code) == 3 and code.isascii() and code.isalpha() else None
+
+
 def applicable(overrides: Sequence[Override], model: str, provider: str, moment: dt.datetime) -> Override | None:
     """The override that holds: the closest match first (exact, then the longest pattern), then the latest period."""
     if not overrides:

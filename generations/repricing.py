@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import uuid
 from collections import defaultdict
 from decimal import Decimal, InvalidOperation
@@ -43,10 +42,10 @@ def add(
     Calls recorded before are reckoned again by `start`. Raises BadPrice.
     """
     grant.need(Scope.ADMIN)
-    name, whose, code = clean_string(match).strip(), clean_string(provider).strip(), currency.strip().upper()
+    name, whose, code = clean_string(match).strip(), clean_string(provider).strip(), pricing.currency_of(currency)
     if not 1 <= len(name) <= 200 or len(whose) > 100:
         raise BadPrice("match: expected the id of a model, with * for any characters, of 1 to 200 characters")
-    if not re.fullmatch(r"[A-Z]{3}", code):
+    if code is None:
         raise BadPrice(f"currency: {currency[:20]!r} is not valid; expected a code of three letters, such as USD")
     if valid_from is not None and valid_to is not None and valid_to <= valid_from:
         raise BadPrice("valid_to: expected a day after the first one")

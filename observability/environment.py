@@ -77,6 +77,11 @@ class Environment(BaseSettings):
         default=[],
         description="Further origins whose forms are trusted, by commas; PUBLIC_URL's always is.",
     )
+    OTLP_ORIGINS: CommaSeparated = Field(
+        default=[],
+        description="Origins whose pages may send spans from the browser, by commas: https://app.example.com; "
+        "empty: none.",
+    )
     INGEST_MAX_BYTES: int = Field(
         default=64 * 1024 * 1024,
         ge=1024,
@@ -130,7 +135,13 @@ class Environment(BaseSettings):
     STORAGE_ENDPOINT_URL: str = Field(default="", description="Endpoint of an S3-compatible store other than AWS.")
 
     @field_validator(
-        "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "EXPORT_BUCKETS", "EGRESS_HOSTS", "EGRESS_PRIVATE", mode="before"
+        "ALLOWED_HOSTS",
+        "CSRF_TRUSTED_ORIGINS",
+        "OTLP_ORIGINS",
+        "EXPORT_BUCKETS",
+        "EGRESS_HOSTS",
+        "EGRESS_PRIVATE",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:
@@ -177,6 +188,15 @@ class Environment(BaseSettings):
     @classmethod
     def _origins(cls, value: list[str]) -> list[str]:
         return [_address(one, ("https", "http")) for one in value]
+
+    @field_validator("OTLP_ORIGINS")
+    @classmethod
+    def _exact_origins(cls, value: list[str]) -> list[str]:
+        # They are compared with what browsers say, who write them so.
+        found = [_address(one, ("https", "http")).rstrip("/").lower() for one in value]
+        if wrong := [one for one in found if urlsplit(one).path or urlsplit(one).query]:
+            raise ValueError(f"{wrong[0]!r} is no origin, such as https://app.example.com")
+        return found
 
     @field_validator("DATABASE_URL")
     @classmethod

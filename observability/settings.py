@@ -56,6 +56,7 @@ SUPERVISOR = places.supervisor()
 _host = "localhost" if env.HOST in {"0.0.0.0", "::"} else env.HOST  # noqa: S104 - compared, not bound
 PUBLIC_URL = env.PUBLIC_URL or f"http://{f'[{_host}]' if ':' in _host else _host}:{env.PORT}"
 INGEST_MAX_BYTES = env.INGEST_MAX_BYTES
+OTLP_ORIGINS = frozenset(env.OTLP_ORIGINS)
 EXPORT_EXPIRY_HOURS = env.EXPORT_EXPIRY_HOURS
 EXPORT_FOLDER = Path(env.EXPORT_FOLDER).expanduser().absolute() if env.EXPORT_FOLDER else DATA_DIR / "scheduled"
 EXPORT_BUCKETS = env.EXPORT_BUCKETS

@@ -180,6 +180,7 @@ def test_changes_of_configuration_are_audited(client: Client, project: Project) 
     [
         ("priceoverride", {"match": "m", "currency": "dollars"}, "at most 3"),
         ("priceoverride", {"match": "m", "currency": "12$", "input_price": "1"}, "a code of three letters"),
+        ("priceoverride", {"match": "m", "currency": "ßd", "input_price": "1"}, "a code of three letters"),
         ("priceoverride", {"match": "m", "currency": "USD"}, "Give at least one price"),
         ("priceoverride", {"match": "m", "currency": "USD", "input_price": "-1"}, "not negative"),
         (

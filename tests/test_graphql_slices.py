@@ -88,7 +88,7 @@ def test_a_list_is_walked_to_its_end(filled: Door, name: str) -> None:
 def test_a_cursor_that_is_none_is_refused_by_name(filled: Door, after: str) -> None:
     answer = filled.ask(f'{{ generation(id: "g") {{ attachments(after: "{after}") {{ nodes {{ id }} }} }} }}')
 
-    assert answer.codes == ["BAD_INPUT"]
+    assert answer.codes == ["BAD_CURSOR"]
     assert answer.errors[0]["extensions"]["field"] == "after"
 
 

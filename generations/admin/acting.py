@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 
-from generations import access, cleaning
+from generations import access, cleaning, pricing
 from generations.access import Grant
 from generations.models import AuditEntry, Project, User
 from generations.records import InvalidRecord
@@ -71,8 +71,8 @@ class WithCurrency:
 
     def clean_currency(self) -> str:
         """A code of three letters, in capitals."""
-        code: str = self.cleaned_data["currency"].upper()
-        if not (len(code) == 3 and code.isascii() and code.isalpha()):
+        code = pricing.currency_of(self.cleaned_data["currency"])
+        if code is None:
             raise forms.ValidationError("A currency is a code of three letters, such as USD.")
         return code
 

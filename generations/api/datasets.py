@@ -112,8 +112,7 @@ def list_items(request: HttpRequest, id: str) -> HttpResponse:
     version = lists.whole("version", said, 0) if said else None
     if version is not None and not 1 <= version <= dataset.version:
         raise BadFilter("version", version, f"a version from 1 to {dataset.version}")
-    every = DatasetItem.objects.filter(dataset=dataset)
-    return plain.page(request, datasets.items(dataset, version), plain.each(item_document), among=every)
+    return plain.page(request, datasets.items(dataset, version), plain.each(item_document))
 
 
 @router.post(

@@ -21,6 +21,7 @@ from generations.access import Grant, Scope
 from generations.api import otlp_joining, otlp_logs, receive
 from generations.api.auth import by_key, from_memory
 from generations.api.errors import Refused
+from generations.api.otlp_browsers import for_pages
 from generations.api.straight import straight
 from generations.ingest import media
 from generations.ingest.otlp import decode, decode_json, spans
@@ -98,6 +99,7 @@ _LOGS: Final = _Signal(
 
 @straight
 @csrf_exempt
+@for_pages
 @from_memory
 def traces(request: HttpRequest) -> HttpResponse:
     """Take spans in."""
@@ -106,6 +108,7 @@ def traces(request: HttpRequest) -> HttpResponse:
 
 @straight
 @csrf_exempt
+@for_pages
 def log_records(request: HttpRequest) -> HttpResponse:
     """Take log events in."""
     return _take(request, _LOGS)
@@ -113,6 +116,7 @@ def log_records(request: HttpRequest) -> HttpResponse:
 
 @straight
 @csrf_exempt
+@for_pages
 def metrics(request: HttpRequest) -> HttpResponse:
     """Take metrics, and do nothing with them: exporters that send all three signals would complain otherwise."""
     kind = _encoding(request)

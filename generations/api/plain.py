@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from generations import paging
 from generations.api import lists
 from generations.api.answers import answer
 from generations.api.operations import LIMIT, PROJECT, Parameter
 from generations.filters import BadFilter
-from generations.paging import MAX_LIMIT, BadCursor
+from generations.paging import MAX_LIMIT
 from generations.records import Json
 
 QUERY: Final[list[Parameter]] = [
@@ -21,27 +21,23 @@ QUERY: Final[list[Parameter]] = [
     LIMIT,
     PROJECT,
 ]
+_ORDER: Final = ("-created_at", "-id")
 
 
 def page(
-    request: HttpRequest,
-    rows: QuerySet[Any],
-    documents: Callable[[Sequence[Any]], Iterable[Json]],
-    *,
-    among: QuerySet[Any] | None = None,
+    request: HttpRequest, rows: QuerySet[Any], documents: Callable[[Sequence[Any]], Iterable[Json]]
 ) -> HttpResponse:
-    """The rows that come after the one that `?after=` names, which is one of them or `among` those that may have left
-    them since. Raises BadFilter, BadCursor."""
+    """The rows that come after the place that `?after=` names. Raises BadFilter, BadCursor."""
     params = request.GET
     limit = lists.whole("limit", params.get("limit"), 50)
     if not 1 <= limit <= MAX_LIMIT:
         raise BadFilter("limit", limit, f"a whole number from 1 to {MAX_LIMIT}")
     if after := params.get("after"):
-        last = _row(rows if among is None else among, after)
-        rows = rows.filter(Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk))
-    found = list(rows.order_by("-created_at", "-pk")[: limit + 1])
+        moment, key = paging.placed(rows.model, _ORDER, after)
+        rows = rows.filter(Q(created_at__lt=moment) | Q(created_at=moment, pk__lt=key))
+    found = list(rows.order_by(*_ORDER)[: limit + 1])
     about = {
-        "next": str(found[limit - 1].pk) if len(found) > limit else None,
+        "next": paging.place(found[limit - 1], _ORDER) if len(found) > limit else None,
         "previous": None,
         "limit": limit,
         "order": "-createdAt",
@@ -52,13 +48,3 @@ def page(
 def each(document: Callable[[Any], Json]) -> Callable[[Sequence[Any]], Iterable[Json]]:
     """Shows rows that need nothing beside themselves."""
     return lambda rows: map(document, rows)
-
-
-def _row(rows: QuerySet[Any], id: str) -> Any:
-    try:
-        found = rows.filter(pk=uuid.UUID(id)).first()
-    except ValueError:
-        found = None
-    if found is None:
-        raise BadCursor("after", id, "the `next` of a page of this list")
-    return found

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from functools import reduce
 from operator import add
 from typing import Any, Final, TypeVar
 
-import orjson
-from django.core.exceptions import ValidationError
 from django.db import connection, models
 from django.db.models import F, Func, Sum
 from django.db.models.functions import Coalesce
 
-from generations import horizons
+from generations import horizons, paging
 from generations.graphql.connections import LARGEST_SLICE, BadArgument, bounded, slice_of
 from generations.graphql.nodes import Batch
 from generations.ingest.rest_content import RECEIVED, SENT, Content, settled
@@ -115,7 +112,7 @@ def following(
     before one means descending, of all or of none; `only` names a column that has to be true; `after` is the `place` of
     a row that the first ones come behind. Raises BadArgument for another text.
     """
-    behind = [] if after is None else _values(model, order, after)
+    behind = [] if after is None else paging.placed(model, order, after)
 
     def load() -> tuple[Batch[Any], Groups[Any]]:
         parents = list(dict.fromkeys(getattr(row, key) for row in batch.rows))
@@ -153,21 +150,6 @@ def _first_of_each(
         f"{true} ORDER BY {ordering} LIMIT %s) AS child"
     )
     return statement, [batch.project_pk] if is_ours else []
-
-
-def place(row: models.Model, order: Sequence[str]) -> str:
-    """Where a row stands in an order, as a text for `after`."""
-    said = orjson.dumps([str(getattr(row, name.lstrip("-"))) for name in order])
-    return base64.urlsafe_b64encode(said).decode().rstrip("=")
-
-
-def _values(model: type[models.Model], order: Sequence[str], after: str) -> list[Any]:
-    fields: list[Any] = [model._meta.get_field(name.lstrip("-")) for name in order]
-    try:
-        said = orjson.loads(base64.urlsafe_b64decode(after + "=" * (-len(after) % 4)))
-        return [field.to_python(value) for field, value in zip(fields, said, strict=True)]
-    except (ValueError, TypeError, ValidationError):
-        raise BadArgument("after", after, "the endCursor of this list") from None
 
 
 # ---------------------------------------------------------------------------------------------- as the types show them
@@ -222,4 +204,4 @@ def hanging(
     limit = bounded(first, LARGEST_SLICE)
     batch, groups = following(view.batch, model, attribute, order, limit + 1, key=key, only=only, after=after)
     rows = groups.get(getattr(view.row, key), ())
-    return slice_of(rows, limit, lambda row: show(row=row, batch=batch), lambda row: place(row, order))
+    return slice_of(rows, limit, lambda row: show(row=row, batch=batch), lambda row: paging.place(row, order))

@@ -219,7 +219,7 @@ def _write_or_halve(
             raise Doubtful from emptied
         others = [item for item, held in zip(items, refused, strict=True) if held is None]
         written = iter(_write_or_halve(project, others, packed, now))
-        return [next(written) if held is None else ("rejected", str(held), None) for held in refused]
+        return [next(written) if held is None else ("rejected", held.unnamed, None) for held in refused]
     except DatabaseError as error:
         if not _is_about_a_value(error):
             raise

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from generations.models import ExperimentItem
 from tests.doors.rest import Caller, caller, ids, rows
 
 pytestmark = pytest.mark.django_db
@@ -189,6 +190,18 @@ def test_items_that_cannot_be_added_are_refused_all_of_them(
     assert api.get(f"/api/datasets/{dataset}").json["version"] == 1
 
 
+def test_a_list_goes_on_where_it_was_when_the_row_before_is_gone(api: Caller) -> None:
+    made = api.post("/api/experiments", {"name": "x", "items": [{"input": n} for n in range(5)]}).json["id"]
+    items = f"/api/experiments/{made}/items"
+    whole = ids(api.get(items))
+    first = api.get(f"{items}?limit=2")
+    ExperimentItem.objects.filter(pk__in=whole[:2]).delete()
+
+    rest = api.get(f"{items}?after={first.json['page']['next']}")
+
+    assert [*ids(first), *ids(rest)] == whole
+
+
 def test_a_wrong_page_of_items_is_refused(api: Caller) -> None:
     dataset = api.post("/api/datasets", {"name": "d"}).json["id"]
 
@@ -201,5 +214,8 @@ def test_a_wrong_page_of_items_is_refused(api: Caller) -> None:
         "version=0",
         "version=2",
         "after=0199a0f0-0000-7000-8000-000000000000",
+        "after=WyJ4IiwieSJd",
+        "after=W10",
+        "after=NQ",
     ):
         assert api.get(f"/api/datasets/{dataset}/items?{query}").status == 400, query

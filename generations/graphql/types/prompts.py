@@ -8,7 +8,7 @@ from typing import Final
 import strawberry
 from strawberry.scalars import JSON
 
-from generations import models, prompts
+from generations import models, paging, prompts
 from generations.graphql import relations
 from generations.graphql.connections import LARGEST_SLICE, SLICE, Slice, bounded, slice_of
 from generations.graphql.nodes import Batch, column, resolved
@@ -87,5 +87,5 @@ class Prompt:
             rows,
             limit,
             lambda row: PromptVersion(row=row, batch=batch),
-            lambda row: relations.place(row, _NEWEST_FIRST),
+            lambda row: paging.place(row, _NEWEST_FIRST),
         )
