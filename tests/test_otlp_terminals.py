@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from generations.models import Generation, GenerationPayload, Step, StepPayload
 from tests.doors.rest import Caller, caller
@@ -222,6 +224,20 @@ def test_words_are_those_of_the_next_call_of_their_thread_though_that_comes_in_a
     ]
     payloads = StepPayload.objects.in_project(api.project.pk).values_list("input", flat=True)
     assert list(payloads) == ["The capital of Peru?"] * 2
+
+
+def test_a_request_asks_as_often_for_the_words_of_many_threads_as_for_those_of_one(api: Caller) -> None:
+    def queries(*threads: str) -> int:
+        about = [{**CODEX, "conversation.id": thread} for thread in threads]
+        log(api, *({**one, "at": 0, "event.name": "codex.user_prompt", "prompt": "The capital?"} for one in about))
+        with CaptureQueriesContext(connection) as asked:
+            log(api, *({**COUNTED, **one, "at": 2} for one in about))
+        return len(asked)
+
+    queries("chat-0")  # the first of a process reads what is remembered
+
+    assert queries("chat-1") == queries(*(f"chat-{n}" for n in range(2, 22)))
+    assert {call["messages"][0]["content"] for call in told(api)} == {"The capital?"}
 
 
 def test_a_request_of_codex_that_was_refused_is_a_call_that_failed_and_another_was_made(api: Caller) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import OuterRef, Subquery
 
 from generations import attachments, bundles, prepared, recording
 from generations.api import otlp_joining, otlp_roots, otlp_stored
@@ -67,17 +68,20 @@ def _asked(project: Project, calls: Sequence[GenerationRecord]) -> list[Generati
     lacking = {thread: call for thread, call in lacking.items() if call.messages is None}
     if not lacking:
         return list(calls)
+    own = Generation.objects.in_project(project.pk)
+    later = own.filter(thread_id=OuterRef("thread_id"), error=None, started_at__gte=OuterRef("started_at"))
+    next_call = Subquery(later.order_by("started_at").values("started_at")[:1])
     steps = Step.objects.in_project(project.pk).filter(thread_id__in=lacking, name__in=terminals.ASKED)
-    latest = steps.order_by("thread_id", "-started_at", "-uid").distinct("thread_id")
-    said = {step.uid: step for step in latest}
+    latest = steps.order_by("thread_id", "-started_at", "-uid").distinct("thread_id").values("uid")
+    # Asked of these steps alone, and not of all words of their threads.
+    said = {step.uid: step for step in steps.filter(uid__in=latest).annotate(next_call=next_call)}
     words = StepPayload.objects.in_project(project.pk).filter(uid__in=said).values_list("uid", "input")
     found = {}
     for uid, text in words:
         step = said[uid]
         call = lacking[str(step.thread_id)]
-        others = Generation.objects.in_project(project.pk).filter(thread_id=step.thread_id, error=None)
-        between = others.filter(started_at__gte=step.started_at, started_at__lt=call.ended_at)
-        if isinstance(text, str) and not between.exists():
+        is_first = step.next_call is None or (call.ended_at is not None and step.next_call >= call.ended_at)
+        if isinstance(text, str) and is_first:
             found[call.id] = revised(call, messages=terminals.question(str(step.name), text))
     return [found.get(call.id, call) for call in calls]
 
