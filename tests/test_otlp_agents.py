@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -24,6 +24,46 @@ def test_an_answer_that_came_did_not_fail_whatever_reason_it_is_said_to_have_end
 
     assert (answered.error, answered.message_completion) == (None, ANSWER)
     assert call(said).error == "error"
+    own = call({**said, "gen_ai.output.messages": answer}, scope="opentelemetry.instrumentation.genai.langchain")
+    assert (answered.finish_reason, own.finish_reason) == ("error", None)
+
+
+# ------------------------------------------------------------------------------------------------------------------ AG2
+AG2: Final = "opentelemetry.instrumentation.ag2"
+USED: dict[str, Any] = {"ag2.span.type": "usage", "gen_ai.usage.input_tokens": 500, "gen_ai.usage.output_tokens": 20}
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_call"), [("model_call", False), ("subtask", False), ("compaction", True), ("aggregation", True)]
+)
+def test_what_ag2_counts_once_more_is_no_call_and_what_it_counts_there_alone_is_one(kind: str, is_call: bool) -> None:
+    one = tell({**USED, "ag2.usage.kind": kind, "gen_ai.response.model": "gpt-4o-mini"}, scope=AG2)
+
+    assert (one.generation is not None) is is_call
+
+
+@pytest.mark.parametrize(
+    ("model", "sent", "answered"), [("claude-haiku-4-5", 542, 20), ("gemini-2.5-flash", 500, 27), ("gpt-5", 500, 20)]
+)
+def test_ag2_repeats_what_each_provider_counts(model: str, sent: int, answered: int) -> None:
+    about = {**USED, "ag2.span.type": "llm", **CALL, "gen_ai.request.model": model, "gen_ai.usage.thinking_tokens": 7}
+    cached = {"gen_ai.usage.cache_read_input_tokens": 30, "gen_ai.usage.cache_creation_input_tokens": 12}
+
+    record = call(about | cached, scope=AG2)
+
+    assert (record.prompt_tokens, record.completion_tokens, record.reasoning_tokens) == (sent, answered, 7)
+    assert (record.cached_tokens, record.cache_write_tokens) == (30, 12)
+
+
+# -------------------------------------------------------------------------------------------------------- Vercel's SDK
+def test_vercel_s_sdk_up_to_version_5_counts_what_bedrock_caches_beside_and_from_6_on_within() -> None:
+    said: dict[str, Any] = {"ai.operationId": "ai.streamText.doStream", "ai.model.provider": "amazon-bedrock"}
+    counts = {"ai.usage.inputTokens": 500, "ai.usage.cachedInputTokens": 30, "ai.usage.outputTokens": 20}
+
+    five = call({**said, **counts, "ai.usage.totalTokens": 520}, scope="ai")
+    six = call({**said, **counts, "ai.usage.inputTokenDetails.noCacheTokens": 470}, scope="ai")
+
+    assert (five.prompt_tokens, five.total_tokens, six.prompt_tokens) == (530, 550, 500)
 
 
 # ------------------------------------------------------------------------------------------------------------- Haystack

@@ -59,6 +59,8 @@ def generation(
         # answers by OpenAI's newer interface, which have no reason for their end.
         if reason == "error" and _ANSWERED.isdisjoint(fields):
             fields.setdefault("error", reason)
+        elif reason == "error" and span.scope.startswith(quirks.ERRORS_ARE_NONE):
+            del fields["finish_reason"]
     if "tools" in held and (tools := messages.tools(held["tools"])):
         fields["tools"] = tools
     if parameters:
@@ -186,10 +188,15 @@ _NUMBERS: Final = frozenset({int, float, bool})
 
 
 def _without_secrets(settings: Mapping[str, Json]) -> dict[str, Json]:
-    if isinstance(inner := settings.get("options"), dict):  # Ollama's, all of them
-        settings = {name: value for name, value in settings.items() if name != "options"}
-        settings |= {dialects.RENAMED.get(name, name): value for name, value in inner.items()}
+    for outer in _AROUND:
+        if isinstance(inner := settings.get(outer), dict):
+            settings = {name: value for name, value in settings.items() if name != outer}
+            settings |= {dialects.RENAMED.get(name, name): value for name, value in inner.items()}
     return {name: value for name, value in settings.items() if not dialects.is_secret(name)}
+
+
+_AROUND: Final = ("options", "kwargs")
+"""What stands around settings: all of Ollama's, and those of Portkey's that its client gives no name to."""
 
 
 def _first_token(span: Span, held: Mapping[str, Json]) -> float | None:

@@ -112,7 +112,7 @@ COUNTS: Final[Mapping[str, Names]] = {
         genai=(
             f"{_USE}reasoning.output_tokens",
             f"{_USE}reasoning_tokens",
-            f"{_USE}reasoning_output_tokens",
+            *(f"{_USE}reasoning_output_tokens", f"{_USE}thinking_tokens"),
             f"{_USE}details.reasoning_tokens",
             f"{_USE}output_tokens.reasoning",
             f"{_USE}output_token_details>reasoning",

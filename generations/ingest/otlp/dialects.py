@@ -141,6 +141,10 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
         )
     },
     "spring.ai.kind": {},  # before gen_ai, where all of its own work is a framework's
+    # AG2 repeats what each call counted in a span beside it, and tells so of calls that have no span of their own. What
+    # it adds up of an agent below is none. (middleware/builtin/telemetry.py and _telemetry_consts.py; version 1.2)
+    "ag2.usage.kind": dict.fromkeys(("compaction", "aggregation"), "chat"),
+    "ag2.span.type": {"llm": "chat"},
     "gen_ai.operation.name": {
         "chat": "chat",
         "chat.completions": "chat",

@@ -155,6 +155,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             *("session_id", "langwatch.thread.id", "honeyhive.session_id", "galileo.session.id", "ag.session.id"),
             *("$session_id", "spring.ai.chat.client.conversation.id", "gen_ai.session.id", "judgment.session_id"),
             *("confident.trace.thread_id", "ai.observability.conversation_id"),
+            *(f"braintrust.metadata>{name}" for name in ("thread_id", "session_id", "conversation_id")),
             *("respan.threads.thread_identifier", "respan.sessions.session_identifier"),
             *(f"metadata>{name}" for name in ("thread_id", "session_id", "conversation_id")),
         ),
@@ -179,7 +180,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             f"{_LN}user_id",
             *(f"{_MA}userId", f"{_MA}resourceId", "posthog.distinct_id"),
             *(f"{start}posthog_distinct_id" for start in ("ai.telemetry.metadata.", "ai.settings.context.")),
-            *("metadata>user_id", "gen_ai.user.id", "confident.trace.user_id"),
+            *("metadata>user_id", "gen_ai.user.id", "confident.trace.user_id", "braintrust.metadata>user_id"),
             *("judgment.customer_user_id", "judgment.customer_id", "respan.customer_params.customer_identifier"),
             *("gen_ai.request.user", "gen_ai.user", "llm.user"),
             f"{_INV}user",
@@ -193,7 +194,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         vercel=("ai.telemetry.metadata.tags", "ai.settings.context.tags"),
         others=(
             *("logfire.tags", "langsmith.span.tags", f"{_LN}tags", "mastra.tags", "metadata>labels", "agentops.tags"),
-            "confident.trace.tags",
+            *("confident.trace.tags", "braintrust.tags"),
         ),
     ),
     "environment": by(
@@ -233,7 +234,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         vercel=("ai.prompt.tools",),
         others=(
             *("mlflow.chat.tools", "model_request_parameters>function_tools", "response>tools", "tools"),
-            "gen_ai.request.available_tools",
+            *("gen_ai.request.available_tools", f"{_INV}kwargs>tools"),
         ),
     ),
     # What work that is no model call was given and made.

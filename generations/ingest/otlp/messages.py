@@ -257,6 +257,9 @@ def content_part(part: Json) -> Json:
     if kind == "image" and isinstance(image, str) and image.startswith(_ADDRESSES):
         return {"type": "image_url", "image_url": {"url": image}}
     modality, mime = part.get("modality"), part.get("mime_type")
+    if kind == "binary" and mime is None:  # Pydantic AI's in its older formats
+        kind, mime = "blob", part.get("media_type")
+        modality, part = str(mime).partition("/")[0], {**part, "type": kind, "mime_type": mime}
     if kind == "blob" and modality == "audio":
         form = str(mime or "audio/wav").rpartition("/")[2]
         return {"type": "input_audio", "input_audio": {"data": part.get("content"), "format": form}}

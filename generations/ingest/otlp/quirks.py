@@ -42,9 +42,10 @@ COUNTS_BESIDE: Final = (
 )
 """Scopes that count cached tokens beside the input, where the conventions have them within."""
 
-AS_PROVIDERS_COUNT: Final = ("agent_framework", "strands-agents")
-"""Scopes that repeat what a provider counts: for Claude, cached tokens beside the input. The second is Strands' in
-JavaScript; in Python it counts them within."""
+AS_PROVIDERS_COUNT: Final = ("agent_framework", "strands-agents", "opentelemetry.instrumentation.ag2")
+"""Scopes that repeat what a provider counts: for Claude, cached tokens beside the input; for Gemini, what it thought
+beside the output. The second is Strands' in JavaScript; in Python it counts them within. AG2's: normalize_usage in its
+config/anthropic/mappers.py and config/gemini/mappers.py, version 1.2."""
 
 THOUGHTS_BESIDE: Final = (
     *("openlit.instrumentation.google_ai_studio", "openlit.instrumentation.vertexai"),
@@ -61,6 +62,10 @@ THOUGHTS_TWICE: Final = ("gcp.vertex.agent",)
 
 THOUGHTS_OTHERWISE: Final = (*THOUGHTS_IN_TOTALS, *THOUGHTS_TWICE)
 """Scopes of which the output is another than they count."""
+
+ERRORS_ARE_NONE: Final = ("opentelemetry.instrumentation.genai.langchain",)
+"""Scopes that name an error as the reason why an answer ended which came with none: OpenTelemetry's own for LangChain,
+of answers by OpenAI's newer interface."""
 
 NO_PROVIDERS: Final = frozenset(
     {"strands-agents", "langchain", "autogen", "crewai", "spring_ai", "gcp.vertex.agent", "unknown", "_other"}
@@ -120,11 +125,17 @@ def counts_beside(span: Span) -> frozenset[str]:
     scope = span.scope
     if scope.startswith(COUNTS_BESIDE):
         return _CACHED
-    if scope.startswith(AS_PROVIDERS_COUNT) and "claude" in str(span.attributes.get("gen_ai.request.model")):
+    a = span.attributes
+    if scope.startswith(AS_PROVIDERS_COUNT):
+        model = str(a.get("gen_ai.request.model", a.get("gen_ai.response.model")))
+        return _CACHED if "claude" in model else _THOUGHT if "gemini" in model else _NONE
+    if a.get("ai.model.provider") == "amazon-bedrock" and _WITHIN not in a:
         return _CACHED
     return _THOUGHT if scope.startswith(THOUGHTS_BESIDE) else _NONE
 
 
+_WITHIN: Final = "ai.usage.inputTokenDetails.noCacheTokens"
+"""What Vercel's SDK says from version 6 on, which counts the cache within; up to 5 it repeats what Bedrock counts."""
 _CACHED: Final = frozenset({"cached_tokens"})
 _THOUGHT: Final = frozenset({"reasoning_tokens"})
 _NONE: Final[frozenset[str]] = frozenset()

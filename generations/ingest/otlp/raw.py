@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final, TypeGuard
 
 from generations.ingest import anthropic, openai
 from generations.ingest.otlp import messages, parts
@@ -31,6 +31,7 @@ PAIRS: Final = (
     ("gen_ai.rerank.input_documents", "gen_ai.rerank.output_documents"),
     ("ai.documents", "ai.ranking"),
     *((f"gen_ai.embeddings.input{end}", "") for end in (".texts", "")),  # what comes of it nobody tells
+    ("inputs", ""),  # Pydantic AI's, of what is embedded
     ("input", "output"),
     *((f"{start}input", f"{start}output") for start in MASTRA[:3]),
 )
@@ -215,6 +216,18 @@ def _given(given: Json, kind: str) -> Fields:
         return answered(given if isinstance(given, list) else [given], kind, False)
     if isinstance(given, str):
         return answered([{"role": "assistant", "content": given}], kind, False)
+    if _are_choices(given):
+        said = [{**one["message"], "finish_reason": one.get("finish_reason")} for one in given]
+        return answered(said, kind, len(said) > 1)
     if isinstance(given, dict) and (reason := messages.finish_reason(given.get("finish_reason"))):
         return {"output": given, "finish_reason": reason}
     return {} if given is None else {"output": given}
+
+
+def _are_choices(given: Json) -> TypeGuard[list[dict[str, Any]]]:
+    """Whether this is what OpenAI's answers have as their choices, which is all that Braintrust has of them."""
+    return (
+        isinstance(given, list)
+        and bool(given)
+        and all(isinstance(one, dict) and isinstance(one.get("message"), dict) for one in given)
+    )
