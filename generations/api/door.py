@@ -62,6 +62,8 @@ the nearest right one, in what is sent. Times are ISO 8601 in UTC, durations sec
 **Lists** are pages: `page.next` is the cursor for `after`. Filters are paths of the document, with `__` and an operator
 behind where it is not equality.
 
+**Long answers** come as gzip where `Accept-Encoding` says that it is taken.
+
 **Refusals** are one form: `{"error": {"code", "message", "field", "value", "expected"}}`.
 """
 

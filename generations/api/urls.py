@@ -15,6 +15,7 @@ from generations.api import errors
 from generations.api.auth import from_memory
 from generations.api.door import door
 from generations.api.straight import straight_with_key
+from generations.compressing import compressed
 
 
 def _polite(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -34,6 +35,7 @@ def _polite(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
             allowed = response["Allow"]
             sentence = f"{request.method} is not a method of this address; it knows {allowed}."
             return errors.response(errors.Refused(405, "method_not_allowed", sentence, headers={"Allow": allowed}))
+        response = compressed(request, response)
         return _head(response) if is_head else response
 
     return straight_with_key(csrf_exempt(answered))

@@ -22,6 +22,7 @@ from strawberry.types.graphql import OperationType
 
 from generations import access, outages
 from generations.access import Grant, NoSuchProject, NotAuthenticated
+from generations.compressing import compressed
 from generations.graphql import errors
 from generations.graphql.errors import Code, Refused
 from generations.graphql.guards import Context
@@ -47,7 +48,7 @@ def endpoint(request: HttpRequest) -> HttpResponse:
             )
         grant = _grant(request)
         sent = _from_url(request) if request.method == "GET" else _from_body(request)
-        return _executed(request, grant, sent)
+        return compressed(request, _executed(request, grant, sent))
     except (Refused, NotAuthenticated, NoSuchProject, OperationalError, InterfaceError, InternalError) as reason:
         error = errors.of_exception(reason)
         response = _answer({"errors": [error], "data": None}, errors.status_of([error]))
