@@ -71,7 +71,7 @@ def distribute(tell: Callable[[str], None] = lambda text: None) -> list[Spread]:
     Done again it finds nothing to do. Raises CannotDistribute without the extension, without workers, for obstacles,
     and when a table has not as many rows afterwards as before.
     """
-    _need_extension()
+    need_extension()
     if in_the_way := obstacles():
         raise CannotDistribute(f"The cluster would refuse these tables: {'; '.join(in_the_way)}.")
     found: list[Spread] = []
@@ -101,7 +101,8 @@ def distribute(tell: Callable[[str], None] = lambda text: None) -> list[Spread]:
     return found
 
 
-def _need_extension() -> None:
+def need_extension() -> None:
+    """Raise CannotDistribute where this database has no Citus, with what to install or to run."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_available_extensions WHERE name = %s", [EXTENSION])
         if not cursor.fetchone():

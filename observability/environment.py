@@ -155,7 +155,7 @@ class Environment(BaseSettings):
     @field_validator("DATA_DIR")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        return places.found(value)
 
     @field_validator("HOST")
     @classmethod

@@ -322,6 +322,7 @@ def test_without_the_extension_nothing_is_changed_and_the_reason_is_told() -> No
 
     with pytest.raises(CommandError, match=r"This PostgreSQL has no Citus\. Install it on the coordinator"):
         call_command("distribute")
+    assert plan().splitlines()[-1].startswith("-- not yet: This PostgreSQL has no Citus.")
 
 
 def test_on_a_cluster_everything_works_as_it_does_on_one_server(

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
 
 from generations import doctor
-from generations.management import listening, supervising
+from generations.management import listening, places, supervising
 from observability import environment
 from tests.stack import ROOT, free_port
 
@@ -123,6 +124,38 @@ def test_a_folder_that_cannot_be_made_is_said_to_be_in_data_dir(tmp_path: Path) 
 
     with pytest.raises(supervising.Refusal, match=said), supervising.only_one(tmp_path / "file" / "data"):
         pass
+
+
+@pytest.mark.parametrize(("said", "leads"), [("", ".data"), ("elsewhere", "elsewhere"), ("/srv/data", "/srv/data")])
+def test_folders_are_found_from_beside_manage_py_wherever_a_command_is_typed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, leads: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATA_DIR", said)
+
+    assert environment.read().DATA_DIR == places.data_dir() == ROOT / leads
+
+
+@pytest.mark.parametrize(("before", "after"), [(signal.SIG_DFL, "Stop"), (signal.SIG_IGN, "goes on")])
+def test_a_terminal_that_is_closed_ends_nothing_that_was_started_under_nohup(
+    before: signal.Handlers, after: str
+) -> None:
+    program = (
+        "import os, signal\nfrom generations.management import lifetimes\nlifetimes.stop_by_signals()\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGHUP)\nexcept lifetimes.Stop:\n    print('Stop')\n"
+        "else:\n    print('goes on')"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, before),
+        check=True,
+    )
+
+    assert ended.stdout.strip() == after
 
 
 @pytest.mark.parametrize("command", ["prepare", "seed"])

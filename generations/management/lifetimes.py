@@ -25,9 +25,13 @@ class Stop(BaseException):
 
 
 def stop_by_signals() -> None:
-    """Have this process raise `Stop` in its main thread when it is asked to end; what follows is ignored."""
+    """Have this process raise `Stop` in its main thread when it is asked to end; what follows is ignored.
+
+    Under nohup(1) a terminal that is closed asks nothing: what was ignored before stays so.
+    """
     for number in STOPPING:
-        signal.signal(number, _stop)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
 
 
 def ignore_stopping() -> None:

@@ -4,6 +4,8 @@ import hashlib
 import os
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent.parent
+"""The folder of manage.py."""
 DEFAULT_DATA_DIR = ".data"
 SUPERVISOR = "GENERATIONS_SUPERVISOR"
 """Where those that a supervisor runs find its process number in their environment."""
@@ -11,7 +13,12 @@ SUPERVISOR = "GENERATIONS_SUPERVISOR"
 
 def data_dir() -> Path:
     """The folder that the environment names, as the settings read it."""
-    return Path(os.environ.get("DATA_DIR") or DEFAULT_DATA_DIR).expanduser().absolute()
+    return found(Path(os.environ.get("DATA_DIR") or DEFAULT_DATA_DIR))
+
+
+def found(path: Path) -> Path:
+    """Where a path of a setting leads: from beside manage.py, wherever a command is typed or a timer runs it."""
+    return ROOT / path.expanduser()
 
 
 def secret_key(data_dir: Path) -> Path:

@@ -25,7 +25,6 @@ from typing import Any, Final, TextIO
 from generations.management import embedded, lifetimes, listening, places
 from generations.management.children import Child, ForkServer, Process, spawn
 
-_ROOT: Final = Path(__file__).resolve().parent.parent.parent
 _STOP_WITHIN: Final = 4.5  # of the 5 seconds that are promised
 _POSTGRES_SHARE: Final = 1.5
 _LONGEST_PAUSE: Final = 10.0
@@ -232,7 +231,7 @@ def main(arguments: list[str]) -> int:
     add_arguments(parser)
     given = parser.parse_args(arguments)
     only = tuple(part for part in PARTS if part in (given.only or PARTS))
-    os.chdir(_ROOT)
+    os.chdir(places.ROOT)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "observability.settings")
     # Threads in arenas of their own would hold twice the memory (mallopt(3), M_ARENA_MAX).
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")

@@ -39,5 +39,9 @@ class Command(BaseCommand):
         for statement in distribution.afterwards():
             self.stdout.write(f"{statement};")
         self.stdout.write("-- every other table stays on the coordinator")
+        try:
+            distribution.need_extension()
+        except distribution.CannotDistribute as error:
+            self.stdout.write(f"-- not yet: {error}")
         if in_the_way:
             raise CommandError(f"A cluster would refuse {len(in_the_way)} of these.")

@@ -28,6 +28,8 @@ class Command(BaseCommand):
             projects = Project.objects.filter(slug=options["project"])
             if not projects:
                 raise CommandError(f"--project: there is no project '{options['project']}'.")
+        if not projects:
+            self.stderr.write("No project has rules of retention, so nothing is due: they are made in its settings.")
         for project in projects:
             report = retention.plan(project, is_dry=options["dry_run"])
             self.stdout.write(json.dumps({"project": project.slug, **report.document()}))
