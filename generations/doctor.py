@@ -170,8 +170,9 @@ def _database() -> Iterator[Finding]:
             "SELECT current_setting('server_version'), pg_database_size(current_database()), lower('Ä') = 'ä'"
         )
         version, size, has_letters = cursor.fetchone()
-    for lack in suitability.lacks():
-        yield Finding("database", "wrong", lack.said, lack.todo)
+    for lack in (*suitability.lacks(), suitability.newer()):
+        if lack is not None:
+            yield Finding("database", "wrong", lack.said, lack.todo)
     if not has_letters:
         said = "Its locale knows upper and lower case of a to z alone: filters that ignore case find no Ä by ä."
         todo = "Where that matters, restore a backup into one made by `createdb --locale C.UTF-8 --template template0`."

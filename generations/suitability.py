@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 
 SUPPORTED: Final = range(15, 19)
 """Major versions of PostgreSQL."""
@@ -46,6 +47,21 @@ def lacks() -> list[Lack]:
     return found
 
 
+def newer() -> Lack | None:
+    """That a newer version of this program has changed the database: with tables that this one does not know."""
+    loader = MigrationLoader(connection)
+    newest = max(name for app, name in loader.graph.nodes if app == _APP)
+    applied = (name for app, name in loader.applied_migrations if app == _APP)
+    if not (unknown := sorted(name for name in applied if name[:_NUMBER] > newest[:_NUMBER])):
+        return None
+    said = f"A newer version of Generations has changed the database ({unknown[-1]}; this one knows up to {newest})."
+    todo = "Start the newer version, or restore a backup that was made before into another DATA_DIR or database."
+    return Lack(said, todo)
+
+
+_APP: Final = "generations"
+_NUMBER: Final = 4
+"""Digits at the beginning of a migration's name."""
 _QUESTION: Any = """
 SELECT current_setting('server_version'), current_setting('server_version_num')::int / 10000,
     pg_encoding_to_char(d.encoding), current_user, d.datname,

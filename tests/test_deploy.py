@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 from typing import Any
 
@@ -41,6 +42,17 @@ def test_compose_runs_each_part_once_on_what_they_share() -> None:
         # All that is kept outside of the database, and more than one of them may touch.
         kept = {volume.rsplit(":", 1)[1] for volume in one["volumes"]}
         assert kept == {"/data/media", one["environment"]["EXPORT_FOLDER"], f"/data/{journal.folder().name}"}
+
+
+def test_the_service_runs_all_of_it_as_a_start_by_hand_does() -> None:
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # as configparser's page says to
+    unit.read(DEPLOY / "generations.service")
+    service = dict(unit["Service"])
+
+    assert service["ExecStart"] == f"{service['WorkingDirectory']}/.venv/bin/python manage.py up"
+    assert service["Environment"].partition("=")[0] in Environment.model_fields
+    assert float(service["TimeoutStopSec"]) > supervising._STOP_WITHIN
 
 
 def test_kubernetes_runs_each_part_and_one_beat() -> None:

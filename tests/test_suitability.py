@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from tests.stack import ROOT, Stack
 
@@ -104,6 +107,18 @@ def test_doctor_tells_of_a_locale_that_knows_no_letters_but_a_to_z(make: Callabl
     told = [managed("doctor", url(USER, make(f"OWNER {USER} {locale}"))).stdout for locale in (PLAIN, "")]
 
     assert ["find no Ä by ä" in one for one in told] == [True, False]
+
+
+@pytest.mark.django_db
+def test_older_code_does_not_start_on_what_newer_code_has_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    MigrationRecorder(connection).record_applied("generations", "9999_of_tomorrow")
+
+    with pytest.raises(CommandError, match=r"A newer version .* \(9999_of_tomorrow; .*\)\. Start the newer version"):
+        call_command("prepare")
+    with pytest.raises(SystemExit):
+        call_command("doctor")
+
+    assert "WRONG    database     A newer version of Generations has changed" in capsys.readouterr().out
 
 
 def managed(command: str, address: str) -> subprocess.CompletedProcess[str]:

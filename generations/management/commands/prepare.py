@@ -82,10 +82,12 @@ def _alone() -> Iterator[None]:
 
 def _migrate() -> None:
     """Apply what is missing. Nothing missing costs two queries, and is nothing that the database could refuse."""
+    from generations import suitability
+
+    if newer := suitability.newer():
+        raise CommandError(f"{newer.said} {newer.todo}")
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        from generations import suitability
-
         if lacks := suitability.lacks():
             raise CommandError(" ".join(f"{one.said} {one.todo}" for one in lacks))
         call_command("migrate", interactive=False, verbosity=0)
