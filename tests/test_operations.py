@@ -22,7 +22,7 @@ from generations.models import Intake, Job, User
 from generations.records import GenerationRecord
 from tests import web
 from tests.doors.rest import caller
-from tests.stack import Stack
+from tests.stack import ROOT, Stack
 
 pytestmark = pytest.mark.django_db
 
@@ -120,6 +120,19 @@ def test_the_slowest_statements_are_told_with_the_numbers_that_the_page_shows(mo
         assert value(body, f"generations_statement_seconds_total{label}") == pytest.approx(one.total / 1000)
         assert value(body, f"generations_statement_calls_total{label}") == one.calls
         assert f'statement="{one.id}"' in page
+
+
+def test_the_page_for_operators_tells_of_every_series_and_no_other() -> None:
+    waiting(Job.Kind.EXPORT, 3)
+    page = (ROOT / "docs" / "operating.md").read_text()
+    table = set(re.findall(r"`(generations_[a-z_]+)(?:\{[a-z,]+\})?`", page))
+
+    told = {re.sub(r"_total$", "", name) for name in table}
+    there = {family.name for family in text_string_to_metric_families(scraped())}
+    source = "".join((ROOT / "generations" / name).read_text() for name in ("api/prometheus.py", "counting.py"))
+
+    assert there - told == set()
+    assert {name for name in told if f'"{name}' not in source} == set()
 
 
 def test_series_are_named_and_told_as_prometheus_has_it() -> None:
