@@ -15,7 +15,7 @@ urlpatterns = [
     path("readyz", health.healthz),
     path("metrics", prometheus.metrics),
     path("admin/", admin.site.urls),
-    path("graphql/", include("generations.graphql.urls")),
+    path("", include("generations.graphql.urls")),
     path("files/<path:key>", files.file),
     path("", include("generations.api.otlp_urls")),
     path("", include("generations.api.langfuse")),

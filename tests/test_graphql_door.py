@@ -56,6 +56,14 @@ def test_a_key_is_taken_as_bearer_and_as_x_api_key(door: Door) -> None:
     }
 
 
+def test_the_slash_at_the_end_of_the_address_may_be_missing(door: Door) -> None:
+    headers = {"x-api-key": door.key(Scope.READ)}
+
+    answer = Client().post("/graphql", json.dumps({"query": ME}), content_type="application/json", headers=headers)
+
+    assert (answer.status_code, answer.json()["data"]["project"]) == (200, {"slug": door.project.slug})
+
+
 def test_without_a_key_or_with_a_wrong_one_the_answer_is_401_in_graphqls_form(door: Door) -> None:
     ApiKey.objects.filter(pk=_key(door, "old").pk).update(expires_at=timezone.now() - dt.timedelta(days=1))
     ApiKey.objects.filter(pk=_key(door, "gone").pk).update(revoked_at=timezone.now())

@@ -143,6 +143,11 @@ def test_a_time_that_no_clock_means_is_refused_by_name(moment: Any) -> None:
         rest.generation({"timestamp": moment})
 
 
+@pytest.mark.parametrize(("said", "kept"), [("usd", "USD"), (" Eur ", "EUR"), ("credits", "credits"), ("ßd", "ßd")])
+def test_a_currency_is_the_same_however_its_code_is_written(said: str, kept: str) -> None:
+    assert rest.generation({"usage": {"cost": 1, "currency": said}}).currency == kept
+
+
 def test_null_empties_and_absence_says_nothing() -> None:
     record = rest.generation(
         {

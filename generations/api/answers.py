@@ -18,8 +18,9 @@ def dumps(value: Any) -> bytes:
     try:
         return orjson.dumps(value, default=_default, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
     except TypeError:
-        # Whole numbers beyond 64 bits, which the store can hold and orjson cannot write.
-        return json.dumps(value, default=_default, ensure_ascii=False).encode()
+        # Whole numbers beyond 64 bits, which the store can hold and orjson cannot write, and halves of characters that
+        # a refusal repeats.
+        return json.dumps(value, default=_default, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def answer(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:

@@ -147,7 +147,7 @@ def aggregate_generations(request: HttpRequest) -> HttpResponse:
     exact = False
     if isinstance(body, dict):
         if "pipeline" not in body or set(body) - {"pipeline", "exact"}:
-            raise BadQuery("pipeline", sorted(body), 'an array of stages, or {"pipeline": [...], "exact": false}')
+            raise BadQuery("pipeline", body, 'an array of stages, or {"pipeline": [...], "exact": false}')
         exact, body = body.get("exact", False), body["pipeline"]
     if not isinstance(exact, bool):
         raise BadQuery("exact", exact, "true or false")

@@ -45,6 +45,8 @@ CODES: Final[Mapping[int, str]] = {
 }
 """What each refusal means, as the OpenAPI page says it."""
 
+HALF: Final = "A text of this request has half of a character in it, a lone surrogate: nothing here has that."
+
 log = logging.getLogger(__name__)
 
 
@@ -154,6 +156,7 @@ REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
     SuspiciousOperation: _of_sentence(400, "bad_request"),
     RecursionError: lambda _: Refused(400, "too_deep", "The request is nested too deep."),
     DataError: _of_data,
+    UnicodeEncodeError: lambda _: Refused(400, "bad_value", HALF),
     **dict.fromkeys(outages.ERRORS, _of_outage),
 }
 """Every exception that is an answer. Anything else is a fault of ours and stays one."""

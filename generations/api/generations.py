@@ -17,6 +17,7 @@ from generations.api.auth import Gate, grant_of
 from generations.api.describing import page_of, ref, sent
 from generations.api.errors import Refused, not_found
 from generations.api.operations import PROJECT, of_list, operation
+from generations.cleaning import clean_string
 from generations.ingest import rest
 from generations.ingest.rest_fields import Slot
 from generations.ingest.values import UnknownField
@@ -88,9 +89,8 @@ def record_generation(request: HttpRequest) -> HttpResponse:
     noting.took(request)
     if (new := receipt.standing) is not None:
         return answer(rest.document(new.record, created_at=new.stored_at, updated_at=new.stored_at), status=201)
-    found = bundles.generation(grant.project, record.id)
-    if found is None:
-        raise not_found("generation", record.id)
+    # Not the record's own: what no database takes was left out of it.
+    found = _bundle(grant, str(receipt.id))
     return answer(lists.generation(found), status=201 if receipt.state == "stored" else 200)
 
 
@@ -267,7 +267,7 @@ def tag_generation(request: HttpRequest, id: str) -> HttpResponse:
         except InvalidRecord as error:
             raise InvalidRecord("add", list(add), error.expected) from None
         tags = Generation.objects.by_ids(grant.project.pk, "generation", [id]).values_list("tags", flat=True)[0]
-        if not {tag.strip() for tag in add if tag.strip()} <= set(tags):
+        if not {clean for tag in add if (clean := clean_string(tag).strip())} <= set(tags):
             raise InvalidRecord("add", list(add), "at most 100 tags on a generation")
     return answer({"tags": tags})
 

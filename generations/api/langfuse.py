@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final
 
-import orjson
 from django.http import HttpRequest, HttpResponse
 from django.urls import re_path
 from django.views.decorators.csrf import csrf_exempt
@@ -14,6 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from generations import intake
 from generations.access import Grant
 from generations.api import otlp, otlp_logs, receive
+from generations.api.answers import dumps
 from generations.api.errors import Refused
 from generations.api.straight import straight
 from generations.ingest import langfuse
@@ -75,7 +75,7 @@ def _refusal(status: int, message: str, headers: dict[str, str] | None = None) -
 
 
 def _json(told: Json, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
-    return HttpResponse(orjson.dumps(told), status=status, content_type=otlp.JSON, headers=headers)
+    return HttpResponse(dumps(told), status=status, content_type=otlp.JSON, headers=headers)
 
 
 def _score(request: HttpRequest, grant: Grant) -> HttpResponse:

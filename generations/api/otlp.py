@@ -20,7 +20,7 @@ from generations import access, intake, outages, recording
 from generations.access import Grant, Scope
 from generations.api import otlp_joining, otlp_logs, receive
 from generations.api.auth import by_key, from_memory
-from generations.api.errors import Refused
+from generations.api.errors import HALF, Refused
 from generations.api.otlp_browsers import for_pages
 from generations.api.straight import straight
 from generations.ingest import media
@@ -173,6 +173,8 @@ def guarded(work: Callable[[], HttpResponse], refuse: Callable[..., HttpResponse
         return refuse(400, "The body is nested too deep.")
     except DataError as error:
         return refuse(400, f"The database refuses a value: {str(error).splitlines()[0]}")
+    except UnicodeEncodeError:
+        return refuse(400, HALF)
     except recording.Busy as error:
         return refuse(503, str(error), {"Retry-After": str(error.retry_after)})
     except outages.ERRORS as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
@@ -16,6 +16,9 @@ from generations.api.auth import from_memory
 from generations.api.door import door
 from generations.api.straight import straight_with_key
 from generations.compressing import compressed
+
+_EMPTY: Final = (204, 304)
+"""Answers that have no body."""
 
 
 def _polite(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -35,6 +38,9 @@ def _polite(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
             allowed = response["Allow"]
             sentence = f"{request.method} is not a method of this address; it knows {allowed}."
             return errors.response(errors.Refused(405, "method_not_allowed", sentence, headers={"Allow": allowed}))
+        if response.status_code in _EMPTY:
+            # Django names a type for no body too; a cache takes it for that of the body that it has.
+            del response.headers["Content-Type"]
         response = compressed(request, response)
         return _head(response) if is_head else response
 

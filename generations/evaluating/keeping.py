@@ -48,7 +48,7 @@ def find(grant: Grant, evaluator_id: str | uuid.UUID) -> Evaluator | None:
 def named(grant: Grant, name: str) -> Evaluator | None:
     """The project's evaluator of this name; None when there is none. Needs `read`."""
     grant.need(Scope.READ)
-    return Evaluator.objects.select_related("created_by").filter(project=grant.project, name=name).first()
+    return Evaluator.objects.select_related("created_by").filter(project=grant.project, name=clean_string(name)).first()
 
 
 def create(

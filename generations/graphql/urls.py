@@ -1,4 +1,4 @@
-"""The address of the GraphQL door."""
+"""The address of the GraphQL door, with and without the slash at its end: a redirect loses what is sent."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from generations.graphql.view import endpoint
 
 app_name = "graphql"
 
-urlpatterns = [path("", endpoint, name="endpoint")]
+urlpatterns = [path("graphql/", endpoint, name="endpoint"), path("graphql", endpoint)]

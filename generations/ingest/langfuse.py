@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from generations.cleaning import MAX_TEXT
+from generations.cleaning import MAX_TEXT, clean_string
 from generations.ingest import feedback
 from generations.ingest.values import identifier, mapping, moment, number, one_of, text
 from generations.records import InvalidRecord, Json, ScoreRecord
@@ -27,7 +27,9 @@ def score(body: Json, event_id: str | None = None, said_at: Json = None) -> Scor
     name = said.get("name")
     if not isinstance(name, str) or not name.strip():
         raise InvalidRecord("name", name, "the name of what is judged")
-    ids = {n: identifier(said[n], n) for n in ("id", "traceId", "observationId", "sessionId") if n in said}
+    ids = {
+        n: clean_string(identifier(said[n], n)) for n in ("id", "traceId", "observationId", "sessionId") if n in said
+    }
     trace, span, session = ids.get("traceId"), ids.get("observationId"), ids.get("sessionId")
     if trace is None and session is None:
         expected = "the trace that the score is on, or sessionId the session"

@@ -10,6 +10,7 @@ from generations.ingest import values
 from generations.ingest.values import (
     anything,
     array,
+    currency,
     flag,
     identifier,
     iso,
@@ -103,7 +104,7 @@ GENERATION: Final[Mapping[str, Slot]] = {
     "usage.cost": _amount("cost"),
     "usage.inputCost": _amount("input_cost"),
     "usage.outputCost": _amount("output_cost"),
-    "usage.currency": Slot("currency", text),
+    "usage.currency": Slot("currency", currency),
     "usage.costSource": Slot("cost_source", text),
     "usage.costArithmetic": Slot("cost_arithmetic", mapping),
     "metadata": Slot("metadata", mapping),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from generations import moments
+from generations import moments, pricing
 from generations.cleaning import EARLIEST, LATEST_AHEAD, MAX_BYTES, MAX_INT, MAX_NUMBER
 from generations.records import InvalidRecord, Json
 
@@ -53,6 +53,12 @@ def text(value: Json, path: str) -> str:
     if not isinstance(value, str):
         raise InvalidRecord(path, value, "a text")
     return value
+
+
+def currency(value: Json, path: str) -> str:
+    """A currency: as ISO 4217 writes its code where it is one, so that what is the same is added up."""
+    said = text(value, path)
+    return pricing.currency_of(said) or said
 
 
 def identifier(value: Json, path: str) -> str:

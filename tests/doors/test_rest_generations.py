@@ -289,7 +289,8 @@ def test_what_is_not_there_cannot_be_changed_rated_scored_tagged_or_deleted(api:
 def test_deleting_takes_everything_along_and_is_noted(api: Caller) -> None:
     api.post("/api/generations", {**CALL, "feedback": {"rating": 3}, "scores": [{"name": "x", "value": 1}]})
 
-    assert api.delete("/api/generations/generation-123").status == 204
+    gone = api.delete("/api/generations/generation-123")
+    assert (gone.status, gone.headers.get("Content-Type")) == (204, None)
 
     left = rows()
     assert {name for name, count in left.items() if count} == {"Participant", "Tag"}

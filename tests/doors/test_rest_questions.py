@@ -341,6 +341,10 @@ def test_a_wrong_pipeline_is_refused(api: Caller, stages: Any) -> None:
     assert (answer.status, answer.error["code"]) == (400, "bad_query")
 
 
+def test_what_is_no_pipeline_is_told_as_it_was_sent(api: Caller) -> None:
+    assert api.post("/api/generations/aggregate", {"stages": 1}).error["value"] == "{'stages': 1}"
+
+
 def test_a_cursor_of_another_list_filter_order_or_project_is_refused(api: Caller) -> None:
     other = caller()
     other.post("/api/generations/batch", [{"id": str(n)} for n in range(3)])
