@@ -284,11 +284,18 @@ def test_tools_of_litellm_are_known_also_where_its_messages_are_those_of_the_con
 def test_azure_s_inference_client_calls_a_model_chat_that_was_named_once_for_all_calls() -> None:
     """azure-ai-inference 1.0.0b9: `_add_request_chat_attributes` in its tracing.py."""
     said = {"gen_ai.operation.name": "chat", "gen_ai.system": "az.ai.inference", "gen_ai.request.model": "chat"}
+    version = {"gen_ai.response.model": "gpt-4o-mini-2024-07-18"}
 
-    answered = call({**said, "gen_ai.response.model": "gpt-4o-mini-2024-07-18"})
+    def models(name: str, attributes: dict[str, Any]) -> tuple[str | None, str | None]:
+        record = told(Span("a" * 32, "b" * 16, None, name, 1, 2, attributes)).generation
+        assert record is not None
+        return record.model_id, record.model_version
 
-    assert (answered.model_id, answered.model_version) == ("gpt-4o-mini-2024-07-18", None)
-    assert call(said).model_id is None
+    assert models("chat", said | version) == ("gpt-4o-mini-2024-07-18", None)
+    assert models("chat", said) == (None, None)
+    # A deployment may be called so, and is then in the span's name too.
+    assert models("chat chat", said | version) == ("chat", "gpt-4o-mini-2024-07-18")
+    assert models("chat", {**said, "gen_ai.system": "openai"}) == ("chat", None)
 
 
 def test_semantic_kernel_says_of_each_answer_why_it_ended() -> None:

@@ -31,6 +31,8 @@ def generation(
     choices = values.number(parameters["n"]) if "n" in parameters else None
     fields = content.read(a, about, kind, None if choices is None else int(choices))
     asked, answering = _model(held.get("asked_model")), _model(held.get("answering_model"))
+    if asked == quirks.UNNAMED and quirks.is_unnamed(span):
+        asked, answering = None, None if answering == asked else answering
     if "error" in whole and fields.get("message_completion") == {"role": "assistant", "content": ""}:
         fields.pop("message_completion")  # LangSmith has an answer without a word where there was none
     said_reason = fields.get("finish_reason")
@@ -238,8 +240,8 @@ def _read_model(value: Json) -> str | None:
     return None if found in _NO_MODELS else found
 
 
-_NO_MODELS: Final = frozenset({"none", "chat"})
-"""What Micrometer, below Spring AI, has for a model that it does not know, and Azure's inference client for its own."""
+_NO_MODELS: Final = frozenset({"none"})
+"""What Micrometer, below Spring AI, has for a model that it does not know."""
 _MOST_CHARACTERS: Final = 500
 _named_model: Final = lru_cache(maxsize=256)(_read_model)
 _PATH: Final = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/[^/]+/)?models/([^/]+)\Z")

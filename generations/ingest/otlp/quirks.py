@@ -115,6 +115,17 @@ def without_none(span: Span) -> Span:
     return replace(span, attributes={name: value for name, value in span.attributes.items() if value != "none"})
 
 
+UNNAMED: Final = "chat"
+"""What Azure's inference client has for a model that nobody named, and the name of the call's span then."""
+_AZURE: Final = frozenset({"az.ai.inference", "azure.ai.inference"})
+
+
+def is_unnamed(span: Span) -> bool:
+    """Whether UNNAMED is no model: of a deployment that is really called so, the span is named `chat chat`."""
+    a = span.attributes
+    return span.name == UNNAMED and a.get("gen_ai.provider.name", a.get("gen_ai.system")) in _AZURE
+
+
 def failed(span: Span) -> bool:
     """Whether a span is of what failed, though its status does not say so."""
     return span.scope.startswith(FAIL_BY_EVENTS) and any(event.name == "exception" for event in span.events)
