@@ -296,6 +296,49 @@ def test_an_answer_within_a_span_is_what_that_made(api: Caller, logs_first: bool
     assert told(api) == []
 
 
+CALLED = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"command": "ls"}}
+WHOLE = [{"type": "thinking", "thinking": "<REDACTED>"}, {"type": "text", "text": "Let me see."}, CALLED]
+
+
+@pytest.mark.parametrize("order", ["logs first", "spans first", "turn last", "one by one"])
+def test_answers_in_a_turn_are_those_of_its_calls_by_the_id_of_the_request(api: Caller, order: str) -> None:
+    """As Claude Code 2.1 tells them; the whole answer only with OTEL_LOG_RAW_API_BODIES, and cut at 60 KB."""
+    turn = span(0x1111111111111111, attributes={"span.type": "interaction", "user_prompt": "The capital of Peru?"})
+    about = {"span.type": "llm_request", "model": "claude-haiku-4-5", "output_tokens": "5"}
+    calls = [
+        span(n, parent=0x1111111111111111, attributes={**about, "gen_ai.response.id": f"req_{n}"}) for n in (2, 3, 4)
+    ]
+    whole = json.dumps({"id": "msg_1", "type": "message", "role": "assistant", "content": WHOLE})
+    said = {"session.id": "chat-1", "span": True}
+    text, body = "claude_code.assistant_response", "claude_code.api_response_body"
+    events: list[dict[str, Any]] = [
+        {**said, "at": 2, "event.name": text, "response": "Let me see.", "request_id": "req_2"},
+        {**said, "at": 2, "event.name": body, "body": whole, "request_id": "req_2", "event.sequence": 2},
+        {**said, "at": 3, "event.name": text, "response": "Lima.", "request_id": "req_3"},
+        {**said, "at": 3, "event.name": body, "body": whole[:40], "request_id": "req_3", "event.sequence": 2},
+    ]
+    sent: dict[str, list[Any]] = {
+        "logs first": [events, [turn, *calls]],
+        "spans first": [[turn, *calls], events, events[2:], events[:1]],
+        "turn last": [calls[:1], events[1:], events[:1], calls, [turn]],
+        "one by one": [[calls[1]], *([event] for event in reversed(events)), [turn], [calls[2]], [calls[0]]],
+    }
+    for part in sent[order]:
+        if "event.name" in part[0]:
+            log(api, *(dict(event) for event in part))
+        else:
+            group = {"scope": {"name": "com.anthropic.claude_code.tracing"}, "spans": part}
+            assert api.post("/v1/traces", {"resourceSpans": [{"scopeSpans": [group]}]}).status == 200
+
+    first, second, third = told(api)
+    assert first["message_completion"]["content"] == "Let me see."
+    assert [one["function"]["name"] for one in first["message_completion"]["tool_calls"]] == ["Bash"]
+    assert first["message_completion"].keys() == {"role", "content", "tool_calls"}
+    assert second["message_completion"] == {"role": "assistant", "content": "Lima."}
+    assert ("message_completion" in third, third["response_id"]) == (False, "req_4")
+    assert Step.objects.in_project(api.project.pk).count() == 4
+
+
 def test_calls_go_where_the_key_belongs_and_nonsense_among_them_refuses_none(api: Caller) -> None:
     request = {"event.name": "claude_code.api_request", "model": "m"}
     odd = {

@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from generations import access, attachments, bundles, prepared, recording
-from generations.api import otlp_common, otlp_roots, otlp_stored
+from generations.api import otlp_common, otlp_roots, otlp_stored, otlp_turns
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
 from generations.ingest.otlp import couples
@@ -114,6 +114,8 @@ def _join(
         stored, answers, waiting = otlp_stored.around(project, {one.span.trace_id for one in told}, said, lock=lock)
         if stored or not is_one:
             told, late, left = otlp_common.share(project, told, stored)
+        if stored:
+            told = otlp_turns.answered(project, told)
         if not project.keep_generic_spans:
             told = _without_generic(project, told)
         calls, there = _calls(project, told, stored, set(answers))

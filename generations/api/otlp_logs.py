@@ -45,8 +45,9 @@ def _write(
         with connection.cursor() as cursor:
             cursor.execute(recording.alone(project.pk))
         ids = {one.id for one in spoken} | {score.generation_id for score in scores if score.generation_id}
-        calls = _Calls(project, ids)
-        records: list[Record] = [*apart.words, *_asked(project, apart.calls)]
+        turns = [words for words in apart.words if words.attributes]
+        calls = _Calls(project, ids.union(turn.id for turn in turns))
+        records: list[Record] = [*apart.words, *_asked(project, apart.calls), *_answered(project, calls, turns)]
         for one in spoken:
             records += _told(calls, one)
         scored, refused = _scored(project, scores, calls)
@@ -84,6 +85,21 @@ def _asked(project: Project, calls: Sequence[GenerationRecord]) -> list[Generati
         if isinstance(text, str) and is_first:
             found[call.id] = revised(call, messages=terminals.question(str(step.name), text))
     return [found.get(call.id, call) for call in calls]
+
+
+def _answered(project: Project, calls: _Calls, turns: Sequence[StepRecord]) -> list[GenerationRecord]:
+    """The calls whose spans have come, with the answers of their turns; `otlp_turns` gives them to those to come."""
+    said: dict[tuple[str, str], dict[str, Json]] = {}
+    for turn in turns:
+        kept = terminals.answers({**calls.attributes.get(turn.id, {}), **(turn.attributes or {})})
+        said |= {(str(turn.trace_id), response): answer for response, answer in kept.items()}
+    if not said:
+        return []
+    own = Generation.objects.in_project(project.pk)
+    rows = own.filter(trace_id__in={trace for trace, _ in said}, response_id__in={response for _, response in said})
+    found = rows.values_list("public_id", "trace_id", "response_id")
+    named = ((id, said.get((str(trace), str(response)))) for id, trace, response in found)
+    return [GenerationRecord(id=id, message_completion=answer) for id, answer in named if answer is not None]
 
 
 def write_scores(project: Project, scores: Sequence[ScoreRecord]) -> list[str | None]:

@@ -75,6 +75,9 @@ NO_PROVIDERS: Final = frozenset(
 TOLD_APART: Final = ("gemini-cli",)
 """Scopes whose events with a span's id tell of calls that other events of theirs tell whole, without one."""
 
+ANSWERS_APART: Final = ("com.anthropic.claude_code.",)
+"""Scopes whose calls are spans without an answer, which log events tell that stand in the span above."""
+
 OWN_TAGS: Final = frozenset({"LLM"})
 """Tags that an instrumentation gives to each of its spans; Logfire does."""
 _OWN_TAGS: Final = ("seq:step:", "map:key:", "graph:step:")

@@ -20,7 +20,7 @@ from generations.ingest.otlp.events import DETAILS
 from generations.ingest.otlp.fields import RESOURCE
 from generations.ingest.otlp.shapes import LogEvent
 from generations.reading import compact
-from generations.records import GenerationRecord, Json, StepRecord
+from generations.records import GenerationRecord, Json, StepRecord, revised
 
 _PROVIDERS: Final = {"claude_code": "anthropic", "gemini_cli": "google"}
 """Whose models an agent calls; Codex calls those of others too."""
@@ -45,6 +45,8 @@ ASKED: Final = frozenset(_ASKED)
 _ANSWER: Final = "claude_code.assistant_response"
 _ANSWERED: Final = {_ANSWER: "response", "claude_code.api_response_body": "body"}
 """Events of words that come after their call; of the second, which has the provider's whole answer, last."""
+_TURNS: Final = "answer."
+"""Beginning of the attributes of a turn's step that keep what was answered, by the id that the call's span has too."""
 _BEGUN: Final = frozenset({"codex.api_request", "codex.websocket_request"})
 """Events whose time and duration say when the call began that ends with the next one of its conversation; with an
 error, they are of a call that failed."""
@@ -100,9 +102,9 @@ def heard(told: Iterable[LogEvent]) -> Heard:
                 asked[thread] = question(name, said), _words(name, said, event)
         elif name in _ANSWERED:
             if event.trace_id and event.span_id:
-                made.update(_made(name, event))
+                _make(made, name, event)
             elif thread in last:
-                last[thread].update(_answer(event.attributes.get(_ANSWERED[name])))
+                last[thread].update(_answer(name, event))
         else:
             call = _call(name, event, None if is_begun else begun.pop(thread, None))
             if thread in asked:
@@ -142,13 +144,27 @@ def _words(name: str, said: str, event: LogEvent) -> StepRecord | None:
     )
 
 
-def _made(name: str, event: LogEvent) -> dict[str, StepRecord]:
-    """The step of the span that an answer stands in, the turn's: which of the calls below gave it is not said."""
-    said = event.attributes.get(_ANSWERED[name])
-    if name != _ANSWER or not isinstance(said, str) or said in _HIDDEN:
-        return {}
+def _make(made: dict[str, StepRecord], name: str, event: LogEvent) -> None:
+    """Say of the step of the span that an answer stands in, the turn's, what that made, and keep it for its call."""
+    if not (answer := _answer(name, event).get("message_completion")):
+        return
     id = f"{event.trace_id}-{event.span_id}"
-    return {id: StepRecord(id=id, trace_id=event.trace_id, span_id=event.span_id, output=said)}
+    step = made.get(id) or StepRecord(id=id, trace_id=event.trace_id, span_id=event.span_id)
+    if response := _text(event.attributes, "response_id"):
+        key = f"{_TURNS}{response}.{'text' if name == _ANSWER else 'whole'}"
+        made[id] = step = revised(step, attributes={**(step.attributes or {}), key: answer})
+    if name == _ANSWER:
+        made[id] = revised(step, output=answer["content"])
+
+
+def answers(attributes: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
+    """By the id that their calls' spans have, the answers that the attributes of a turn's step keep.
+
+    A provider's whole answer, which says what tools were called, is preferred to its text.
+    """
+    kept = sorted(name for name in attributes if name.startswith(_TURNS))  # a text before the whole
+    found = ((name[len(_TURNS) :].rpartition(".")[0], attributes[name]) for name in kept)
+    return {response: said for response, said in found if isinstance(said, dict)}
 
 
 def _id(agent: str, event: LogEvent) -> str:
@@ -156,16 +172,21 @@ def _id(agent: str, event: LogEvent) -> str:
     return f"{agent}-{hashlib.blake2b(said, digest_size=16).hexdigest()}"
 
 
-def _answer(said: Json) -> dict[str, Any]:
-    """What was answered, as a text or in a whole answer of Anthropic's."""
+def _answer(name: str, event: LogEvent) -> dict[str, Any]:
+    """What was answered, as a text or in a whole answer of Anthropic's; one that is cut is none."""
+    said = event.attributes.get(_ANSWERED[name])
     if not isinstance(said, str) or said in _HIDDEN:
         return {}
+    if name == _ANSWER:
+        return {"message_completion": {"role": "assistant", "content": said}}
     whole = messages.loaded(said)
     if not isinstance(whole, dict) or whole.get("type") != "message":
-        return {"message_completion": {"role": "assistant", "content": said}}
+        return {}
     found = raw.read(None, whole, "chat")
-    answer = {"message_completion": found.get("message_completion")}
-    return answer | {"finish_reason": messages.finish_reason(found.get("finish_reason"))}
+    answer = found.get("message_completion")
+    if isinstance(answer, dict) and answer.get("reasoning") in _HIDDEN:
+        del answer["reasoning"]
+    return {"message_completion": answer, "finish_reason": messages.finish_reason(found.get("finish_reason"))}
 
 
 def _named(told: Iterable[LogEvent]) -> Iterable[tuple[str, LogEvent]]:
