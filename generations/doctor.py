@@ -167,12 +167,16 @@ def _missing() -> list[str]:
 def _database() -> Iterator[Finding]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT current_setting('server_version'), pg_database_size(current_database()), lower('Ä') = 'ä'"
+            "SELECT current_setting('server_version'), current_setting('server_version_num')::int / 10000,"
+            " pg_database_size(current_database()), lower('Ä') = 'ä'"
         )
-        version, size, has_letters = cursor.fetchone()
+        version, major, size, has_letters = cursor.fetchone()
     for lack in (*suitability.lacks(), suitability.newer()):
         if lack is not None:
             yield Finding("database", "wrong", lack.said, lack.todo)
+    if major > suitability.NEWEST:
+        said = f"PostgreSQL {version} is newer than what this version was tried with ({suitability.NEWEST})."
+        yield Finding("database", "warning", said, "Look for a newer version of Generations.")
     if not has_letters:
         said = "Its locale knows upper and lower case of a to z alone: filters that ignore case find no Ä by ä."
         todo = "Where that matters, restore a backup into one made by `createdb --locale C.UTF-8 --template template0`."

@@ -8,8 +8,10 @@ from typing import Any, Final
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
-SUPPORTED: Final = range(15, 19)
-"""Major versions of PostgreSQL."""
+OLDEST: Final = 15
+"""The first major version of PostgreSQL that can be used."""
+NEWEST: Final = 18
+"""The last one that was tried. Its successors are not refused: they take what it takes."""
 EXTENSIONS: Final = ("pg_trgm", "btree_gin")
 
 
@@ -27,8 +29,8 @@ def lacks() -> list[Lack]:
         cursor.execute(_QUESTION, {"extensions": list(EXTENSIONS)})
         version, major, encoding, user, name, may_make, is_read_only, absent, may_not_be_made = cursor.fetchone()
     found = []
-    if major not in SUPPORTED:
-        found.append(Lack(f"PostgreSQL {version} is not supported.", "Use PostgreSQL 15, 16, 17 or 18."))
+    if major < OLDEST:
+        found.append(Lack(f"PostgreSQL {version} is too old.", f"Use PostgreSQL {OLDEST} or newer."))
     if encoding != "UTF8":
         todo = f"Make another with `createdb --encoding UTF8 --locale C.UTF-8 --template template0 --owner {user}`."
         found.append(Lack(f"The database {name} is encoded as {encoding}, which has not every letter.", todo))

@@ -45,7 +45,7 @@ class Environment(BaseSettings):
     )
     DATABASE_URL: str = Field(
         default="",
-        description="postgresql://user:password@host:5432/name of an outside PostgreSQL 15 to 18; empty: embedded.",
+        description="postgresql://user:password@host:5432/name of an outside PostgreSQL, 15 or newer; empty: embedded.",
     )
     DATABASE_POOL_SIZE: int = Field(
         default=10, ge=1, le=500, description="Database connections of one process, at most."

@@ -16,6 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
+from generations import doctor, suitability
 from tests.stack import ROOT, Stack
 
 USER = "ordinary"
@@ -130,3 +131,23 @@ def managed(command: str, address: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def test_a_server_that_is_newer_than_what_was_tried_is_not_refused_but_told(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suitability, "NEWEST", suitability.OLDEST - 1)
+
+    told = [finding for finding in doctor.examine() if "newer than what this version was tried with" in finding.said]
+
+    assert suitability.lacks() == []
+    assert [(finding.check, finding.level) for finding in told] == [("database", "warning")]
+
+
+def test_a_server_that_is_too_old_is_refused(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suitability, "OLDEST", 99)
+
+    (lack,) = suitability.lacks()
+
+    assert "is too old" in lack.said
+    assert lack.todo == "Use PostgreSQL 99 or newer."
