@@ -127,6 +127,8 @@ def of_table(
         if group:
             place = place.setdefault(group, or_null(closed()) if sent else closed())["properties"]
         place[leaf] = _of_slot(path, slot, sent, own_metadata)
+        if own_metadata is not None and path == "metadata":
+            _describe(place[leaf]["properties"], sentences or {})
         if sent and path in whole["required"]:
             place[leaf] = {"type": "string", "minLength": 1}
         if sentences and path in sentences:
@@ -134,6 +136,12 @@ def of_table(
     for name in sorted(READ_ONLY) if own_metadata is not None else ():
         whole["properties"][name] = {"description": "Ignored."} if sent else TIME
     return whole
+
+
+def _describe(metadata: Schema, sentences: Mapping[str, str]) -> None:
+    for name, schema in metadata.items():
+        if sentence := sentences.get(f"metadata.{name}") or sentences.get(name):
+            schema["description"] = sentence
 
 
 def _of_slot(path: str, slot: Slot, sent: bool, own_metadata: Mapping[str, Slot] | None) -> Schema:
@@ -154,9 +162,9 @@ def _of_slot(path: str, slot: Slot, sent: bool, own_metadata: Mapping[str, Slot]
     return dict(_SENT.get(slot.read) or or_null(schema)) if sent else dict(schema)
 
 
-def _with_descriptions() -> dict[str, str]:
-    known = {field.path: field.description for field in filters.fields("generations")}
-    return {path: sentence for path, sentence in known.items() if path in GENERATION} | _SENTENCES
+def sentences_of(kind: str) -> dict[str, str]:
+    """What the catalogue says of the fields of a list, by their paths."""
+    return {field.path: field.description for field in filters.fields(kind)}
 
 
 def generation(*, sent: bool) -> Schema:
@@ -165,9 +173,9 @@ def generation(*, sent: bool) -> Schema:
         sent=sent,
         required=() if sent else ("id", "model", "input", "output", "parameters", "usage", "metadata", "performance"),
         own_metadata=OWN_METADATA,
-        sentences=_with_descriptions(),
+        sentences=sentences_of("generations") | _SENTENCES,
     )
     if sent:
-        made["properties"]["id"] = {"type": ["string", "integer", "null"], "minLength": 1, "maxLength": 512}
+        made["properties"]["id"] |= {"type": ["string", "integer", "null"], "minLength": 1, "maxLength": 512}
         made["properties"]["model"] = {"anyOf": [made["properties"]["model"], {"type": "string"}]}
     return made

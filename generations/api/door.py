@@ -104,6 +104,9 @@ class Door(NinjaAPI):
             for operation in methods.values():
                 operation["security"] = [{"bearer": []}, {"key": []}]
                 operation["description"] += f"\n\nNeeds the scope `{operation['x-scope']}`."
+                for one in operation.get("parameters", ()):
+                    if one["in"] == "path":
+                        one["description"] = f"Its {one['name']}, where a slash is written `%2F`."
         schema["tags"] = [{"name": name} for name in TAGS]
         return schema
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from generations.api.describing import OBJECT, TIME, Schema, closed, generation, of_table, ref
+from generations.api.describing import OBJECT, TIME, Schema, closed, generation, of_table, ref, sentences_of
 from generations.api.watching import STANDING
 from generations.ingest.rest_fields import ALTERNATIVE, ATTACHMENT, FEEDBACK, OWN_STEP_METADATA, SCORE, STEP
 from generations.models import ExportSchedule
@@ -87,11 +87,14 @@ def _answers() -> dict[str, Schema]:
 
 
 def _recorded() -> dict[str, Schema]:
+    said = sentences_of("steps")
     made = {
         "Generation": generation(sent=False),
         "GenerationSent": generation(sent=True),
-        "Step": of_table(STEP, sent=False, required=("id", "performance"), own_metadata=OWN_STEP_METADATA),
-        "StepSent": of_table(STEP, sent=True, own_metadata=OWN_STEP_METADATA),
+        "Step": of_table(
+            STEP, sent=False, required=("id", "performance"), own_metadata=OWN_STEP_METADATA, sentences=said
+        ),
+        "StepSent": of_table(STEP, sent=True, own_metadata=OWN_STEP_METADATA, sentences=said),
         "Score": of_table(SCORE, sent=False, required=("id", "name")),
         "ScoreSent": of_table(SCORE, sent=True, required=("name",)),
         "NestedScore": of_table(SCORE, sent=False, required=("name",), leave_out=_ON),

@@ -81,6 +81,23 @@ def test_every_operation_is_described_guarded_and_tells_its_refusals(schema: dic
     assert len(names) == len(set(names)) == 74
 
 
+def test_every_parameter_is_described_and_so_is_each_field_that_can_be_asked_for(schema: dict[str, Any]) -> None:
+    silent = [
+        (method, path, one["name"])
+        for method, path, operation in operations(schema)
+        for one in operation.get("parameters", ())
+        if not one.get("description")
+    ]
+    known = schema["components"]["schemas"]
+
+    assert silent == []
+    for name, metadata in (("Generation", ("userId", "sessionId", "tags")), ("Step", ("userId", "tags"))):
+        for form in (name, f"{name}Sent"):
+            properties = known[form]["properties"]
+            assert all(properties["metadata"]["properties"][one].get("description") for one in metadata), form
+            assert all(properties[one].get("description") for one in ("id", "timestamp", "type", "threadId")), form
+
+
 def test_the_examples_are_taken_as_they_stand(schema: dict[str, Any]) -> None:
     api = caller("admin")
     schedule = api.post("/api/export-schedules", {"name": "One to change", "destination": "there"}).json["id"]
