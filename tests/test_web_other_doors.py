@@ -1,16 +1,22 @@
 """The page of a list at the other doors, and how many rows it says there are."""
 
 import datetime as dt
+import random
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
+from hypothesis import HealthCheck, example, given, settings
 
-from generations import recording
+from generations import access, filters, recording
+from generations.filters import Condition, Leaf
+from generations.graphql.guards import Context
+from generations.graphql.schema import schema
 from generations.models import Project
 from generations.records import ParticipantRecord, ScoreRecord, StepRecord, ThreadRecord
-from tests import rows, web
+from generations.web import doors
+from tests import conditions, rows, web
 from tests.web import NOON, call, ids
 
 pytestmark = pytest.mark.django_db
@@ -166,3 +172,31 @@ def test_graphql_is_asked_the_same(query: str) -> None:
         },
     ).json()
     assert [node["id"] for node in answer["data"]["generations"]["nodes"]] == ids(response)
+
+
+@pytest.fixture
+def varied() -> Project:
+    """A project with generations of all sorts."""
+    project = web.project()
+    chance = random.Random(3)
+    for n in range(40):
+        conditions.varied(project, chance, n)
+    return project
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(condition=conditions.conditions("generations"))
+@example(condition=Leaf("scores", ("quality",), "ne", 1))
+@example(condition=Leaf("scores", ("quality",), "nin", (1, 4.5)))
+@example(condition=Leaf("scores", ("quality",), "exists", False))
+def test_graphql_finds_what_any_condition_does(varied: Project, condition: Condition) -> None:
+    asked = "query Q($where: GenerationWhere) { generations(where: $where, first: 100) { nodes { id } } }"
+    grant = access.of_system(varied)
+
+    answer = schema.execute_sync(asked, {"where": doors.where(condition)}, Context(grant=grant))
+
+    assert answer.errors is None and answer.data is not None
+    found = {row.public_id for row in filters.narrow("generations", varied.pk, condition)}
+    assert {node["id"] for node in answer.data["generations"]["nodes"]} == found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -122,6 +123,8 @@ def where(condition: Condition) -> dict[str, Any]:
         ((_, said),) = filters.to_document(condition).items()
         compared = {op.removeprefix("$"): value for op, value in (said if _is_said(said) else {"eq": said}).items()}
         if condition.field == "scores":
+            if (affirmed := _affirmed(condition)) is not condition:
+                return {"not": where(affirmed)}
             return {"scores": {"some": {"name": {"eq": condition.path[0]}, "value": compared}}}
         inner: Any = compared if not condition.path else [{"path": joined(condition.path), **compared}]
         # What stands in a column of its own is beside `metadata` there, for `metadata` is a list of keys.
@@ -134,6 +137,13 @@ def where(condition: Condition) -> dict[str, Any]:
     if isinstance(condition, Not):
         return {"not": where(condition.part)}
     return {condition.relation: {"some": where(condition.condition) if condition.condition else {}}}
+
+
+def _affirmed(leaf: Leaf) -> Leaf:
+    """What a comparison refuses, where it does: that no score is equal, not that there is one that is not."""
+    if leaf.op == "exists":
+        return leaf if leaf.value else replace(leaf, value=True)
+    return replace(leaf, op={"ne": "eq", "nin": "in"}[leaf.op]) if leaf.op in ("ne", "nin") else leaf
 
 
 def _is_said(said: Any) -> bool:
