@@ -22,6 +22,9 @@ from generations.records import GenerationRecord, Json
 MILLION: Final = Decimal(1_000_000)
 _NOTHING: Final = Decimal(0)
 GIVEN: Final = "given"
+_PUBLIC: Final = "genai-prices "
+_AGREED: Final = "override:"
+"""What the source of a cost is, or begins with."""
 WITHOUT_COMPLETION: Final = frozenset({"embedding", "rerank", "moderation"})
 """Types of call that have no completion to count: their input alone makes the cost."""
 PROVIDERS: Final[Mapping[str, str]] = {
@@ -112,6 +115,16 @@ def price(
     return None
 
 
+def is_reckoned(record: Any) -> bool:
+    """Whether the cost of a call, a record or a row, is one that `price` told: by where its price is from."""
+    return record.cost_source is not None and record.cost_source.startswith((_PUBLIC, _AGREED))
+
+
+def is_given(record: Any) -> bool:
+    """Whether the caller said what it cost, and perhaps where that is from."""
+    return record.cost is not None and not is_reckoned(record)
+
+
 def _agreed(chosen: Override, counts: dict[str, int]) -> Price | None:
     prices = {
         "input": chosen.input_price,
@@ -119,7 +132,7 @@ def _agreed(chosen: Override, counts: dict[str, int]) -> Price | None:
         "cache write": chosen.input_price if chosen.cache_write_price is None else chosen.cache_write_price,
         "output": chosen.output_price,
     }
-    return _reckon(counts, prices, chosen.currency, f"override:{chosen.id}", {"match": chosen.match})
+    return _reckon(counts, prices, chosen.currency, f"{_AGREED}{chosen.id}", {"match": chosen.match})
 
 
 def currency_of(text: str) -> str | None:
@@ -232,7 +245,7 @@ def _public(
 
 @cache
 def _source() -> str:
-    return f"genai-prices {version('genai-prices')}"
+    return f"{_PUBLIC}{version('genai-prices')}"
 
 
 @lru_cache(maxsize=4096)

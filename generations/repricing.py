@@ -140,7 +140,7 @@ def _differing(
         project, rows, payload=False, alternatives=False, scores=False, feedback=False, attachments=False
     ):
         row = bundle.generation
-        if row.cost_source == pricing.GIVEN:
+        if pricing.is_given(row):
             continue
         price = pricing.price(bundle.record, overrides)
         today = (None, None, None) if price is None else (price.cost, price.currency, price.source)

@@ -50,20 +50,31 @@ def without_stale(old: R, new: R) -> R:
         if name in new.cleared or (getattr(new, name) is not None and getattr(new, name) != getattr(old, name))
     }
     stale: dict[str, Any] = {
-        name: None
-        for name, sources in _DERIVED.items()
-        if sources & said and name not in said and getattr(old, name, None) is not None
+        name: None for name, sources in _DERIVED.items() if sources & said and name not in said and _follows(old, name)
     }
     if isinstance(old, GenerationRecord) and isinstance(new, GenerationRecord) and _says_text(new):
         # What was derived while the text was not there yet is derived again.
-        stale |= {name: None for name in ("input_type", "output_type") if name not in said}
+        derived = {"input_type": _input_type(old), "output_type": _output_type(old)}
+        stale |= {name: None for name, value in derived.items() if name not in said and getattr(old, name) == value}
         if new.type is None and old.type == "chat" and new.prompt is not None and old.messages is None:
             stale["type"] = None
     if "latency" in said and "ended_at" not in said and _ends_by_latency(old):
         stale["ended_at"] = None
-    if isinstance(old, GenerationRecord) and old.cost_source != pricing.GIVEN and (said & PRICED or "cost" in said):
+    if isinstance(old, GenerationRecord) and said & PRICED and pricing.is_reckoned(old):
         stale |= dict.fromkeys(COSTS)
     return revised(old, **stale) if stale else old
+
+
+def _follows(old: Any, name: str) -> bool:
+    """Whether a field has the very value that follows from the others: what was said otherwise is not derived."""
+    value = getattr(old, name, None)
+    if value is None:
+        return False
+    if name == "latency":
+        return bool(old.started_at and old.ended_at and value == (old.ended_at - old.started_at).total_seconds())
+    return bool(
+        value == (_total(old, old.type) if name == "total_tokens" else _rate(old.completion_tokens, old.latency))
+    )
 
 
 def _ends_by_latency(old: Any) -> bool:
@@ -183,17 +194,26 @@ def _generation(record: GenerationRecord, start: dt.datetime, assumed: bool) -> 
     if record.input_type is None:
         changes["input_type"] = _input_type(record)
     if record.output_type is None:
-        changes["output_type"] = "json" if isinstance(record.output, dict | list) else "text"
-    if record.total_tokens is None and record.prompt_tokens is not None:
-        if record.completion_tokens is not None:
-            changes["total_tokens"] = min(record.prompt_tokens + record.completion_tokens, MAX_INT)
-        elif kind in pricing.WITHOUT_COMPLETION:
-            changes["total_tokens"] = record.prompt_tokens
-    latency, tokens = changes.get("latency", record.latency), record.completion_tokens
-    # A latency as good as none tells no rate: it would be beyond what is taken from a caller, or infinite.
-    if record.tokens_per_second is None and tokens and latency is not None and tokens / MAX_NUMBER < latency:
-        changes["tokens_per_second"] = round(tokens / latency, 3)
+        changes["output_type"] = _output_type(record)
+    if record.total_tokens is None and (total := _total(record, kind)) is not None:
+        changes["total_tokens"] = total
+    if record.tokens_per_second is None:
+        rate = _rate(record.completion_tokens, changes.get("latency", record.latency))
+        if rate is not None:
+            changes["tokens_per_second"] = rate
     return changes
+
+
+def _total(record: GenerationRecord, kind: str | None) -> int | None:
+    if record.prompt_tokens is not None and record.completion_tokens is not None:
+        return min(record.prompt_tokens + record.completion_tokens, MAX_INT)
+    return record.prompt_tokens if kind in pricing.WITHOUT_COMPLETION else None
+
+
+def _rate(tokens: int | None, latency: float | None) -> float | None:
+    """Tokens for each second. A latency as good as none tells no rate: it would be beyond what is taken from a caller,
+    or infinite."""
+    return round(tokens / latency, 3) if tokens and latency is not None and tokens / MAX_NUMBER < latency else None
 
 
 def _cost(record: GenerationRecord, told: Mapping[str, Any], price: Pricing) -> dict[str, Any]:
@@ -227,6 +247,10 @@ def _input_type(record: GenerationRecord) -> str:
             if any(modality in kind for modality in _MODALITIES):
                 return "multimodal"
     return "text"
+
+
+def _output_type(record: GenerationRecord) -> str:
+    return "json" if isinstance(record.output, dict | list) else "text"
 
 
 def _is_said_anew(names: Iterable[str], new: Any, old: Any) -> bool:

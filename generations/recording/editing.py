@@ -97,7 +97,7 @@ def reprice(project: Project, ids: Sequence[str], *, now: dt.datetime | None = N
         found = looking.look(cursor, keys, {"generation": wanted})
         rows = []
         for _, old in sorted(found.rows["generation"].items()):
-            if old.record.cost_source == pricing.GIVEN:
+            if pricing.is_given(old.record):
                 continue
             price = pricing.price(old.record, found.prices)
             record = revised(old.record, **{**dict.fromkeys(derive.COSTS), **derive.costs(price)})
