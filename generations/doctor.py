@@ -23,7 +23,7 @@ from django.utils import timezone
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from generations import operations, outages, partitions, suitability
+from generations import operations, outages, partitions, providers, suitability
 
 Level = Literal["well", "warning", "wrong"]
 GIGABYTE: Final = 1_000_000_000
@@ -57,7 +57,7 @@ def examine() -> Iterator[Finding]:
             said = f"{len(missing)} migrations are missing ({names}{', ...' if len(missing) > 3 else ''})."
             yield Finding("database", "wrong", said, "Run `manage.py prepare`, or start with `manage.py up`.")
         # What is asked of the tables would only say once more that they are not what they should be.
-        for ask in (_clock, _connections, *(() if missing else (_growth, _months, _jobs, _sums))):
+        for ask in (_clock, _connections, *(() if missing else (_growth, _months, _keys, _jobs, _sums))):
             yield from ask()
     else:
         yield Finding("database", "wrong", f"It does not answer: {silence}", _awakening(silence))
@@ -222,6 +222,16 @@ def _months() -> Iterator[Finding]:
                 "The tables of this month or the next are not made yet.",
                 "Beat makes them every ten minutes: see that it runs.",
             )
+
+
+def _keys() -> Iterator[Finding]:
+    if count := providers.unreadable():
+        yield Finding(
+            "keys",
+            "wrong",
+            f"{count} of the keys of providers cannot be read: kept under another SECRET_KEY.",
+            "Set the one of before: it stands in secret-key of the first machine's DATA_DIR, and of a backup.",
+        )
 
 
 def _connections() -> Iterator[Finding]:

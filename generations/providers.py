@@ -119,15 +119,29 @@ def forget(grant: Grant, id: str) -> bool:
 
 def opened(grant: Grant) -> list[Provider]:
     """The project's providers with their keys, by name, in one query. Needs `ingest`; a key that cannot be read is
-    left out."""
+    left out. Raises Unreadable where none can be."""
     grant.need(Scope.INGEST)
     found = []
+    first: Unreadable | None = None
     for row in ProviderCredential.objects.filter(project=grant.project).order_by("name"):
         try:
             found.append(open_one(row))
-        except Unreadable:
-            continue
+        except Unreadable as error:
+            first = first or error
+    if first is not None and not found:
+        raise first
     return found
+
+
+def unreadable() -> int:
+    """How many keys of providers, of all projects, were kept under another secret key of the server."""
+    count = 0
+    for row in ProviderCredential.objects.all():
+        try:
+            open_one(row)
+        except Unreadable:
+            count += 1
+    return count
 
 
 def open_one(row: ProviderCredential) -> Provider:

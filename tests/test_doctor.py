@@ -16,7 +16,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
 
-from generations import access, doctor, jobs, operations
+from generations import access, doctor, jobs, operations, providers
 from generations.models import Job
 from tests import web
 from tests.stack import ROOT
@@ -101,6 +101,15 @@ def test_a_broker_that_does_not_answer_is_told_within_seconds(settings: Any) -> 
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = {}
     settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
     assert of("broker").level == "wrong"
+
+
+def test_keys_that_were_kept_under_another_secret_key_are_told(settings: Any) -> None:
+    grant = access.of_system(web.project())
+    providers.save(grant, kind="openai", name="main", secret="k")
+    assert "keys" not in {one.check for one in doctor.examine()}
+    settings.SECRET_KEY = "that-of-another-machine-0123456789012345678901234567890"
+
+    assert of("keys").said == "1 of the keys of providers cannot be read: kept under another SECRET_KEY."
 
 
 def test_a_broker_of_no_known_kind_is_told(settings: Any) -> None:

@@ -82,6 +82,10 @@ def test_a_key_of_another_secret_key_is_left_out_and_said_to_be_unreadable(grant
     row = providers.save(grant, kind="openai", name="main", secret="k")
 
     with override_settings(SECRET_KEY="another"):
-        assert providers.opened(grant) == []
-        with pytest.raises(providers.Unreadable, match="another secret key"):
-            providers.open_one(row)
+        for read in (lambda: providers.open_one(row), lambda: providers.opened(grant)):
+            with pytest.raises(providers.Unreadable, match="'main' was kept under another secret key"):
+                read()
+        providers.save(grant, kind="openai", name="other", secret="k")
+        assert [one.name for one in providers.opened(grant)] == ["other"]
+        assert providers.unreadable() == 1
+    assert [one.name for one in providers.opened(grant)] == ["main"]

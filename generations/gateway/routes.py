@@ -76,13 +76,16 @@ def _upstream(one: Provider) -> Upstream:
 
 
 def _providers(grant: Grant) -> list[Provider]:
-    """The project's, looked up once in KNOWN_FOR seconds, and those of before where the database does not answer."""
+    """The project's, looked up once in KNOWN_FOR seconds, and those of before where the database does not answer.
+    Raises NoRoute where the keys of all cannot be read."""
     now = time.monotonic()
     known = _known.get(grant.project.pk)
     if known is not None and known[0] + KNOWN_FOR > now:
         return known[1]
     try:
         found = providers.opened(grant)
+    except providers.Unreadable as error:
+        raise NoRoute(str(error)) from None
     except outages.ERRORS:
         if known is None:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -67,3 +68,12 @@ def test_a_provider_is_chosen_by_header_or_by_what_stands_before_the_models_slas
     assert [json.loads(body)["model"] for *_, body in other.requests] == ["llama", "gpt-4o-mini"]
     assert [json.loads(body)["model"] for *_, body in provider.requests] == ["meta-llama/llama"]
     assert (refused.status_code, "third" in refused.json()["error"]["message"]) == (400, True)
+
+
+def test_a_key_that_another_machine_encrypted_with_its_own_secret_key_is_named(api: Caller, settings: Any) -> None:
+    settings.SECRET_KEY = "that-of-another-machine-0123456789012345678901234567890"
+
+    answer = call(api, CHAT)
+
+    assert answer.status_code == 400
+    assert "was kept under another secret key of this server." in answer.json()["error"]["message"]
