@@ -22,6 +22,7 @@ class Form(HTMLParser):
         super().__init__()
         self.typed: set[tuple[str, str]] = set()
         self.wrong: list[tuple[str, str]] = []
+        self.invalid: list[tuple[str, str, bool]] = []
         self._field = ""
         self._reads = ""
         self.feed(response.content.decode())
@@ -31,6 +32,8 @@ class Form(HTMLParser):
         self._reads = ""
         if tag in ("input", "textarea", "select") and given.get("type") != "hidden":
             self._field = given.get("name") or ""
+            if given.get("aria-invalid") == "true":
+                self.invalid.append((self._field, given.get("aria-describedby") or "", "autofocus" in given))
         if tag == "option" and "selected" in given:
             self._reads = "choice"
             self.typed.add((self._field, given.get("value") or ""))
@@ -105,6 +108,21 @@ def test_what_was_typed_stands_there_again_and_what_is_wrong_beside_it(name: str
     assert {pair for pair in given.items() if pair[0] not in hidden and pair[1].strip()} <= form.typed
     if words:
         assert [(beside if field else "", said[: len(words)]) for beside, said in form.wrong] == [(field, words)]
+
+
+@pytest.mark.parametrize("name", ["a price", "a rule", "a queue", "an evaluator", "a schedule", "columns"])
+def test_a_field_that_is_wrong_says_so_where_nobody_looks(name: str) -> None:
+    project = web.project()
+    client = web.signed_in(project, Role.OWNER)
+    web.recorded(project, prompt="Hi", completion="Ho")
+    place, given, field, words = PLACES[name]
+
+    response = client.post(f"/projects/{project.slug}/{place}", given, follow=True)
+
+    [(invalid, why, has_focus)] = Form(response).invalid
+    assert (invalid, has_focus) == (field, True)
+    [told] = [one for one in web.tags(response, "span") if one.get("id") == why]
+    assert told["class"] == "field-error"
 
 
 def test_a_refused_change_of_a_dataset_keeps_what_was_typed() -> None:

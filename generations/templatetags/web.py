@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 from functools import cache, lru_cache
 from html import escape as escaped
@@ -23,7 +24,8 @@ register = template.Library()
 
 UNKNOWN: Final = SafeString('<span class="unknown" title="Unknown">—</span>')
 _NO_END: Final = SafeString('<span class="no-end" title="No end is recorded">no end</span>')
-_WRONG: Final = '<span class="field-error" role="alert">{}</span>'
+_WRONG: Final = '<span class="field-error" role="alert"{}>{}</span>'
+_CONTROL: Final = re.compile(r"<(?:input|select|textarea)(?=[\s>])")
 _SYMBOLS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}
 _UNITS: Final = ("KB", "MB", "GB", "TB")
 
@@ -85,14 +87,29 @@ def beside(problem: str | None, *names: str) -> str:
     one and a place in it (`criteria, line 2`, `criteria.safe`)."""
     at_fault = (problem or "").partition(":")[0]
     is_here = any(at_fault == name or at_fault.startswith((f"{name},", f"{name}.", f"{name}[")) for name in names)
-    return format_html(_WRONG, reading.seen(problem or "")) if is_here else ""
+    return _wrong(problem or "") if is_here else ""
 
 
 @register.simple_block_tag
 def fields(content: SafeString, problem: str | None) -> str:
-    """The fields of a form, and above them what is wrong where that does not stand `beside` one of them."""
-    is_told = not problem or format_html(_WRONG, reading.seen(problem)) in content
-    return content if is_told else format_html(_WRONG, reading.seen(problem or "")) + content
+    """The fields of a form, and above them what is wrong where that does not stand `beside` one of them.
+
+    Beside one, the field is said to be invalid and why, and has the focus when the page is there.
+    """
+    if not problem:
+        return content
+    before, told, after = content.partition(wrong := _wrong(problem))
+    controls = [*_CONTROL.finditer(before)]
+    if not told or not controls:
+        return content if told else wrong + content
+    name = re.sub(r"\W+", "-", problem.partition(":")[0])
+    place = controls[-1].end()
+    said = f' aria-invalid="true" aria-describedby="why-{name}" autofocus'
+    return SafeString(f"{before[:place]}{said}{before[place:]}{_wrong(problem, f'why-{name}')}{after}")
+
+
+def _wrong(problem: str, name: str = "") -> SafeString:
+    return format_html(_WRONG, format_html(' id="{}"', name) if name else "", reading.seen(problem))
 
 
 @register.filter
