@@ -115,7 +115,7 @@ def test_a_field_that_is_wrong_says_so_where_nobody_looks(name: str) -> None:
     project = web.project()
     client = web.signed_in(project, Role.OWNER)
     web.recorded(project, prompt="Hi", completion="Ho")
-    place, given, field, words = PLACES[name]
+    place, given, field, _words = PLACES[name]
 
     response = client.post(f"/projects/{project.slug}/{place}", given, follow=True)
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from generations import access, datasets, prompts
+from generations import access, datasets, evaluating, prompts
 from generations.exporting import schedules
 from generations.models import Evaluator, ExportSchedule, Project, ReviewQueue, SavedView
 from generations.models.accounts import Role
+from generations.web.dashboard import kept
 from tests import web
 
 pytestmark = pytest.mark.django_db
@@ -172,3 +173,43 @@ def test_a_dataset_that_somebody_else_has_renamed_is_not_renamed_in_silence() ->
     ben.post(page, {"do": "rename", "name": "Theirs", "as_of": as_of(told)})
     row.refresh_from_db()
     assert row.name == "Theirs"
+
+
+def test_a_trigger_that_somebody_else_has_changed_is_not_saved_over_in_silence() -> None:
+    project = web.project()
+    mia, ben = web.signed_in(project), web.signed_in(project, name="ben")
+    row = evaluating.create(access.of_system(project), kind="contains", name="Sorry", options={"text": "sorry"})
+    page = f"/projects/{project.slug}/evaluators/{row.pk}/"
+    opened = {who: as_of(who.get(page)) for who in (mia, ben)}
+
+    first = mia.post(f"{page}trigger/", {"share": "50", "as_of": opened[mia]})
+    second = ben.post(f"{page}trigger/", {"share": "5", "filter": "name=x", "as_of": opened[ben]})
+
+    assert (first.status_code, second.status_code) == (302, 400)
+    assert TOLD in web.text(second)
+    assert {"5", "name=x"} <= set(values(second))
+    assert Evaluator.objects.get().share == 50
+    ben.post(f"{page}trigger/", {"share": "5", "as_of": as_of(second)})
+    assert Evaluator.objects.get().share == 5
+
+
+@pytest.mark.parametrize("what", ["remove", "up", "reset"])
+def test_tiles_that_somebody_else_has_changed_are_not_taken_for_others(what: str) -> None:
+    project = web.project()
+    web.recorded(project)
+    mia, ben = web.signed_in(project), web.signed_in(project, name="ben")
+    page = f"/projects/{project.slug}/dashboard/"
+    mia.post(f"{page}tiles/", {"add": "cost"})
+    opened = {who: as_of(who.get(page)) for who in (mia, ben)}
+    mia.post(f"{page}tiles/", {"remove": "0", "as_of": opened[mia]})
+    project.refresh_from_db()
+    left = kept(project)
+
+    told = ben.post(f"{page}tiles/", {what: "1", "as_of": opened[ben]}, follow=True)
+
+    assert "Somebody has changed the tiles since you opened this page." in web.text(told)
+    project.refresh_from_db()
+    assert kept(project) == left
+    ben.post(f"{page}tiles/", {what: "1", "as_of": as_of(told)})
+    project.refresh_from_db()
+    assert kept(project) != left

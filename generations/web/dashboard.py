@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect
@@ -20,7 +21,7 @@ from generations.access import Grant, Scope, audit
 from generations.filters import BadFilter, Condition
 from generations.metrics import Dimension, Measure, Query, Row
 from generations.models import Generation, Project
-from generations.web import drawing, refused, timeline
+from generations.web import drawing, refused, stale, timeline
 from generations.web.drawing import CHARTS, Drawn
 from generations.web.filtering import OPERATORS, options, plain_address, shown_moment
 from generations.web.frame import show
@@ -98,6 +99,7 @@ def dashboard(request: HttpRequest, grant: Grant) -> HttpResponse:
         "until": shown_moment(made.query.get("to", "")),
         "spans": [one for one in made.presets if one.title != "All"],
         "is_own": "dashboard" in grant.project.settings,
+        "as_of": stale.mark(list(kept(grant.project))),
     }
     return show(request, grant, "dashboard/page.html", context, here="dashboard", status=made.status)
 
@@ -327,12 +329,23 @@ def kept(project: Project) -> Sequence[tuple[str, str]]:
 @page(Scope.WRITE)
 @require_POST
 def change_tiles(request: HttpRequest, grant: Grant) -> HttpResponse:
-    """Change the project's dashboard: `add` a chart, broken down `by` a field; `remove`, `up` a tile; `reset`."""
+    """Change the project's dashboard: `add` a chart, broken down `by` a field; `remove`, `up` a tile; `reset`.
+
+    A tile is named by its place, so that all but adding is refused once somebody else has changed the tiles.
+    """
     where = safe_next(request, reverse("web:dashboard", args=[grant.project.slug]))
     given = request.POST
     with transaction.atomic():
         project = Project.objects.select_for_update().get(pk=grant.project.pk)
         tiles = list(kept(project))
+        try:
+            if "add" not in given:
+                stale.refuse(request, stale.mark(tiles))
+        except stale.Stale:
+            messages.error(
+                request, "Somebody has changed the tiles since you opened this page. Here they are as they are now."
+            )
+            return redirect(where)
         try:
             if "add" in given:
                 by = given.get("by", "").strip()

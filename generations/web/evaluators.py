@@ -116,9 +116,10 @@ def trigger(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
     """Score a share of new generations from now on, or end that."""
     row = _found(grant, id)
     try:
+        stale.refuse(request, _mark(row))
         share = _share(request.POST.get("share", ""))
         evaluating.trigger(grant, id, share=share, document=document_of("generations", request.POST.get("filter", "")))
-    except InvalidRecord as error:
+    except (InvalidRecord, stale.Stale) as error:
         return _one(request, grant, row, trigger_problem=str(error))
     except BadFilter as error:
         return _one(request, grant, row, trigger_problem=f"filter: {error}")
@@ -142,7 +143,7 @@ def archive(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
 
 
 def _mark(row: Evaluator) -> str:
-    return stale.mark(row.name, row.score_name, row.options)
+    return stale.mark(row.name, row.score_name, row.options, row.share, row.filter)
 
 
 def _one(
