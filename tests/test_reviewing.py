@@ -350,6 +350,19 @@ def test_a_queue_shows_what_is_to_be_reviewed_and_not_only_its_ids(project: Proj
     assert "<script>alert" not in answer.content.decode()
 
 
+def test_messages_that_are_left_out_of_what_is_judged_are_told(project: Project) -> None:
+    client = web.signed_in(project, Role.OWNER)
+    said = tuple({"role": "user", "content": f"Word {n:03}"} for n in range(62))
+    web.recorded(project, id="long", messages=said)
+    queue = made(project, "long")
+
+    told = web.text(client.get(f"/projects/{project.slug}/review/{queue}/next/"))
+
+    assert "2 earlier messages are left out" in told
+    assert "Word 001" not in told
+    assert "Word 002" in told
+
+
 def test_a_viewer_judges_nothing_a_stranger_sees_nothing_and_a_key_has_no_turn(project: Project) -> None:
     queue = made(project, "a")
     viewer, stranger = web.signed_in(project, Role.VIEWER, "vic"), web.signed_in(web.project("Other"), name="zoe")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import Settings
@@ -182,3 +183,20 @@ def test_an_export_is_made_again_from_the_page(project: Project) -> None:
     assert again.parameters == first.parameters
     other = person(access.create_project("Other"), "owner")
     assert other.post(reverse("web:export-retry", args=[project.slug, first.pk])).status_code == 404
+
+
+def test_a_file_that_was_deleted_by_hand_is_not_offered(project: Project, folder: Path) -> None:
+    member = person(project, "member")
+    job = exporting.start(grant_of(project), format="csv")
+    exporting.run(job.pk)
+    offered = text(member, project)
+    job.refresh_from_db()
+    default_storage.delete(job.result["file"])
+
+    lost = text(member, project)
+
+    assert "Download" in offered
+    assert "Again" not in offered
+    assert "Download" not in lost
+    assert "Its file is gone." in lost
+    assert "Again" in lost

@@ -1,5 +1,7 @@
 """The lists: filters in the address, keyset pages, parts for htmx, bulk actions."""
 
+from urllib.parse import urlencode
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -53,15 +55,17 @@ def test_the_list_shows_what_is_known_and_a_dash_for_what_is_not() -> None:
 
 def test_of_a_trace_the_list_shows_what_it_ends_with() -> None:
     project = web.project()
-    trace = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    f()\nValueError: No such city\n'
+    calls = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    f()\n'
+    trace = f"{calls}org.trips.Unknown: No such city. Try again.\n"
     recording.record(project, [call(1, error=trace)])
     recording.record(project, [StepRecord(id="step", started_at=NOON, type="tool", error=trace)])
     client = web.signed_in(project)
 
     for kind in ("generations", "steps"):
         said = web.text(client.get(f"/projects/{project.slug}/{kind}/"))
-        assert "ValueError: No such city" in said
+        assert "Unknown: No such city. Try again." in said
         assert "Traceback" not in said
+        assert "org.trips" not in said
 
 
 def test_a_filter_in_the_address_narrows_the_list_and_is_said_in_words() -> None:
@@ -273,3 +277,16 @@ def test_a_thread_counts_what_was_called_in_it(monkeypatch: pytest.MonkeyPatch) 
     assert "A chat" in said
     assert "2 1 15 $0.50" in said
     assert Job.objects.count() == 0
+
+
+@pytest.mark.parametrize(("more", "beside"), [(10, ["call-001"]), (20, [])], ids=["long", "too long"])
+def test_a_long_list_is_gone_through_by_all_that_it_asks(more: int, beside: list[str]) -> None:
+    project = web.project()
+    recording.record(project, [call(1), call(2, model_id="gpt-3"), call(3)])
+    client = web.signed_in(project)
+    asked = urlencode([("name__ne", "x" * 450)] * more + [("model.id__ne", "gpt-3")])
+
+    response = client.get(f"/projects/{project.slug}/generations/call-003/?{urlencode({'list': asked})}")
+
+    shown = [one["href"] or "" for one in web.tags(response, "a") if one.get("rel") in ("prev", "next")]
+    assert [address.partition("/generations/")[2].partition("/")[0] for address in shown] == beside

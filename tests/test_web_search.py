@@ -69,6 +69,17 @@ def test_a_pasted_id_leads_to_its_row() -> None:
     assert client.get(f"/projects/{own.slug}/search/?q=t-1").headers["Location"].endswith("/threads/t-1/")
 
 
+def test_who_finds_nothing_is_led_to_where_errors_are_searched() -> None:
+    own = project()
+    recorded(own, prompt="walrus", error="Rate limit & more")
+    client = signed_in(own)
+
+    nothing = client.get(f"/projects/{own.slug}/search/?q=limit+%26+more")
+
+    [errors] = [link for link in links(nothing) if "error__contains" in link]
+    assert "Rate limit & more" in text(client.get(errors))
+
+
 def test_nobody_searches_a_project_that_is_not_theirs() -> None:
     own, other = project(), project("Other")
     recorded(other, prompt="walrus")

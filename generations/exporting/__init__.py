@@ -153,6 +153,14 @@ def has_file(job: Job) -> bool:
     return job.state == Job.State.DONE and "file" in job.result
 
 
+def is_lost(job: Job) -> bool:
+    """Whether the file that the job knows of is not there any more: deleted by hand, or before a backup was restored.
+
+    It costs a look into the folder, or a question to the bucket.
+    """
+    return has_file(job) and not default_storage.exists(job.result["file"])
+
+
 def manifest_of(job: Job) -> Json:
     """What is told of the file of an export that was made once. Raises NotReady when none was."""
     if "manifest" not in job.result:

@@ -25,6 +25,7 @@ register = template.Library()
 UNKNOWN: Final = SafeString('<span class="unknown" title="Unknown">—</span>')
 _NO_END: Final = SafeString('<span class="no-end" title="No end is recorded">no end</span>')
 _WRONG: Final = '<span class="field-error" role="alert"{}>{}</span>'
+_MODULE: Final = re.compile(r"^(?:\w+\.)+(?=\w+(?::|$))")
 _CONTROL: Final = re.compile(r"<(?:input|select|textarea)(?=[\s>])")
 _SYMBOLS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}
 _UNITS: Final = ("KB", "MB", "GB", "TB")
@@ -71,8 +72,9 @@ def excerpt(value: object, most: int = 200) -> SafeString:
 
 @register.filter
 def failure(error: str, most: int = 200) -> SafeString:
-    """The beginning of an error where there is room for little: of a trace, what it ends with."""
-    return excerpt(reading.raised(error) or error, most)
+    """The beginning of an error where there is room for little: of a trace what it ends with, without the module."""
+    told = reading.raised(error)
+    return excerpt(error if told is None else _MODULE.sub("", told), most)
 
 
 @register.filter

@@ -36,13 +36,14 @@ class Row:
     is_open: bool
     is_stopping: bool
     percent: int | None
+    is_lost: bool
     download: str
 
 
 def row_of(job: Job) -> Row:
     """What the list shows of an export."""
     asked = exporting.Asked.of(job)
-    total = job.progress_total
+    total, is_lost = job.progress_total, exporting.is_lost(job)
     return Row(
         job=job,
         sentence=asked.sentence,
@@ -50,7 +51,8 @@ def row_of(job: Job) -> Row:
         is_open=job.state in OPEN,
         is_stopping=job.state in OPEN and job.cancel_requested_at is not None,
         percent=min(100, job.progress_done * 100 // total) if total else None,
-        download=exporting.download_path(job) if exporting.has_file(job) else "",
+        is_lost=is_lost,
+        download=exporting.download_path(job) if exporting.has_file(job) and not is_lost else "",
     )
 
 

@@ -337,9 +337,12 @@ ONE: Final = {"generations": "web:generation", "steps": "web:step", "threads": "
 
 
 def neighbours(request: HttpRequest, grant: Grant, kind: str, row: Generation | Step | Thread) -> Neighbours:
-    """What stands before and after this row in the list that `?list=` says; one query."""
+    """What stands before and after this row in the list that `?list=` says; one query. Nothing for a filter that is too
+    long: cut, it would lead through other rows."""
     carried = request.GET.get("list", "")
-    query = QueryDict(carried[:4000])
+    if len(carried) > MOST_FILTER:
+        return Neighbours()
+    query = QueryDict(carried)
     try:
         condition = filters.from_query(kind, query, ignore=NOT_FILTERS)
         ids = paging.neighbours(kind, grant.project.pk, condition, query.get("order") or None, row)

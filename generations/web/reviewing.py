@@ -185,7 +185,7 @@ def turn(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
         "turn": current,
         "problem": problem,
         "fields": [] if current is None else _fields(row, current, given if problem else None),
-        "said": [] if current is None else _said(grant, current.item),
+        **(_NOTHING if current is None else _said(grant, current.item)),
         "address": "" if current is None else _address(grant, current.item),
         "count": counts["count"],
         "closed": counts["closed"],
@@ -268,18 +268,23 @@ def _address(grant: Grant, item: ReviewItem) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------ what is judged
-def _said(grant: Grant, item: ReviewItem) -> list[Said]:
-    """What was said in a call, or what a step was given and gave back; nothing where it is not there (any more)."""
+_NOTHING: Final[dict[str, Any]] = {"said": [], "earlier": 0}
+
+
+def _said(grant: Grant, item: ReviewItem) -> dict[str, Any]:
+    """What was `said` in a call, or what a step was given and gave back, and how many messages there are `earlier`;
+    nothing where it is not there (any more)."""
     budget = Budget(ROOM)
     if item.kind == "step":
         step = bundles.step(grant.project, item.subject_id)
         if step is None or step.payload is None:
-            return []
+            return _NOTHING
         parts = [("Output", step.payload.output, True), ("Input", step.payload.input, False)]
-        return [_shown(role, value, budget, is_answer) for role, value, is_answer in parts if value is not None][::-1]
+        told = [_shown(role, value, budget, is_answer) for role, value, is_answer in parts if value is not None]
+        return {"said": told[::-1], "earlier": 0}
     bundle = bundles.generation(grant.project, item.subject_id)
     if bundle is None or bundle.payload is None:
-        return []
+        return _NOTHING
     payload = bundle.payload
     answer = next((one for one in (payload.message_completion, payload.completion, payload.output) if one), None)
     # The answer first, as far as room is concerned.
@@ -290,7 +295,7 @@ def _said(grant: Grant, item: ReviewItem) -> list[Said]:
         for one in sent[-MESSAGES:][::-1]
         if one is not None
     ]
-    return [*asked[::-1], *last]
+    return {"said": [*asked[::-1], *last], "earlier": max(0, len(sent) - MESSAGES)}
 
 
 def _shown(role: str, value: Json, budget: Budget, is_answer: bool = False) -> Said:

@@ -112,6 +112,9 @@ def test_ten_items_are_reviewed_by_keyboard_alone(page: Page, live_stack: Stack)
             expect(page.locator("fieldset.at legend")).to_have_text("safe")
             press(page, "1")
         expect(page.locator("input:checked")).to_have_count(2)
+        if n == 5:
+            press(page, "a")
+            expect(page.locator(".answer")).to_be_focused()
         press(page, "Enter")
     expect(page.get_by_text("Nothing is left for you here.")).to_be_visible()
 
@@ -119,6 +122,26 @@ def test_ten_items_are_reviewed_by_keyboard_alone(page: Page, live_stack: Stack)
         found = client.get("/api/scores", params={"name": "helpful", "limit": 100, "type": "HUMAN"}).json()["data"]
     mine = {one["generationId"]: one["value"] for one in found if one.get("generationId", "").startswith(own)}
     assert sorted(mine.values()) == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+
+
+def test_what_destroys_is_asked_and_answered_by_keyboard(page: Page, live_stack: Stack) -> None:
+    name = f"Short {uuid.uuid4().hex[:6]}"
+    page.goto(f"{live_stack.url}/projects/default/settings/keys/")
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_role("button", name="Make a key").click()
+    row = page.get_by_role("row").filter(has_text=name)
+
+    row.get_by_text("Revoke", exact=True).focus()
+    press(page, "Enter")
+    expect(row.get_by_role("button")).to_be_focused()
+    press(page, "Escape")
+    expect(row.get_by_text("Revoke", exact=True)).to_be_focused()
+    expect(row.get_by_role("button")).to_be_hidden()
+    press(page, "Enter")
+    expect(row.get_by_role("button")).to_be_focused()
+    press(page, "Enter")
+
+    expect(row).to_contain_text("revoked")
 
 
 def test_selected_threads_are_deleted_by_a_job_that_is_watched(page: Page, live_stack: Stack) -> None:
