@@ -55,6 +55,19 @@ def test_ag2_repeats_what_each_provider_counts(model: str, sent: int, answered: 
     assert (record.cached_tokens, record.cache_write_tokens) == (30, 12)
 
 
+# ------------------------------------------------------------------------------------------ OpenTelemetry's packages
+def test_opentelemetry_s_own_for_bedrock_repeats_what_that_counts_beside() -> None:
+    counts = {"gen_ai.usage.input_tokens": 500, "gen_ai.usage.cache_read.input_tokens": 30}
+
+    record = call({**CALL, **counts}, scope="opentelemetry.instrumentation.genai.bedrock")
+
+    assert (record.prompt_tokens, record.cached_tokens) == (530, 30)
+
+
+def test_portkey_is_not_who_made_the_model_that_it_passes_a_call_on_to() -> None:
+    assert call({**CALL, "gen_ai.provider.name": "portkey"}).provider == "openai"
+
+
 # -------------------------------------------------------------------------------------------------------- Vercel's SDK
 def test_vercel_s_sdk_up_to_version_5_counts_what_bedrock_caches_beside_and_from_6_on_within() -> None:
     said: dict[str, Any] = {"ai.operationId": "ai.streamText.doStream", "ai.model.provider": "amazon-bedrock"}

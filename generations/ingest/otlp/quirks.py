@@ -36,6 +36,7 @@ SECONDS_ARE_MILLISECONDS: Final = ("strands.",)
 
 COUNTS_BESIDE: Final = (
     *("opentelemetry.instrumentation.bedrock", "opentelemetry.instrumentation.botocore.bedrock"),
+    "opentelemetry.instrumentation.genai.bedrock",  # its extractors.py, version 1.3b0
     *("openlit.instrumentation.anthropic", "openlit.instrumentation.bedrock"),
     *("@openlit/instrumentation-anthropic", "@openlit/instrumentation-bedrock", "@traceloop/instrumentation-anthropic"),
     *("judgeval", "com.anthropic.claude_code."),
@@ -68,9 +69,19 @@ ERRORS_ARE_NONE: Final = ("opentelemetry.instrumentation.genai.langchain",)
 of answers by OpenAI's newer interface."""
 
 NO_PROVIDERS: Final = frozenset(
-    {"strands-agents", "langchain", "autogen", "crewai", "spring_ai", "gcp.vertex.agent", "unknown", "_other"}
+    {
+        "strands-agents",
+        "langchain",
+        "autogen",
+        "crewai",
+        "spring_ai",
+        "gcp.vertex.agent",
+        "portkey",
+        "unknown",
+        "_other",
+    }
 )
-"""Frameworks that name themselves where the provider of the model is asked for, and words for none."""
+"""Frameworks and gateways that name themselves where the model's provider is asked for, and words for none."""
 
 TOLD_APART: Final = ("gemini-cli",)
 """Scopes whose events with a span's id tell of calls that other events of theirs tell whole, without one."""
