@@ -68,7 +68,8 @@ def save(
 ) -> ProviderCredential:
     """Keep a provider of this name, in place of the one that has it. Needs `admin`.
 
-    Without a `secret` the one that is kept stays. Raises InvalidRecord.
+    Without a `secret` the one that is kept stays, unless it would go to another host than it was given for: whoever may
+    change an address is not to learn a key by it. Raises InvalidRecord.
     """
     grant.need(Scope.ADMIN)
     clean = clean_string(name).strip()
@@ -87,12 +88,28 @@ def save(
     with transaction.atomic():
         rows = ProviderCredential.objects.select_for_update().filter(project=grant.project, name=clean)
         row = rows.first() or ProviderCredential(project=grant.project, name=clean)
+        if secret is None and _has_key(row) and _host(where, kind) != _host(row.endpoint, row.provider):
+            raise InvalidRecord("secret", "", "the key again: the one that is kept was given for another host")
         if secret is not None or not row.secret:
             row.secret = _cipher().encrypt((secret or "").strip().encode())
         row.provider, row.endpoint, row.options = kind, where, dict(options or {})
         row.save()
         audit(grant, "provider.save", "provider", str(row.pk), {"name": clean, "provider": kind, "endpoint": where})
     return row
+
+
+def _has_key(row: ProviderCredential) -> bool:
+    """Whether a key is kept that can be read; some providers need none."""
+    try:
+        return bool(row.secret) and bool(open_one(row).key)
+    except Unreadable:
+        return False
+
+
+def _host(endpoint: str, kind: str) -> tuple[str, str]:
+    """Whom a provider's key is sent to."""
+    parts = urlsplit(endpoint or ENDPOINTS.get(kind, ""))
+    return parts.scheme, parts.netloc.lower()
 
 
 def every(grant: Grant) -> list[ProviderCredential]:

@@ -32,11 +32,39 @@ def test_a_key_is_encrypted_and_comes_back_only_to_who_calls(grant: Grant) -> No
 
 def test_saving_again_without_a_key_keeps_the_one_there_is(grant: Grant) -> None:
     first = providers.save(grant, kind="vllm", name="own", secret="k", endpoint="http://vllm.internal:8000/v1/")
-    second = providers.save(grant, kind="vllm", name="own", secret=None, endpoint="http://other:8000/v1")
+    second = providers.save(grant, kind="vllm", name="own", secret=None, endpoint="http://vllm.internal:8000/v2")
 
     assert first.pk == second.pk
     (one,) = providers.opened(grant)
-    assert (one.endpoint, one.key) == ("http://other:8000/v1", "k")
+    assert (one.endpoint, one.key) == ("http://vllm.internal:8000/v2", "k")
+
+
+def test_a_provider_without_a_key_may_move(grant: Grant) -> None:
+    providers.save(grant, kind="ollama", name="own", secret=None)
+    providers.save(grant, kind="ollama", name="own", secret=None, endpoint="http://other:11434/v1")
+
+    (one,) = providers.opened(grant)
+    assert (one.endpoint, one.key) == ("http://other:11434/v1", "")
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        {"kind": "openai", "endpoint": "https://thief.example.com/v1"},
+        {"kind": "openai", "endpoint": "http://api.openai.com/v1"},
+        {"kind": "mistral"},
+    ],
+)
+def test_a_key_that_is_kept_goes_to_no_other_host(grant: Grant, there: dict[str, Any]) -> None:
+    providers.save(grant, kind="openai", name="main", secret="sk-secret")
+
+    with pytest.raises(InvalidRecord, match="another host"):
+        providers.save(grant, name="main", secret=None, **there)
+
+    (one,) = providers.opened(grant)
+    assert (one.endpoint, one.key) == ("https://api.openai.com/v1", "sk-secret")
+    providers.save(grant, name="main", secret="theirs", **there)
+    assert providers.opened(grant)[0].key == "theirs"
 
 
 @pytest.mark.parametrize(
