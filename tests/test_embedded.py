@@ -184,10 +184,12 @@ def test_root_without_user_namespaces_runs_it_as_nobody_who_goes_by_closed_folde
         server.start()
         second = one(server, "SELECT 2")
         owner = server.data.owner()
+        mode = server.data.parent.stat().st_mode
     finally:
         server.stop()
 
     assert (first, second, owner) == (1, 2, "nobody")
+    assert mode & 0o077 == 0, "the folder was opened to others"
     assert "CapEff:\t0000000000000002" in status, "more rights than that to go by folders"
 
 

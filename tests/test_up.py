@@ -148,6 +148,8 @@ def test_a_killed_child_is_started_again_and_no_caller_is_refused(live_stack: St
         os.kill(before, signal.SIGKILL)
         wait_for(lambda: before not in live_stack.processes())
         live_stack.wait_until_ready()
+        # Whoever asks whether it is ready may come before the supervisor has seen that beat is gone.
+        wait_for(lambda: any(words in command for command in live_stack.processes().values()))
     finally:
         stopping.set()
         asking.join()

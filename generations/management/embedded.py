@@ -277,7 +277,8 @@ class Server:
         if (name := self._other_user()) is None or not folder.exists():
             return
         other = pwd.getpwnam(name)
-        folder.parent.chmod(0o711)
+        if not lifetimes.goes_by_folders(other.pw_uid, other.pw_gid):
+            folder.parent.chmod(0o711)
         for path in (folder, *folder.rglob("*")):
             os.chown(path, other.pw_uid, other.pw_gid, follow_symlinks=False)
 

@@ -116,29 +116,42 @@ def become_unprivileged() -> None:
         os.close(file)
 
 
-def become(uid: int, gid: int) -> None:
-    """Make root another user who may still go by all folders, as root may, where the container grants that.
+def become(uid: int, gid: int) -> bool:
+    """Make root another user; returns whether that one may still go by all folders, as root may.
 
-    What is installed below root's own home, which is closed to others, can so be run, and data below it be kept.
+    What is installed below root's own home, which is closed to others, can so be run, and data below it be kept. Not
+    every container grants it.
     """
     if _libc is not None:
         _libc.prctl(_PR_SET_SECUREBITS, _NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
-    if _libc is not None:
-        kept = 1 << _DAC_OVERRIDE
-        if _libc.capset((ctypes.c_uint32 * 2)(_CAPABILITIES, 0), (ctypes.c_uint32 * 6)(kept, kept, kept)) == 0:
-            _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _DAC_OVERRIDE, 0, 0)
+    if _libc is None:
+        return False
+    kept = 1 << _DAC_OVERRIDE
+    if _libc.capset((ctypes.c_uint32 * 2)(_CAPABILITIES, 0), (ctypes.c_uint32 * 6)(kept, kept, kept)) != 0:
+        return False
+    return bool(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _DAC_OVERRIDE, 0, 0) == 0)
 
 
 def can_become_unprivileged() -> bool:
-    """Whether `become_unprivileged` works here: tried in a child, because it cannot be undone."""
+    """Whether `become_unprivileged` works here."""
+    return _works(become_unprivileged)
+
+
+def goes_by_folders(uid: int, gid: int) -> bool:
+    """Whether root goes by all folders as that user, too."""
+    return _works(lambda: become(uid, gid))
+
+
+def _works(change: Callable[[], bool | None]) -> bool:
+    """Whether it raises nothing and is not False: tried in a child, because it cannot be undone."""
     pid = os.fork()
     if pid == 0:
         try:
-            become_unprivileged()
+            done = change()
         except OSError:
             os._exit(1)
-        os._exit(0)
+        os._exit(1 if done is False else 0)
     return os.waitpid(pid, 0)[1] == 0
