@@ -7,10 +7,12 @@ and shown one project at a time, a page by key at a time: no list counts, skips 
 
 from django.contrib import admin
 
+from generations import attempts
 from generations.admin import accounts, collections, events, generations, work
 
 admin.site.site_header = "Generations admin"
 admin.site.site_title = "Generations admin"
 admin.site.index_title = "Triage"
+admin.site.login_form = attempts.AdminSignInForm
 
 __all__ = ["accounts", "collections", "events", "generations", "work"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from django.contrib.auth import REDIRECT_FIELD_NAME, login, logout
-from django.contrib.auth.forms import AuthenticationForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
@@ -14,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from generations import access
+from generations import access, attempts
 from generations.cleaning import clean_string
 from generations.web.gate import to_login
 from generations.web.middleware import THEME_COOKIE, THEMES
@@ -75,11 +74,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     onward = safe_next(request, "/")
     if request.user.is_authenticated:
         return redirect(onward)
-    form = AuthenticationForm(request, data=request.POST if request.method == "POST" else None)
+    form = attempts.SignInForm(request, data=request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         login(request, form.get_user())
         return redirect(onward)
-    status = 400 if form.errors else 200
+    status = 429 if form.has_error("__all__", attempts.REFUSED) else 400 if form.errors else 200
     return render(request, "sessions/login.html", {"form": form, "next": onward}, status=status)
 
 
