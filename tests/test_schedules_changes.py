@@ -56,6 +56,22 @@ def test_an_incremental_run_holds_what_was_recorded_or_changed_since(
     assert (third.state, third.result["rows"]) == ("done", 0)
 
 
+def test_a_run_that_is_made_again_holds_changes_since_the_same_moment(grant: Grant, root: Path) -> None:
+    schedule = schedules.create(grant, {**SAID, "incremental": True})
+    recording.record(grant.project, [plain(1)])
+    age(grant)
+    run(grant, schedule)
+    recording.record(grant.project, [plain(2)])
+    second = run(grant, schedule)
+
+    again = exporting.again(grant, second.pk)
+
+    assert again is not None
+    assert second.parameters["since"]
+    assert again.parameters["since"] == second.parameters["since"]
+    assert exporting.again(grant, again.pk) is not None
+
+
 def test_a_run_that_failed_is_made_good_by_the_next(grant: Grant, root: Path) -> None:
     schedule = schedules.create(grant, {**SAID, "incremental": True})
     run(grant, schedule)

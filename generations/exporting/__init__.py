@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from django.conf import settings
@@ -113,13 +114,15 @@ def cancel(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
 
 
 def again(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
-    """A new export of what an earlier one was asked for; None when there is none. Raises BadFilter as `start` does."""
+    """A new export of what an earlier one was asked for, of changes since the same moment where it was a schedule's
+    incremental run; None when there is none. Raises BadFilter as `start` does."""
     job = find(grant, job_id)
     if job is None:
         return None
+    grant.need(Scope.READ)
     asked = Asked.of(job)
-    return start(
-        grant,
+    known = checked(
+        grant.project,
         kind=asked.kind,
         format=asked.format,
         compression=asked.compression,
@@ -128,6 +131,7 @@ def again(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
         order=asked.order,
         version=asked.version,
     )
+    return jobs.create(grant, Job.Kind.EXPORT, replace(known, since=asked.since).parameters())
 
 
 # ---------------------------------------------------------------------------------------------------------- download
