@@ -144,6 +144,19 @@ def test_threads_participants_and_tags_come_into_being(project: Project) -> None
     assert sorted(Tag.objects.filter(project=project).values_list("name", flat=True)) == ["x", "y"]
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_thread_that_a_later_part_of_a_call_names_has_its_user_and_start(project: Project, is_known: bool) -> None:
+    later = NOW + dt.timedelta(minutes=5)
+    if is_known:
+        recording.record(project, [GenerationRecord(id="other", thread_id="t", started_at=later)], now=later)
+    recording.record(project, [GenerationRecord(id="g", user_id="u", started_at=NOW)], now=NOW)
+
+    recording.record(project, [GenerationRecord(id="g", thread_id="t")], now=later)
+
+    thread = Thread.objects.in_project(project.pk).get()
+    assert (thread.user_id, thread.started_at) == ("u", NOW)
+
+
 def test_an_old_batch_sent_again_leaves_threads_and_participants_where_newer_ones_brought_them(
     project: Project,
 ) -> None:

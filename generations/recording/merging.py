@@ -193,6 +193,17 @@ def as_new(items: Iterable[Any], prices: Sequence[pricing.Override], now: dt.dat
     return [_new(item, price, now) for item in items]
 
 
+def widen(batch: Batch, found: Found, rows: Mapping[str, Iterable[Merged]]) -> None:
+    """Let the threads that a later part of a call or step is the first to name have its user and times from what was
+    stored of it before."""
+    for row in (*rows["generation"], *rows["step"]):
+        if row.known is None or not row.is_changed or row.record.thread_id == row.known.record.thread_id:
+            continue
+        if row.record.thread_id in batch.implied["thread"]:
+            _imply_thread(batch, row.record, row.record.started_at)
+            found.wide["thread"].discard(row.record.thread_id)
+
+
 def named(batch: Batch, found: Found, now: dt.datetime) -> dict[str, list[Merged]]:
     """The threads and participants that others only named, as they stand if they are new, in the order of the ids.
 
