@@ -97,8 +97,11 @@ def price(
 
     `prompt_tokens` are gross: cached and cache-writing tokens are taken out of them and priced by themselves. Its type,
     model_id and started_at are those that are `told` where they are. A model that was asked for by a name without a
-    price, such as a deployment's or a router's, costs what the version does that answered.
+    price, such as a deployment's or a router's, costs what the version does that answered. None, too, where the caller
+    said a part of the cost, where it is from, or another currency: what was said is not replaced.
     """
+    if is_given(record):
+        return None
     counts = _counts(record, told.get("type", record.type))
     model, moment = told.get("model_id", record.model_id), told.get("started_at", record.started_at)
     if counts is None or not model or moment is None:
@@ -108,11 +111,17 @@ def price(
             continue
         chosen = applicable(overrides, name, record.provider or "", moment)
         if chosen is not None:
-            return _agreed(chosen, counts)
+            return _in_its_currency(record, _agreed(chosen, counts))
         found = _public_model(name, (record.provider or "").lower())
         if found is not None:
-            return _public(record, *found, moment, counts)
+            return _in_its_currency(record, _public(record, *found, moment, counts))
     return None
+
+
+def _in_its_currency(record: GenerationRecord, found: Price | None) -> Price | None:
+    """The price, unless the caller said another currency."""
+    is_another = found is not None and record.currency is not None and record.currency != found.currency
+    return None if is_another and not is_reckoned(record) else found
 
 
 def is_reckoned(record: Any) -> bool:
@@ -121,8 +130,9 @@ def is_reckoned(record: Any) -> bool:
 
 
 def is_given(record: Any) -> bool:
-    """Whether the caller said what it cost, and perhaps where that is from."""
-    return record.cost is not None and not is_reckoned(record)
+    """Whether the caller said what it cost, a part of that, or where it is from."""
+    said = (record.cost, record.input_cost, record.output_cost, record.cost_source)
+    return any(one is not None for one in said) and not is_reckoned(record)
 
 
 def _agreed(chosen: Override, counts: dict[str, int]) -> Price | None:

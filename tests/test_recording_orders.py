@@ -86,6 +86,9 @@ def test_a_call_is_the_same_in_any_parts_and_order(said: dict[str, Any], seed: i
         ({"tokens_per_second": 3.0}, {"completion_tokens": 20, "latency": 2.0}),
         ({"input_type": "image", "output_type": "code"}, {"messages": [], "completion": "print()"}),
         ({"currency": "EUR", "input_cost": Decimal("0.5")}, {"model_id": "nobody-knows"}),
+        ({"currency": "EUR"}, {"model_id": "gpt-4o-mini", "prompt_tokens": 10, "completion_tokens": 20}),
+        ({"cost_source": "mine"}, {"model_id": "gpt-4o-mini", "prompt_tokens": 10, "completion_tokens": 20}),
+        ({"input_cost": Decimal("0.5")}, {"model_id": "gpt-4o-mini", "prompt_tokens": 10, "completion_tokens": 20}),
         ({"cost": Decimal("1.5"), "cost_source": "mine", "currency": "EUR"}, {"prompt_tokens": 10}),
     ],
 )
