@@ -33,7 +33,7 @@ def test_a_moment_is_read_as_rfc_3339_has_it(text: str, meant: dt.datetime) -> N
 
 @pytest.mark.parametrize("text", ["", "z", "2026-01-31T12:60:00Z", "2026-01-31T12:00:61Z", "0001-01-01T00:00:00+14:00"])
 def test_what_names_no_moment_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match=r"Invalid isoformat|must be in 0..59|before the first year"):
         moments.read(text)
 
 
