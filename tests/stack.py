@@ -192,3 +192,15 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         yield stack
     finally:
         stack.discard()
+
+
+def managed(command: str, address: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of manage.py with the database of this address."""
+    return subprocess.run(
+        [sys.executable, "manage.py", command],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": address},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -1,6 +1,5 @@
 """A setting that cannot be used is named in one line, with what would be right; a name that is nearly one is told."""
 
-import os
 import re
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from pytest_django.fixtures import Settings
 from generations import doctor
 from generations.management import listening, places, supervising
 from observability import environment
-from tests.stack import ROOT, free_port
+from tests.stack import ROOT, free_port, managed
 
 WRONG = [
     ("DEBUG", "maybe", "valid boolean"),
@@ -161,14 +160,7 @@ def test_a_terminal_that_is_closed_ends_nothing_that_was_started_under_nohup(
 @pytest.mark.parametrize("command", ["prepare", "seed"])
 def test_a_command_without_a_database_ends_with_a_sentence(command: str) -> None:
     nobody = f"postgresql://user:secret@127.0.0.1:{free_port()}/name"
-    ended = subprocess.run(
-        [sys.executable, "manage.py", command],
-        cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": nobody},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = managed(command, nobody)
     last = ended.stderr.splitlines()[-1]
 
     assert ended.returncode == 1

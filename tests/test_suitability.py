@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +15,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from generations import doctor, suitability
-from tests.stack import ROOT, Stack
+from tests.stack import Stack, managed
 
 USER = "ordinary"
 LATIN = "ENCODING 'LATIN1' LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
@@ -120,17 +118,6 @@ def test_older_code_does_not_start_on_what_newer_code_has_changed(capsys: pytest
         call_command("doctor")
 
     assert "WRONG    database     A newer version of Generations has changed" in capsys.readouterr().out
-
-
-def managed(command: str, address: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", command],
-        cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": address},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_a_server_that_is_newer_than_what_was_tried_is_not_refused_but_told(
