@@ -1,9 +1,10 @@
 """Which door answers at which address."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from generations.api import files, health, prometheus
+from observability import refusing
 
 admin.autodiscover()
 
@@ -23,6 +24,7 @@ urlpatterns = [
     path("", include("generations.api.gantry.urls")),
     path("", include("generations.literal.urls")),
     path("", include("generations.web.urls")),
-    # Last: below /api/ it answers whatever is left.
     path("", include("generations.api.urls")),
+    # Whatever is in the address, line breaks too.
+    re_path(r"^(?:/*)(?:api|v1|otlp|otel|gateway|openai|graphql)(?:/[\s\S]*)?\Z", refusing.unknown_address),
 ]

@@ -1,6 +1,5 @@
 """The WSGI application, behind a bound on what a request may bring."""
 
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable
@@ -12,6 +11,7 @@ from generations.management import serving
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from django.http import HttpResponse
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "observability.settings")
 
@@ -24,16 +24,19 @@ class BoundedBodies:
     """Refuses bodies above `limit` bytes with 413, and gives chunked ones the length that Django asks for.
 
     Django reads as many bytes as CONTENT_LENGTH says, and so nothing of a chunked body, which says none.
-    Such a body is taken in first, at most `limit` bytes of it, on disk when it is large. Doors where `refuses` is true
-    of the address see what is too large themselves, by its length, and refuse it in their own form.
+    Such a body is taken in first, at most `limit` bytes of it, on disk when it is large. `refuse` makes the answer to
+    one that is too large, of its environment and the sentence; None passes it on to a view that will see that.
     """
 
     def __init__(
-        self, application: "WSGIApplication", limit: int, refuses: Callable[[str], bool] = lambda path: False
+        self,
+        application: "WSGIApplication",
+        limit: int,
+        refuse: "Callable[[WSGIEnvironment, str], HttpResponse | None]",
     ) -> None:
         self.application = application
         self.limit = limit
-        self.refuses = refuses
+        self.refuse = refuse
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if "chunked" not in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
@@ -57,13 +60,13 @@ class BoundedBodies:
             return self.application(environ, start_response)
 
     def _refuse(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if self.refuses(environ.get("PATH_INFO", "")):
-            return self.application(environ, start_response)
         sentence = f"The request body is larger than {self.limit} bytes. Send it in smaller parts."
-        answer = json.dumps({"error": {"code": "too_large", "message": sentence}}).encode()
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(answer))), ("Connection", "close")]
-        start_response("413 Content Too Large", headers)
-        return [answer]
+        refused = self.refuse(environ, sentence)
+        if refused is None:
+            return self.application(environ, start_response)
+        length = ("Content-Length", str(len(refused.content)))
+        start_response(f"{refused.status_code} {refused.reason_phrase}", [*refused.items(), length])
+        return [refused.content]
 
 
 def _application() -> BoundedBodies:
@@ -73,14 +76,14 @@ def _application() -> BoundedBodies:
     from django.urls import get_resolver
 
     from generations import presence, pricing
-    from generations.api.prometheus import door_of
     from generations.api.sharing import FairShare
+    from observability import refusing
 
     # The first request would load them; here they are loaded once for all processes that this one becomes.
     _ = get_resolver().url_patterns
     pricing.known_models()
-    shared = FairShare(presence.Seen(django), settings.WEB_THREADS, serving.ROOM)
-    return BoundedBodies(shared, settings.INGEST_MAX_BYTES, lambda path: door_of(path) == "otlp")
+    shared = FairShare(presence.Seen(django), settings.WEB_THREADS, serving.ROOM, refusing.busy)
+    return BoundedBodies(shared, settings.INGEST_MAX_BYTES, refusing.too_large)
 
 
 application = _application()

@@ -13,6 +13,7 @@ from django.http import HttpResponse
 from generations.api import sharing
 from generations.api.sharing import NOBODY, FairShare
 from generations.recording import grouping
+from observability import refusing
 from tests.doors.rest import Caller, caller
 
 AT_ONCE, ROOM = 8, 24
@@ -47,7 +48,7 @@ class Senders:
 
     def __init__(self) -> None:
         self.work = Work()
-        self.shared = FairShare(self.work, AT_ONCE, ROOM)
+        self.shared = FairShare(self.work, AT_ONCE, ROOM, refusing.busy)
         self.threads: list[threading.Thread] = []
         self.answers: dict[str, tuple[str, dict[str, str], bytes]] = {}
 
@@ -252,23 +253,6 @@ def test_pages_are_shared_with_and_do_not_make_a_project_share(senders: Senders,
     senders.work.until(AT_ONCE + 2)
 
     assert senders.work.inside[-1] == "another page"
-
-
-@pytest.mark.parametrize(
-    ("path", "type", "told"),
-    [
-        ("/v1/traces", "application/x-protobuf", b"\x08\x0e\x12"),
-        ("/v1/traces", "application/json", b'{"code":14,'),
-        ("/graphql/", "application/json", b'{"errors":[{"message":"This project'),
-        ("/api/graphql", "application/json", b'{"errors":[{"message":"This project'),
-        ("/api/generations", "", b'{"error":{"code":"busy"'),
-    ],
-)
-def test_every_door_says_it_in_its_form(path: str, type: str, told: bytes) -> None:
-    answer = sharing.refusal(path, type)
-
-    assert (answer.status_code, answer["Retry-After"]) == (503, "1")
-    assert answer.content.startswith(told)
 
 
 def test_a_project_is_known_by_any_form_of_its_key_once_that_was_let_in(known: list[Caller]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from generations import intake
 from generations.models import IngestReject
-from observability import wsgi
+from observability import refusing, wsgi
 from observability.wsgi import BoundedBodies
 from tests.doors.rest import caller
 
@@ -27,7 +27,9 @@ def answer_to(given: io.BytesIO, limit: int = 10, **environ: Any) -> tuple[str, 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         statuses.append(status)
 
-    body = b"".join(BoundedBodies(application, limit)({**environ, "wsgi.input": given}, start_response))
+    body = b"".join(
+        BoundedBodies(application, limit, refusing.too_large)({**environ, "wsgi.input": given}, start_response)
+    )
     return statuses[0], body
 
 
@@ -43,7 +45,7 @@ def test_a_chunked_body_above_the_bound_is_read_no_further(length: int) -> None:
 
     status, body = answer_to(given, HTTP_TRANSFER_ENCODING="chunked")
 
-    assert status == "413 Content Too Large"
+    assert status.startswith("413 ")
     assert json.loads(body)["error"]["code"] == "too_large"
     assert given.tell() <= 10 + 64 * 1024
 
@@ -53,7 +55,7 @@ def test_a_length_above_the_bound_is_refused_without_reading() -> None:
 
     status, _ = answer_to(given, CONTENT_LENGTH="11")
 
-    assert status == "413 Content Too Large"
+    assert status.startswith("413 ")
     assert given.tell() == 0
 
 
@@ -93,7 +95,7 @@ def test_otlp_is_refused_in_its_own_form_and_its_project_is_told(kind: str, how:
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         answered.append((status[:3], dict(headers)["Content-Type"]))
 
-    body = b"".join(BoundedBodies(whole.application, 10, whole.refuses)(environ, start_response))
+    body = b"".join(BoundedBodies(whole.application, 10, whole.refuse)(environ, start_response))
 
     said = "The body is larger than 10 bytes. Send it in smaller parts."
     assert answered == [("413", kind)]

@@ -187,10 +187,3 @@ def _handler(refusal: Callable[[Any], Refused], note: Note) -> Callable[[HttpReq
         return made
 
     return handle
-
-
-def unknown_address(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-    """404 for an address below /api/ that is none."""
-    return response(
-        Refused(404, "not_found", f"There is nothing at {request.path[:200]}; /api/docs lists the addresses.")
-    )

@@ -67,10 +67,11 @@ def _answered(
             raise Refused(405, "method_not_allowed", f"Send a {method}.", headers={"Allow": method})
         return work(request, otlp.exporter(request))
 
-    return otlp.guarded(checked, _refusal)
+    return otlp.guarded(checked, refused)
 
 
-def _refusal(status: int, message: str, headers: dict[str, str] | None = None) -> HttpResponse:
+def refused(status: int, message: str, headers: dict[str, str] | None = None) -> HttpResponse:
+    """An error as Langfuse's clients read it."""
     return _json({"error": HTTPStatus(status).phrase, "message": message}, status, headers)
 
 
@@ -82,12 +83,12 @@ def _score(request: HttpRequest, grant: Grant) -> HttpResponse:
     given = receive.document(request)
     listed = given if isinstance(given, list) else [given]
     reasons = _stored(request, grant, listed, [_told(one) for one in listed])
-    refused = [{"message": reason} for reason in reasons.values()]
     if not isinstance(given, list):
-        return _refusal(400, reasons[0]) if reasons else _json({"id": langfuse.score(given).id})
-    if not refused:
+        return refused(400, reasons[0]) if reasons else _json({"id": langfuse.score(given).id})
+    if not reasons:
         return _json({"message": "Accepted"}, 202)
-    return _json({"accepted": len(listed) - len(refused), "rejected": len(refused), "errors": refused}, 207)
+    errors: list[Json] = [{"message": reason} for reason in reasons.values()]
+    return _json({"accepted": len(listed) - len(errors), "rejected": len(errors), "errors": errors}, 207)
 
 
 def _ingest(request: HttpRequest, grant: Grant) -> HttpResponse:

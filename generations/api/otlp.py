@@ -120,6 +120,8 @@ def log_records(request: HttpRequest) -> HttpResponse:
 def metrics(request: HttpRequest) -> HttpResponse:
     """Take metrics, and do nothing with them: exporters that send all three signals would complain otherwise."""
     kind = _encoding(request)
+    if request.method != "POST":
+        return refusal(kind, 405, "Send a POST.", {"Allow": "POST"})
     return HttpResponse(b"{}" if kind == JSON else b"", content_type=kind)
 
 

@@ -6,15 +6,16 @@ No cookie opens these addresses, so that what is let in is a key that the page h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
 View = Callable[[HttpRequest], HttpResponseBase]
+R = TypeVar("R", bound=HttpResponseBase)
 REMEMBERED_SECONDS: Final = 7_200
 """How long a browser need not ask again; more than this none of them remembers."""
 
@@ -24,19 +25,23 @@ def for_pages(view: View) -> View:
 
     @wraps(view)
     def answered(request: HttpRequest) -> HttpResponseBase:
-        origin = request.META.get("HTTP_ORIGIN")
-        if origin is None or not settings.OTLP_ORIGINS:
-            return view(request)
-        is_let_in = origin in settings.OTLP_ORIGINS
-        response = _let_in(request) if is_let_in and _is_asked_first(request) else view(request)
-        patch_vary_headers(response, ["Origin"])
-        if is_let_in:
-            response["Access-Control-Allow-Origin"] = origin
-            # Without this a page is not told when to try again.
-            response["Access-Control-Expose-Headers"] = "Retry-After"
-        return response
+        is_let_in = request.META.get("HTTP_ORIGIN") in settings.OTLP_ORIGINS
+        return told(request.META, _let_in(request) if is_let_in and _is_asked_first(request) else view(request))
 
     return answered
+
+
+def told(meta: Mapping[str, Any], response: R) -> R:
+    """`response`, which the page that asks may read if it is of such an origin; `meta` are the request's."""
+    origin = meta.get("HTTP_ORIGIN")
+    if origin is None or not settings.OTLP_ORIGINS:
+        return response
+    patch_vary_headers(response, ["Origin"])
+    if origin in settings.OTLP_ORIGINS:
+        response["Access-Control-Allow-Origin"] = origin
+        # Without this a page is not told when to try again.
+        response["Access-Control-Expose-Headers"] = "Retry-After"
+    return response
 
 
 def _is_asked_first(request: HttpRequest) -> bool:

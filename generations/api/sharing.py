@@ -11,23 +11,19 @@ import base64
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from django.http import HttpResponse
 
 from generations import access
-from generations.api import errors, otlp
-from generations.api.answers import answer
-from generations.api.gantry import envelope
 from generations.api.prometheus import door_of
 from generations.recording import grouping
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-RETRY_AFTER: Final = 1
 SENTENCE: Final = "This project sends more than there is room for beside the others. Send it again in a moment."
 STUCK: Final = "The server serves nobody at the moment. Nothing of this was stored: send it again in a moment."
 NOBODY: Final = 0
@@ -67,10 +63,20 @@ class _Turn:
 
 
 class FairShare:
-    """A WSGI application in which at most `at_once` requests are worked on, and some `waiting` more may wait."""
+    """A WSGI application in which at most `at_once` requests are worked on, and some `waiting` more may wait.
 
-    def __init__(self, application: WSGIApplication, at_once: int, waiting: int) -> None:
+    `refuse` makes the answer to one that is to come again, of its environment and the sentence.
+    """
+
+    def __init__(
+        self,
+        application: WSGIApplication,
+        at_once: int,
+        waiting: int,
+        refuse: Callable[[WSGIEnvironment, str], HttpResponse],
+    ) -> None:
         self.application = application
+        self.refuse = refuse
         self.at_once = at_once
         self.waiting = waiting
         self._guard = threading.Lock()
@@ -85,7 +91,7 @@ class FairShare:
             return self.application(environ, start_response)
         project = _project_of(environ)
         if why := self._enter(project):
-            refused = refusal(environ.get("PATH_INFO", ""), environ.get("CONTENT_TYPE", ""), why)
+            refused = self.refuse(environ, why)
             start_response(f"{refused.status_code} {refused.reason_phrase}", list(refused.items()))
             return [refused.content]
         turn = _Turn(project)
@@ -200,17 +206,3 @@ def _project_of(environ: WSGIEnvironment) -> int:
         rest = secret or name
     key = rest or said or environ.get("HTTP_X_API_KEY", "") or environ.get("HTTP_X_GANTRY_API_KEY", "")
     return access.project_of(key) or NOBODY
-
-
-def refusal(path: str, content_type: str, sentence: str = SENTENCE) -> HttpResponse:
-    """What is said to whoever is to come again, in the form of the door at this address."""
-    door = door_of(path)
-    again = {"Retry-After": str(RETRY_AFTER)}
-    if door == "otlp":
-        return otlp.refusal(otlp.PROTOBUF if "protobuf" in content_type else otlp.JSON, 503, sentence, again)
-    if door == "gantry":
-        return envelope.refused(envelope.AGAIN, sentence, again)
-    if door in ("graphql", "literal"):
-        told = {"errors": [{"message": sentence, "extensions": {"code": "BUSY"}}], "data": None}
-        return answer(told, status=503, headers=again)
-    return errors.response(errors.Refused(503, "busy", sentence, headers=again))

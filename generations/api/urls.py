@@ -1,4 +1,4 @@
-"""The addresses below /api/. Others that begin so have to stand above these: here, whatever is left is a 404."""
+"""The addresses below /api/."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
-from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 
 from generations.api import errors
 from generations.api.auth import from_memory
@@ -33,7 +34,8 @@ def _polite(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
         try:
             response = view(request, *args, **kwargs)
         except Http404:
-            return errors.unknown_address(request)
+            sentence = f"There is nothing at {request.path[:200]}; /api/docs lists the addresses."
+            return errors.response(errors.Refused(404, "not_found", sentence))
         if isinstance(response, HttpResponseNotAllowed):
             allowed = response["Allow"]
             sentence = f"{request.method} is not a method of this address; it knows {allowed}."
@@ -56,17 +58,18 @@ def _head(response: HttpResponseBase) -> HttpResponse:
     return head
 
 
-def _politely(patterns: list[URLResolver | URLPattern]) -> list[URLResolver | URLPattern]:
-    for pattern in patterns:
-        if isinstance(pattern, URLPattern):
-            pattern.callback = _polite(pattern.callback)
-    return patterns
+def _politely(patterns: list[URLResolver | URLPattern]) -> list[URLPattern]:
+    made = [pattern for pattern in patterns if isinstance(pattern, URLPattern)]
+    for pattern in made:
+        # Ninja's own two pages answer every method.
+        view = require_safe(pattern.callback) if (pattern.name or "").startswith("openapi") else pattern.callback
+        pattern.callback = _polite(view)
+    return made
 
 
-_patterns, _app, _namespace = door.urls
+_all, _app, _namespace = door.urls
+_patterns: Final = _politely(_all)
+ROOMS: Final = sorted({f"/api/{room}" for one in _patterns if (room := str(one.pattern).partition("/")[0])})
+"""What the addresses begin with."""
 
-urlpatterns = [
-    path("api/", include((_politely(_patterns), _app), namespace=_namespace)),
-    # Whatever is in the address, line breaks too.
-    re_path(r"^api(?:/[\s\S]*)?\Z", csrf_exempt(errors.unknown_address)),
-]
+urlpatterns = [path("api/", include((_patterns, _app), namespace=_namespace))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any, Final
 
@@ -50,9 +50,9 @@ _known: dict[str, tuple[float, Grant]] = {}
 
 
 class _Refused(Exception):
-    def __init__(self, status: int, kind: str, message: str, **headers: str) -> None:
+    def __init__(self, status: int, kind: str, message: str) -> None:
         super().__init__(message)
-        self.status, self.kind, self.headers = status, kind, headers
+        self.status, self.kind = status, kind
 
 
 @csrf_exempt
@@ -61,18 +61,18 @@ def forward(request: HttpRequest, path: str, key: str = "", deployment: str = ""
     is the model where the call was made as to Azure, and goes on as to OpenAI."""
     if not _streams.acquire(blocking=False):
         sentence = "More calls are under way than this server passes on at once."
-        return _error(503, "overloaded", sentence, Retry_After="1")
+        return refused(503, "overloaded", sentence, {"Retry-After": "1"})
     try:
         return _forward(request, path.strip("/"), key, deployment)
-    except _Refused as refused:
+    except _Refused as error:
         _streams.release()
-        return _error(refused.status, refused.kind, str(refused), **refused.headers)
+        return refused(error.status, error.kind, str(error))
     except outages.ERRORS as error:
         _streams.release()
         outage = outages.of(error)
         if outage is None:
             raise
-        return _error(503, outage.code, outage.sentence, Retry_After=str(outage.retry_after))
+        return refused(503, outage.code, outage.sentence, {"Retry-After": str(outage.retry_after)})
     except BaseException:
         _streams.release()
         raise
@@ -155,7 +155,7 @@ def _answered(
                 kept.head(502, "", "", one.name)
                 kept.end(reason, error.kind)
             _streams.release()
-            return _error(504 if isinstance(error, TooSlow) else 502, "upstream_unreachable", reason)
+            return refused(504 if isinstance(error, TooSlow) else 502, "upstream_unreachable", reason)
         reason = told[:2_000].decode("utf-8", "replace")[:500] or f"HTTP status {answer.status_code}"
         _try_again(kept, watch, Tried(one.name, answer.status_code, reason), n, answer.headers.get("retry-after"))
     raise AssertionError("There is always an attempt.")
@@ -288,12 +288,11 @@ def _object(body: bytes) -> dict[str, Any]:
     return read
 
 
-def _error(status: int, code: str, message: str, **headers: str) -> HttpResponse:
+def refused(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """An error in the form that the callers' libraries read."""
     kind = "invalid_request_error" if status < 500 else "server_error"
     told = {"error": {"message": message, "type": kind, "param": None, "code": code}}
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return HttpResponse(orjson.dumps(told), status=status, content_type="application/json", headers=named)
+    return HttpResponse(orjson.dumps(told), status=status, content_type="application/json", headers=headers)
 
 
 def begin() -> None:

@@ -99,6 +99,18 @@ def _is_refused(told: list[dict[str, Any]], data: Mapping[str, Any] | None) -> b
     return whole and all(value is None for value in data.values())
 
 
+_CODES: Final = {404: Code.NOT_FOUND, 503: Code.BUSY}
+
+
+def refused(status: int, message: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """An error in GraphQL's form, of a request that did not come to be one."""
+    error = {"message": message, "extensions": {"code": _CODES.get(status, Code.BAD_REQUEST)}}
+    made = _answer({"errors": [error], "data": None}, status)
+    for name, value in (headers or {}).items():
+        made[name] = value
+    return made
+
+
 def _answer(body: Mapping[str, Any], status: int) -> HttpResponse:
     try:
         content = orjson.dumps(body)

@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Final
 
@@ -61,17 +61,17 @@ def _door(view: View) -> View:
     def gated(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             if request.method != "POST":
-                raise _Refused(405, "Send a POST.")
+                return refused(405, "Send a POST.", {"Allow": "POST"})
             context = _context(request)
             return view(request, context, *args, **kwargs)
         except access.NotAuthenticated as error:
-            return _errors(401, str(error))
+            return refused(401, str(error))
         except access.NotAllowed as error:
-            return _errors(403, str(error))
+            return refused(403, str(error))
         except RequestDataTooBig:
-            return _errors(413, f"The request is larger than {settings.INGEST_MAX_BYTES} bytes.")
+            return refused(413, f"The request is larger than {settings.INGEST_MAX_BYTES} bytes.")
         except _Refused as error:
-            return _errors(error.status, str(error))
+            return refused(error.status, str(error))
         except recording.Busy as error:
             return _later(str(error))
         except outages.ERRORS as error:
@@ -92,14 +92,13 @@ def base_of(request: HttpRequest) -> str:
     return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
 
 
-def _errors(status: int, message: str) -> JsonResponse:
-    return JsonResponse({"errors": [{"message": message}]}, status=status)
+def refused(status: int, message: str, headers: Mapping[str, str] | None = None) -> JsonResponse:
+    """An error as the clients read it: they look for `errors` whatever the status is."""
+    return JsonResponse({"errors": [{"message": message}]}, status=status, headers=headers)
 
 
 def _later(message: str, seconds: int = recording.Busy.retry_after) -> JsonResponse:
-    answer = _errors(503, message)
-    answer.headers["Retry-After"] = str(seconds)
-    return answer
+    return refused(503, message, {"Retry-After": str(seconds)})
 
 
 def _outage(error: Exception) -> JsonResponse:
@@ -243,20 +242,20 @@ def sign_upload(request: HttpRequest, context: Context) -> HttpResponse:
 def upload(request: HttpRequest, token: str) -> HttpResponse:
     """Take the file that `sign_upload` allowed: a form with a part `file`, or the bytes themselves."""
     if request.method not in ("POST", "PUT"):
-        return _errors(405, "Send a POST with the file, or a PUT.")
+        return refused(405, "Send a POST with the file, or a PUT.", {"Allow": "POST, PUT"})
     try:
         allowed = attachments.upload_of(token)
         if request.method == "POST" and request.content_type == "multipart/form-data":
             part = request.FILES.get("file")
             if part is None:
-                return _errors(400, "The form has no part 'file'.")
+                return refused(400, "The form has no part 'file'.")
             size = attachments.save(allowed["key"], part)
         else:
             size = attachments.save(allowed["key"], io.BytesIO(request.body))
     except attachments.BadSignature as error:
-        return _errors(403, str(error))
+        return refused(403, str(error))
     except (RequestDataTooBig, MultiPartParserError) as error:
-        return _errors(413 if isinstance(error, RequestDataTooBig) else 400, str(error))
+        return refused(413 if isinstance(error, RequestDataTooBig) else 400, str(error))
     except outages.ERRORS as error:
         return _outage(error)
     return JsonResponse({"key": allowed["key"], "size": size})

@@ -354,14 +354,3 @@ def test_a_content_length_that_is_too_large_is_refused_before_a_byte_is_read(api
     huge: dict[str, Any] = {"wsgi.input": Untouched(), "CONTENT_LENGTH": str(1 << 40)}
 
     assert api.send("POST", "/api/generations/batch", raw=b"", **huge).status == 413
-
-
-def test_a_chunked_body_is_bounded_by_the_server_in_front() -> None:
-    from observability.wsgi import BoundedBodies
-
-    answered = []
-    environ = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO(b"x" * 11)}
-    body = BoundedBodies(lambda *_: [], 10)(environ, lambda status, headers: answered.append(status))  # type: ignore[arg-type]
-
-    assert answered == ["413 Content Too Large"]
-    assert json.loads(b"".join(body))["error"]["code"] == "too_large"

@@ -14,6 +14,7 @@ from django.utils import timezone
 from generations import applications, filling, intake, reading, recording
 from generations.access import Grant
 from generations.api import receive
+from generations.api.errors import Refused
 from generations.api.gantry import lenient
 from generations.api.gantry.stored import Stored, stored
 from generations.ingest import gantry
@@ -86,8 +87,13 @@ def _read_custom(document: Json, now: Any) -> Event | InvalidRecord:
 
 
 def _documents(grant: Grant, request: HttpRequest) -> tuple[bytes, list[Json]]:
-    """The body, and the JSON that it is; what is none is kept for the page of what comes in, and accepted."""
-    sent = receive.body(request)
+    """The body, and the JSON that it is; what is none, or too large, is kept for the page of what comes in, and
+    accepted."""
+    try:
+        sent = receive.body(request)
+    except Refused as error:
+        _note(grant, request, [Refusal(error.message)], 1)
+        return b"", []
     try:
         return sent, [lenient.loads(sent)]
     except orjson.JSONDecodeError as error:

@@ -7,10 +7,12 @@ from typing import Final
 
 from django.http import HttpResponse
 from django.urls import URLPattern, re_path
+from django.views.decorators.csrf import csrf_exempt
 
 from generations.access import Scope
 from generations.api.gantry import applications, datasets, events, queries, uploads, versions
 from generations.api.gantry.envelope import speaks
+from generations.api.straight import straight
 
 IN: Final = Scope.INGEST
 READ: Final = Scope.READ
@@ -24,7 +26,7 @@ def _v1(route: str, view: Callable[..., HttpResponse]) -> URLPattern:
 
 
 urlpatterns = [
-    re_path(r"^api/ping/?\Z", applications.ping),
+    re_path(r"^api/ping/?\Z", straight(csrf_exempt(applications.ping))),
     _v1("auth-ping", speaks(GET=(IN, applications.auth_ping))),
     # events
     _v1(r"logging/chat/completions", speaks(POST=(IN, events.chat))),

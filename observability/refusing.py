@@ -1,0 +1,86 @@
+"""What is refused before the view of a door is asked, each in the form of the door that the address belongs to: whoever
+is to come again, a body that is too large, and an address that there is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
+from django.views.decorators.csrf import csrf_exempt
+
+from generations.api import errors, langfuse, otlp, otlp_browsers, urls
+from generations.api.gantry import envelope
+from generations.api.prometheus import door_of
+from generations.api.straight import straight
+from generations.gateway import views as gateway
+from generations.graphql import view as graphql
+from generations.literal import views as literal
+
+_THERE: Final[Mapping[str, str]] = {
+    "otlp": "Spans are sent to /v1/traces and log records to /v1/logs; both may have /otlp in front.",
+    "gateway": "Calls are sent to /v1/chat/completions and the like, which may have /gateway/KEY in front.",
+    "gantry": "Only what Gantry's client asks for is there; everything else is below /api, and described at /api/docs.",
+    "langfuse": "There are ingestion, scores and projects; spans are sent to /api/public/otel/v1/traces.",
+    "literal": "There are /api/graphql, /api/my-project, /api/export/dataset and /api/upload/file.",
+    "graphql": "There is /graphql/.",
+    "rest": f"There are {', '.join(urls.ROOMS)}; /api/docs describes them.",
+}
+"""By door, what is there instead."""
+LATER: Final = 503
+_EVENTS: Final = ("/api/v1/logging/", "/api/v1/ingest/raw", "/api/v1/chat/completions", "/api/v1/completions")
+_SLASHES: Final = re.compile("/{2,}")
+
+
+def refusal(
+    meta: Mapping[str, Any], status: int, code: str, sentence: str, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
+    """The answer to a request of which no more than its `meta` (a WSGI environment) is known."""
+    door, named = door_of(meta.get("PATH_INFO", "")), dict(headers or {})
+    if door == "otlp":
+        kind = otlp.PROTOBUF if "protobuf" in meta.get("CONTENT_TYPE", "") else otlp.JSON
+        return otlp_browsers.told(meta, otlp.refusal(kind, status, sentence, named))
+    if door == "gantry":
+        # Whatever it is told otherwise, the client does not send again.
+        return envelope.refused(envelope.AGAIN if status == LATER else status, sentence, named)
+    if door == "langfuse":
+        return langfuse.refused(status, sentence, named)
+    if door == "gateway":
+        return gateway.refused(status, code, sentence, named)
+    if door == "literal":
+        return literal.refused(status, sentence, named)
+    if door == "graphql":
+        return graphql.refused(status, sentence, named)
+    return errors.response(errors.Refused(status, code, sentence, headers=named))
+
+
+def busy(meta: Mapping[str, Any], sentence: str) -> HttpResponse:
+    """The answer to who is to come again in a second."""
+    return refusal(meta, LATER, "busy", sentence, {"Retry-After": "1"})
+
+
+def too_large(meta: Mapping[str, Any], sentence: str) -> HttpResponse | None:
+    """The answer to a body that is too large; None where the view sees that by the length, and tells the project."""
+    path = meta.get("PATH_INFO", "")
+    if door_of(path) == "otlp" or path.startswith(_EVENTS):
+        return None
+    return refusal(meta, 413, "too_large", sentence, {"Connection": "close"})
+
+
+@straight
+@csrf_exempt
+def unknown_address(request: HttpRequest) -> HttpResponse:
+    """404 for an address below a door's that is none, with those that are."""
+    path = request.path
+    meant = "/" + _SLASHES.sub("/", path).strip("/")
+    instead = f"Perhaps it is {meant}." if meant != path and _is_there(meant) else _THERE[door_of(path)]
+    return refusal(request.META, 404, "not_found", f"There is nothing at {path[:200]}. {instead}")
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return resolve(path).func is not unknown_address
+    except Resolver404:
+        return False
