@@ -17,6 +17,8 @@ from generations.models import (
     Participant,
     Project,
     Score,
+    Step,
+    StepPayload,
     Tag,
     Thread,
 )
@@ -154,7 +156,52 @@ def test_a_thread_that_a_later_part_of_a_call_names_has_its_user_and_start(proje
     recording.record(project, [GenerationRecord(id="g", thread_id="t")], now=later)
 
     thread = Thread.objects.in_project(project.pk).get()
-    assert (thread.user_id, thread.started_at) == ("u", NOW)
+    active = later if is_known else NOW
+    assert (thread.user_id, thread.started_at, thread.last_activity_at) == ("u", NOW, active)
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_a_part_without_times_widens_threads_and_participants_by_those_of_its_call(
+    project: Project, is_told: bool
+) -> None:
+    later = NOW + dt.timedelta(minutes=5)
+    told: list[records.Record] = [ThreadRecord(id="t", name="Told", started_at=NOW)] if is_told else []
+    call = GenerationRecord(id="g", started_at=NOW, latency=2.0, thread_id="t", user_id="u")
+    recording.record(project, [*told, call], now=NOW)
+
+    recording.record(project, [*told, GenerationRecord(id="g", thread_id="t", user_id="u", release="2")], now=later)
+    after_a_part = Thread.objects.in_project(project.pk).get().last_activity_at
+    seen_after_a_part = Participant.objects.in_project(project.pk).get().last_seen_at
+    recording.record(project, [*told, StepRecord(id="new", thread_id="t", user_id="u")], now=later)
+
+    assert (after_a_part, seen_after_a_part) == (NOW + dt.timedelta(seconds=2), NOW)
+    assert Thread.objects.in_project(project.pk).get().last_activity_at == later
+    assert Participant.objects.in_project(project.pk).get().last_seen_at == later
+
+
+def test_an_end_or_a_duration_that_comes_later_makes_an_assumed_start_truer(project: Project) -> None:
+    later = NOW + dt.timedelta(days=40)
+    parts = [StepRecord(id=id, input="Hi", thread_id="t") for id in ("ended", "timed", "still on")]
+    recording.record(project, parts, now=later)
+
+    recording.record(
+        project,
+        [
+            StepRecord(id="ended", ended_at=NOW),
+            StepRecord(id="timed", ended_at=later + dt.timedelta(seconds=1), latency=3.0),
+            StepRecord(id="still on", ended_at=later + dt.timedelta(seconds=1)),
+        ],
+        now=later,
+    )
+
+    steps = {row.public_id: (row.started_at, row.start_assumed) for row in Step.objects.in_project(project.pk)}
+    assert steps == {
+        "ended": (NOW, True),
+        "timed": (later - dt.timedelta(seconds=2), False),
+        "still on": (later, True),
+    }
+    for row in Step.objects.in_project(project.pk):
+        assert StepPayload.objects.in_project(project.pk).get(uid=row.uid, started_at=row.started_at).input == "Hi"
 
 
 def test_an_old_batch_sent_again_leaves_threads_and_participants_where_newer_ones_brought_them(

@@ -154,11 +154,13 @@ def _start(whole: Any, old: Any, extra: Mapping[str, Any], now: dt.datetime) -> 
         return old.started_at, False
     if whole.started_at is not None and (old is None or whole.started_at != old.started_at):
         return whole.started_at, False
-    if old is not None:
-        return old.started_at, bool(extra.get("start_assumed"))
-    if whole.ended_at is not None:
-        return whole.ended_at - dt.timedelta(seconds=min(whole.latency or 0, 1e8)), not whole.latency
-    return now, True
+    assumed = old is None or bool(extra.get("start_assumed"))
+    if assumed and whole.ended_at is not None:
+        start = whole.ended_at - dt.timedelta(seconds=min(whole.latency or 0, 1e8))
+        # It began before its end, and when the first was heard of it at the latest.
+        if old is None or whole.latency or start < old.started_at:
+            return start, not whole.latency
+    return (now if old is None else old.started_at), assumed
 
 
 def _timing(record: Any, start: dt.datetime, assumed: bool) -> dict[str, Any]:

@@ -291,5 +291,6 @@ def _needs_alternatives(new: Any) -> bool:
 
 
 def _moves(new: Any, row: Known) -> bool:
-    """Whether merging `new` gives the row a truer start."""
-    return bool(row.extra["start_assumed"] and new.started_at is not None and new.started_at != row.record.started_at)
+    """Whether merging `new` may give the row a truer start."""
+    times = (new.started_at, new.ended_at, new.latency)
+    return bool(row.extra["start_assumed"] and any(one not in (None, row.record.started_at) for one in times))

@@ -6,13 +6,16 @@ import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from generations import pricing, records
 from generations.recording import derive
 from generations.recording.looking import Found, Known
 from generations.recording.tables import GENERATIONS, TABLES, Table
 from generations.records import GenerationRecord, ParticipantRecord, Record, StepRecord, ThreadRecord, fill, revised
+
+
+_EVENTS: Final = ("step", "generation")
 
 
 @dataclass(slots=True)
@@ -93,8 +96,9 @@ def gathered(items: Iterable[Record], now: dt.datetime) -> Batch:
 
 
 def _gather(batch: Batch, item: Record, now: dt.datetime) -> None:
+    moment: dt.datetime | None
     if isinstance(item, (GenerationRecord, StepRecord)):
-        moment = item.started_at or now
+        moment = item.started_at  # where a part says none, its row may: see `widen`
         if item.tags:
             batch.tags.update(item.tags)
         feedback = item.feedback if isinstance(item, GenerationRecord) else None
@@ -121,9 +125,9 @@ def _gather(batch: Batch, item: Record, now: dt.datetime) -> None:
         _imply_participant(batch, user, moment)
 
 
-def _imply_thread(batch: Batch, item: GenerationRecord | StepRecord, moment: dt.datetime) -> None:
+def _imply_thread(batch: Batch, item: GenerationRecord | StepRecord, moment: dt.datetime | None) -> None:
     assert item.thread_id is not None
-    ends = item.ended_at if item.ended_at is not None and item.ended_at > moment else moment
+    ends = item.ended_at if moment is None or (item.ended_at is not None and item.ended_at > moment) else moment
     implied = batch.implied["thread"]
     there = implied.get(item.thread_id)
     if there is None:
@@ -139,18 +143,18 @@ def _imply_thread(batch: Batch, item: GenerationRecord | StepRecord, moment: dt.
         fill(there, user_id=item.user_id)
     if there.environment is None and item.environment is not None:
         fill(there, environment=item.environment)
-    if moment < there.started_at:
+    if moment is not None and (there.started_at is None or moment < there.started_at):
         fill(there, started_at=moment)
-    if ends > there.last_activity_at:
+    if ends is not None and (there.last_activity_at is None or ends > there.last_activity_at):
         fill(there, last_activity_at=ends)
 
 
-def _imply_participant(batch: Batch, id: str, moment: dt.datetime) -> None:
+def _imply_participant(batch: Batch, id: str, moment: dt.datetime | None) -> None:
     implied = batch.implied["participant"]
     there = implied.get(id)
     if there is None:
         implied[id] = ParticipantRecord(id=id, seen_at=moment)
-    elif there.seen_at < moment:
+    elif moment is not None and (there.seen_at is None or there.seen_at < moment):
         fill(there, seen_at=moment)
 
 
@@ -177,31 +181,44 @@ def merged(
     """
 
     price = partial(_price, found.prices)
-    return {
-        kind: [
+
+    def of(kind: str) -> list[Merged]:
+        items = batch.told[kind]
+        return [
             (ready(items[id]) if (known := found.rows[kind].get(id)) is None else None)
             or _merged(TABLES[kind], items[id], known, price, now)
             for id in sorted(items)
         ]
-        for kind, items in batch.told.items()
-    }
+
+    events = {kind: of(kind) for kind in _EVENTS}
+    _widen(batch, found, events)
+    return {kind: events[kind] if kind in events else of(kind) for kind in batch.told}
+
+
+def _widen(batch: Batch, found: Found, rows: Mapping[str, Iterable[Merged]]) -> None:
+    """Let threads and participants have what the part of a call or step that names them did not say, from its row as it
+    is by now: its times, and of a thread its user."""
+    whole = Batch()
+    for kind, some in rows.items():
+        for row in some:
+            if row.known is None and row.said.started_at is not None:
+                continue
+            told = batch.told[kind][row.id]
+            is_first = row.known is not None and told.thread_id != row.known.record.thread_id
+            if told.thread_id and (is_first or told.started_at is None):
+                _imply_thread(whole, row.record, row.started_at)
+            if told.user_id and told.started_at is None:
+                _imply_participant(whole, told.user_id, row.started_at)
+    for kind, named in whole.implied.items():
+        for items in (batch.told[kind], batch.implied[kind]):
+            items.update({id: _filled(items[id], wider) for id, wider in named.items() if id in items})
+        found.wide[kind] -= named.keys()
 
 
 def as_new(items: Iterable[Any], prices: Sequence[pricing.Override], now: dt.datetime) -> list[Merged]:
     """These records as they stand if nothing is stored of them."""
     price = partial(_price, prices)
     return [_new(item, price, now) for item in items]
-
-
-def widen(batch: Batch, found: Found, rows: Mapping[str, Iterable[Merged]]) -> None:
-    """Let the threads that a later part of a call or step is the first to name have its user and times from what was
-    stored of it before."""
-    for row in (*rows["generation"], *rows["step"]):
-        if row.known is None or not row.is_changed or row.record.thread_id == row.known.record.thread_id:
-            continue
-        if row.record.thread_id in batch.implied["thread"]:
-            _imply_thread(batch, row.record, row.record.started_at)
-            found.wide["thread"].discard(row.record.thread_id)
 
 
 def named(batch: Batch, found: Found, now: dt.datetime) -> dict[str, list[Merged]]:

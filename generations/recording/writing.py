@@ -308,7 +308,6 @@ def _write(
         if locks:  # spans, which lock what they name, take back no more than they lent each other
             keeping.refuse(project, batch.told, rows)
         is_last = not rows["feedback"] and (ends or len(connection.atomic_blocks) == 1)
-        merging.widen(batch, found, rows)
         named = merging.named(batch, found, now)
         storing.write(cursor, keys, rows, batch.tags - found.tags, now, named=named, ends=is_last)
         mark_latest(cursor, project, (row.record.generation_id for row in rows["feedback"]))
