@@ -47,7 +47,7 @@ class Bundle:
             alternatives=tuple(map(_alternative, self.alternatives)) or None,
             scores=tuple(map(score_record, self.scores)),
             feedback=None if self.feedback is None else feedback_record(self.feedback),
-            attachments=tuple(map(_attachment, self.attachments)),
+            attachments=tuple(map(attachment_record, self.attachments)),
         )
 
 
@@ -69,7 +69,7 @@ class StepBundle:
             **_values(self.step, records.stored_fields(records.StepRecord)),
             **_values(self.payload, records.payload_fields(records.StepRecord)),
             scores=tuple(map(score_record, self.scores)),
-            attachments=tuple(map(_attachment, self.attachments)),
+            attachments=tuple(map(attachment_record, self.attachments)),
         )
 
 
@@ -202,7 +202,8 @@ def feedback_record(row: Feedback) -> records.FeedbackRecord:
     return records.FeedbackRecord(id=row.public_id, **{**values, "categories": tuple(row.categories)})
 
 
-def _attachment(row: Attachment) -> records.AttachmentRecord:
+def attachment_record(row: Attachment) -> records.AttachmentRecord:
+    """The record that would store this attachment as it is."""
     return records.AttachmentRecord(id=row.public_id, **_values(row, records.stored_fields(records.AttachmentRecord)))
 
 

@@ -10,13 +10,13 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from generations import access, attachments, bundles, prepared, recording
-from generations.api import otlp_common, otlp_roots, otlp_stored, otlp_turns
+from generations.api import otlp_common, otlp_moving, otlp_roots, otlp_stored, otlp_turns
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
 from generations.ingest.otlp import couples
 from generations.ingest.otlp.names import about, kinds_said
 from generations.ingest.otlp.spans import Told
-from generations.models import Feedback, Generation, Project, Step, StepPayload
+from generations.models import Generation, Project, Step, StepPayload
 from generations.records import FeedbackRecord, GenerationRecord, Json, Record, ScoreRecord, StepRecord, revised, uid
 
 FEW: Final = 20
@@ -132,7 +132,7 @@ def _join(
         records += settled.records
         records += [r for r in late if r.id not in settled.into or isinstance(r, StepRecord)]
         if demoted:
-            records += _moved(project, demoted, settled.into)
+            records += otlp_moving.moved(project, demoted, settled.into)
             recording.delete(project, "generation", demoted)
         # After those that moved with their call: of a score on the whole trace, its root says where it is.
         said_of = [*(score for one in told for score in one.scores), *on_roots]
@@ -272,18 +272,3 @@ def _on_the_call(score: ScoreRecord, into: Mapping[str, str | None]) -> ScoreRec
     """A score, on the generation that took in the one that it is of."""
     target = score.generation_id or ""
     return revised(score, generation_id=into[target]) if into.get(target) else score
-
-
-def _moved(project: Project, demoted: Collection[str], into: Mapping[str, str | None]) -> list[Record]:
-    """What people and programs said of generations that turned out to be others, now said of those."""
-    rows = Generation.objects.in_project(project.pk).by_ids(project.pk, "generation", demoted)
-    hanging: list[ScoreRecord | FeedbackRecord] = []
-    for bundle in bundles.of_generations(project, list(rows), payload=False, alternatives=False, attachments=False):
-        hanging += map(bundles.score_record, bundle.scores)
-    said = Feedback.objects.in_project(project.pk).filter(generation_id__in=list(demoted))
-    hanging += map(bundles.feedback_record, said)
-    return [
-        revised(one, generation_id=target)
-        for one in hanging
-        if (target := into.get(one.generation_id or "")) is not None
-    ]

@@ -157,7 +157,12 @@ class ExperimentItem(models.Model):
 
     class Meta:
         db_table = "experiment_item"
-        indexes = [models.Index(fields=["experiment", "-created_at", "-id"], name="experiment_item_list")]
+        indexes = [
+            models.Index(fields=["experiment", "-created_at", "-id"], name="experiment_item_list"),
+            models.Index(
+                fields=["generation_id"], name="experiment_item_generation", condition=Q(generation_id__isnull=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return str(self.id)

@@ -14,7 +14,6 @@ from generations.recording.looking import Found, Known
 from generations.recording.tables import GENERATIONS, TABLES, Table
 from generations.records import GenerationRecord, ParticipantRecord, Record, StepRecord, ThreadRecord, fill, revised
 
-
 _EVENTS: Final = ("step", "generation")
 
 
