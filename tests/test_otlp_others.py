@@ -302,3 +302,14 @@ def test_what_spring_ai_says_is_none_is_none_and_its_list_of_one_text_is_the_ans
     assert (said.response_id, said.parameters) == (None, None)
     assert (said.messages, said.message_completion) == ([QUESTION[1]], ANSWER)
     assert call({**CALL, "tool_choice": "none"}).parameters == {"tool_choice": "none"}
+
+
+# ----------------------------------------------------------------------------------------------------- LiteLLM's proxy
+def test_what_a_caller_said_to_litellm_s_proxy_is_read_as_python_shows_it() -> None:
+    said = {"session_id": "chat-1", "tags": ["it's", "geo"], "is_paid": True, "team": None}
+
+    record = call({**CALL, "metadata.requester_metadata": str(said), "metadata.user_api_key_end_user_id": "ada"})
+    other = call({**CALL, "metadata.requester_metadata": "{'session_id': no"})
+
+    assert (record.thread_id, record.user_id, list(record.tags or ())) == ("chat-1", "ada", ["it's", "geo"])
+    assert (other.thread_id, other.tags) == (None, None)

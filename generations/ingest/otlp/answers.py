@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from generations.ingest.otlp import messages, parts
+from generations.ingest.otlp import items, messages, parts
 from generations.records import Alternative, Json
 
 Fields = dict[str, Any]
@@ -58,5 +58,8 @@ def is_messages(value: Json) -> bool:
         isinstance(value, list)
         and bool(value)
         and all(isinstance(m, dict) and ("role" in m or "type" in m) for m in value)
-        and any("role" in m or ("content" in m and parts.message(m).get("role")) or "kwargs" in m for m in value)
+        and any(
+            "role" in m or ("content" in m and parts.message(m).get("role")) or "kwargs" in m or items.is_item(m)
+            for m in value
+        )
     )

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
-from generations.ingest import openai
-from generations.ingest.otlp import messages, raw, spelt
-from generations.ingest.otlp.answers import Fields, answered, asked_fields, is_messages
+from generations.ingest.otlp import langfuse, messages, raw, spelt
+from generations.ingest.otlp.answers import Fields, answered, asked_fields
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.names import About
 from generations.reading import compact
@@ -24,7 +23,7 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
     """
     fields: Fields = {}
     if "langfuse.observation.input" in attributes or "langfuse.observation.output" in attributes:
-        _fill(fields, _langfuse(attributes, kind, choices))
+        _fill(fields, langfuse.read(attributes, kind, choices))
     if "gen_ai.input.messages" in attributes or "gen_ai.output.messages" in attributes:
         _fill(fields, _genai(attributes, kind, choices))
     elif not about.starts.isdisjoint(("gen_ai.input.messages.", "gen_ai.output.messages.")):
@@ -191,8 +190,14 @@ def _said(answer: Mapping[str, Json]) -> list[Mapping[str, Json]]:
 
 def _are_choices(answers: Sequence[Json]) -> bool:
     """Whether answers are several; else they are items of one, as OpenAI's newer interface has them."""
-    reasons = [messages.finish_reason(m.get("finish_reason")) if isinstance(m, dict) else None for m in answers]
-    return all(reasons) and not all(map(_only_calls, answers))
+    reasons = [m.get("finish_reason") if isinstance(m, dict) else None for m in answers]
+    if all(reason == _STATUS for reason in reasons):
+        return False
+    return all(map(messages.finish_reason, reasons)) and not all(map(_only_calls, answers))
+
+
+_STATUS: Final = "completed"
+"""The status of an answer by OpenAI's newer interface, which MLflow gives each of its items as a reason."""
 
 
 def _is_hollow(one: Json) -> bool:
@@ -280,37 +285,6 @@ def _traceloop(attributes: Attributes, about: About, kind: str) -> Fields:
     fields |= answered(given, kind, len(given) > 1)
     if functions := spelt.valued(about.lists["llm.request.functions."], attributes):
         fields["tools"] = messages.tools(functions)
-    return fields
-
-
-def _langfuse(attributes: Attributes, kind: str, choices: int | None) -> Fields:
-    asked = loaded(attributes.get("langfuse.observation.input"))
-    given = loaded(attributes.get("langfuse.observation.output"))
-    fields: Fields = {}
-    instructions = messages.system(attributes.get("langfuse.observation.metadata.instructions"))
-    if isinstance(asked, dict) and isinstance(asked.get("messages"), list):
-        fields["tools"] = messages.tools(asked.get("tools"))
-        asked = asked["messages"]
-    if is_messages(asked):
-        fields |= asked_fields(messages.conversation(asked), kind)
-    elif isinstance(asked, str) and kind == "chat":
-        fields["messages"] = [*instructions, *messages.conversation([asked])]
-    elif isinstance(asked, str):
-        fields["prompt"] = asked
-    elif asked is not None:
-        fields["input"] = asked
-    if isinstance(given, dict) and "role" in given:
-        fields |= answered([given], kind, False)
-    elif is_messages(given):
-        fields |= answered(given, kind, (choices or 1) > 1)
-    elif isinstance(given, list) and given and all(isinstance(g, dict) and "type" in g for g in given):
-        fields["message_completion"] = openai.answer(given)
-    elif isinstance(given, str) and fields.get("messages"):
-        fields["message_completion"] = {"role": "assistant", "content": given}
-    elif isinstance(given, str):
-        fields["completion"] = given
-    elif given is not None:
-        fields["output"] = given
     return fields
 
 

@@ -11,6 +11,7 @@ _AI: Final = "ai.usage."
 _USE: Final = "gen_ai.usage."
 _GK: Final = "genkit:output>usage>"
 _GR: Final = "genkit:output>raw>usage>"
+_ML: Final = "mlflow.spanOutputs>usage>"
 _LL: Final = "metadata.usage_object>"
 _ADK: Final = "gcp.vertex.agent.llm_response>usage_metadata>"
 _ADK_JS: Final = "gcp.vertex.agent.llm_response>usageMetadata>"
@@ -31,6 +32,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             *("input_tokens", "confident.llm.input_token_count", "gen_ai.response.prompt_tokens"),
             *(f"{_JD}non_cached_input_tokens", f"{_TRU}num_prompt_tokens"),
             *haystack("usage>prompt_tokens"),
+            *(f"{_ML}{name}" for name in ("prompt_tokens", "input_tokens")),
         ),
     ),
     "completion_tokens": by(
@@ -45,6 +47,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             *("output_tokens", "confident.llm.output_token_count", "gen_ai.response.completion_tokens"),
             *(f"{_JD}output_tokens", f"{_TRU}num_completion_tokens"),
             *haystack("usage>completion_tokens"),
+            *(f"{_ML}{name}" for name in ("completion_tokens", "output_tokens")),
         ),
     ),
     "total_tokens": by(
@@ -131,7 +134,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             "langwatch.metrics>reasoning_tokens",
             *haystack("usage>completion_tokens_details>reasoning_tokens"),
             *(f"{_LL}completion_tokens_details>reasoning_tokens", f"{_TRU}num_reasoning_tokens"),
-            *(f"mlflow.spanOutputs>usage>{kind}_tokens_details>reasoning_tokens" for kind in ("completion", "output")),
+            *(f"{_ML}{kind}_tokens_details>reasoning_tokens" for kind in ("completion", "output")),
         ),
     ),
     "input_audio_tokens": by(

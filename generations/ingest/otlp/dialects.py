@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -264,14 +265,26 @@ CONTENT: Final[Names] = (
 def member(whole: Json, path: str) -> Json:
     """What the JSON in an attribute has at `path`, names between `>`; None for nothing."""
     if isinstance(whole, str):
-        # LangSmith and LiteLLM write the counts of details as Python shows them.
-        whole = loaded(whole.replace("'", '"').replace("None", "null") if whole.startswith("{'") else whole)
+        # LangSmith and LiteLLM write objects as Python shows them.
+        whole = _shown(whole) if whole.startswith("{'") and len(whole) <= _LONGEST_SHOWN else loaded(whole)
     for name in path.split(">"):
         if isinstance(whole, list) and name == "0":
             whole = whole[0] if whole else None
         else:
             whole = whole.get(name) if isinstance(whole, dict) else None
     return whole
+
+
+@lru_cache(maxsize=64)
+def _shown(text: str) -> Json:
+    """The value that Python shows so, which nobody may change; None for a text that shows none."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+_LONGEST_SHOWN: Final = 20_000
 
 
 def is_secret(name: str) -> bool:

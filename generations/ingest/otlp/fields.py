@@ -21,6 +21,8 @@ _TL: Final = "traceloop.association.properties."
 _INV: Final = "llm.invocation_parameters>"
 _LN: Final = "lmnr.association.properties."
 _MA: Final = "mastra.metadata."
+_LITELLM: Final = "metadata.requester_metadata>"
+"""What whoever called LiteLLM's proxy said of a call."""
 
 MASTRA: Final = tuple(
     f"mastra.{kind}."
@@ -158,6 +160,8 @@ FIELDS: Final[Mapping[str, Names]] = {
             *(f"braintrust.metadata>{name}" for name in ("thread_id", "session_id", "conversation_id")),
             *("respan.threads.thread_identifier", "respan.sessions.session_identifier"),
             *(f"metadata>{name}" for name in ("thread_id", "session_id", "conversation_id")),
+            *(f"{_LF}metadata.langfuse{name}" for name in ("_session_id", "SessionId")),
+            *(f"{_LITELLM}{name}" for name in ("thread_id", "session_id", "conversation_id")),
         ),
     ),
     "session_id": by(
@@ -185,6 +189,8 @@ FIELDS: Final[Mapping[str, Names]] = {
             *("gen_ai.request.user", "gen_ai.user", "llm.user"),
             f"{_INV}user",
             "user",
+            *(f"{_LF}metadata.langfuse{name}" for name in ("_user_id", "UserId")),
+            "metadata.user_api_key_end_user_id",
         ),
     ),
     "tags": by(
@@ -194,7 +200,8 @@ FIELDS: Final[Mapping[str, Names]] = {
         vercel=("ai.telemetry.metadata.tags", "ai.settings.context.tags"),
         others=(
             *("logfire.tags", "langsmith.span.tags", f"{_LN}tags", "mastra.tags", "metadata>labels", "agentops.tags"),
-            *("confident.trace.tags", "braintrust.tags"),
+            *("confident.trace.tags", "braintrust.tags", f"{_LITELLM}tags"),
+            *(f"{_LF}metadata.langfuse{name}" for name in ("_tags", "Tags")),
         ),
     ),
     "environment": by(

@@ -9,6 +9,7 @@ from typing import Final
 
 import orjson
 
+from generations.ingest.otlp import items
 from generations.ingest.otlp import parts as kinds
 from generations.reading import compact
 from generations.records import Json
@@ -74,12 +75,24 @@ def conversation(value: Json) -> list[Json]:
     if len(value) == 1 and isinstance(value[0], list):  # LangChain's calls take several conversations
         value = value[0]
     found: list[Json] = []
+    before: Json = None
     for one in value:
         if type(one) is dict and len(one) == 2 and (plain := _plain(one)) is not None:
-            found.append(plain)
+            made: list[Json] = [plain]
         else:
-            found += message(_asked(one))
+            made = message(_asked(one))
+        if items.is_item(one) or items.is_item(before):
+            made = _continued(found, made)
+        found += made
+        before = one
     return found
+
+
+def _continued(found: list[Json], made: list[Json]) -> list[Json]:
+    """These messages, of which the first may belong to the last answer that was found, and is put into it then."""
+    if found and made and found[-1]["role"] == made[0]["role"] == "assistant":
+        return [joined([found.pop(), made[0]]), *made[1:]]
+    return made
 
 
 def _asked(one: Json) -> Json:
@@ -111,6 +124,11 @@ def message(given: Json) -> list[Json]:
     inner = given.get("message")
     if isinstance(inner, dict) and "role" not in given and "content" not in given:
         given = {**given, **inner}  # old choice events
+    if items.is_item(given):
+        item = items.message(given)
+        if item is None:
+            return []
+        given = item
     given = kinds.message(given)
     parts = given.get("parts", given.get("contents"))
     content = loaded(given.get("content")) if isinstance(given.get("content"), str) else given.get("content")
@@ -147,7 +165,7 @@ def message(given: Json) -> list[Json]:
             elif kind in ("tool_call_response", "tool-result", "tool_result"):
                 results.append(_result(part))
             elif kind in ("reasoning", "thinking"):
-                reasoning.append(str(part.get("content", part.get("text", part.get("thinking"))) or ""))
+                reasoning.append(items.thought(part))
             else:
                 shown.append(content_part(part))
         texts = [p["text"] for p in shown if isinstance(p, dict) and set(p) == {"type", "text"} and p["type"] == "text"]

@@ -106,6 +106,8 @@ def _known(request: Mapping[str, Json], response: Mapping[str, Json]) -> Fields:
             if fields and shape == "openai.responses":
                 fields.pop("finish_reason", None)  # the status of the whole answer is no reason
                 fields["messages"] = messages.conversation(fields.get("messages") or []) or None
+                if answer := fields.pop("message_completion", None):
+                    fields |= answered([answer], "chat", False)
     except InvalidRecord:
         return {}
     return fields
