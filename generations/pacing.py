@@ -35,17 +35,22 @@ def is_rush(project_pk: int, now: dt.datetime) -> bool:
     return calls >= RUSH * OVER.total_seconds()
 
 
-def rest(project_pk: int, took: float, now: dt.datetime) -> float:
-    """The seconds that work on this project rests after a piece that took so many; 0 when there is no rush."""
+def rest(project_pk: int, took: float, now: dt.datetime, share: float | None = None) -> float:
+    """The seconds that work on this project rests after a piece that took so many; 0 when there is no rush.
+
+    It takes that `share` of the time, or where none is given one that grows the further behind it is.
+    """
     if not is_rush(project_pk, now):
         return 0.0
+    if share is not None:
+        return took * (1 / share - 1)
     oldest = SearchMark.objects.in_project(project_pk).aggregate(oldest=Min("created_at"))["oldest"]
     behind = (now - oldest).total_seconds() if oldest else 0.0
     share = next((share for seconds, share in SHARES if behind <= seconds), 1.0)
     return took * (1 / share - 1)
 
 
-def give_way(project_pk: int, began: float, until: float) -> None:
+def give_way(project_pk: int, began: float, until: float, *, share: float | None = None) -> None:
     """Rest after a piece of work that began at a moment of `time.monotonic`, at the longest until another."""
     moment = time.monotonic()
-    time.sleep(max(0.0, min(rest(project_pk, moment - began, timezone.now()), until - moment)))
+    time.sleep(max(0.0, min(rest(project_pk, moment - began, timezone.now(), share), until - moment)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 import reprlib
 import uuid
 from collections.abc import Callable, Mapping
@@ -346,7 +347,12 @@ making.quick(Alternative)
 
 # ------------------------------------------------------------------------------------------------------------ ids
 def uid(project: int, kind: str, id: str) -> uuid.UUID:
-    """The 16 bytes by which a row is known: a UUIDv8 of (project, kind, the caller's id), computed, never looked up."""
+    """The 16 bytes by which a row is known: a UUIDv8 of (project, kind, the caller's id), computed, never looked up.
+
+    A hash, of which the first 48 bits are those of the id where it begins with a trace or is a UUIDv7: what is written
+    together then lies together in every index of keys, however many rows there are. Projects that were there before
+    that (`TOGETHER_FROM`) keep the keys that they have.
+    """
     return uuid.UUID(uid_text(project, kind, id))
 
 
@@ -355,9 +361,19 @@ def uid_text(project: int, kind: str, id: str) -> str:
     begun = _begun(project, kind).copy()
     begun.update(id.encode("utf-8", "surrogatepass"))
     digest = begun.hexdigest()
-    return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:]}"
+    first, second = digest[:8], digest[8:12]
+    if len(id) in _LENGTHS and project >= TOGETHER_FROM and (found := _together(id)):
+        first, second = found.groups()
+    return f"{first}-{second}-8{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:]}"
 
 
+TOGETHER_FROM: Final = 1_000_000
+"""The first number of a project whose keys begin as its ids do. Migration 0021 lets new projects count from here."""
+_LENGTHS: Final = frozenset({49, 36})
+_together: Final = re.compile(
+    # A trace and a span, as `ingest.otlp` names them; a UUIDv7, which begins with its time.
+    r"([0-9a-f]{8})-?([0-9a-f]{4})(?:[0-9a-f]{20}-[0-9a-f]{16}|-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})"
+).fullmatch
 _VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 """What a digit becomes where a UUID says how it is made."""
 

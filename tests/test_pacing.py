@@ -47,3 +47,11 @@ def test_who_is_far_behind_rests_less_and_in_the_end_not_at_all(behind: float, r
     marked(own, 1, seconds_ago=behind)
     marked(own, 300)
     assert pacing.rest(own.pk, 1.0, NOW) == pytest.approx(rest)
+
+
+def test_who_names_a_share_takes_that_however_far_behind_it_is() -> None:
+    own = rows.project()
+    marked(own, 1, seconds_ago=610)
+    assert pacing.rest(own.pk, 1.0, NOW, share=0.05) == 0.0
+    marked(own, 300)
+    assert pacing.rest(own.pk, 1.0, NOW, share=0.05) == pytest.approx(19.0)

@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
@@ -79,6 +80,21 @@ def test_a_copy_of_an_earlier_version_goes_on(made: str, empty: Stack) -> None:
         )
         assert new.status_code == 201, new.text
         assert len(client.get("/api/generations", params={"tags": "old"}).json()["data"]) == 2
+
+        # An id of which a new project would make another key: the row is the one that is there.
+        [known, *_] = [
+            one["id"] for one in client.get("/api/generations?limit=50").json()["data"] if is_uuid7(one["id"])
+        ]
+        again = client.patch(f"/api/generations/{known}", json={"output": {"content": "again"}})
+        assert again.json()["output"]["content"] == "again"
+        there = client.get("/api/generations", params={"id": known, "limit": 2}).json()["data"]
+        assert [one["id"] for one in there] == [known]
+
+
+def is_uuid7(id: str) -> bool:
+    with suppress(ValueError):
+        return UUID(id).version == 7
+    return False
 
 
 def test_every_room_of_an_earlier_version_is_kept_and_opens(empty: Stack) -> None:
