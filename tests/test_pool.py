@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import DataError, connection, transaction
 from psycopg.pq import TransactionStatus
+from psycopg_pool import PoolTimeout
 
 from generations.prepared import Execute, Prepare
 from observability.postgresql.base import Pool, check
@@ -44,6 +46,21 @@ def test_a_connection_that_the_server_ended_is_replaced(pool: Pool) -> None:
     with pool.connection() as first, pool.connection() as second:
         assert ended not in (first.info.backend_pid, second.info.backend_pid)
         assert first.execute("SELECT 1").fetchone() == second.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.slow
+def test_a_server_that_was_away_for_long_is_found_as_soon_as_one_that_was_not() -> None:
+    """psycopg's own way is to wait twice as long after each attempt that fails, up to minutes."""
+    options = settings.DATABASES["default"]["OPTIONS"]["pool"]
+    away = {"port": 1}
+    with Pool(os.environ["DATABASE_URL"], kwargs=away, check=check, **options) as made:
+        for _ in range(4):
+            with pytest.raises(PoolTimeout):
+                made.getconn()
+        away.clear()
+
+        with made.connection(timeout=2 * options["timeout"]) as found:
+            assert found.execute("SELECT 1").fetchone() == (1,)
 
 
 @pytest.mark.django_db
