@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -92,17 +93,25 @@ def _folder() -> Iterator[Finding]:
     if not settings.DATA_DIR.exists():
         yield Finding("folder", "well", f"{settings.DATA_DIR} is not made yet")
         return
-    probe = settings.DATA_DIR / f".doctor-{uuid.uuid4().hex}"
+    yield _written(settings.DATA_DIR, "folder")
+    for folder in operations.folders()[1:]:
+        # A volume that was put there belongs to whoever made it; the folder of a database is its server's.
+        if not (folder / "PG_VERSION").exists() and (found := _written(folder, "folder")).level != "well":
+            yield found
+
+
+def _written(folder: Path, check: str) -> Finding:
+    """Whether a file can be made in a folder; it is removed again."""
+    probe = folder / f".doctor-{uuid.uuid4().hex}"
     try:
         probe.write_bytes(b"x")
     except OSError as error:
         todo = _to_write_again(error) or "Give it to this user."
-        yield Finding("folder", "wrong", f"{settings.DATA_DIR} cannot be written: {error}", todo)
-    else:
-        yield Finding("folder", "well", str(settings.DATA_DIR))
+        return Finding(check, "wrong", f"{folder} cannot be written: {error}", todo)
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)
+    return Finding(check, "well", str(folder))
 
 
 def _to_write_again(error: OSError) -> str | None:
@@ -113,12 +122,13 @@ def _to_write_again(error: OSError) -> str | None:
 
 
 def _disk() -> Iterator[Finding]:
-    free = operations.disk().free
-    if free < _SCARCE:
-        todo = "Make room: shorten what is kept in the project's settings, or move DATA_DIR."
-        yield Finding("disk", "wrong", f"{free / GIGABYTE:.1f} GB are free.", todo)
-    else:
-        yield Finding("disk", "well", f"{free / GIGABYTE:,.0f} GB are free")
+    for disk in operations.disks():
+        if disk.free < _SCARCE:
+            said = f"{disk.free / GIGABYTE:.1f} GB are free where {disk.folder} is."
+            todo = "Make room: shorten what is kept in the project's settings, or move that folder to a larger disk."
+            yield Finding("disk", "wrong", said, todo)
+        else:
+            yield Finding("disk", "well", f"{disk.free / GIGABYTE:,.0f} GB are free where {disk.folder} is")
 
 
 def unanswered() -> str | None:
@@ -185,7 +195,7 @@ def _database() -> Iterator[Finding]:
 
 
 def _growth() -> Iterator[Finding]:
-    daily, disk = operations.daily_growth(), operations.disk()
+    daily, disk = operations.daily_growth(), operations.disks()[0]
     if not settings.DATABASES["default"]["HOST"].startswith("/"):
         # It is on another machine, whose disk is not ours to see.
         return
@@ -277,8 +287,9 @@ def _sums() -> Iterator[Finding]:
 def _broker() -> Iterator[Finding]:
     options: dict[str, Any] = dict(getattr(settings, "CELERY_BROKER_TRANSPORT_OPTIONS", {}))
     if options:
-        folder = options["data_folder_in"]
-        yield Finding("broker", "well", f"the folder {folder}")
+        folders = [Path(options[name]) for name in ("data_folder_in", "processed_folder", "control_folder")]
+        refused = [found for folder in folders if folder.is_dir() and (found := _written(folder, "broker")).todo]
+        yield from refused[:1] or [Finding("broker", "well", f"the folder {folders[0]}")]
         return
     where = urlsplit(settings.CELERY_BROKER_URL)
     if where.scheme not in _BROKERS:

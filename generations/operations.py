@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from django.conf import settings
@@ -26,6 +27,8 @@ from generations.models import Project
 T = TypeVar("T")
 GLANCE: Final = 30.0
 """For how many seconds an answer that costs more than a look at a counter is given again."""
+IN_DATA_DIR: Final = ("gateway", "media", "postgres", "queue", "scheduled")
+"""The folders in DATA_DIR. Each may be a disk of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,9 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Bytes of the file system that DATA_DIR is on."""
+    """Bytes of the file system that a folder is on."""
 
+    folder: Path
     free: int
     size: int
 
@@ -233,10 +237,20 @@ def daily_growth(now: dt.datetime | None = None) -> int | None:
     return round(sum(table.size for table in stored() if table.month == f"{today:%Y%m}") / days)
 
 
-def disk() -> Disk:
-    """The file system that DATA_DIR is on, or will be."""
-    usage = shutil.disk_usage(next(path for path in (settings.DATA_DIR, *settings.DATA_DIR.parents) if path.exists()))
-    return Disk(free=usage.free, size=usage.total)
+def folders() -> list[Path]:
+    """What the processes of this machine write to: DATA_DIR, there or not, and of the others those that are there."""
+    others = dict.fromkeys((*(settings.DATA_DIR / name for name in IN_DATA_DIR), settings.EXPORT_FOLDER))
+    return [settings.DATA_DIR, *(folder for folder in others if os.access(folder, os.F_OK))]
+
+
+def disks() -> list[Disk]:
+    """The file systems that these folders are on, or will be, each once: DATA_DIR's is the first."""
+    found: dict[int, Disk] = {}
+    for folder in folders():
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        usage = shutil.disk_usage(there)
+        found.setdefault(there.stat().st_dev, Disk(folder, free=usage.free, size=usage.total))
+    return list(found.values())
 
 
 def connections() -> Connections:

@@ -141,8 +141,8 @@ DATABASES["default"]["OPTIONS"]["pool"] = {
     "max_idle": 15,
     # Whoever gets none by then is told to come again (503), rather than kept.
     "timeout": 2,
-    # Nor is a server that is back waited for: after this long the next request tries it anew, where psycopg's pool would
-    # wait twice as long after each attempt that failed, for up to two minutes.
+    # Nor is a server that is back waited for: after this long the next request tries it anew. psycopg's pool would wait
+    # twice as long after each attempt that failed, for up to two minutes.
     "reconnect_timeout": 2,
 }
 # A connection that died with a restarted server is found when it is taken from the pool, not by a request.

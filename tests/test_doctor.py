@@ -170,7 +170,7 @@ def test_a_full_disk_and_a_folder_that_cannot_be_written_are_told(settings: Any,
     # A file system of no size at all.
     settings.DATA_DIR = Path("/proc/nothing")
 
-    assert (of("disk").level, of("disk").said) == ("wrong", "0.0 GB are free.")
+    assert (of("disk").level, of("disk").said) == ("wrong", "0.0 GB are free where /proc/nothing is.")
     assert of("storage").todo == f"Let this user write to {settings.MEDIA_ROOT}."
 
 
@@ -190,6 +190,27 @@ def test_a_disk_that_takes_nothing_is_told_with_what_to_do_and_nothing_is_left(
 
     assert of("folder").todo.startswith(todo)
     assert list(tmp_path.glob(".doctor-*")) == []
+
+
+def test_a_folder_that_is_a_disk_of_its_own_is_looked_at_by_itself(settings: Any, tmp_path: Path) -> None:
+    settings.DATA_DIR, settings.EXPORT_FOLDER = tmp_path, Path("/proc")
+
+    full = of("disk")
+    closed = of("folder")
+
+    assert (full.level, full.said) == ("wrong", "0.0 GB are free where /proc is.")
+    assert (closed.level, closed.todo) == ("wrong", "Give it to this user.")
+    assert closed.said.startswith("/proc cannot be written")
+
+
+def test_a_queue_that_takes_nothing_is_told(settings: Any, tmp_path: Path) -> None:
+    options = {"data_folder_in": "/proc", "processed_folder": str(tmp_path), "control_folder": str(tmp_path / "none")}
+    settings.CELERY_BROKER_TRANSPORT_OPTIONS = options
+
+    found = of("broker")
+
+    assert (found.level, found.todo) == ("wrong", "Give it to this user.")
+    assert found.said.startswith("/proc cannot be written")
 
 
 def test_a_bucket_that_does_not_answer_is_told(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -80,7 +81,7 @@ def test_metrics_tell_of_jobs_tables_disk_and_connections() -> None:
     made = value(body, 'generations_job_oldest_timestamp_seconds{kind="export",state="queued"}')
     assert made == pytest.approx(timezone.now().timestamp() - 180, abs=60)
     assert (value(body, 'generations_table_bytes{table="generation"}') or 0) > 0
-    assert (value(body, "generations_disk_free_bytes") or 0) > 0
+    assert (value(body, f'generations_disk_free_bytes{{folder="{settings.DATA_DIR}"}}') or 0) > 0
     assert value(body, "generations_database_reachable") == 1
     assert (value(body, "generations_database_connections") or 0) >= 1
 
@@ -148,7 +149,9 @@ def test_series_are_named_and_told_as_prometheus_has_it() -> None:
         assert re.fullmatch(r"generations_[a-z]+(_[a-z]+)*", family.name), family.name
         assert family.documentation.endswith("."), family.name
         # Base units, and no kind of a series in its name.
-        assert not re.search(r"_(ms|milliseconds|minutes|hours|kb|mb|gb|gauge|counter|histogram|total)$", family.name)
+        assert not re.search(
+            r"_(ms|milliseconds|minutes|hours|days|kb|mb|gb|gauge|counter|histogram|total)(_|$)", family.name
+        )
         assert family.type in ("counter", "gauge", "histogram"), family.name
         for sample in family.samples:
             assert (family.type == "counter") == sample.name.endswith("_total"), sample.name

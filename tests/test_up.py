@@ -15,6 +15,7 @@ import httpx
 import psycopg
 import pytest
 
+from generations import operations
 from generations.management import embedded
 from tests.stack import ROOT, Stack, free_port
 
@@ -223,6 +224,15 @@ def test_a_setting_of_the_wrong_type_is_named(tmp_path: Path) -> None:
 def test_the_secret_key_and_the_folder_are_for_this_user_alone(live_stack: Stack) -> None:
     assert (live_stack.data_dir / "secret-key").stat().st_mode & 0o777 == 0o600
     assert live_stack.data_dir.stat().st_mode & 0o077 == 0
+
+
+def test_every_folder_that_a_copy_makes_is_looked_at_by_operators(live_stack: Stack) -> None:
+    with live_stack.client() as client:
+        client.post("/api/generations", json={"id": "of-a-folder"})
+
+    made = {folder.name for folder in live_stack.data_dir.iterdir() if folder.is_dir()}
+
+    assert {"queue"} <= made <= set(operations.IN_DATA_DIR)
 
 
 @pytest.mark.skipif(not EMBEDDED, reason="PostgreSQL is an outside service in this run.")

@@ -124,22 +124,29 @@ class _Installation:
         growth = operations.daily_growth()
         if growth is not None:
             yield _gauge("generations_daily_bytes", "Bytes that a day of this month has added.", growth)
-        yield _gauge(
-            "generations_rollup_hours_due", "Hours whose sums are to be made again.", operations.hours_to_sum_up()
-        )
+        yield _gauge("generations_rollups_due", "Hours whose sums are to be made again.", operations.hours_to_sum_up())
         behind = search.lag()
         yield _gauge("generations_search_waiting", "Calls recorded and not searched yet.", behind.count)
         yield _gauge("generations_search_lag_seconds", "For how long the oldest of them waits.", behind.seconds)
         yield from _slowest()
-        disk = operations.disk()
-        yield _gauge("generations_disk_free_bytes", "Free on the file system of DATA_DIR.", disk.free)
-        yield _gauge("generations_disk_bytes", "Size of the file system of DATA_DIR.", disk.size)
+        yield from _disks()
         now = operations.connections()
         yield _gauge("generations_database_connections", "Connections to the database server.", now.used)
         yield _gauge("generations_database_connections_most", "Connections that it allows.", now.most)
         yield _gauge("generations_pool_connections", "Connections in this process's pool.", now.pool_size)
         yield _gauge("generations_pool_connections_free", "Those that nobody uses now.", now.pool_free)
         yield _gauge("generations_pool_waiting", "Requests that wait for a connection.", now.waiting)
+
+
+def _disks() -> Iterator[Metric]:
+    about = "of the file system of DATA_DIR, and of each folder that has one of its own."
+    free = GaugeMetricFamily("generations_disk_free_bytes", f"Free bytes {about}", labels=("folder",))
+    size = GaugeMetricFamily("generations_disk_bytes", f"Bytes {about}", labels=("folder",))
+    for disk in operations.disks():
+        free.add_metric((str(disk.folder),), disk.free)
+        size.add_metric((str(disk.folder),), disk.size)
+    yield free
+    yield size
 
 
 def _slowest() -> Iterator[Metric]:

@@ -49,7 +49,7 @@ def page(request: HttpRequest) -> HttpResponse:
         return to_login(request)
     if not request.user.is_superuser:
         return render(request, "403.html", {"reason": "This page is for who runs the installation."}, status=403)
-    growth, disk = operations.daily_growth(), operations.disk()
+    growth, disks = operations.daily_growth(), operations.disks()
     context = {
         "findings": list(doctor.examine()),
         "parts": operations.parts(),
@@ -58,9 +58,9 @@ def page(request: HttpRequest) -> HttpResponse:
         "behind": search.lag(),
         "hours_due": operations.hours_to_sum_up(),
         "connections": operations.connections(),
-        "disk": disk,
+        "disks": disks,
         "growth": growth,
-        "days_left": disk.free // growth if growth else None,
+        "days_left": disks[0].free // growth if growth else None,
         "shares": operations.shares(),
         "tables": tables(operations.stored()),
         "slow": operations.slowest(),
