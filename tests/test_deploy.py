@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import re
 from typing import Any
 
@@ -63,6 +64,15 @@ def test_kubernetes_runs_each_part_and_one_beat() -> None:
     assert set(settings) <= set(Environment.model_fields)
 
 
+def test_nobody_is_root_in_a_cluster_and_the_image_tells_so_by_number() -> None:
+    (user,) = re.findall(r"^USER (.+)$", (DEPLOY / "Dockerfile").read_text(), re.M)
+    pods = [one["spec"]["template"]["spec"] for one in kubernetes() if one["kind"] == "Deployment"]
+
+    assert f"useradd --uid {user} " in (DEPLOY / "Dockerfile").read_text()
+    assert {pod["securityContext"]["runAsUser"] for pod in pods} == {int(user)}
+    assert all(pod["securityContext"]["runAsNonRoot"] for pod in pods)
+
+
 def test_the_image_has_what_runs_and_nothing_that_is_not_there() -> None:
     text = (DEPLOY / "Dockerfile").read_text()
     copied = [name for line in re.findall(r"^COPY (.+)$", text, re.M) for name in line.split()[:-1]]
@@ -86,6 +96,34 @@ def test_the_image_installs_nothing_that_is_not_locked() -> None:
 
 def _pins(lock: str) -> dict[str, str]:
     return dict(re.findall(r"^([A-Za-z0-9_.\-]+)(?:\[[^\]]*\])?==(\S+)", (ROOT / lock).read_text(), re.M))
+
+
+def asked(name: str) -> list[str]:
+    """The questions to Prometheus of the alerts, or of the dashboard with what its legends name."""
+    if name == "alerts.yaml":
+        groups = yaml.safe_load((DEPLOY / name).read_text())["groups"]
+        return [f"{rule['expr']} {rule['annotations']}" for group in groups for rule in group["rules"]]
+    panels = json.loads((DEPLOY / name).read_text())["panels"]
+    return [f"{target['expr']} {target['legendFormat']}" for panel in panels for target in panel["targets"]]
+
+
+@pytest.mark.parametrize("name", ["alerts.yaml", "grafana.json"])
+def test_alerts_and_dashboard_ask_for_series_and_labels_that_are_told(name: str) -> None:
+    """That they are told, and no other, is seen to in test_operations.py."""
+    table = (ROOT / "docs" / "operating.md").read_text()
+    told = {
+        series: set(labels.split(",")) for series, labels in re.findall(r"`(generations_\w+)(?:\{([a-z,]+)\})?`", table)
+    }
+
+    for question in asked(name):
+        # A histogram is asked by its buckets.
+        series = {one.removesuffix("_bucket") for one in re.findall(r"generations_\w+", question)}
+        named = re.findall(r"by \(([a-z, ]+)\)|[{,] ?([a-z]+)=?[=~]|\{\{ ?(?:\$labels\.)?([a-z]+) ?\}\}", question)
+        labels = {label for found in named for part in found for label in part.replace(",", " ").split()}
+
+        assert series <= set(told), question
+        # What Prometheus adds to each series, and to a histogram.
+        assert labels <= {"instance", "le", "job"}.union(*(told[one] for one in series)), question
 
 
 @pytest.mark.parametrize("page", ["deploy/README.md", "docs/operating.md"])
