@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """The command line: `up` and `restore` begin without Django, everything else goes to it."""
 
+import logging
 import os
 import sys
 
@@ -22,6 +23,8 @@ def main() -> None:
     from django.core.management import execute_from_command_line
     from django.db import OperationalError
 
+    # It tells of each attempt; who typed the command is told below, once, and what to do.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     try:
         execute_from_command_line(sys.argv)
     except OperationalError:

@@ -46,6 +46,11 @@ class Bucket(S3Storage):  # type: ignore[misc]  # for that it is Any
         with _told():
             return super().exists(name)
 
+    def listdir(self, name: str) -> Any:
+        """The folders and the files in a folder; none where there is no such folder."""
+        with _told():
+            return super().listdir(name)
+
     def delete(self, name: str) -> None:
         """Delete it, if it is there."""
         with _told():

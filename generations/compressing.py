@@ -18,7 +18,7 @@ LEAST: Final = 14_600
 _LEVEL: Final = 1
 """The next ones make it a tenth smaller and take up to twice the time."""
 _GZIP: Final = zlib.MAX_WBITS | 16
-_KEYS: Final = ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY")
+_KEYS: Final = ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "HTTP_X_GANTRY_API_KEY")
 _NOT: Final = frozenset({"q=0", "q=0.", "q=0.0", "q=0.00", "q=0.000"})
 
 

@@ -12,11 +12,13 @@ from django.test import Client
 from generations.compressing import LEAST
 from generations.models import User
 from generations.models.accounts import Membership, Role
+from tests.doors.gantry import event, log
 from tests.doors.rest import Answer, Caller, caller
 
 pytestmark = pytest.mark.django_db
 
 LIST = "/api/generations"
+LITERAL = {"query": "{ generations { edges { node { id prompt messages } } } }"}
 QUERY = {"query": "{ generations { nodes { id input { content } } } }"}
 
 
@@ -39,11 +41,14 @@ def questions(api: Caller, takes: str) -> list[Answer]:
         ("GET", "/api/generations/g", None),
         ("POST", "/api/generations/query", {"filter": {"id": "g"}}),
         ("POST", "/graphql/", QUERY),
+        ("POST", "/api/graphql", LITERAL),
+        ("POST", "/api/v1/applications/writer/raw_data", {}),
     ]
     return [api.send(method, path, body, headers={"Accept-Encoding": takes}) for method, path, body in sent]
 
 
 def test_a_long_answer_is_packed_for_who_takes_it_so(api: Caller) -> None:
+    log(api, event(api_request={"model": "text-davinci-003", "prompt": "Why? " * LEAST}))
     for packed, plain in zip(questions(api, "gzip, deflate, br"), questions(api, "identity"), strict=True):
         assert (packed.status, packed.headers["Content-Encoding"]) == (200, "gzip")
         assert json.loads(gzip.decompress(packed.content)) == plain.json

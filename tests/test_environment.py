@@ -161,7 +161,7 @@ def test_a_terminal_that_is_closed_ends_nothing_that_was_started_under_nohup(
 def test_a_command_without_a_database_ends_with_a_sentence(command: str) -> None:
     nobody = f"postgresql://user:secret@127.0.0.1:{free_port()}/name"
     ended = managed(command, nobody)
-    last = ended.stderr.splitlines()[-1]
+    (last,) = ended.stderr.splitlines()
 
     assert ended.returncode == 1
     assert last.startswith("The database does not answer: connection failed: ")

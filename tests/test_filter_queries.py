@@ -30,6 +30,7 @@ def eq(field: str, value: Any) -> Leaf:
 @pytest.mark.parametrize(
     ("query", "document"),
     [
+        ("usage.currency__in=usd,Eur,credits", {"usage.currency": {"in": ["USD", "EUR", "credits"]}}),
         ("model.id=gpt-4&feedback.rating__gte=4", {"model.id": "gpt-4", "feedback.rating": {"gte": 4}}),
         ("from=2026-01-01&to=2026-01-31", {"timestamp": {"gte": "2026-01-01", "lte": "2026-01-31"}}),
         ("id__in=a,b", {"id": {"in": ["a", "b"]}}),

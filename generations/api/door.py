@@ -62,6 +62,10 @@ the nearest right one, in what is sent. Times are ISO 8601 in UTC, durations sec
 **Lists** are pages: `page.next` is the cursor for `after`. Filters are paths of the document, with `__` and an operator
 behind where it is not equality.
 
+**Retries** are harmless for whatever has an id: sent again, it is merged into what is there. Where you give none, send
+an `Idempotency-Key`: generations, steps, scores and feedback that come again with the same key and the same body are
+recorded once. Another body with the same key is recorded as what it is.
+
 **Long answers** come as gzip where `Accept-Encoding` says that it is taken.
 
 **Refusals** are one form: `{"error": {"code", "message", "field", "value", "expected"}}`.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
+from uuid import UUID
 
 from django.core.files import File
 from django.db import transaction
@@ -24,7 +25,7 @@ from generations.exporting.columns import MAX_FIELDS
 from generations.exporting.writers import CHOICES, COMPRESSIONS, FORMATS
 from generations.filters import BadFilter, Leaf, nearest
 from generations.ingest.values import iso
-from generations.models import Job
+from generations.models import Job, Project
 from generations.records import Json
 
 router = Router()
@@ -128,7 +129,7 @@ def export_list(request: HttpRequest) -> HttpResponse:
 def list_exports(request: HttpRequest) -> HttpResponse:
     """The newest first."""
     only = Leaf("kind", (), "eq", Job.Kind.EXPORT.value)
-    return lists.answered(request, grant_of(request), "jobs", lists.each(document), also=only)
+    return lists.answered(request, grant_of(request), "jobs", _documents, also=only)
 
 
 @router.post(
@@ -165,6 +166,15 @@ def get_manifest(request: HttpRequest, id: str) -> HttpResponse:
 
 def document(job: Job) -> Json:
     """An export as JSON."""
+    return _document(job, exporting.lost([job]))
+
+
+def _documents(project: Project, rows: Sequence[Job]) -> Iterator[tuple[Job, Json]]:
+    lost = exporting.lost(rows)
+    return ((job, _document(job, lost)) for job in rows)
+
+
+def _document(job: Job, lost: Collection[UUID]) -> Json:
     asked, result = exporting.Asked.of(job), job.result
     return {
         **watching.standing(job),
@@ -176,7 +186,7 @@ def document(job: Job) -> Json:
         "order": asked.order,
         "result": {name: result[name] for name in ("rows", "bytes", "sha256")} if result else None,
         "expiresAt": iso(job.expires_at) if job.expires_at else None,
-        "download": exporting.download_path(job) if exporting.has_file(job) else None,
+        "download": exporting.download_path(job) if exporting.has_file(job) and job.pk not in lost else None,
         "manifest": f"/api/exports/{job.pk}/manifest" if result else None,
         "schedule": str(job.schedule_id) if job.schedule_id else None,
         "delivered": result.get("delivered"),

@@ -11,12 +11,12 @@ from ninja import Router
 
 from generations import bundles, intake, recording, records
 from generations.access import Grant, Scope
-from generations.api import lists, noting, receive
+from generations.api import lists, noting, receive, repeats
 from generations.api.answers import answer
 from generations.api.auth import Gate, grant_of
 from generations.api.describing import page_of, ref, sent
 from generations.api.errors import Refused, not_found
-from generations.api.operations import PROJECT, of_list, operation
+from generations.api.operations import AGAIN, PROJECT, of_list, operation
 from generations.cleaning import clean_string
 from generations.ingest import rest
 from generations.ingest.rest_fields import Slot
@@ -76,6 +76,7 @@ def find_generations(request: HttpRequest) -> HttpResponse:
         auth=Gate(Scope.INGEST, remembers=True),
         sent=ref("GenerationSent"),
         example=EXAMPLE,
+        headers=[AGAIN],
         ok={200: ref("Generation"), 201: ref("Generation")},
     ),
 )
@@ -84,7 +85,7 @@ def record_generation(request: HttpRequest) -> HttpResponse:
     stays as it was, null empties. Answers with the generation as it is stored, its cost reckoned.
     """
     grant = grant_of(request)
-    record = of_key(grant, rest.generation(receive.document(request)))
+    record = of_key(grant, rest.generation(repeats.named(request, receive.document(request))))
     receipt = stored(grant, record)
     noting.took(request)
     if (new := receipt.standing) is not None:
@@ -110,6 +111,7 @@ def record_generation(request: HttpRequest) -> HttpResponse:
         },
         lines=ref("GenerationSent"),
         example=[EXAMPLE],
+        headers=[AGAIN],
         ok={200: ref("Receipts")},
     ),
 )  # fmt: skip
@@ -207,6 +209,7 @@ judging = Router()
             "comment": "Very helpful response",
             "categories": ["accurate", "helpful"],
         },
+        headers=[AGAIN],
         ok={201: ref("Feedback"), 200: ref("Feedback")},
     ),
 )
@@ -215,7 +218,7 @@ def give_feedback(request: HttpRequest, id: str) -> HttpResponse:
     with the generation, earlier ones are kept. The generation has to be recorded already.
     """
     grant = grant_of(request)
-    record = rest.feedback(id, receive.document(request))
+    record = rest.feedback(id, repeats.named(request, receive.document(request)))
     _known(grant, id)
     receipt = stored(grant, recording.said_now(grant.project, record), rest.FEEDBACK)
     row = Feedback.objects.by_ids(grant.project.pk, "feedback", [str(receipt.id)])[0]
@@ -232,13 +235,14 @@ def give_feedback(request: HttpRequest, id: str) -> HttpResponse:
         scope=Scope.WRITE,
         sent=ref("ScoreSent"),
         example={"name": "correctness", "type": "HUMAN", "value": 1, "comment": "As in the handbook"},
+        headers=[AGAIN],
         ok={201: ref("Score"), 200: ref("Score")},
     ),
 )
 def score_generation(request: HttpRequest, id: str) -> HttpResponse:
     """One judgement by a person, a model or code; with an id that is known already, the score of that id is changed."""
     grant = grant_of(request)
-    record = rest.score(receive.document(request), generation_id=id)
+    record = rest.score(repeats.named(request, receive.document(request)), generation_id=id)
     _known(grant, id)
     return score_stored(grant, record)
 
@@ -278,7 +282,10 @@ def received(
 ) -> HttpResponse:
     """A batch read, stored and answered with receipts."""
     grant = grant_of(request)
-    given = receive.items(request, name)
+    given = [
+        one if isinstance(one, InvalidRecord) else repeats.named(request, one, n)
+        for n, one in enumerate(receive.items(request, name))
+    ]
     items = [_read(item, read, grant) for item in given]
     receipts = recording.record(grant.project, items, trust=grant.trust)
     counts = dict.fromkeys(("stored", "merged", "unchanged", "rejected"), 0)

@@ -31,6 +31,14 @@ PROJECT: Final[Parameter] = {
     "schema": {"type": "string"},
 }
 
+AGAIN: Final[Parameter] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Any text of up to 255 characters: what has no id gets the same one when the same body is sent "
+    "again with the same key, and is recorded once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
 
 def operation(
     summary: str,
@@ -43,6 +51,7 @@ def operation(
     form: Schema | None = None,
     example: Any = None,
     query: Sequence[Parameter] = (),
+    headers: Sequence[Parameter] = (),
     refuses: Collection[int] = (),
     auth: Gate | None = None,
 ) -> dict[str, Any]:
@@ -65,8 +74,8 @@ def operation(
         for status in sorted(refused)
     }
     extra: dict[str, Any] = {"responses": answers, "x-scope": str(scope)}
-    if query:
-        extra["parameters"] = [dict(one) for one in query]
+    if query or headers:
+        extra["parameters"] = [dict(one) for one in (*query, *headers)]
     if sent is not None:
         content: dict[str, Any] = {JSON: {"schema": sent} | ({} if example is None else {"example": example})}
         if lines is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from collections.abc import Collection, Iterator
@@ -10,6 +11,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.http import HttpRequest
 
+from generations.api import repeats
 from generations.api.errors import Refused
 from generations.ingest.values import UnknownField
 from generations.intake import MAX_BODY, Body
@@ -95,6 +97,8 @@ def body(request: HttpRequest, limit: int | None = None) -> bytes:
         sentence = f"The body broke off after {len(received)} of the {length} bytes that Content-Length says."
         raise Refused(400, "truncated_body", sentence)
     whole = received if encoding in ("identity", "") else unpacked(received, limit)
+    if repeats.HEADER in request.META:
+        request.META[repeats.DIGEST] = hashlib.sha256(whole).hexdigest()
     request.META[_TAKEN] = Body(whole[:MAX_BODY], len(whole), (request.content_type or "").lower())
     return whole
 

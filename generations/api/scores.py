@@ -9,12 +9,12 @@ from ninja import Router
 
 from generations import bundles, records
 from generations.access import Scope
-from generations.api import lists, receive
+from generations.api import lists, receive, repeats
 from generations.api.auth import grant_of
 from generations.api.describing import page_of, ref
 from generations.api.errors import not_found
 from generations.api.generations import score_stored
-from generations.api.operations import of_list, operation
+from generations.api.operations import AGAIN, of_list, operation
 from generations.ingest import rest
 from generations.ingest.values import iso
 from generations.models import Score, Tag
@@ -43,6 +43,7 @@ def find_scores(request: HttpRequest) -> HttpResponse:
         scope=Scope.WRITE,
         sent=ref("ScoreSent"),
         example={"name": "helpful", "type": "AI", "value": 0.8, "stepId": "step-1"},
+        headers=[AGAIN],
         ok={200: ref("Score"), 201: ref("Score")},
     ),
 )
@@ -50,7 +51,7 @@ def give_score(request: HttpRequest) -> HttpResponse:
     """On a generation, a step, a thread or an experiment item, which need not be recorded yet. With an id that is
     known already, the score of that id is changed.
     """
-    return score_stored(grant_of(request), rest.score(receive.document(request)))
+    return score_stored(grant_of(request), rest.score(repeats.named(request, receive.document(request))))
 
 
 @router.put(

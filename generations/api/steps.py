@@ -15,7 +15,7 @@ from generations.api.auth import grant_of
 from generations.api.describing import OBJECT, page_of, ref
 from generations.api.errors import not_found
 from generations.api.generations import received
-from generations.api.operations import LIMIT, PROJECT, of_list, operation
+from generations.api.operations import AGAIN, LIMIT, PROJECT, of_list, operation
 from generations.filters import Leaf
 from generations.ingest import rest
 from generations.models import Thread
@@ -63,6 +63,7 @@ def find_steps(request: HttpRequest) -> HttpResponse:
         },
         lines=ref("StepSent"),
         example=[{"id": "step-1", "type": "tool", "name": "search", "threadId": "thread-1", "input": {"q": "weather"}}],
+        headers=[AGAIN],
         ok={200: ref("Receipts")},
     ),
 )  # fmt: skip

@@ -7,8 +7,9 @@ its job. Memory stays flat whatever the number of rows; the rows are those that 
 from __future__ import annotations
 
 import datetime as dt
+import posixpath
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -18,7 +19,7 @@ from django.core.files import File
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from generations import jobs
+from generations import jobs, outages
 from generations.access import Grant, Scope
 from generations.exporting import schedules, writers
 from generations.exporting.asked import KINDS, Asked, checked
@@ -44,6 +45,7 @@ __all__ = [
     "forget_lost",
     "forget_unfinished",
     "has_file",
+    "lost",
     "manifest_of",
     "media_type",
     "open_file",
@@ -80,13 +82,15 @@ def start(
     fields: Sequence[str] | None = None,
     order: str | None = None,
     version: int | None = None,
+    since: dt.datetime | None = None,
 ) -> Job:
     """A job that will write what matches to a file; the door sends it to a worker after the commit.
 
     `kind` is one of KINDS, `format` one of FORMATS, `compression` one of COMPRESSIONS, None for what is usual with the
     format; `condition_document` is a filter in its document form, None for everything; `fields` are names as
     `columns.chosen` takes them, None for all; `order` is like `-usage.cost`, newest first when it is None; `version` is
-    that of datasets whose items are wanted as they were. Needs the scope `read`. Raises filters.BadFilter, before
+    that of datasets whose items are wanted as they were; `since` leaves out what did not change from then on. Needs the
+    scope `read`. Raises filters.BadFilter, before
     anything is written, for whatever the worker could not do.
     """
     grant.need(Scope.READ)
@@ -100,7 +104,7 @@ def start(
         order=order,
         version=version,
     )
-    return jobs.create(grant, Job.Kind.EXPORT, asked.parameters())
+    return jobs.create(grant, Job.Kind.EXPORT, replace(asked, since=since).parameters())
 
 
 def find(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
@@ -119,10 +123,9 @@ def again(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
     job = find(grant, job_id)
     if job is None:
         return None
-    grant.need(Scope.READ)
     asked = Asked.of(job)
-    known = checked(
-        grant.project,
+    return start(
+        grant,
         kind=asked.kind,
         format=asked.format,
         compression=asked.compression,
@@ -130,8 +133,8 @@ def again(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
         fields=asked.fields,
         order=asked.order,
         version=asked.version,
+        since=asked.since,
     )
-    return jobs.create(grant, Job.Kind.EXPORT, replace(known, since=asked.since).parameters())
 
 
 # ---------------------------------------------------------------------------------------------------------- download
@@ -157,12 +160,29 @@ def has_file(job: Job) -> bool:
     return job.state == Job.State.DONE and "file" in job.result
 
 
-def is_lost(job: Job) -> bool:
-    """Whether the file that the job knows of is not there any more: deleted by hand, or before a backup was restored.
+def lost(rows: Iterable[Job]) -> frozenset[uuid.UUID]:
+    """The ids of those whose file, which the job knows of, is not there any more: deleted by hand, or left out of a
+    backup. None of them while the storage is away.
 
-    It costs a look into the folder, or a question to the bucket.
+    It costs a look into the folder, or a question to the bucket for each thousand files of the project.
     """
-    return has_file(job) and not default_storage.exists(job.result["file"])
+    kept = [job for job in rows if has_file(job)]
+    try:
+        there = {
+            f"{folder}/{name}"
+            for folder in {posixpath.dirname(job.result["file"]) for job in kept}
+            for name in _names(folder)
+        }
+    except outages.StorageAway:
+        return frozenset()
+    return frozenset(job.pk for job in kept if job.result["file"] not in there)
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return default_storage.listdir(folder)[1]
+    except FileNotFoundError:
+        return []
 
 
 def manifest_of(job: Job) -> Json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -35,8 +35,9 @@ class Field:
     """One thing that a list can be asked about, declared once for every door.
 
     `path` is its name at the doors (`model.id`); `sentence` names it in English ("model"); `columns` are the model's
-    attributes it reads; `choices` are all values there are, or none where any text may be. A dynamic field (`metadata`,
-    `scores`) is asked about with keys behind it: `field(kind, "metadata.plan")` has them in `at`.
+    attributes it reads; `choices` are all values there are, or none where any text may be; `spelt` writes a text that
+    is asked for as it is stored. A dynamic field (`metadata`, `scores`) is asked about with keys behind it:
+    `field(kind, "metadata.plan")` has them in `at`.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Field:
     description: str
     aliases: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    spelt: Callable[[str], str] = str
     operators: tuple[str, ...] = ()
     sortable: bool = False
     groupable: bool = False

@@ -73,7 +73,7 @@ def scalar(field: Field, raw: object) -> Scalar:
     if not isinstance(raw, str):
         raise BadFilter(field.path, raw, "a text")
     text = clean_text(field.path, raw)
-    return _choice(field, text) if field.choices else text
+    return _choice(field, text) if field.choices else field.spelt(text)
 
 
 def _choice(field: Field, text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -278,9 +279,15 @@ def _attachments(found: Mapping[str, Any], **on: str) -> tuple[AttachmentRecord,
     for place, item in enumerate(found.get("attachments") or ()):
         prefix = f"attachments[{place}]."
         fields, cleared = _by_attribute(_read(item, ATTACHMENT, "attachment", prefix), ATTACHMENT, set())
-        fields.setdefault("id", new_id())
+        fields.setdefault("id", _of_what_it_is(fields, *on.values()))
         attachments.append(AttachmentRecord(**{**fields, **on}, cleared=frozenset(cleared)))
     return tuple(attachments)
+
+
+def _of_what_it_is(fields: Mapping[str, Any], owner: str) -> str:
+    """An id for an attachment that was given none: the same when it is sent again."""
+    said = repr(sorted(fields.items())).encode("utf-8", "replace")
+    return f"{owner[:400]}/{hashlib.blake2b(said, digest_size=12).hexdigest()}"
 
 
 def _alternative(item: Json, path: str, place: int) -> Alternative:

@@ -20,6 +20,7 @@ from graphql import DocumentNode, ExecutionResult, GraphQLError, execute_sync
 
 from generations import access, attachments, datasets, experiments, holds, outages, paging, prompts, recording
 from generations.access import Scope
+from generations.compressing import compressed
 from generations.filters import BadFilter
 from generations.literal import ingesting, nodes, schema
 from generations.literal.loading import Context
@@ -63,7 +64,7 @@ def _door(view: View) -> View:
             if request.method != "POST":
                 return refused(405, "Send a POST.", {"Allow": "POST"})
             context = _context(request)
-            return view(request, context, *args, **kwargs)
+            return compressed(request, view(request, context, *args, **kwargs))
         except access.NotAuthenticated as error:
             return refused(401, str(error))
         except access.NotAllowed as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,10 +41,14 @@ class Row:
     download: str
 
 
-def row_of(job: Job) -> Row:
-    """What the list shows of an export."""
-    asked = exporting.Asked.of(job)
-    total, is_lost = job.progress_total, exporting.is_lost(job)
+def rows_of(jobs: Sequence[Job]) -> list[Row]:
+    """What the list shows of exports."""
+    lost = exporting.lost(jobs)
+    return [_row(job, job.pk in lost) for job in jobs]
+
+
+def _row(job: Job, is_lost: bool) -> Row:
+    asked, total = exporting.Asked.of(job), job.progress_total
     return Row(
         job=job,
         sentence=asked.sentence,
@@ -68,7 +73,7 @@ def listed(request: HttpRequest, grant: Grant, given: schedules.Given | None = N
     only = filters.Leaf("kind", (), "eq", Job.Kind.EXPORT.value)
     made = listing(request, grant, "jobs", fixed=only)
     made.path = reverse("web:exports", args=[grant.project.slug])
-    context = {"listing": made, "rows": [row_of(job) for job in made.rows], **schedules.context(grant, given)}
+    context = {"listing": made, "rows": rows_of(made.rows), **schedules.context(grant, given)}
     status = 400 if given else made.status
     return show(request, grant, "exports/page.html", context, here="exports", status=status)
 
@@ -80,7 +85,8 @@ def export(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
     job = exporting.find(grant, id)
     if job is None:
         raise Http404("There is no such export in this project.")
-    context = {"row": row_of(job), "rows": [row_of(job)], "is_one": True}
+    (row,) = rows_of([job])
+    context = {"row": row, "rows": [row], "is_one": True}
     return show(request, grant, "exports/page.html", context, here="exports", part="exports/_row.html")
 
 

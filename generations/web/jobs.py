@@ -15,12 +15,12 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
-from generations import filters, jobs, tasks
+from generations import exporting, filters, jobs, tasks
 from generations.access import Grant, Scope
 from generations.filters import BadFilter
 from generations.importing import refusals as refused
 from generations.models import Job
-from generations.web.exports import OPEN, row_of
+from generations.web.exports import OPEN
 from generations.web.filtering import plain_address
 from generations.web.frame import show
 from generations.web.gate import page
@@ -98,7 +98,7 @@ def _sentence(job: Job) -> str:
     asked = job.parameters
     match job.kind:
         case Job.Kind.EXPORT:
-            return f"{row_of(job).sentence} as {asked.get('format', '')}"
+            return f"{exporting.Asked.of(job).sentence} as {asked.get('format', '')}"
         case Job.Kind.IMPORT:
             where = f"the dataset {asked.get('name', '')}" if "dataset" in asked else "generations"
             return f"{asked.get('fileName', 'a file')} into {where}"

@@ -15,7 +15,7 @@ import pytest
 import zstandard
 from django.core.files.storage import default_storage
 
-from generations import __version__, access, exporting, importing
+from generations import __version__, access, exporting, importing, outages
 from generations.access import Scope
 from generations.importing import calls, tables
 from generations.models import Job
@@ -46,6 +46,33 @@ def done(api: Caller, **asked: Any) -> dict[str, Any]:
     assert exporting.run(started.json["id"])
     document: dict[str, Any] = api.get(f"/api/exports/{started.json['id']}").json
     return document
+
+
+def test_a_file_that_was_deleted_by_hand_is_offered_nowhere(api: Caller) -> None:
+    lost, kept = done(api), done(api)
+    default_storage.delete(Job.objects.get(pk=lost["id"]).result["file"])
+
+    offered = {one["id"]: one["download"] is not None for one in api.get("/api/exports").data}
+
+    assert offered == {lost["id"]: False, kept["id"]: True}
+    assert api.get(f"/api/exports/{lost['id']}").json["download"] is None
+    assert api.get(f"/api/exports/{lost['id']}/download").status == 410
+
+
+def test_a_list_of_exports_asks_the_storage_once_and_is_there_without_it(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = {done(api)["id"] for _ in range(3)}
+    asked: list[str] = []
+
+    def away(folder: str) -> Any:
+        asked.append(folder)
+        raise outages.StorageAway("No route to it.")
+
+    monkeypatch.setattr(default_storage, "listdir", away)
+
+    assert {one["id"] for one in api.get("/api/exports").data if one["download"]} == ids
+    assert asked == [f"exports/{api.project.pk}"]
 
 
 def test_an_export_is_a_job_until_it_is_a_file(api: Caller) -> None:

@@ -20,6 +20,7 @@ from generations.api.auth import key_of
 from generations.api.errors import Refused
 from generations.api.straight import straight
 from generations.applications import NameTaken
+from generations.compressing import compressed
 from generations.datasets import BadDataset, NoSuchDataset
 from generations.metrics import BadQuery, TooSlow
 from generations.prompts import NoSuchPrompt
@@ -64,7 +65,7 @@ def speaks(**methods: tuple[Scope, View]) -> Callable[..., HttpResponse]:
             scope, view = known
             grant = grant_of(request).need(scope)
             made = view(grant, request, **parts)
-            return made if isinstance(made, HttpResponse) else ok(made)
+            return compressed(request, made if isinstance(made, HttpResponse) else ok(made))
         except tuple(_STATUS) as error:
             status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
             return refused(status, str(error))

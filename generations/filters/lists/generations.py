@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from generations import pricing
 from generations.filters.declaring import (
     boolean,
     enum,
@@ -109,7 +112,10 @@ _NUMBERS = (
     number("usage.cost", "cost", "cost", "What the call cost, in its currency.", "cost"),
     number("usage.inputCost", "input_cost", "input cost", "What its input cost."),
     number("usage.outputCost", "output_cost", "output cost", "What its output cost."),
-    text("usage.currency", "currency", "currency", "The currency of its cost.", "currency"),
+    replace(
+        text("usage.currency", "currency", "currency", "The currency of its cost.", "currency"),
+        spelt=lambda said: pricing.currency_of(said) or said,
+    ),
     text("usage.costSource", "cost_source", "cost source", "Where the price came from.", "costSource"),
     number("performance.latency", "latency", "latency", "Seconds from start to end.", "latency", "duration"),
     number(
