@@ -1,4 +1,4 @@
-"""What Langfuse's handlers for LangChain say in ways of their own."""
+"""What Langfuse's handlers for LangChain, and LiteLLM for Langfuse, say in ways of their own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.test_otlp_conventions import call
 
 GENERATION = {"langfuse.observation.type": "generation", "langfuse.observation.model.name": "gpt-4o-mini"}
 QUESTION = {"role": "user", "content": "How is the weather in Lima and Cusco?"}
-TOOL = {
+TOOL: dict[str, Any] = {
     "type": "function",
     "function": {"name": "get_weather", "description": "The weather of a city.", "parameters": {"type": "object"}},
 }
@@ -58,3 +58,70 @@ def test_a_call_below_nothing_has_its_thread_in_the_metadata_that_the_handler_re
 
     assert (record.thread_id, record.user_id, list(record.tags or ())) == ("chat-1", "ada", ["geo"])
     assert record.metadata == {"plan": "pro"}
+
+
+# -------------------------------------------------------------------------------------------- LiteLLM's `langfuse_otel`
+LITELLM: dict[str, Any] = {
+    "openinference.span.kind": "LLM",
+    "langfuse.observation.type": "generation",
+    "llm.model_name": "o4-mini",
+}
+
+
+def test_a_summary_of_what_was_thought_is_no_part_of_the_answer() -> None:
+    said = [{"role": "reasoning_summary", "content": "It is Lima."}, {"role": "assistant", "content": "Lima."}]
+
+    record = call({**LITELLM, "langfuse.observation.output": json.dumps(said)})
+
+    assert record.message_completion == {"role": "assistant", "content": "Lima.", "reasoning": "It is Lima."}
+
+
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content", "reasoning_summary"])
+def test_what_a_message_says_that_was_thought_is_kept_by_one_name(name: str) -> None:
+    said = {"role": "assistant", "content": "Lima.", name: "It is Lima."}
+
+    record = call({**LITELLM, "langfuse.observation.output": json.dumps(said)})
+
+    assert record.message_completion == {"role": "assistant", "content": "Lima.", "reasoning": "It is Lima."}
+
+
+def test_an_embedding_that_is_called_a_generation_is_known_by_its_model() -> None:
+    record = call(
+        {
+            **LITELLM,
+            "openinference.span.kind": "EMBEDDING",
+            "llm.model_name": "text-embedding-3-small",
+            "langfuse.observation.input": json.dumps([{"role": "user", "content": text} for text in ("Lima", "Cusco")]),
+        }
+    )
+
+    assert (record.type, record.input) == ("embedding", ["Lima", "Cusco"])
+
+
+def test_other_answers_are_told_where_the_first_is_the_same() -> None:
+    def said(first: str) -> dict[str, str]:
+        found = {"llm.invocation_parameters": '{"n": 2}', "langfuse.observation.output": json.dumps(answer)}
+        for n, text in enumerate((first, "Lima!")):
+            found |= {f"llm.output_messages.{n}.message.role": "assistant"}
+            found |= {f"llm.output_messages.{n}.message.content": text}
+        return {**LITELLM, **found}
+
+    answer = {"role": "assistant", "content": "Lima."}
+    record, other = call(said("Lima.")), call(said("It is Lima."))
+
+    assert (record.message_completion, other.message_completion) == (answer, answer)
+    assert [one.content for one in record.alternatives or ()] == [{"role": "assistant", "content": "Lima!"}]
+    assert other.alternatives is None
+
+
+def test_tools_among_the_settings_are_tools_where_nothing_else_is() -> None:
+    given = json.dumps({"tools": [{"type": "function", **TOOL["function"]}], "temperature": 0})
+
+    record = call({**LITELLM, "llm.invocation_parameters": given})
+
+    assert (record.tools, record.parameters) == ([TOOL], {"temperature": 0})
+
+
+def test_the_user_whom_a_proxy_names_where_nobody_is_named_is_nobody() -> None:
+    assert call({**LITELLM, "user.id": "default_user_id"}).user_id is None
+    assert call({**LITELLM, "user.id": "default_user_id", "llm.user": "ada"}).user_id == "ada"

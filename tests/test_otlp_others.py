@@ -313,3 +313,52 @@ def test_what_a_caller_said_to_litellm_s_proxy_is_read_as_python_shows_it() -> N
 
     assert (record.thread_id, record.user_id, list(record.tags or ())) == ("chat-1", "ada", ["it's", "geo"])
     assert (other.thread_id, other.tags) == (None, None)
+
+
+# ------------------------------------------------------------------------------------------- NVIDIA's NeMo Guardrails
+NEMO = {
+    "gen_ai.operation.name": "self_check_input",
+    "gen_ai.request.model": "gpt-4o-mini",
+    "gen_ai.response.model": "gpt-4o-mini",
+    "gen_ai.usage.input_tokens": 51,
+    "gen_ai.usage.output_tokens": 21,
+}
+
+
+def test_a_call_whose_operation_has_a_name_of_its_own_is_a_call_with_what_its_events_say() -> None:
+    """NVIDIA's NeMo Guardrails name the check; the conventions let them."""
+    record = call(
+        NEMO,
+        ("gen_ai.content.prompt", {"content": "Is this fine? Hello"}),
+        ("gen_ai.content.completion", {"content": "No"}),
+    )
+
+    assert (record.type, record.model_id, record.prompt_tokens, record.completion_tokens) == (
+        "chat",
+        "gpt-4o-mini",
+        51,
+        21,
+    )
+    assert record.messages == [{"role": "user", "content": "Is this fine? Hello"}]
+    assert record.message_completion == {"role": "assistant", "content": "No"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"gen_ai.operation.name": "invoke_agent"},
+        {"gen_ai.operation.name": "agent_step"},
+        {"gen_ai.agent.name": "forecaster"},
+        {"gen_ai.tool.name": "get_weather"},
+        {"gen_ai.workflow.name": "answer"},
+        {"gen_ai.response.model": None},
+    ],
+)
+def test_work_that_only_repeats_what_calls_counted_is_none_whatever_it_is_called(said: dict[str, Any]) -> None:
+    attributes = {name: value for name, value in {**NEMO, **said}.items() if value is not None}
+
+    assert tell(attributes).generation is None
+
+
+def test_an_embedding_may_have_a_name_of_its_own_too() -> None:
+    assert call({**NEMO, "gen_ai.operation.name": "embed_documents"}).type == "embedding"

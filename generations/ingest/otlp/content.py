@@ -8,6 +8,7 @@ from typing import Final
 from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
 from generations.ingest.otlp import langfuse, messages, raw, spelt
 from generations.ingest.otlp.answers import Fields, answered, asked_fields
+from generations.ingest.otlp.dialects import member
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.names import About
 from generations.reading import compact
@@ -98,12 +99,13 @@ def _fill(fields: Fields, more: Fields) -> None:
         fields.update({name: value for name, value in more.items() if value is not None})
         return
     has_input, has_output = not _SENT.isdisjoint(fields), not _ANSWERED.isdisjoint(fields)
+    is_same = has_output and any(name in fields and fields[name] == more.get(name) for name in _ANSWERED)
     for name, value in more.items():
         if value is None or name in fields:
             continue
         if has_input and name in _SENT:
             continue
-        if has_output and (name in _ANSWERED or name == "alternatives"):
+        if has_output and (name in _ANSWERED or (name == "alternatives" and not is_same)):
             continue
         fields[name] = value
 
@@ -256,6 +258,8 @@ def _openinference(attributes: Attributes, about: About, kind: str, choices: int
         fields["tools"] = messages.defined(tuple([attributes[name] for name in about.tools]))
     elif tools := spelt.valued(about.lists["llm.tools."], attributes):
         fields["tools"] = messages.tools(tools)
+    elif '"tools"' in str(attributes.get("llm.invocation_parameters")):
+        fields["tools"] = messages.tools(member(attributes["llm.invocation_parameters"], "tools"))
     return fields
 
 

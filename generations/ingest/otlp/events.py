@@ -27,6 +27,11 @@ WHOLE: Final = frozenset({DETAILS, "gen_ai.content.prompt", "gen_ai.content.comp
 """Events whose attributes are those that a span may have."""
 TOLD: Final = frozenset({CHOICE, *ASKED, *WHOLE, *llamaindex.TOLD})
 """Events that are read as content, and are not kept beside it."""
+_OF_TEXTS: Final[Mapping[str, str]] = {
+    "gen_ai.content.prompt": "gen_ai.prompt",
+    "gen_ai.content.completion": "gen_ai.completion",
+}
+"""Those of them that may have a text and no more, as NeMo's guardrails', and the attributes that say the same."""
 IN_AN_ATTRIBUTE: Final = "events"
 _OF_A_TOOL: Final = (
     ("gen_ai.input.messages", "gen_ai.tool.call.arguments"),
@@ -49,7 +54,8 @@ def with_events(span: Span) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for name, attributes in told:
         if name in WHOLE:
-            found |= attributes
+            is_text = name in _OF_TEXTS and attributes.keys() == {"content"}
+            found |= {_OF_TEXTS[name]: attributes["content"]} if is_text else attributes
     said = spoken((name, body_of(attributes)) for name, attributes in told if name not in WHOLE)
     if a.get("gen_ai.operation.name") == "execute_tool":
         said = {

@@ -21,9 +21,11 @@ def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
         kind = kinds.get(said) or kinds.get(said.lower()) or kinds.get(said.upper())
         if said == "completion" and "litellm.call_id" in attributes:
             return "chat"  # by its function's name
+        if kind is None and name == _OPERATION and _is_named_otherwise(attributes, about, said):
+            kind = "embedding" if "embed" in said.lower() else "chat"
         if kind == "completion" and str(attributes.get("gen_ai.prompt.0.content")).startswith('[{"type"'):
             return "chat"  # OpenLLMetry's of Gemini, whose texts are parts
-        if kind == "chat" and name in _OF_BOTH and "embed" in str(attributes.get(_OF_BOTH[name])):
+        if kind == "chat" and any("embed" in str(attributes.get(model)) for model in _OF_BOTH.get(name, ())):
             return "embedding"
         return "completion" if kind == "chat" and _is_text_completion(attributes) else kind
     if not about.starts.isdisjoint(("gen_ai.prompt.0.", "gen_ai.completion.0.")):
@@ -32,9 +34,21 @@ def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
     return "chat" if has_model and "gen_ai.agent." not in about.starts else None
 
 
-_OF_BOTH: Final[Mapping[str, str]] = {
-    "lmnr.span.type": "gen_ai.request.model",
-    "langfuse.observation.type": "langfuse.observation.model.name",
+_OPERATION: Final = "gen_ai.operation.name"
+_OF_CALLS: Final = frozenset({"gen_ai.request.model", "gen_ai.response.model", "gen_ai.usage.output_tokens"})
+_OF_OTHERS: Final = frozenset({"gen_ai.tool.name", "gen_ai.workflow.name"})
+
+
+def _is_named_otherwise(attributes: Mapping[str, Json], about: About, said: str) -> bool:
+    """Whether a call has an operation of a name of its own, as NeMo's guardrails have: it is what asked one model, was
+    answered by one and had that counted, and is no agent, tool or workflow."""
+    is_known = said.lower() in dialects.STEP_TYPES or "gen_ai.agent." in about.starts
+    return not is_known and attributes.keys() >= _OF_CALLS and _OF_OTHERS.isdisjoint(attributes)
+
+
+_OF_BOTH: Final[Mapping[str, tuple[str, ...]]] = {
+    "lmnr.span.type": ("gen_ai.request.model",),
+    "langfuse.observation.type": ("langfuse.observation.model.name", "llm.model_name"),
 }
 """Attributes that say the same of chats and of embeddings, Laminar's and Langfuse's, and those with the model."""
 

@@ -30,7 +30,9 @@ _SAME_REASON: Final = {
 }
 
 
-_NAMED_OTHERWISE: Final = frozenset({"model", "unknown", "tool-call", "tool-response", *kinds.CAPITALS})
+_NAMED_OTHERWISE: Final = frozenset(
+    {"model", "unknown", "tool-call", "tool-response", "reasoning_summary", *kinds.CAPITALS}
+)
 _JSON_BEGINS: Final = frozenset('[{"-0123456789tfn')
 _MANY_BEGIN: Final = frozenset("-0123456789tfn")
 _ALONE: Final = re.compile(r"(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[ \t\n\r]*")
@@ -146,6 +148,8 @@ def message(given: Json) -> list[Json]:
     for name in ("name", "tool_call_id", "reasoning", "refusal", "audio", "annotations", "function_call"):
         if given.get(name) not in (None, "", [], {}):
             made[name] = given[name]
+    if "reasoning" not in made and (thought := next((text for name in _THOUGHTS if (text := given.get(name))), None)):
+        made["reasoning"] = thought
     results: list[Json] = []
     calls = [call(one) for one in listed(given.get("tool_calls", given.get("toolCalls")))]
     if not isinstance(parts, list):
@@ -225,6 +229,8 @@ def _is_said_twice(role: str, text: Json, results: list[dict[str, Json]]) -> boo
     return role == "tool" and any(one["content"] == text for one in results)
 
 
+_THOUGHTS: Final = ("reasoning_content", "reasoning_summary")
+"""What others call the reasoning of a message: DeepSeek's and what speaks as it does, and LiteLLM."""
 _ADDRESSES: Final = ("http://", "https://", "data:", "attachment:")
 _CALL: Final = frozenset({"type", "id", "name", "arguments"})
 _RESULT: Final = frozenset({"type", "id", "response"})
