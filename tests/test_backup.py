@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -185,6 +186,44 @@ def test_nothing_is_overwritten(source: Stack, backup: Path, target: Stack) -> N
     second = restore(backup, target)
     assert second.returncode == 1
     assert "The database is not empty" in second.stderr
+
+
+@contextmanager
+def empty_database(source: Stack) -> Iterator[str]:
+    """The address of a database beside that of a running copy."""
+    url = source.environment().get("DATABASE_URL") or embedded.url(source.data_dir)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE beside TEMPLATE template0")
+        try:
+            yield urlsplit(url)._replace(path="/beside").geturl()
+        finally:
+            connection.execute("DROP DATABASE beside WITH (FORCE)")
+
+
+def test_a_server_that_does_not_know_all_settings_of_pg_restore_is_filled_by_text(
+    source: Stack, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the image there is no pg_restore but that of the newest PostgreSQL; a server of 15 or 16 ended it."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    manifest = backups.read(backup)
+    with empty_database(source) as url:
+        monkeypatch.setattr(backups, "_ALL_KNOWN", 10**9)
+
+        backups.put_back(backup, manifest, url)
+
+        with psycopg.connect(url) as connection:
+            assert backups.rows(connection) == manifest["rows"]
+
+
+def test_of_a_dump_that_breaks_off_nothing_is_kept(source: Stack, backup: Path, tmp_path: Path) -> None:
+    whole = (backup / backups.DUMP).read_bytes()
+    cut = tmp_path / "cut"
+    cut.write_bytes(whole[: len(whole) * 4 // 5])
+    with empty_database(source) as url, psycopg.connect(url, autocommit=True) as connection:
+        with pytest.raises(backups.BackupError, match="pg_restore failed"):
+            backups.fill_by_text(cut, url, connection.info.server_version)
+
+        assert backups.rows(connection) == {}
 
 
 @contextmanager

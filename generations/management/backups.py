@@ -17,8 +17,10 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -35,6 +37,11 @@ LISTING: Final = "files.jsonl"
 FILES: Final = "files"
 KEY: Final = "secret-key"
 _PIECE: Final = 1024 * 1024
+_ALL_KNOWN: Final = 170_000
+"""From this PostgreSQL on a server knows each setting with which pg_restore begins."""
+_UNKNOWN: Final = b"SET transaction_timeout = 0;\n"
+_SETTINGS: Final = 50
+"""Lines at the beginning of a dump as text, which end with its settings."""
 # libpq's own names for what a URL may say (libpq, "Environment Variables").
 _VARIABLES: Final = {
     "host": "PGHOST",
@@ -94,12 +101,10 @@ def run(program: str, arguments: list[str], url: str, server_version: int) -> No
     It ends with this process, however that one ends. The password goes by the environment, where other users of the
     machine do not see it.
     """
-    told = conninfo_to_dict(url)
-    said = {_VARIABLES[name]: str(value) for name, value in told.items() if name in _VARIABLES and value is not None}
-    name = str(told.get("dbname") or embedded.DATABASE)
+    name, environment = _addressed(url)
     done = subprocess.run(
         [_program(program, server_version), f"--dbname={name}", *arguments],
-        env={**os.environ, **said},
+        env=environment,
         capture_output=True,
         text=True,
         errors="replace",
@@ -108,6 +113,45 @@ def run(program: str, arguments: list[str], url: str, server_version: int) -> No
     )
     if done.returncode != 0:
         raise BackupError(f"{program} failed: {done.stderr.strip()[-2000:]}")
+
+
+def fill_by_text(dump: Path, url: str, server_version: int) -> None:
+    """Fill a database with what psql reads of a dump, in one transaction. Raises BackupError with what was said.
+
+    By itself pg_restore begins with a setting that servers before PostgreSQL 17 do not know, and so ends there.
+    """
+    name, environment = _addressed(url)
+    read = [_program("pg_restore", server_version), "--no-owner", "--no-privileges", "--file=-", str(dump)]
+    write = [_program("psql", server_version), f"--dbname={name}", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]
+    tied = lifetimes.tied(signal.SIGTERM)
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(read, stdout=subprocess.PIPE, stderr=said, preexec_fn=tied) as reader,
+        subprocess.Popen(
+            write, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, preexec_fn=tied
+        ) as writer,
+    ):
+        assert reader.stdout is not None
+        assert writer.stdin is not None
+        # One that ends early says why.
+        with suppress(BrokenPipeError), writer.stdin as text:
+            text.write(b"BEGIN;\n")
+            text.writelines(line for line in islice(reader.stdout, _SETTINGS) if line != _UNKNOWN)
+            shutil.copyfileobj(reader.stdout, text, _PIECE)
+            # Without it all is taken back.
+            if reader.wait() == 0:
+                text.write(b"COMMIT;\n")
+        reader.stdout.close()
+        if reader.wait() or writer.wait():
+            said.seek(0)
+            raise BackupError(f"pg_restore failed: {said.read().decode(errors='replace').strip()[-2000:]}")
+
+
+def _addressed(url: str) -> tuple[str, dict[str, str]]:
+    """The name of a database, and the environment in which PostgreSQL's programs find its server."""
+    told = conninfo_to_dict(url)
+    said = {_VARIABLES[name]: str(value) for name, value in told.items() if name in _VARIABLES and value is not None}
+    return str(told.get("dbname") or embedded.DATABASE), {**os.environ, **said}
 
 
 def _program(name: str, server_version: int) -> str:
@@ -224,8 +268,11 @@ def put_back(folder: Path, manifest: dict[str, Any], url: str) -> None:
                 f"The database is not empty ({', '.join(list(there)[:3])}, ...). Restore into a new DATA_DIR,"
                 " or name an empty database in DATABASE_URL: nothing is ever overwritten."
             )
-        whole = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", str(folder / DUMP)]
-        run("pg_restore", whole, url, version)
+        if version < _ALL_KNOWN:
+            fill_by_text(folder / DUMP, url, version)
+        else:
+            whole = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", str(folder / DUMP)]
+            run("pg_restore", whole, url, version)
         found = rows(connection)
         wrong = [name for name, count in manifest["rows"].items() if found.get(name) != count]
         if wrong:
