@@ -39,6 +39,11 @@ PAGES: Final[dict[str, tuple[str, ...]]] = {
         "generations/a%20long~2Fone%3F/",
         "generations/gone/",
     ),
+    "generation-compare": (
+        "generations/failed/compare/",
+        "generations/trip/compare/?with=plain-1",
+        "generations/trip/compare/?with=gone",
+    ),
     "generation-block": ("generations/a%20long~2Fone%3F/block/?at=/completion",),
     "generation-json": ("generations/trip/json/?at=/messages",),
     "generation-messages": ("generations/a%20long~2Fone%3F/messages/?from=0&to=5",),

@@ -47,7 +47,8 @@ def test_facets_are_the_most_frequent_values_and_how_often_each_occurs(project: 
     found = {one.path: one for one in metrics.facets(project, top=3)}
 
     assert list(found) == [
-        *("model.id", "model.provider", "status", "type", "tags", "environment", "release", "metadata.userId"),
+        *("model.id", "model.provider", "status", "errorType", "type", "tags", "environment", "release"),
+        "metadata.userId",
         "promptVersion.name",
     ]
     assert found["model.id"].values == [("small", 8), ("large", 4)]

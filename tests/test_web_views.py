@@ -216,6 +216,22 @@ def test_facets_count_the_values_and_lead_to_the_list_with_and_without_them() ->
     assert client.get(f"/projects/{other.slug}/lists/generations/facets/").status_code == 404
 
 
+def test_a_facet_of_which_no_row_has_a_value_is_left_out_until_the_list_is_narrowed_by_it() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(1), call(2, error="Boom", error_type="timeout")])
+    address = f"/projects/{project.slug}/lists/generations/facets/"
+
+    every = web.text(client.get(address))
+    well = web.text(client.get(address, {"list": "status=success"}))
+    untyped = web.text(client.get(address, {"list": "status=success&errorType__exists=false"}))
+
+    assert "Error type timeout 1 none 1" in every
+    assert "Release" not in every
+    assert "Error type" not in well
+    assert "Error type Chosen none 1" in untyped
+
+
 def test_calls_without_a_value_are_chosen_and_let_go_again() -> None:
     project = web.project()
     client = web.signed_in(project)
@@ -252,7 +268,7 @@ def test_users_are_counted_by_what_the_application_says_of_them() -> None:
     assert "secret" not in web.text(free)
     assert "odd key" not in web.text(free)
     assert f"/projects/{project.slug}/users/?metadata.plan=pro" in web.links(free)
-    assert "Metadata city none 1" in web.text(narrowed)
+    assert "Metadata city" not in web.text(narrowed)
     bare = web.signed_in(web.project("Bare"), name="cleo").get("/projects/bare/lists/participants/facets/")
     assert "Nothing to count" in web.text(bare)
 

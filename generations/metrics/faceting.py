@@ -20,8 +20,8 @@ from generations.models import Project
 
 PATHS: Final = {
     "generations": (
-        *("model.id", "model.provider", "status", "type", "tags", "environment", "release", "metadata.userId"),
-        "promptVersion.name",
+        *("model.id", "model.provider", "status", "errorType", "type", "tags", "environment", "release"),
+        *("metadata.userId", "promptVersion.name"),
     ),
     "steps": ("type", "name", "status", "tags", "environment", "release", "metadata.userId"),
     "threads": ("tags", "environment", "metadata.userId"),

@@ -1,4 +1,4 @@
-"""What is different between two versions of a prompt, line by line."""
+"""What is different between two versions of a prompt, or between two of anything that is told in lines."""
 
 from __future__ import annotations
 
@@ -19,24 +19,50 @@ MOST_LINE: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the versions: its lines, each as (`same`, `old`, `new` or `gap`, its text), and whether it differs."""
+    """A part of what is compared: its lines, each as (`same`, `old`, `new` or `gap`, its text), whether it differs, and
+    whether it has more lines than the `most` that were looked at."""
 
     name: str
     lines: list[tuple[str, str]]
     is_same: bool
     is_cut: bool = False
+    most: int = MOST_LINES
 
 
 def differences(old: PromptVersion, new: PromptVersion) -> list[Part]:
     """The parts of two versions with what is different in each; parts that neither has are left out."""
-    parts = []
-    for name, read in _PARTS.items():
-        before, after = read(old), read(new)
-        if before or after:
-            is_cut = max(len(before), len(after)) > MOST_LINES
-            lines = list(_compared(before[:MOST_LINES], after[:MOST_LINES]))
-            parts.append(Part(name, lines, before == after, is_cut))
-    return parts
+    read = [(name, lines(old), lines(new)) for name, lines in _PARTS.items()]
+    return [part(name, before, after) for name, before, after in read if before or after]
+
+
+def part(name: str, old: Sequence[str], new: Sequence[str], *, most: int = MOST_LINES) -> Part:
+    """What is different between these lines, of which the first `most` are looked at."""
+    is_cut = max(len(old), len(new)) > most
+    return Part(name, list(_compared(old[:most], new[:most])), list(old) == list(new), is_cut, most)
+
+
+def message_lines(messages: Sequence[Json]) -> list[str]:
+    """Messages as lines to compare: the role, the text, and as JSON whatever else one says."""
+    said = []
+    for message in messages:
+        role = str(message.get("role") or "") if isinstance(message, Mapping) else ""
+        said.append(f"[{role or 'message'}]")
+        content = message.get("content") if isinstance(message, Mapping) else message
+        said += text_lines(content if isinstance(content, str) else reading.text_of(content) if content else "")
+        rest = {k: v for k, v in message.items() if k not in _SHOWN} if isinstance(message, Mapping) else {}
+        said += json_lines({name: value for name, value in rest.items() if value is not None})
+    return said
+
+
+def text_lines(text: str) -> list[str]:
+    """The lines of a text; one of more than MOST_LINE characters in pieces of as many."""
+    lines = text.splitlines()
+    return [line[at : at + MOST_LINE] for line in lines for at in range(0, max(1, len(line)), MOST_LINE)]
+
+
+def json_lines(value: Json) -> list[str]:
+    """A value as lines of JSON; none for nothing."""
+    return text_lines(reading.indented(value, in_order=True)) if value else []
 
 
 def _compared(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -64,35 +90,17 @@ def _compared(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, str
 
 def _messages(version: PromptVersion) -> list[str]:
     if version.template_messages is None:
-        return _lines(version.template or "")
-    said = []
-    for message in version.template_messages:
-        role = str(message.get("role") or "") if isinstance(message, Mapping) else ""
-        said.append(f"[{role or 'message'}]")
-        content = message.get("content") if isinstance(message, Mapping) else message
-        said += _lines(content if isinstance(content, str) else reading.text_of(content) if content else "")
-        rest = {k: v for k, v in message.items() if k not in _SHOWN} if isinstance(message, Mapping) else {}
-        said += _json({name: value for name, value in rest.items() if value is not None})
-    return said
+        return text_lines(version.template or "")
+    return message_lines(version.template_messages)
 
 
 _SHOWN: Final = frozenset({"role", "content", "uuid", "templated"})
 
 
-def _lines(text: str) -> list[str]:
-    return [line[:MOST_LINE] for line in text.splitlines()]
-
-
-def _json(value: Json) -> list[str]:
-    if not value:
-        return []
-    return _lines(reading.indented(value, in_order=True))
-
-
 _PARTS: Final[dict[str, Callable[[PromptVersion], list[str]]]] = {
     "Messages": _messages,
     "Model": lambda version: [part for part in (version.model_id, version.provider) if part],
-    "Settings": lambda version: _json(version.settings),
-    "Tools": lambda version: _json(version.tools),
-    "Default values": lambda version: _json(version.input_defaults),
+    "Settings": lambda version: json_lines(version.settings),
+    "Tools": lambda version: json_lines(version.tools),
+    "Default values": lambda version: json_lines(version.input_defaults),
 }

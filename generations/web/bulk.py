@@ -9,6 +9,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
 from generations import bulk as verbs
@@ -32,6 +33,8 @@ def offered(grant: Grant, kind: str) -> list[str]:
     may = [action for action in verbs.ACTIONS.get(kind, ()) if grant.may(verbs.NEEDED[action])]
     if kind == "participants" and grant.may(Scope.ADMIN):
         may.append("erase")
+    if kind == "generations":
+        may.append("compare")
     return [*may, "export"] if kind in exporting.KINDS else may
 
 
@@ -57,6 +60,8 @@ def bulk(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
         query = request.POST.get("query", "")
         document: Json = sent_along(kind, query) if is_all else {"id": {"$in": ids}}
         order = QueryDict(query).get("order") or None if is_all else None
+        if action == "compare" and kind == "generations":
+            return _compare(grant, ids, is_all=is_all)
         if action == "export" and kind in exporting.KINDS:
             return exports.begin(request, grant, kind=kind, document=document, order=order)
         values = _values(request, grant, kind, action)
@@ -73,6 +78,14 @@ def bulk(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
     else:
         messages.success(request, _said(grant, kind, action, changed, values))
     return redirect(where)
+
+
+def _compare(grant: Grant, ids: list[str], *, is_all: bool) -> HttpResponse:
+    """The way to the page of two generations side by side, the one further up in the list beside the other."""
+    if is_all or len(ids) != 2:
+        raise verbs.BadBulk("Select two generations to compare them.")
+    address = reverse("web:generation-compare", args=[grant.project.slug, ids[0]])
+    return redirect(f"{address}?{urlencode({'with': ids[1]})}")
 
 
 def _erase(request: HttpRequest, grant: Grant, ids: list[str], *, is_all: bool) -> HttpResponse:

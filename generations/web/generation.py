@@ -304,7 +304,19 @@ def actions(request: HttpRequest, grant: Grant, id: str) -> dict[str, str]:
     shown = urlsplit(request.headers.get("HX-Current-URL", "")).path if is_part(request) else request.path
     page_path = unquote(reverse("web:generation", args=[grant.project.slug, id]))
     up = "../" if unquote(shown).removeprefix(page_path) in ("block/", "messages/") else ""
-    names = ("scores", "comments", "tags", "feedback", "datasets", "selected", "block", "messages", "json", "code")
+    names = (
+        "scores",
+        "comments",
+        "tags",
+        "feedback",
+        "datasets",
+        "selected",
+        "block",
+        "messages",
+        "json",
+        "code",
+        "compare",
+    )
     return {name: f"{up}{name}/" for name in names}
 
 

@@ -153,7 +153,8 @@ def facets(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
     except BadFilter:
         context["problem"] = "Nothing is counted until the filter is put right."
     else:
-        context["facets"] = [_shown(kind, one, query, address) for one in found]
+        told = [one for one in found if _says_something(one, query)]
+        context["facets"] = [_shown(kind, one, query, address) for one in told]
         context["since"] = max((one.since for one in found if one.since is not None), default=None)
     template = "lists/_facets.html"
     return show(request, grant, "lists/facets.html", context, here=PLACES[kind], part=template)
@@ -173,6 +174,12 @@ def _found(grant: Grant, kind: str, query: QueryDict) -> list[faceting.Facet]:
         found += metrics.facets(grant.project, rest, kind=kind, paths=[path], top=TOP)
     by_path = {one.path: one for one in found}
     return [by_path[path] for path in paths]
+
+
+def _says_something(facet: faceting.Facet, query: QueryDict) -> bool:
+    """Whether a facet is of any use: some row has a value, or the list is narrowed by it."""
+    is_narrowed = facet.path in query or _without(facet.path) in query
+    return is_narrowed or any(value is not None for value, _ in facet.values)
 
 
 def _own(grant: Grant, kind: str) -> tuple[str, ...]:

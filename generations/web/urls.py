@@ -7,6 +7,7 @@ from django.urls import path, register_converter
 from generations.web import (
     applications,
     auditing,
+    beside,
     bulk,
     components,
     dashboard,
@@ -79,6 +80,7 @@ urlpatterns = [
     path(f"{_project}/lists/<slug:kind>/views/", saved.save, name="view-save"),
     path(f"{_project}/views/<uuid:id>/", saved.change, name="view-change"),
     path(f"{_generation}/", generation.generation, name="generation"),
+    path(f"{_generation}/compare/", beside.compare, name="generation-compare"),
     path(f"{_generation}/block/", generation.block, name="generation-block"),
     path(f"{_generation}/json/", generation.json, name="generation-json"),
     path(f"{_generation}/code/", generation.code, name="generation-code"),
