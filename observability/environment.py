@@ -56,6 +56,12 @@ class Environment(BaseSettings):
         le=8192,
         description="How much of its log the embedded database keeps to write over it, while 20 times as much is free.",
     )
+    DATABASE_BUFFERS_MB: int = Field(
+        default=48,
+        ge=16,
+        le=65_536,
+        description="Memory in which the embedded database keeps pages; past some million calls 256 or more, if there is.",
+    )
     CELERY_BROKER_URL: str = Field(
         default="",
         description="redis://host:6379/0 or amqp://user:password@host:5672//; empty: a folder in DATA_DIR.",

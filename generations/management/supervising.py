@@ -63,7 +63,8 @@ class Supervisor:
         self.preparation = _spawn_preparation()
         settings = self._hear("The settings or the code cannot be loaded; the reason is above.")
         if not os.environ.get("DATABASE_URL"):
-            self.postgres = embedded.Server(self.data_dir, log_mb=settings["DATABASE_LOG_MB"])
+            buffers = {"shared_buffers": f"{settings['DATABASE_BUFFERS_MB']}MB"}
+            self.postgres = embedded.Server(self.data_dir, log_mb=settings["DATABASE_LOG_MB"], settings=buffers)
         with ExitStack() as open_while_running:
             listeners: list[socket.socket] = []
             address = f"{' and '.join(self.only)}, beside other machines"

@@ -19,7 +19,10 @@ from django.db.migrations.executor import MigrationExecutor
 # Any number, the same for all who prepare one database.
 _LOCK = 7_236_531_001
 # The settings that the supervisor goes by.
-_TOLD = ("HOST", "PORT", "PUBLIC_URL", "DATABASE_LOG_MB", "WEB_PROCESSES", "WEB_THREADS", "GATEWAY_STREAMS")
+_TOLD = (
+    *("HOST", "PORT", "PUBLIC_URL", "DATABASE_LOG_MB", "DATABASE_BUFFERS_MB"),
+    *("WEB_PROCESSES", "WEB_THREADS", "GATEWAY_STREAMS"),
+)
 
 
 class Command(BaseCommand):
