@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
+import os
 import stat
 import sys
 import uuid
@@ -58,7 +59,7 @@ def examine() -> Iterator[Finding]:
             said = f"{len(missing)} migrations are missing ({names}{', ...' if len(missing) > 3 else ''})."
             yield Finding("database", "wrong", said, "Run `manage.py prepare`, or start with `manage.py up`.")
         # What is asked of the tables would only say once more that they are not what they should be.
-        for ask in (_clock, _connections, *(() if missing else (_growth, _months, _keys, _jobs, _sums))):
+        for ask in (_clock, _connections, *(() if missing else (_growth, _memory, _months, _keys, _jobs, _sums))):
             yield from ask()
     else:
         yield Finding("database", "wrong", f"It does not answer: {silence}", _awakening(silence))
@@ -206,6 +207,24 @@ def _growth() -> Iterator[Finding]:
             f"At {daily / GIGABYTE:.2f} GB a day the disk is full in {disk.free / daily:.0f} days.",
             "Make room, or shorten what is kept.",
         )
+
+
+def _memory() -> Iterator[Finding]:
+    if not settings.DATABASES["default"]["HOST"].startswith("/"):
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_size_bytes(current_setting('shared_buffers')), pg_database_size(current_database())")
+        kept, size = cursor.fetchone()
+    if better := better_buffers(kept, size, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):
+        said = f"The database keeps {kept / 2**20:,.0f} MB of its {size / GIGABYTE:,.1f} GB in memory of its own."
+        yield Finding("database", "warning", said, f"Set DATABASE_BUFFERS_MB={better}, if nothing else needs it.")
+
+
+def better_buffers(kept: int, size: int, memory: int) -> int | None:
+    """MB in which an embedded database of this size had better keep its pages; None when it has enough, or the machine
+    too little. All in bytes: what it keeps them in, how large it is, the memory of the machine."""
+    better = min(memory // 16, size // 16) // 2**20
+    return better if kept * 100 < size and kept * 2 < better * 2**20 else None
 
 
 def _clock() -> Iterator[Finding]:

@@ -60,7 +60,7 @@ class Environment(BaseSettings):
         default=48,
         ge=16,
         le=65_536,
-        description="Memory in which the embedded database keeps pages; past some million calls 256 or more, if there is.",
+        description="Memory for pages of the embedded database; past a million calls 256 or more, if it is there.",
     )
     CELERY_BROKER_URL: str = Field(
         default="",

@@ -261,3 +261,19 @@ def test_jobs_that_failed_lately_are_told_with_what_the_last_one_said(monkeypatc
         f"2 of kind export failed within a day, the last at {ended:%H:%M} UTC: The bucket is gone.",
         "Each tells why on its page; the admin site lists those of all projects.",
     )
+
+
+@pytest.mark.parametrize(
+    ("kept", "size", "memory", "better"),
+    [
+        (48, 4_000, 24_000, None),  # a hundredth is enough
+        (48, 16_000, 24_000, 1_000),
+        (48, 160_000, 24_000, 1_500),
+        (1_500, 160_000, 24_000, None),
+        (48, 160_000, 1_000, None),  # there is no more
+    ],
+)
+def test_a_large_database_in_little_memory_is_told_what_to_set(
+    kept: int, size: int, memory: int, better: int | None
+) -> None:
+    assert doctor.better_buffers(kept * 2**20, size * 2**20, memory * 2**20) == better

@@ -86,6 +86,19 @@ def test_the_worker_gives_way_to_whoever_asks_as_far_as_it_is_told(tmp_path: Pat
     assert worker == min(19, web + 7)
 
 
+@pytest.mark.skipif(not EMBEDDED, reason="the database is another server's")
+def test_the_database_keeps_its_pages_in_as_much_memory_as_it_is_told(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "data", DATABASE_BUFFERS_MB="64")
+    try:
+        stack.start()
+        asking = "from django.db import connection; asked = connection.cursor(); asked.execute('SHOW shared_buffers')"
+        kept = stack.manage("shell", "--no-imports", "-c", f"{asking}; print(asked.fetchone())")
+    finally:
+        stack.discard()
+
+    assert "('64MB',)" in kept
+
+
 def test_credentials_are_made_up_when_none_are_chosen(tmp_path: Path) -> None:
     stack = Stack(tmp_path / "data", BOOTSTRAP_API_KEY="", BOOTSTRAP_PASSWORD="")
     try:
