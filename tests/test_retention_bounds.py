@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from generations import access, partitions, retention
-from generations.records import GenerationRecord
+from generations.records import GenerationRecord, StepRecord
 from generations.retention import emptying
 from generations.retention.rules import all_due_before, meanings
 from tests.expiring import patient
@@ -98,3 +98,21 @@ def test_months_in_which_nothing_is_due_are_not_asked_about() -> None:
     with CaptureQueriesContext(connection) as among:
         assert expire(own, is_dry=True) == [1]
     assert len(among) == len(alone)
+
+
+@pytest.mark.parametrize("kind", ["generations", "steps"])
+def test_a_dry_run_counts_no_text_of_rows_that_go_whole(kind: str) -> None:
+    own = project()
+    grant = access.of_system(own)
+    record(
+        own, *(call(id, 40, tags=tags) for id, tags in (("goes", ("x",)), ("is emptied", ()), ("is held", ("x", "y"))))
+    )
+    steps = ((f"step {days}", days, tags) for days, tags in ((40, ("x",)), (41, ()), (42, ("x", "y"))))
+    record(own, *(StepRecord(id=id, started_at=ago(days), input="Hi", tags=tags) for id, days, tags in steps))
+    rule(grant, 30, {"tags": "x"}, kind=kind, what="all")
+    rule(grant, None, kind=kind, what="all")
+    rule(grant, 20, kind=kind)
+    retention.add_hold(grant, reason="Case 7", kind=kind, document={"tags": "y"})
+
+    assert expire(own, is_dry=True) == [1, 0, 1]
+    assert expire(own) == [1, 0, 1]

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from django.db import DatabaseError, OperationalError, connection, transaction
@@ -23,7 +23,8 @@ from psycopg.errors import QueryCanceled
 
 from generations import access, filters, horizons, jobs, partitions, recording
 from generations.access import Grant, Scope
-from generations.filters import BadFilter, sql
+from generations.filters import BadFilter, Condition, sql
+from generations.filters.conditions import And, Not
 from generations.models import Attachment, Generation, GenerationPayload, Job, Kept, Project, Step, StepPayload
 from generations.recording import Part
 from generations.retention import emptying
@@ -157,7 +158,7 @@ def _is_expired(project: Project, now: dt.datetime, report: Report, advance: Adv
                     if month.count is not None:
                         report.months.append({"kind": kind, "month": month.name, "count": month.count})
             for one in (*whole[kind], *texts[kind]):
-                _expire(project, kind, one, report, advance)
+                _expire(project, kind, _beside(kind, whole[kind], one) if report.is_dry else one, report, advance)
             reaches = [one.before.isoformat() for one in texts[kind] if one.before is not None and not one.is_empty]
             if reaches:
                 report.reach[kind] = max(reaches)
@@ -166,6 +167,23 @@ def _is_expired(project: Project, now: dt.datetime, report: Report, advance: Adv
             raise
         return False
     return True
+
+
+def _beside(kind: str, whole: Sequence[Due], text: Due) -> Due:
+    """What a rule says of text, without the rows that go whole by others: those are gone by the time a run comes to
+    text."""
+    if text.rule.what == What.ALL:
+        return text
+    stays = [
+        Not(_all_of([one.condition, filters.from_document(kind, {"timestamp": {"$lt": one.before.isoformat()}})]))
+        for one in whole
+        if one.before is not None and not one.is_empty
+    ]
+    return replace(text, condition=_all_of([text.condition, *stays])) if stays else text
+
+
+def _all_of(parts: Sequence[Condition | None]) -> Condition:
+    return And(tuple(one for one in parts if one is not None))
 
 
 def _hide(project: Project, moments: Mapping[str, dt.datetime | None]) -> None:
