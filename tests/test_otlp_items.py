@@ -111,3 +111,17 @@ def test_items_of_one_answer_that_have_its_status_for_a_reason_are_one_answer() 
 
     assert record.message_completion == {"role": "assistant", "content": "Sunny.", "reasoning": "Two cities."}
     assert record.alternatives is None
+
+
+def test_an_answer_that_is_nothing_but_its_parts_is_an_answer() -> None:
+    called = {"type": "tool_call", "id": "call_0", "name": "get_weather", "arguments": {"city": "Lima"}}
+
+    record = call(
+        {"gen_ai.operation.name": "chat", "gen_ai.output.messages": json.dumps([{"text": "I look."}, called])}
+    )
+
+    assert record.message_completion == {
+        "role": "assistant",
+        "content": "I look.",
+        "tool_calls": [{**CALLED[0], "function": {"name": "get_weather", "arguments": '{"city":"Lima"}'}}],
+    }

@@ -54,6 +54,8 @@ def generation(
     fields["attributes"] = {"scope": span.scope} if span.scope else None
     if answering and asked and answering != asked:
         fields["model_version"] = answering
+    elif "model_version" in fields and fields["model_version"] == asked:
+        del fields["model_version"]
     reason = messages.finish_reason(held.get("finish_reason"))
     if reason := reason or messages.finish_reason(said_reason):
         fields["finish_reason"] = reason[:MAX_TEXT]
@@ -177,7 +179,7 @@ def _steering(found: Mapping[str, Json], made_up: Mapping[str, Json]) -> dict[st
     kept: dict[str, Json] = {}
     for name, value in found.items():
         if type(value) not in _NUMBERS:
-            if name in _OTHER_THAN_TEXTS:
+            if name in _OTHER_THAN_TEXTS or (name == "stop" and str(value).startswith("[")):
                 value = loaded(value)
             if quirks.is_unsaid(value) or value in ("Infinity", []):
                 continue

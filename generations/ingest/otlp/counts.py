@@ -12,6 +12,8 @@ _USE: Final = "gen_ai.usage."
 _GK: Final = "genkit:output>usage>"
 _GR: Final = "genkit:output>raw>usage>"
 _ML: Final = "mlflow.spanOutputs>usage>"
+_LS: Final = "gen_ai.completion>usage>"
+"""LangSmith's whole answer, as MLflow's before, of which they repeat the counts of chats alone."""
 _LL: Final = "metadata.usage_object>"
 _ADK: Final = "gcp.vertex.agent.llm_response>usage_metadata>"
 _ADK_JS: Final = "gcp.vertex.agent.llm_response>usageMetadata>"
@@ -32,7 +34,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             *("input_tokens", "confident.llm.input_token_count", "gen_ai.response.prompt_tokens"),
             *(f"{_JD}non_cached_input_tokens", f"{_TRU}num_prompt_tokens"),
             *haystack("usage>prompt_tokens"),
-            *(f"{_ML}{name}" for name in ("prompt_tokens", "input_tokens")),
+            *(f"{_ML}prompt_tokens", f"{_ML}input_tokens", f"{_LS}prompt_tokens"),
         ),
     ),
     "completion_tokens": by(
@@ -47,7 +49,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             *("output_tokens", "confident.llm.output_token_count", "gen_ai.response.completion_tokens"),
             *(f"{_JD}output_tokens", f"{_TRU}num_completion_tokens"),
             *haystack("usage>completion_tokens"),
-            *(f"{_ML}{name}" for name in ("completion_tokens", "output_tokens")),
+            *(f"{_ML}completion_tokens", f"{_ML}output_tokens", f"{_LS}completion_tokens"),
         ),
     ),
     "total_tokens": by(

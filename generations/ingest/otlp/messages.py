@@ -132,6 +132,8 @@ def message(given: Json) -> list[Json]:
             return []
         given = item
     given = kinds.message(given)
+    if _OF_MESSAGES.isdisjoint(given) and kinds.is_part(given):
+        given = {"parts": [given]}  # all of an answer, as Rig has it
     parts = given.get("parts", given.get("contents"))
     content = loaded(given.get("content")) if isinstance(given.get("content"), str) else given.get("content")
     if not isinstance(parts, list):
@@ -166,6 +168,9 @@ def message(given: Json) -> list[Json]:
                 one = call(part)
                 if one["id"] is None or one["id"] not in [c["id"] for c in calls]:
                     calls.append(one)
+            elif kind == "function_call":  # LangChain's, of OpenAI's newer interface, beside the calls
+                item = items.message(part) or {}
+                calls += [one for one in map(call, item["tool_calls"]) if one["id"] not in [c["id"] for c in calls]]
             elif kind in ("tool_call_response", "tool-result", "tool_result"):
                 results.append(_result(part))
             elif kind in ("reasoning", "thinking"):
@@ -229,6 +234,7 @@ def _is_said_twice(role: str, text: Json, results: list[dict[str, Json]]) -> boo
     return role == "tool" and any(one["content"] == text for one in results)
 
 
+_OF_MESSAGES: Final = frozenset({"role", "content", "parts", "contents", "tool_calls", "toolCalls"})
 _THOUGHTS: Final = ("reasoning_content", "reasoning_summary")
 """What others call the reasoning of a message: DeepSeek's and what speaks as it does, and LiteLLM."""
 _ADDRESSES: Final = ("http://", "https://", "data:", "attachment:")

@@ -10,6 +10,7 @@ from generations.ingest.otlp import messages, parts
 from generations.ingest.otlp.answers import Fields, answered, asked_fields, is_messages
 from generations.ingest.otlp.dialects import member
 from generations.ingest.otlp.fields import MASTRA
+from generations.ingest.otlp.usage import written_apart
 from generations.records import InvalidRecord, Json
 
 PAIRS: Final = (
@@ -189,6 +190,8 @@ def _about(answers: Sequence[Json]) -> Fields:
     first = answers[0] if answers and isinstance(answers[0], dict) else {}
     usage = first.get("usage_metadata")
     found: Fields = {n: count for n, path in _COUNTS.items() if isinstance(count := member(usage, path), int)}
+    if not found.get("cache_write_tokens") and (written := written_apart(member(usage, "input_token_details"))):
+        found["cache_write_tokens"] = written
     about = first.get("response_metadata")
     for name, key in (("response_id", "id"), ("model_version", "model_name")):
         if isinstance(about, dict) and isinstance(about.get(key), str):

@@ -94,6 +94,19 @@ def without_thoughts(found: dict[str, int]) -> dict[str, int]:
     return {**found, "completion_tokens": answered - thought} if answered >= 2 * thought else found
 
 
+def written_apart(details: Json) -> int:
+    """What was written to the cache by how long it is kept: LangChain says no whole of that, or 0, of Anthropic's.
+
+    `_create_usage_metadata` in langchain_anthropic/chat_models.py; Langfuse puts its prefix before each name.
+    """
+    if not isinstance(details, dict):
+        return 0
+    return sum(count for name, value in details.items() if name.endswith(_KEPT) and (count := _count(value)))
+
+
+_KEPT: Final = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+
+
 def _detailed(details: Mapping[str, Json]) -> dict[str, int]:
     """Counts in one of five forms: as OpenAI's two APIs and Gemini's say them, whole, or in buckets that exclude each
     other."""
@@ -103,9 +116,10 @@ def _detailed(details: Mapping[str, Json]) -> dict[str, int]:
     answered = _first(details, ("completion_tokens", "output_tokens"))
     nested_in = _nested(details, "prompt_tokens_details", "input_tokens_details")
     nested_out = _nested(details, "completion_tokens_details", "output_tokens_details")
+    written = _first(details, _WRITTEN)
     found: dict[str, int | None] = {
         "cached_tokens": _first({**details, **nested_in}, ("cached_tokens", *_READ)),
-        "cache_write_tokens": _first(details, _WRITTEN),
+        "cache_write_tokens": written or written_apart(details) or written,
         "reasoning_tokens": _first({**details, **nested_out}, ("reasoning_tokens", *_THOUGHT)),
         "input_audio_tokens": _first(nested_in, ("audio_tokens",)),
         "output_audio_tokens": _first(nested_out, ("audio_tokens",)),
