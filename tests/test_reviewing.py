@@ -287,6 +287,7 @@ def test_all_that_match_go_to_review_by_a_job_and_the_selected_at_once(project: 
     done = client.post("/projects/shop/bulk/steps/", sent, follow=True)
     assert done.redirect_chain[-1][0] == "/projects/shop/steps/step/"
     assert "Put 1 step into the review queue" in web.text(done)
+    assert f"/projects/shop/review/{queue}/" in web.links(done)
     assert bulk.apply(grant, "generations", "review", ["call-000", "call-001"], {"queue": queue}) == 1
     assert "Choose a review queue" in web.text(
         client.post("/projects/shop/bulk/steps/", {"do": "review", "id": "step"}, follow=True)

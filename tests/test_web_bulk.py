@@ -49,8 +49,10 @@ def test_the_selected_are_added_to_a_new_dataset_and_to_an_old_one() -> None:
     client = web.signed_in(project)
     recording.record(project, [call(1), call(2)])
 
-    bulk(client, project, do="dataset", new_dataset="Hard ones", id=["call-001"])
+    done = bulk(client, project, do="dataset", new_dataset="Hard <ones>\u202e", id=["call-001"])
     dataset = Dataset.objects.get(project=project)
+    assert "Added 1 generation to the dataset Hard <ones>\u27e8U+202E\u27e9 ." in web.text(done)
+    assert f"/projects/{project.slug}/datasets/{dataset.pk}/" in web.links(done)
     bulk(client, project, do="dataset", dataset=str(dataset.pk), id=["call-002"])
 
     assert sorted(str(item.generation_id) for item in DatasetItem.objects.all()) == ["call-001", "call-002"]
@@ -191,7 +193,7 @@ def test_a_dataset_takes_each_generation_once_however_often_it_is_asked() -> Non
 
     assert (job.state, job.result) == (Job.State.DONE, {"matched": 5, "added": 4})
     assert DatasetItem.objects.count() == 5
-    assert "Added 0 generations to the dataset Hard ones." in again
+    assert "Added 0 generations to the dataset Hard ones ." in again
 
 
 def test_only_an_admin_deletes_and_a_hold_keeps_its_rows() -> None:

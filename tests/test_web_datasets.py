@@ -17,7 +17,8 @@ from generations.datasets import NewItem
 from generations.importing import working
 from generations.models import Dataset, DatasetItem, Job, Project
 from generations.models.accounts import Role
-from tests import web
+from generations.web import evaluating
+from tests import evaluations, web
 
 pytestmark = pytest.mark.django_db
 
@@ -70,6 +71,20 @@ def test_a_dataset_is_renamed_archived_brought_back_and_deleted(client: Client, 
 
     client.post(at(dataset), {"do": "delete", "confirm": "Sums"})
     assert Dataset.objects.count() == 0
+
+
+def test_a_dataset_leads_to_an_evaluation_over_it_however_many_there_are(
+    client: Client, dataset: Dataset, grant: Grant
+) -> None:
+    evaluations.evaluator(grant, "regex", pattern=".")
+    Dataset.objects.bulk_create(Dataset(project=grant.project, name=f"A{n}") for n in range(evaluating.CHOICES))
+    there = f"/projects/shop/evaluate/?dataset={dataset.pk}"
+
+    page = client.get(at(dataset))
+    chosen = [one["value"] for one in web.tags(client.get(there), "option") if "selected" in one]
+
+    assert there in web.links(page)
+    assert str(dataset.pk) in chosen
 
 
 def test_an_item_is_edited_in_place_as_a_new_version(client: Client, dataset: Dataset) -> None:

@@ -343,6 +343,21 @@ def test_two_versions_that_are_compared_are_evaluated_from_there_by_who_may(
     assert leads(web.signed_in(grant.project, Role.VIEWER, "vera")) == []
 
 
+def test_a_version_is_tried_in_the_playground_and_evaluated_from_its_page_by_who_may(
+    client: Client, prompt: Prompt, grant: Grant
+) -> None:
+    newest = prompts.versions(grant, prompt)[0]
+    here = f"/projects/{grant.project.slug}"
+    there = {f"{here}/playground/?version={newest.public_id}", f"{here}/evaluate/?version={newest.public_id}"}
+    viewer = web.signed_in(grant.project, Role.VIEWER, "vera")
+
+    page = client.get(at(prompt))
+
+    assert there <= set(web.links(page))
+    assert all(client.get(address).status_code == 200 for address in there)
+    assert not there & set(web.links(viewer.get(at(prompt))))
+
+
 def test_a_prompt_without_two_versions_has_nothing_to_compare(client: Client, grant: Grant) -> None:
     row = prompts.get_or_create(grant, "alone")
     prompts.add_version(grant, row, template="x")

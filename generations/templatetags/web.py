@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from django import template
+from django.contrib.messages.storage.base import Message
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
@@ -75,6 +76,13 @@ def failure(error: str, most: int = 200) -> SafeString:
     """The beginning of an error where there is room for little: of a trace what it ends with, without the module."""
     told = reading.raised(error)
     return excerpt(error if told is None else _MODULE.sub("", told), most)
+
+
+@register.filter
+def told(message: Message) -> str:
+    """A message as it was written, if it was as HTML; any other like `seen`."""
+    text = message.message
+    return text if isinstance(text, SafeString) else seen(text)
 
 
 @register.filter

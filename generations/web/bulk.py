@@ -9,13 +9,15 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
 from generations import bulk as verbs
-from generations import datasets, exporting, filters, records, retention, reviewing, tasks
+from generations import datasets, exporting, filters, reading, records, retention, reviewing, tasks
 from generations.access import Grant, Scope
 from generations.filters import BadFilter
+from generations.models import Dataset, ReviewQueue
 from generations.records import InvalidRecord, Json
 from generations.web import exports, jobs, judging, refused
 from generations.web.gate import page
@@ -126,13 +128,22 @@ def _said(grant: Grant, kind: str, action: str, count: int, values: dict[str, Js
     noun = filters.catalogue(kind).noun
     what = f"{count} {noun.removesuffix('s') if count == 1 else noun}"
     if action == "dataset":
-        dataset = datasets.find(grant, str(values["dataset"]))
-        return f"Added {what} to the dataset {dataset.name if dataset else ''}."
+        link = _link(grant, "dataset", datasets.find(grant, str(values["dataset"])))
+        return format_html("Added {} to the dataset {}.", what, link)
     if action == "review":
-        return f"Put {what} into the review queue; what it had already is there once."
+        link = _link(grant, "queue", reviewing.find(grant, str(values["queue"])))
+        return format_html("Put {} into the review queue {}; what it had already is there once.", what, link)
     if action == "delete":
         return f"Deleted {what}."
     if action == "score":
         return f"Scored {what}: {jobs.score_in_words(values['score'])}."
     tags = ", ".join(map(str, values["tags"]))
     return f"Tagged {what} with {tags}." if action == "tag" else f"Removed {tags} from {what}."
+
+
+def _link(grant: Grant, name: str, row: Dataset | ReviewQueue | None) -> str:
+    """The way to where rows were put; nothing where somebody has removed it since."""
+    if row is None:
+        return ""
+    address = reverse(f"web:{name}", args=[grant.project.slug, row.pk])
+    return format_html('<a href="{}">{}</a>', address, reading.seen(row.name))

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.views.decorators.http import require_http_methods
 
-from generations import evaluating, filters, generating, prompts
+from generations import datasets, evaluating, filters, generating, prompts
 from generations.access import Grant, Scope
 from generations.evaluating import Asked, Estimate, Tried
 from generations.filters import BadFilter
@@ -21,7 +21,7 @@ from generations.web.gate import page
 from generations.web.listing import document_of
 
 CHOICES: Final = 200
-"""Prompt versions and datasets that the form offers: the newest."""
+"""So many prompt versions, the newest, and datasets, by name, the form offers."""
 KINDS: Final = (
     ("versions", "One or two prompt versions, over a dataset"),
     ("dataset", "The stored answers of a dataset"),
@@ -71,10 +71,17 @@ def _context(
         "chosen_evaluators": given.getlist("evaluator"),
         "versions": [(id, *names[id]) for id in ids if id in names],
         "chosen_versions": [("First version", chosen[0]), ("Second version", chosen[1])],
-        "datasets": list(Dataset.objects.filter(project=grant.project, archived_at=None).order_by("name")[:CHOICES]),
+        "datasets": _datasets(grant, given.get("dataset", "")),
         "models": generating.models(grant),
         "sentence": _sentence(asked),
     }
+
+
+def _datasets(grant: Grant, chosen: str) -> list[Dataset]:
+    """The datasets that the form offers, by name; also the one that a link brings, where they are more."""
+    offered = list(Dataset.objects.filter(project=grant.project, archived_at=None).order_by("name")[:CHOICES])
+    brought = datasets.find(grant, chosen) if chosen and len(offered) == CHOICES else None
+    return offered if brought is None or brought in offered else [brought, *offered]
 
 
 def _sentence(asked: Asked | None) -> str:
