@@ -269,6 +269,13 @@ LIBRARIES: Final = (
         untold=_LANGFUSE,
     ),
     Library(
+        "langfuse-langchain",
+        "Its handler for LangChain",
+        "otel-newest",
+        [("run", "RunnableSequence", [("run", "ChatPromptTemplate", []), ("llm", "ChatOpenAI", [])])],
+        untold={"*": {"responseId": None, "finishReason": None}},
+    ),
+    Library(
         "langfuse-earlier",
         "Langfuse's SDK",
         "otel-earlier",
