@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
+from django.views.csrf import csrf_failure
 from django.views.decorators.csrf import csrf_exempt
 
 from generations.api import errors, langfuse, otlp, otlp_browsers, urls
@@ -29,6 +30,8 @@ _THERE: Final[Mapping[str, str]] = {
     "rest": f"There are {', '.join(urls.ROOMS)}; /api/docs describes them.",
 }
 """By door, what is there instead."""
+_PROGRAMS: Final = "Programs send generations to /api/generations, spans to /v1/traces, and queries to /graphql/."
+FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 LATER: Final = 503
 _EVENTS: Final = ("/api/v1/logging/", "/api/v1/ingest/raw", "/api/v1/chat/completions", "/api/v1/completions")
 _SLASHES: Final = re.compile("/{2,}")
@@ -77,6 +80,14 @@ def unknown_address(request: HttpRequest) -> HttpResponse:
     meant = "/" + _SLASHES.sub("/", path).strip("/")
     instead = f"Perhaps it is {meant}." if meant != path and _is_there(meant) else _THERE[door_of(path)]
     return refusal(request.META, 404, "not_found", f"There is nothing at {path[:200]}. {instead}")
+
+
+def no_form(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 for a form that was not made here; a program that sent something to an address of pages is told where to."""
+    if (request.content_type or FORMS[0]).lower() in FORMS:
+        return csrf_failure(request, reason)
+    sentence = f"{request.path[:200]} is an address for people. {_PROGRAMS}"
+    return refusal(request.META, 403, "not_allowed", sentence)
 
 
 def _is_there(path: str) -> bool:

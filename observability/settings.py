@@ -193,6 +193,7 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "observability.refusing.no_form"
 # Two copies on one machine share the host name, and browsers do not tell ports apart in cookies.
 SESSION_COOKIE_NAME = f"generations_session_{env.PORT}"
 CSRF_COOKIE_NAME = f"generations_csrf_{env.PORT}"

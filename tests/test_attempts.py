@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from generations import attempts
+from generations.models import FailedSignIn
 from tests import web
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def counted(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+def somebody(settings: Settings) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # a slow one sixty times takes long
     web.person()
-    monkeypatch.setattr(attempts, "attempts", attempts.Attempts())
 
 
 def sign_in(password: str, *, name: str = "mia", address: str = "192.0.2.7", page: str = "/login/") -> Any:
@@ -60,10 +60,9 @@ def test_others_and_whoever_comes_from_elsewhere_are_let_in() -> None:
     assert sign_in("correct horse", address="192.0.2.8").status_code == 302
 
 
-def test_it_is_looked_at_again_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_looked_at_again_when_the_time_is_over() -> None:
     guess()
-    later = time.monotonic() + attempts.WITHIN + 1
-    monkeypatch.setattr(time, "monotonic", lambda: later)
+    FailedSignIn.objects.update(failed_at=timezone.now() - attempts.WITHIN)
 
     assert sign_in("correct horse").status_code == 302
 
@@ -77,13 +76,10 @@ def test_who_gets_it_right_begins_anew() -> None:
     assert sign_in("correct horse").status_code == 302
 
 
-def test_no_more_names_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "_MOST_KEPT", 3)
-    counting = attempts.Attempts()
+def test_what_counts_no_more_is_not_kept() -> None:
+    guess()
+    FailedSignIn.objects.update(failed_at=timezone.now() - attempts.WITHIN)
 
-    for number in range(5):
-        for _ in range(attempts.MOST):
-            counting.failed((f"name-{number}", "192.0.2.7"))
+    sign_in("wrong", name="ben")
 
-    refused = [bool(counting.wait((f"name-{number}", "192.0.2.7"))) for number in range(5)]
-    assert refused == [False, False, True, True, True]
+    assert list(FailedSignIn.objects.values_list("name", flat=True)) == ["ben"]

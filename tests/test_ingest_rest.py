@@ -205,6 +205,10 @@ def test_numbers_are_taken_as_ids() -> None:
 
 def test_a_model_may_be_named_by_its_id_alone() -> None:
     assert rest.generation({"model": "gpt-4"}).model_id == "gpt-4"
+    said = rest.generation({"input": "Why?", "output": "Because."})
+    assert (said.type, said.prompt, said.completion) == ("completion", "Why?", "Because.")
+    chat = rest.generation({"messages": [{"role": "user", "content": "Why?"}], "output": "Because."})
+    assert (chat.type, chat.message_completion) == ("chat", {"role": "assistant", "content": "Because."})
 
 
 def test_what_only_the_store_knows_is_passed_over() -> None:

@@ -82,6 +82,18 @@ def test_an_exporter_of_protobuf_is_told_of_a_wrong_address_in_protobuf() -> Non
     assert b"/v1/traces" in answer.content
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", [JSON, PROTOBUF])
+def test_a_program_that_sends_to_a_page_is_told_where_to(kind: str) -> None:
+    strict = Client(enforce_csrf_checks=True)
+
+    told, form = strict.post("/", b"{}", kind), strict.post("/login/", {"username": "mia"})
+
+    assert (told.status_code, form.status_code) == (403, 403)
+    assert "spans to /v1/traces" in told.json()["error"]["message"]
+    assert form["Content-Type"].startswith("text/html")
+
+
 @pytest.mark.parametrize("path", ["/api/generations/", "//api/generations", "/api//generations"])
 def test_a_slash_too_many_is_told(path: str) -> None:
     answer = Client().get("/", PATH_INFO=path)

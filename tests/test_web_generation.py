@@ -388,23 +388,23 @@ def test_a_page_takes_as_many_queries_whatever_hangs_on_it(client: Client, proje
     assert counts[0] <= 20
 
 
-def test_its_neighbours_are_those_of_the_list_it_was_opened_from(client: Client, project: Project) -> None:
+@pytest.mark.parametrize("more", ["", f"&id__ne={'long' * 100}"])
+def test_its_neighbours_are_those_of_the_list_it_was_opened_from(client: Client, project: Project, more: str) -> None:
+    """Also where its filters are too long for the links of its rows: the browser says where it came from."""
+    listed = f"/projects/{project.slug}/generations/?model.id=gpt-4{more}"
     for n in range(5):
         recorded(
             project, id=f"g{n}", started_at=NOON + dt.timedelta(minutes=n), model_id="gpt-4" if n % 2 == 0 else "other"
         )
 
-    (opened,) = [
-        address
-        for address in web.links(client.get(f"/projects/{project.slug}/generations/?model.id=gpt-4"))
-        if "/generations/g2/" in address
-    ]
-    response = client.get(opened)
+    (opened,) = [address for address in web.links(client.get(listed)) if "/generations/g2/" in address]
+    assert ("list=" in opened) is not bool(more)
+    response = client.get(opened, headers={"Referer": f"http://testserver{listed}"})
 
     links = {a.get("rel"): a["href"] for a in web.tags(response, "a") if a.get("rel") in ("prev", "next")}
     assert "/generations/g4/" in str(links["prev"])
     assert "/generations/g0/" in str(links["next"])
-    assert f"/projects/{project.slug}/generations/?model.id=gpt-4" in web.links(response)
+    assert listed in web.links(response)
 
 
 def test_a_list_that_cannot_be_asked_has_no_neighbours(client: Client, project: Project) -> None:

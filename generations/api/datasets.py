@@ -13,7 +13,6 @@ from generations.api import lists, plain, receive
 from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import closed, listed, page_of, ref
-from generations.api.errors import not_found
 from generations.api.operations import PROJECT, of_list, operation
 from generations.datasets import BadDataset, NewItem
 from generations.filters import BadFilter
@@ -192,7 +191,7 @@ def item_document(row: DatasetItem) -> Json:
 def _dataset(grant: Grant, id: str) -> Dataset:
     found = datasets.find(grant, id)
     if found is None:
-        raise not_found("dataset", id)
+        raise datasets.NoSuchDataset("dataset", id)
     return found
 
 

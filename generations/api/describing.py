@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from generations import filters
 from generations.cleaning import MAX_BYTES, MAX_INT
-from generations.ingest import values
+from generations.ingest import rest_reading, values
 from generations.ingest.rest_fields import (
     GENERATION,
     OWN_METADATA,
@@ -177,5 +177,6 @@ def generation(*, sent: bool) -> Schema:
     )
     if sent:
         made["properties"]["id"] |= {"type": ["string", "integer", "null"], "minLength": 1, "maxLength": 512}
-        made["properties"]["model"] = {"anyOf": [made["properties"]["model"], {"type": "string"}]}
+        for name in rest_reading.TEXTS:
+            made["properties"][name] = {"anyOf": [made["properties"][name], {"type": "string"}]}
     return made

@@ -19,6 +19,16 @@ from generations.models import Generation, Project, Step
 from generations.records import InvalidRecord, Json
 
 PAGE_PARAMETERS: Final = frozenset({"limit", "after", "before", "order", "fields", "project", "count"})
+_MEANT: Final = {
+    **dict.fromkeys(("sort", "sortBy", "sort_by", "orderBy", "order_by"), "order"),
+    **dict.fromkeys(("page", "offset", "skip", "cursor"), "after"),
+    **dict.fromkeys(("pageSize", "page_size", "per_page", "perPage", "size", "first", "take"), "limit"),
+    **dict.fromkeys(("where", "filters", "query"), "filter"),
+    **dict.fromkeys(("since", "start"), "from"),
+    **dict.fromkeys(("until", "end"), "to"),
+    **dict.fromkeys(("q", "search"), "text"),
+}
+"""What others call a list's parameters."""
 PATIENCE_SECONDS: Final = 30
 ROWS_AT_ONCE: Final = 100
 MAX_BYTES: Final = 32 << 20
@@ -37,6 +47,11 @@ def answered(
     for name in PAGE_PARAMETERS & params.keys():
         if len(given := params.getlist(name)) > 1:
             raise BadFilter(name, ", ".join(given), "it once")
+    about = filters.catalogue(kind)
+    for name in _MEANT.keys() & params.keys():
+        meant = _MEANT[name]
+        if about.find(name) is None and (meant != "text" or about.find(meant)):
+            raise BadFilter(name, params[name], f"a field of {kind}; did you mean {meant}?")
     condition = filters.both(also, filters.from_query(kind, params, ignore=PAGE_PARAMETERS))
     return page(
         grant.project,

@@ -36,7 +36,8 @@ class NoSuchDataset(LookupError):
     def __init__(self, kind: str, id: str) -> None:
         self.field = "id"
         self.value = id[:80]
-        super().__init__(f"There is no {kind} '{id[:80]}' in this project.")
+        by_name = "" if kind != "dataset" or key_of(id) else " Name it by its id: a list narrowed by its name has that."
+        super().__init__(f"There is no {kind} '{id[:80]}' in this project.{by_name}")
 
 
 def create(

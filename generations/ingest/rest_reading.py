@@ -40,6 +40,8 @@ from generations.records import (
     new_id,
 )
 
+TEXTS: Final = {"model": "id", "input": "content", "output": "content"}
+"""Objects of a generation in whose place a text may stand, and what it is of them then."""
 _REFERENCES: Final = ("generationId", "stepId", "threadId", "experimentItemId")
 
 
@@ -108,8 +110,10 @@ def generation_fields(
     `known` is the generation that they are said of, when there is one: a text that came back is then a message of a
     chat or a completion as that generation is one.
     """
-    if isinstance(document, dict) and isinstance(document.get("model"), str):
-        document = {**document, "model": {"id": document["model"]}}
+    if isinstance(document, dict):
+        for name, path in TEXTS.items():
+            if isinstance(said := document.get(name), str):
+                document = {**document, name: {path: said}}
     found = _read(document, GENERATION, "generation")
     id = known.id if known is not None else _id_of(found)
     for repeated, path in (("input.tokens", "usage.promptTokens"), ("output.tokens", "usage.completionTokens")):

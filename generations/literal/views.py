@@ -180,7 +180,7 @@ def _answer(result: ExecutionResult) -> dict[str, Any]:
 def _message(error: GraphQLError) -> str:
     """What the client is told: our own sentences as they are, of anything else only that it happened."""
     original = error.original_error
-    if original is None or isinstance(original, _EXPECTED):
+    if original is None or isinstance(original, (GraphQLError, *_EXPECTED)):
         return error.message
     log.error("A query of the Literal AI interface failed", exc_info=original)
     return "Something went wrong here. It is in the server's log."

@@ -3,6 +3,7 @@
 from generations.models.accounts import (
     ApiKey,
     AuditEntry,
+    FailedSignIn,
     Invitation,
     ListColumns,
     Membership,
@@ -63,6 +64,7 @@ __all__ = [
     "Experiment",
     "ExperimentItem",
     "ExportSchedule",
+    "FailedSignIn",
     "Feedback",
     "Generation",
     "GenerationPayload",

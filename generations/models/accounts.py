@@ -198,6 +198,22 @@ class SavedView(models.Model):
         return self.name
 
 
+class FailedSignIn(models.Model):
+    """A wrong password: of which name, and from where. Kept for as long as it counts."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    name = models.TextField()
+    address = models.TextField()
+    failed_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "failed_sign_in"
+        indexes = [models.Index(fields=["name", "address", "failed_at"], name="failed_sign_in_of")]
+
+    def __str__(self) -> str:
+        return f"{self.name} from {self.address}"
+
+
 class ListColumns(models.Model):
     """The columns that a person chose for a list, or for one of its saved views."""
 

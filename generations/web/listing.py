@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -39,6 +40,7 @@ Where an index alone tells them, ten thousand are counted in two milliseconds; w
 MOST_FILTER: Final = 8_000
 """Characters of a filter that is pasted."""
 MOST_CARRIED: Final = 400
+"""Characters of a filter that each row of a list carries to its page."""
 SEARCHED: Final = {
     "generations": "text",
     "steps": "text",
@@ -313,9 +315,21 @@ def _query(query: QueryDict, drop: Sequence[str]) -> str:
 # ----------------------------------------------------------------------------------------------- from a row to the list
 def back(request: HttpRequest, grant: Grant, name: str) -> str:
     """The list that the page was opened from."""
-    carried = request.GET.get("list", "")
     address = reverse(f"web:{name}", args=[grant.project.slug])
+    carried = _carried(request, address)
     return f"{address}?{carried}" if carried else address
+
+
+def _carried(request: HttpRequest, address: str) -> str:
+    """The filters of the list at `address` that the page was opened from: as its own address carries them, or as the
+    browser says where it came from, where they are too long for every row of the list to carry them."""
+    if "list" in request.GET:
+        return request.GET["list"]
+    before = urlsplit(request.headers.get("Referer", ""))
+    if before.path != address:
+        return ""
+    narrowed = _query(QueryDict(before.query), drop=(*PLACES, "limit"))
+    return narrowed if len(narrowed) > MOST_CARRIED else ""
 
 
 def tail(request: HttpRequest) -> str:
@@ -339,7 +353,7 @@ ONE: Final = {"generations": "web:generation", "steps": "web:step", "threads": "
 def neighbours(request: HttpRequest, grant: Grant, kind: str, row: Generation | Step | Thread) -> Neighbours:
     """What stands before and after this row in the list that `?list=` says; one query. Nothing for a filter that is too
     long: cut, it would lead through other rows."""
-    carried = request.GET.get("list", "")
+    carried = _carried(request, reverse(f"web:{kind}", args=[grant.project.slug]))
     if len(carried) > MOST_FILTER:
         return Neighbours()
     query = QueryDict(carried)

@@ -1,0 +1,53 @@
+"""What is written by habit from elsewhere is taken where it means one thing, and told what is meant where not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.doors.rest import Caller, caller
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def api() -> Caller:
+    return caller()
+
+
+def test_texts_stand_for_what_was_sent_and_answered(api: Caller) -> None:
+    stored = api.post("/api/generations", {"model": "gpt-4o-mini", "input": "Why?", "output": "Because."}).json
+
+    assert stored["model"]["id"] == "gpt-4o-mini"
+    assert stored["input"] == {"type": "text", "content": "Why?"}
+    assert stored["output"] == {"type": "text", "content": "Because."}
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "meant"),
+    [
+        ("/api/generations", "sort", "order"),
+        ("/api/generations", "page", "after"),
+        ("/api/generations", "per_page", "limit"),
+        ("/api/generations", "where", "filter"),
+        ("/api/generations", "since", "from"),
+        ("/api/generations", "q", "text"),
+        ("/api/datasets", "orderBy", "order"),
+    ],
+)
+def test_another_name_of_a_lists_parameter_is_told_with_the_right_one(
+    api: Caller, path: str, name: str, meant: str
+) -> None:
+    answer = api.get(f"{path}?{name}=x")
+
+    assert (answer.status, answer.error["field"]) == (400, name)
+    assert answer.error["expected"].endswith(f"did you mean {meant}?")
+
+
+def test_a_dataset_that_is_asked_for_by_its_name_is_told_to_be_named_by_its_id(api: Caller) -> None:
+    api.post("/api/datasets", {"name": "questions"})
+    read = api.get("/api/datasets/questions")
+    filled = api.post("/api/datasets/questions/items", {"items": [{"input": 1}]})
+
+    for answer in (read, filled):
+        assert answer.status == 404
+        assert answer.error["message"].endswith("Name it by its id: a list narrowed by its name has that.")
