@@ -304,12 +304,12 @@ class Server:
             pid = int(lock.read_text().splitlines()[0])
         except (FileNotFoundError, IndexError, ValueError):
             return
-        if not _is_server(pid, self.data):
+        if not is_server(pid, self.data):
             lock.unlink(missing_ok=True)
             return
         os.kill(pid, signal.SIGINT)
         for _ in range(100):
-            if not _is_server(pid, self.data):
+            if not is_server(pid, self.data):
                 return
             time.sleep(0.05)
 
@@ -326,7 +326,7 @@ def programs() -> Path:
     return Path(found.origin).parent / "pginstall" / "bin"
 
 
-def _is_server(pid: int, data: Path) -> bool:
+def is_server(pid: int, data: Path) -> bool:
     """Whether this process is a PostgreSQL of this folder. Without /proc, whether it exists at all."""
     try:
         return os.fsencode(data) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

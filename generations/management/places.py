@@ -2,11 +2,14 @@
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 """The folder of manage.py."""
 DEFAULT_DATA_DIR = ".data"
+SOCKETS = Path("/tmp")  # noqa: S108 - each copy has a folder of its own there, made 0700 and checked by `embedded`
+MEMORY = Path("/dev/shm")  # noqa: S108 - each copy has a folder of its own there, 0700, and takes no other's
 SUPERVISOR = "GENERATIONS_SUPERVISOR"
 """Where those that a supervisor runs find its process number in their environment."""
 
@@ -43,7 +46,7 @@ def sockets(data_dir: Path) -> Path:
     It is not in DATA_DIR: the path of a socket may have 107 bytes, and some shared folders hold no
     sockets. It depends on nothing but the folder and the user, so that every process finds it.
     """
-    return Path("/tmp") / _name(data_dir)  # noqa: S108 - made 0700 and checked by `embedded`
+    return SOCKETS / _name(data_dir)
 
 
 def _name(data_dir: Path) -> str:
@@ -67,8 +70,7 @@ def passing(data_dir: Path) -> Path:
     Web processes count in files that they have mapped: who writes to a page of one for which the disk has no room is
     killed by the kernel (SIGBUS).
     """
-    memory = Path("/dev/shm")  # noqa: S108 - `up` makes its own folder there, 0700, and takes no other's
-    return memory / _name(data_dir) if os.access(memory, os.W_OK) else data_dir / "passing"
+    return MEMORY / _name(data_dir) if os.access(MEMORY, os.W_OK) else data_dir / "passing"
 
 
 def counters(data_dir: Path) -> Path:
@@ -77,10 +79,9 @@ def counters(data_dir: Path) -> Path:
 
 
 def mark_ready(data_dir: Path, name: str) -> None:
-    """Say that this process has got as far as doing its work."""
-    mark = _ready_mark(data_dir, name)
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.write_text(str(os.getpid()))
+    """Say that this process has got as far as doing its work, to the supervisor if there is one."""
+    with suppress(FileNotFoundError):
+        _ready_mark(data_dir, name).write_text(str(os.getpid()))
 
 
 def is_marked_ready(data_dir: Path, name: str, pid: int) -> bool:
@@ -92,4 +93,9 @@ def is_marked_ready(data_dir: Path, name: str, pid: int) -> bool:
 
 
 def _ready_mark(data_dir: Path, name: str) -> Path:
-    return passing(data_dir) / "ready" / name
+    return ready(data_dir) / name
+
+
+def ready(data_dir: Path) -> Path:
+    """The folder in which processes say that they are ready."""
+    return passing(data_dir) / "ready"

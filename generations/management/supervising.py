@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +21,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from generations.management import embedded, lifetimes, listening, places
+from generations.management import embedded, lifetimes, listening, places, sweeping
 from generations.management.children import Child, ForkServer, Process, spawn
 
 _STOP_WITHIN: Final = 4.5  # of the 5 seconds that are promised
@@ -245,12 +244,11 @@ def main(arguments: list[str]) -> int:
     try:
         if only != PARTS and (lacking := [name for name in _SHARED if not os.environ.get(name)]):
             raise Refusal(f"A part alone needs {'; '.join(f'{name}, {_SHARED[name]}' for name in lacking)}.")
-        with only_one(data_dir):
+        sweeping.sweep()
+        with only_one(data_dir), sweeping.holding(places.passing(data_dir)):
             make_secret_key(data_dir)
-            passing = places.passing(data_dir)
-            shutil.rmtree(passing, ignore_errors=True)
-            passing.mkdir(mode=0o700)
-            places.counters(data_dir).mkdir()
+            for folder in (places.counters(data_dir), places.ready(data_dir)):
+                folder.mkdir()
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(places.counters(data_dir))
             supervisor = Supervisor(data_dir, demo=given.demo, only=only)
             try:
@@ -258,7 +256,6 @@ def main(arguments: list[str]) -> int:
             finally:
                 lifetimes.ignore_stopping()
                 supervisor.stop()
-                shutil.rmtree(passing, ignore_errors=True)
     except (Refusal, embedded.CannotStart, listening.CannotListen, OSError) as refused:
         print(f"Generations cannot start. {refused}", file=sys.stderr)
         return 1
