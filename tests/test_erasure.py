@@ -15,6 +15,7 @@ from pytest_django.fixtures import Settings
 
 from generations import access, attachments, datasets, exporting, intake, recording, retention, search, tasks
 from generations.exporting import destinations
+from generations.importing import uploads
 from generations.models import (
     Attachment,
     AuditEntry,
@@ -184,6 +185,21 @@ def test_bodies_of_what_was_refused_go_however_json_writes_them(written: str) ->
     intake.keep(own, "rest", [intake.Refusal("No")], intake.Body(body, len(body)))
 
     assert counts(erased(own, "josé/1"))["refused bodies"] == 1
+
+
+def test_files_that_wait_to_be_imported_go_but_for_those_that_jobs_read_and_only_in_this_project() -> None:
+    own, other = project(), project("Other")
+    kept = {}
+    for one in (own, other):
+        recording.record(one, [call("hers", "mia")])
+        for state in (Job.State.DONE, Job.State.QUEUED, Job.State.FAILED):
+            key = kept[one.pk, state] = uploads.keep(access.of_system(one), io.BytesIO(b"{}"), "a.jsonl", 2).key
+            Job.objects.create(project=one, kind="import", state=state, parameters={"file": key})
+
+    assert counts(erased(own))["files to import"] == 2
+
+    left = [place for place, key in kept.items() if default_storage.exists(key)]
+    assert left == [(own.pk, Job.State.QUEUED), *((other.pk, state) for state in ("done", "queued", "failed"))]
 
 
 def test_bodies_of_what_was_refused_go_where_they_name_them_and_only_in_this_project() -> None:

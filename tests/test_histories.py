@@ -94,7 +94,7 @@ def saying(project: Project, word: str) -> set[str]:
 
 # ------------------------------------------------------------------------------------------------------------- exports
 @often
-@given(steps(*WRITES, *WRITES, "delete", "erase", "expire", *LATER, least=4), st.integers(2, 5))
+@given(steps(*WRITES, *WRITES, "delete", "erase", "expire", *LATER, least=4), st.integers(1, 3))
 def test_increments_together_are_what_there_is_and_hold_nothing_that_stayed(
     root: Path, drawn: list[Step], every: int
 ) -> None:

@@ -12,6 +12,7 @@ from django.core.files import File
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
+from generations import incoming
 from generations.importing import Refusal, uploads
 from generations.models import Job
 
@@ -59,7 +60,7 @@ class Refusals:
         if self.number:
             self._text.flush()
             self._file.seek(0)
-            name = f"imports/{job.project_id}/{job.pk}.refused.csv"
+            name = f"{incoming.folder(job.project_id)}{job.pk}.refused.csv"
             told[_FILE] = default_storage.save(name, File(cast(BinaryIO, self._file)))
         return told
 

@@ -12,17 +12,16 @@ from django.core.files import File
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
+from generations import incoming
 from generations.access import Grant, Scope
 from generations.cleaning import clean_string
 from generations.importing import Row, tables
 from generations.importing.tables import BadFile
-from generations.models import Job
 
 PREVIEWED: Final = 5
 KEPT: Final = dt.timedelta(days=2)
 """How long a file is kept that nobody began to import, or whose import failed."""
-FILES: Final = ("file", "requests")
-"""The parameters of a job that name files here."""
+FILES: Final = incoming.NAMED
 _SALT: Final = "generations.importing.uploads"
 
 
@@ -57,7 +56,7 @@ def keep(grant: Grant, file: BinaryIO, name: str, size: int) -> Upload:
     if not head:
         raise BadFile("The file is empty.")
     format = tables.format_of(name, head)
-    key = default_storage.save(f"imports/{grant.project.pk}/{uuid.uuid4()}.{format}", File(file))
+    key = default_storage.save(f"{incoming.folder(grant.project.pk)}{uuid.uuid4()}.{format}", File(file))
     return Upload(key, format, clean_string(name)[:200], size)
 
 
@@ -68,23 +67,17 @@ def kept(grant: Grant, token: str) -> Upload | None:
     except signing.BadSignature:
         return None
     upload = Upload(*read)
-    is_ours = upload.key.startswith(f"imports/{grant.project.pk}/")
+    is_ours = upload.key.startswith(incoming.folder(grant.project.pk))
     return upload if is_ours and default_storage.exists(upload.key) else None
 
 
 def forget_uploads() -> int:
     """Delete what was uploaded and never imported; returns how many files. Files that open jobs read stay."""
     gone = 0
-    if not default_storage.exists("imports"):
-        return 0
-    waiting = Job.objects.filter(kind=Job.Kind.IMPORT, state__in=[Job.State.QUEUED, Job.State.RUNNING])
-    needed = {key for name in FILES for key in waiting.values_list(f"parameters__{name}", flat=True)}
-    for folder in default_storage.listdir("imports")[0]:
-        for name in default_storage.listdir(f"imports/{folder}")[1]:
-            key = f"imports/{folder}/{name}"
-            if key not in needed and timezone.now() - default_storage.get_modified_time(key) > KEPT:
-                default_storage.delete(key)
-                gone += 1
+    for key in incoming.idle():
+        if timezone.now() - default_storage.get_modified_time(key) > KEPT:
+            default_storage.delete(key)
+            gone += 1
     return gone
 
 

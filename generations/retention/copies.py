@@ -9,10 +9,11 @@ from functools import reduce
 from operator import or_
 from typing import Any, Final
 
+from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from generations import filters
+from generations import filters, incoming
 from generations.filters import BadFilter, Condition, sql
 from generations.filters.conditions import Some, parts_of
 from generations.models import AuditEntry, Job, Participant, Project, Thread
@@ -86,7 +87,18 @@ def _were_deleted(project: Project, export: Job, erasure: Job) -> bool:
     return jobs.exists() or noted.exists()
 
 
-# ------------------------------------------------------------------------------------------------------------ refused
+# ------------------------------------------------------------------------------------------- what came in from outside
+def forget_files_to_import(project: Project) -> int:
+    """Delete the files that wait to be imported and those that tell what an import refused, but for what jobs read just
+    now; returns how many. Nobody looks into them, for they may be large, packed and of any form; they can be sent
+    again.
+    """
+    keys = list(incoming.idle(project.pk))
+    for key in keys:
+        default_storage.delete(key)
+    return len(keys)
+
+
 def mentions(id: str) -> Q:
     """Bodies that have the id in them, whatever their format."""
     return reduce(or_, [_has(one.encode()) for one in sorted(_spellings(id))])

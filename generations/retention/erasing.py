@@ -31,7 +31,7 @@ from generations.retention.rules import BadRule
 
 COUNTED: Final = (
     *("threads", "steps", "generations", "scores", "feedback", "files", "dataset items", "experiment items"),
-    *("exports", "refused bodies", "participants"),
+    *("exports", "refused bodies", "files to import", "participants"),
 )
 """What a report counts, in its order."""
 DELIVERED: Final = "delivered"
@@ -124,6 +124,7 @@ def _erase(job: Job, id: str, count: Callable[[str, int], None]) -> None:
     count("exports", _exports(project, id, job))
     rejects = IngestReject.objects.filter(project=project)
     count("refused bodies", rejects.filter(Q(record_id=id) | copies.mentions(id)).update(body=None))
+    count("files to import", copies.forget_files_to_import(project))
     own = _own(project, id)
 
     def take(kind: str, ids: list[str]) -> None:
