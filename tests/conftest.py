@@ -63,6 +63,12 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.INTAKE_SECONDS = 0
 
 
+@pytest.fixture(autouse=True)
+def lasting_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who renews a lease beside work that takes long would not see a job of a test's transaction, and take it away."""
+    monkeypatch.setattr("generations.jobs.KEEP_EVERY", 3600.0)
+
+
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name bytes that nobody can read by their argument: a gzip header holds the second in which it was made, and
     two workers of xdist that read the tests in two seconds would have tests of two names."""
