@@ -77,16 +77,16 @@ def conversation(value: Json) -> list[Json]:
     if len(value) == 1 and isinstance(value[0], list):  # LangChain's calls take several conversations
         value = value[0]
     found: list[Json] = []
-    before: Json = None
+    was_item = False
     for one in value:
         if type(one) is dict and len(one) == 2 and (plain := _plain(one)) is not None:
             made: list[Json] = [plain]
+            is_item = False
         else:
             made = message(_asked(one))
-        if items.is_item(one) or items.is_item(before):
-            made = _continued(found, made)
-        found += made
-        before = one
+            is_item = items.is_item(one)
+        found += _continued(found, made) if is_item or was_item else made
+        was_item = is_item
     return found
 
 
