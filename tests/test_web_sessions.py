@@ -120,6 +120,18 @@ def test_htmx_is_sent_to_the_login_page_rather_than_given_it_as_a_part() -> None
     assert response["HX-Redirect"] == f"/login/?next=%2Fprojects%2F{project.slug}%2Fgenerations%2F%3Ftext%3Da"
 
 
+def test_a_form_that_htmx_sends_signed_out_is_told_so_and_its_page_may_stay() -> None:
+    project = web.project()
+
+    response = Client().post(
+        f"/projects/{project.slug}/generations/one/comments/", {"comment": "Long"}, headers={"HX-Request": "true"}
+    )
+
+    assert response.status_code == 401
+    assert "HX-Redirect" not in response
+    assert "You are signed out Sign in in another tab" in web.text(response)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_runs_and_loads_nothing_but_what_carries_its_nonce(page: str) -> None:
     project = web.project()

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from django import template
+from django.conf import settings
 from django.contrib.messages.storage.base import Message
 from django.templatetags.static import static
 from django.utils import timezone
@@ -76,6 +77,12 @@ def failure(error: str, most: int = 200) -> SafeString:
     """The beginning of an error where there is room for little: of a trace what it ends with, without the module."""
     told = reading.raised(error)
     return excerpt(error if told is None else _MODULE.sub("", told), most)
+
+
+@register.simple_tag
+def csrf_cookie() -> str:
+    """The name of the cookie that holds the token of forms."""
+    return settings.CSRF_COOKIE_NAME
 
 
 @register.filter

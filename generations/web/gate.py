@@ -46,14 +46,17 @@ def is_part(request: HttpRequest) -> bool:
 
 
 def to_login(request: HttpRequest) -> HttpResponse:
-    """The way to the login page and back to what was asked for."""
+    """The way to the login page and back to what was asked for; 401 for a form whose page can stay as it is."""
+    is_safe = request.method in ("GET", "HEAD")
+    if is_part(request) and not is_safe:
+        return render(request, "401.html", status=401)
     if is_part(request):
         # A redirect would be followed by the script and the login page put inside this one.
         from_page = request.headers.get("HX-Current-URL", "/")
         response = HttpResponse(status=204)
         response.headers["HX-Redirect"] = "/login/?" + urlencode({REDIRECT_FIELD_NAME: _path_of(from_page)})
         return response
-    if request.method in ("GET", "HEAD"):
+    if is_safe:
         return redirect_to_login(request.get_full_path())
     # What was sent is lost; the page that it was sent from is not.
     page = request.headers.get("Referer", "")

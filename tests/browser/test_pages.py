@@ -123,13 +123,14 @@ def test_what_the_server_cannot_answer_is_said_and_the_page_stays(watched: Watch
     watched.may_fail = True
     page.goto(f"{filled.url}/projects/default/generations/trip/")
 
-    # A form that is older than the cookie: the answer is a whole page, and stands in no panel.
-    page.locator("#tags input[name=csrfmiddlewaretoken]").last.evaluate("(one) => { one.value = 'x'.repeat(64); }")
+    # A form without its cookie: the answer is a whole page, and stands in no panel.
+    page.context.clear_cookies(name=re.compile("csrf"))
     page.get_by_label("Tags to add, by commas").fill("late")
     press(page, "Enter")
     expect(said).to_contain_text("This form has expired: The page was open for too long")
     expect(page.locator("#tags").get_by_role("heading", name="Tags")).to_be_visible()
     expect(page.get_by_label("Tags to add, by commas")).to_have_value("late")
+    page.reload()
 
     page.route("**/trip/comments/", lambda route: route.fulfill(status=502, body="Bad gateway"))
     page.get_by_label("Comment for your team").fill("Is anybody there?")
@@ -142,6 +143,25 @@ def test_what_the_server_cannot_answer_is_said_and_the_page_stays(watched: Watch
     # What was replaced had the focus: what came in its place has it now.
     expect(page.get_by_role("button", name="Comment", exact=True)).to_be_focused()
     assert watched.foreign == []
+
+
+def test_who_is_signed_out_while_typing_signs_in_in_another_tab_and_sends_it_then(
+    watched: Watched, filled: Stack
+) -> None:
+    page, said = watched.page, watched.page.locator("#failure")
+    watched.may_fail = True
+    page.goto(f"{filled.url}/projects/default/generations/trip/")
+    page.context.clear_cookies(name=re.compile("session"))
+    page.get_by_label("Comment for your team").fill("Typed for ten minutes")
+
+    page.get_by_role("button", name="Comment", exact=True).click()
+    expect(said).to_contain_text("You are signed out: Sign in in another tab")
+    sign_in(page.context, filled)
+    expect(said.get_by_role("link", name="Sign in")).to_have_attribute("target", "_blank")
+    page.get_by_role("button", name="Comment", exact=True).click()
+
+    expect(page.locator("#comments")).to_contain_text("Typed for ten minutes")
+    expect(said).to_be_hidden()
 
 
 def test_several_are_selected_and_tagged(watched: Watched) -> None:

@@ -14,6 +14,7 @@ import { watchReview } from "./review.js";
 import { watchScrolling } from "./scrolling.js";
 import { watchSelection } from "./selection.js";
 import { watchTimes } from "./times.js";
+import { watchTokens } from "./tokens.js";
 
 watchCharts();
 watchCopying();
@@ -30,6 +31,7 @@ watchReview();
 watchScrolling();
 watchSelection();
 watchTimes();
+watchTokens();
 
 // What works with a script alone is not shown to those who have none.
 document.querySelectorAll("[data-scripted]").forEach((element) => (element.hidden = false));

@@ -19,14 +19,19 @@ export function watchFailures() {
     const isPage = PAGE.test(xhr.responseText);
     if (xhr.status < 400 || (xhr.status < 500 && !isPage)) return say("");
     event.detail.shouldSwap = false;
-    say(toldBy(isPage ? xhr.responseText : "", xhr.status));
+    say(toldBy(isPage ? xhr.responseText : "", xhr.status), xhr.status === 401);
   });
   document.addEventListener("htmx:sendError", () => say(`The server cannot be reached. ${AGAIN}`));
 }
 
-function say(text) {
+// Who is signed out keeps what was typed: the way to sign in is another tab.
+function say(text, isSignedOut = false) {
   const place = document.getElementById("failure");
   if (!place) return;
   place.hidden = !text;
   place.querySelector("span").textContent = text;
+  const way = place.querySelector("a");
+  way.textContent = isSignedOut ? "Sign in" : "Reload the page";
+  way.href = isSignedOut ? "/login/" : "";
+  way.target = isSignedOut ? "_blank" : "";
 }
