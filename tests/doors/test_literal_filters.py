@@ -318,3 +318,12 @@ def test_all_filters_of_a_list_have_to_hold() -> None:
 
     assert letters("threads", rows(who, "threads", [first])) == "ba"
     assert letters("threads", rows(who, "threads", [first, second])) == "b"
+
+
+@pytest.mark.django_db
+def test_a_filter_that_is_null_is_told_as_graphql_tells_it() -> None:
+    query = "query($f: [generationsInputType!]) { generations(first: 3, filters: $f) { edges { node { id } } } }"
+    answer = send(client(), {"query": query, "variables": {"f": [None]}})
+
+    assert answer.status == 200
+    assert "Expected value of non-null type" in answer.json["errors"][0]["message"]
