@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from django.db import transaction
+
 from generations import datasets, filters, jobs, reviewing
 from generations.access import Grant, Scope
 from generations.exporting import rows
@@ -62,7 +64,7 @@ def _started(grant: Grant, where: dict[str, Json], kind: str, document: Json, or
 
 def _gather(lease: jobs.Lease) -> None:
     asked, project = lease.job.parameters, lease.job.project
-    done = added = 0
+    done, added = 0, lease.earlier.get("added", 0)
     try:
         put = _PLACES[asked["do"]](lease)
         condition = filters.from_document(asked["kind"], asked["filter"])
@@ -70,7 +72,11 @@ def _gather(lease: jobs.Lease) -> None:
         with rows.keys(asked["kind"], project, matching, asked["order"]) as keys:
             lease.advance(0, keys.count())
             for batch in keys.batches(AT_ONCE):
-                added += put(_ids(project, asked["kind"], batch))
+                # An attempt after this one counts what came and goes on with its version.
+                with transaction.atomic():
+                    made, version = put(_ids(project, asked["kind"], batch))
+                    added += made
+                    lease.remember({"added": added, "version": version})
                 done += len(batch)
                 lease.advance(done)
     except BadFilter as error:
@@ -95,31 +101,35 @@ def _ids(project: Project, kind: str, batch: Sequence[rows.Key]) -> list[str]:
     return [named[key[0]] for key in batch if key[0] in named]
 
 
-def _dataset(lease: jobs.Lease) -> Callable[[list[str]], int]:
+_Put = Callable[[list[str]], tuple[int, int | None]]
+"""Puts rows somewhere: how many came, and the version that they are in, where there are versions."""
+
+
+def _dataset(lease: jobs.Lease) -> _Put:
     """Adds rows to the dataset, as one version as long as nobody else changes it."""
     asked, grant = lease.job.parameters, jobs.grant_of(lease.job)
     add = datasets.add_generations if asked["kind"] == "generations" else datasets.add_steps
     column = f"{_ROWS[asked['kind']][1]}_id"
-    version: int | None = None
+    version: int | None = lease.earlier.get("version")
 
-    def put(ids: list[str]) -> int:
+    def put(ids: list[str]) -> tuple[int, int | None]:
         nonlocal version
         there = DatasetItem.objects.filter(dataset=asked["dataset"], removed_in=None, **{f"{column}__in": ids})
         known = set(there.values_list(column, flat=True))
         new = [id for id in ids if id not in known]
         made = add(grant, asked["dataset"], new, going_on=version) if new else []
         version = made[0].added_in if made else version
-        return len(made)
+        return len(made), version
 
     return put
 
 
-def _queue(lease: jobs.Lease) -> Callable[[list[str]], int]:
+def _queue(lease: jobs.Lease) -> _Put:
     asked, grant = lease.job.parameters, jobs.grant_of(lease.job)
-    return lambda ids: reviewing.add(grant, asked["queue"], _ROWS[asked["kind"]][1], ids)
+    return lambda ids: (reviewing.add(grant, asked["queue"], _ROWS[asked["kind"]][1], ids), None)
 
 
-_PLACES: Final[dict[str, Callable[[jobs.Lease], Callable[[list[str]], int]]]] = {
+_PLACES: Final[dict[str, Callable[[jobs.Lease], _Put]]] = {
     "dataset": _dataset,
     "review": _queue,
 }

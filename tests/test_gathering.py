@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from generations import access, datasets, gathering, recording
+import pytest
+from django.db import OperationalError, connection
+
+from generations import access, datasets, gathering, recording, reviewing
 from generations.access import Grant, NotAllowed, Scope
 from generations.filters import BadFilter
 from generations.models import DatasetItem, Job, Project, User
@@ -43,6 +46,38 @@ def test_what_matches_is_added_once_as_one_version(grant: Grant) -> None:
     assert dataset.version == 3
     ids = DatasetItem.objects.filter(dataset=dataset).values_list("generation_id", flat=True)
     assert sorted(str(id) for id in ids) == [f"call-{n:03}" for n in range(1, 120, 2)]
+
+
+@pytest.mark.parametrize("place", ["dataset", "queue"])
+def test_an_attempt_after_one_that_broke_off_counts_what_that_one_added(
+    grant: Grant, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "AT_ONCE", 20)
+    dataset = datasets.create(grant, name="Odd ones")
+    queue = reviewing.create(grant, name="Odd ones", criteria=reviewing.parsed("safe: yes/no"))
+    make: Any = {"dataset": gathering.into_dataset, "queue": gathering.into_queue}[place]
+    where = {"dataset": dataset, "queue": queue}[place]
+    job = make(grant, str(where.pk), kind="generations", document={"tags": "odd"})
+
+    came = 0
+
+    def break_off(execute: Any, sql: str, *rest: Any) -> Any:
+        nonlocal came
+        if is_put := sql.startswith("INSERT") and "_item" in sql:
+            came += 1
+        if is_put and came == 3:
+            raise OperationalError("gone")
+        return execute(sql, *rest)
+
+    with pytest.raises(OperationalError), connection.execute_wrapper(break_off):
+        gathering.run(job.pk)
+    Job.objects.filter(pk=job.pk).update(state="queued")
+    gathering.run(job.pk)
+
+    job.refresh_from_db()
+    assert (job.state, job.result) == ("done", {"matched": 60, "added": 60})
+    dataset.refresh_from_db()
+    assert dataset.version == (2 if place == "dataset" else 1)
 
 
 @pytest.mark.parametrize("lost", ["role", "membership", "account"])
