@@ -58,7 +58,9 @@ _DRAWN: Final[dict[str, st.SearchStrategy[Any]]] = {
     "reprice": st.integers(0, 9),
     "delete": st.tuples(st.sampled_from(["generation", "step", "thread"]), _ids),
     "unsay": st.tuples(st.sampled_from(["score", "feedback"]), st.tuples(_ids, _numbers)),
-    "rule": st.tuples(st.sampled_from(["text", "all"]), st.sampled_from([1, 30, None]), _filters),
+    "rule": st.tuples(
+        st.sampled_from(["text", "all"]), st.sampled_from([1, 30, None]), st.one_of(st.just(FILTERS[0]), _filters)
+    ),
     "hold": _filters,
     "release": st.none(),
     "expire": st.none(),
