@@ -38,6 +38,7 @@ FIELDS: dict[str, Any] = {
     "prompt": st.sampled_from(WORDS),
     "completion": st.sampled_from(WORDS),
     "prompt_tokens": st.integers(0, 9),
+    "completion_tokens": st.integers(0, 9),
     "cost": st.decimals(0, 9, places=2),
     "latency": st.sampled_from([0.5, 90_000.0]),
     "error": st.just("no"),
@@ -85,7 +86,7 @@ def begun() -> Project:
     project = access.create_project("Anything")
     _rule(project, ("all", 30, {"model.id": "large"}))
     _rule(project, ("text", 1, {"tags": "vip"}))
-    said = {"user_id": "mia", "prompt": "walrus", "completion": "otter", "prompt_tokens": 5}
+    said = {"user_id": "mia", "prompt": "walrus", "completion": "otter", "prompt_tokens": 5, "completion_tokens": 3}
     _record(
         project,
         [
@@ -140,7 +141,7 @@ def _retag(project: Project, one: tuple[str, bool]) -> None:
 
 def _reprice(project: Project, price: int) -> None:
     PriceOverride.objects.filter(project=project).delete()
-    PriceOverride.objects.create(project=project, match="large", input_price=price, currency="USD")
+    PriceOverride.objects.create(project=project, match="large", input_price=price, output_price=price)
     recording.reprice(project, list(IDS))
 
 
