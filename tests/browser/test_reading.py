@@ -215,6 +215,7 @@ EXTREMES = [
     "threads/evil/",
     "steps/gone/",
     "generations/named/",
+    "generations/named/compare/?with=evil",
     "threads/named/",
     f"users/{LONG[:200]}/",
     "playground/?generation=named",
