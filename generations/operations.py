@@ -27,7 +27,7 @@ from generations.models import Project
 T = TypeVar("T")
 GLANCE: Final = 30.0
 """For how many seconds an answer that costs more than a look at a counter is given again."""
-IN_DATA_DIR: Final = ("gateway", "media", "postgres", "queue", "scheduled")
+IN_DATA_DIR: Final = ("gateway", "media", "postgres", "queue", "scheduled", "unfinished")
 """The folders in DATA_DIR. Each may be a disk of its own."""
 
 
