@@ -40,6 +40,8 @@ _SETTINGS: Final = {
     # Neither replicas nor parallel workers by the dozen: each background process holds memory.
     "max_wal_senders": "0",
     "max_logical_replication_workers": "0",
+    # One that takes a sample of a large table holds 30 MB; two, so that small tables need not wait for a large one.
+    "autovacuum_max_workers": "2",
     "io_method": "sync",
     # Which statements take the time, for the operations page.
     "shared_preload_libraries": "pg_stat_statements",
