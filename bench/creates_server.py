@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 from observability.wsgi import application  # first: it sets Django up
 
 # isort: split
-from generations import access, records
+from generations import access, identities
 from generations.models import Generation, GenerationPayload
 from observability import urls
 
@@ -29,7 +29,7 @@ def create(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     key = {
         "project_id": grant.project.pk,
-        "uid": records.uid(grant.project.pk, "generation", document["id"]),
+        "uid": identities.uid(grant.project.pk, "generation", document["id"]),
         "started_at": dt.datetime.fromisoformat(document["timestamp"]),
     }
     with transaction.atomic():

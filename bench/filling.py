@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from django.db import connection, connections
 
 from bench.calls import A_DAY, UNTIL, calls
-from generations import access, partitions, recording, records, rollups
+from generations import access, identities, partitions, recording, records, rollups
 from generations.access import Grant
 from generations.models import Project, User
 
@@ -84,7 +84,8 @@ def grow(project: Project, number: int, a_day: int = A_DAY) -> float:
         with cursor.copy("COPY copy FROM STDIN") as copy:
             copy.write(
                 "".join(
-                    f"{one}\t{id}\t{records.uid_text(project.pk, 'generation', new)}\t{new}\n" for one, id, new in ids
+                    f"{one}\t{id}\t{identities.uid_text(project.pk, 'generation', new)}\t{new}\n"
+                    for one, id, new in ids
                 )
             )
         cursor.execute("ANALYZE copy")

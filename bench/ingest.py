@@ -98,10 +98,10 @@ def _copy(project: Project, ids: list[str], starts: list[Any]) -> float:
     """Seconds that a bare COPY of the rows with these ids takes, with its commit."""
     from django.db import connection, transaction
 
-    from generations import records
+    from generations import identities
 
     _twins(min(starts), max(starts))
-    uids = ",".join(f"'{records.uid(project.pk, 'generation', id)}'" for id in ids)
+    uids = ",".join(f"'{identities.uid(project.pk, 'generation', id)}'" for id in ids)
     span = f"project_id = {project.pk} AND started_at BETWEEN '{min(starts)}' AND '{max(starts)}'"
     blocks = {}
     with connection.cursor() as cursor:

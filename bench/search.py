@@ -124,13 +124,13 @@ def _fill(project: Any, texts: Texts, number: int) -> None:
 
 def _store(cursor: Any, project: Any, texts: Texts, numbers: range, since: dt.datetime, step: dt.timedelta) -> None:
     """Facts, payloads and extracts by COPY."""
-    from generations import folding, records
+    from generations import folding, identities
     from generations.recording.tables import dumped
     from generations.search import segments
 
     ids = [f"call-{n:09}" for n in numbers]
     made = [
-        (records.uid(project.pk, "generation", id), since + step * (n + 1), id, texts.text(n))
+        (identities.uid(project.pk, "generation", id), since + step * (n + 1), id, texts.text(n))
         for n, id in zip(numbers, ids, strict=True)
     ]
     with cursor.copy(

@@ -15,7 +15,7 @@ from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 from django.utils.crypto import constant_time_compare
 
-from generations import records
+from generations import identities
 from generations.ingest.media import Media
 from generations.models import Attachment, Project
 
@@ -41,7 +41,7 @@ class BadSignature(ValueError):
 
 def new_key(project: Project) -> str:
     """The storage key of a file to come: of its project, and not to be guessed."""
-    return f"attachments/{project.pk}/{records.new_id()}"
+    return f"attachments/{project.pk}/{identities.new_id()}"
 
 
 def upload_token(project: Project, key: str, mime: str | None) -> str:

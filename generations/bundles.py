@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from generations import records
+from generations import identities, records
 from generations.ingest.values import iso
 from generations.models import (
     Alternative,
@@ -147,13 +147,13 @@ def of_steps(
 def generation(project: Project, id: str, **parts: bool) -> Bundle | None:
     """The generation that has the caller's `id`, with what belongs to it, `parts` as in `of_generations`; None when
     there is none."""
-    row = Generation.objects.in_project(project.pk).filter(uid=records.uid(project.pk, "generation", id)).first()
+    row = Generation.objects.in_project(project.pk).filter(uid=identities.uid(project.pk, "generation", id)).first()
     return None if row is None else of_generations(project, [row], **parts)[0]
 
 
 def step(project: Project, id: str) -> StepBundle | None:
     """The step that has the caller's `id`, with all that belongs to it; None when there is none."""
-    row = Step.objects.in_project(project.pk).filter(uid=records.uid(project.pk, "step", id)).first()
+    row = Step.objects.in_project(project.pk).filter(uid=identities.uid(project.pk, "step", id)).first()
     return None if row is None else of_steps(project, [row])[0]
 
 

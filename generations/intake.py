@@ -18,7 +18,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.models import F
 from django.utils import timezone
 
-from generations import counting, records
+from generations import counting, identities
 from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
 from generations.models import IngestReject, Project
 
@@ -135,7 +135,7 @@ def _key(project: Project, door: str, refusal: Refusal, now: dt.datetime) -> uui
     """The key of the row for refusals like this one on this day: of the same field, in the same words."""
     words = _VALUES.sub("…", refusal.reason)[:300]
     said = f"{door}\0{refusal.field}\0{words}\0{now:%Y-%m-%d}"
-    return records.uid(project.pk, "reject", said)
+    return identities.uid(project.pk, "reject", said)
 
 
 # ------------------------------------------------------------------------------------------------------------- counted

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 from django.db import models
 from django.db.models import Q
 
-from generations import horizons, records
+from generations import horizons, identities
 
 M = TypeVar("M", bound=models.Model, covariant=True)
 
@@ -23,7 +23,7 @@ class EventQuerySet(models.QuerySet[M]):
 
     def by_ids(self, project: int, kind: str, ids: Iterable[str]) -> Self:
         """Rows that have one of the callers' `ids`; unknown ids have no row."""
-        return self.filter(project_id=project, uid__in=[records.uid(project, kind, i) for i in ids])
+        return self.filter(project_id=project, uid__in=[identities.uid(project, kind, i) for i in ids])
 
     def newest_first(self) -> Self:
         """By start, latest first; ties broken by uid, so that pages neither lose nor repeat a row."""

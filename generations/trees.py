@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import F, Q, Window
 from django.db.models.functions import RowNumber
 
-from generations import records
+from generations import identities
 from generations.models import Generation, Project, Step
 from generations.querysets import shown
 
@@ -320,7 +320,7 @@ def _top(project: int, row: Step) -> Step:
     are_near = True
     steps = Step.objects.in_project(project).only(*_UP)
     for level in range(CLIMB):
-        if not row.parent_id or (above := records.uid(project, "step", row.parent_id)) in seen:
+        if not row.parent_id or (above := identities.uid(project, "step", row.parent_id)) in seen:
             break
         if level >= FEW and are_near and above not in near:
             before = steps.filter(started_at__lte=row.started_at).order_by("-started_at", "-uid")

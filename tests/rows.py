@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from django.db.models import Model
 from django.utils import timezone
 
-from generations import partitions, records
+from generations import identities, partitions
 from generations.models import (
     Feedback,
     Generation,
@@ -62,7 +62,7 @@ def thread(project: Project, **fields: Any) -> Thread:
 
 def participant(project: Project, **fields: Any) -> Participant:
     """A participant; the identifier is the id unless another is given."""
-    fields = _created({"id": records.new_id(), **fields})
+    fields = _created({"id": identities.new_id(), **fields})
     fields = {"identifier": fields["id"], "last_seen_at": fields["created_at"], **fields}
     return _insert(Participant, [_event(project, "participant", fields)])[0]
 
@@ -91,8 +91,8 @@ def _created(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _event(project: Project, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
-    id = fields.pop("id", None) or records.new_id()
-    own = {"project_id": project.pk, "uid": records.uid(project.pk, kind, id), "public_id": id}
+    id = fields.pop("id", None) or identities.new_id()
+    own = {"project_id": project.pk, "uid": identities.uid(project.pk, kind, id), "public_id": id}
     if kind in ("generation", "step"):
         own["updated_at"] = fields["created_at"]
     return {**own, **fields}

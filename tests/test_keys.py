@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from generations import records
+from generations import identities
 from tests import rows
 
-OLD, NEW = 7, records.TOGETHER_FROM
+OLD, NEW = 7, identities.TOGETHER_FROM
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 UUID7 = "01a1d4c7-6600-700f-98b1-4f547678cc28"
 IDS = some.one_of(
@@ -29,33 +29,33 @@ def hashed(project: int, kind: str, id: str) -> uuid.UUID:
 
 @given(IDS)
 def test_projects_that_were_there_keep_their_keys(id: str) -> None:
-    assert records.uid(OLD, "step", id) == hashed(OLD, "step", id)
+    assert identities.uid(OLD, "step", id) == hashed(OLD, "step", id)
 
 
 @given(IDS)
 def test_a_key_is_a_uuid_that_says_how_it_is_made(id: str) -> None:
-    key = records.uid(NEW, "step", id)
-    assert str(key) == records.uid_text(NEW, "step", id)
+    key = identities.uid(NEW, "step", id)
+    assert str(key) == identities.uid_text(NEW, "step", id)
     assert (key.version, key.variant) == (8, uuid.RFC_4122)
 
 
 @given(some.lists(IDS, unique=True))
 def test_no_two_rows_have_one_key(ids: list[str]) -> None:
     named = [(project, kind, id) for project in (NEW, NEW + 1) for kind in ("step", "generation") for id in ids]
-    assert len({records.uid(*one) for one in named}) == len(named)
+    assert len({identities.uid(*one) for one in named}) == len(named)
 
 
 @pytest.mark.parametrize("id", [f"{TRACE}-00f067aa0ba902b7", f"{TRACE}-00f067aa0ba902b8", UUID7])
 def test_keys_begin_with_the_trace_or_the_time_of_their_ids(id: str) -> None:
-    assert records.uid(NEW, "step", id).hex[:12] == id.replace("-", "")[:12]
-    assert records.uid(NEW, "step", id).hex[12:] == hashed(NEW, "step", id).hex[12:]
+    assert identities.uid(NEW, "step", id).hex[:12] == id.replace("-", "")[:12]
+    assert identities.uid(NEW, "step", id).hex[12:] == hashed(NEW, "step", id).hex[12:]
 
 
 @pytest.mark.parametrize("id", [TRACE.upper() + "-00f067aa0ba902b7", "é" * 49, "x" * 32 + "-" + "0" * 16, UUID7 + "\n"])
 def test_what_only_looks_like_that_is_hashed_whole(id: str) -> None:
-    assert records.uid(NEW, "step", id) == hashed(NEW, "step", id)
+    assert identities.uid(NEW, "step", id) == hashed(NEW, "step", id)
 
 
 @pytest.mark.django_db
 def test_new_projects_have_keys_that_lie_together() -> None:
-    assert rows.project().pk >= records.TOGETHER_FROM
+    assert rows.project().pk >= identities.TOGETHER_FROM

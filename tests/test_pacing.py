@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from generations import pacing, records
+from generations import identities, pacing
 from generations.models import Project, SearchMark
 from tests import rows
 
@@ -15,9 +15,9 @@ NOW = dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC)
 def marked(project: Project, calls: int, seconds_ago: float = 0.0) -> None:
     """A transaction that wrote so many calls, so long ago."""
     then = NOW - dt.timedelta(seconds=seconds_ago)
-    uids = [records.uid(project.pk, "generation", str(n)) for n in range(calls)]
+    uids = [identities.uid(project.pk, "generation", str(n)) for n in range(calls)]
     SearchMark.objects.create(
-        project=project, uid=records.new_id(), uids=uids, first_start=then, last_start=then, created_at=then
+        project=project, uid=identities.new_id(), uids=uids, first_start=then, last_start=then, created_at=then
     )
 
 

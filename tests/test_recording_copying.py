@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from generations import access, recording, records
+from generations import access, identities, recording
 from generations.models import Generation, GenerationPayload, Step, StepPayload
 from generations.recording import copying
 from generations.records import GenerationRecord, StepRecord
@@ -99,8 +99,8 @@ def test_long_texts_of_many_records_stand_as_they_were_given() -> None:
     assert len(told) == len(said) == len(TEXTS)
     for n, text in enumerate(TEXTS):
         step, call = (
-            told[records.uid(project.pk, "step", f"s{n}")],
-            said[records.uid(project.pk, "generation", f"g{n}")],
+            told[identities.uid(project.pk, "step", f"s{n}")],
+            said[identities.uid(project.pk, "generation", f"g{n}")],
         )
         assert (step.started_at, step.input, step.output) == (start, {"said": [text, *numbers]}, text * 3_000)
         assert (call.started_at, call.prompt, call.completion) == (start, text or None, text * 5_000 or None)

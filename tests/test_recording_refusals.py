@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from generations import access, recording, records
+from generations import access, identities, recording
 from generations.models import (
     Feedback,
     Generation,
@@ -53,7 +53,7 @@ def test_one_bad_record_does_not_fail_its_neighbours(project: Project) -> None:
     assert receipts[5].field == "rating"
     assert sorted(Generation.objects.in_project(project.pk).values_list("public_id", flat=True)) == ["a", "b"]
     assert Feedback.objects.in_project(project.pk).count() == 0
-    payload = GenerationPayload.objects.in_project(project.pk).get(uid=records.uid(project.pk, "generation", "b"))
+    payload = GenerationPayload.objects.in_project(project.pk).get(uid=identities.uid(project.pk, "generation", "b"))
     assert payload.prompt == "nul and \ufffd half"
 
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from generations import attachments, records
+from generations import attachments, identities
 from generations.models import (
     Generation,
     Project,
@@ -166,9 +166,9 @@ def test_any_id_has_a_page_that_its_list_leads_to(client: Client, project: Proje
 def test_variables_are_marked_where_the_template_put_them(client: Client, project: Project) -> None:
     PromptVersion.objects.create(
         project=project,
-        uid=records.uid(project.pk, "prompt_version", "v1"),
+        uid=identities.uid(project.pk, "prompt_version", "v1"),
         public_id="v1",
-        prompt_uid=records.uid(project.pk, "prompt", "p"),
+        prompt_uid=identities.uid(project.pk, "prompt", "p"),
         version=1,
         content_hash=b"",
         template_messages=[{"role": "user", "content": "Add {{a}} to {{b}}, and 1 more."}],

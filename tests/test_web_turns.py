@@ -12,8 +12,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from generations import recording
+from generations.identities import uid
 from generations.models import Project
-from generations.records import AttachmentRecord, GenerationRecord, Record, ScoreRecord, StepRecord, ThreadRecord, uid
+from generations.records import AttachmentRecord, GenerationRecord, Record, ScoreRecord, StepRecord, ThreadRecord
 from generations.web import turns
 from generations.web.gate import CallersId
 from tests import web

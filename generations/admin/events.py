@@ -18,7 +18,7 @@ from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
-from generations import bundles, records
+from generations import bundles, identities
 from generations.admin.acting import ReadOnly
 from generations.admin.lists import KeysetAdmin, KeysetList
 from generations.admin.narrowing import PROJECT, SINCE, UNTIL, ByProject, Failed, Typed, chosen, typed
@@ -89,7 +89,7 @@ class EventAdmin(ReadOnly, KeysetAdmin):
         project, term = chosen(request), search_term.strip()
         if term and project is not None:
             kind = str(self.opts.model_name)
-            queryset = queryset.filter(uid=records.uid(project.pk, kind, term))
+            queryset = queryset.filter(uid=identities.uid(project.pk, kind, term))
         return queryset, False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -11,13 +11,14 @@ from django.db import connection, transaction
 
 from generations import access, attachments, bundles, prepared, recording
 from generations.api import otlp_common, otlp_moving, otlp_roots, otlp_stored, otlp_turns
+from generations.identities import uid
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
 from generations.ingest.otlp import couples
 from generations.ingest.otlp.names import about, kinds_said
 from generations.ingest.otlp.spans import Told
 from generations.models import Generation, Project, Step, StepPayload
-from generations.records import FeedbackRecord, GenerationRecord, Json, Record, ScoreRecord, StepRecord, revised, uid
+from generations.records import FeedbackRecord, GenerationRecord, Json, Record, ScoreRecord, StepRecord, revised
 
 FEW: Final = 20
 """Up to so many spans of a request are made ready by whoever writes for several: a field of all records at a time takes

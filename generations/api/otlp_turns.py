@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from generations.identities import uid
 from generations.ingest.otlp import quirks, terminals
 from generations.ingest.otlp.spans import Told
 from generations.models import Project, StepPayload
-from generations.records import Json, revised, uid
+from generations.records import Json, revised
 
 
 def answered(project: Project, told: Sequence[Told]) -> Sequence[Told]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-from generations import generating, llm, prompts, records, verdicts
+from generations import generating, identities, llm, prompts, records, verdicts
 from generations.access import Grant
 from generations.evaluating.scoring import TAG, Models, together
 from generations.evaluating.subjects import Case, texts_of
@@ -79,7 +79,7 @@ async def _answered(models: Models, version: Version, case: Case, about: Mapping
     row = version.row
     settings = {name: value for name, value in row.settings.items() if name not in _NOT_SENT and value is not None}
     said: dict[str, Any] = {
-        "id": records.new_id(),
+        "id": identities.new_id(),
         "name": TAG,
         "tags": [TAG],
         "prompt_version_id": row.public_id,

@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Count, Max, Q, Sum
 
-from generations import jobs, recording, records, verdicts
+from generations import identities, jobs, recording, records, verdicts
 from generations.access import Grant
 from generations.evaluating import answering, asking, reckoning
 from generations.evaluating.asking import Asked
@@ -32,7 +32,7 @@ def run(job_id: uuid.UUID | str) -> bool:
 
 def score_id(project: Project, evaluator_id: str, generation_id: str) -> str:
     """The id of the score that an evaluator gives a logged generation: there is one, whoever asks, and how often."""
-    return records.uid_text(project.pk, "score of evaluator", f"{evaluator_id}:{generation_id}")
+    return identities.uid_text(project.pk, "score of evaluator", f"{evaluator_id}:{generation_id}")
 
 
 class Purse:
@@ -143,12 +143,12 @@ class Work:
         )
 
     def _item_key(self, experiment: str, case: Case) -> uuid.UUID:
-        return records.uid(self._grant.project.pk, "evaluated", f"{experiment}:{case.key}")
+        return identities.uid(self._grant.project.pk, "evaluated", f"{experiment}:{case.key}")
 
     def _id(self, evaluator: Used, case: Case, item: uuid.UUID | None) -> str:
         if item is None:
             return score_id(self._grant.project, evaluator.id, case.key)
-        return records.uid_text(self._grant.project.pk, "score of item", f"{item}:{evaluator.id}")
+        return identities.uid_text(self._grant.project.pk, "score of item", f"{item}:{evaluator.id}")
 
     def _score(self, one: Finding, case: Case, item: ExperimentItem | None) -> records.ScoreRecord:
         id = self._id(one.evaluator, case, None if item is None else item.pk)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from generations import generating, llm, recording, records, verdicts
+from generations import generating, identities, llm, recording, verdicts
 from generations.access import Grant
 from generations.evaluating.subjects import JUDGED_BY, Case
 from generations.llm import running
@@ -190,7 +190,7 @@ class Scorer:
         about = {**self._about, JUDGED_BY: evaluator.id}
         if case.generation_id:
             about["judged"] = case.generation_id
-        return {"id": records.new_id(), "name": evaluator.name, "tags": [TAG], "metadata": about}
+        return {"id": identities.new_id(), "name": evaluator.name, "tags": [TAG], "metadata": about}
 
 
 def _check(case: Case, evaluator: Used) -> None:

@@ -12,8 +12,9 @@ from generations.evaluating import answering
 from generations.evaluating.asking import Asked
 from generations.evaluating.reckoning import estimate
 from generations.experiments.keeping import MAX_NAME
+from generations.identities import new_id
 from generations.models import Job
-from generations.records import InvalidRecord, new_id
+from generations.records import InvalidRecord
 
 
 def start(grant: Grant, asked: Asked) -> Job:

@@ -9,12 +9,13 @@ from typing import Any
 
 from django.db import transaction
 
-from generations import recording, records
+from generations import identities, recording, records
 from generations.access import Grant, Scope, audit
 from generations.cleaning import MAX_ID, clean_json, clean_string
+from generations.identities import is_uuid
 from generations.ingest import rest
 from generations.models import Dataset, DatasetItem, Experiment, ExperimentItem
-from generations.records import InvalidRecord, Json, ScoreRecord, is_uuid
+from generations.records import InvalidRecord, Json, ScoreRecord
 
 MAX_NAME = 200
 MAX_ITEMS = 1_000
@@ -164,7 +165,7 @@ def _scores(place: int, said: NewResult, row: ExperimentItem) -> Iterator[tuple[
         about = {"type": "AI", **given, "experimentItemId": str(row.pk)}
         if said.generation_id:
             about["generationId"] = said.generation_id
-        yield path, records.revised(rest.score(about, path=path), id=given.get("id") or records.new_id())
+        yield path, records.revised(rest.score(about, path=path), id=given.get("id") or identities.new_id())
 
 
 def _key(kind: str, id: str) -> uuid.UUID:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django.db.models import Q, QuerySet
 
-from generations import records
+from generations import identities
 from generations.models import Attachment, Feedback, Project, Score
 
 KINDS: Final = ("generations", "steps", "scores")
@@ -36,5 +36,5 @@ def _touched(kind: str, project: Project, moment: dt.datetime) -> Q:
         hung.append(since.order_by().values_list(f"{kind}_id", flat=True))
     ids = {id for some in hung for id in some.distinct()[: _FEW + 1]}
     if len(ids) <= _FEW:
-        return Q(uid__in=[records.uid(project.pk, kind, id) for id in ids])
+        return Q(uid__in=[identities.uid(project.pk, kind, id) for id in ids])
     return functools.reduce(operator.or_, (Q(public_id__in=some) for some in hung))

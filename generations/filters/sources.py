@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Avg, Case, Exists, ExpressionWrapper, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.expressions import Combinable
 
-from generations import folding, horizons, records
+from generations import folding, horizons, identities
 from generations.filters import sql
 from generations.filters.comparing import Comparison
 from generations.models import Feedback, GenerationPayload, GenerationSearch, Score, StepPayload
@@ -78,7 +78,7 @@ class PublicId(Column):
     def where(self, project_pk: int, keys: Keys, test: Comparison) -> Q:
         """The key compared, or for a part of the id the id itself."""
         if test.op in ("eq", "in"):
-            uids = [records.uid(project_pk, self.kind, str(value)) for value in test.values]
+            uids = [identities.uid(project_pk, self.kind, str(value)) for value in test.values]
             return sql.one_of(F("uid"), uids, "::uuid[]")
         return test.on(F(self.name))
 

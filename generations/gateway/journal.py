@@ -23,7 +23,7 @@ import orjson
 from django.conf import settings
 from django.db import Error, connections
 
-from generations import intake, recording, records
+from generations import identities, intake, recording
 from generations.ingest import gateway
 from generations.ingest.gateway import Passed, Tried
 from generations.intake import Refusal
@@ -57,7 +57,7 @@ class Journal:
     def __init__(
         self, project: int, path: str, provider: str | None, about: dict[str, str], agent: str, request: bytes
     ) -> None:
-        self.id = records.new_id()
+        self.id = identities.new_id()
         self.path: Path | None = None
         self._file = -1
         self._kept = 0

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from generations import datasets, records
+from generations import datasets, identities
 from generations.access import Grant, Scope
 from generations.cleaning import clean_string
 from generations.datasets import NewItem
@@ -59,6 +59,6 @@ def take_in(
 
 def _own_key(grant: Grant, id: str, elsewhere: QuerySet[Any]) -> uuid.UUID:
     """The UUID that `id` is, or one made of it where it is none or is `elsewhere` already."""
-    if records.is_uuid(id) and not elsewhere.filter(pk=id).exists():
+    if identities.is_uuid(id) and not elsewhere.filter(pk=id).exists():
         return uuid.UUID(id)
     return uuid.uuid5(uuid.NAMESPACE_OID, f"{grant.project.pk}/{id}")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from generations import moments, reading, records
+from generations import identities, moments, reading, records
 from generations.ingest import feedback
 from generations.records import (
     AttachmentRecord,
@@ -47,7 +47,7 @@ _PLAIN_WORD: Final = re.compile(r"[A-Za-z]\w{0,19}")
 def step(given: Mapping[str, Any], environment: str | None) -> list[Record]:
     """The step of one `ingestStep`, `createStep` or `updateStep`, the generation inside it, which shares its id, and
     the feedback that is among its scores."""
-    id = _text(given, "id") or records.new_id()
+    id = _text(given, "id") or identities.new_id()
     start = moment(given.get("startTime"), "startTime")
     end = moment(given.get("endTime"), "endTime")
     payload = given.get("generation")
@@ -150,7 +150,7 @@ def attachment(given: Mapping[str, Any], step_id: str | None = None) -> Attachme
     """A file beside a step. Its `url` is kept only when it is not one of ours: those are minted at each reading."""
     key = _text(given, "objectKey")
     return AttachmentRecord(
-        id=_text(given, "id") or records.new_id(),
+        id=_text(given, "id") or identities.new_id(),
         name=_text(given, "name"),
         mime=_text(given, "mime"),
         storage_key=key,
@@ -165,7 +165,7 @@ def thread(given: Mapping[str, Any], environment: str | None = None) -> ThreadRe
     """A thread of `upsertThread`, `createThread` or `updateThread`."""
     metadata = _object(given.get("metadata"), "metadata")
     return ThreadRecord(
-        id=_text(given, "id") or records.new_id(),
+        id=_text(given, "id") or identities.new_id(),
         name=_text(given, "name"),
         user_id=_text(given, "participantId"),
         environment=environment,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from generations.identities import new_id
 from generations.ingest import rest_content as contents
 from generations.ingest import values
 from generations.ingest.rest_fields import (
@@ -37,7 +38,6 @@ from generations.records import (
     ScoreRecord,
     StepRecord,
     ThreadRecord,
-    new_id,
 )
 
 TEXTS: Final = {"model": "id", "input": "content", "output": "content"}

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from generations import filters
 from generations.filters import BadFilter, Condition
+from generations.identities import is_uuid
 from generations.models import Participant, Project, Prompt
-from generations.records import SCORE_TYPES, is_uuid
+from generations.records import SCORE_TYPES
 
 Document = dict[str, Any]
 

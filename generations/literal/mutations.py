@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from generations import bundles, datasets, experiments, prompts, recording, records
+from generations import bundles, datasets, experiments, identities, prompts, recording, records
 from generations.access import Scope
 from generations.ingest import feedback, literal
 from generations.literal import nodes, queries
@@ -40,7 +40,7 @@ def ingest_step(_: Any, info: Info, **given: Any) -> Node:
 def create_step(_: Any, info: Info, **given: Any) -> Node | None:
     context = info.context
     context.grant.need(Scope.INGEST)
-    id = records.new_id()
+    id = identities.new_id()
     store(context, literal.step({**given, "id": id}, context.environment))
     return one_step(context, id, selected(info) | _WHOLE_STEP)
 
@@ -64,7 +64,7 @@ def create_generation(_: Any, info: Info, generation: Any) -> Node:
     context.grant.need(Scope.INGEST)
     given = generation if isinstance(generation, Mapping) else {}
     kind = given.get("type")
-    id = str(given.get("id") or records.new_id())
+    id = str(given.get("id") or identities.new_id())
     around = {
         "id": id,
         "type": "llm",
@@ -119,7 +119,7 @@ def _stored_thread(info: Info, given: Mapping[str, Any]) -> Node:
 
 def create_thread(_: Any, info: Info, **given: Any) -> Node:
     info.context.grant.need(Scope.INGEST)
-    return _stored_thread(info, {**given, "id": records.new_id()})
+    return _stored_thread(info, {**given, "id": identities.new_id()})
 
 
 def upsert_thread(_: Any, info: Info, **given: Any) -> Node:
@@ -143,7 +143,7 @@ def delete_thread(_: Any, info: Info, id: str) -> Node | None:
 def create_score(_: Any, info: Info, **given: Any) -> Node:
     context = info.context
     context.grant.need(Scope.INGEST)
-    made = literal.score({**given, "id": records.new_id()})
+    made = literal.score({**given, "id": identities.new_id()})
     store(context, [made, *feedback.voted([made])])
     return nodes.score(_one(context.project, Score, "score", str(made.id)), str(context.project.pk))
 
@@ -179,7 +179,7 @@ def delete_score(_: Any, info: Info, id: str) -> Node | None:
 def create_attachment(_: Any, info: Info, **given: Any) -> Node:
     context = info.context
     context.grant.need(Scope.INGEST)
-    made = literal.attachment({**given, "id": records.new_id()})
+    made = literal.attachment({**given, "id": identities.new_id()})
     step: Step | None = Step.objects.by_ids(context.project.pk, "step", [given["stepId"]]).first()
     if step is not None:
         made = records.revised(made, thread_id=step.thread_id)

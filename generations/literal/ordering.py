@@ -9,7 +9,7 @@ from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
-from generations import filters, records
+from generations import filters, identities
 from generations.filters import Condition
 from generations.models import Thread
 from generations.paging import BadCursor
@@ -62,7 +62,7 @@ def page(
     cursor = before if backward else after
     if cursor is not None:
         everything = filters.narrow(kind, project_pk, None).annotate(reckoned=value)
-        last = everything.filter(uid=records.uid(project_pk, kind.removesuffix("s"), cursor)).first()
+        last = everything.filter(uid=identities.uid(project_pk, kind.removesuffix("s"), cursor)).first()
         if last is None:
             raise BadCursor("before" if backward else "after", cursor, "a cursor of this list")
         rows = rows.filter(_beyond(last, down=descending != backward, unknown=not backward))

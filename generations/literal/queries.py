@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, SelectionSetNode
 
-from generations import paging, prompts, records
+from generations import identities, paging, prompts
 from generations.access import Scope
 from generations.literal import filtering, nodes, ordering
 from generations.literal.loading import (
@@ -86,7 +86,7 @@ def find_participant(context: Context, id: str | None, identifier: str | None) -
     """A participant by id or by identifier, in one query."""
     rows = Participant.objects.in_project(context.project.pk)
     if id:
-        found: Participant | None = rows.filter(uid=records.uid(context.project.pk, "participant", id)).first()
+        found: Participant | None = rows.filter(uid=identities.uid(context.project.pk, "participant", id)).first()
         return found
     if identifier:
         known: Participant | None = rows.filter(identifier=identifier).order_by("created_at", "uid").first()
@@ -163,7 +163,7 @@ def dataset_item(_: Any, info: Info, id: str) -> Node | None:
 
 def find_item(context: Context, id: str) -> ItemRow | None:
     """An item of the project by its id, whichever version it is of."""
-    if not records.is_uuid(id):
+    if not identities.is_uuid(id):
         return None
     return ItemRow.objects.filter(dataset__project=context.project, pk=id, removed_in=None).first()
 

@@ -22,9 +22,10 @@ from generations import access, attachments, datasets, experiments, holds, outag
 from generations.access import Scope
 from generations.compressing import compressed
 from generations.filters import BadFilter
+from generations.identities import is_uuid
 from generations.literal import ingesting, nodes, schema
 from generations.literal.loading import Context
-from generations.records import InvalidRecord, is_uuid
+from generations.records import InvalidRecord
 
 log = logging.getLogger(__name__)
 View = Callable[..., HttpResponse]

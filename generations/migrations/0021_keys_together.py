@@ -2,7 +2,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    """New projects have keys that begin as their ids do (`records.TOGETHER_FROM`); those that are there keep theirs."""
+    """New projects have keys that begin as their ids do (`identities.TOGETHER_FROM`); those that are there keep theirs."""
 
     dependencies = [
         ('generations', '0020_results_by_generation'),

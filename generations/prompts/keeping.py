@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from generations import filters, records
+from generations import filters, identities
 from generations.access import Grant, Scope, audit
 from generations.cleaning import MAX_ID, clean_json, clean_string
 from generations.models import Project, Prompt, PromptVersion
@@ -92,7 +92,7 @@ def versions(grant: Grant, prompt: Prompt) -> list[PromptVersion]:
 def version(grant: Grant, version_id: str) -> PromptVersion | None:
     """The version of this id, or None. Needs `read`."""
     grant.need(Scope.READ)
-    key = records.uid(grant.project.pk, "prompt_version", version_id)
+    key = identities.uid(grant.project.pk, "prompt_version", version_id)
     row: PromptVersion | None = PromptVersion.objects.in_project(grant.project.pk).filter(uid=key).first()
     return row
 
@@ -177,10 +177,10 @@ def add_version(
         last = numbers.order_by("version" if is_draft else "-version").values_list("version", flat=True).first()
         step = -1 if is_draft else 1
         number = (-1 if is_draft else first) if last is None else last + step
-        public_id = id or records.new_id()
+        public_id = id or identities.new_id()
         row: PromptVersion = PromptVersion.objects.create(
             project=grant.project,
-            uid=records.uid(grant.project.pk, "prompt_version", public_id),
+            uid=identities.uid(grant.project.pk, "prompt_version", public_id),
             public_id=public_id,
             prompt_uid=prompt.pk,
             version=number,

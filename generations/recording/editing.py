@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 from django.utils import timezone
 
-from generations import access, bundles, cleaning, pricing, records
+from generations import access, bundles, cleaning, identities, pricing, records
 from generations.access import Grant
 from generations.models import Feedback, Project
 from generations.recording import derive, locking, looking, merging, storing, writing
@@ -44,7 +44,7 @@ def retag(
             f" AND {kind}.tags <> wanted.tags AND cardinality(wanted.tags) <= %(most)s",
             {
                 "project": project.pk,
-                "uids": [records.uid(project.pk, kind, id) for id in ids],
+                "uids": [identities.uid(project.pk, kind, id) for id in ids],
                 "add": list(added),
                 "remove": removed,
                 "most": cleaning.MAX_TAGS,
@@ -79,7 +79,7 @@ def narrow(project: Project, left: Sequence[tuple[str, dt.datetime, dt.datetime]
                 "ids": ids,
                 "starts": starts,
                 "ends": ends,
-                "uids": [records.uid(project.pk, "thread", id) for id in set(ids)],
+                "uids": [identities.uid(project.pk, "thread", id) for id in set(ids)],
             },
         )
 
@@ -115,7 +115,7 @@ def said_now(project: Project, feedback: records.FeedbackRecord) -> records.Feed
         return feedback
     same = writing.feedback_of(feedback)
     rows = Feedback.objects.by_ids(project.pk, "feedback", [str(same.id)])
-    return revised(feedback, id=records.new_id()) if rows.filter(is_latest=False).exists() else feedback
+    return revised(feedback, id=identities.new_id()) if rows.filter(is_latest=False).exists() else feedback
 
 
 def update(
@@ -211,7 +211,7 @@ def delete(project: Project, kind: str, ids: Sequence[str]) -> int:
 def _delete(cursor: Any, project: int, kind: str, ids: list[str]) -> int:
     if not ids:
         return 0
-    uids = [records.uid(project, kind, id) for id in ids]
+    uids = [identities.uid(project, kind, id) for id in ids]
     for table in HANGING.get(kind, ()):
         cursor.execute(
             f"DELETE FROM {table} WHERE project_id = %s AND {kind}_id = ANY(%s)",  # noqa: S608

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Collection
 from typing import Any, Final
 
-from generations import records
+from generations import identities
 
 HOURS: Final = ("project_id", "uid", "bucket")
 TEXTS: Final = ("project_id", "uid", "uids", "first_start", "last_start", "created_at")
@@ -20,14 +20,14 @@ def hours(project: int, starts: Collection[dt.datetime]) -> list[tuple[Any, ...]
     """The marks of the hours, UTC, of these starts: one row an hour, by HOURS."""
     ends = {hour_of(min(starts)), hour_of(max(starts))} if starts else set()
     found = ends if len(ends) < 2 else {*map(hour_of, starts)}
-    return [(project, records.new_id(), hour) for hour in sorted(found)]
+    return [(project, identities.new_id(), hour) for hour in sorted(found)]
 
 
 def texts(
     project: int, uids: Collection[str], starts: Collection[dt.datetime], now: dt.datetime
 ) -> list[tuple[Any, ...]]:
     """The mark of the text of these generations, which stand between these starts: at most one row, by TEXTS."""
-    return [(project, records.new_id(), list(uids), min(starts), max(starts), now)] if uids else []
+    return [(project, identities.new_id(), list(uids), min(starts), max(starts), now)] if uids else []
 
 
 def hour_of(moment: dt.datetime) -> dt.datetime:

@@ -19,7 +19,7 @@ from typing import Any, Final
 import orjson
 from django.db import connection
 
-from generations import at_once, cleaning, partitions, prepared, records
+from generations import at_once, cleaning, identities, partitions, prepared
 from generations.recording import copying, marking, packing, seeing
 from generations.recording.merging import Merged
 from generations.recording.tables import (
@@ -238,7 +238,7 @@ def _alternatives(keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:
     columns = zip(*map(attrgetter(*ALTERNATIVE), (one for _, one in every)), strict=True)
     made = zip(*_conversions(ALTERNATIVE).converted(columns, keys.packed), strict=True)
     for (row, one), values in zip(every, made, strict=True):
-        uid = records.uid(keys.project, "alternative", f"{row.id}\0{one.index}")
+        uid = identities.uid(keys.project, "alternative", f"{row.id}\0{one.index}")
         yield keys.project, uid, row.started_at, keys["generation", row.id], *values
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from generations import cleaning, prepared, records
+from generations import cleaning, identities, prepared, records
 from generations.records import (
     AttachmentRecord,
     FeedbackRecord,
@@ -150,7 +150,7 @@ class Keys(dict[tuple[str, str], str]):
         self.packed = {} if packed is None else packed
 
     def __missing__(self, named: tuple[str, str]) -> str:
-        key = self[named] = records.uid_text(self.project, *named)
+        key = self[named] = identities.uid_text(self.project, *named)
         return key
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.db.models import F, OuterRef, Subquery, TextField, Value, Window
 from django.db.models.functions import Cast, Coalesce, Length, RowNumber
 
-from generations import filling, reading, records
+from generations import filling, identities, reading
 from generations.models import Project, Prompt, PromptVersion
 from generations.records import GenerationRecord, Json, Record, revised
 
@@ -132,7 +132,7 @@ def _learn(project: Project, calls: Iterable[GenerationRecord]) -> None:
     numbers = {(name, number) for name, number in numbers if (project.pk, name, number) not in _memory.ids}
     if not ids and not numbers:
         return
-    uids = [records.uid(project.pk, "prompt_version", id) for id in ids]
+    uids = [identities.uid(project.pk, "prompt_version", id) for id in ids]
     prompts = Prompt.objects.filter(project=project.pk, name__in={name for name, _ in numbers}).values("pk")
     by_number = _versions(project).filter(prompt_uid__in=prompts, version__in={number for _, number in numbers})
     rows = _versions(project).filter(uid__in=uids) | by_number

@@ -12,7 +12,7 @@ from django.db import DatabaseError, DataError, IntegrityError, connection, tran
 from django.utils import timezone
 from psycopg.errors import ProgramLimitExceeded
 
-from generations import access, cleaning, making, prepared, records
+from generations import access, cleaning, identities, making, prepared, records
 from generations.models import Project
 from generations.recording import grouping, keeping, looking, merging, readying, storing, tying
 from generations.recording.readying import Ready
@@ -258,7 +258,7 @@ def _identified(record: Record) -> Record:
     if isinstance(record, FeedbackRecord):
         return feedback_of(record)
     if isinstance(record, ScoreRecord) and record.id is None:
-        return revised(record, id=records.new_id())
+        return revised(record, id=identities.new_id())
     return record
 
 

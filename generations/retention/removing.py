@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from generations import access, at_once, attachments, holds, recording, records
+from generations import access, at_once, attachments, holds, identities, recording
 from generations.access import Grant
 from generations.at_once import Statement
 from generations.models import Attachment, DatasetItem, Generation, Project, Step
@@ -101,7 +101,7 @@ def remove_files(project: Project, kind: str, ids: Sequence[str], provided: Sequ
     all_files = Attachment.objects.in_project(project.pk)
     beside: dict[str, Any] = {f"{kind}_id__in": list(ids)}
     if kind == "attachment":
-        beside = {"uid__in": [records.uid(project.pk, kind, id) for id in ids]}
+        beside = {"uid__in": [identities.uid(project.pk, kind, id) for id in ids]}
     files = 0
     for row in all_files.filter(**beside).exclude(storage_key=None):
         with transaction.atomic() if provided else nullcontext():

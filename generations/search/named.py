@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.db.models import Q
 
-from generations import records
+from generations import identities
 from generations.models import Generation, Participant, Step, Thread
 
 MOST: Final = 10
@@ -52,4 +52,4 @@ def named(project_pk: int, text: str) -> list[Named]:
 
 
 def _of(model: type[Generation | Step | Thread | Participant], kind: str, project_pk: int, id: str) -> list[Any]:
-    return list(model.objects.in_project(project_pk).filter(uid=records.uid(project_pk, kind, id)))
+    return list(model.objects.in_project(project_pk).filter(uid=identities.uid(project_pk, kind, id)))

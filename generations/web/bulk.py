@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
 from generations import bulk as verbs
-from generations import datasets, exporting, filters, reading, records, retention, reviewing, tasks
+from generations import datasets, exporting, filters, identities, reading, retention, reviewing, tasks
 from generations.access import Grant, Scope
 from generations.filters import BadFilter
 from generations.models import Dataset, ReviewQueue
@@ -117,7 +117,7 @@ def _values(request: HttpRequest, grant: Grant, kind: str, action: str) -> dict[
     if action == "score":
         value, label = judging.value_or_label(request.POST.get("value", ""))
         name, comment = request.POST.get("name", ""), request.POST.get("comment", "").strip()
-        said = {"name": name, "value": value, "label": label, "comment": comment, "batch": records.new_id()}
+        said = {"name": name, "value": value, "label": label, "comment": comment, "batch": identities.new_id()}
         return {"score": said}
     if action == "dataset" and action in verbs.ACTIONS.get(kind, ()):
         return {"dataset": str(judging.chosen_dataset(request, grant).pk)}

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
-from generations import datasets, holds, recording, records
+from generations import datasets, holds, identities, recording
 from generations.access import Grant, Scope
 from generations.models import Dataset, Score
 from generations.records import FeedbackRecord, GenerationRecord, InvalidRecord, Record, ScoreRecord
@@ -83,7 +83,7 @@ def _score(request: HttpRequest, grant: Grant, id: str) -> None:
     _record(
         grant,
         ScoreRecord(
-            id=records.new_id(),
+            id=identities.new_id(),
             name=given["name"].strip(),
             type="HUMAN",
             value=value,
@@ -139,7 +139,7 @@ def _comment(request: HttpRequest, grant: Grant, id: str) -> None:
     _record(
         grant,
         ScoreRecord(
-            id=records.new_id(),
+            id=identities.new_id(),
             name="comment",
             type="HUMAN",
             value=None,
@@ -180,7 +180,7 @@ def _feedback(request: HttpRequest, grant: Grant, id: str) -> None:
     except ValueError:
         raise Refused("The rating is a number from 1 to 5.") from None
     said = FeedbackRecord(
-        id=records.new_id(),
+        id=identities.new_id(),
         generation_id=id,
         rating=stars,
         thumbs=given.get("thumbs") or None,

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views import defaults
 
-from generations import access, records
+from generations import access, identities
 from generations.access import Grant
 from generations.models import AuditEntry, Generation, RetentionRule, Step, Thread
 from generations.web.frame import PLACES, show
@@ -84,5 +84,5 @@ def _elsewhere(request: HttpRequest, grant: Grant, kind: str, id: str) -> list[A
         project
         for project in access.projects_of(request.user, most=MOST_PROJECTS)
         if project.pk != grant.project.pk
-        and MODELS[kind].objects.in_project(project.pk).filter(uid=records.uid(project.pk, kind, id)).exists()
+        and MODELS[kind].objects.in_project(project.pk).filter(uid=identities.uid(project.pk, kind, id)).exists()
     ]

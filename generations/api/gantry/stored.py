@@ -8,7 +8,7 @@ from typing import Final
 
 from django.db import connection
 
-from generations import prepared, records
+from generations import identities, prepared
 from generations.records import FeedbackRecord, ScoreRecord
 
 _STORED: Final = prepared.Statement(
@@ -37,7 +37,7 @@ class Stored:
 def stored(project: int, calls: Collection[str], judged: Collection[str]) -> Stored:
     """Which of these `calls` are there, and the ids of all scores and feedback on the `judged` ones."""
     found = Stored()
-    uids = prepared.array([str(records.uid(project, "generation", id)) for id in calls])
+    uids = prepared.array([str(identities.uid(project, "generation", id)) for id in calls])
     for label, id, said, name in prepared.again(lambda: _asked(project, [uids, prepared.array(judged)])):
         if label == "call":
             found.calls[id] = said

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from generations import records
+from generations import identities
 from generations.access import Grant
 from generations.api import receive
 from generations.api.errors import Refused
@@ -38,7 +38,7 @@ def begin(grant: Grant, request: HttpRequest) -> HttpResponse:
     number = request.GET.get("num_parts", "1")
     if not number.isdecimal() or not 1 <= int(number) <= MAX_PARTS:
         raise InvalidRecord("num_parts", number, f"a number from 1 to {MAX_PARTS}")
-    upload = records.new_id()
+    upload = identities.new_id()
     keys = [{"project": grant.project.pk, "upload": upload, "part": part} for part in range(1, int(number) + 1)]
     urls = [
         request.build_absolute_uri(reverse("gantry_part", args=[signing.dumps(key, salt=_SALT, compress=True)]))
@@ -71,7 +71,7 @@ def finish(grant: Grant, request: HttpRequest) -> HttpResponse:
     """Store what is in the file that the parts make; sending this again changes nothing."""
     asked = body(request)
     upload, parts, link = asked.get("upload_id"), asked.get("parts"), asked.get("data_link")
-    if not isinstance(upload, str) or not records.is_uuid(upload):
+    if not isinstance(upload, str) or not identities.is_uuid(upload):
         raise InvalidRecord("upload_id", upload, "the id that the upload was begun with")
     if not isinstance(parts, list) or not 0 < len(parts) <= MAX_PARTS:
         raise InvalidRecord("parts", parts, f"a list of 1 to {MAX_PARTS} parts")

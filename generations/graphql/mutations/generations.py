@@ -6,7 +6,7 @@ from typing import Annotated
 
 import strawberry
 
-from generations import models, recording, records
+from generations import identities, models, recording
 from generations.access import Scope
 from generations.cleaning import clean_string
 from generations.graphql.errors import in_paths, not_found, rejected
@@ -54,7 +54,7 @@ class GenerationMutations:
         id: Annotated[strawberry.ID | None, strawberry.argument(description="Its id; else a UUIDv7.")] = None,
     ) -> GenerationReceipt | None:
         """Store or merge one generation."""
-        record = rest.generation({"id": records.new_id() if id is None else id, **document(input)})
+        record = rest.generation({"id": identities.new_id() if id is None else id, **document(input)})
         receipt = recording.record(info.context.grant.project, [record])[0]
         if receipt.state == "rejected":
             raise rejected(receipt)

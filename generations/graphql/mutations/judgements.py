@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import strawberry
 from django.db import transaction
 
-from generations import access, models, recording, records
+from generations import access, identities, models, recording, records
 from generations.access import Grant, Scope
 from generations.cleaning import clean_string
 from generations.graphql.errors import in_paths, not_found, rejected
@@ -60,7 +60,7 @@ class JudgementMutations:
         target = {name: clean_string(id) for name, id in vars(on).items() if isinstance(id, str)}
         _there(grant, target)
         said = document(input)
-        said.setdefault("id", records.new_id())
+        said.setdefault("id", identities.new_id())
         if said.get("author") is None:
             said["author"] = grant.actor
         if said.get("type") is None:
@@ -116,7 +116,7 @@ class JudgementMutations:
         grant = info.context.grant
         name = clean_string(generation_id)
         _there(grant, {"generation_id": name})
-        said = {**document(input), "id": records.new_id()}
+        said = {**document(input), "id": identities.new_id()}
         shown: Feedback | None = _stored(
             grant, rest.feedback(name, said), "feedback", models.Feedback, Feedback, rest.FEEDBACK
         )
