@@ -140,6 +140,11 @@ def test_gemini_cli_tells_of_a_call_in_three_events_of_which_those_in_a_span_mak
         {"candidates": [{"content": {"role": "model", "parts": [{"text": "ma."}]}, "finishReason": "STOP"}]},
     ]
     details = {"event.name": "gen_ai.client.inference.operation.details", "gen_ai.system_instructions": "Be brief."}
+    # Its version 0.61 lists each chunk as an answer there, of the system, with the reason why the last one ended.
+    listed = [
+        {"finish_reason": "stop", "role": "system", "parts": [{"type": "text", "content": c}]} for c in ("Li", "ma.")
+    ]
+    answered = {"gen_ai.output.messages": json.dumps(listed), "gen_ai.request.temperature": 1}
     log(
         api,
         {**GEMINI, "at": 1, "span": True, "event.name": "gemini_cli.api_request", "request_text": json.dumps(asked)},
@@ -157,7 +162,7 @@ def test_gemini_cli_tells_of_a_call_in_three_events_of_which_those_in_a_span_mak
             "total_token_count": 77,
             "response_text": json.dumps(chunks),
         },
-        {**GEMINI, **details, "at": 3.001, "event.timestamp": "T3", "gen_ai.response.id": "gem-1"},
+        {**GEMINI, **details, **answered, "at": 3.001, "event.timestamp": "T3", "gen_ai.response.id": "gem-1"},
         scope="gemini-cli",
     )
 
@@ -182,6 +187,7 @@ def test_gemini_cli_tells_of_a_call_in_three_events_of_which_those_in_a_span_mak
         }
     ]
     assert not Step.objects.in_project(api.project.pk).exists()
+    assert Generation.objects.in_project(api.project.pk).get().parameters == {"temperature": 1}
 
 
 def test_a_call_that_failed_is_one_too_and_words_that_were_hidden_are_none(api: Caller) -> None:

@@ -27,7 +27,7 @@ def generation(
 ) -> GenerationRecord:
     """The call of type `kind` that a span is: `held` has the fields that it says, `whole` what its step shares."""
     a = span.attributes
-    parameters = _parameters(span, about)
+    parameters = settings_of(span, about)
     choices = values.number(parameters["n"]) if "n" in parameters else None
     fields = content.read(a, about, kind, None if choices is None else int(choices))
     asked, answering = _model(held.get("asked_model")), _model(held.get("answering_model"))
@@ -140,7 +140,8 @@ _OTHER_THAN_TEXTS: Final = frozenset(
 """Settings that are numbers, lists or objects, and may come as the JSON of what they are."""
 
 
-def _parameters(span: Span, about: About) -> dict[str, Json]:
+def settings_of(span: Span, about: About) -> dict[str, Json]:
+    """The settings that steer a call."""
     a = span.attributes
     made_up = quirks.made_up(span.scope)
     given = [a[name] for name, _ in about.settings]

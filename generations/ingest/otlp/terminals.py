@@ -14,11 +14,11 @@ from typing import Any, Final, NamedTuple
 
 from generations.cleaning import MAX_TEXT
 from generations.ingest import openai
-from generations.ingest.otlp import content, dialects, messages, names, raw, spans, usage, values
+from generations.ingest.otlp import calls, content, dialects, messages, names, raw, spans, usage, values
 from generations.ingest.otlp.counts import COUNTS
 from generations.ingest.otlp.events import DETAILS
 from generations.ingest.otlp.fields import RESOURCE
-from generations.ingest.otlp.shapes import LogEvent
+from generations.ingest.otlp.shapes import LogEvent, Span
 from generations.reading import compact
 from generations.records import GenerationRecord, Json, StepRecord, revised
 
@@ -95,7 +95,7 @@ def heard(told: Iterable[LogEvent]) -> Heard:
         elif name == DETAILS:
             call = last.get(thread) if event.span_id is None else None
             if call is not None and call["attributes"].get(_WHEN) == event.attributes.get(_WHEN):
-                call.update(_detailed(event.attributes, call.get("messages", [])))
+                call.update(_detailed(event, call))
         elif name in _ASKED:
             said = event.attributes.get(_ASKED[name])
             if isinstance(said, str) and said not in _HIDDEN:
@@ -272,17 +272,25 @@ def _parts(chunk: Json) -> list[Json]:
     return found if isinstance(found, list) else []
 
 
-def _detailed(a: Mapping[str, Json], asked: list[Json]) -> dict[str, Any]:
-    """What an event of all details says of a call, of which it is known already what was `asked`."""
+def _detailed(event: LogEvent, call: Mapping[str, Any]) -> dict[str, Any]:
+    """What an event of all details says of a call, of which something is known already."""
+    a = event.attributes
     about = names.about(a)
     found: dict[str, Any] = content.read(a, about, "chat", None)
     if "messages" in found and "gen_ai.input.messages" not in a:
-        found["messages"] = [*found["messages"], *asked]
+        found["messages"] = [*found["messages"], *call.get("messages", [])]
+    if call.get("message_completion"):  # of a stream, Gemini CLI lists each chunk here as an answer
+        found = {name: value for name, value in found.items() if name not in _GIVEN}
+    if settings := calls.settings_of(Span("", "", None, "", 0, 0, a, scope=event.scope), about):
+        found["parameters"] = settings
     if tools := messages.tools(spans.first(a, about, "tools")):
         found["tools"] = tools
     if response := values.identifier(a.get("gen_ai.response.id")):
         found["response_id"] = response
     return found
+
+
+_GIVEN: Final = frozenset({"message_completion", "alternatives", "finish_reason"})
 
 
 def _text(a: Mapping[str, Json], field: str) -> str | None:
