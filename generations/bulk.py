@@ -1,21 +1,25 @@
 """One thing done to many rows of a list: to those that were named, at once, or to all that match a filter, as a job.
 
-A job goes through the list page by page, newest first, and can be stopped between two pages. Doing it again changes
-nothing: tags are there already, items are in the dataset already, what was deleted is gone.
+A job goes through the list page by page, newest first, and can be stopped between two pages. It notes how far it came
+with each page, so that an attempt after one that broke off goes on there and counts the whole job. Doing it again
+changes nothing: tags are there already, items are in the dataset already, what was deleted is gone.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
+
+from django.db import transaction
 
 from generations import access, datasets, filters, gathering, holds, jobs, paging, recording, reviewing
 from generations.access import Grant, Scope
 from generations.filters import Condition, Not
 from generations.models import DatasetItem, Generation, Job, Project, Step, Thread
 from generations.records import InvalidRecord, Json, ScoreRecord, revised
-from generations.retention.removing import remove, remove_threads
+from generations.retention.removing import empty_threads, remove, remove_threads
 
 ACTIONS: Final = {
     "generations": ("tag", "untag", "score", "dataset", "review", "delete"),
@@ -94,12 +98,17 @@ def act(grant: Grant, kind: str, action: str, ids: Sequence[str], values: Mappin
 def _delete(project: Project, kind: str, ids: Sequence[str]) -> int:
     if kind != "threads":
         _kept(project, kind)
-    held = holds.kept(project.pk, _NOUNS[kind], ids)
-    free = [id for id in ids if id not in held]
-    try:
+    with _free(project, kind, ids) as free:
         return remove_threads(project, free) if kind == "threads" else remove(project, _NOUNS[kind], free)[0]
+
+
+@contextmanager
+def _free(project: Project, kind: str, ids: Sequence[str]) -> Iterator[list[str]]:
+    """Of these rows those that no legal hold keeps, for whoever deletes them; one that is added then is a BadBulk."""
+    held = holds.kept(project.pk, _NOUNS[kind], ids)
+    try:
+        yield [id for id in ids if id not in held]
     except holds.Held as refused:
-        # It was added since.
         raise BadBulk(str(refused)) from refused
 
 
@@ -184,26 +193,34 @@ def run(job_id: uuid.UUID | str) -> bool:
 def _run(lease: jobs.Lease) -> None:
     asked, project = lease.job.parameters, lease.job.project
     kind, action = str(asked["kind"]), str(asked["do"])
-    changed, seen, after = 0, 0, None
+    done: dict[str, Any] = {"matched": 0, "changed": 0, "after": None, "isOver": False, **lease.earlier}
     try:
         grant = jobs.grant_of(lease.job)
         check(grant, kind, action, asked)
         condition = filters.from_document(kind, asked["filter"])
         if action == "delete":
             condition = filters.both(condition, _kept(project, kind))
-        lease.advance(0, paging.count(kind, project.pk, condition, cap=COUNTED).value)
-        while True:
+        after = done["after"]
+        lease.advance(
+            done["matched"], lease.job.progress_total or paging.count(kind, project.pk, condition, cap=COUNTED).value
+        )
+        while not done["isOver"]:
             page = paging.page(kind, project.pk, condition, after=after, limit=AT_ONCE[action])
-            ids = [row.public_id for row in page.rows]
-            changed += apply(grant, kind, action, ids, asked) if ids else 0
-            seen += len(ids)
-            lease.advance(seen, max(seen, lease.total or 0))
-            if page.next is None:
-                break
-            after = page.next
+            ids, after = [row.public_id for row in page.rows], page.next
+            if (kind, action) in LONG:
+                # What is in threads may be too much for one transaction.
+                with _free(project, kind, ids) as free:
+                    empty_threads(project, free)
+            with transaction.atomic():
+                done["changed"] += apply(grant, kind, action, ids, asked) if ids else 0
+                done |= {"matched": done["matched"] + len(ids), "isOver": after is None}
+                # Rows that were deleted are not found again, and with other holds it is a list of other cursors.
+                done["after"] = None if (kind != "threads" and action == "delete") else after
+                lease.remember(done)
+            lease.advance(done["matched"], max(done["matched"], lease.total or 0))
     except (BadBulk, filters.BadFilter, InvalidRecord) as error:
         raise jobs.Failed(str(error)) from error
     except access.NotAllowed as error:
         # Some actions need more than others, and who begins a job again may have fewer rights than who began it first.
         raise jobs.Failed("Who started this may no longer do it.") from error
-    lease.finish({"matched": seen, "changed": changed})
+    lease.finish({name: done[name] for name in ("matched", "changed")})

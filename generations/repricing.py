@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections import defaultdict
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -95,40 +94,39 @@ def run(job_id: uuid.UUID | str) -> bool:
 
 def _run(lease: jobs.Lease) -> None:
     project, asked = lease.job.project, lease.job.parameters
-    looked, changed, after = 0, 0, None
-    before: dict[str, Decimal] = defaultdict(Decimal)
-    then: dict[str, Decimal] = defaultdict(Decimal)
+    # An attempt after one that broke off goes on where that one was, and counts the whole job.
+    fresh: dict[str, Any] = {"looked at": 0, "changed": 0, "before": {}, "after": {}, "cursor": None, "isOver": False}
+    done = fresh | lease.earlier
     try:
         condition = filters.from_document("generations", asked["filter"])
-        lease.advance(0, paging.count("generations", project.pk, condition, cap=COUNTED).value)
+        lease.advance(
+            done["looked at"],
+            lease.job.progress_total or paging.count("generations", project.pk, condition, cap=COUNTED).value,
+        )
         overrides = overrides_of(project)
-        while True:
-            page = paging.page("generations", project.pk, condition, after=after, limit=BATCH)
-            differing = _differing(project, page.rows, overrides)
+        cursor = done["cursor"]
+        while not done["isOver"]:
+            page = paging.page("generations", project.pk, condition, after=cursor, limit=BATCH)
+            differing, cursor = _differing(project, page.rows, overrides), page.next
             for row, price in differing:
                 if row.cost is not None:
-                    before[row.currency or "USD"] += row.cost
+                    _add(done["before"], row.currency or "USD", row.cost)
                 if price is not None:
-                    then[price.currency] += price.cost
-            if differing and not asked["dry"]:
-                changed += recording.reprice(project, [row.public_id for row, _ in differing])
-            else:
-                changed += len(differing)
-            looked += len(page.rows)
-            lease.advance(looked, max(looked, lease.total or 0))
-            if page.next is None:
-                break
-            after = page.next
+                    _add(done["after"], price.currency, price.cost)
+            with transaction.atomic():
+                ids = [row.public_id for row, _ in differing]
+                done["changed"] += recording.reprice(project, ids) if ids and not asked["dry"] else len(ids)
+                done |= {"looked at": done["looked at"] + len(page.rows), "cursor": cursor, "isOver": cursor is None}
+                lease.remember(done)
+            lease.advance(done["looked at"], max(done["looked at"], lease.total or 0))
     except BadFilter as error:
         raise jobs.Failed(f"The filter is no longer possible. {error}") from error
-    lease.finish(
-        {
-            "looked at": looked,
-            "changed": changed,
-            "before": {code: str(amount) for code, amount in sorted(before.items())},
-            "after": {code: str(amount) for code, amount in sorted(then.items())},
-        }
-    )
+    lease.finish({name: done[name] for name in ("looked at", "changed", "before", "after")})
+
+
+def _add(sums: dict[str, str], currency: str, amount: Decimal) -> None:
+    """Add to the sum of a currency; sums are texts, as JSON has them without loss."""
+    sums[currency] = str(Decimal(sums.get(currency, "0")) + amount)
 
 
 def _differing(

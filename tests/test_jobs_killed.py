@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -162,6 +163,7 @@ def is_erased(grant: Grant, job: Job) -> None:
     assert set(rows.values_list("user_id", flat=True)) == {"bob"}
     assert GenerationPayload.objects.in_project(grant.project.pk).count() == rows.count() == CALLS / 2
     assert set(Participant.objects.in_project(grant.project.pk).values_list("public_id", flat=True)) == {"bob"}
+    assert job.result["generations"] == CALLS / 2
 
 
 def evaluation(grant: Grant) -> Job:
@@ -189,6 +191,7 @@ def is_tagged(grant: Grant, job: Job) -> None:
     rows = Generation.objects.in_project(grant.project.pk)
     assert set(rows.filter(tags=["seen"]).values_list("user_id", flat=True)) == {"mia"}
     assert rows.filter(tags=["seen"]).count() == rows.filter(tags=[]).count() == CALLS / 2
+    assert job.result == {"matched": CALLS / 2, "changed": CALLS / 2}
 
 
 def repriced(grant: Grant) -> Job:
@@ -199,6 +202,8 @@ def repriced(grant: Grant) -> Job:
 def is_repriced(grant: Grant, job: Job) -> None:
     rows = Generation.objects.in_project(grant.project.pk)
     assert [row.cost for row in rows.order_by("public_id")] == [2 * n for n in range(CALLS)]
+    assert (job.result["looked at"], job.result["changed"]) == (CALLS, CALLS)
+    assert Decimal(job.result["after"]["USD"]) == sum(2 * n for n in range(CALLS))
 
 
 def file_of_calls(grant: Grant) -> Job:

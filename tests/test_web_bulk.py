@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 from django.test import Client
 
 from generations import access, recording, retention, tasks
@@ -150,6 +151,33 @@ def test_a_job_that_takes_away_what_it_was_asked_by_reaches_every_row(monkeypatc
 
     assert job.result == {"matched": 9, "changed": 9}
     assert set(map(tuple, tags_of(project).values())) == {("kept",)}
+
+
+@pytest.mark.parametrize("do", ["tag", "untag", "delete"])
+def test_an_attempt_after_one_that_broke_off_counts_the_whole_job(do: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = web.project()
+    client = web.signed_in(project, Role.ADMIN)
+    recording.record(project, [call(n, tags=("old",)) for n in range(9)])
+    monkeypatch.setitem(verbs.AT_ONCE, do, 2)
+    address = f"/projects/{project.slug}/bulk/generations/"
+    client.post(address, {"all": "1", "do": do, "tags": "old" if do == "untag" else "new", "query": "tags=old"})
+    job = Job.objects.get()
+    pages = 0
+
+    def break_off(execute: Any, sql: str, *rest: Any) -> Any:
+        nonlocal pages
+        pages += (is_page := "pg_advisory_xact_lock(" in sql)
+        if is_page and pages == 3:
+            raise OperationalError("gone")
+        return execute(sql, *rest)
+
+    with pytest.raises(OperationalError), connection.execute_wrapper(break_off):
+        tasks.run_job(str(job.pk))
+    Job.objects.update(state="queued")
+    tasks.run_job(str(job.pk))
+
+    job.refresh_from_db()
+    assert (job.state, job.result) == (Job.State.DONE, {"matched": 9, "changed": 9})
 
 
 def test_the_selected_and_all_that_match_are_scored_by_who_asked_and_once_by_each_asking() -> None:

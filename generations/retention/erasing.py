@@ -36,6 +36,8 @@ COUNTED: Final = (
 """What a report counts, in its order."""
 DELIVERED: Final = "delivered"
 """Where a report names the files that were delivered to a folder or a bucket, which no erasure reaches."""
+Count = Callable[[str, int], None]
+"""Adds to a count of the report, in the transaction in which that went."""
 
 
 def erase(grant: Grant, participant_id: str) -> Job:
@@ -82,10 +84,9 @@ def _run(lease: jobs.Lease) -> None:
         report[name] += number
         if number:
             Job.objects.filter(pk=job.pk).update(result=tell())
-        lease.advance(sum(report.values()))
 
     Job.objects.filter(pk=job.pk).update(result=tell())
-    _erase(job, id, count)
+    _erase(job, id, count, lambda: lease.advance(sum(report.values())))
     lease.finish(tell())
 
 
@@ -118,7 +119,7 @@ def _is_held(project: Project, id: str) -> bool:
     return False
 
 
-def _erase(job: Job, id: str, count: Callable[[str, int], None]) -> None:
+def _erase(job: Job, id: str, count: Count, advance: Callable[[], None]) -> None:
     """In this order: copies first, while the rows that lead to them are there; the participant's own row last."""
     project = job.project
     count("exports", _exports(project, id, job))
@@ -131,6 +132,7 @@ def _erase(job: Job, id: str, count: Callable[[str, int], None]) -> None:
         try:
             if not _is_held(project, id):
                 _take(project, kind, ids, count)
+                advance()
                 return
         except holds.Held:
             pass
@@ -175,8 +177,8 @@ def _levels(project: Project, id: str, ids: list[str]) -> list[list[str]]:
     return levels
 
 
-def _take(project: Project, kind: str, ids: list[str], count: Callable[[str, int], None]) -> None:
-    """These rows, with what people made from them and what hangs on them."""
+def _take(project: Project, kind: str, ids: list[str], count: Count) -> None:
+    """These rows, with what people made from them and what hangs on them; each is counted as it goes."""
     if kind in ("generation", "step"):
         with transaction.atomic():
             holds.refuse(project.pk, kind, ids)
@@ -193,10 +195,12 @@ def _take(project: Project, kind: str, ids: list[str], count: Callable[[str, int
     if kind in ("generation", "step", "thread"):
         for name, model in (("scores", Score), ("feedback", Feedback)):
             if not (name == "feedback" and kind == "thread"):
-                count(name, model.objects.in_project(project.pk).filter(**{f"{kind}_id__in": ids}).delete()[0])
-    number, files = remove(project, kind, ids)
-    count("files", files)
-    count(kind if kind == "feedback" else f"{kind}s", number)
+                with transaction.atomic():
+                    count(name, model.objects.in_project(project.pk).filter(**{f"{kind}_id__in": ids}).delete()[0])
+    with transaction.atomic():
+        number, files = remove(project, kind, ids)
+        count("files", files)
+        count(kind if kind == "feedback" else f"{kind}s", number)
 
 
 def _exports(project: Project, id: str, erasure: Job) -> int:

@@ -31,8 +31,13 @@ def remove(project: Project, kind: str, ids: Sequence[str]) -> tuple[int, int]:
 
 def remove_threads(project: Project, ids: Sequence[str]) -> int:
     """Delete these threads with the steps and generations in them, a hundred at a time; returns how many threads."""
-    _remove_within(project, "thread", ids)
+    empty_threads(project, ids)
     return remove(project, "thread", ids)[0]
+
+
+def empty_threads(project: Project, ids: Sequence[str]) -> None:
+    """Delete the steps and generations in these threads, a hundred at a time. Raises Held, as `remove` does."""
+    _remove_within(project, "thread", ids)
 
 
 def _remove_within(project: Project, kind: str, ids: Sequence[str]) -> None:
