@@ -9,19 +9,9 @@ from generations.models import AuditEntry, Generation, Project
 from generations.models.accounts import Role
 from generations.records import Alternative
 from tests import web
-from tests.web import page, recorded
+from tests.web import page, recorded, shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def project() -> Project:
-    return web.project()
-
-
-@pytest.fixture
-def client(project: Project) -> Client:
-    return web.signed_in(project)
 
 
 def test_alternatives_are_tabs_with_the_selected_one_marked(client: Client, project: Project) -> None:

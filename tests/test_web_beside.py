@@ -10,19 +10,9 @@ from generations import access, recording
 from generations.models import Project
 from generations.records import GenerationRecord
 from tests import web
-from tests.web import NOON, call, page
+from tests.web import NOON, call, page, shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def project() -> Project:
-    return web.project()
-
-
-@pytest.fixture
-def client(project: Project) -> Client:
-    return web.signed_in(project)
 
 
 def compared(client: Client, project: Project, id: str, query: str = "") -> Any:

@@ -19,21 +19,11 @@ from generations.models import (
 )
 from generations.records import Alternative, AttachmentRecord, FeedbackRecord, Json, ScoreRecord
 from tests import web
-from tests.web import NOON, page, recorded
+from tests.web import NOON, page, recorded, shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
 
 pytestmark = pytest.mark.django_db
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-
-
-@pytest.fixture
-def project() -> Project:
-    return web.project()
-
-
-@pytest.fixture
-def client(project: Project) -> Client:
-    return web.signed_in(project)
 
 
 def test_everything_that_was_said_of_a_call_is_on_its_page(client: Client, project: Project) -> None:

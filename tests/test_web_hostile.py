@@ -11,21 +11,11 @@ from generations import recording
 from generations.models import Dataset, DatasetItem, Project, ReviewQueue, User
 from generations.records import FeedbackRecord, ScoreRecord, StepRecord
 from tests import web
-from tests.web import NOON, page, recorded
+from tests.web import NOON, page, recorded, shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
 
 pytestmark = pytest.mark.django_db
 
 BOUND = 150_000
-
-
-@pytest.fixture
-def project() -> Project:
-    return web.project()
-
-
-@pytest.fixture
-def client(project: Project) -> Client:
-    return web.signed_in(project)
 
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'><svg onload=alert(1)> [x](javascript:alert(1)) ![y](http://evil.example/p.png)"

@@ -15,19 +15,9 @@ from generations.records import StepRecord
 from generations.web import jsontree, markup
 from generations.web.jsontree import Rest, Row
 from tests import web
-from tests.web import NOON, page, recorded
+from tests.web import NOON, page, recorded, shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
 
 BOUND = 150_000
-
-
-@pytest.fixture
-def project() -> Project:
-    return web.project()
-
-
-@pytest.fixture
-def client(project: Project) -> Client:
-    return web.signed_in(project)
 
 
 JSON: Any = st.recursive(

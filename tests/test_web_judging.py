@@ -10,19 +10,9 @@ from generations.models import Dataset, DatasetItem, Feedback, Generation, Proje
 from generations.models.accounts import Role
 from generations.records import FeedbackRecord, ScoreRecord
 from tests import web
-from tests.web import page, recorded
+from tests.web import page, recorded, shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def project() -> Project:
-    return web.project()
-
-
-@pytest.fixture
-def client(project: Project) -> Client:
-    return web.signed_in(project)
 
 
 def send(client: Client, project: Project, what: str, part: bool = False, **sent: Any) -> Any:

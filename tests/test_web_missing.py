@@ -11,19 +11,9 @@ from generations.models.accounts import Role
 from generations.records import StepRecord
 from generations.retention import removing
 from tests import web
-from tests.web import NOON, page, recorded
+from tests.web import NOON, page, recorded, shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def project() -> Project:
-    return web.project()
-
-
-@pytest.fixture
-def client(project: Project) -> Client:
-    return web.signed_in(project)
 
 
 @pytest.mark.parametrize("kind", ["generation", "step", "thread"])

@@ -14,19 +14,9 @@ from generations.models import ApiKey, AuditEntry, Dataset, DatasetItem, Job, Pr
 from generations.models.accounts import Role
 from generations.records import GenerationRecord, ScoreRecord, StepRecord, ThreadRecord
 from tests import web
-from tests.web import NOON, recorded
+from tests.web import NOON, recorded, shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def project() -> Project:
-    return web.project()
-
-
-@pytest.fixture
-def client(project: Project) -> Client:
-    return web.signed_in(project)
 
 
 def at(project: Project, *path: str) -> str:

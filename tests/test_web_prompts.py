@@ -19,6 +19,7 @@ from generations.models import Project, Prompt, PromptVersion
 from generations.models.accounts import Role
 from generations.records import FeedbackRecord, GenerationRecord, Record, ScoreRecord
 from tests import evaluations, web
+from tests.web import shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
 
 pytestmark = pytest.mark.django_db
 
@@ -26,18 +27,8 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 @pytest.fixture
-def project() -> Project:
-    return web.project()
-
-
-@pytest.fixture
 def grant(project: Project) -> Grant:
     return access.of_system(project)
-
-
-@pytest.fixture
-def client(project: Project) -> Client:
-    return web.signed_in(project)
 
 
 @pytest.fixture

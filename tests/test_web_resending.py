@@ -22,21 +22,11 @@ from generations.records import AttachmentRecord
 from generations.web import resending
 from tests import web
 from tests.scripted import Scripted
-from tests.web import recorded
+from tests.web import recorded, shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
 
 pytestmark = pytest.mark.django_db
 
 AWKWARD = 'It\'s "quoted" $HOME `id` \\n\nJSON\n<b>é東🙂</b> \u202eevil \x9b31m \u2028 ${x} {y}'
-
-
-@pytest.fixture
-def project() -> Project:
-    return web.project()
-
-
-@pytest.fixture
-def client(project: Project) -> Client:
-    return web.signed_in(project)
 
 
 @pytest.fixture

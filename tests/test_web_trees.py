@@ -17,22 +17,12 @@ from generations.records import GenerationRecord, StepRecord
 from generations.web import outline
 from generations.web.gate import CallersId
 from tests import web
-from tests.web import NOON
+from tests.web import NOON, shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
 
 pytestmark = pytest.mark.django_db
 
 BOUND = 150_000
 DEEP = 130
-
-
-@pytest.fixture
-def project() -> Project:
-    return web.project()
-
-
-@pytest.fixture
-def client(project: Project) -> Client:
-    return web.signed_in(project)
 
 
 def at(n: float) -> dt.datetime:

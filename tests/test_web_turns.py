@@ -18,7 +18,7 @@ from generations.records import AttachmentRecord, GenerationRecord, Record, Scor
 from generations.web import turns
 from generations.web.gate import CallersId
 from tests import web
-from tests.web import NOON
+from tests.web import NOON, shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
 
 pytestmark = pytest.mark.django_db
 
@@ -28,16 +28,6 @@ CALLED = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 FOUND = {"role": "tool", "tool_call_id": "c1", "content": '{"name": "Azulejo"}'}
 RULES = {"role": "system", "content": "Be kind"}
 ANSWER = {"role": "assistant", "content": "The **Azulejo**."}
-
-
-@pytest.fixture
-def project() -> Project:
-    return web.project()
-
-
-@pytest.fixture
-def client(project: Project) -> Client:
-    return web.signed_in(project)
 
 
 def step(n: int, id: str, type: str, **fields: Any) -> StepRecord:

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin
 
+import pytest
 from django.test import Client
 
 from generations import access, recording
@@ -34,6 +35,18 @@ def signed_in(project: Project, role: str = Role.MEMBER, name: str = "mia") -> C
 def project(name: str = "Shop") -> Project:
     """A new project without members."""
     return access.create_project(name)
+
+
+@pytest.fixture(name="project")
+def shop_project() -> Project:
+    """The project of a file's tests, where it imports this."""
+    return project()
+
+
+@pytest.fixture(name="client")
+def shop_client(project: Project) -> Client:
+    """A browser with a member of that project signed in, where a file imports this."""
+    return signed_in(project)
 
 
 class _Text(HTMLParser):
