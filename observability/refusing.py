@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import Resolver404, resolve
-from django.views.csrf import csrf_failure
 from django.views.decorators.csrf import csrf_exempt
 
 from generations.api import errors, langfuse, otlp, otlp_browsers, urls
@@ -19,6 +19,7 @@ from generations.api.straight import straight
 from generations.gateway import views as gateway
 from generations.graphql import view as graphql
 from generations.literal import views as literal
+from generations.web.typed import typed
 
 _THERE: Final[Mapping[str, str]] = {
     "otlp": "Spans are sent to /v1/traces and log records to /v1/logs; both may have /otlp in front.",
@@ -85,7 +86,7 @@ def unknown_address(request: HttpRequest) -> HttpResponse:
 def no_form(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403 for a form that was not made here; a program that sent something to an address of pages is told where to."""
     if (request.content_type or FORMS[0]).lower() in FORMS:
-        return csrf_failure(request, reason)
+        return render(request, "403_csrf.html", {"typed": typed(request)}, status=403)
     sentence = f"{request.path[:200]} is an address for people. {_PROGRAMS}"
     return refusal(request.META, 403, "not_allowed", sentence)
 

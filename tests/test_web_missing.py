@@ -65,25 +65,6 @@ def test_htmx_is_told_in_a_line(client: Client, project: Project) -> None:
     assert "There is nothing at /nothing in this generation." in web.text(client.get(address))
 
 
-@pytest.mark.parametrize(
-    ("referer", "next_"),
-    [
-        (
-            "http://testserver/projects/shop/generations/one/?list=a%3Db",
-            "/projects/shop/generations/one/%3Flist%3Da%253Db",
-        ),
-        ("https://elsewhere.example/x", "/"),
-        ("", "/"),
-    ],
-)
-def test_a_form_that_comes_after_the_session_leads_back_to_its_page(project: Project, referer: str, next_: str) -> None:
-    response = Client().post(
-        f"/projects/{project.slug}/generations/one/tags/", {"add": "x"}, headers={"Referer": referer} if referer else {}
-    )
-
-    assert response["Location"] == f"/login/?next={next_}"
-
-
 NEVER = "018f0000-0000-7000-8000-000000000000"
 
 

@@ -1,11 +1,14 @@
 """Signing in and out, who gets in where, and what every page tells the browser."""
 
+import html
 import re
+from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from generations.models import User
+from generations.models import Score, User
 from generations.models.accounts import Role
 from tests import web
 
@@ -99,6 +102,14 @@ def test_a_form_without_its_csrf_token_is_refused() -> None:
     assert "form has expired" in web.text(response)
 
 
+def test_who_sends_a_form_that_has_expired_can_copy_what_was_typed() -> None:
+    response = Client(enforce_csrf_checks=True).post("/projects/shop/review/", {"name": "Typed for ten minutes"})
+
+    assert response.status_code == 403
+    assert "Typed for ten minutes" in web.text(response)
+    assert web.tags(response, "button") == []
+
+
 @pytest.mark.parametrize("page", [*PAGES, "generations/x", "threads/x", "steps/x"])
 def test_a_project_that_one_is_no_member_of_is_not_there(page: str) -> None:
     hidden = web.project("Hidden")
@@ -130,6 +141,53 @@ def test_a_form_that_htmx_sends_signed_out_is_told_so_and_its_page_may_stay() ->
     assert response.status_code == 401
     assert "HX-Redirect" not in response
     assert "You are signed out Sign in in another tab" in web.text(response)
+
+
+def test_a_form_that_is_sent_signed_out_can_be_sent_again_as_it_was_typed() -> None:
+    project = web.project()
+    web.recorded(project)
+    address = f"/projects/{project.slug}/generations/one/comments/"
+
+    refused = Client().post(address, {"comment": "Typed for\nten minutes", "next": "/here/", "opened_by": "mia"})
+    again = web.signed_in(project).post(address, fields(refused))
+
+    assert refused.status_code == 401
+    assert web.tags(refused, "form")[0]["action"] == address
+    assert again.status_code == 302
+    assert [said.comment for said in Score.objects.all()] == ["Typed for\nten minutes"]
+
+
+def test_a_form_that_somebody_else_has_opened_is_not_sent_in_ones_own_name_unless_one_says_so() -> None:
+    project = web.project()
+    web.recorded(project)
+    ben = web.signed_in(project, name="ben")
+    address = f"/projects/{project.slug}/generations/one/comments/"
+
+    refused = ben.post(address, {"comment": "I, Mia, said this", "opened_by": "mia"})
+
+    assert refused.status_code == 409
+    assert "mia opened this page, and by now ben is signed in in this browser: nothing was done." in web.text(refused)
+    assert not Score.objects.exists()
+    assert fields(refused) == {"comment": "I, Mia, said this", "opened_by": "ben"}
+    ben.post(address, fields(refused))
+    assert [said.author for said in Score.objects.all()] == ["ben"]
+
+
+def test_a_form_with_a_file_cannot_be_kept_and_says_so() -> None:
+    file = SimpleUploadedFile("calls.jsonl", b"{}")
+
+    refused = Client().post("/projects/shop/import/", {"file": file, "do": "look at it"})
+
+    assert refused.status_code == 401
+    assert "The file that you chose cannot be kept here" in web.text(refused)
+    assert fields(refused) == {}
+
+
+def fields(page: Any) -> dict[str, str]:
+    """What the form of the page sends, without its token."""
+    texts = re.findall(r'<textarea name="(.+?)".*?>\n(.*?)</textarea>', page.content.decode(), re.DOTALL)
+    hidden = [(one["name"], one["value"]) for one in web.tags(page, "input")]
+    return {str(name): html.unescape(str(value)) for name, value in (*texts, *hidden) if name != "csrfmiddlewaretoken"}
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -13,10 +13,11 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import urlencode
 
 from generations import access
 from generations.access import Grant, Scope
+from generations.web.typed import opened_by_another, typed
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, str, P], HttpResponse]
@@ -46,22 +47,16 @@ def is_part(request: HttpRequest) -> bool:
 
 
 def to_login(request: HttpRequest) -> HttpResponse:
-    """The way to the login page and back to what was asked for; 401 for a form whose page can stay as it is."""
-    is_safe = request.method in ("GET", "HEAD")
-    if is_part(request) and not is_safe:
-        return render(request, "401.html", status=401)
+    """The way to the login page and back to what was asked for; 401 for a form, with what was typed into it."""
+    if request.method not in ("GET", "HEAD"):
+        return render(request, "401.html", {"typed": typed(request)}, status=401)
     if is_part(request):
         # A redirect would be followed by the script and the login page put inside this one.
         from_page = request.headers.get("HX-Current-URL", "/")
         response = HttpResponse(status=204)
         response.headers["HX-Redirect"] = "/login/?" + urlencode({REDIRECT_FIELD_NAME: _path_of(from_page)})
         return response
-    if is_safe:
-        return redirect_to_login(request.get_full_path())
-    # What was sent is lost; the page that it was sent from is not.
-    page = request.headers.get("Referer", "")
-    is_ours = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
-    return redirect_to_login(_path_of(page) if is_ours else "/")
+    return redirect_to_login(request.get_full_path())
 
 
 def _path_of(url: str) -> str:
@@ -79,13 +74,15 @@ def zone_of(grant: Grant) -> ZoneInfo:
 def page(scope: Scope = Scope.READ) -> Callable[[Callable[Concatenate[HttpRequest, Grant, P], HttpResponse]], View[P]]:
     """Decorate a view that takes a `Grant` so that it is found by the slug of a project and entered with `scope`.
 
-    Nobody signed in: the login page. Not a member: 404, as if there were no such project. Not allowed: 403, a page
-    that says what is missing.
+    Nobody signed in: the login page. Somebody else than who opened the form that was sent: 409. Not a member: 404, as
+    if there were no such project. Not allowed: 403, a page that says what is missing.
     """
 
     def decorate(view: Callable[Concatenate[HttpRequest, Grant, P], HttpResponse]) -> View[P]:
         @wraps(view)
         def enter(request: HttpRequest, slug: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if (opener := opened_by_another(request)) is not None:
+                return render(request, "409.html", {"opener": opener, "typed": typed(request)}, status=409)
             try:
                 grant = access.by_user(request.user, slug).need(scope)
                 with timezone.override(zone_of(grant)):

@@ -10,12 +10,13 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 
 from generations.web.gate import is_part
+from generations.web.typed import OPENED_BY
 
 KEY: Final = "refused"
 """What a session keeps it under, from the refusal to the next page."""
 MOST: Final = 400_000
 """The most characters of what was typed that a session keeps, as an address has them; all that an item may be."""
-NOT_TYPED: Final = ("csrfmiddlewaretoken", "next", "query")
+NOT_TYPED: Final = ("csrfmiddlewaretoken", OPENED_BY, "next", "query")
 
 
 @dataclass(frozen=True, slots=True)

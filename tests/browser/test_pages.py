@@ -164,6 +164,26 @@ def test_who_is_signed_out_while_typing_signs_in_in_another_tab_and_sends_it_the
     expect(said).to_be_hidden()
 
 
+def test_what_one_person_has_typed_is_not_sent_by_another_who_has_signed_in_since(
+    watched: Watched, filled: Stack
+) -> None:
+    page, said = watched.page, watched.page.locator("#failure")
+    watched.may_fail = True
+    theirs = f"{filled.url}/projects/default/generations/trip/"
+    page.route(
+        theirs, lambda route: route.fulfill(body=route.fetch().text().replace('content="owner"', 'content="mia"'))
+    )
+    page.goto(theirs)
+    page.get_by_label("Comment for your team").fill("I, Mia, said this")
+
+    page.get_by_role("button", name="Comment", exact=True).click()
+
+    expect(said).to_contain_text("mia opened this page, and by now owner is signed in in this browser")
+    expect(said.get_by_role("link")).to_be_hidden()
+    expect(page.get_by_label("Comment for your team")).to_have_value("I, Mia, said this")
+    expect(page.locator("#comments")).not_to_contain_text("I, Mia, said this")
+
+
 def test_several_are_selected_and_tagged(watched: Watched) -> None:
     page, tag = watched.page, f"batch-{uuid.uuid4().hex[:6]}"
 

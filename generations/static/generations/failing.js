@@ -19,18 +19,21 @@ export function watchFailures() {
     const isPage = PAGE.test(xhr.responseText);
     if (xhr.status < 400 || (xhr.status < 500 && !isPage)) return say("");
     event.detail.shouldSwap = false;
-    say(toldBy(isPage ? xhr.responseText : "", xhr.status), xhr.status === 401);
+    say(toldBy(isPage ? xhr.responseText : "", xhr.status), xhr.status);
   });
   document.addEventListener("htmx:sendError", () => say(`The server cannot be reached. ${AGAIN}`));
 }
 
-// Who is signed out keeps what was typed: the way to sign in is another tab.
-function say(text, isSignedOut = false) {
+// Who is signed out keeps what was typed: the way to sign in is another tab. Where somebody else is signed in by now, there
+// is no way on that keeps it.
+function say(text, status = 0) {
   const place = document.getElementById("failure");
   if (!place) return;
   place.hidden = !text;
   place.querySelector("span").textContent = text;
   const way = place.querySelector("a");
+  const isSignedOut = status === 401;
+  way.hidden = status === 409;
   way.textContent = isSignedOut ? "Sign in" : "Reload the page";
   way.href = isSignedOut ? "/login/" : "";
   way.target = isSignedOut ? "_blank" : "";

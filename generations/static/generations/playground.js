@@ -68,7 +68,6 @@ async function run(column, data, signal) {
   try {
     const address = `${form.dataset.stream}?column=${column}`;
     const response = await fetch(address, { method: "POST", body: data, signal });
-    if (response.redirected) return failed(article, "You are signed out: sign in again in another tab, then run it.");
     if (!response.ok || !response.body) return failed(article, toldBy(await response.text(), response.status));
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let held = "";
