@@ -74,7 +74,10 @@ COUNTS: Final[Mapping[str, Names]] = {
             f"{_USE}input_token_details>cache_read",
         ),
         openinference=("llm.token_count.prompt_details.cache_read", "llm.token_count.prompt_details.cache_input"),
-        traceloop=(f"{_USE}cache_read_input_tokens",),
+        traceloop=(
+            f"{_USE}cache_read_input_tokens",
+            *("llm.usage.cached_tokens", "llm.usage.prompt_tokens_details>cached_tokens"),
+        ),
         vercel=(
             f"{_AI}cachedInputTokens",
             f"{_AI}inputTokenDetails.cacheReadTokens",
@@ -123,7 +126,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             f"{_USE}output_token_details>reasoning",
         ),
         openinference=("llm.token_count.completion_details.reasoning",),
-        traceloop=("llm.usage.reasoning_tokens",),
+        traceloop=("llm.usage.reasoning_tokens", "llm.usage.completion_tokens_details>reasoning_tokens"),
         vercel=(
             f"{_AI}reasoningTokens",
             f"{_AI}outputTokenDetails.reasoningTokens",

@@ -60,10 +60,15 @@ PARAMETER_OBJECTS: Final[Names] = (
     *("langwatch.params", "langsmith.metadata.ls_invocation_params"),
     f"{_LF}model.parameters",
 )
-PARAMETER_MEMBERS: Final[Names] = ("mlflow.spanInputs", "genkit:input>config", "gcp.vertex.agent.llm_request>config")
+PARAMETER_MEMBERS: Final[Names] = (
+    "mlflow.spanInputs",
+    "inputs",
+    "genkit:input>config",
+    "gcp.vertex.agent.llm_request>config",
+)
 """Attributes, or members of the JSON in them, that hold several settings beside what else is asked for."""
 PARAMETER_NAMES: Final[Mapping[str, str]] = {
-    "llm.top_k": "top_k",
+    **{f"llm.{name}": name for name in ("temperature", "top_p", "top_k", "max_output_tokens")},
     "llm.frequency_penalty": "frequency_penalty",
     "llm.presence_penalty": "presence_penalty",
     "llm.chat.stop_sequences": "stop",
@@ -180,7 +185,13 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
     "genkit:type": {},
     "braintrust.span_attributes>type": {"llm": "chat"},
     "lmnr.span.type": {"LLM": "chat"},
-    "span.type": {"llm_request": "chat"},
+    # Claude Code's, VoltAgent's (https://voltagent.dev) and Monocle's.
+    "span.type": {
+        **dict.fromkeys(("llm_request", "llm", "inference", "inference.framework", "inference.modelapi"), "chat"),
+        "embedding": "embedding",
+    },
+    # Prompt flow's: https://microsoft.github.io/promptflow/reference/trace-span-spec-reference.html
+    "span_type": {"LLM": "chat", "Embedding": "embedding"},
     "mlflow.spanType": {"CHAT_MODEL": "chat", "LLM": "chat", "EMBEDDING": "embedding"},
     "haystack.component.type": {"ChatGenerator": "chat", "Generator": "completion", "Embedder": "embedding"},
     # Its agent's own calls, and those of Google's ADK for JavaScript, are known by the question in them.
@@ -197,6 +208,7 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
 
 STEP_TYPES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("execute_tool", "tool", "ai.toolcall", "toolinvoker", "tool_call", "mcp"), "tool"),
+    **dict.fromkeys(("agentic.tool.invocation", "agentic.mcp.invocation"), "tool"),
     **dict.fromkeys(("retrieval", "retriever", "rag", "search_memory", "vector_store"), "retrieval"),
     **dict.fromkeys(("reranker", "rerank", "ranker", "reranking"), "rerank"),
     **dict.fromkeys(("embeddings", "embedding"), "embedding"),
@@ -205,6 +217,7 @@ STEP_TYPES: Final[Mapping[str, str]] = {
             *("invoke_agent", "create_agent", "invoke_workflow", "agent_step", "agent", "chain", "workflow", "task"),
             *("chat_client", "advisor", "flow", "framework", "interaction", "entry", "step", "session", "plan", "util"),
             *("record_root", "nested_record_root", "graph_task", "graph_node", "workflow_step", "orchestrate_tools"),
+            *("agentic.invocation", "agentic.turn", "workflow-step"),
         ),
         "run",
     ),
@@ -258,6 +271,7 @@ CONTENT: Final[Names] = (
     "confident.span.input", "confident.span.output", "gen_ai.request.messages", "gen_ai.request.available_tools",
     "gen_ai.response.text", "gen_ai.embeddings.input", "gen_ai.tool.input", "gen_ai.tool.output", "ai.documents",
     "ai.ranking", "spring.ai.tool.call.arguments", "spring.ai.tool.call.result",
+    "llm.messages", "llm.generated_message",
 )  # fmt: skip
 """Beginnings of attributes that are stored as what they say, or are too bulky or secret to be kept twice."""
 

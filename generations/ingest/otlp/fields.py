@@ -50,6 +50,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         others=(
             *("mlflow.spanInputs>model", "langsmith.metadata.ls_model_name", "braintrust.metadata>model"),
             *("genkit:name", "model", "confident.llm.model", "judgment.llm.model", "ai.observability.cost.model"),
+            *("inputs>model", "llm.model"),
         ),
     ),
     "answering_model": by(
@@ -57,6 +58,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         genai=("gen_ai.response.model",),
         openinference=(
             "llm.response.model_name",
+            "llm.response.model",
             "llm.output_model_name",
             "llm.model_name",
             "embedding.model_name",
@@ -134,7 +136,7 @@ FIELDS: Final[Mapping[str, Names]] = {
     "first_token_moment": by(langfuse=(f"{_LF}completion_start_time",), others=("mastra.completion_start_time",)),
     "is_stream": by(
         genai=("gen_ai.request.stream", "gen_ai.request.is_stream"),
-        traceloop=("gen_ai.is_streaming", "llm.is_streaming"),
+        traceloop=("gen_ai.is_streaming", "llm.is_streaming", "llm.stream"),
         others=("stream", "gen_ai.response.streaming", "ai.observability.generation.is_streaming"),
     ),
     "thread_id": by(
@@ -156,7 +158,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             *(f"{_MA}threadId", f"{_MA}sessionId"),
             *("session_id", "langwatch.thread.id", "honeyhive.session_id", "galileo.session.id", "ag.session.id"),
             *("$session_id", "spring.ai.chat.client.conversation.id", "gen_ai.session.id", "judgment.session_id"),
-            *("confident.trace.thread_id", "ai.observability.conversation_id"),
+            *("confident.trace.thread_id", "ai.observability.conversation_id", "scope.agentic.session"),
             *(f"braintrust.metadata>{name}" for name in ("thread_id", "session_id", "conversation_id")),
             *("respan.threads.thread_identifier", "respan.sessions.session_identifier"),
             *(f"metadata>{name}" for name in ("thread_id", "session_id", "conversation_id")),
@@ -272,7 +274,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             *(f"{start}input" for start in MASTRA),
             *("confident.span.input", "judgment.input"),
             *("ai.observability.record_root.input", "ai.observability.retrieval.query_text"),
-            *("input", "user_prompt"),
+            *("input", "inputs", "user_prompt"),
         ),
     ),
     "step_output": by(

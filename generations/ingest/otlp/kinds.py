@@ -55,7 +55,7 @@ _OF_BOTH: Final[Mapping[str, tuple[str, ...]]] = {
 _OF_TEXTS: Final = frozenset(
     {
         *("llm.prompts.0.prompt.text", "llm.choices.0.completion.text", "langfuse.observation.input"),
-        *("mlflow.spanInputs", "gen_ai.prompt", "input.value"),
+        *("mlflow.spanInputs", "gen_ai.prompt", "input.value", "inputs"),
     }
 )
 """Attributes by which a call may be seen to be of a text rather than of messages."""
@@ -76,5 +76,5 @@ def _is_text_completion(a: Mapping[str, Json]) -> bool:
         return isinstance(loaded(asked), str)
     if "llm.input_messages.0.message.role" in a:
         return False
-    raws = (loaded(a.get(name)) for name in ("mlflow.spanInputs", "gen_ai.prompt", "input.value"))
+    raws = (loaded(a.get(name)) for name in ("mlflow.spanInputs", "gen_ai.prompt", "input.value", "inputs"))
     return any(isinstance(raw, dict) and "prompt" in raw and "messages" not in raw for raw in raws)

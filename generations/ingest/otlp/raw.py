@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
-from generations.ingest import anthropic, openai
+from generations.ingest import anthropic, openai, streams
 from generations.ingest.otlp import messages, parts
 from generations.ingest.otlp.answers import Fields, answered, asked_fields, is_messages
 from generations.ingest.otlp.dialects import member
 from generations.ingest.otlp.fields import MASTRA
 from generations.ingest.otlp.usage import written_apart
+from generations.ingest.usage import openai_tokens
 from generations.records import InvalidRecord, Json
 
 PAIRS: Final = (
@@ -32,7 +33,8 @@ PAIRS: Final = (
     ("gen_ai.rerank.input_documents", "gen_ai.rerank.output_documents"),
     ("ai.documents", "ai.ranking"),
     *((f"gen_ai.embeddings.input{end}", "") for end in (".texts", "")),  # what comes of it nobody tells
-    ("inputs", ""),  # Pydantic AI's, of what is embedded
+    ("inputs", "output"),  # Prompt flow's; Pydantic AI has the first alone, of what is embedded
+    ("llm.messages", ""),  # VoltAgent's, whose answer is its agent's
     ("input", "output"),
     *((f"{start}input", f"{start}output") for start in MASTRA[:3]),
 )
@@ -57,6 +59,8 @@ _KEPT: Final = (
 
 def read(asked: Json, given: Json, kind: str) -> Fields:
     """The content of a call of type `kind` in its request and its response, as far as they are understood."""
+    if (whole := _put_together(given)) is not None:
+        return openai_tokens(whole.get("usage")) | read(asked, whole, kind)
     asked, given = _unwrapped(asked), _unwrapped(given)
     if isinstance(asked, dict) and "model" in asked and not any(name in asked for name in _ASKED):
         asked = None  # a request without what was asked in it
@@ -76,6 +80,19 @@ def read(asked: Json, given: Json, kind: str) -> Fields:
 def _unwrapped(value: Json) -> Json:
     """A value out of what LangWatch has around it: the type that it is of."""
     return value["value"] if isinstance(value, dict) and value.keys() == {"type", "value"} else value
+
+
+def _put_together(given: Json) -> dict[str, Json] | None:
+    """The whole of a response whose chunks are listed, as Prompt flow lists them; None for any other."""
+    if not isinstance(given, list) or not all(isinstance(one, dict) and _CHUNK.issubset(one) for one in given):
+        return None
+    try:
+        return streams.response(given)
+    except InvalidRecord:
+        return None
+
+
+_CHUNK: Final = frozenset({"id", "object", "choices"})
 
 
 # ----------------------------------------------------------------------------------------------------------- providers

@@ -221,7 +221,7 @@ def _events(span: Span) -> list[Json]:
         {"name": e.name, "time": e.time, "attributes": {k: _cut(v) for k, v in e.attributes.items()}}
         for e in span.events
         if e.name not in events.TOLD
-        if not e.name.startswith(("mlflow.chunk.item.", "gen_ai.content.", "llm.content."))
+        if not e.name.startswith(("mlflow.chunk.item.", "gen_ai.content.", "llm.content.", "promptflow."))
     )
     return list(islice(kept, 1_000))
 
