@@ -34,8 +34,8 @@ def answered(given: Sequence[Json], kind: str, is_choices: bool) -> Fields:
     if not answers:
         return {}
     fields: Fields = {}
-    if reasons[0]:
-        fields["finish_reason"] = reasons[0]
+    if reason := reasons[0] if is_choices else next(filter(None, reversed(reasons)), None):
+        fields["finish_reason"] = reason
     is_text = kind == "completion"
     if is_choices and len(answers) > 1:
         first, *others = answers

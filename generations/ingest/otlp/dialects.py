@@ -82,7 +82,7 @@ PARAMETER_NAMES: Final[Mapping[str, str]] = {
 RENAMED: Final[Mapping[str, str]] = {
     "choice.count": "n",
     "maxOutputTokens": "maxTokens",
-    "is_stream": "stream",
+    **dict.fromkeys(("is_stream", "llm_is_streaming"), "stream"),
     "num_predict": "maxTokens",  # Ollama's
     "embedding.dimensions": "dimensions",  # .NET's
 }
@@ -190,6 +190,8 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
         **dict.fromkeys(("llm_request", "llm", "inference", "inference.framework", "inference.modelapi"), "chat"),
         "embedding": "embedding",
     },
+    # TanStack AI's span around several calls, which adds up what they count, names their model and no operation.
+    "tanstack.ai.iterations": {},
     # Prompt flow's: https://microsoft.github.io/promptflow/reference/trace-span-spec-reference.html
     "span_type": {"LLM": "chat", "Embedding": "embedding"},
     "mlflow.spanType": {"CHAT_MODEL": "chat", "LLM": "chat", "EMBEDDING": "embedding"},

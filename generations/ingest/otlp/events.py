@@ -23,9 +23,12 @@ ASKED: Final[Mapping[str, str]] = {
     "gen_ai.assistant.message": "assistant",
     "gen_ai.tool.message": "tool",
 }
+USED: Final = "gen_ai.usage"
+"""Ax's event (https://axllm.dev, version 24), which counts what was cached in the total alone, and of Gemini what it
+thought beside the output."""
 WHOLE: Final = frozenset({DETAILS, "gen_ai.content.prompt", "gen_ai.content.completion"})
 """Events whose attributes are those that a span may have."""
-TOLD: Final = frozenset({CHOICE, *ASKED, *WHOLE, *llamaindex.TOLD})
+TOLD: Final = frozenset({CHOICE, USED, *ASKED, *WHOLE, *llamaindex.TOLD})
 """Events that are read as content, and are not kept beside it."""
 _OF_TEXTS: Final[Mapping[str, str]] = {
     "gen_ai.content.prompt": "gen_ai.prompt",
@@ -55,10 +58,12 @@ def with_events(span: Span) -> dict[str, Json]:
         return a
     found: dict[str, Json] = {}
     for name, attributes in told:
-        if name in WHOLE:
+        if name == USED:
+            found |= _used(attributes)
+        elif name in WHOLE:
             is_text = name in _OF_TEXTS and attributes.keys() == {"content"}
             found |= {_OF_TEXTS[name]: attributes["content"]} if is_text else attributes
-    said = spoken((name, body_of(attributes)) for name, attributes in told if name not in WHOLE)
+    said = spoken((name, body_of(attributes)) for name, attributes in told if name != USED and name not in WHOLE)
     if a.get("gen_ai.operation.name") == "execute_tool":
         said = {
             tool: said[name][-1]["content"]
@@ -66,6 +71,18 @@ def with_events(span: Span) -> dict[str, Json]:
             if len(said.get(name, ())) == 1 and said[name][-1].get("content") is not None
         }
     return {**said, **found, **a}
+
+
+def _used(a: Mapping[str, Json]) -> dict[str, Json]:
+    """The counts of such an event, gross."""
+    total, given, thought = (a.get(f"{USED}.{name}_tokens") for name in ("total", "output", "thoughts"))
+    if not isinstance(total, int | float) or not isinstance(given, int | float):
+        return dict(a)
+    thought = thought if isinstance(thought, int | float) else 0
+    gross = {"input_tokens": total - given - thought, "output_tokens": given + thought, "total_tokens": total}
+    return {f"{USED}.{name}": count for name, count in gross.items()} | (
+        {f"{USED}.reasoning_tokens": thought} if thought else {}
+    )
 
 
 def _with_choice(told: list[tuple[str, dict[str, Json]]]) -> list[tuple[str, dict[str, Json]]]:

@@ -135,7 +135,7 @@ FIELDS: Final[Mapping[str, Names]] = {
     ),
     "first_token_moment": by(langfuse=(f"{_LF}completion_start_time",), others=("mastra.completion_start_time",)),
     "is_stream": by(
-        genai=("gen_ai.request.stream", "gen_ai.request.is_stream"),
+        genai=("gen_ai.request.stream", "gen_ai.request.is_stream", "gen_ai.request.llm_is_streaming"),
         traceloop=("gen_ai.is_streaming", "llm.is_streaming", "llm.stream"),
         others=("stream", "gen_ai.response.streaming", "ai.observability.generation.is_streaming"),
     ),

@@ -106,8 +106,8 @@ SAY_NONE: Final = ("org.springframework",)
 FAIL_BY_EVENTS: Final = ("langsmith",)
 """Scopes whose spans say that all went well, and in an event that it did not: LangSmith's in JavaScript."""
 
-_UNSAID: Final = frozenset({"", "None", "__REDACTED__", "default_user_id"})
-"""Texts that say nothing; the last is the user whom LiteLLM's proxy names where nobody is named."""
+_UNSAID: Final = frozenset({"", "None", "__REDACTED__", "Not set", "default_user_id"})
+"""Texts that say nothing: `Not set` is Ax's, the last is the user whom LiteLLM's proxy names where nobody is named."""
 _LONGEST: Final = max(map(len, _UNSAID))
 _IN_PLACE: Final = ("[Scrubbed due to ", "<openai.Omit ", "<openai.NotGiven ", "NOT_GIVEN")
 """Beginnings of what Logfire has for secrets, and Portkey for settings that nobody gave."""

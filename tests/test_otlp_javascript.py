@@ -1,0 +1,39 @@
+"""What frameworks in JavaScript say in ways of their own, each in the fewest attributes that show it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.test_otlp_conventions import CALL, call, tell
+
+
+# ------------------------------------------------------------------------------------------------------------------- Ax
+def used(**counts: int) -> tuple[str, dict[str, Any]]:
+    return "gen_ai.usage", {f"gen_ai.usage.{name}_tokens": count for name, count in counts.items()}
+
+
+def test_ax_counts_what_was_cached_in_the_total_alone_and_what_was_thought_beside() -> None:
+    cached = call(CALL, used(input=43, output=21, total=72))
+    thought = call(CALL, used(input=43, output=21, total=79, thoughts=7))
+    unsaid = call(CALL, used(input=43, output=21))
+
+    assert (cached.prompt_tokens, cached.completion_tokens, cached.total_tokens) == (51, 21, 72)
+    assert (thought.prompt_tokens, thought.completion_tokens, thought.reasoning_tokens) == (51, 28, 7)
+    assert (unsaid.prompt_tokens, unsaid.completion_tokens) == (43, 21)
+
+
+def test_settings_that_ax_says_were_not_set_are_none_and_a_stream_ends_as_its_last_choice_does() -> None:
+    about = {"gen_ai.request.top_p": "Not set", "gen_ai.request.llm_is_streaming": True}
+    chunks = [("gen_ai.choice", {"index": 0, "finish_reason": reason}) for reason in (None, None, "stop")]
+
+    record = call({**CALL, **about}, *chunks)
+
+    assert (record.parameters, record.finish_reason) == ({"stream": True}, "stop")
+
+
+# ---------------------------------------------------------------------------------------------------------- TanStack AI
+def test_tanstack_s_span_around_calls_is_none_though_it_names_their_model() -> None:
+    whole = {"gen_ai.request.model": "gpt-4o-mini", "gen_ai.usage.input_tokens": 105}
+
+    assert tell({**whole, "tanstack.ai.iterations": 2}).generation is None
+    assert call(whole).prompt_tokens == 105
