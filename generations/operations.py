@@ -9,6 +9,7 @@ import datetime as dt
 import json
 import os
 import shutil
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -22,11 +23,14 @@ from django.db import OperationalError, ProgrammingError, connection, transactio
 from django.utils import timezone
 from psycopg.errors import ObjectNotInPrerequisiteState
 
+from generations import counting
 from generations.models import Project
 
 T = TypeVar("T")
 GLANCE: Final = 30.0
 """For how many seconds an answer that costs more than a look at a counter is given again."""
+TOLD_EVERY: Final = 5.0
+"""Seconds from one time that a process tells of its pool to the next."""
 IN_DATA_DIR: Final = ("gateway", "media", "postgres", "queue", "scheduled", "unfinished")
 """The folders in DATA_DIR. Each may be a disk of its own."""
 
@@ -75,13 +79,12 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """Connections of the database, and of this process's pool; `waiting` are requests that wait for one."""
+    """Connections of the database, and of the pools of all web processes; `waiting` are requests that wait for one."""
 
     used: int
     most: int
-    pool_size: int
-    pool_free: int
-    pool_most: int
+    pooled: int
+    free: int
     waiting: int
 
 
@@ -259,16 +262,32 @@ def connections() -> Connections:
         "SELECT count(*), current_setting('max_connections')::int FROM pg_stat_activity"
         " WHERE backend_type = 'client backend'"
     )
-    pool: Any = connection.pool  # type: ignore[attr-defined]  # of the PostgreSQL backend
-    said = pool.get_stats() if pool is not None else {}
+    tell_of_pool()
+    pools = counting.pools()
     return Connections(
         used=used,
         most=most,
-        pool_size=said.get("pool_size", 0),
-        pool_free=said.get("pool_available", 0),
-        pool_most=said.get("pool_max", 0),
-        waiting=said.get("requests_waiting", 0),
+        pooled=pools["pool_size"],
+        free=pools["pool_available"],
+        waiting=pools["requests_waiting"],
     )
+
+
+def tell_of_pool() -> None:
+    """Tell the other processes how it is with this one's pool."""
+    pool: Any = connection.pool  # type: ignore[attr-defined]  # of the PostgreSQL backend
+    counting.pool(pool.get_stats() if pool is not None else {})
+
+
+def keep_telling() -> None:
+    """Tell of this process's pool for as long as it lives: which of all processes answers Prometheus is chance."""
+
+    def tell() -> None:
+        while True:
+            tell_of_pool()
+            time.sleep(TOLD_EVERY)
+
+    threading.Thread(target=tell, name="pool", daemon=True).start()
 
 
 @glanced

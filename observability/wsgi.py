@@ -93,9 +93,11 @@ def begin() -> None:
     """What each process that answers does first, once it is one of its own."""
     from django.conf import settings
 
+    from generations import operations
     from generations.gateway import views
 
     # Whoever asks is told to come again, rather than kept: the worker may wait, a thread here may not.
     options = settings.DATABASES["default"]["OPTIONS"]
     options["options"] = " ".join((options.get("options", ""), *_WAITS)).strip()
     views.begin()
+    operations.keep_telling()

@@ -5,7 +5,11 @@ import math
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -217,6 +221,43 @@ def test_the_counters_are_those_of_all_web_processes_and_survive_one(live_stack:
 
     assert live_stack.pid_of("generations: web 1") != web_process
     assert count() == before + 4
+
+
+def test_pools_are_those_of_all_processes_that_live(tmp_path: Path) -> None:
+    tells = (
+        "import sys; from generations import counting;"
+        "counting.pool({'pool_size': 4, 'pool_available': 3, 'requests_waiting': 2});"
+        "print(flush=True); sys.stdin.read()"
+    )
+    asks = "from generations import counting; print(counting.pools())"
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+
+    def asked() -> str:
+        return subprocess.run(
+            [sys.executable, "-c", asks], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    with ExitStack() as living:
+        processes = [
+            living.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", tells],
+                    env=environment,
+                    cwd=ROOT,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            for _ in range(2)
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            process.stdout.readline()
+
+        assert asked() == "{'pool_size': 8, 'pool_available': 6, 'requests_waiting': 4}"
+        processes[0].kill()
+        processes[0].wait()
+        assert asked() == "{'pool_size': 4, 'pool_available': 3, 'requests_waiting': 2}"
 
 
 @pytest.mark.slow

@@ -133,9 +133,6 @@ class _Installation:
         now = operations.connections()
         yield _gauge("generations_database_connections", "Connections to the database server.", now.used)
         yield _gauge("generations_database_connections_most", "Connections that it allows.", now.most)
-        yield _gauge("generations_pool_connections", "Connections in this process's pool.", now.pool_size)
-        yield _gauge("generations_pool_connections_free", "Those that nobody uses now.", now.pool_free)
-        yield _gauge("generations_pool_waiting", "Requests that wait for a connection.", now.waiting)
 
 
 def _disks() -> Iterator[Metric]:
@@ -199,6 +196,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         installation, is_reachable = generate_latest(_installation), True
     except Error:
         installation, is_reachable = b"", False
+    operations.tell_of_pool()
     reachable = CollectorRegistry()
     reachable.register(_Reachable(is_reachable))
     content = generate_latest(counting.counted()) + generate_latest(reachable) + installation
