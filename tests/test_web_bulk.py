@@ -193,7 +193,7 @@ def test_the_selected_and_all_that_match_are_scored_by_who_asked_and_once_by_eac
     step = {"do": "score", "name": "quality", "value": "1", "id": "step"}
     client.post(f"/projects/{project.slug}/bulk/steps/", step)
 
-    assert "Scored 1 generation: quality 0.5." in web.text(said)
+    assert "Scored 1 generation: quality 0.5; 1 of the 2 selected was gone." in web.text(said)
     assert job.result == {"matched": 2, "changed": 2}
     stored = Score.objects.in_project(project.pk).order_by("name", "generation_id")
     assert [(one.name, one.value, one.label, one.generation_id, one.step_id, one.type) for one in stored] == [
@@ -221,7 +221,7 @@ def test_a_dataset_takes_each_generation_once_however_often_it_is_asked() -> Non
 
     assert (job.state, job.result) == (Job.State.DONE, {"matched": 5, "added": 4})
     assert DatasetItem.objects.count() == 5
-    assert "Added 0 generations to the dataset Hard ones ." in again
+    assert "Added nothing to the dataset Hard ones ; 2 of the 2 selected were there already." in again
 
 
 def test_only_an_admin_deletes_and_a_hold_keeps_its_rows() -> None:

@@ -1,10 +1,12 @@
 """The lists: filters in the address, keyset pages, parts for htmx, bulk actions."""
 
-from urllib.parse import urlencode
+import datetime as dt
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from generations import recording
 from generations.models import Job, Project
@@ -33,6 +35,48 @@ def filled(project: Project, count: int) -> None:
         ],
     )
     recording.record(project, [StepRecord(id=f"step-{n}", started_at=NOON, type="tool") for n in range(count)])
+
+
+def test_the_box_of_each_row_is_named_by_the_row() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(1, name='say "hi"', thread_id="t-1", user_id="u-1"), call(2)])
+    recording.record(project, [StepRecord(id="s-1", started_at=NOON, type="tool", name="look")])
+
+    named = {
+        kind: [
+            box["aria-label"]
+            for box in web.tags(client.get(f"/projects/{project.slug}/{kind}/"), "input")
+            if box.get("name") == "id"
+        ]
+        for kind in ("generations", "steps", "threads", "users")
+    }
+
+    assert named == {
+        "generations": ["Select gpt-4o, Nov 20 12:02:00", 'Select say "hi", Nov 20 12:01:00'],
+        "steps": ["Select look, Nov 20 12:00:00"],
+        "threads": ["Select t-1"],
+        "users": ["Select u-1"],
+    }
+
+
+@pytest.mark.parametrize("page", ["generations/?", "dashboard/?", "search/?q=Question&"])
+def test_a_time_that_is_counted_from_now_can_be_kept_in_a_link(page: str) -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recent = timezone.now() - dt.timedelta(minutes=30)
+    recording.record(project, [call(1, started_at=recent), call(2, started_at=recent - dt.timedelta(hours=1))])
+    address = f"/projects/{project.slug}/{page}hasError=false&from=now-1h"
+
+    [kept] = [link for link in web.links(client.get(address)) if "from=20" in link and "to=20" in link]
+
+    asked = dict(parse_qsl(urlsplit(kept).query))
+    span = dt.datetime.fromisoformat(asked["to"]) - dt.datetime.fromisoformat(asked["from"])
+    assert asked["hasError"] == "false"
+    assert span == dt.timedelta(hours=1, seconds=1)
+    assert ids(client.get(f"/projects/{project.slug}/generations/?{urlencode(asked)}")) == ["call-001"]
+    # It is kept by now: nothing is left to be kept.
+    assert "Link that keeps this time" not in web.text(client.get(kept))
 
 
 def test_the_list_shows_what_is_known_and_a_dash_for_what_is_not() -> None:

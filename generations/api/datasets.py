@@ -125,6 +125,7 @@ def list_items(request: HttpRequest, id: str) -> HttpResponse:
                 closed(("items",), items={"type": "array", "items": ref("DatasetItemSent")}),
                 closed(("generationIds",), generationIds=_TEXTS, metadata={"type": ["object", "null"]}),
                 closed(("stepIds",), stepIds=_TEXTS, metadata={"type": ["object", "null"]}),
+                {"type": "array", "items": ref("DatasetItemSent")},
             ]
         },
         example={"items": [{"input": {"question": "Two and two?"}, "expectedOutput": "Four."}]},
@@ -133,10 +134,10 @@ def list_items(request: HttpRequest, id: str) -> HttpResponse:
 )
 def add_items(request: HttpRequest, id: str) -> HttpResponse:
     """Items written here, or made from generations (what was sent and what was answered) or from steps. All or none of
-    them; they are one new version.
+    them; they are one new version. A list by itself is that of `items`.
     """
     grant = grant_of(request)
-    asked = receive.named(receive.mapping(request), ("items", "generationIds", "stepIds", "metadata"))
+    asked = receive.named(receive.mapping(request, listed="items"), ("items", "generationIds", "stepIds", "metadata"))
     sources = asked.keys() - {"metadata"}
     if len(sources) != 1 or ("items" in asked and "metadata" in asked):
         raise BadDataset("items", sorted(asked), "one of items, generationIds and stepIds; metadata with the last two")

@@ -35,11 +35,14 @@ def document(request: HttpRequest, *, limit: int | None = None) -> Json:
     return parsed(_text(body(request, limit)))
 
 
-def mapping(request: HttpRequest, *, limit: int | None = None) -> dict[str, Json]:
-    """The JSON object that is the body; an empty body is an empty object. Raises Refused, also for another value."""
+def mapping(request: HttpRequest, *, limit: int | None = None, listed: str = "") -> dict[str, Json]:
+    """The JSON object that is the body; an empty body is an empty object, and a list the field that `listed` names, if
+    it does. Raises Refused, also for another value."""
     _typed(request, JSON_TYPES, may_lack=True)
     text = _text(body(request, limit))
     value = parsed(text) if text.strip() else {}
+    if listed and isinstance(value, list):
+        return {listed: value}
     if not isinstance(value, dict):
         raise Refused(400, "malformed_json", "The body has to be a JSON object.", "body", shown(value), "an object")
     return value

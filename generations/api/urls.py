@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -20,6 +20,8 @@ from generations.compressing import compressed
 
 _EMPTY: Final = (204, 304)
 """Answers that have no body."""
+MOST_TAKERS: Final = 4
+"""So many other addresses are named to who uses a method that an address does not know."""
 
 
 def _polite(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -38,7 +40,7 @@ def _polite(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
             return errors.response(errors.Refused(404, "not_found", sentence))
         if isinstance(response, HttpResponseNotAllowed):
             allowed = response["Allow"]
-            sentence = f"{request.method} is not a method of this address; it knows {allowed}."
+            sentence = f"{request.method} is not a method of this address; it knows {allowed}.{_takers(request)}"
             return errors.response(errors.Refused(405, "method_not_allowed", sentence, headers={"Allow": allowed}))
         if response.status_code in _EMPTY:
             # Django names a type for no body too; a cache takes it for that of the body that it has.
@@ -47,6 +49,21 @@ def _polite(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
         return _head(response) if is_head else response
 
     return straight_with_key(csrf_exempt(answered))
+
+
+def _takers(request: HttpRequest) -> str:
+    """Where in the same room the method is known: a sentence for who looks for it."""
+    room = request.path.strip("/").split("/")[1]
+    there = [at for at, method in _methods() if method == request.method and f"{at}/".startswith(f"/api/{room}/")]
+    return f" {request.method} is a method of {', '.join(there[:MOST_TAKERS])}." if there else ""
+
+
+@cache
+def _methods() -> list[tuple[str, str]]:
+    """Each address with each of its methods, the shortest first, as the description has them."""
+    paths = door.get_openapi_schema()["paths"]
+    found = [(at, method.upper()) for at, methods in paths.items() for method in methods]
+    return sorted(found, key=lambda one: (one[0].count("/"), one))
 
 
 def _head(response: HttpResponseBase) -> HttpResponse:

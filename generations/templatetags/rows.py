@@ -9,6 +9,7 @@ from typing import Any, Final
 from django import template
 from django.template import Context
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import conditional_escape, escape
 from django.utils.safestring import SafeString
 
@@ -56,7 +57,7 @@ def _rows(context: Context, address: str, cells: Cells, *, last: str) -> SafeStr
         if is_acted_on:
             made.append(
                 f'<td class="check"><input type="checkbox" name="id" value="{escape(row.public_id)}"'
-                f' aria-label="Select this row"{" checked" if line.is_selected else ""}></td>'
+                f' aria-label="Select {_named(row)}"{" checked" if line.is_selected else ""}></td>'
             )
         to, start = _to(address, slug, row), short_moment(row.started_at)
         made.append(f'<td class="c-time"><a class="row-link" href="{to}{carried}">{start}</a></td>')
@@ -65,6 +66,12 @@ def _rows(context: Context, address: str, cells: Cells, *, last: str) -> SafeStr
         made += [make(row, line.more) for make in after]
         made.append("</tr>\n")
     return SafeString("".join(made))
+
+
+def _named(row: Any) -> str:
+    """What to call a row where it is not seen: what it is, and when it began."""
+    name = row.name or (row.model_id if isinstance(row, Generation) else row.type) or row.public_id
+    return f"{excerpt(name, 80)}, {timezone.localtime(row.started_at):%b %d %H:%M:%S}"
 
 
 def _more(cell: Any) -> str:

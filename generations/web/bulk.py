@@ -78,7 +78,7 @@ def bulk(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
             return refused.lead_back(request, "bulk", error, where)
         messages.error(request, str(error))
     else:
-        messages.success(request, _said(grant, kind, action, changed, values))
+        messages.success(request, _said(grant, kind, action, len(ids), changed, values))
     return redirect(where)
 
 
@@ -124,21 +124,36 @@ def _values(request: HttpRequest, grant: Grant, kind: str, action: str) -> dict[
     return {"queue": request.POST.get("queue", "")} if action == "review" else {}
 
 
-def _said(grant: Grant, kind: str, action: str, count: int, values: dict[str, Json]) -> str:
+_OTHERS: Final = {
+    "dataset": "there already",
+    "review": "there already",
+    "delete": "kept by a legal hold, or gone",
+    "score": "gone",
+    "tag": "tagged so already, or gone",
+    "untag": "without such tags, or gone",
+}
+"""By action, why it did nothing to rows that were selected."""
+
+
+def _said(grant: Grant, kind: str, action: str, asked: int, count: int, values: dict[str, Json]) -> str:
+    """What was done to `count` of the rows that were `asked` for, and why nothing to the others."""
     noun = filters.catalogue(kind).noun
-    what = f"{count} {noun.removesuffix('s') if count == 1 else noun}"
+    what = f"{count} {noun.removesuffix('s') if count == 1 else noun}" if count else "nothing"
+    others = asked - count
+    those = "it" if asked == 1 else f"{others} of the {asked} selected"
+    end = f"; {those} {'was' if others == 1 else 'were'} {_OTHERS[action]}." if others else "."
     if action == "dataset":
         link = _link(grant, "dataset", datasets.find(grant, str(values["dataset"])))
-        return format_html("Added {} to the dataset {}.", what, link)
+        return format_html("Added {} to the dataset {}{}", what, link, end)
     if action == "review":
         link = _link(grant, "queue", reviewing.find(grant, str(values["queue"])))
-        return format_html("Put {} into the review queue {}; what it had already is there once.", what, link)
+        return format_html("Put {} into the review queue {}{}", what, link, end)
     if action == "delete":
-        return f"Deleted {what}."
+        return f"Deleted {what}{end}"
     if action == "score":
-        return f"Scored {what}: {jobs.score_in_words(values['score'])}."
+        return f"Scored {what}: {jobs.score_in_words(values['score'])}{end}"
     tags = ", ".join(map(str, values["tags"]))
-    return f"Tagged {what} with {tags}." if action == "tag" else f"Removed {tags} from {what}."
+    return f"Tagged {what} with {tags}{end}" if action == "tag" else f"Removed {tags} from {what}{end}"
 
 
 def _link(grant: Grant, name: str, row: Dataset | ReviewQueue | None) -> str:

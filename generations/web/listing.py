@@ -6,6 +6,7 @@ and `before`.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,12 +18,13 @@ from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import urlencode
 from psycopg.errors import QueryCanceled
 
 from generations import filters, paging
 from generations.access import Grant
-from generations.filters import BadFilter, Condition
+from generations.filters import BadFilter, Condition, Relative
 from generations.models import Generation, Step, Thread
 from generations.records import Json
 
@@ -149,6 +151,19 @@ class Listing:
         if chosen not in {"", *SPANS}:
             made.append(Choice("Custom", self._to({}), True))
         return made
+
+    @property
+    def pinned(self) -> str:
+        """The list between moments, where its time is counted from when it is looked at: a link that shows the same
+        later. Empty where its time is moments already."""
+        now = timezone.now().replace(microsecond=0)
+        given = {name: Relative.read(str(self.query[name])) for name in ("from", "to") if name in self.query}
+        if not any(given.values()):
+            return ""
+        # What is under way in this second belongs to it.
+        moments = {"to": now + dt.timedelta(seconds=1)} if "to" not in given else {}
+        moments |= {name: relative.at(now) for name, relative in given.items() if relative is not None}
+        return self._to({name: f"{moment:%Y-%m-%dT%H:%M:%SZ}" for name, moment in moments.items()})
 
     @property
     def limits(self) -> list[Choice]:

@@ -152,8 +152,8 @@ def test_selected_threads_are_deleted_by_a_job_that_is_watched(page: Page, live_
 
     page.goto(f"{live_stack.url}/projects/default/threads/?id__startsWith={own}")
     expect(page.locator("tr[data-row]")).to_have_count(3)
-    page.get_by_label("Select this row").nth(0).check()
-    page.get_by_label("Select this row").nth(1).check()
+    page.locator("[data-row] input[name=id]").nth(0).check()
+    page.locator("[data-row] input[name=id]").nth(1).check()
     expect(page.get_by_text("2 selected:")).to_be_visible()
     page.locator(".bulk summary", has_text="Delete").click()
     page.get_by_role("button", name="Delete for good").click()

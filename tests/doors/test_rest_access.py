@@ -242,6 +242,20 @@ def test_a_method_that_is_not_known_is_a_405(method: str, address: str, allowed:
         assert set(answer.headers["Allow"].split(", ")) == allowed
 
 
+@pytest.mark.parametrize(
+    ("method", "address", "elsewhere"),
+    [
+        ("POST", "/api/prompts", "POST is a method of /api/prompts/{name}/versions."),
+        ("PATCH", "/api/generations", "PATCH is a method of /api/generations/{id}."),
+        ("PUT", "/api/scores", None),
+    ],
+)
+def test_who_sends_to_the_wrong_address_is_told_the_right_one(method: str, address: str, elsewhere: str | None) -> None:
+    message = caller().send(method, address).error["message"]
+
+    assert message.partition("; it knows ")[2].partition(". ")[2] == (elsewhere or "")
+
+
 @pytest.mark.parametrize("route", [r for r in ROUTES if r.method == "GET"], ids=named)
 def test_a_question_that_an_address_does_not_know_is_refused_and_not_passed_over(route: Route) -> None:
     answer = caller().get(f"{route.address}?lable=prod")

@@ -157,6 +157,14 @@ def test_a_name_that_no_dataset_or_item_has_is_told_with_the_nearest(api: Caller
     assert added.error["message"] == "items[0].inputt: there is no such field; did you mean 'items[0].input'?"
 
 
+def test_a_list_of_items_is_taken_as_one(api: Caller) -> None:
+    dataset = api.post("/api/datasets", {"name": "d"}).json["id"]
+
+    added = api.post(f"/api/datasets/{dataset}/items", [{"input": 1}, {"input": {"q": 2}}])
+
+    assert [item["input"] for item in added.json["data"]] == [1, {"q": 2}]
+
+
 @pytest.mark.parametrize(
     ("document", "status", "field"),
     [
@@ -175,6 +183,8 @@ def test_a_name_that_no_dataset_or_item_has_is_told_with_the_nearest(api: Caller
         ({"generationIds": [], "metadata": []}, 422, "metadata"),
         ({"generationIds": ["nope"]}, 404, None),
         ({"stepIds": ["nope"]}, 404, None),
+        ([{"input": 1}, {"expectedOutput": 1}], 422, "items[1].input"),
+        (1, 400, "body"),
     ],
 )
 def test_items_that_cannot_be_added_are_refused_all_of_them(
