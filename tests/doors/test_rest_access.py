@@ -247,7 +247,7 @@ def test_a_method_that_is_not_known_is_a_405(method: str, address: str, allowed:
     [
         ("POST", "/api/prompts", "POST is a method of /api/prompts/{name}/versions."),
         ("PATCH", "/api/generations", "PATCH is a method of /api/generations/{id}."),
-        ("PUT", "/api/scores", None),
+        ("PUT", "/api/threads", None),
     ],
 )
 def test_who_sends_to_the_wrong_address_is_told_the_right_one(method: str, address: str, elsewhere: str | None) -> None:
