@@ -55,6 +55,21 @@ def test_ag2_repeats_what_each_provider_counts(model: str, sent: int, answered: 
     assert (record.cached_tokens, record.cache_write_tokens) == (30, 12)
 
 
+# ------------------------------------------------------------------------------------------------------- Guardrails AI
+GUARD: dict[str, Any] = {"openinference.span.kind": "GUARDRAIL", "user.id": "unknown"}
+
+
+def test_guardrails_calls_are_told_as_guards_with_settings_as_python_shows_them() -> None:
+    about = {"llm.invocation_parameters": "{'model': 'openai/gpt-4o-mini', 'temperature': 0, 'api_key': 'sk'}"}
+    counts = {"llm.token_count.prompt": 51, "llm.token_count.completion": 21}
+
+    record = call({**GUARD, **about, **counts}, scope="guardrails-ai")
+
+    assert (record.type, record.model_id, record.prompt_tokens) == ("chat", "openai/gpt-4o-mini", 51)
+    assert (record.parameters, record.user_id) == ({"temperature": 0}, None)
+    assert tell({**GUARD, "input.value": "Lima."}, scope="guardrails-ai").generation is None
+
+
 # ------------------------------------------------------------------------------------------ OpenTelemetry's packages
 def test_opentelemetry_s_own_for_bedrock_repeats_what_that_counts_beside() -> None:
     counts = {"gen_ai.usage.input_tokens": 500, "gen_ai.usage.cache_read.input_tokens": 30}

@@ -165,7 +165,7 @@ def _found(names: Settings, given: Iterable[Json]) -> dict[str, Json]:
     for (_, short), value in zip(names, given, strict=True):
         if short is not None:
             found.setdefault(short, value)
-        elif isinstance(several := loaded(value), dict):
+        elif isinstance(several := dialects.opened(value), dict):
             found |= _without_secrets(several)
     return found
 

@@ -278,11 +278,16 @@ CONTENT: Final[Names] = (
 """Beginnings of attributes that are stored as what they say, or are too bulky or secret to be kept twice."""
 
 
+def opened(whole: Json) -> Json:
+    """The value in a text: JSON, or as Python shows it, as LangSmith, LiteLLM and Guardrails AI write objects."""
+    if isinstance(whole, str):
+        return _shown(whole) if whole.startswith("{'") and len(whole) <= _LONGEST_SHOWN else loaded(whole)
+    return whole
+
+
 def member(whole: Json, path: str) -> Json:
     """What the JSON in an attribute has at `path`, names between `>`; None for nothing."""
-    if isinstance(whole, str):
-        # LangSmith and LiteLLM write objects as Python shows them.
-        whole = _shown(whole) if whole.startswith("{'") and len(whole) <= _LONGEST_SHOWN else loaded(whole)
+    whole = opened(whole)
     for name in path.split(">"):
         if isinstance(whole, list) and name == "0":
             whole = whole[0] if whole else None

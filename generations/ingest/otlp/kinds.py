@@ -19,6 +19,8 @@ def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
     for name, said in names.kinds_said(attributes, about):
         kinds = dialects.CALLS[name]
         kind = kinds.get(said) or kinds.get(said.lower()) or kinds.get(said.upper())
+        if said == "GUARDRAIL" and "llm.invocation_parameters" in attributes:
+            return "chat"  # Guardrails AI's, which names all of its spans so (telemetry/runner_tracing.py, 0.11)
         if said == "completion" and "litellm.call_id" in attributes:
             return "chat"  # by its function's name
         if kind is None and name == _OPERATION and _is_named_otherwise(attributes, about, said):

@@ -100,8 +100,8 @@ NO_THREADS: Final = ("resp_",)
 PRIVATE: Final = ("openinference.instrumentation.llama_index",)
 """Scopes whose spans are named for methods, also for the private ones with which a call is prepared."""
 
-SAY_NONE: Final = ("org.springframework",)
-"""Scopes that have the word "none" for what there is not: Micrometer's, below Spring AI."""
+SAY_NONE: Final[Mapping[str, str]] = {"org.springframework": "none", "guardrails-ai": "unknown"}
+"""Scopes that have a word for what there is not: Micrometer's, below Spring AI, and Guardrails AI's."""
 
 FAIL_BY_EVENTS: Final = ("langsmith",)
 """Scopes whose spans say that all went well, and in an event that it did not: LangSmith's in JavaScript."""
@@ -125,9 +125,10 @@ def is_unsaid(value: Json) -> bool:
 
 def without_none(span: Span) -> Span:
     """The span without what its scope only says that there is not."""
-    if not span.scope.startswith(SAY_NONE) or "none" not in span.attributes.values():
+    word = next((word for start, word in SAY_NONE.items() if span.scope.startswith(start)), None)
+    if word is None or word not in span.attributes.values():
         return span
-    return replace(span, attributes={name: value for name, value in span.attributes.items() if value != "none"})
+    return replace(span, attributes={name: value for name, value in span.attributes.items() if value != word})
 
 
 UNNAMED: Final = "chat"
