@@ -55,6 +55,14 @@ def test_ag2_repeats_what_each_provider_counts(model: str, sent: int, answered: 
     assert (record.cached_tokens, record.cache_write_tokens) == (30, 12)
 
 
+def test_a_function_that_phoenix_decorates_as_a_call_is_one_with_its_argument_and_the_text_that_it_returns() -> None:
+    about = {"openinference.span.kind": "LLM", "input.value": json.dumps({"messages": QUESTION}), "user.id": "unknown"}
+
+    record = call({**about, "output.value": "Lima."})
+
+    assert (record.messages, record.message_completion, record.user_id) == (QUESTION, ANSWER, None)
+
+
 # ------------------------------------------------------------------------------------------------------- Guardrails AI
 GUARD: dict[str, Any] = {"openinference.span.kind": "GUARDRAIL", "user.id": "unknown"}
 

@@ -100,14 +100,15 @@ NO_THREADS: Final = ("resp_",)
 PRIVATE: Final = ("openinference.instrumentation.llama_index",)
 """Scopes whose spans are named for methods, also for the private ones with which a call is prepared."""
 
-SAY_NONE: Final[Mapping[str, str]] = {"org.springframework": "none", "guardrails-ai": "unknown"}
-"""Scopes that have a word for what there is not: Micrometer's, below Spring AI, and Guardrails AI's."""
+SAY_NONE: Final = ("org.springframework",)
+"""Scopes that have the word "none" for what there is not: Micrometer's, below Spring AI."""
 
 FAIL_BY_EVENTS: Final = ("langsmith",)
 """Scopes whose spans say that all went well, and in an event that it did not: LangSmith's in JavaScript."""
 
-_UNSAID: Final = frozenset({"", "None", "__REDACTED__", "Not set", "default_user_id"})
-"""Texts that say nothing: `Not set` is Ax's, the last is the user whom LiteLLM's proxy names where nobody is named."""
+_UNSAID: Final = frozenset({"", "None", "__REDACTED__", "Not set", "unknown", "default_user_id"})
+"""Texts that say nothing: `Not set` is Ax's; `unknown` is the user of opencode and of Guardrails AI where nobody is
+named, and the last that of LiteLLM's proxy."""
 _LONGEST: Final = max(map(len, _UNSAID))
 _IN_PLACE: Final = ("[Scrubbed due to ", "<openai.Omit ", "<openai.NotGiven ", "NOT_GIVEN")
 """Beginnings of what Logfire has for secrets, and Portkey for settings that nobody gave."""
@@ -125,10 +126,9 @@ def is_unsaid(value: Json) -> bool:
 
 def without_none(span: Span) -> Span:
     """The span without what its scope only says that there is not."""
-    word = next((word for start, word in SAY_NONE.items() if span.scope.startswith(start)), None)
-    if word is None or word not in span.attributes.values():
+    if not span.scope.startswith(SAY_NONE) or "none" not in span.attributes.values():
         return span
-    return replace(span, attributes={name: value for name, value in span.attributes.items() if value != word})
+    return replace(span, attributes={name: value for name, value in span.attributes.items() if value != "none"})
 
 
 UNNAMED: Final = "chat"
