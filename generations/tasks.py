@@ -94,11 +94,13 @@ def compact() -> None:
 
 @shared_task(ignore_result=True)
 def tidy() -> None:
-    """Every few minutes: partitions for the months ahead; refused bodies and half-written files that are old go."""
+    """Every few minutes: partitions for the months ahead; refused bodies and half-written files that are old go, and
+    notes of what is gone once they are told."""
     partitions.ensure_ahead(timezone.now())
     retention.forget_refused_bodies()
     retention.forget_intake()
     exporting.forget_unfinished()
+    exporting.forget_told()
     uploads.forget_uploads()
 
 

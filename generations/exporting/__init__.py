@@ -23,6 +23,7 @@ from generations import jobs, outages
 from generations.access import Grant, Scope
 from generations.exporting import schedules, writers
 from generations.exporting.asked import KINDS, Asked, checked
+from generations.exporting.departures import forget_told
 from generations.exporting.making import expire, forget, forget_lost, forget_unfinished, run
 from generations.exporting.writers import COMPRESSIONS, FORMATS
 from generations.models import Job
@@ -43,6 +44,7 @@ __all__ = [
     "find",
     "forget",
     "forget_lost",
+    "forget_told",
     "forget_unfinished",
     "has_file",
     "lost",

@@ -60,16 +60,19 @@ def _path(text: str) -> PurePosixPath:
     return PurePosixPath(*parts)
 
 
-def deliver(destination: Destination, project: str, name: str, file: Path, manifest: bytes, media_type: str) -> str:
-    """Put a file and its manifest where they belong, whole or not at all, and return where; done again, it replaces.
+def deliver(
+    destination: Destination, project: str, name: str, file: Path, manifest: bytes, media_type: str, gone: Path | None
+) -> str:
+    """Put a file, what is `gone` and the manifest where they belong, whole or not at all, and return where; done again,
+    it replaces.
 
     Raises Failed with a sentence for whoever made the schedule.
     """
     path = destination.path / project / name
     try:
         if destination.bucket:
-            return _upload(destination.bucket, path, file, manifest, media_type)
-        return _place(path, file, manifest)
+            return _upload(destination.bucket, path, file, manifest, media_type, gone)
+        return _place(path, file, manifest, gone)
     except OSError as error:
         raise Failed(f"Nothing could be written to {path.parent}: {error.strerror or error}.") from error
 
@@ -78,14 +81,16 @@ def withdraw(destination: Destination, project: str, name: str) -> None:
     """Take back what was delivered under this name, if it is there; for an export that was cancelled at its end."""
     path = destination.path / project / name
     if destination.bucket:
-        for key in (path, f"{path}{MANIFEST}"):
+        for key in (path, f"{path}{GONE}", f"{path}{MANIFEST}"):
             _client().delete_object(Bucket=destination.bucket, Key=str(key))
         return
-    for file in (_root() / path, _root() / f"{path}{MANIFEST}"):
+    for file in (_root() / path, _root() / f"{path}{GONE}", _root() / f"{path}{MANIFEST}"):
         file.unlink(missing_ok=True)
 
 
 MANIFEST: Final = ".manifest.json"
+GONE: Final = ".gone.jsonl"
+"""Behind the name of a file: the ids of what was deleted since the file before."""
 
 
 # -------------------------------------------------------------------------------------------------------------- folder
@@ -93,7 +98,7 @@ def _root() -> Path:
     return Path(settings.EXPORT_FOLDER)
 
 
-def _place(path: PurePosixPath, file: Path, manifest: bytes) -> str:
+def _place(path: PurePosixPath, file: Path, manifest: bytes, gone: Path | None) -> str:
     root = _root().resolve()
     target = root / path
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -102,6 +107,9 @@ def _place(path: PurePosixPath, file: Path, manifest: bytes) -> str:
         raise Failed(f"The folder {path.parent} leads out of where exports may go.")
     with file.open("rb") as source:
         _replace(target, source)
+    if gone is not None:
+        with gone.open("rb") as source:
+            _replace(target.with_name(f"{target.name}{GONE}"), source)
     beside = file.with_name(f"{file.stem}.manifest{file.suffix}")
     try:
         beside.write_bytes(manifest)
@@ -137,7 +145,7 @@ def _client() -> Any:
     return boto3.client("s3", endpoint_url=settings.STORAGE_ENDPOINT_URL or None, config=patience)
 
 
-def _upload(bucket: str, path: PurePosixPath, file: Path, manifest: bytes, media_type: str) -> str:
+def _upload(bucket: str, path: PurePosixPath, file: Path, manifest: bytes, media_type: str, gone: Path | None) -> str:
     from boto3.exceptions import Boto3Error
     from boto3.s3.transfer import TransferConfig
     from botocore.exceptions import BotoCoreError, ClientError
@@ -147,6 +155,9 @@ def _upload(bucket: str, path: PurePosixPath, file: Path, manifest: bytes, media
         client = _client()
         # A bucket shows an object when all of it has come; the manifest comes last.
         client.upload_file(str(file), bucket, str(path), ExtraArgs={"ContentType": media_type}, Config=small)
+        if gone is not None:
+            kind = {"ContentType": "application/x-ndjson"}
+            client.upload_file(str(gone), bucket, f"{path}{GONE}", ExtraArgs=kind, Config=small)
         client.put_object(Bucket=bucket, Key=f"{path}{MANIFEST}", Body=manifest, ContentType="application/json")
     except (BotoCoreError, Boto3Error, ClientError) as error:
         raise Failed(f"The bucket {bucket} did not take the file: {str(error)[:300]}") from error

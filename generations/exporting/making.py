@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from generations import filters, jobs
-from generations.exporting import columns, destinations, manifests, rows, schedules, snapshots, writers
+from generations.exporting import columns, departures, destinations, manifests, rows, schedules, snapshots, writers
 from generations.exporting.asked import Asked
 from generations.exporting.columns import Column
 from generations.exporting.dialects import DIALECTS
@@ -147,11 +147,12 @@ def _keep(lease: jobs.Lease, asked: Asked, made: Made) -> None:
         raise jobs.Interrupted
     # Not for an attempt that has been taken over meanwhile.
     lease.renew()
-    manifest = manifests.manifest(job, asked, made)
-    result: dict[str, Any] = {"rows": made.rows, "bytes": made.bytes, "sha256": made.sha256, "manifest": manifest}
+    result: dict[str, Any] = {"rows": made.rows, "bytes": made.bytes, "sha256": made.sha256}
     if job.schedule_id is not None or "destination" in job.parameters:
         _deliver(lease, asked, made, result)
         return
+    manifest = manifests.manifest(job, asked, made)
+    result["manifest"] = manifest
     with Finished(made.path) as finished:
         name = default_storage.save(_name(job, asked, job.attempts), finished)
     default_storage.save(manifests.beside(name), ContentFile(manifests.text(manifest)))
@@ -174,8 +175,10 @@ def _deliver(lease: jobs.Lease, asked: Asked, made: Made, result: dict[str, Any]
         raise jobs.Failed(str(error)) from error
     name = f"{job.parameters['name']}{asked.ending}"
     media_type = writers.media_type(asked.format, asked.compression)
-    text = manifests.text(result["manifest"])
-    where = destinations.deliver(destination, job.project.slug, name, made.path, text, media_type)
+    with _gone(job, asked, made, name) as gone:
+        result["manifest"] = manifests.manifest(job, asked, made)
+        text = manifests.text(result["manifest"])
+        where = destinations.deliver(destination, job.project.slug, name, made.path, text, media_type, gone)
     try:
         with _unless_outdated(job, made.snapshot):
             lease.finish(result | {"delivered": where})
@@ -183,6 +186,22 @@ def _deliver(lease: jobs.Lease, asked: Asked, made: Made, result: dict[str, Any]
     except (jobs.Cancelled, jobs.Interrupted):
         destinations.withdraw(destination, job.project.slug, name)
         raise
+
+
+@contextmanager
+def _gone(job: Job, asked: Asked, made: Made, name: str) -> Iterator[Path | None]:
+    """The file that tells what was deleted since the moment that an increment begins with; None for what has none."""
+    if asked.since is None:
+        yield None
+        return
+    path = made.path.with_name(f"{made.path.stem}.gone{made.path.suffix}")
+    try:
+        told = departures.write(path, asked.kind, job.project, asked.since, made.snapshot)
+        made.gone = {"file": f"{name.rpartition('/')[2]}{destinations.GONE}", **told}
+        made.text_expired = departures.expired(asked.kind, job.project, asked.since)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -29,6 +29,9 @@ class Made:
     last: dt.datetime | None = None
     bytes: int = 0
     sha256: str = ""
+    gone: dict[str, Json] | None = None
+    """Of the file beside an increment's: what was deleted since. None of what holds everything."""
+    text_expired: list[Json] | None = None
 
     def saw(self, moments: Sequence[dt.datetime]) -> None:
         """Widen the time that the rows span."""
@@ -52,6 +55,8 @@ def manifest(job: Job, asked: Asked, made: Made) -> dict[str, Json]:
         "sha256": made.sha256,
         "time": {"from": _said(made.first), "to": _said(made.last)},
         "changedSince": _said(asked.since),
+        "gone": made.gone,
+        "textExpired": made.text_expired,
         "schedule": None if job.schedule is None else {"id": str(job.schedule_id), "name": job.schedule.name},
         "snapshotAt": iso(made.snapshot.taken_at),
         "startedAt": _said(job.started_at),

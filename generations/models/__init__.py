@@ -47,7 +47,15 @@ from generations.models.numbers import (
     SearchSegment,
 )
 from generations.models.reviewing import Review, ReviewItem, ReviewQueue
-from generations.models.work import ExportSchedule, IngestReject, Intake, Job, PriceOverride, ProviderCredential
+from generations.models.work import (
+    Departure,
+    ExportSchedule,
+    IngestReject,
+    Intake,
+    Job,
+    PriceOverride,
+    ProviderCredential,
+)
 
 __all__ = [
     "Alternative",
@@ -60,6 +68,7 @@ __all__ = [
     "DatasetFile",
     "DatasetItem",
     "DatasetVersion",
+    "Departure",
     "Evaluator",
     "Experiment",
     "ExperimentItem",

@@ -54,6 +54,27 @@ class ExportSchedule(models.Model):
         return str(self.name)
 
 
+class Departure(models.Model):
+    """A row that was deleted, or hung on another one than now: kept where incremental exports tell of it, until all of
+    them have."""
+
+    id = models.BigAutoField(primary_key=True)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="+", db_index=False)
+    kind = models.CharField(max_length=20)
+    uid = models.UUIDField()
+    public_id = models.TextField(db_collation="C")
+    generation_id = models.TextField(db_collation="C", null=True, blank=True)
+    step_id = models.TextField(db_collation="C", null=True, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "departure"
+        indexes = [models.Index(fields=["project", "at"], name="departure_since")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.public_id[:80]}"
+
+
 class Job(models.Model):
     """Long work: exports, imports, bulk actions, evaluations, erasures. Held by a lease, so that a killed worker's
     job is taken up again by another."""

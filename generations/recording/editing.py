@@ -12,7 +12,7 @@ from django.utils import timezone
 from generations import access, bundles, cleaning, identities, pricing, records
 from generations.access import Grant
 from generations.models import Feedback, Project
-from generations.recording import derive, locking, looking, merging, storing, writing
+from generations.recording import departing, derive, locking, looking, merging, storing, writing
 from generations.recording.tables import HANGING, TABLES, Keys
 from generations.recording.writing import amend
 from generations.records import revised
@@ -212,6 +212,8 @@ def _delete(cursor: Any, project: int, kind: str, ids: list[str]) -> int:
     if not ids:
         return 0
     uids = [identities.uid(project, kind, id) for id in ids]
+    for statement in departing.rows(project, kind, uids, ids):
+        cursor.execute(*statement)
     for table in HANGING.get(kind, ()):
         cursor.execute(
             f"DELETE FROM {table} WHERE project_id = %s AND {kind}_id = ANY(%s)",  # noqa: S608

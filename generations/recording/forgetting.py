@@ -17,7 +17,7 @@ from django.utils import timezone
 from generations import at_once
 from generations.at_once import Statement
 from generations.models import Project
-from generations.recording import locking, storing
+from generations.recording import departing, locking, storing
 from generations.recording.tables import HANGING, TABLES
 
 Row = tuple[dt.datetime, uuid.UUID, str]
@@ -65,6 +65,7 @@ def forget(
         (locking.alone(project.pk), ()),
         _CLOCK,
         (f"SET LOCAL statement_timeout = {timeout}", ()),
+        *(departing.rows(project.pk, kind, uids, [id for _, _, id in rows]) if part is Part.ALL else ()),
         _all(project.pk, kind, rows) if part is Part.ALL else _texts(project.pk, kind, starts, uids, part),
     ]
     place = len(message) - 1

@@ -14,7 +14,7 @@ from psycopg.errors import ProgramLimitExceeded
 
 from generations import access, cleaning, identities, making, prepared, records
 from generations.models import Project
-from generations.recording import grouping, keeping, looking, merging, readying, storing, tying
+from generations.recording import departing, grouping, keeping, looking, merging, readying, storing, tying
 from generations.recording.readying import Ready
 from generations.recording.tables import Keys
 from generations.records import (
@@ -309,6 +309,7 @@ def _write(
             keeping.refuse(project, batch.told, rows)
         is_last = not rows["feedback"] and (ends or len(connection.atomic_blocks) == 1)
         named = merging.named(batch, found, now)
+        departing.moved(cursor, project, rows)
         storing.write(cursor, keys, rows, batch.tags - found.tags, now, named=named, ends=is_last)
         mark_latest(cursor, project, (row.record.generation_id for row in rows["feedback"]))
     states: States = {

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from generations import exporting, filters, holds, jobs, records
+from generations import exporting, filters, holds, jobs, recording, records
 from generations.access import Grant, Scope
 from generations.models import (
     DatasetItem,
@@ -195,8 +195,10 @@ def _take(project: Project, kind: str, ids: list[str], count: Count) -> None:
     if kind in ("generation", "step", "thread"):
         for name, model in (("scores", Score), ("feedback", Feedback)):
             if not (name == "feedback" and kind == "thread"):
+                beside = model.objects.in_project(project.pk).filter(**{f"{kind}_id__in": ids})
                 with transaction.atomic():
-                    count(name, model.objects.in_project(project.pk).filter(**{f"{kind}_id__in": ids}).delete()[0])
+                    noun = name.removesuffix("s")
+                    count(name, recording.delete(project, noun, list(beside.values_list("public_id", flat=True))))
     with transaction.atomic():
         number, files = remove(project, kind, ids)
         count("files", files)

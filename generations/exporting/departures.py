@@ -1,0 +1,69 @@
+"""What an incremental export tells of what is gone: ids of deleted rows, and by which rules text expired."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from django.db.models import Exists, OuterRef, Q
+
+from generations.exporting.changes import KINDS
+from generations.exporting.snapshots import Snapshot
+from generations.ingest.values import iso
+from generations.models import Departure, ExportSchedule, Generation, Job, Project, Score, Step
+from generations.records import Json
+
+_NOUNS: Final[dict[str, tuple[str, Any]]] = {
+    "generations": ("generation", Generation),
+    "steps": ("step", Step),
+    "scores": ("score", Score),
+}
+_AT_ONCE: Final = 5_000
+
+
+def write(path: Path, kind: str, project: Project, since: dt.datetime, snapshot: Snapshot) -> dict[str, Json]:
+    """Write a line for each row of a kind that was deleted since, as JSON: its `id`, and `deletedAt`; one that is there
+    again in the snapshot is in the export itself. Returns what the manifest tells of the file."""
+    noun, model = _NOUNS[kind]
+    there = model.objects.in_project(project.pk).filter(uid=OuterRef("uid"))
+    gone = Departure.objects.filter(~Exists(there), project=project, kind=noun, at__gte=since).order_by("pk")
+    number, size, hashed, last = 0, 0, hashlib.sha256(), 0
+    with path.open("wb") as file, snapshot.reading():
+        while found := list(gone.filter(pk__gt=last).values_list("pk", "public_id", "at")[:_AT_ONCE]):
+            lines = b"".join(orjson.dumps({"id": id, "deletedAt": iso(at)}) + b"\n" for _, id, at in found)
+            file.write(lines)
+            hashed.update(lines)
+            number, size, last = number + len(found), size + len(lines), found[-1][0]
+    return {"rows": number, "bytes": size, "sha256": hashed.hexdigest()}
+
+
+def expired(kind: str, project: Project, since: dt.datetime) -> list[Json]:
+    """By which rules text of rows of a kind has expired since: `filter` and `before` say of which. Legal holds kept
+    some of it, perhaps."""
+    runs = Job.objects.filter(project=project, kind=Job.Kind.RETENTION).exclude(parameters__dry=True)
+    runs = runs.filter(state=Job.State.DONE, finished_at__gte=since).order_by("finished_at")
+    return [
+        {"at": iso(run.finished_at), "filter": line["filter"], "before": line["before"]}
+        for run in runs
+        for line in run.result.get("rules", ())
+        if line["kind"] == kind and line["what"] == "text" and run.finished_at is not None
+    ]
+
+
+def forget_told() -> int:
+    """Delete the notes that all incremental schedules of their project have told, or none is there to tell; returns
+    how many."""
+    noted = Departure.objects.order_by().values_list("project", flat=True).distinct()
+    gone = 0
+    for project in list(noted):
+        told = ExportSchedule.objects.filter(project=project, incremental=True).exclude(complete_until=None)
+        oldest = told.order_by("complete_until").values_list("complete_until", flat=True).first()
+        old = Q() if oldest is None else Q(at__lt=oldest)
+        gone += Departure.objects.filter(old, project=project).delete()[0]
+    return gone
+
+
+assert set(_NOUNS) == set(KINDS)

@@ -1,0 +1,146 @@
+"""Incremental exports tell what is gone: rows that were deleted, scores that moved on, text that expired."""
+
+import datetime as dt
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from generations import access, exporting, recording, retention, tasks
+from generations.access import Grant
+from generations.exporting import schedules
+from generations.models import Departure, ExportSchedule, Job
+from generations.records import ScoreRecord, StepRecord
+from generations.retention import removing
+from tests.exports import folder, grant, plain
+from tests.scheduling import SAID, delivered, root, run
+from tests.test_schedules_changes import age
+
+__all__ = ["folder", "grant", "root"]
+pytestmark = pytest.mark.django_db
+
+
+def gone(root: Path, job: Job) -> list[str]:
+    """The ids in the file beside a run's, which is as its manifest says."""
+    manifest = exporting.manifest_of(job)
+    path = root / f"{job.result['delivered']}.gone.jsonl"
+    content = path.read_bytes()
+    lines = [json.loads(line) for line in content.splitlines()]
+    assert manifest["gone"] == {
+        "file": path.name,
+        "rows": len(lines),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    assert all(dt.datetime.fromisoformat(line["deletedAt"]) for line in lines)
+    return [line["id"] for line in lines]
+
+
+def begun(grant: Grant, root: Path, kind: str = "generations") -> ExportSchedule:
+    """An incremental schedule that delivered all that there is, some while ago."""
+    schedule = schedules.create(grant, {**SAID, "kind": kind, "incremental": True, "name": f"All {kind}"})
+    age(grant)
+    first = run(grant, schedule)
+    assert exporting.manifest_of(first)["gone"] is None
+    assert not (root / f"{first.result['delivered']}.gone.jsonl").exists()
+    return schedule
+
+
+@pytest.mark.parametrize("few", [20_000, 0])
+def test_a_score_that_is_deleted_or_moved_brings_what_it_was_on(
+    grant: Grant, root: Path, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr("generations.exporting.changes._FEW", few)
+    recording.record(grant.project, [plain(n) for n in range(5)])
+    scores = [ScoreRecord(id=f"s{n}", name="q", value=1, generation_id=f"g{n:05}") for n in range(3)]
+    recording.record(grant.project, scores)
+    calls, judged = begun(grant, root), begun(grant, root, "scores")
+
+    assert removing.erase(grant, "score", "s0")
+    moved = ScoreRecord(id="s1", generation_id="g00004", name="q", value=1, type="CODE")
+    recording.record(grant.project, [moved, ScoreRecord(id="s2", value=1, name="q", generation_id="g00002")])
+    of_calls, of_scores = run(grant, calls), run(grant, judged)
+
+    assert delivered(root, of_calls) == ["g00000", "g00001", "g00004"]
+    assert gone(root, of_calls) == []
+    assert delivered(root, of_scores) == ["s1"]
+    assert gone(root, of_scores) == ["s0"]
+
+
+def test_what_was_deleted_at_any_door_is_told_once_but_for_what_is_there_again(grant: Grant, root: Path) -> None:
+    recording.record(grant.project, [plain(n) for n in range(3)])
+    recording.record(
+        grant.project,
+        [
+            plain(3),
+            plain(4, user_id="mia", scores=(ScoreRecord(id="theirs", name="q", value=1),)),
+            plain(5, step_id="step"),
+            StepRecord(id="step", scores=(ScoreRecord(id="of-step", name="q", value=1),)),
+        ],
+    )
+    calls, steps, judged = (begun(grant, root, kind) for kind in ("generations", "steps", "scores"))
+
+    removing.erase(grant, "generation", "g00000")
+    removing.erase(grant, "generation", "g00001")
+    removing.erase(grant, "step", "step")
+    recording.record(grant.project, [plain(1)])
+    retention.add_rule(grant, kind="generations", what="all", days=30, document={"id": "g00003"})
+    for job in (retention.start(grant, is_dry=False), retention.erase(grant, "mia")):
+        tasks.run_job(str(job.pk))
+    told = [run(grant, one) for one in (calls, steps, judged)]
+    age(grant)
+    Departure.objects.update(at=timezone.now() - dt.timedelta(minutes=10))
+    again = [run(grant, one) for one in (calls, steps, judged)]
+
+    assert [sorted(gone(root, job)) for job in told] == [
+        ["g00000", "g00003", "g00004", "g00005"],
+        ["step"],
+        ["of-step", "theirs"],
+    ]
+    assert delivered(root, told[0]) == ["g00001"]
+    assert [gone(root, job) for job in again] == [[], [], []]
+
+
+def test_by_which_rules_text_expired_is_told(grant: Grant, root: Path) -> None:
+    recording.record(grant.project, [plain(n) for n in range(3)])
+    calls, steps = begun(grant, root), begun(grant, root, "steps")
+
+    rule = {"metadata.plan": "free"}
+    retention.add_rule(grant, kind="generations", what="text", days=30, document=rule)
+    for is_dry in (True, False):
+        tasks.run_job(str(retention.start(grant, is_dry=is_dry).pk))
+    job = Job.objects.get(kind=Job.Kind.RETENTION, parameters__dry=False)
+    of_calls, of_steps = run(grant, calls), run(grant, steps)
+
+    assert job.finished_at is not None
+    (line,) = exporting.manifest_of(of_calls)["textExpired"]
+    assert line["filter"] == rule
+    assert timezone.now() - dt.datetime.fromisoformat(line["before"]) < dt.timedelta(days=30, minutes=5)
+    assert abs(dt.datetime.fromisoformat(line["at"]) - job.finished_at) < dt.timedelta(seconds=1)
+    assert exporting.manifest_of(of_steps)["textExpired"] == []
+
+
+def test_nothing_is_noted_for_nobody_and_nothing_is_kept_that_was_told(grant: Grant, root: Path) -> None:
+    other = access.of_system(access.create_project("Other"))
+    recording.record(other.project, [plain(1)])
+    removing.erase(other, "generation", "g00001")
+    assert not Departure.objects.exists()
+
+    recording.record(grant.project, [plain(n) for n in range(3)])
+    first, second = begun(grant, root), begun(grant, root, "scores")
+    for n in range(3):
+        removing.erase(grant, "generation", f"g{n:05}")
+        Departure.objects.filter(public_id=f"g{n:05}").update(at=timezone.now() - dt.timedelta(minutes=30 - 10 * n))
+    moments = [timezone.now() - dt.timedelta(minutes=minutes) for minutes in (5, 15)]
+    for schedule, moment in zip((first, second), moments, strict=True):
+        ExportSchedule.objects.filter(pk=schedule.pk).update(complete_until=moment)
+
+    tasks.tidy()
+    assert list(Departure.objects.values_list("public_id", flat=True)) == ["g00002"]
+
+    for schedule in (first, second):
+        schedules.delete(grant, schedule.pk)
+    tasks.tidy()
+    assert not Departure.objects.exists()
