@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
@@ -239,13 +240,18 @@ def _given(given: Json, kind: str) -> Fields:
     if is_messages(given) or (isinstance(given, dict) and "role" in given):
         return answered(given if isinstance(given, list) else [given], kind, False)
     if isinstance(given, str):
-        return answered([{"role": "assistant", "content": given}], kind, False)
+        is_object = _OBJECT.fullmatch(given) is not None
+        return {} if is_object else answered([{"role": "assistant", "content": given}], kind, False)
     if _are_choices(given):
         said = [{**one["message"], "finish_reason": one.get("finish_reason")} for one in given]
         return answered(said, kind, len(said) > 1)
     if isinstance(given, dict) and (reason := messages.finish_reason(given.get("finish_reason"))):
         return {"output": given, "finish_reason": reason}
     return {} if given is None else {"output": given}
+
+
+_OBJECT: Final = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
+"""An object as Python shows it, which is all that is said of a stream by some: no text."""
 
 
 def _are_choices(given: Json) -> TypeGuard[list[dict[str, Any]]]:
