@@ -1,6 +1,8 @@
-"""Several answers to one call: tabs on its page, numbered, with the one that was used marked."""
+"""On the page of a call: several answers as tabs with the one that was used marked, documents, a cost nobody knows."""
 
 from __future__ import annotations
+
+import base64
 
 import pytest
 from django.test import Client
@@ -115,3 +117,31 @@ def test_a_viewer_and_another_projects_member_select_nothing(project: Project) -
     assert stranger.post(address, {"choice": "1"}).status_code == 404
     assert stored(project) is None
     assert "Select this answer" not in web.text(page(viewer, project, query="?answer=1"))
+
+
+def test_a_document_that_was_sent_is_named_and_not_written_out(client: Client, project: Project) -> None:
+    inside = f"data:application/pdf;base64,{base64.b64encode(b'%PDF-1.4 of no use').decode()}"
+    recorded(
+        project,
+        messages=[
+            {"role": "user", "content": [{"type": "file", "file": {"filename": "bill.pdf", "file_data": inside}}]},
+            {"role": "user", "content": [{"type": "input_file", "file_data": inside}]},
+        ],
+    )
+
+    said = web.text(page(client, project))
+
+    assert "bill.pdf of type application/pdf" in said
+    assert "A file of type application/pdf" in said
+    assert "base64" not in said
+
+
+def test_who_sees_a_call_without_a_cost_is_led_to_where_prices_are_set(project: Project) -> None:
+    recorded(project, model_id="our-model", provider="us", prompt_tokens=3, completion_tokens=1)
+    admin = web.signed_in(project, Role.ADMIN)
+
+    [address] = [link for link in web.links(page(admin, project)) if "settings/prices" in link]
+    form = {field.get("name"): field.get("value") for field in web.tags(admin.get(address), "input")}
+
+    assert (form["match"], form["provider"]) == ("our-model", "us")
+    assert "Set a price" not in web.text(page(web.signed_in(project, name="ben"), project))

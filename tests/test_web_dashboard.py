@@ -67,6 +67,19 @@ def test_numbers_stand_beside_their_change_since_the_time_before() -> None:
     assert "Cost $0.50 Up 100 %" in said
 
 
+def test_numbers_of_many_calls_are_not_compared_with_those_of_hardly_any() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(n, latency=1.0) for n in range(101)])
+    recording.record(project, [call(-9 * DAY, latency=4.0)])
+
+    said = web.text(client.get(f"{place(project)}?{WEEK}"))
+
+    assert "Generations 101 Up hardly any before" in said
+    assert "Failed 0.0 % hardly any before" in said
+    assert "Latency p50 1.00 s hardly any before" in said
+
+
 def test_each_number_leads_to_the_list_that_it_is_of() -> None:
     project = web.project()
     client = web.signed_in(project)

@@ -125,7 +125,9 @@ def test_what_is_unknown_is_a_dash_and_never_a_zero(client: Client, project: Pro
 
     for name in ("Duration", "First token", "Speed", "Input", "Output", "Cost"):
         assert f"{name} —" in said, name
-    assert "No answer was recorded" in said
+    assert "No answer has been recorded yet, nor an end." in said
+    recorded(project, id="ended", ended_at=NOON + dt.timedelta(seconds=1))
+    assert "No answer was recorded for this call." in web.text(page(client, project, "ended"))
 
 
 def test_an_unknown_id_and_another_projects_id_are_not_there(client: Client, project: Project) -> None:

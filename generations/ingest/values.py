@@ -6,7 +6,7 @@ import datetime as dt
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -21,6 +21,24 @@ Reading = Callable[[Json, str], Any]
 EPOCH_MILLISECONDS_FROM: Final = 100_000_000_000
 """Numbers from here on are milliseconds since 1970: as seconds they would lie after the year 5000."""
 
+_ELSEWHERE: Final[Mapping[str, tuple[str, ...]]] = {
+    "startTime": ("timestamp",),
+    "startedAt": ("timestamp",),
+    "endTime": ("endTimestamp",),
+    "endedAt": ("endTimestamp",),
+    "sessionId": ("threadId",),
+    "conversationId": ("threadId",),
+    "parentObservationId": ("parentId",),
+    "parentRunId": ("parentId",),
+    "statusMessage": ("error",),
+    "duration": ("performance.latency",),
+    "inputTokens": ("usage.promptTokens",),
+    "outputTokens": ("usage.completionTokens",),
+    "totalCost": ("usage.cost",),
+    "inputs": ("input", "input.content"),
+    "outputs": ("output", "output.content"),
+}
+"""What is meant by the names that others have for fields of ours; of several the first that there is."""
 _CAMEL: Final = re.compile(r"_+([a-zA-Z0-9])")
 
 
@@ -33,12 +51,14 @@ class UnknownField(InvalidRecord):
 
 
 def nearest(path: str, known: Iterable[str]) -> str:
-    """A phrase that leads from a wrong name to the right one: the nearest path, else what there is."""
+    """A phrase that leads from a wrong name to the right one: the path of the same name, the one that others
+    call so, the nearest, else what there is."""
     paths = list(known)
     wanted = _CAMEL.sub(lambda match: match[1].upper(), path)
     head, _, leaf = wanted.rpartition(".")
     same_name = [p for p in paths if p.rpartition(".")[2].lower() == leaf.lower()]
-    close = same_name[:1] or difflib.get_close_matches(wanted, paths, n=1, cutoff=0.6)
+    others = [p for p in _ELSEWHERE.get(leaf, ()) if p in paths]
+    close = same_name[:1] or others[:1] or difflib.get_close_matches(wanted, paths, n=1, cutoff=0.6)
     if not close:
         leaves = {p.rpartition(".")[2]: p for p in reversed(paths)}
         close = [leaves[name] for name in difflib.get_close_matches(leaf, leaves, n=1, cutoff=0.75)]

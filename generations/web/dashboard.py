@@ -235,6 +235,8 @@ class Tile:
     address: str
 
 
+FEW: Final = 100
+"""Where there are so many times as many calls as before, those before say nothing of how fast or well calls went."""
 _NUMBERS: Final = (
     Measure("count", "count"),
     Measure("errors", "error_rate"),
@@ -266,6 +268,8 @@ def _tiles(grant: Grant, period: Period) -> list[Tile]:
         more = {"hasError": "true"} if name == "errors" else {}
         address = _list(grant, period.made, **bounds, **more)
         change, is_up = _change(now.values[name], then.values[name], unit)
+        if unit in ("seconds", "share") and _are_too_few(then.values["count"], now.values["count"]):
+            change, is_up = "hardly any before", None
         is_good = None if is_up is None or is_more_good is None else is_up == is_more_good
         made.append(Tile(title, now.values[name], unit, None, change, is_up, is_good, address))
     (cost, currency), (earlier, earlier_currency) = (_cost(grant, rest, one) for one in (line, before))
@@ -296,6 +300,10 @@ def _cost(grant: Grant, condition: Condition | None, line: Timeline) -> tuple[An
     )
     rows, currency = drawing.of_currency(metrics.aggregate(grant.project, asked, timeout=drawing.TIMEOUT).rows)
     return (rows[0].values["cost"], currency) if rows else (None, None)
+
+
+def _are_too_few(then: Any, now: Any) -> bool:
+    return bool(then * FEW < now)
 
 
 def _change(now: Any, then: Any, unit: str) -> tuple[str, bool | None]:

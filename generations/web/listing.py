@@ -160,9 +160,10 @@ class Listing:
         given = {name: Relative.read(str(self.query[name])) for name in ("from", "to") if name in self.query}
         if not any(given.values()):
             return ""
-        # What is under way in this second belongs to it.
-        moments = {"to": now + dt.timedelta(seconds=1)} if "to" not in given else {}
-        moments |= {name: relative.at(now) for name, relative in given.items() if relative is not None}
+        moments = {name: relative.at(now) for name, relative in given.items() if relative is not None}
+        if "to" not in given:
+            # What is under way in this second belongs to it.
+            moments["to"] = now + dt.timedelta(seconds=1)
         return self._to({name: f"{moment:%Y-%m-%dT%H:%M:%SZ}" for name, moment in moments.items()})
 
     @property

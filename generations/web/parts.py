@@ -123,6 +123,10 @@ def _file(part: Mapping[str, Any], place: str) -> Block | None:
         if isinstance(address, str):
             inside = place + markup.pointer(key) + ("/url" if isinstance(held, Mapping) else "")
             return _inline(address, inside) or Block("link", inside, label=key.split("_")[0], address=address[:2000])
+    # OpenAI's completions hold a document in `file`, its responses in the part itself.
+    for held, inside in ((part.get("file"), f"{place}/file"), (part, place)):
+        if isinstance(held, Mapping) and isinstance(held.get("file_data"), str):
+            return _inline(held["file_data"], f"{inside}/file_data", str(held.get("filename") or ""))
     for key in ("source", "inline_data", "inlineData", "input_audio"):
         held = part.get(key)
         if not isinstance(held, Mapping):
@@ -136,13 +140,13 @@ def _file(part: Mapping[str, Any], place: str) -> Block | None:
     return None
 
 
-def _inline(address: str, place: str) -> Block | None:
+def _inline(address: str, place: str, name: str = "") -> Block | None:
     if (kept := media.reference(address)) is not None:
-        return _binary(kept.mime, place, kept.size)
+        return _binary(kept.mime, place, kept.size, name)
     if not address.startswith("data:"):
         return None
     mime = address[5:].split(",", 1)[0].split(";", 1)[0].lower()
-    return _binary(mime, place, len(address) * 3 // 4)
+    return _binary(mime, place, len(address) * 3 // 4, name)
 
 
 def mime_of(held: Json) -> str:
@@ -154,9 +158,10 @@ def mime_of(held: Json) -> str:
     return "audio/mpeg" if mime == "audio/mp3" else mime
 
 
-def _binary(mime: str, place: str, size: int) -> Block:
+def _binary(mime: str, place: str, size: int, name: str = "") -> Block:
     kind = "picture" if mime in PICTURES else "sound" if mime in SOUNDS else "note"
-    return Block(kind, place, size, label=mime[:80] if kind != "note" else f"A file of type {mime[:80] or 'unknown'}")
+    label = mime[:80] if kind != "note" else f"{name[:80] or 'A file'} of type {mime[:80] or 'unknown'}"
+    return Block(kind, place, size, label=label)
 
 
 def _call(call: Json, place: str) -> Block:

@@ -39,7 +39,10 @@ class Run:
 @page()
 @require_http_methods(["GET", "HEAD", "POST"])
 def price_list(request: HttpRequest, grant: Grant) -> HttpResponse:
-    """The project's own prices, which come before the public ones, and the last reckonings; adds a price."""
+    """The project's own prices, which come before the public ones, and the last reckonings; adds a price.
+
+    An address may name what the price is of: `match` and `provider`.
+    """
     problem = ""
     if request.method == "POST":
         given = request.POST
@@ -65,7 +68,7 @@ def price_list(request: HttpRequest, grant: Grant) -> HttpResponse:
         "rows": list(PriceOverride.objects.filter(project=grant.project)[:MOST]),
         "runs": [Run(job, _sums(job)) for job in runs[:RUNS]],
         "problem": problem,
-        "given": request.POST,
+        "given": request.POST or request.GET,
         "tab": "prices",
     }
     return show(request, grant, "settings/prices.html", context, here="settings", status=400 if problem else 200)

@@ -51,3 +51,18 @@ def test_a_dataset_that_is_asked_for_by_its_name_is_told_to_be_named_by_its_id(a
     for answer in (read, filled):
         assert answer.status == 404
         assert answer.error["message"].endswith("Name it by its id: a list narrowed by its name has that.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "ours"),
+    [
+        ("generations", "startTime", "timestamp"),
+        ("generations", "input_tokens", "usage.promptTokens"),
+        ("steps", "endedAt", "endTimestamp"),
+        ("steps", "session_id", "threadId"),
+    ],
+)
+def test_a_field_that_others_call_otherwise_is_told_with_our_name(api: Caller, kind: str, name: str, ours: str) -> None:
+    [receipt] = api.post(f"/api/{kind}/batch", [{"id": "x", name: 1}]).json["receipts"]
+
+    assert receipt["expected"] == f"did you mean '{ours}'?"
