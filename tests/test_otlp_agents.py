@@ -63,6 +63,19 @@ def test_a_function_that_phoenix_decorates_as_a_call_is_one_with_its_argument_an
     assert (record.messages, record.message_completion, record.user_id) == (QUESTION, ANSWER, None)
 
 
+def test_messages_beside_a_whole_answer_of_openai_are_what_was_asked() -> None:
+    """Cloudflare's AI Gateway."""
+    whole = {"id": "c1", "choices": [{"message": ANSWER, "finish_reason": "stop"}]}
+
+    record = call({**CALL, "gen_ai.prompt_json": json.dumps(QUESTION), "gen_ai.completion_json": json.dumps(whole)})
+
+    assert (record.messages, record.message_completion, record.finish_reason) == (QUESTION, ANSWER, "stop")
+
+
+def test_vs_code_says_in_milliseconds_when_the_first_token_came() -> None:
+    assert call({**CALL, "copilot_chat.time_to_first_token": 250}).time_to_first_token == 0.25
+
+
 # ------------------------------------------------------------------------------------------------------- Guardrails AI
 GUARD: dict[str, Any] = {"openinference.span.kind": "GUARDRAIL", "user.id": "unknown"}
 

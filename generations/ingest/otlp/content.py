@@ -51,8 +51,11 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
     return _typed(fields)
 
 
-_TRACELOOP: Final = frozenset({"gen_ai.prompt.", "gen_ai.completion.", "llm.request.functions."})
-"""Beginnings of attributes that OpenLLMetry has; LiteLLM has the tools alone so, and messages by the conventions."""
+_TRACELOOP: Final = frozenset(
+    {"gen_ai.prompt.", "gen_ai.completion.", "llm.request.functions.", "llm.prompts.", "llm.completions."}
+)
+"""Beginnings of attributes that OpenLLMetry has, the last two up to version 0.16 of 2024 and in Go; LiteLLM has the
+tools alone so, and messages by the conventions."""
 
 
 def _instruct(fields: Fields, instructions: list[Json]) -> None:
@@ -234,7 +237,7 @@ def _openinference(attributes: Attributes, about: About, kind: str, choices: int
         fields["messages"] = spoken or messages.conversation(asked)
         if '"system"' in str(attributes.get("llm.invocation_parameters")):
             fields["messages"] = _instructed(fields["messages"], attributes["llm.invocation_parameters"])
-    elif prompts := spelt.valued(about.lists["llm.prompts."], attributes):
+    elif prompts := [p for p in spelt.valued(about.lists["llm.prompts."], attributes) if "prompt" in p]:
         texts = [_deep(p, "prompt", "text") for p in prompts]
         fields["prompt" if len(texts) == 1 else "input"] = texts[0] if len(texts) == 1 else texts
     elif embedded := spelt.valued(about.lists["embedding.embeddings."], attributes):
@@ -273,8 +276,8 @@ def _instructed(asked: list[Json], settings: Json) -> list[Json]:
 
 def _traceloop(attributes: Attributes, about: About, kind: str) -> Fields:
     fields: Fields = {}
-    asked = spelt.valued(about.lists["gen_ai.prompt."], attributes)
-    if asked and all(isinstance(one, dict) for one in asked):
+    asked = _listed(attributes, about, "gen_ai.prompt.", "llm.prompts.")
+    if asked and all(isinstance(one, dict) and "prompt" not in one for one in asked):
         if kind == "completion":
             fields["prompt"] = asked[0].get("user", asked[0].get("content"))
         elif kind == "embedding":
@@ -282,7 +285,7 @@ def _traceloop(attributes: Attributes, about: About, kind: str) -> Fields:
             fields["prompt" if len(texts) == 1 else "input"] = texts[0] if len(texts) == 1 else texts
         else:
             fields["messages"] = messages.conversation([{"role": "user", **one} for one in asked])
-    given = spelt.valued(about.lists["gen_ai.completion."], attributes)
+    given = _gathered(_listed(attributes, about, "gen_ai.completion.", "llm.completions."))
     if given and all(isinstance(one, dict) and set(one) == {"function_call"} for one in given):
         # LiteLLM's, of one answer.
         given = [{"role": "assistant", "tool_calls": [one["function_call"] for one in given]}]
@@ -290,6 +293,30 @@ def _traceloop(attributes: Attributes, about: About, kind: str) -> Fields:
     if functions := spelt.valued(about.lists["llm.request.functions."], attributes):
         fields["tools"] = messages.tools(functions)
     return fields
+
+
+def _listed(attributes: Attributes, about: About, *starts: str) -> list[Json]:
+    """What attributes of the first of these beginnings spell out that any has."""
+    found: list[Json] = next((tree for start in starts if (tree := about.lists[start])), [])
+    return spelt.valued(found, attributes) if found else []
+
+
+def _gathered(given: list[Json]) -> list[Json]:
+    """These answers; Netra lists each call of a tool, and the reason why an answer ended, as another after it."""
+    found: list[Json] = []
+    for one in given:
+        before = found[-1] if found else None
+        if not isinstance(one, dict) or not isinstance(before, dict | None):
+            found.append(one)
+        elif before and one.keys() == {"finish_reason"}:
+            found[-1] = {**one, **before}
+        elif "tool_call_id" in one and isinstance(called := loaded(one.get("content")), dict):
+            calls = (before or {}).get("tool_calls", [])
+            found = [*(found[:-1] if calls else found), {"role": "assistant", "tool_calls": [*calls, called]}]
+            called["id"] = one["tool_call_id"]
+        else:
+            found.append(one)
+    return found
 
 
 def _vercel(attributes: Attributes, kind: str) -> Fields:

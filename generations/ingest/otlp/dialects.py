@@ -69,6 +69,7 @@ PARAMETER_MEMBERS: Final[Names] = (
 """Attributes, or members of the JSON in them, that hold several settings beside what else is asked for."""
 PARAMETER_NAMES: Final[Mapping[str, str]] = {
     **{f"llm.{name}": name for name in ("temperature", "top_p", "top_k", "max_output_tokens")},
+    "llm.request.max_tokens": "max_tokens",
     "llm.frequency_penalty": "frequency_penalty",
     "llm.presence_penalty": "presence_penalty",
     "llm.chat.stop_sequences": "stop",
@@ -273,7 +274,7 @@ CONTENT: Final[Names] = (
     "confident.span.input", "confident.span.output", "gen_ai.request.messages", "gen_ai.request.available_tools",
     "gen_ai.response.text", "gen_ai.embeddings.input", "gen_ai.tool.input", "gen_ai.tool.output", "ai.documents",
     "ai.ranking", "spring.ai.tool.call.arguments", "spring.ai.tool.call.result",
-    "llm.messages", "llm.generated_message",
+    "llm.messages", "llm.generated_message", "llm.completions.",
 )  # fmt: skip
 """Beginnings of attributes that are stored as what they say, or are too bulky or secret to be kept twice."""
 
@@ -322,12 +323,12 @@ _SECRETS: Final = re.compile("api_?key|authorization|secret|password|access_toke
 BEGINNINGS: Final[Names] = (
     *("gen_ai.prompt.", "gen_ai.completion.", "gen_ai.prompt.0.", "gen_ai.completion.0.", "gen_ai.prompt.variable."),
     *("gen_ai.agent.", "gen_ai.input.messages.", "gen_ai.output.messages.", "llm.", "embedding.", "ai."),
-    "llm.request.functions.",
+    *("llm.request.functions.", "llm.prompts.", "llm.completions."),
 )
 """Beginnings of attributes' names that tell a dialect, or a kind of work."""
 LISTS: Final[Names] = (
     *("llm.input_messages.", "llm.output_messages.", "llm.prompts.", "llm.choices.", "llm.tools."),
     *("llm.request.functions.", "embedding.embeddings.", "gen_ai.prompt.", "gen_ai.completion."),
-    *("gen_ai.input.messages.", "gen_ai.output.messages."),
+    *("gen_ai.input.messages.", "gen_ai.output.messages.", "llm.completions."),
 )
 """Beginnings of attributes that spell out a list, a place and a path in each name."""

@@ -46,6 +46,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             f"{_LF}metadata.ls_model_name",
         ),
         genai=("gen_ai.request.model",),
+        traceloop=("llm.request.model",),
         vercel=("ai.model.id",),
         others=(
             *("mlflow.spanInputs>model", "langsmith.metadata.ls_model_name", "braintrust.metadata>model"),
@@ -74,6 +75,7 @@ FIELDS: Final[Mapping[str, Names]] = {
     "provider": by(
         genai=("gen_ai.provider.name", "gen_ai.system"),
         openinference=("llm.provider", "llm.system"),
+        traceloop=("llm.vendor",),
         vercel=("ai.model.provider",),
         others=(
             *("mlflow.llm.provider", "langsmith.metadata.ls_provider", "braintrust.metadata>provider", "genkit:name"),
@@ -93,7 +95,12 @@ FIELDS: Final[Mapping[str, Names]] = {
         langfuse=("langfuse.observation.metadata.finish_reason",),
         genai=("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "gen_ai.response.stop_reason"),
         openinference=("llm.finish_reason",),
-        traceloop=("gen_ai.completion.0.finish_reason", "llm.response.finish_reason", "llm.response.stop_reason"),
+        traceloop=(
+            "gen_ai.completion.0.finish_reason",
+            "llm.completions.0.finish_reason",
+            "llm.response.finish_reason",
+            "llm.response.stop_reason",
+        ),
         vercel=("ai.response.finishReason", "ai.finishReason"),
         others=(
             "anthropic.message.stop_reason",
@@ -130,7 +137,8 @@ FIELDS: Final[Mapping[str, Names]] = {
         vercel=("ai.response.msToFirstChunk",),
         others=(
             *("ttft_ms", "langwatch.metrics>first_token_ms"),
-            "ai.observability.generation.time_to_first_token_ms",
+            # VS Code's: https://code.visualstudio.com/docs/copilot/guides/monitoring-agents
+            *("ai.observability.generation.time_to_first_token_ms", "copilot_chat.time_to_first_token"),
         ),
     ),
     "first_token_moment": by(langfuse=(f"{_LF}completion_start_time",), others=("mastra.completion_start_time",)),
@@ -159,6 +167,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             *("session_id", "langwatch.thread.id", "honeyhive.session_id", "galileo.session.id", "ag.session.id"),
             *("$session_id", "spring.ai.chat.client.conversation.id", "gen_ai.session.id", "judgment.session_id"),
             *("confident.trace.thread_id", "ai.observability.conversation_id", "scope.agentic.session"),
+            "netra.session_id",
             *(f"braintrust.metadata>{name}" for name in ("thread_id", "session_id", "conversation_id")),
             *("respan.threads.thread_identifier", "respan.sessions.session_identifier"),
             *(f"metadata>{name}" for name in ("thread_id", "session_id", "conversation_id")),
@@ -192,6 +201,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             f"{_INV}user",
             "user",
             *(f"{_LF}metadata.langfuse{name}" for name in ("_user_id", "UserId")),
+            "netra.user_id",
             "metadata.user_api_key_end_user_id",
         ),
     ),
