@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 
 from generations import access, attachments, datasets, exporting, intake, recording, retention, search, tasks
 from generations.exporting import destinations
-from generations.importing import uploads
+from generations.importing import generations, uploads
 from generations.models import (
     Attachment,
     AuditEntry,
@@ -48,7 +48,7 @@ from generations.records import (
 )
 from generations.retention import erasing, removing
 from tests.exports import before_each_batch
-from tests.web import NOON, project, signed_in, text
+from tests.web import NOON, person, project, signed_in, text
 
 pytestmark = pytest.mark.django_db
 
@@ -200,6 +200,35 @@ def test_files_that_wait_to_be_imported_go_but_for_those_that_jobs_read_and_only
 
     left = [place for place, key in kept.items() if default_storage.exists(key)]
     assert left == [(own.pk, Job.State.QUEUED), *((other.pk, state) for state in ("done", "queued", "failed"))]
+
+
+def test_an_erasure_ends_after_the_imports_that_were_started_before_it() -> None:
+    own = project()
+    recording.record(own, [call("hers", "mia")])
+    content = b'{"id": "again", "metadata": {"userId": "mia"}}\n{"id": "his", "metadata": {"userId": "bob"}}'
+    user = person()
+    own.memberships.create(user=user, role=Role.MEMBER)
+    grant = access.by_user(user, own.slug)
+
+    def started() -> Job:
+        return generations.start(grant, uploads.keep(grant, io.BytesIO(content), "a.jsonl", len(content)), {})
+
+    imported = started()
+    job = retention.erase(access.of_system(own), "mia")
+
+    tasks.run_job(str(job.pk))
+    job.refresh_from_db()
+    assert (job.state, job.attempts, Generation.objects.in_project(own.pk).count()) == (Job.State.QUEUED, 0, 0)
+    tasks.run_job(str(job.pk))
+    tasks.run_job(str(imported.pk))
+    assert Generation.objects.in_project(own.pk).filter(user_id="mia").exists()
+    afterwards = started()
+    tasks.run_job(str(job.pk))
+
+    job.refresh_from_db()
+    assert (job.state, counts(job)) == (Job.State.DONE, {"generations": 2, "participants": 2})
+    assert list(Generation.objects.in_project(own.pk).values_list("public_id", flat=True)) == ["his"]
+    assert afterwards.state == Job.State.QUEUED
 
 
 def test_bodies_of_what_was_refused_go_where_they_name_them_and_only_in_this_project() -> None:

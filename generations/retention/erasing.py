@@ -85,9 +85,20 @@ def _run(lease: jobs.Lease) -> None:
         if number:
             Job.objects.filter(pk=job.pk).update(result=tell())
 
-    Job.objects.filter(pk=job.pk).update(result=tell())
-    _erase(job, id, count, lambda: lease.advance(sum(report.values())))
+    comes_again = _is_brought_more(job)
+    if not (comes_again and job.result):
+        Job.objects.filter(pk=job.pk).update(result=tell())
+        _erase(job, id, count, lambda: lease.advance(sum(report.values())))
+    if comes_again:
+        raise jobs.Interrupted
     lease.finish(tell())
+
+
+def _is_brought_more(job: Job) -> bool:
+    """Whether a file that was sent before the erasure began is still being imported, or waits for that: it may hold
+    rows of theirs. The erasure is done at once all the same, and comes again until there is none."""
+    imports = Job.objects.filter(project=job.project, kind=Job.Kind.IMPORT, created_at__lte=job.started_at)
+    return imports.filter(state__in=[Job.State.QUEUED, Job.State.RUNNING]).exists()
 
 
 def _own(project: Project, id: str) -> dict[str, QuerySet[Any]]:
