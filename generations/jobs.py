@@ -32,6 +32,8 @@ KEEP_EVERY: Final = 8.0
 """Seconds without a sign of progress after which the lease is renewed from beside the work."""
 TELL_EVERY: Final = 0.5
 """Seconds between two writes of the progress, at least."""
+LOOK_EVERY: Final = 1.0
+"""Seconds between two looks whether a database that went away is there again."""
 UNSENT_AFTER: Final = dt.timedelta(seconds=10)
 RESEND_AFTER: Final = dt.timedelta(seconds=60)
 SWEPT_AT_ONCE: Final = 100
@@ -141,10 +143,25 @@ class Lease:
         self._held().update(state=state, error=error, progress_done=self.done, **_ENDED)
 
     def note(self, error: Exception) -> None:
-        """Keep why this attempt ends, as far as that is known and can be written: it is told if the job is given up."""
-        if (outage := outages.of(error)) is not None:
+        """Keep why this attempt ends, as far as that is known and can be written: it is told if the job is given up.
+
+        Where the database went away it is waited for, as long as the lease lasts, and the lease given back: nothing is
+        to be waited for by the next attempt once it is there again.
+        """
+        if (outage := outages.of(error)) is None:
+            return
+        told: dict[str, Any] = {"error": outage.sentence}
+        if not (is_away := outage in outages.AWAY):
             with suppress(DatabaseError):
-                self._held().update(error=outage.sentence)
+                self._held().update(**told)
+        until = self._renewed + LEASE.total_seconds()
+        while is_away:
+            try:
+                self._held().update(**told, leased_until=Now())
+                return
+            except DatabaseError:
+                connection.close()
+                is_away = time.monotonic() < until and not _stopping.wait(LOOK_EVERY)
 
     def put_back(self) -> None:
         """Leave the job as if this attempt had not been: `sweep` sends it to a worker at its next turn."""

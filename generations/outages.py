@@ -58,6 +58,8 @@ _STORAGE: Final = Outage(
     "storage_away", "The storage of files does not answer. Nothing of this was stored: send it again.", LATER
 )
 _AWAY: Final = Outage("unavailable", "The database does not answer. Try again in a moment.", LATER)
+AWAY: Final = (_AWAY, _NO_CONNECTION)
+"""What is told of a database that cannot be had at all."""
 _KNOWN: Final[tuple[tuple[type[BaseException], Outage], ...]] = (
     (psycopg_pool.PoolTimeout, _NO_CONNECTION),
     (psycopg_pool.TooManyRequests, _NO_CONNECTION),

@@ -4,9 +4,12 @@ import datetime as dt
 import errno
 import threading
 import uuid
+from contextlib import ExitStack
+from typing import Any
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django.fixtures import DjangoAssertNumQueries
@@ -152,6 +155,35 @@ def test_a_job_that_is_given_up_tells_what_the_last_attempt_found(grant: Grant) 
     job.refresh_from_db()
     assert job.state == "failed"
     assert job.error.startswith("Given up after several attempts. The last one found: The server's disk is full.")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_whose_database_went_away_is_begun_again_as_soon_as_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "LOOK_EVERY", 0.01)
+    job = a_job(access.of_system(access.create_project("Away")))
+    looks = 0
+
+    def away(execute: Any, sql: str, *rest: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks < 4:
+            raise OperationalError("gone") from psycopg.errors.AdminShutdown("terminated")
+        return execute(sql, *rest)
+
+    def do(lease: jobs.Lease) -> None:
+        with connection.execute_wrapper(away), pytest.raises(OperationalError) as gone:
+            lease.renew()
+        stack.enter_context(connection.execute_wrapper(away))
+        raise gone.value
+
+    with ExitStack() as stack, pytest.raises(OperationalError):
+        jobs.work(job.pk, do)
+
+    assert looks > 3
+    assert jobs.sweep() == [str(job.pk)]
+    job.refresh_from_db()
+    assert job.error == "The database does not answer. Try again in a moment."
+    assert jobs.work(job.pk, finish)
 
 
 def test_a_worker_that_is_to_end_puts_its_job_back_as_it_was(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:

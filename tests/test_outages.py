@@ -116,6 +116,15 @@ def test_every_door_says_in_its_form_why_it_cannot_answer_now(
     assert told.split("'")[-1].encode() in answer.content
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_who_asks_whether_it_is_ready_is_told_when_to_ask_again(api: Caller, path: str) -> None:
+    assert "Retry-After" not in api.get(path).headers
+    with connection.execute_wrapper(failing(of_database(psycopg.errors.AdminShutdown))):
+        answer = api.get(path)
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+
+
 @pytest.mark.parametrize("door", DOORS)
 def test_a_database_that_goes_in_the_middle_of_a_request_is_told_as_well(api: Caller, door: str) -> None:
     sent: list[str] = []

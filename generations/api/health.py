@@ -11,7 +11,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
-from generations import operations
+from generations import operations, outages
 
 READY: Final = "ready"
 _UNREACHABLE: Final = {"database": "unreachable", "migrations": "unknown"}
@@ -34,6 +34,8 @@ def healthz(request: HttpRequest) -> JsonResponse:
     parts = {"web": READY, **database, **supervised}
     ready = all(state == READY for state in parts.values())
     answer = JsonResponse({"status": READY if ready else "not ready", "parts": parts}, status=200 if ready else 503)
+    if not ready:
+        answer.headers["Retry-After"] = str(outages.SOON)
     # Whoever asks is told; a line for each question of a start that takes its time tells nobody more.
     answer._has_been_logged = True  # type: ignore[attr-defined]
     return answer
