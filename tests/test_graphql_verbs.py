@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
@@ -181,9 +182,12 @@ def test_an_export_is_started_sent_to_a_worker_and_fetched(
     assert (done["state"], done["rows"], done["progress"]) == ("done", 1.0, {"fraction": 1.0})
     fetched: Any = Client().get(done["downloadPath"])
     assert b"".join(fetched.streaming_content) == b'{"id":"a","usage":{"totalTokens":1}}\n'
-    assert door.read("{ exports(where: {state: {eq: done}}) { nodes { id } } }") == {
-        "exports": {"nodes": [{"id": started["id"]}]}
-    }
+    listed = "{ exports(where: {state: {eq: done}}) { nodes { id downloadPath } } }"
+    assert door.read(listed)["exports"]["nodes"][0]["downloadPath"]
+
+    default_storage.delete(Job.objects.get().result["file"])
+
+    assert door.read(listed) == {"exports": {"nodes": [{"id": started["id"], "downloadPath": None}]}}
 
 
 def test_an_export_of_fields_that_there_are_not_is_refused_and_no_job_is_left(door: Door, sent: list[str]) -> None:

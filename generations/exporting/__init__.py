@@ -159,7 +159,8 @@ def check_signature(job_id: uuid.UUID | str, signature: str) -> Job | None:
 
 def has_file(job: Job) -> bool:
     """Whether there is a file to be fetched here, as far as the job knows."""
-    return job.state == Job.State.DONE and "file" in job.result
+    is_past = job.expires_at is not None and job.expires_at <= timezone.now()
+    return job.state == Job.State.DONE and "file" in job.result and not is_past
 
 
 def lost(rows: Iterable[Job]) -> frozenset[uuid.UUID]:
@@ -196,8 +197,7 @@ def manifest_of(job: Job) -> Json:
 
 def open_file(job: Job) -> File[bytes]:
     """The file of a finished export, to be read and closed by the caller. Raises NotReady when there is none."""
-    is_past = job.expires_at is not None and job.expires_at <= timezone.now()
-    if not has_file(job) or is_past:
+    if not has_file(job):
         raise NotReady(job)
     try:
         return default_storage.open(job.result["file"], "rb")

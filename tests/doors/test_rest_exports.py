@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 from django.core.files.storage import default_storage
+from django.utils import timezone
 
 from generations import __version__, access, exporting, importing, outages
 from generations.access import Scope
@@ -57,6 +58,15 @@ def test_a_file_that_was_deleted_by_hand_is_offered_nowhere(api: Caller) -> None
     assert offered == {lost["id"]: False, kept["id"]: True}
     assert api.get(f"/api/exports/{lost['id']}").json["download"] is None
     assert api.get(f"/api/exports/{lost['id']}/download").status == 410
+
+
+def test_a_file_that_is_past_its_time_is_not_offered_though_it_was_not_deleted_yet(api: Caller) -> None:
+    past = done(api)
+    Job.objects.filter(pk=past["id"]).update(expires_at=timezone.now())
+
+    assert past["download"] is not None
+    assert api.get(f"/api/exports/{past['id']}").json["download"] is None
+    assert api.get(f"/api/exports/{past['id']}/download").status == 410
 
 
 def test_a_list_of_exports_asks_the_storage_once_and_is_there_without_it(
@@ -182,6 +192,8 @@ def test_a_manifest_says_what_is_in_the_file(api: Caller) -> None:
         "sha256": hashlib.sha256(content).hexdigest(),
         "time": {"from": "2026-03-02T00:00:00Z", "to": "2026-03-04T00:00:00Z"},
         "changedSince": None,
+        "gone": None,
+        "textExpired": None,
         "version": __version__,
     }
     assert {name: manifest[name] for name in expected} == expected

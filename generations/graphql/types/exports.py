@@ -115,10 +115,13 @@ class Export:
         found = self.row.result.get("sha256")
         return None if found is None else str(found)
 
-    @resolved("Where whoever has this path may fetch the file, for a while; null until it is there.")
+    @resolved(
+        "Where whoever has this path may fetch the file, for a while; null until it is there, and when it is gone."
+    )
     def download_path(self) -> str | None:
         """A signed path."""
-        return exporting.download_path(self.row) if exporting.has_file(self.row) else None
+        lost = self.batch.once("lost files", lambda: exporting.lost(self.batch.rows))
+        return exporting.download_path(self.row) if exporting.has_file(self.row) and self.row.pk not in lost else None
 
     def _asked(self, name: str) -> Any:
         return self.row.parameters.get(name)
