@@ -5,11 +5,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Self
 
 from django.db import connection, transaction
 
 Statement = tuple[str, Sequence[Any]]
+
+
+class Copies(str):
+    """Statements that COPY rows FROM STDIN, asked for in one message: the database goes on to the next by itself, where
+    to ask for each would be another message, and to wait for its answer. Our cursors send the `rows` of each, in order.
+    """
+
+    __slots__ = ("rows",)
+    rows: Sequence[bytes]
+
+    def __new__(cls, told: Sequence[tuple[str, bytes]]) -> Self:
+        """Of each statement and its rows; there is at least one."""
+        made = super().__new__(cls, "; ".join(statement for statement, _ in told))
+        made.rows = [rows for _, rows in told]
+        return made
 
 
 def send(statements: Sequence[Statement], *, ends: bool = False) -> list[list[tuple[Any, ...]]]:

@@ -21,6 +21,7 @@ import pytest
 from django.db import connection
 
 from generations import distribution
+from generations.at_once import Copies
 
 _ROOT = Path(__file__).resolve().parent.parent
 _LITERAL = re.compile(r"\bproject_id\b\)? = (?:'?\d+'?(?:::bigint)?\b|ANY \('\{[\d,]*\}'::bigint\[\]\))")
@@ -67,8 +68,17 @@ def watching() -> Iterator[Watched]:
                     for plan in _plans(cursor, part):
                         watched.look(part, plan)
 
+    def fills(statement: str) -> None:
+        for into in _FILLED.finditer(statement):
+            if tables.fullmatch(into[1]):
+                watched.seen.add(into[1])
+                if "project_id" not in into[2]:
+                    watched.wrong.append(f"{into[1]} in: {into[0]}")
+
     def execute(run: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        if not many:
+        if isinstance(sql, Copies):
+            fills(sql)
+        elif not many:
             explain(sql, params)
         return run(sql, params, many, context)
 
@@ -76,10 +86,8 @@ def watching() -> Iterator[Watched]:
         text = statement if isinstance(statement, str) else statement.as_string(cursor.connection)
         if out := _COPIED.search(text):
             explain(out[1], params)
-        elif (into := _FILLED.search(text)) and tables.fullmatch(into[1]):
-            watched.seen.add(into[1])
-            if "project_id" not in into[2]:
-                watched.wrong.append(f"{into[1]} in: {text}")
+        else:
+            fills(text)
         return copy(cursor, statement, params, **options)
 
     def declaring(cursor: Any, statement: Any, params: Any = None, **options: Any) -> Any:

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DataError, ProgrammingError, connection, transaction
 
 from generations import access, identities, recording
+from generations.at_once import Copies
 from generations.models import Generation, GenerationPayload, Step, StepPayload
 from generations.recording import copying
 from generations.records import GenerationRecord, StepRecord
@@ -104,3 +105,52 @@ def test_long_texts_of_many_records_stand_as_they_were_given() -> None:
         )
         assert (step.started_at, step.input, step.output) == (start, {"said": [text, *numbers]}, text * 3_000)
         assert (call.started_at, call.prompt, call.completion) == (start, text or None, text * 5_000 or None)
+
+
+LONG = "long " * 100_000
+"""Longer than what is sent at a time."""
+
+
+@pytest.mark.django_db
+def test_several_tables_are_filled_by_one_message() -> None:
+    of: dict[str, list[tuple[object, ...]]] = {
+        "one": [("a", LONG), ("b", None)],
+        "none": [("c", None)],
+        "last": [(LONG, "")],
+    }
+    with connection.cursor() as cursor:
+        for table in of:
+            cursor.execute(f"CREATE TEMPORARY TABLE {table} (x text, y text) ON COMMIT DROP")
+        copies = []
+        for table, rows in of.items():
+            names, text = copying.lines(["x", "y"], [*zip(*rows, strict=True)])
+            copies.append((copying.statement(table, names), text.encode()))
+        cursor.execute(Copies(copies))
+        for table, rows in of.items():
+            cursor.execute(f"SELECT x, y FROM {table} ORDER BY x")
+            assert cursor.fetchall() == rows
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_of_several_tables_none_is_filled_where_the_database_refuses_one(wrong: int) -> None:
+    """Whichever it is, and although more rows are on their way: the connection is good for what comes next."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE numbers (n int)")
+        copies = [
+            (f"COPY numbers FROM STDIN /* {n} */", (b"x\n" if n == wrong else b"1\n") * 300_000) for n in range(3)
+        ]
+        with pytest.raises(DataError, match="invalid input syntax for type integer"), transaction.atomic():
+            cursor.execute(Copies(copies))
+        cursor.execute("SELECT count(*) FROM numbers")
+        assert cursor.fetchone() == (0,)
+        cursor.execute("DROP TABLE numbers")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_statement_that_is_none_is_refused_before_its_rows_are_sent() -> None:
+    with connection.cursor() as cursor:
+        with pytest.raises(ProgrammingError, match="nowhere"):
+            cursor.execute(Copies([("COPY nowhere FROM STDIN", b"1\n")]))
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)

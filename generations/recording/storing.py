@@ -17,7 +17,6 @@ from operator import attrgetter
 from typing import Any, Final
 
 import orjson
-from django.db import connection
 
 from generations import at_once, cleaning, identities, partitions, prepared
 from generations.recording import copying, marking, packing, seeing
@@ -321,15 +320,14 @@ def _as_json(load: _Load) -> str | None:
 
 
 def _copy(cursor: Any, loads: Iterable[_Load]) -> None:
+    told: list[tuple[str, bytes]] = []
     for load in loads:
         columns = [*zip(*load.rows(), strict=True)]
-        text: str | bytes
         if load.table in packing.TABLES_OF_TEXTS:
-            names, text = packing.rows(load.columns, columns)
-            statement = packing.statement(load.table, names)
+            names, rows = packing.rows(load.columns, columns)
+            told.append((packing.statement(load.table, names), rows))
         else:
             names, text = copying.lines(load.columns, columns)
-            statement = copying.statement(load.table, names)
-        # Django wraps the errors of its own calls only, and COPY is psycopg's.
-        with connection.wrap_database_errors, cursor.copy(statement) as sink:
-            sink.write(text)
+            told.append((copying.statement(load.table, names), text.encode()))
+    if told:
+        cursor.execute(at_once.Copies(told))

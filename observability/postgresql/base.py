@@ -8,6 +8,7 @@ closed: each holds megabytes. psycopg's own pool gives out the one that rested l
 from __future__ import annotations
 
 import select
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,8 +17,10 @@ from django.db.backends.postgresql import base
 from psycopg import ClientCursor, generators
 from psycopg.adapt import PyFormat
 from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.waiting import Wait
 from psycopg_pool import ConnectionPool
 
+from generations.at_once import Copies
 from generations.prepared import Execute, Prepare
 
 
@@ -46,6 +49,8 @@ _FOUND_GONE: Final = {
 }
 """A server that is gone without a word, as behind a cable that was pulled, is found to be so in half a minute: TCP
 alone waits for a quarter of an hour. What DATABASE_URL says of the same comes before this."""
+_PIECE: Final = 128 * 1024
+"""Bytes of rows that are sent at a time."""
 _backend: Any = base  # whose stubs know of no pool and of no cursor
 
 
@@ -72,6 +77,7 @@ class Cursor(_backend.Cursor):  # type: ignore[misc]  # for that it is Any
         connection = self.connection
         begins = (
             isinstance(query, str)
+            and not isinstance(query, Copies)
             and not connection.autocommit
             and connection.isolation_level is None
             and connection.pgconn.transaction_status == TransactionStatus.IDLE
@@ -93,6 +99,8 @@ class Cursor(_backend.Cursor):  # type: ignore[misc]  # for that it is Any
             return self._prepared(query)
         if isinstance(query, Execute):
             return self._executed(query, params)
+        if isinstance(query, Copies):
+            return self._copied(query)
         return super()._execute_gen(query, params, **options)
 
     def _prepared(self, asked: Prepare) -> Any:
@@ -117,6 +125,32 @@ class Cursor(_backend.Cursor):  # type: ignore[misc]  # for that it is Any
         if not is_alone:
             self._pgconn.pipeline_sync()
         yield from self._answered()
+
+    def _copied(self, asked: Copies) -> Any:
+        yield from self._start_query(asked)
+        self._query = _Asked(self.connection, asked, None)
+        self._pgconn.send_query(asked.encode())
+        (result,) = yield from generators.execute(self._pgconn)
+        done = []
+        for rows in asked.rows:
+            if result.status != ExecStatus.COPY_IN:
+                self._raise_for_result(result)
+            # A connection holds what it has not sent yet, and never gives back the memory that it took for that.
+            for start in range(0, len(rows), _PIECE):
+                yield from self._put(self._pgconn.put_copy_data, rows[start : start + _PIECE])
+            yield from self._put(self._pgconn.put_copy_end)
+            result, *more = yield from generators.fetch_many(self._pgconn)
+            self._check_results([result])
+            done.append(result)
+            result = more[0] if more else result
+        self._set_results(done)
+
+    def _put(self, put: Callable[..., int], *given: bytes) -> Any:
+        """Put something into the connection, and wait until it has been sent."""
+        while not put(*given):
+            yield Wait.W
+        while self._pgconn.flush():
+            yield Wait.W
 
     def _answered(self) -> Any:
         """Wait for all that is answered to what was sent."""
