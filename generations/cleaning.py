@@ -33,8 +33,8 @@ EARLIEST: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 LATEST_AHEAD: Final = dt.timedelta(days=2)
 
 
-Packed = dict[int, tuple[Json, str]]
-"""JSON texts of values by where these are in memory, each beside its value, which stays there for as long."""
+Packed = dict[int, tuple[Json, bytes]]
+"""Values as JSON by where they are in memory, each beside its value, which stays there for as long."""
 Columns = dict[str, tuple[Any, ...]]
 """What records of one type have in their fields, by the fields' names."""
 
@@ -333,13 +333,13 @@ def _are_json(values: Sequence[Json], limit: int, packed: Packed | None) -> bool
     orjson sees that a hundred times sooner than a walk through them. It writes null for what is not a number.
     """
     try:
-        texts = [orjson.dumps(value, option=_STRICT).decode() for value in values]
+        texts = [orjson.dumps(value, None, _STRICT) for value in values]
     except (TypeError, orjson.JSONDecodeError):
         return False  # not JSON, deeper than orjson goes, or not Unicode: the walk says where
     for value, text in zip(values, texts, strict=True):
-        if "\\u0000" in text or (len(text) > limit // 4 and len(text.encode()) > limit):
+        if b"\\u0000" in text or len(text) > limit:
             return False
-        if "null" in text and not _are_numbers(value):
+        if b"null" in text and not _are_numbers(value):
             return False
     if packed is not None:
         packed.update(zip(map(id, values), zip(values, texts, strict=True), strict=True))

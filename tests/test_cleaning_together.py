@@ -96,10 +96,10 @@ steps = st.fixed_dictionaries(
 def told(cleaned: list[Any], packed: cleaning.Packed) -> list[Any]:
     """What came out, with objects and lists as the JSON that is stored of them."""
 
-    def stored(value: Any) -> str:
+    def stored(value: Any) -> bytes:
         if isinstance(value, dict | list | tuple):
             return packed[id(value)][1] if id(value) in packed else dumped(value)
-        return repr(value)
+        return repr(value).encode("utf-8", "surrogatepass")
 
     return [
         str(one)

@@ -8,8 +8,10 @@ saves nothing, and to write their types would take longer than the database take
 from __future__ import annotations
 
 import datetime as dt
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from itertools import chain, repeat
 from typing import Any, Final
 
 from generations.recording.copying import filled
@@ -31,42 +33,51 @@ def statement(table: str, names: Iterable[str]) -> str:
 
 
 def rows(names: Sequence[str], columns: Sequence[tuple[Any, ...]]) -> tuple[list[str], bytes]:
-    """The names of those columns that hold anything, and their rows. There is at least one row."""
+    """The names of those columns that hold anything, and their rows. There is at least one row.
+
+    All pieces are joined at once: each time that a long text is joined to another piece, it is copied.
+    """
     kept, full = filled(names, columns)
-    packed = [_column(name, values) for name, values in zip(kept, full, strict=True)]
-    number = len(kept).to_bytes(2)
-    body = b"".join([number + b"".join(row) for row in zip(*packed, strict=True)])
-    return kept, b"".join((_SIGNATURE, body, _TRAILER))
+    number = len(full[0])
+    pieces: list[Iterable[bytes]] = [repeat(len(kept).to_bytes(2), number)]
+    for name, values in zip(kept, full, strict=True):
+        pieces += _column(name, values)
+    body = chain.from_iterable(zip(*pieces, strict=True))
+    return kept, b"".join([_SIGNATURE, *body, _TRAILER])
 
 
-def _column(name: str, values: Sequence[Any]) -> list[bytes]:
+def _column(name: str, values: Sequence[Any]) -> tuple[Iterable[bytes], Iterable[bytes]]:
+    """What goes before each value of a column, and the values."""
+    if (form := _FORMS.get(name)) is not None:
+        size, pack = form
+        return repeat(_size(size), len(values)), [pack(value) for value in values]
     if name in JSON:
-        return [_NULL if value is None else _json(value.encode()) for value in values]
-    if (pack := _FORMS.get(name)) is not None:
-        return [pack(value) for value in values]
-    return [_NULL if value is None else _sized(value.encode()) for value in values]
+        # A version goes before the text of jsonb.
+        return [_NULL if value is None else _version(len(value) + 1, 1) for value in values], [v or b"" for v in values]
+    texts = [b"" if value is None else value.encode() for value in values]
+    return [_NULL if v is None else _size(len(text)) for v, text in zip(values, texts, strict=True)], texts
 
 
-def _sized(value: bytes) -> bytes:
-    return len(value).to_bytes(4) + value
-
-
-def _json(value: bytes) -> bytes:
-    # A version goes before the text of jsonb.
-    return b"%b\x01%b" % ((len(value) + 1).to_bytes(4), value)
+_size: Final = struct.Struct(">i").pack
+_version: Final = struct.Struct(">ib").pack
 
 
 @cache
 def _project(value: int) -> bytes:
-    return _sized(value.to_bytes(8))
+    return value.to_bytes(8)
 
 
 def _key(value: str) -> bytes:
-    return _sized(bytes.fromhex(value.replace("-", "")))
+    return bytes.fromhex(value.replace("-", ""))
 
 
 def _moment(value: str) -> bytes:
-    return _sized(((dt.datetime.fromisoformat(value) - _EPOCH) // _MICROSECOND).to_bytes(8, signed=True))
+    return ((dt.datetime.fromisoformat(value) - _EPOCH) // _MICROSECOND).to_bytes(8, signed=True)
 
 
-_FORMS: Final[dict[str, Callable[[Any], bytes]]] = {"project_id": _project, "uid": _key, "started_at": _moment}
+_FORMS: Final[dict[str, tuple[int, Callable[[Any], bytes]]]] = {
+    "project_id": (8, _project),
+    "uid": (16, _key),
+    "started_at": (8, _moment),
+}
+"""The columns that are no texts: their size in bytes, and what makes them."""

@@ -214,20 +214,22 @@ def _fill_facts(table: Table, keys: Keys, rows: Sequence[Merged], values: Mappin
 
 
 def _fill_payloads(table: Table, keys: Keys, rows: Sequence[Merged], values: Mapping[str, Sequence[Any]]) -> None:
-    for row, made in zip(rows, _made(table.kind, table.payload_names, keys, values), strict=True):
+    for row, made in zip(rows, _made(table.kind, table.payload_names, keys, values, in_bytes=True), strict=True):
         row.payload = made
 
 
-def _made(kind: str, names: Sequence[str], keys: Keys, values: Mapping[str, Sequence[Any]]) -> Iterable[Row]:
+def _made(
+    kind: str, names: Sequence[str], keys: Keys, values: Mapping[str, Sequence[Any]], *, in_bytes: bool = False
+) -> Iterable[Row]:
     """Rows of these columns in the forms of the database, behind the project and their keys."""
     uids = [keys[kind, id] for id in values["id"]]
-    columns = _conversions(names).converted([values[name] for name in names], keys.packed)
+    columns = _conversions(names, in_bytes=in_bytes).converted([values[name] for name in names], keys.packed)
     return zip(repeat(keys.project, len(uids)), uids, *columns, strict=True)
 
 
 @cache
-def _conversions(names: Sequence[str]) -> Conversions:
-    return Conversions(names)
+def _conversions(names: Sequence[str], *, in_bytes: bool = False) -> Conversions:
+    return Conversions(names, in_bytes=in_bytes)
 
 
 def _alternatives(keys: Keys, rows: Iterable[Merged]) -> Iterator[Row]:

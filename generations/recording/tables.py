@@ -164,11 +164,13 @@ class Conversions:
     """How values of these fields become what their columns take, where they are not that already.
 
     JSON and times become text, which psycopg writes faster than what it has to turn into text itself; but for the time
-    of writing, which is mostly the same in all rows: the writer sees that, and makes a text of it once.
+    of writing, which is mostly the same in all rows: the writer sees that, and makes a text of it once. With
+    `in_bytes` JSON stays what it is checked as, for rows that are written as bytes.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], *, in_bytes: bool = False) -> None:
         self._documents = [(place, _DEFAULTS.get(name)) for place, name in enumerate(names) if name in JSON]
+        self._in_bytes = in_bytes
         self._times = [place for place, name in enumerate(names) if name in TIMES and name not in _WRITTEN]
         self._arrays = [(place, _DEFAULTS.get(name)) for place, name in enumerate(names) if name in ARRAYS]
 
@@ -179,11 +181,13 @@ class Conversions:
             values = done[place]
             if values.count(None) == len(values):
                 done[place] = [default] * len(values)
-            else:
-                done[place] = [
-                    default if value is None else there[1] if (there := packed.get(id(value))) else dumped(value)
-                    for value in values
-                ]
+                continue
+            texts: list[Any] = [
+                None if value is None else there[1] if (there := packed.get(id(value))) else dumped(value)
+                for value in values
+            ]
+            # What is kept as bytes has no default.
+            done[place] = texts if self._in_bytes else [text.decode() if text else default for text in texts]
         for place in self._times:
             done[place] = _timed(done[place])
         for place, default in self._arrays:
@@ -227,12 +231,12 @@ def parsed(text: str) -> Any:
     return json.loads(text) if _LONG.search(text) else orjson.loads(text)
 
 
-def dumped(value: Any) -> str:
-    """`value` as JSON text."""
+def dumped(value: Any) -> bytes:
+    """`value` as JSON."""
     try:
-        return orjson.dumps(value).decode()
+        return orjson.dumps(value)
     except TypeError:  # an integer beyond 64 bits, or nesting deeper than orjson goes
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=plain)
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=plain).encode()
 
 
 def plain(value: Any) -> str:
