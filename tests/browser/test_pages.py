@@ -184,6 +184,24 @@ def test_what_one_person_has_typed_is_not_sent_by_another_who_has_signed_in_sinc
     expect(page.locator("#comments")).not_to_contain_text("I, Mia, said this")
 
 
+def test_a_form_whose_answer_is_awaited_is_not_sent_again(watched: Watched, filled: Stack) -> None:
+    page = watched.page
+    page.goto(f"{filled.url}/projects/default/settings/keys/")
+    page.get_by_label("Name").fill("pressed twice")
+
+    refused = page.evaluate("""() => {
+      const said = [];
+      addEventListener('submit', (event) => said.push(event.defaultPrevented));
+      const button = document.querySelector('main form .primary');
+      button.click();
+      button.click();
+      return said;
+    }""")
+
+    assert refused == [False, True]
+    expect(page.get_by_text("pressed twice")).to_be_visible()
+
+
 def test_several_are_selected_and_tagged(watched: Watched) -> None:
     page, tag = watched.page, f"batch-{uuid.uuid4().hex[:6]}"
 

@@ -13,6 +13,7 @@ import { watchPalette } from "./palette.js";
 import { watchReview } from "./review.js";
 import { watchScrolling } from "./scrolling.js";
 import { watchSelection } from "./selection.js";
+import { watchSending } from "./sending.js";
 import { watchTimes } from "./times.js";
 import { watchTokens } from "./tokens.js";
 
@@ -30,6 +31,7 @@ watchPalette();
 watchReview();
 watchScrolling();
 watchSelection();
+watchSending();
 watchTimes();
 watchTokens();
 
