@@ -187,7 +187,8 @@ def test_gemini_cli_tells_of_a_call_in_three_events_of_which_those_in_a_span_mak
         }
     ]
     assert not Step.objects.in_project(api.project.pk).exists()
-    assert Generation.objects.in_project(api.project.pk).get().parameters == {"temperature": 1}
+    row = Generation.objects.in_project(api.project.pk).get()
+    assert (row.parameters, row.trace_id, row.step_id) == ({"temperature": 1}, TRACE, f"{TRACE}-{'1' * 16}")
 
 
 def test_a_call_that_failed_is_one_too_and_words_that_were_hidden_are_none(api: Caller) -> None:

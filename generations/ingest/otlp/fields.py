@@ -167,7 +167,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             *("session_id", "langwatch.thread.id", "honeyhive.session_id", "galileo.session.id", "ag.session.id"),
             *("$session_id", "spring.ai.chat.client.conversation.id", "gen_ai.session.id", "judgment.session_id"),
             *("confident.trace.thread_id", "ai.observability.conversation_id", "scope.agentic.session"),
-            "netra.session_id",
+            *("netra.session_id", "nat.conversation.id"),
             *(f"braintrust.metadata>{name}" for name in ("thread_id", "session_id", "conversation_id")),
             *("respan.threads.thread_identifier", "respan.sessions.session_identifier"),
             *(f"metadata>{name}" for name in ("thread_id", "session_id", "conversation_id")),

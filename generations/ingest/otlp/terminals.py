@@ -40,6 +40,8 @@ _ASKED: Final = {
     "gemini_cli.api_request": "request_text",
 }
 """Events of words that come before their call, and the attribute that has them."""
+_PLACED: Final = "gemini_cli.api_request"
+"""The one of them that stands in the span of its call, where Gemini CLI sends spans; its answer's event does not."""
 ASKED: Final = frozenset(_ASKED)
 """Names of the steps that words are for which no call has come."""
 _ANSWER: Final = "claude_code.assistant_response"
@@ -87,6 +89,7 @@ def heard(told: Iterable[LogEvent]) -> Heard:
     asked: dict[str, tuple[list[Json], StepRecord | None]] = {}
     begun: dict[str, int] = {}
     made: dict[str, StepRecord] = {}
+    placed: dict[str, LogEvent] = {}
     for name, event in sorted(_named(told), key=lambda one: (one[1].time, _place(one[1]))):
         thread = _text(event.attributes, "thread_id") or ""
         is_begun = name in _BEGUN
@@ -97,6 +100,8 @@ def heard(told: Iterable[LogEvent]) -> Heard:
             if call is not None and call["attributes"].get(_WHEN) == event.attributes.get(_WHEN):
                 call.update(_detailed(event, call))
         elif name in _ASKED:
+            if name == _PLACED and event.trace_id and event.span_id:
+                placed[thread] = event
             said = event.attributes.get(_ASKED[name])
             if isinstance(said, str) and said not in _HIDDEN:
                 asked[thread] = question(name, said), _words(name, said, event)
@@ -111,6 +116,8 @@ def heard(told: Iterable[LogEvent]) -> Heard:
                 call["messages"] = asked[thread][0]
                 if call["error"] is None:  # another attempt may follow
                     del asked[thread]
+            if (place := placed.pop(thread, None)) is not None:
+                call |= {"trace_id": place.trace_id, "step_id": f"{place.trace_id}-{place.span_id}"}
             last[thread] = call
             found.append(call)
     return Heard(
