@@ -26,6 +26,7 @@ from django.db.models.functions import Coalesce, Concat, Now
 from generations import access, outages
 from generations.access import Grant, NotAllowed, Scope, audit
 from generations.models import ExportSchedule, Job
+from generations.models.accounts import new_uuid
 
 LEASE: Final = dt.timedelta(seconds=30)
 KEEP_EVERY: Final = 8.0
@@ -269,17 +270,32 @@ def refuse(job_id: uuid.UUID | str, reason: str) -> None:
     Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(state=Job.State.FAILED, error=reason, **_ENDED)
 
 
-def create(grant: Grant, kind: Job.Kind, parameters: dict[str, Any], *, schedule: ExportSchedule | None = None) -> Job:
-    """A new job that waits for a worker, with its audit entry. The door sends it to one after the commit."""
+def create(
+    grant: Grant,
+    kind: Job.Kind,
+    parameters: dict[str, Any],
+    *,
+    schedule: ExportSchedule | None = None,
+    id: uuid.UUID | None = None,
+) -> Job:
+    """A new job that waits for a worker, with its audit entry. The door sends it to one after the commit.
+
+    Of several requests for a job of one `id`, of which the project is a part, the first one makes it.
+    """
     with transaction.atomic():
-        job = Job.objects.create(
-            project=grant.project,
-            kind=kind,
-            parameters=parameters,
-            schedule=schedule,
-            created_by=grant.user,
-            created_by_key=grant.key,
+        job, is_new = Job.objects.select_related("project").get_or_create(
+            pk=id or new_uuid(),
+            defaults={
+                "project": grant.project,
+                "kind": kind,
+                "parameters": parameters,
+                "schedule": schedule,
+                "created_by": grant.user,
+                "created_by_key": grant.key,
+            },
         )
+        if not is_new:
+            return job
         audit(grant, f"{kind.value}.start", "job", str(job.pk), parameters)
     return job
 

@@ -196,7 +196,7 @@ def test_files_that_wait_to_be_imported_go_but_for_those_that_jobs_read_and_only
             key = kept[one.pk, state] = uploads.keep(access.of_system(one), io.BytesIO(b"{}"), "a.jsonl", 2).key
             Job.objects.create(project=one, kind="import", state=state, parameters={"file": key})
 
-    assert counts(erased(own))["files to import"] == 2
+    assert erased(own).result["files to import"] == 2
 
     left = [place for place, key in kept.items() if default_storage.exists(key)]
     assert left == [(own.pk, Job.State.QUEUED), *((other.pk, state) for state in ("done", "queued", "failed"))]

@@ -9,11 +9,11 @@ from ninja import Router
 
 from generations import datasets
 from generations.access import Grant, Scope
-from generations.api import lists, plain, receive
+from generations.api import lists, plain, receive, repeats
 from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import closed, listed, page_of, ref
-from generations.api.operations import PROJECT, of_list, operation
+from generations.api.operations import AGAIN, PROJECT, of_list, operation
 from generations.datasets import BadDataset, NewItem
 from generations.filters import BadFilter
 from generations.ingest.values import iso
@@ -130,6 +130,7 @@ def list_items(request: HttpRequest, id: str) -> HttpResponse:
         },
         example={"items": [{"input": {"question": "Two and two?"}, "expectedOutput": "Four."}]},
         ok={201: listed(ref("DatasetItem"))},
+        headers=[AGAIN],
     ),
 )
 def add_items(request: HttpRequest, id: str) -> HttpResponse:
@@ -138,11 +139,13 @@ def add_items(request: HttpRequest, id: str) -> HttpResponse:
     """
     grant = grant_of(request)
     asked = receive.named(receive.mapping(request, listed="items"), ("items", "generationIds", "stepIds", "metadata"))
+    once = repeats.key_of(request, grant.project.pk)
     sources = asked.keys() - {"metadata"}
     if len(sources) != 1 or ("items" in asked and "metadata" in asked):
         raise BadDataset("items", sorted(asked), "one of items, generationIds and stepIds; metadata with the last two")
     if "items" in asked:
-        made = datasets.add_items(grant, id, [_new(item, n) for n, item in enumerate(_list("items", asked["items"]))])
+        new = [_new(item, n) for n, item in enumerate(_list("items", asked["items"]))]
+        made = datasets.add_items(grant, id, new, once=once)
     else:
         name = sources.pop()
         ids = _list(name, asked[name])
@@ -151,7 +154,7 @@ def add_items(request: HttpRequest, id: str) -> HttpResponse:
         if not isinstance(asked.get("metadata"), dict | None):
             raise BadDataset("metadata", asked["metadata"], "an object")
         add = datasets.add_generations if name == "generationIds" else datasets.add_steps
-        made = add(grant, id, ids, asked.get("metadata"))
+        made = add(grant, id, ids, asked.get("metadata"), once=once)
     return answer({"data": [item_document(row) for row in made]}, status=201)
 
 

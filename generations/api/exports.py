@@ -15,12 +15,12 @@ from ninja import Router
 
 from generations import exporting, tasks
 from generations.access import Grant, Scope
-from generations.api import lists, receive, watching
+from generations.api import lists, receive, repeats, watching
 from generations.api.answers import answer
 from generations.api.auth import Gate, grant_of, key_of
 from generations.api.describing import Schema, closed, page_of, ref, sent
 from generations.api.errors import Refused, not_found
-from generations.api.operations import PROJECT, of_list, operation
+from generations.api.operations import AGAIN, PROJECT, of_list, operation
 from generations.exporting.columns import MAX_FIELDS
 from generations.exporting.writers import CHOICES, COMPRESSIONS, FORMATS
 from generations.filters import BadFilter, Leaf, nearest
@@ -92,6 +92,7 @@ class DownloadGate(Gate):
         sent=closed((), **_SENT),
         example=_EXAMPLE,
         ok={202: ref("Export")},
+        headers=[AGAIN],
     ),
 )
 def export_generations(request: HttpRequest) -> HttpResponse:
@@ -110,6 +111,7 @@ def export_generations(request: HttpRequest) -> HttpResponse:
         sent=closed((), **_SENT, **_LIST),
         example={"kind": "steps", "format": "csv"},
         ok={202: ref("Export")},
+        headers=[AGAIN],
     ),
 )
 def export_list(request: HttpRequest) -> HttpResponse:
@@ -226,6 +228,7 @@ def _started(request: HttpRequest, asked: dict[str, Json], kind: str) -> HttpRes
             fields=fields,
             order=order,
             version=version,
+            id=repeats.key_of(request, grant_of(request).project.pk),
         )
         tasks.send(job)
     return answer(document(job), status=202, headers={"Location": f"/api/exports/{job.pk}"})

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
+from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.http import FileResponse, HttpRequest, HttpResponse
@@ -15,12 +16,12 @@ from ninja import Router
 
 from generations import datasets, jobs, tasks
 from generations.access import Grant, Scope
-from generations.api import plain, receive, watching
+from generations.api import plain, receive, repeats, watching
 from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import closed, page_of, ref
 from generations.api.errors import Refused
-from generations.api.operations import FORM, PROJECT, operation
+from generations.api.operations import AGAIN, FORM, PROJECT, operation
 from generations.datasets import BadDataset
 from generations.importing import Row, columns, generations, items, refusals, uploads
 from generations.importing.uploads import Upload
@@ -77,19 +78,26 @@ class Sent:
 
 @router.post(
     "",
-    **operation("Import a file", tag=TAG, scope=Scope.WRITE, form=_ASKED, ok={202: ref("Import")}),
+    **operation("Import a file", tag=TAG, scope=Scope.WRITE, form=_ASKED, ok={202: ref("Import")}, headers=[AGAIN]),
 )
 def start_import(request: HttpRequest) -> HttpResponse:
     """A job that stores what a file holds; `Location` is where to watch it. What is refused stops nothing else, and
     the same file once more changes nothing.
     """
     grant = grant_of(request)
-    with _sent(request, grant) as sent, transaction.atomic():
-        if sent.dataset is None:
-            job = generations.start(grant, sent.upload, sent.roles, sent.requests)
-        else:
-            job = items.start(grant, sent.dataset, sent.upload, sent.roles, reads_json=sent.reads_json)
-        tasks.send(job)
+    form = _form(request)
+    repeats.digest(
+        request, [*form.items(), *((name, cast("File[bytes]", file)) for name, file in request.FILES.items())]
+    )
+    id = repeats.key_of(request, grant.project.pk)
+    job = None if id is None else jobs.find(grant, id, Job.Kind.IMPORT)
+    if job is None:
+        with _sent(request, grant) as sent, transaction.atomic():
+            if sent.dataset is None:
+                job = generations.start(grant, sent.upload, sent.roles, sent.requests, id=id)
+            else:
+                job = items.start(grant, sent.dataset, sent.upload, sent.roles, reads_json=sent.reads_json, id=id)
+            tasks.send(job)
     return answer(document(job), status=202, headers={"Location": f"/api/imports/{job.pk}"})
 
 

@@ -11,13 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 from ninja import Router
 
-from generations import generating, llm
-from generations.access import Scope
-from generations.api import errors, receive
+from generations import bundles, generating, llm
+from generations.access import Grant, Scope
+from generations.api import errors, receive, repeats
 from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import Schema, closed, ref, sent
-from generations.api.operations import operation
+from generations.api.operations import AGAIN, operation
 from generations.generating import Asked
 from generations.ingest import rest
 
@@ -111,6 +111,7 @@ def list_models(request: HttpRequest) -> HttpResponse:
         sent=_ASKED,
         example={"model": "ngram:", "prompt": "Hello", "maxTokens": 10},
         ok={200: _ANSWERED},
+        headers=[AGAIN],
         refuses=(429, 502),
     ),
 )
@@ -118,17 +119,43 @@ def generate(request: HttpRequest) -> HttpResponseBase:
     """Calls a model and records the call. With `stream`, the answer are server-sent events: `{"index", "text"}` for
     each piece, then `done` with the generation, or `error`; leaving ends the call.
     """
-    grant, asked = grant_of(request), generating.asked(receive.mapping(request, limit=MOST))
+    grant = grant_of(request)
+    document = receive.mapping(request, limit=MOST)
+    asked = generating.asked(repeats.named(request, document))
+    there = None if "id" in document else _answered_before(grant, asked)
     if not asked.is_stream:
+        if there is not None:
+            return answer(there)
         done = generating.generate(grant, asked)
         return answer({"texts": done.texts, "generation": rest.document(done.record)})
-    response = StreamingHttpResponse(
-        events(generating.stream(grant, asked)), content_type="text/event-stream; charset=utf-8"
-    )
+    said = events(generating.stream(grant, asked)) if there is None else _said_again(there)
+    response = StreamingHttpResponse(said, content_type="text/event-stream; charset=utf-8")
     # Nothing between here and the caller may gather pieces before it passes them on.
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
+
+
+def _answered_before(grant: Grant, asked: Asked) -> dict[str, Any] | None:
+    """What a request with the same `Idempotency-Key` was answered; None where it had no key, or its call failed."""
+    id = asked.options.get("record", {}).get("id")
+    there = None if id is None else bundles.generation(grant.project, id)
+    if there is None or there.record.error is not None:
+        return None
+    document = rest.document(there.record)
+    output = document.get("output") or {}
+    others = [other for other in output.get("alternatives") or () if (other["kind"], other["index"]) != ("beam", 0)]
+    said = [output.get("content"), *(other["content"] for other in others)]
+    # Of an answer to messages the text alone is told.
+    texts = [one.get("content") if isinstance(one, dict) else one for one in said]
+    return {"texts": [text or "" for text in texts], "generation": document}
+
+
+def _said_again(answered: dict[str, Any]) -> Iterator[bytes]:
+    """A stream of what was answered before."""
+    for index, text in enumerate(answered["texts"]):
+        yield event(None, {"index": index, "text": text})
+    yield event("done", answered)
 
 
 @router.post(

@@ -35,7 +35,7 @@ AGAIN: Final[Parameter] = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "Any text of up to 255 characters: what has no id gets the same one when the same body is sent "
-    "again with the same key, and is recorded once.",
+    "again with the same key, and is recorded or made once.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 

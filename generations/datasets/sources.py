@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -23,6 +24,7 @@ def add_generations(
     metadata: Mapping[str, Json] | None = None,
     *,
     going_on: int | None = None,
+    once: uuid.UUID | None = None,
 ) -> list[DatasetItem]:
     """Add an item for each generation: what was sent as its input, what was answered as its expected output.
 
@@ -39,7 +41,8 @@ def add_generations(
         feedback=False,
         attachments=False,
     )
-    return add_items(grant, dataset_id, [_from_generation(bundle, metadata) for bundle in found], going_on=going_on)
+    new = [_from_generation(bundle, metadata) for bundle in found]
+    return add_items(grant, dataset_id, new, going_on=going_on, once=once)
 
 
 def add_steps(
@@ -49,6 +52,7 @@ def add_steps(
     metadata: Mapping[str, Json] | None = None,
     *,
     going_on: int | None = None,
+    once: uuid.UUID | None = None,
 ) -> list[DatasetItem]:
     """Add an item for each step: its input, its output as what is expected, and its children as intermediary steps.
 
@@ -82,6 +86,7 @@ def add_steps(
             for i in wanted
         ],
         going_on=going_on,
+        once=once,
     )
 
 

@@ -85,15 +85,16 @@ def start(
     order: str | None = None,
     version: int | None = None,
     since: dt.datetime | None = None,
+    id: uuid.UUID | None = None,
 ) -> Job:
     """A job that will write what matches to a file; the door sends it to a worker after the commit.
 
     `kind` is one of KINDS, `format` one of FORMATS, `compression` one of COMPRESSIONS, None for what is usual with the
     format; `condition_document` is a filter in its document form, None for everything; `fields` are names as
     `columns.chosen` takes them, None for all; `order` is like `-usage.cost`, newest first when it is None; `version` is
-    that of datasets whose items are wanted as they were; `since` leaves out what did not change from then on. Needs the
-    scope `read`. Raises filters.BadFilter, before
-    anything is written, for whatever the worker could not do.
+    that of datasets whose items are wanted as they were; `since` leaves out what did not change from then on; of one
+    `id` there is one job, as `jobs.create` says. Needs the scope `read`. Raises filters.BadFilter, before anything is
+    written, for whatever the worker could not do.
     """
     grant.need(Scope.READ)
     asked = checked(
@@ -106,7 +107,7 @@ def start(
         order=order,
         version=version,
     )
-    return jobs.create(grant, Job.Kind.EXPORT, replace(asked, since=since).parameters())
+    return jobs.create(grant, Job.Kind.EXPORT, replace(asked, since=since).parameters(), id=id)
 
 
 def find(grant: Grant, job_id: uuid.UUID | str) -> Job | None:

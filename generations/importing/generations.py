@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -96,8 +97,15 @@ def _reader(roles: Mapping[str, str], requests: str | None) -> Iterator[Reader]:
 
 
 # ----------------------------------------------------------------------------------------------------------------- job
-def start(grant: Grant, upload: Upload, roles: Mapping[str, str], requests: Upload | None = None) -> Job:
-    """A job that stores the calls of a file. Needs `write`; raises InvalidRecord for bad roles."""
+def start(
+    grant: Grant,
+    upload: Upload,
+    roles: Mapping[str, str],
+    requests: Upload | None = None,
+    *,
+    id: uuid.UUID | None = None,
+) -> Job:
+    """A job that stores the calls of a file, one of an `id`. Needs `write`; raises InvalidRecord for bad roles."""
     grant.need(Scope.WRITE)
     if roles:
         columns.check(roles)
@@ -108,7 +116,7 @@ def start(grant: Grant, upload: Upload, roles: Mapping[str, str], requests: Uplo
         "roles": dict(roles),
         "requests": requests.key if requests else None,
     }
-    return jobs.create(grant, Job.Kind.IMPORT, asked)
+    return jobs.create(grant, Job.Kind.IMPORT, asked, id=id)
 
 
 def store(lease: jobs.Lease, file: BinaryIO) -> None:

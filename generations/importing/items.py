@@ -106,8 +106,17 @@ def _text(values: dict[str, Json]) -> str | None:
 
 
 # ----------------------------------------------------------------------------------------------------------------- job
-def start(grant: Grant, dataset_id: str, upload: Upload, roles: Mapping[str, str], *, reads_json: bool) -> Job:
-    """A job that adds the rows of a file to a dataset. Needs `write`; raises BadDataset, NoSuchDataset."""
+def start(
+    grant: Grant,
+    dataset_id: str,
+    upload: Upload,
+    roles: Mapping[str, str],
+    *,
+    reads_json: bool,
+    id: uuid.UUID | None = None,
+) -> Job:
+    """A job that adds the rows of a file to a dataset, one of an `id`. Needs `write`; raises BadDataset,
+    NoSuchDataset."""
     grant.need(Scope.WRITE)
     check(roles)
     dataset = datasets.find(grant, dataset_id)
@@ -125,6 +134,7 @@ def start(grant: Grant, dataset_id: str, upload: Upload, roles: Mapping[str, str
             "roles": dict(roles),
             "readsJson": reads_json,
         },
+        id=id,
     )
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
 
-from generations.models import Attachment, Feedback, Generation, Score, Step
+from generations import exporting
+from generations.models import Attachment, AuditEntry, DatasetItem, Feedback, Generation, Job, Score, Step
 from tests.doors.rest import Answer, Caller, caller
 
 pytestmark = pytest.mark.django_db
@@ -102,3 +106,79 @@ def test_a_key_that_is_none_is_refused(api: Caller, key: str) -> None:
     assert (answer.status, answer.error["field"]) == (400, "Idempotency-Key")
     assert answer.error["expected"] == "1 to 255 characters"
     assert Generation.objects.in_project(api.project.pk).count() == 1
+
+
+ITEMS = [{"input": {"question": "Two and two?"}}, {"input": {"question": "And three?"}}]
+
+
+@pytest.mark.parametrize(
+    "body", [{"items": ITEMS}, ITEMS, {"generationIds": ["known"], "metadata": {"a": 1}}, {"stepIds": ["step"]}]
+)
+def test_items_that_are_sent_again_are_added_once(api: Caller, body: Any) -> None:
+    api.post("/api/steps/batch", {"steps": [{"id": "step", "name": "search", "input": {"a": 1}}]})
+    dataset = api.post("/api/datasets", {"name": "Hard ones"}).json["id"]
+    other = caller(name="Other")
+    path = f"/api/datasets/{dataset}/items"
+
+    first, second = sent(api, path, body), sent(api, path, body)
+
+    assert (first.status, second.status) == (201, 201)
+    assert second.data == first.data
+    assert api.get(f"/api/datasets/{dataset}").json["version"] == 2
+    assert DatasetItem.objects.count() == len(first.data)
+    sent(api, path, body, "another key")
+    sent(api, path, body, None)
+    assert DatasetItem.objects.count() == 3 * len(first.data)
+    assert sent(other, path, body).status == 404
+
+
+@pytest.mark.parametrize(("path", "body"), [("/api/generations/export", {"format": "csv"}), ("/api/exports", {})])
+def test_an_export_that_is_asked_for_again_is_made_once(api: Caller, path: str, body: Any) -> None:
+    other = caller(name="Other")
+
+    first, second = sent(api, path, body), sent(api, path, body)
+    exporting.run(first.json["id"])
+    third = sent(api, path, body)
+
+    assert (first.status, second.status, third.status) == (202, 202, 202)
+    assert first.json["id"] == second.json["id"] == third.json["id"]
+    assert third.json["state"] == "done" and third.headers["Location"] == first.headers["Location"]
+    assert Job.objects.count() == AuditEntry.objects.filter(action="export.start").count() == 1
+    others = [sent(api, path, body, "another key"), sent(api, path, {"format": "parquet"}), sent(other, path, body)]
+    assert len({one.json["id"] for one in (first, *others)}) == 4
+
+
+def test_a_file_that_is_sent_again_is_imported_once(api: Caller) -> None:
+    def send(content: bytes, key: str = "k1", **fields: str) -> Any:
+        file = SimpleUploadedFile("calls.jsonl", content)
+        return api.client.post("/api/imports", {"file": file, **fields}, headers={"Idempotency-Key": key})
+
+    lines = b'{"id": "a", "input": {"content": "Hi"}}\n'
+    first, second = send(lines), send(lines)
+    others = [send(lines, "another key"), send(lines * 2), send(lines, **{"as": "calls"})]
+
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert first.json()["id"] == second.json()["id"]
+    assert len({one.json()["id"] for one in (first, *others)}) == Job.objects.count() == 4
+    assert len(default_storage.listdir(f"imports/{api.project.pk}")[1]) == 4
+
+
+@pytest.mark.parametrize(("decoder", "n"), [("argmax", 1), ("sample", 3), ("beam", 2)])
+def test_a_model_is_called_once_and_its_answer_told_again(api: Caller, decoder: str, n: int) -> None:
+    body = {"model": "ngram:", "prompt": "The sea", "maxTokens": 4, "n": n, "decoder": decoder}
+
+    first = sent(api, "/api/generate", body)
+    second = sent(api, "/api/generate", body)
+    streamed = sent(api, "/api/generate", {**body, "stream": True})
+    again = sent(api, "/api/generate", {**body, "stream": True})
+
+    assert len(first.json["texts"]) == n
+    assert second.json["texts"] == first.json["texts"]
+    assert second.json["generation"]["id"] == first.json["generation"]["id"]
+    assert second.json["generation"]["timestamp"] == first.json["generation"]["timestamp"]
+    assert Generation.objects.in_project(api.project.pk).filter(public_id__startswith="again-").count() == 2
+    ends = [json.loads(one.content.rpartition(b"data: ")[2]) for one in (streamed, again)]
+    assert ends[1]["texts"] == ends[0]["texts"]
+    assert ends[1]["generation"]["timestamp"] == ends[0]["generation"]["timestamp"]
+    sent(api, "/api/generate", body, "another key")
+    assert Generation.objects.in_project(api.project.pk).filter(public_id__startswith="again-").count() == 3
