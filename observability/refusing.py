@@ -19,6 +19,7 @@ from generations.api.straight import straight
 from generations.gateway import views as gateway
 from generations.graphql import view as graphql
 from generations.literal import views as literal
+from generations.web.missing import page_not_found
 from generations.web.typed import typed
 
 _THERE: Final[Mapping[str, str]] = {
@@ -89,6 +90,13 @@ def no_form(request: HttpRequest, reason: str = "") -> HttpResponse:
         return render(request, "403_csrf.html", {"typed": typed(request)}, status=403)
     sentence = f"{request.path[:200]} is an address for people. {_PROGRAMS}"
     return refusal(request.META, 403, "not_allowed", sentence)
+
+
+def no_page(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404 for an address of pages that is none; a program that asks with a key is told where to."""
+    if "x-api-key" in request.headers or request.headers.get("Authorization", "").startswith("Bearer "):
+        return refusal(request.META, 404, "not_found", f"There is nothing at {request.path[:200]}. {_PROGRAMS}")
+    return page_not_found(request, exception)
 
 
 def _is_there(path: str) -> bool:

@@ -8,7 +8,7 @@ from observability import refusing
 
 admin.autodiscover()
 
-handler404 = "generations.web.missing.page_not_found"
+handler404 = "observability.refusing.no_page"
 handler500 = "generations.web.middleware.server_error"
 
 urlpatterns = [

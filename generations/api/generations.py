@@ -85,7 +85,8 @@ def record_generation(request: HttpRequest) -> HttpResponse:
     stays as it was, null empties. Answers with the generation as it is stored, its cost reckoned.
     """
     grant = grant_of(request)
-    record = of_key(grant, rest.generation(repeats.named(request, receive.document(request))))
+    sent = receive.document(request, several="/api/generations/batch")
+    record = of_key(grant, rest.generation(repeats.named(request, sent)))
     receipt = stored(grant, record)
     noting.took(request)
     if (new := receipt.standing) is not None:

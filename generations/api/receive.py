@@ -29,10 +29,17 @@ JSON_TYPES: Final = ("application/json", "text/json")
 LINES_TYPES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 
 
-def document(request: HttpRequest, *, limit: int | None = None) -> Json:
-    """The JSON value that is the body. Raises Refused: 400 with the place of what is malformed, 413, 415."""
+def document(request: HttpRequest, *, limit: int | None = None, several: str = "") -> Json:
+    """The JSON value that is the body; no list, where `several` names the address that takes one.
+
+    Raises Refused: 400 with the place of what is malformed, 413, 415.
+    """
     _typed(request, JSON_TYPES)
-    return parsed(_text(body(request, limit)))
+    value = parsed(_text(body(request, limit)))
+    if several and isinstance(value, list):
+        sentence = f"This address takes one object; a list of them is sent to {several}."
+        raise Refused(400, "malformed_json", sentence, "body", shown(value), "an object")
+    return value
 
 
 def mapping(request: HttpRequest, *, limit: int | None = None, listed: str = "") -> dict[str, Json]:

@@ -66,3 +66,19 @@ def test_a_field_that_others_call_otherwise_is_told_with_our_name(api: Caller, k
     [receipt] = api.post(f"/api/{kind}/batch", [{"id": "x", name: 1}]).json["receipts"]
 
     assert receipt["expected"] == f"did you mean '{ours}'?"
+
+
+def test_a_list_where_one_is_taken_is_told_where_lists_are(api: Caller) -> None:
+    refused = api.post("/api/generations", [{"id": "a"}, {"id": "b"}])
+
+    assert refused.status == 400
+    assert (
+        refused.error["message"] == "This address takes one object; a list of them is sent to /api/generations/batch."
+    )
+
+
+def test_a_program_at_an_address_of_nobody_is_told_where_to_in_its_own_form(api: Caller) -> None:
+    refused = api.post("/generations/", {"id": "a"})
+
+    assert (refused.status, refused.error["code"]) == (404, "not_found")
+    assert "Programs send generations to /api/generations" in refused.error["message"]
