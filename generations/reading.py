@@ -34,7 +34,7 @@ def text_of(content: Json) -> str:
 def compact(value: Json) -> str:
     """`value` as short JSON text, without white space."""
     try:
-        return orjson.dumps(value, default=str).decode("utf-8", "replace")
+        return orjson.dumps(value, default=str).decode()
     except TypeError:  # an integer beyond 64 bits, a lone surrogate, or nesting beyond what orjson takes
         return json.dumps(value, ensure_ascii=True, default=str)
 

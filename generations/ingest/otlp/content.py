@@ -81,6 +81,10 @@ _TEXTS: Final = (("prompt", "input"), ("completion", "output"))
 
 def _typed(fields: Fields) -> Fields:
     """The fields that have the type that a record has for them; others where they can be kept, as input and output."""
+    if "finish_reason" in fields:
+        fields["finish_reason"] = fields["finish_reason"][:MAX_TEXT]
+    if _DOUBTFUL.isdisjoint(fields):
+        return fields
     for name, other in _TEXTS:
         if name in fields and (value := fields[name]) is not None and not isinstance(value, str):
             fields[other] = fields.pop(name)
@@ -92,9 +96,11 @@ def _typed(fields: Fields) -> Fields:
     for name in ("response_id", "user_id"):
         if name in fields:
             fields[name] = clean_string(str(fields[name]))[:MAX_ID] or None
-    if "finish_reason" in fields:
-        fields["finish_reason"] = fields["finish_reason"][:MAX_TEXT]
     return fields
+
+
+_DOUBTFUL: Final = frozenset({"prompt", "completion", "input", "output", "logprobs", "response_id", "user_id"})
+"""The fields that may be of another type than a record has."""
 
 
 def _fill(fields: Fields, more: Fields) -> None:
@@ -147,7 +153,8 @@ def _is_broken(message: Json) -> bool:
 
 # ------------------------------------------------------------------------------------------------------------- dialects
 def _genai(attributes: Attributes, kind: str, choices: int | None) -> Fields:
-    instructions = messages.system(attributes.get("gen_ai.system_instructions"))
+    said = attributes.get("gen_ai.system_instructions")
+    instructions = [] if said is None else messages.system(said)
     asked = messages.conversation(attributes.get("gen_ai.input.messages"))
     if not instructions and attributes.get("gen_ai.prompt.0.role") == "system":
         # Laminar's, of OpenAI's newer interface.

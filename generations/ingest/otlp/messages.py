@@ -54,6 +54,13 @@ def loaded(value: Json) -> Json:
 
 def finish_reason(value: Json) -> str | None:
     """The first reason of a text, a list or a list in JSON, with the spellings of a call of tools made one."""
+    return _reason_before(value) if type(value) is str and len(value) <= _LONGEST_REASON else _reason(value)
+
+
+_LONGEST_REASON: Final = 100
+
+
+def _reason(value: Json) -> str | None:
     value = loaded(value)
     if isinstance(value, list):
         value = value[0] if value else None
@@ -63,6 +70,9 @@ def finish_reason(value: Json) -> str | None:
         return None
     # Gemini and Cohere shout theirs.
     return _SAME_REASON.get(value, value.lower() if value.isupper() else value) or None
+
+
+_reason_before: Final = lru_cache(maxsize=128)(_reason)
 
 
 def conversation(value: Json) -> list[Json]:
@@ -79,10 +89,9 @@ def conversation(value: Json) -> list[Json]:
     found: list[Json] = []
     was_item = False
     for one in value:
-        if type(one) is dict and len(one) == 2 and (plain := _plain(one)) is not None:
-            made: list[Json] = [plain]
-            is_item = False
-        else:
+        made = _known(one) if type(one) is dict else None
+        is_item = False
+        if made is None:
             made = message(_asked(one))
             is_item = items.is_item(one)
         found += _continued(found, made) if is_item or was_item else made
@@ -119,9 +128,7 @@ def message(given: Json) -> list[Json]:
         return []
     if len(given) == 1 and isinstance(inner := given.get("message"), dict):
         given = inner  # OpenInference
-    if len(given) == 2 and (plain := _plain(given)) is not None:
-        return [plain]
-    if len(given) <= 3 and (known := _as_agreed(given)) is not None:
+    if (known := _known(given)) is not None:
         return known
     inner = given.get("message")
     if isinstance(inner, dict) and "role" not in given and "content" not in given:
@@ -188,8 +195,17 @@ def message(given: Json) -> list[Json]:
     return [made, *results]
 
 
-def _plain(given: dict[str, Json]) -> dict[str, Json] | None:
-    """A message of nothing but a role and a text, in a part or as it is; None for any other, which takes longer."""
+def _known(given: dict[str, Json]) -> list[Json] | None:
+    """A message of nothing but a role and a text, or of parts that the conventions have; None for any other, which
+    takes longer."""
+    if (number := len(given)) > 3:
+        return None
+    known = _as_agreed(given) if "parts" in given and (number == 2 or "finish_reason" in given) else None
+    return _plain(given) if known is None and number == 2 else known
+
+
+def _plain(given: dict[str, Json]) -> list[Json] | None:
+    """A message of nothing but a role and a text, in a part or as it is."""
     role, text, parts = given.get("role"), given.get("content"), given.get("parts")
     if isinstance(parts, list) and len(parts) == 1 and isinstance(part := parts[0], dict) and len(part) == 2:
         text = part.get("content", part.get("text")) if part.get("type") == "text" else None
@@ -197,28 +213,30 @@ def _plain(given: dict[str, Json]) -> dict[str, Json] | None:
         return None  # perhaps the JSON of parts
     if not isinstance(text, str) or not isinstance(role, str) or not role or role in _NAMED_OTHERWISE:
         return None
-    return {"role": role, "content": text}
+    return [{"role": role, "content": text}]
 
 
 def _as_agreed(given: dict[str, Json]) -> list[Json] | None:
-    """A message of nothing but parts that the conventions have; None for any other, which takes longer.
+    """A message of a role and of parts that the conventions have: one text at most, calls of tools and their results.
 
-    One text at most, calls of tools and their results; an answer has a reason for its end beside them.
+    An answer has a reason for its end beside them.
     """
-    role, parts = given.get("role"), given.get("parts")
-    if role not in ("user", "assistant", "tool", "system") or not isinstance(parts, list) or not parts:
-        return None
-    if len(given) != 2 + ("finish_reason" in given):
+    role, parts = given.get("role"), given["parts"]
+    if role not in ("user", "assistant", "tool", "system") or type(parts) is not list or not parts:
         return None
     text, calls, results = None, [], []
     for part in parts:
-        kind = part.get("type") if isinstance(part, dict) else None
-        if kind == "text" and text is None and len(part) == 2 and isinstance(said := part.get("content"), str):
+        if type(part) is not dict:
+            return None
+        kind, number = part.get("type"), len(part)
+        if kind == "text" and number == 2 and text is None and type(said := part.get("content")) is str:
             text = said
-        elif kind == "tool_call" and part.keys() == _CALL and isinstance(part["id"], str):
-            calls.append(_called(part["id"], part["name"], part["arguments"]))
-        elif kind == "tool_call_response" and part.keys() == _RESULT:
-            results.append(_result(part))
+        elif kind == "tool_call" and number == 4 and "name" in part and "arguments" in part:
+            if type(id := part.get("id")) is not str:
+                return None
+            calls.append(_called(id, part["name"], part["arguments"]))
+        elif kind == "tool_call_response" and number == 3 and "id" in part and "response" in part:
+            results.append(_answered(part["id"], part["response"]))
         else:
             return None
     if not calls:
@@ -238,8 +256,6 @@ _OF_MESSAGES: Final = frozenset({"role", "content", "parts", "contents", "tool_c
 _THOUGHTS: Final = ("reasoning_content", "reasoning_summary")
 """What others call the reasoning of a message: DeepSeek's and what speaks as it does, and LiteLLM."""
 _ADDRESSES: Final = ("http://", "https://", "data:", "attachment:")
-_CALL: Final = frozenset({"type", "id", "name", "arguments"})
-_RESULT: Final = frozenset({"type", "id", "response"})
 
 
 def call(given: Json) -> dict[str, Json]:
@@ -263,12 +279,15 @@ def _called(id: Json, name: Json, arguments: Json) -> dict[str, Json]:
 def _result(part: Mapping[str, Json]) -> dict[str, Json]:
     names = ("response", "result", "output", "content")
     value = next((part[n] for n in names if part.get(n) is not None), None)
-    if isinstance(value, dict) and set(value) == {"type", "value"}:  # as Vercel's SDK wraps it
+    return _answered(part.get("id", part.get("toolCallId", part.get("tool_use_id"))), value)
+
+
+def _answered(id: Json, value: Json) -> dict[str, Json]:
+    if isinstance(value, dict) and value.keys() == {"type", "value"}:  # as Vercel's SDK wraps it
         value = value["value"]
     if isinstance(value, list):
         value = kinds.said(value)
-    id = part.get("id", part.get("toolCallId", part.get("tool_use_id"))) or None
-    return {"role": "tool", "tool_call_id": id, "content": value if isinstance(value, str) else compact(value)}
+    return {"role": "tool", "tool_call_id": id or None, "content": value if isinstance(value, str) else compact(value)}
 
 
 def content_part(part: Json) -> Json:
