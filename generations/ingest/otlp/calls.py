@@ -71,7 +71,7 @@ def generation(
         fields["parameters"] = parameters
     _prompt_lineage(a, about, held, fields)
     # Nothing priced it, or nothing was answered: instrumentations then say 0.
-    if (cost := _cost(a, held)) and 0 < cost < 1e9:
+    if (cost := _cost(a, about, held)) and 0 < cost < 1e9:
         fields["cost"] = Decimal(repr(cost))
     if _is_json(a, parameters):
         fields["output_type"] = "json"
@@ -93,24 +93,18 @@ def _recounted(span: Span, counts: dict[str, int], model: str | None) -> dict[st
     return without_thoughts(counts) if is_twice else counts
 
 
-def _cost(a: Mapping[str, Json], held: Mapping[str, Json]) -> float | None:
+def _cost(a: Mapping[str, Json], about: About, held: Mapping[str, Json]) -> float | None:
     """What a call says that it cost: the whole, or else its parts together."""
     if "cost" in held and (whole := values.number(loaded(held["cost"]))) is not None:
         return whole
-    if "langfuse.observation.cost_details" in a:
-        parts = loaded(a["langfuse.observation.cost_details"])
+    if not about.costs:
+        return None
+    said = [a[name] for name in about.costs]
+    if about.costs == dialects.COSTS[0]:
+        parts = loaded(said[0])
         said = list(parts.values()) if isinstance(parts, dict) else []
-    else:
-        said = next((found for pair in _COSTS if (found := [a[name] for name in pair if name in a])), [])
     found = [cost for one in said if (cost := values.number(loaded(one))) is not None]
     return round(sum(found), 12) if found else None
-
-
-_COSTS: Final = (
-    ("llm.cost.prompt", "llm.cost.completion"),
-    ("gen_ai.usage.input_cost", "gen_ai.usage.output_cost"),
-)
-"""Attributes with what the input and the output cost."""
 
 
 def _prompt_lineage(a: Mapping[str, Json], about: About, held: Mapping[str, Json], fields: dict[str, Any]) -> None:
@@ -145,8 +139,8 @@ def settings_of(span: Span, about: About) -> dict[str, Json]:
     a = span.attributes
     made_up = quirks.made_up(span.scope)
     given = [a[name] for name, _ in about.settings]
-    if about.may_be_usual and not made_up and not about.requests and all(map(_is_short, given)):
-        return dict(_settled(about.settings, *given)) if given else {}
+    if about.may_be_usual and not made_up and (_NUMBERS.issuperset(map(type, given)) or all(map(_is_short, given))):
+        return _settled(about, *given).copy() if given else {}
     found = _found(about.settings, given)
     for name, inner in about.requests:
         request = dialects.member(a[name], inner) if inner else loaded(a[name])
@@ -171,9 +165,9 @@ def _found(names: Settings, given: Iterable[Json]) -> dict[str, Json]:
 
 
 @lru_cache(maxsize=256, typed=True)
-def _settled(names: Settings, *given: Json) -> dict[str, Json]:
+def _settled(about: About, *given: Json) -> dict[str, Json]:
     """Those that steer a call: a program gives most of its calls the same."""
-    return _steering(_found(names, given), {})
+    return _steering(_found(about.settings, given), {})
 
 
 def _steering(found: Mapping[str, Json], made_up: Mapping[str, Json]) -> dict[str, Json]:

@@ -127,6 +127,13 @@ USAGE_OBJECTS: Final[Names] = (
 )
 """Token counts as a provider or Langfuse says them, in an object."""
 
+COSTS: Final[tuple[Names, ...]] = (
+    (f"{_LF}cost_details",),
+    ("llm.cost.prompt", "llm.cost.completion"),
+    ("gen_ai.usage.input_cost", "gen_ai.usage.output_cost"),
+)
+"""Attributes with what the input and the output cost; Langfuse's has an object of them."""
+
 CALLS: Final[Mapping[str, Mapping[str, str]]] = {
     "langfuse.observation.type": {"generation": "chat", "embedding": "embedding"},
     "openinference.span.kind": _OPENINFERENCE,
@@ -332,3 +339,16 @@ LISTS: Final[Names] = (
     *("gen_ai.input.messages.", "gen_ai.output.messages.", "llm.completions."),
 )
 """Beginnings of attributes that spell out a list, a place and a path in each name."""
+OF_BOTH: Final[Mapping[str, tuple[str, ...]]] = {
+    "lmnr.span.type": ("gen_ai.request.model",),
+    "langfuse.observation.type": ("langfuse.observation.model.name", "llm.model_name"),
+}
+"""Attributes that say the same of chats and of embeddings, Laminar's and Langfuse's, and those with the model."""
+
+OF_TEXTS: Final = frozenset(
+    {
+        *("llm.prompts.0.prompt.text", "llm.choices.0.completion.text", "langfuse.observation.input"),
+        *("mlflow.spanInputs", "gen_ai.prompt", "input.value", "inputs"),
+    }
+)
+"""Attributes by which a call may be seen to be of a text rather than of messages."""

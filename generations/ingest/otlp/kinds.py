@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from generations.ingest.otlp import dialects, names
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.names import About
 from generations.records import Json
+
+
+def types(attributes: Mapping[str, Json], about: About) -> tuple[str | None, str | None]:
+    """The type of generation that a span with these attributes is; of other work that of its step, if they tell it."""
+    if not about.kind or type(said := attributes[about.kind]) is not str or len(said) > _LONGEST:
+        kind = call_type(attributes, about)
+        return kind, None if kind is not None else work_type(attributes, about)
+    kind, work = _types_said(about, said)
+    return "completion" if kind == "chat" and about.may_be_text and _is_text_completion(attributes) else kind, work
+
+
+_LONGEST: Final = 100
+
+
+@lru_cache(maxsize=512)
+def _types_said(about: About, said: str) -> tuple[str | None, str | None]:
+    """The types where one attribute says them, and of the others only the names matter; a text is a chat's here."""
+    attributes = dict.fromkeys(name for name in about.names if name not in dialects.OF_TEXTS) | {about.kind: said}
+    return call_type(attributes, about), work_type(attributes, about)
 
 
 def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
@@ -27,13 +47,21 @@ def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
             kind = "embedding" if "embed" in said.lower() else "chat"
         if kind == "completion" and str(attributes.get("gen_ai.prompt.0.content")).startswith('[{"type"'):
             return "chat"  # OpenLLMetry's of Gemini, whose texts are parts
-        if kind == "chat" and any("embed" in str(attributes.get(model)) for model in _OF_BOTH.get(name, ())):
+        if kind == "chat" and any("embed" in str(attributes.get(model)) for model in dialects.OF_BOTH.get(name, ())):
             return "embedding"
         return "completion" if kind == "chat" and _is_text_completion(attributes) else kind
     if not about.starts.isdisjoint(("gen_ai.prompt.0.", "gen_ai.completion.0.")):
         return "chat"
     has_model = "gen_ai.request.model" in attributes or "gen_ai.response.model" in attributes
     return "chat" if has_model and "gen_ai.agent." not in about.starts else None
+
+
+def work_type(attributes: Mapping[str, Json], about: About) -> str | None:
+    """The type of step that a span is which is no call, if one of these attributes says it or is a sign of it."""
+    for _, said in names.kinds_said(attributes, about):
+        if found := dialects.STEP_TYPES.get(said.lower()):
+            return found
+    return next((found for sign, found in dialects.STEP_SIGNS.items() if sign in attributes), None)
 
 
 _OPERATION: Final = "gen_ai.operation.name"
@@ -48,23 +76,8 @@ def _is_named_otherwise(attributes: Mapping[str, Json], about: About, said: str)
     return not is_known and attributes.keys() >= _OF_CALLS and _OF_OTHERS.isdisjoint(attributes)
 
 
-_OF_BOTH: Final[Mapping[str, tuple[str, ...]]] = {
-    "lmnr.span.type": ("gen_ai.request.model",),
-    "langfuse.observation.type": ("langfuse.observation.model.name", "llm.model_name"),
-}
-"""Attributes that say the same of chats and of embeddings, Laminar's and Langfuse's, and those with the model."""
-
-_OF_TEXTS: Final = frozenset(
-    {
-        *("llm.prompts.0.prompt.text", "llm.choices.0.completion.text", "langfuse.observation.input"),
-        *("mlflow.spanInputs", "gen_ai.prompt", "input.value", "inputs"),
-    }
-)
-"""Attributes by which a call may be seen to be of a text rather than of messages."""
-
-
 def _is_text_completion(a: Mapping[str, Json]) -> bool:
-    if _OF_TEXTS.isdisjoint(a):
+    if dialects.OF_TEXTS.isdisjoint(a):
         return False
     if "llm.prompts.0.prompt.text" in a or "llm.choices.0.completion.text" in a:
         return True

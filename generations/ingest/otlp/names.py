@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from generations.ingest.otlp import raw, spelt
 from generations.ingest.otlp.counts import COUNTS
@@ -13,15 +14,19 @@ from generations.ingest.otlp.dialects import (
     CALLS,
     COMPONENTS,
     CONTENT,
+    COSTS,
     LISTS,
     METADATA,
     METADATA_OBJECTS,
     NOT_METADATA,
+    OF_BOTH,
+    OF_TEXTS,
     PARAMETER_MEMBERS,
     PARAMETER_NAMES,
     PARAMETER_OBJECTS,
     PARAMETERS,
     RENAMED,
+    USAGE_OBJECTS,
     is_secret,
     member,
 )
@@ -44,9 +49,11 @@ OF_STEPS: Final[Names] = (
 _OF_WORK: Final[Names] = ("step_input", "step_output")
 
 
-class About(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class About:
     """What the names of a span's attributes say, whatever their values are."""
 
+    names: tuple[str, ...]
     holders: Mapping[str, Places]
     """The fields that may be said, and where."""
     of_steps: tuple[tuple[str, str, Places], ...]
@@ -57,18 +64,29 @@ class About(NamedTuple):
     """The counts of tokens among them."""
     kinds: tuple[tuple[str, str, str], ...]
     """Those of CALLS that may be said: by which attribute, and which member of the JSON in it, if not the whole."""
+    kind: str
+    """The attribute that alone says what kind of work a span is, if no other value matters for that, or empty."""
+    usage: tuple[tuple[str, str], ...]
+    """Those of USAGE_OBJECTS that may be said, and which member of the JSON in each, if not the whole."""
+    costs: tuple[str, ...]
+    """The attributes with parts of what a call cost; Langfuse has all of them in one."""
+    may_be_text: bool
+    """Whether a call with such attributes may be of a text rather than of messages."""
+    of_work: tuple[tuple[str, str, Places], ...]
+    """What work that is no call was given and made."""
     settings: Settings
     """Attributes that are settings of the call, and the names of these."""
     may_be_usual: bool
-    """Whether what these settings come to may be remembered: they are few, and their names short."""
+    """Whether what these settings come to may be remembered: they are few, their names short, and there are no others
+    among `requests`."""
     requests: tuple[tuple[str, str], ...]
     """Attributes with settings among what else was asked for, and which member of the JSON in each, if not all."""
     metadata: tuple[tuple[str, str], ...]
     """Attributes that are metadata, and the names in it."""
     objects: tuple[str, ...]
     """Attributes that hold several metadata."""
-    kept: tuple[str, ...]
-    """Attributes that are no content."""
+    content: tuple[str, ...]
+    """Attributes that are content, and not kept as they came."""
     starts: frozenset[str]
     """Which of BEGINNINGS some attribute has."""
     lists: Mapping[str, list[Json]]
@@ -86,11 +104,24 @@ class About(NamedTuple):
 def about(attributes: Collection[str]) -> About:
     """What these names say: an instrumentation sends the same few sets of them all day."""
     names = tuple(attributes)
-    return _about(names) if sum(map(len, names)) <= _MOST_CHARACTERS else _about.__wrapped__(names)
+    try:
+        return _about(names)
+    except _TooLongError:
+        return _read(names)
+
+
+class _TooLongError(Exception):
+    """Names are too long to be remembered."""
 
 
 @lru_cache(maxsize=512)
 def _about(names: tuple[str, ...]) -> About:
+    if sum(map(len, names)) > _MOST_CHARACTERS:
+        raise _TooLongError
+    return _read(names)
+
+
+def _read(names: tuple[str, ...]) -> About:
     there = frozenset(names)
     holders: dict[str, Places] = {}
     for field, candidates in FIELDS.items():
@@ -109,22 +140,27 @@ def _about(names: tuple[str, ...]) -> About:
         *((name, None) for name in PARAMETER_OBJECTS if name in there),
         *((name, short) for name in names if (short := _parameter(name)) is not None),
     )
+    kinds = tuple((name, outer, inner) for name in CALLS for outer, inner in _within(name, there))
+    requests = tuple(found for name in PARAMETER_MEMBERS for found in _within(name, there))
+    is_short = sum(map(len, names)) <= _MOST_CHARACTERS
     return About(
+        names=names,
         holders=holders,
         of_steps=tuple(_told(field, holders[field]) for field in OF_STEPS if field in holders),
         of_calls=tuple(_told(field, holders[field]) for field in others),
         counts=tuple((field, holders[field]) for field in COUNTS if field in holders),
-        kinds=tuple(
-            (name, outer, inner) for name in CALLS for outer, _, inner in (name.partition(">"),) if outer in there
-        ),
+        kinds=kinds,
+        kind=_only_kind(kinds) if is_short and _BESIDE.isdisjoint(there) else "",
+        usage=tuple(found for name in USAGE_OBJECTS for found in _within(name, there)),
+        costs=next((found for names in COSTS if (found := tuple(name for name in names if name in there))), ()),
+        may_be_text=_may_be_text(there),
+        of_work=tuple(_told(field, holders[field]) for field in _OF_WORK if field in holders),
         settings=settings,
-        may_be_usual=len(settings) <= _MOST_SETTINGS and sum(len(name) for name, _ in settings) <= _MOST_CHARACTERS,
-        requests=tuple(
-            (outer, inner) for name in PARAMETER_MEMBERS for outer, _, inner in (name.partition(">"),) if outer in there
-        ),
+        may_be_usual=is_short and not requests and len(settings) <= _MOST_SETTINGS,
+        requests=requests,
         metadata=tuple((name, rest) for name in names if (rest := _metadata(name)) is not None),
         objects=tuple(name for name in METADATA_OBJECTS if name in there),
-        kept=tuple(name for name in names if not name.startswith(CONTENT)),
+        content=tuple(name for name in names if name.startswith(CONTENT)),
         starts=frozenset(start for start in BEGINNINGS if any(name.startswith(start) for name in names)),
         lists=lists,
         asked=spelt.outlines(lists["llm.input_messages."]),
@@ -136,6 +172,34 @@ def _about(names: tuple[str, ...]) -> About:
 
 _MOST_CHARACTERS: Final = 8_000
 _MOST_SETTINGS: Final = 20
+
+
+_BESIDE: Final = frozenset({"gen_ai.prompt.0.content", "litellm.call_id"})
+"""Attributes by which a call may be of another type than is said."""
+
+
+def _may_be_text(there: frozenset[str]) -> bool:
+    is_spoken = "llm.input_messages.0.message.role" in there and _SAYING_TEXTS.isdisjoint(there)
+    return not is_spoken and not OF_TEXTS.isdisjoint(there)
+
+
+_SAYING_TEXTS: Final = frozenset(
+    {"llm.prompts.0.prompt.text", "llm.choices.0.completion.text", "langfuse.observation.input"}
+)
+
+
+def _only_kind(kinds: Collection[tuple[str, str, str]]) -> str:
+    if len(kinds) != 1:
+        return ""
+    ((name, _, inner),) = kinds
+    return "" if inner or name in OF_BOTH or name.startswith(("mlflow.", "haystack.")) else name
+
+
+def _within(name: str, there: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """The attribute that holds what is named so, if it is there, and which member of the JSON in it, if not all."""
+    outer, _, inner = name.partition(">")
+    if outer in there:
+        yield outer, inner
 
 
 def _told(field: str, places: Places) -> tuple[str, str, Places]:

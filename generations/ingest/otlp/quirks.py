@@ -116,6 +116,17 @@ UNSAID_BEGIN: Final = frozenset(text[0] for text in (*_UNSAID, *_IN_PLACE) if te
 """What all these begin with, but for the empty one."""
 
 
+def is_plain(scope: str) -> bool:
+    """Whether none of these is known of an instrumentation."""
+    return not scope.startswith(_KNOWN)
+
+
+_KNOWN: Final = (
+    *(*MADE_UP, *STREAMS_APART, *SECONDS_ARE_MILLISECONDS, *COUNTS_BESIDE, *AS_PROVIDERS_COUNT, *THOUGHTS_BESIDE),
+    *(*THOUGHTS_OTHERWISE, *ERRORS_ARE_NONE, *PRIVATE, *SAY_NONE, *FAIL_BY_EVENTS),
+)
+
+
 def is_unsaid(value: Json) -> bool:
     """Whether a value stands in the place of one that there is not, or that is not to be said."""
     if isinstance(value, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from sys import getsizeof
 from typing import Any, Final
 
 from generations import making
@@ -41,23 +42,31 @@ made_told: Final = making.quick(Told).made
 
 def told(span: Span) -> Told:
     """What a span tells. Never refuses: what is not understood is kept among the attributes."""
-    span = quirks.without_none(_as_long_as_it_says(span))
+    is_plain = quirks.is_plain(span.scope)
+    if not is_plain:
+        span = quirks.without_none(_as_long_as_it_says(span))
     a = span.attributes
     if (span.events or events.IN_AN_ATTRIBUTE in a) and (a := events.with_events(span)) is not span.attributes:
         span = replace(span, attributes=a)
     about = names.about(a)
-    kind = None if _only_opens_a_stream(span, about) or _only_prepares(span) else kinds.call_type(a, about)
+    kind, work = kinds.types(a, about)
+    if kind is not None and not is_plain and (_only_opens_a_stream(span, about) or _only_prepares(span)):
+        kind, work = None, kinds.work_type(a, about)
     held = _all_held(a, about.of_steps)
     whole = _common(span, about, held)
     name = (values.text(held["name"]) if "name" in held else None) or span.name or None
     fields = dict(whole)
     fields.pop("error_type", None)
     if kind is None:
-        fields["input"] = content.work(first(a, about, "step_input"))
-        fields["output"] = content.work(first(a, about, "step_output"))
+        said = _all_held(a, about.of_work)
+        fields["input"] = content.work(said.get("step_input"))
+        fields["output"] = content.work(said.get("step_output"))
+        step_type = work or ("run" if span.parent_id is None else "undefined")
+    else:
+        step_type = kind if kind in ("embedding", "rerank") else "llm"
     step = made_step(
         id=span.id,
-        type=_step_type(a, about, kind, span.parent_id is None),
+        type=step_type,
         name=None if name is None else name[:MAX_TEXT],
         parent_id=(values.text(held["parent_id"]) if "parent_id" in held else None)
         or (f"{span.trace_id}-{span.parent_id}" if span.parent_id else None),
@@ -110,16 +119,6 @@ def _only_prepares(span: Span) -> bool:
     return quirks.prepares(span.scope, span.name) and "llm.output_messages.0.message.role" not in span.attributes
 
 
-def _step_type(a: Mapping[str, Json], about: About, kind: str | None, is_root: bool) -> str:
-    if kind is not None:
-        return kind if kind in ("embedding", "rerank") else "llm"
-    for _, said in names.kinds_said(a, about):
-        if found := dialects.STEP_TYPES.get(said.lower()):
-            return found
-    signed = next((found for sign, found in dialects.STEP_SIGNS.items() if sign in a), None)
-    return signed or ("run" if is_root else "undefined")
-
-
 # --------------------------------------------------------------------------------------------------------------- fields
 def first(attributes: Mapping[str, Json], about: About, field: str) -> Json:
     """The first value that the table's names for `field` have in these attributes; empty texts are none."""
@@ -169,7 +168,7 @@ def _common(span: Span, about: About, held: Mapping[str, Json]) -> dict[str, Any
     a = span.attributes
     said: dict[str, Any] = {"trace_id": span.trace_id, "span_id": span.span_id}
     for field, found in held.items():
-        if field in _READ and (value := _READ[field](found)) is not None:
+        if (read := _READ.get(field)) is not None and (value := read(found)) is not None:
             said[field] = value
     if not _OF_RESOURCES.isdisjoint(span.resource):
         for field, names in RESOURCE.items():
@@ -199,11 +198,13 @@ def _metadata(a: Mapping[str, Json], about: About) -> dict[str, Json]:
 
 def _rest(span: Span, about: About) -> dict[str, Json] | None:
     """The attributes that are not stored as content, with the resource and the scope that they were sent with."""
-    a = span.attributes
-    kept = {name: a[name] for name in about.kept}
-    for name, value in kept.items():
-        if type(value) is str and len(value) > MAX_ATTRIBUTE:
-            kept[name] = f"{value[:MAX_ATTRIBUTE]}… ({len(value)} characters)"
+    kept = span.attributes.copy()
+    for name in about.content:
+        del kept[name]
+    if kept and max(map(getsizeof, kept.values())) > MAX_ATTRIBUTE:  # no text has more characters than bytes
+        for name, value in kept.items():
+            if type(value) is str and len(value) > MAX_ATTRIBUTE:
+                kept[name] = f"{value[:MAX_ATTRIBUTE]}… ({len(value)} characters)"
     if span.resource:
         kept["resource"] = dict(span.resource)
     if span.scope:

@@ -21,9 +21,7 @@ def tokens_of(attributes: Mapping[str, Json], about: About, beside: Collection[s
     `beside` has those of cached_tokens and reasoning_tokens that are known not to be within input and output.
     """
     found: dict[str, int] = {}
-    for name, inner in _OBJECTS:
-        if name not in attributes:
-            continue
+    for name, inner in about.usage:
         details = dialects.member(attributes[name], inner) if inner else loaded(attributes[name])
         if isinstance(details, Mapping):
             found = _detailed(details)
@@ -40,7 +38,6 @@ def tokens_of(attributes: Mapping[str, Json], about: About, beside: Collection[s
     return gross(found, () if is_detailed else beside)
 
 
-_OBJECTS: Final = tuple((name, inner) for path in dialects.USAGE_OBJECTS for name, _, inner in (path.partition(">"),))
 _WHOLE: Final = "output.value"
 """OpenInference's whole answer, of which its packages for Mistral and Together count the whole and not the parts."""
 
