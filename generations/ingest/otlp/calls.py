@@ -139,7 +139,7 @@ def settings_of(span: Span, about: About) -> dict[str, Json]:
     a = span.attributes
     made_up = quirks.made_up(span.scope)
     given = [a[name] for name, _ in about.settings]
-    if about.may_be_usual and not made_up and (_NUMBERS.issuperset(map(type, given)) or all(map(_is_short, given))):
+    if about.may_be_usual and not made_up and _are_short(given):
         return _settled(about, *given).copy() if given else {}
     found = _found(about.settings, given)
     for name, inner in about.requests:
@@ -148,9 +148,11 @@ def settings_of(span: Span, about: About) -> dict[str, Json]:
     return _steering(found, made_up)
 
 
-def _is_short(value: Json) -> bool:
-    kind = type(value)
-    return kind in _NUMBERS or (kind is str and len(value) <= _MOST_CHARACTERS)
+def _are_short(given: Iterable[Json]) -> bool:
+    for value in given:
+        if type(value) not in _NUMBERS and not (type(value) is str and len(value) <= _MOST_CHARACTERS):
+            return False
+    return True
 
 
 def _found(names: Settings, given: Iterable[Json]) -> dict[str, Json]:

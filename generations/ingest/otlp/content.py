@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
@@ -23,19 +23,8 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
     The dialects are read from the most particular to the least; a field that one lacks is filled from the next.
     """
     fields: Fields = {}
-    if "langfuse.observation.input" in attributes or "langfuse.observation.output" in attributes:
-        _fill(fields, langfuse.read(attributes, kind, choices))
-    if "gen_ai.input.messages" in attributes or "gen_ai.output.messages" in attributes:
-        _fill(fields, _genai(attributes, kind, choices))
-    elif not about.starts.isdisjoint(("gen_ai.input.messages.", "gen_ai.output.messages.")):
-        _fill(fields, _flattened_genai(attributes, about, kind, choices))
-    starts = about.starts
-    if "llm." in starts or "embedding." in starts:
-        _fill(fields, _openinference(attributes, about, kind, choices))
-    if not starts.isdisjoint(_TRACELOOP):
-        _fill(fields, _traceloop(attributes, about, kind))
-    if "ai." in starts:
-        _fill(fields, _vercel(attributes, kind))
+    for dialect in about.dialects:
+        _fill(fields, _DIALECTS[dialect](attributes, about, kind, choices))
     for asked, given in about.pairs:
         whole = raw.read(loaded(attributes.get(asked)), loaded(attributes.get(given)), kind)
         _identify(fields, whole)
@@ -49,13 +38,6 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
         for name in ("output", "message_completion", "completion"):
             fields.pop(name, None)
     return _typed(fields)
-
-
-_TRACELOOP: Final = frozenset(
-    {"gen_ai.prompt.", "gen_ai.completion.", "llm.request.functions.", "llm.prompts.", "llm.completions."}
-)
-"""Beginnings of attributes that OpenLLMetry has, the last two up to version 0.16 of 2024 and in Go; LiteLLM has the
-tools alone so, and messages by the conventions."""
 
 
 def _instruct(fields: Fields, instructions: list[Json]) -> None:
@@ -105,7 +87,7 @@ _DOUBTFUL: Final = frozenset({"prompt", "completion", "input", "output", "logpro
 
 def _fill(fields: Fields, more: Fields) -> None:
     if not fields:
-        fields.update({name: value for name, value in more.items() if value is not None})
+        fields.update(more if None not in more.values() else {n: v for n, v in more.items() if v is not None})
         return
     has_input, has_output = not _SENT.isdisjoint(fields), not _ANSWERED.isdisjoint(fields)
     is_same = has_output and any(name in fields and fields[name] == more.get(name) for name in _ANSWERED)
@@ -152,7 +134,7 @@ def _is_broken(message: Json) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------------- dialects
-def _genai(attributes: Attributes, kind: str, choices: int | None) -> Fields:
+def _genai(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
     said = attributes.get("gen_ai.system_instructions")
     instructions = [] if said is None else messages.system(said)
     asked = messages.conversation(attributes.get("gen_ai.input.messages"))
@@ -281,7 +263,7 @@ def _instructed(asked: list[Json], settings: Json) -> list[Json]:
     return [*messages.system(given.get("system")), *asked]
 
 
-def _traceloop(attributes: Attributes, about: About, kind: str) -> Fields:
+def _traceloop(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
     fields: Fields = {}
     asked = _listed(attributes, about, "gen_ai.prompt.", "llm.prompts.")
     if asked and all(isinstance(one, dict) and "prompt" not in one for one in asked):
@@ -326,7 +308,7 @@ def _gathered(given: list[Json]) -> list[Json]:
     return found
 
 
-def _vercel(attributes: Attributes, kind: str) -> Fields:
+def _vercel(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
     fields: Fields = {}
     if "ai.prompt.messages" in attributes:
         fields["messages"] = messages.conversation(attributes["ai.prompt.messages"])
@@ -358,3 +340,17 @@ def _deep(node: Json, *path: str) -> Json:
     for name in path:
         node = node.get(name) if isinstance(node, dict) else None
     return node
+
+
+def _langfuse(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
+    return langfuse.read(attributes, kind, choices)
+
+
+_DIALECTS: Final[Mapping[str, Callable[[Attributes, About, str, int | None], Fields]]] = {
+    "langfuse": _langfuse,
+    "genai": _genai,
+    "flattened genai": _flattened_genai,
+    "openinference": _openinference,
+    "traceloop": _traceloop,
+    "vercel": _vercel,
+}

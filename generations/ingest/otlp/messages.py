@@ -198,22 +198,27 @@ def message(given: Json) -> list[Json]:
 def _known(given: dict[str, Json]) -> list[Json] | None:
     """A message of nothing but a role and a text, or of parts that the conventions have; None for any other, which
     takes longer."""
-    if (number := len(given)) > 3:
-        return None
-    known = _as_agreed(given) if "parts" in given and (number == 2 or "finish_reason" in given) else None
-    return _plain(given) if known is None and number == 2 else known
+    if (number := len(given)) == 2 and (plain := _plain(given)) is not None:
+        return [plain]
+    return _as_agreed(given) if number == 2 or (number == 3 and "finish_reason" in given) else None
 
 
-def _plain(given: dict[str, Json]) -> list[Json] | None:
+def _plain(given: dict[str, Json]) -> dict[str, Json] | None:
     """A message of nothing but a role and a text, in a part or as it is."""
-    role, text, parts = given.get("role"), given.get("content"), given.get("parts")
-    if isinstance(parts, list) and len(parts) == 1 and isinstance(part := parts[0], dict) and len(part) == 2:
-        text = part.get("content", part.get("text")) if part.get("type") == "text" else None
-    elif isinstance(text, str) and text[:1] == "[":
-        return None  # perhaps the JSON of parts
-    if not isinstance(text, str) or not isinstance(role, str) or not role or role in _NAMED_OTHERWISE:
+    role, parts = given.get("role"), given.get("parts")
+    if parts is None:
+        text = given.get("content")
+        if type(text) is not str or text[:1] == "[":  # perhaps the JSON of parts
+            return None
+    elif type(parts) is list and len(parts) == 1 and type(part := parts[0]) is dict and part.get("type") == "text":
+        text = part.get("content", part.get("text"))
+        if type(text) is not str or len(part) != 2:
+            return None
+    else:
         return None
-    return [{"role": role, "content": text}]
+    if type(role) is not str or not role or role in _NAMED_OTHERWISE:
+        return None
+    return {"role": role, "content": text}
 
 
 def _as_agreed(given: dict[str, Json]) -> list[Json] | None:
@@ -221,7 +226,7 @@ def _as_agreed(given: dict[str, Json]) -> list[Json] | None:
 
     An answer has a reason for its end beside them.
     """
-    role, parts = given.get("role"), given["parts"]
+    role, parts = given.get("role"), given.get("parts")
     if role not in ("user", "assistant", "tool", "system") or type(parts) is not list or not parts:
         return None
     text, calls, results = None, [], []

@@ -89,6 +89,8 @@ class About:
     """Attributes that are content, and not kept as they came."""
     starts: frozenset[str]
     """Which of BEGINNINGS some attribute has."""
+    dialects: tuple[str, ...]
+    """Those in which a call may say what was asked and answered, the most particular first."""
     lists: Mapping[str, list[Json]]
     """By LISTS, what the attributes of these beginnings spell out, with their names in the place of their values."""
     asked: tuple[Outline, ...] | None
@@ -143,6 +145,7 @@ def _read(names: tuple[str, ...]) -> About:
     kinds = tuple((name, outer, inner) for name in CALLS for outer, inner in _within(name, there))
     requests = tuple(found for name in PARAMETER_MEMBERS for found in _within(name, there))
     is_short = sum(map(len, names)) <= _MOST_CHARACTERS
+    starts = frozenset(start for start in BEGINNINGS if any(name.startswith(start) for name in names))
     return About(
         names=names,
         holders=holders,
@@ -161,7 +164,8 @@ def _read(names: tuple[str, ...]) -> About:
         metadata=tuple((name, rest) for name in names if (rest := _metadata(name)) is not None),
         objects=tuple(name for name in METADATA_OBJECTS if name in there),
         content=tuple(name for name in names if name.startswith(CONTENT)),
-        starts=frozenset(start for start in BEGINNINGS if any(name.startswith(start) for name in names)),
+        starts=starts,
+        dialects=tuple(_dialects(there, starts)),
         lists=lists,
         asked=spelt.outlines(lists["llm.input_messages."]),
         given=spelt.outlines(lists["llm.output_messages."]),
@@ -176,6 +180,24 @@ _MOST_SETTINGS: Final = 20
 
 _BESIDE: Final = frozenset({"gen_ai.prompt.0.content", "litellm.call_id"})
 """Attributes by which a call may be of another type than is said."""
+
+
+def _dialects(there: frozenset[str], starts: frozenset[str]) -> Iterator[str]:
+    if not there.isdisjoint(("langfuse.observation.input", "langfuse.observation.output")):
+        yield "langfuse"
+    if not there.isdisjoint(("gen_ai.input.messages", "gen_ai.output.messages")):
+        yield "genai"
+    elif not starts.isdisjoint(("gen_ai.input.messages.", "gen_ai.output.messages.")):
+        yield "flattened genai"
+    if not starts.isdisjoint(("llm.", "embedding.")):
+        yield "openinference"
+    # OpenLLMetry's, the last two up to version 0.16 of 2024 and in Go; LiteLLM has the tools alone so, and messages by
+    # the conventions.
+    older = ("llm.prompts.", "llm.completions.")
+    if not starts.isdisjoint(("gen_ai.prompt.", "gen_ai.completion.", "llm.request.functions.", *older)):
+        yield "traceloop"
+    if "ai." in starts:
+        yield "vercel"
 
 
 def _may_be_text(there: frozenset[str]) -> bool:

@@ -112,7 +112,7 @@ named, and the last that of LiteLLM's proxy."""
 _LONGEST: Final = max(map(len, _UNSAID))
 _IN_PLACE: Final = ("[Scrubbed due to ", "<openai.Omit ", "<openai.NotGiven ", "NOT_GIVEN")
 """Beginnings of what Logfire has for secrets, and Portkey for settings that nobody gave."""
-UNSAID_BEGIN: Final = frozenset(text[0] for text in (*_UNSAID, *_IN_PLACE) if text)
+UNSAID_BEGIN: Final = (*filter(None, _UNSAID), *_IN_PLACE)
 """What all these begin with, but for the empty one."""
 
 

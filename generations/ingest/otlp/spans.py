@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from sys import getsizeof
 from typing import Any, Final
 
 from generations import making
@@ -132,7 +131,7 @@ def _all_held(attributes: Mapping[str, Json], places: Iterable[tuple[str, str, P
     for field, name, all in places:
         if name:
             value = attributes[name]
-            if value[:1] not in _DOUBTFUL if type(value) is str else value is not None:
+            if value and not value.startswith(_DOUBTFUL) if type(value) is str else value is not None:
                 found[field] = value
                 continue
         if (value := _held(attributes, all)) is not None:
@@ -151,8 +150,8 @@ def _held(attributes: Mapping[str, Json], places: Places) -> Json:
     return None
 
 
-_DOUBTFUL: Final = "".join({'"', *quirks.UNSAID_BEGIN})
-"""What a text begins with that says nothing, or is in quotes; an empty one begins with each."""
+_DOUBTFUL: Final = ('"', *quirks.UNSAID_BEGIN)
+"""What a text begins with that says nothing, or is in quotes."""
 _READ: Final[Mapping[str, Callable[[Json], Any]]] = {
     "thread_id": values.thread,
     "user_id": values.identifier,
@@ -180,7 +179,7 @@ def _common(span: Span, about: About, held: Mapping[str, Json]) -> dict[str, Any
         said["started_at"] = started
     if span.end >= span.start and (ended := values.moment(span.end)) is not None:
         said["ended_at"] = ended
-    if span.status == ERROR or a.get("langfuse.observation.level") == "ERROR" or quirks.failed(span):
+    if span.status == ERROR or a.get("langfuse.observation.level") == "ERROR" or (span.events and quirks.failed(span)):
         failure = zip(("error", "error_type", "error_detail"), _failure(span, held), strict=True)
         said.update((field, value) for field, value in failure if value is not None)
     return said
@@ -201,10 +200,9 @@ def _rest(span: Span, about: About) -> dict[str, Json] | None:
     kept = span.attributes.copy()
     for name in about.content:
         del kept[name]
-    if kept and max(map(getsizeof, kept.values())) > MAX_ATTRIBUTE:  # no text has more characters than bytes
-        for name, value in kept.items():
-            if type(value) is str and len(value) > MAX_ATTRIBUTE:
-                kept[name] = f"{value[:MAX_ATTRIBUTE]}… ({len(value)} characters)"
+    for name, value in kept.items():
+        if type(value) is str and len(value) > MAX_ATTRIBUTE:
+            kept[name] = f"{value[:MAX_ATTRIBUTE]}… ({len(value)} characters)"
     if span.resource:
         kept["resource"] = dict(span.resource)
     if span.scope:

@@ -53,7 +53,7 @@ def short(value: Json) -> str | None:
 
 def identifier(value: Json) -> str | None:
     """A text as long as an id may be."""
-    if type(value) is str and len(value) <= MAX_ID and value.isascii() and value.isprintable():
+    if type(value) is str and len(value) <= MAX_ID and value.isprintable():
         return value if value and value != "None" else None
     found = text(value)
     return None if found is None else found[:MAX_ID]
