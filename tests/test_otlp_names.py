@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from generations.ingest import media
-from generations.ingest.otlp import calls, decode, dialects, messages, names, spans, spelt
+from generations.ingest.otlp import calls, decode, dialects, kinds, messages, names, spans, spelt
 from generations.ingest.otlp.shapes import Span
 
 DATA: Final = Path(__file__).parent / "data" / "otlp"
@@ -21,6 +21,8 @@ REMEMBERED: Final = (
     calls._settled,
     calls._named_model,
     calls._named_provider,
+    kinds._types_said,
+    messages._reason_before,
     messages._tools_before,
     messages._defined_before,
     dialects._is_secret,
@@ -109,6 +111,7 @@ def test_no_number_of_senders_with_names_of_their_own_makes_a_process_grow() -> 
                     f"gen_ai.request.own_{n}": n,
                     "gen_ai.request.model": f"models/m{n}",
                     "gen_ai.system": f"p{n}",
+                    "gen_ai.response.finish_reasons": f"r{n}",
                     "gen_ai.tool.definitions": tool,
                     "llm.tools.0.tool.json_schema": tool,
                     "llm.invocation_parameters": f'{{"a{n}": 1}}',
@@ -125,6 +128,16 @@ def test_no_number_of_senders_with_names_of_their_own_makes_a_process_grow() -> 
     ("remembered", "attributes"),
     [
         (names._about, {f"{n}.{'x' * 100}": 1 for n in range(100)}),
+        (
+            kinds._types_said,
+            {
+                "gen_ai.operation.name": "x" * 600,
+                **dict.fromkeys(kinds._OF_CALLS, "m"),
+                "gen_ai.usage.output_tokens": 1,
+            },
+        ),
+        (kinds._types_said, {"gen_ai.operation.name": "chat", **{f"{n}.{'x' * 100}": 1 for n in range(100)}}),
+        (messages._reason_before, {"gen_ai.response.finish_reasons": "x" * 600}),
         (calls._settled, {f"gen_ai.request.{n}": n for n in range(30)}),
         (calls._settled, {f"gen_ai.request.{'x' * 9_000}": 1}),
         (calls._settled, {"gen_ai.request.note": "x" * 600}),
@@ -135,7 +148,21 @@ def test_no_number_of_senders_with_names_of_their_own_makes_a_process_grow() -> 
         (messages._defined_before, {"llm.tools.0.tool.json_schema": f'{{"name": "{"x" * 9_000}"}}'}),
         (dialects._is_secret, {"llm.invocation_parameters": f'{{"{"x" * 600}": 1}}'}),
     ],
-    ids=["names", "settings", "a name", "a setting", "JSON", "a model", "a provider", "tools", "a tool", "a member"],
+    ids=[
+        "names",
+        "a kind",
+        "names with a kind",
+        "a reason",
+        "settings",
+        "a name",
+        "a setting",
+        "JSON",
+        "a model",
+        "a provider",
+        "tools",
+        "a tool",
+        "a member",
+    ],
 )
 def test_what_is_long_is_read_and_not_remembered(remembered: Any, attributes: dict[str, Any]) -> None:
     forget()

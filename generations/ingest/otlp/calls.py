@@ -23,11 +23,20 @@ _ANSWERED: Final = frozenset({"message_completion", "completion", "output"})
 
 
 def generation(
-    span: Span, about: About, held: Mapping[str, Json], kind: str, whole: Mapping[str, Any], step: StepRecord
+    span: Span,
+    about: About,
+    held: Mapping[str, Json],
+    kind: str,
+    whole: Mapping[str, Any],
+    step: StepRecord,
+    is_plain: bool,
 ) -> GenerationRecord:
-    """The call of type `kind` that a span is: `held` has the fields that it says, `whole` what its step shares."""
+    """The call of type `kind` that a span is: `held` has the fields that it says, `whole` what its step shares.
+
+    `is_plain` says that nothing particular is known of its instrumentation.
+    """
     a = span.attributes
-    parameters = settings_of(span, about)
+    parameters = settings_of(span, about, is_plain)
     choices = values.number(parameters["n"]) if "n" in parameters else None
     fields = content.read(a, about, kind, None if choices is None else int(choices))
     asked, answering = _model(held.get("asked_model")), _model(held.get("answering_model"))
@@ -37,8 +46,8 @@ def generation(
         fields.pop("message_completion")  # LangSmith has an answer without a word where there was none
     said_reason = fields.get("finish_reason")
     fields.update(whole)
-    counts = tokens_of(a, about, quirks.counts_beside(span))
-    if span.scope.startswith(quirks.THOUGHTS_OTHERWISE):
+    counts = tokens_of(a, about, quirks.counts_beside(span, is_plain))
+    if not is_plain and span.scope.startswith(quirks.THOUGHTS_OTHERWISE):
         counts = _recounted(span, counts, asked)
     fields.update(counts)
     for field, read in _READ:
@@ -69,7 +78,8 @@ def generation(
         fields["tools"] = tools
     if parameters:
         fields["parameters"] = parameters
-    _prompt_lineage(a, about, held, fields)
+    if not _LINEAGE.isdisjoint(held) or "gen_ai.prompt.variable." in about.starts:
+        _prompt_lineage(a, about, held, fields)
     # Nothing priced it, or nothing was answered: instrumentations then say 0.
     if (cost := _cost(a, about, held)) and 0 < cost < 1e9:
         fields["cost"] = Decimal(repr(cost))
@@ -107,6 +117,9 @@ def _cost(a: Mapping[str, Json], about: About, held: Mapping[str, Json]) -> floa
     return round(sum(found), 12) if found else None
 
 
+_LINEAGE: Final = frozenset({"prompt_version", "variables"})
+
+
 def _prompt_lineage(a: Mapping[str, Json], about: About, held: Mapping[str, Json], fields: dict[str, Any]) -> None:
     if (version := held.get("prompt_version")) is not None:
         found = values.number(version.lstrip("v") if isinstance(version, str) else version)
@@ -134,10 +147,10 @@ _OTHER_THAN_TEXTS: Final = frozenset(
 """Settings that are numbers, lists or objects, and may come as the JSON of what they are."""
 
 
-def settings_of(span: Span, about: About) -> dict[str, Json]:
-    """The settings that steer a call."""
+def settings_of(span: Span, about: About, is_plain: bool = False) -> dict[str, Json]:
+    """The settings that steer a call; `is_plain` as its scope is."""
     a = span.attributes
-    made_up = quirks.made_up(span.scope)
+    made_up = {} if is_plain else quirks.made_up(span.scope)
     given = [a[name] for name, _ in about.settings]
     if about.may_be_usual and not made_up and _are_short(given):
         return _settled(about, *given).copy() if given else {}

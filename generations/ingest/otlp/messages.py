@@ -198,49 +198,43 @@ def message(given: Json) -> list[Json]:
 def _known(given: dict[str, Json]) -> list[Json] | None:
     """A message of nothing but a role and a text, or of parts that the conventions have; None for any other, which
     takes longer."""
-    if (number := len(given)) == 2 and (plain := _plain(given)) is not None:
-        return [plain]
-    return _as_agreed(given) if number == 2 or (number == 3 and "finish_reason" in given) else None
-
-
-def _plain(given: dict[str, Json]) -> dict[str, Json] | None:
-    """A message of nothing but a role and a text, in a part or as it is."""
-    role, parts = given.get("role"), given.get("parts")
-    if parts is None:
-        text = given.get("content")
-        if type(text) is not str or text[:1] == "[":  # perhaps the JSON of parts
-            return None
-    elif type(parts) is list and len(parts) == 1 and type(part := parts[0]) is dict and part.get("type") == "text":
-        text = part.get("content", part.get("text"))
-        if type(text) is not str or len(part) != 2:
-            return None
-    else:
+    number = len(given)
+    if "role" not in given or number > 3 or (number == 3 and "finish_reason" not in given):
         return None
-    if type(role) is not str or not role or role in _NAMED_OTHERWISE:
+    role = given["role"]
+    is_agreed = role in _AGREED
+    if not is_agreed and (number > 2 or type(role) is not str or not role or role in _NAMED_OTHERWISE):
         return None
-    return {"role": role, "content": text}
+    if "parts" in given:
+        try:
+            return _of_parts(role, given["parts"], is_agreed)
+        except (KeyError, TypeError):  # other parts than these
+            return None
+    text = given.get("content") if number == 2 else None
+    return [{"role": role, "content": text}] if type(text) is str and text[:1] != "[" else None  # perhaps of parts
 
 
-def _as_agreed(given: dict[str, Json]) -> list[Json] | None:
-    """A message of a role and of parts that the conventions have: one text at most, calls of tools and their results.
+_AGREED: Final = ("user", "assistant", "tool", "system")
 
-    An answer has a reason for its end beside them.
-    """
-    role, parts = given.get("role"), given.get("parts")
-    if role not in ("user", "assistant", "tool", "system") or type(parts) is not list or not parts:
+
+def _of_parts(role: str, parts: Json, is_agreed: bool) -> list[Json] | None:
+    """One text at most, calls of tools and their results. Raises KeyError and TypeError for parts of other kinds."""
+    if type(parts) is not list or not parts:
+        return None
+    part = parts[0]
+    if len(parts) == 1 and part["type"] == "text" and len(part) == 2:
+        text = part["content"] if "content" in part else part["text"]
+        return [{"role": role, "content": text}] if type(text) is str else None
+    if not is_agreed:
         return None
     text, calls, results = None, [], []
     for part in parts:
-        if type(part) is not dict:
-            return None
-        kind, number = part.get("type"), len(part)
-        if kind == "text" and number == 2 and text is None and type(said := part.get("content")) is str:
+        kind, number = part["type"], len(part)
+        if kind == "text" and number == 2 and text is None and type(said := part["content"]) is str:
             text = said
-        elif kind == "tool_call" and number == 4 and "name" in part and "arguments" in part:
-            if type(id := part.get("id")) is not str:
-                return None
-            calls.append(_called(id, part["name"], part["arguments"]))
-        elif kind == "tool_call_response" and number == 3 and "id" in part and "response" in part:
+        elif kind == "tool_call" and number == 4 and type(part["id"]) is str:
+            calls.append(_called(part["id"], part["name"], part["arguments"]))
+        elif kind == "tool_call_response" and number == 3:
             results.append(_answered(part["id"], part["response"]))
         else:
             return None

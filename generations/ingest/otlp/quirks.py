@@ -158,18 +158,17 @@ def failed(span: Span) -> bool:
     return span.scope.startswith(FAIL_BY_EVENTS) and any(event.name == "exception" for event in span.events)
 
 
-def counts_beside(span: Span) -> frozenset[str]:
-    """Which tokens an instrumentation counts beside the input or the output."""
-    scope = span.scope
-    if scope.startswith(COUNTS_BESIDE):
+def counts_beside(span: Span, is_plain: bool) -> frozenset[str]:
+    """Which tokens an instrumentation counts beside the input or the output; `is_plain` as its scope is."""
+    a, scope = span.attributes, span.scope
+    if not is_plain and scope.startswith(COUNTS_BESIDE):
         return _CACHED
-    a = span.attributes
-    if scope.startswith(AS_PROVIDERS_COUNT):
+    if not is_plain and scope.startswith(AS_PROVIDERS_COUNT):
         model = str(a.get("gen_ai.request.model", a.get("gen_ai.response.model")))
         return _CACHED if "claude" in model else _THOUGHT if "gemini" in model else _NONE
     if a.get("ai.model.provider") == "amazon-bedrock" and _WITHIN not in a:
         return _CACHED
-    return _THOUGHT if scope.startswith(THOUGHTS_BESIDE) else _NONE
+    return _THOUGHT if not is_plain and scope.startswith(THOUGHTS_BESIDE) else _NONE
 
 
 _WITHIN: Final = "ai.usage.inputTokenDetails.noCacheTokens"

@@ -75,7 +75,7 @@ def told(span: Span) -> Told:
     )
     generation = None
     if kind is not None:
-        generation = calls.generation(span, about, _all_held(a, about.of_calls), kind, whole, step)
+        generation = calls.generation(span, about, _all_held(a, about.of_calls), kind, whole, step, is_plain)
     thread = None
     if "thread_name" in held and "thread_id" in whole and (title := values.text(held["thread_name"])):
         thread = ThreadRecord(id=whole["thread_id"], name=title[:MAX_TEXT])
