@@ -76,6 +76,19 @@ def test_vs_code_says_in_milliseconds_when_the_first_token_came() -> None:
     assert call({**CALL, "copilot_chat.time_to_first_token": 250}).time_to_first_token == 0.25
 
 
+def test_rig_s_calls_of_tools_are_known_by_their_function_and_results_by_a_type_in_one_word() -> None:
+    called = {"id": "c1", "call_id": None, "function": {"name": "get_weather", "arguments": {"city": "Lima"}}}
+    result = {"type": "toolresult", "id": "c1", "content": [{"text": "sunny"}]}
+    asked = [{"role": "assistant", "content": [called]}, {"role": "user", "content": [result]}]
+
+    record = call({**CALL, "gen_ai.input.messages": json.dumps(asked)}, scope="rig::completions")
+
+    assert record.messages == [
+        {"role": "assistant", "content": None, "tool_calls": [wanted("get_weather", '{"city":"Lima"}')]},
+        {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+    ]
+
+
 # ------------------------------------------------------------------------------------------------------- Guardrails AI
 GUARD: dict[str, Any] = {"openinference.span.kind": "GUARDRAIL", "user.id": "unknown"}
 

@@ -178,7 +178,7 @@ def message(given: Json) -> list[Json]:
             elif kind == "function_call":  # LangChain's, of OpenAI's newer interface, beside the calls
                 item = items.message(part) or {}
                 calls += [one for one in map(call, item["tool_calls"]) if one["id"] not in [c["id"] for c in calls]]
-            elif kind in ("tool_call_response", "tool-result", "tool_result"):
+            elif kind in ("tool_call_response", "tool-result", "tool_result", "toolresult"):  # the last is Rig's
                 results.append(_result(part))
             elif kind in ("reasoning", "thinking"):
                 reasoning.append(items.thought(part))

@@ -19,7 +19,7 @@ _CALLS: Final = ("toolUse", "functionCall", "function_call", "toolRequest", "too
 _RESULTS: Final = ("toolResult", "functionResponse", "function_response", "toolResponse", "tool_call_result")
 _DATA: Final = ("inlineData", "inline_data", "fileData", "file_data", "media")
 _BLOCKS: Final = ("image", "document", "video", "audio")
-_OTHERS: Final = ("text", "reasoningContent", "reasoning", "cachePoint", "json")
+_OTHERS: Final = ("text", "reasoningContent", "reasoning", "cachePoint", "json", "function")
 _KINDS: Final = frozenset({*_CALLS, *_RESULTS, *_DATA, *_BLOCKS, *_OTHERS})
 _ROLES: Final[Mapping[str, str]] = {
     "model": "assistant",
@@ -61,6 +61,8 @@ def typed(part: Json) -> Json:
             arguments = next((inner[n] for n in ("input", "args", "arguments") if n in inner), None)
             called = inner.get("name", inner.get("tool_name"))
             return {"type": "tool_call", "id": _id(inner), "name": called, "arguments": arguments}
+    if isinstance(inner := part.get("function"), dict):  # Rig's: https://docs.rs/rig-core, completion/message.rs
+        return {"type": "tool_call", "id": part.get("id"), **inner}
     for name in _RESULTS:
         if isinstance(inner := part.get(name), dict):
             names = ("response", "output", "content", "result")
