@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from generations import access, bundles, recording
 from generations.models import PriceOverride, Project, Step
-from generations.records import Alternative, FeedbackRecord, GenerationRecord, Record, ScoreRecord, StepRecord
+from generations.records import Alternative, FeedbackRecord, GenerationRecord, Record, ScoreRecord, StepRecord, revised
 from tests.doors.rest import caller
 from tests.recorded import NOW, states
 
@@ -142,14 +142,17 @@ def test_amending_costs_four_statements(project: Project) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_truer_start_costs_one_statement_more(project: Project) -> None:
-    recording.record(project, [call(completion="x")])
+@pytest.mark.parametrize(("thread", "number"), [(None, 5), ("t", 6)])
+def test_a_truer_start_costs_one_statement_more_and_one_in_a_thread(
+    project: Project, thread: str | None, number: int
+) -> None:
+    recording.record(project, [revised(call(completion="x"), thread_id=thread)])
 
     with CaptureQueriesContext(connection) as sent:
         recording.record(project, [GenerationRecord(id="g1", started_at=timezone.now() - dt.timedelta(seconds=5))])
 
-    # What moves is read in full, and that it moves is known only from what was read.
-    assert len(statements(sent)) == 5
+    # What moves is read in full, and that it moves is known only from what was read; its thread had the time as well.
+    assert len(statements(sent)) == number
 
 
 @pytest.mark.django_db(transaction=True)

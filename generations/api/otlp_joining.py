@@ -150,7 +150,7 @@ def _join(
         if threads:
             recording.record(project, threads, halves=halves)
         if left:
-            recording.narrow(project, left)
+            recording.narrow(project.pk, left)
     refused: dict[str, list[Refused]] = defaultdict(list)
     for receipt, record in zip(receipts, records, strict=True):
         if receipt.state == "rejected":

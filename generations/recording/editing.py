@@ -54,36 +54,6 @@ def retag(
         return int(cursor.rowcount)
 
 
-def narrow(project: Project, left: Sequence[tuple[str, dt.datetime, dt.datetime]]) -> None:
-    """Give threads that rows have left the times of those that stay, where they had those of one that left.
-
-    Each is a thread's id with the start and the end of such a row. Times that were given, and threads without any row
-    left, stay as they are. For whoever holds the project's lock.
-    """
-    ids, starts, ends = (list(column) for column in zip(*left, strict=True))
-    where = f"WHERE project_id = {project.pk:d} AND thread_id = ANY(%(ids)s)"
-    own = " UNION ALL ".join(f"SELECT thread_id, started_at, ended_at FROM {kind} {where}" for kind in _TAGGED[:2])  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE thread SET"  # noqa: S608
-            " started_at = CASE WHEN thread.started_at = gone.began THEN stay.began ELSE thread.started_at END,"
-            " last_activity_at ="
-            "  CASE WHEN thread.last_activity_at = gone.over THEN stay.over ELSE thread.last_activity_at END"
-            " FROM (SELECT id, min(began) AS began, max(over) AS over"
-            "   FROM unnest(%(ids)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS g(id, began, over)"
-            "   GROUP BY id) AS gone"
-            " JOIN (SELECT thread_id, min(started_at) AS began, max(greatest(started_at, ended_at)) AS over"
-            f"   FROM ({own}) AS rows GROUP BY thread_id) AS stay ON stay.thread_id = gone.id"
-            f" WHERE thread.project_id = {project.pk:d} AND thread.uid = ANY(%(uids)s) AND thread.public_id = gone.id",
-            {
-                "ids": ids,
-                "starts": starts,
-                "ends": ends,
-                "uids": [identities.uid(project.pk, "thread", id) for id in set(ids)],
-            },
-        )
-
-
 def reprice(project: Project, ids: Sequence[str], *, now: dt.datetime | None = None) -> int:
     """Reckon the cost of these generations again with today's prices; returns how many changed.
 
