@@ -33,8 +33,8 @@ EARLIEST: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 LATEST_AHEAD: Final = dt.timedelta(days=2)
 
 
-Packed = dict[int, tuple[Json, bytes]]
-"""Values as JSON by where they are in memory, each beside its value, which stays there for as long."""
+Packed = dict[int, tuple[Json, bytes | None]]
+"""Values as JSON by where they are in memory, each beside its value, which stays there for as long; None as nothing."""
 Columns = dict[str, tuple[Any, ...]]
 """What records of one type have in their fields, by the fields' names."""
 
@@ -86,10 +86,12 @@ def clean_alike(
             else:
                 if tidy is not value:
                     changes.setdefault(place, {})[name] = tidy
-    return [
-        wrong[place] if place in wrong else revised(record, **changes[place]) if place in changes else record
-        for place, record in enumerate(given)
-    ]
+    outcomes: list[R | InvalidRecord] = list(given)
+    for place, change in changes.items():
+        outcomes[place] = revised(given[place], **change)
+    for place, refused in wrong.items():
+        outcomes[place] = refused
+    return outcomes
 
 
 def _are_sound(name: str, values: Sequence[Any], latest: dt.datetime, packed: Packed) -> bool:
@@ -114,12 +116,12 @@ def _are_sound(name: str, values: Sequence[Any], latest: dt.datetime, packed: Pa
         is_finite = name != "rating" and math.isfinite(sum(values))
         return is_finite and min(values) >= 0 and max(values) <= MAX_NUMBER
     if kind is dt.datetime:
-        are_utc = {id(value.tzinfo) for value in values} == {id(dt.UTC)}
-        return are_utc and min(values) >= EARLIEST and max(values) <= latest
+        return {*map(id, map(_ZONE, values))} == {id(dt.UTC)} and min(values) >= EARLIEST and max(values) <= latest
     return kind is bool or (kind in _EMPTY and not any(values))
 
 
 _EMPTY: Final = frozenset({tuple, frozenset})
+_ZONE: Final = attrgetter("tzinfo")
 
 
 def _are_plain(texts: Sequence[str], longest: int) -> bool:
@@ -336,11 +338,13 @@ def _are_json(values: Sequence[Json], limit: int, packed: Packed | None) -> bool
         texts = [orjson.dumps(value, None, _STRICT) for value in values]
     except (TypeError, orjson.JSONDecodeError):
         return False  # not JSON, deeper than orjson goes, or not Unicode: the walk says where
-    for value, text in zip(values, texts, strict=True):
-        if b"\\u0000" in text or len(text) > limit:
-            return False
-        if b"null" in text and not _are_numbers(value):
-            return False
+    every = b"".join(texts)
+    if b"\\u0000" in every or (len(every) > limit and max(map(len, texts)) > limit):
+        return False
+    if b"null" in every and not all(
+        _are_numbers(value) for value, text in zip(values, texts, strict=True) if b"null" in text
+    ):
+        return False
     if packed is not None:
         packed.update(zip(map(id, values), zip(values, texts, strict=True), strict=True))
     return True
@@ -348,16 +352,18 @@ def _are_json(values: Sequence[Json], limit: int, packed: Packed | None) -> bool
 
 def _are_numbers(value: Json) -> bool:
     """Whether all floats in it are numbers. orjson wrote it, so that there are no types in it but those of JSON."""
-    seen = [value]
+    seen: list[Any] = [(value,)]
     for one in seen:  # and what is in it, which joins behind
-        kind = type(one)
-        if kind is dict:
-            seen.extend(one.values())
-        elif kind is list or kind is tuple:
-            seen.extend(one)
-        elif kind is float and not math.isfinite(one):
+        inner = one.values() if type(one) is dict else one
+        kinds = {*map(type, inner)}
+        if float in kinds and not all(math.isfinite(other) for other in inner if type(other) is float):
             return False
+        if not kinds.isdisjoint(_NESTED):
+            seen += [other for other in inner if type(other) in _NESTED]
     return True
+
+
+_NESTED: Final = frozenset({dict, list, tuple})
 
 
 def clamp(moment: dt.datetime, now: dt.datetime) -> dt.datetime:

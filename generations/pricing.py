@@ -132,7 +132,7 @@ def is_reckoned(record: Any) -> bool:
 def is_given(record: Any) -> bool:
     """Whether the caller said what it cost, a part of that, or where it is from."""
     said = (record.cost, record.input_cost, record.output_cost, record.cost_source)
-    return any(one is not None for one in said) and not is_reckoned(record)
+    return said.count(None) < len(said) and not is_reckoned(record)
 
 
 def _agreed(chosen: Override, counts: dict[str, int]) -> Price | None:

@@ -96,7 +96,7 @@ steps = st.fixed_dictionaries(
 def told(cleaned: list[Any], packed: cleaning.Packed) -> list[Any]:
     """What came out, with objects and lists as the JSON that is stored of them."""
 
-    def stored(value: Any) -> bytes:
+    def stored(value: Any) -> bytes | None:
         if isinstance(value, dict | list | tuple):
             return packed[id(value)][1] if id(value) in packed else dumped(value)
         return repr(value).encode("utf-8", "surrogatepass")

@@ -103,8 +103,9 @@ def following(
         beside |= {"start_assumed": assumed, "updated_at": now}
         beside.setdefault("created_at", now)
         if old is None or new.input is not None or new.output is not None or new.cleared:
-            beside["input_preview"] = reading.preview(reading.text_of(whole.input))
-            beside["output_preview"] = reading.preview(reading.text_of(whole.output))
+            asked, answered = whole.input, whole.output
+            beside["input_preview"] = None if asked is None else reading.preview(reading.text_of(asked))
+            beside["output_preview"] = None if answered is None else reading.preview(reading.text_of(answered))
         return told, beside
     if isinstance(whole, ThreadRecord):
         started, active = whole.started_at or now, whole.last_activity_at

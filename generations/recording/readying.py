@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from operator import attrgetter
 from typing import Any, Final
 
@@ -51,28 +52,24 @@ def ready(project: Project, items: Iterable[Record]) -> Ready:
     """Make ready what can be: steps and generations with nothing that hangs on them, whose values can be stored."""
     now, made = timezone.now(), Ready()
     keys, prices = Keys(project.pk, made.packed), _prices.get(project.pk, [])
-    alike: dict[type[Record], list[Record]] = {kind: [] for kind in _HANGING}
-    for item in items:
-        if (hanging := _HANGING.get(type(item))) is not None and not any(hanging(item)):
-            alike[type(item)].append(item)
-    for kind, given in alike.items():
+    every = [*items]
+    for kind, hanging in _HANGING.items():
+        given = [item for item in every if type(item) is kind]
+        if any(map(any, map(hanging, given))):
+            given = [item for item in given if not any(hanging(item))]
         if not given:
             continue
         read = cleaning.columns(given)
-        clean = [
-            (item, tidy)
-            for item, tidy in zip(
-                given, cleaning.clean_alike(given, now=now, packed=made.packed, read=read), strict=True
-            )
-            if not isinstance(tidy, InvalidRecord)
-        ]
-        tied = tying.tied(project, [tidy for _, tidy in clean])
+        clean = cleaning.clean_alike(given, now=now, packed=made.packed, read=read)
+        sound = [tidy for tidy in clean if not isinstance(tidy, InvalidRecord)]
+        tied = tying.tied(project, sound)
         rows = merging.as_new(tied, prices, now)
         is_unchanged = [*map(id, tied)] == [*map(id, given)]
         storing.fill_rows(TABLES[records.KINDS[kind]], keys, rows, read if is_unchanged else None)
-        for (item, _), tidy, row in zip(clean, tied, rows, strict=True):
-            made.tidy[id(item)] = item, tidy
-            made.rows[id(tidy)] = row, prices
+        if len(sound) < len(given):
+            given = [item for item, tidy in zip(given, clean, strict=True) if not isinstance(tidy, InvalidRecord)]
+        made.tidy.update(zip(map(id, given), zip(given, tied, strict=True), strict=True))
+        made.rows.update(zip(map(id, tied), zip(rows, repeat(prices), strict=False), strict=True))
     made.keys = dict(keys)
     return made
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import repeat
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import orjson
@@ -201,10 +201,11 @@ def _values(table: Table, rows: Sequence[Merged], read: cleaning.Columns | None 
     values: dict[str, Sequence[Any]] = {**(read or cleaning.columns([row.said for row in rows]))}
     follows = [row.follows for row in rows]
     for name in set().union(*follows):
-        values[name] = [told.get(name, said) for told, said in zip(follows, values[name], strict=True)]
+        values[name] = [*map(dict.get, follows, repeat(name), values[name])]
     values["public_id"] = values["id"]
+    extra = [row.extra for row in rows]
     for name in table.extra:
-        values[name] = [row.extra[name] for row in rows]
+        values[name] = [*map(itemgetter(name), extra)]
     return values
 
 
