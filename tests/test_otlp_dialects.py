@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -133,3 +134,65 @@ def test_a_text_that_langfuse_was_given_is_a_prompt_but_for_the_interface_that_t
     assert record.type == found
     assert (record.prompt, record.completion) == (("Hello", "Hi") if found == "completion" else (None, None))
     assert record.messages == ([{"role": "user", "content": "Hello"}] if found == "chat" else None)
+
+
+# ------------------------------------------------------------------------------------------- what others say otherwise
+@pytest.mark.parametrize("value", [5, 1.5, None, True, "a text"])
+def test_a_prompt_that_is_no_prompt_of_openinference_breaks_nothing(value: Any) -> None:
+    assert call({"llm.prompts.0": value}).prompt is None
+
+
+@pytest.mark.parametrize("calls", [5, "call_1", {"id": "call_1"}])
+def test_a_call_of_a_tool_that_is_listed_after_an_answer_whose_calls_are_no_list_is_one(calls: Any) -> None:
+    said = {"gen_ai.completion.0.tool_calls": calls, "gen_ai.completion.1.tool_call_id": "c1"}
+
+    record = call({**said, "gen_ai.completion.1.content": '{"name": "f", "arguments": "{}"}'})
+
+    assert record.id
+    assert "'name': 'f'" in str((record.message_completion, record.alternatives))
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_whole_answers_in_a_list_are_no_chunks_of_a_stream(number: int) -> None:
+    whole = {
+        "id": "c1",
+        "object": "chat.completion",
+        "choices": [{"message": {"role": "assistant", "content": "Lima."}}],
+    }
+    said = {"input.value": '[{"role": "user", "content": "?"}]', "output.value": json.dumps([whole] * number)}
+
+    record = call(said)
+
+    assert (record.messages, record.output) == ([{"role": "user", "content": "?"}], [whole] * number)
+
+
+@pytest.mark.parametrize("usage", [7, {"prompt_tokens": "many"}, {"prompt_tokens": -1}])
+def test_chunks_that_count_what_is_no_count_are_kept_as_they_came(usage: Any) -> None:
+    chunk = {
+        "id": "c1",
+        "object": "chat.completion.chunk",
+        "choices": [{"delta": {"content": "Lima."}}],
+        "usage": usage,
+    }
+
+    assert call({"output.value": json.dumps([chunk])}).output == [chunk]
+
+
+@pytest.mark.parametrize("word", ["unknown", "Not set"])
+def test_a_word_that_names_nobody_may_be_what_a_tool_was_given_and_what_it_answers(word: str) -> None:
+    tool = {"gen_ai.operation.name": "execute_tool", "input.value": word, "output.value": word, "user.id": word}
+
+    step = tell(tool).step
+
+    assert (step.type, step.input, step.output, step.user_id) == ("tool", word, word, None)
+    assert tell({**tool, "output.value": "None"}).step.output is None
+
+
+@pytest.mark.parametrize("nothing", ["{}", "[]"])
+def test_an_empty_answer_beside_a_whole_request_is_none(nothing: str) -> None:
+    asked = '{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "?"}]}'
+
+    record = call({"input.value": asked, "output.value": nothing})
+
+    assert (record.messages, record.output) == ([{"role": "user", "content": "?"}], None)
+    assert call({"input.value": asked, "output.value": "Lima."}).message_completion is not None

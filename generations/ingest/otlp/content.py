@@ -226,7 +226,7 @@ def _openinference(attributes: Attributes, about: About, kind: str, choices: int
         fields["messages"] = spoken or messages.conversation(asked)
         if '"system"' in str(attributes.get("llm.invocation_parameters")):
             fields["messages"] = _instructed(fields["messages"], attributes["llm.invocation_parameters"])
-    elif prompts := [p for p in spelt.valued(about.lists["llm.prompts."], attributes) if "prompt" in p]:
+    elif prompts := [p for p in spelt.valued(about.lists["llm.prompts."], attributes) if _has_prompt(p)]:
         texts = [_deep(p, "prompt", "text") for p in prompts]
         fields["prompt" if len(texts) == 1 else "input"] = texts[0] if len(texts) == 1 else texts
     elif embedded := spelt.valued(about.lists["embedding.embeddings."], attributes):
@@ -261,6 +261,10 @@ def _instructed(asked: list[Json], settings: Json) -> list[Json]:
     if not isinstance(given, dict) or any(one["role"] == "system" for one in asked):
         return asked
     return [*messages.system(given.get("system")), *asked]
+
+
+def _has_prompt(one: Json) -> bool:
+    return isinstance(one, dict) and "prompt" in one
 
 
 def _traceloop(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
@@ -300,7 +304,7 @@ def _gathered(given: list[Json]) -> list[Json]:
         elif before and one.keys() == {"finish_reason"}:
             found[-1] = {**one, **before}
         elif "tool_call_id" in one and isinstance(called := loaded(one.get("content")), dict):
-            calls = (before or {}).get("tool_calls", [])
+            calls = listed if isinstance(listed := (before or {}).get("tool_calls"), list) else []
             found = [*(found[:-1] if calls else found), {"role": "assistant", "tool_calls": [*calls, called]}]
             called["id"] = one["tool_call_id"]
         else:

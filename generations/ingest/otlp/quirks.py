@@ -106,9 +106,11 @@ SAY_NONE: Final = ("org.springframework",)
 FAIL_BY_EVENTS: Final = ("langsmith",)
 """Scopes whose spans say that all went well, and in an event that it did not: LangSmith's in JavaScript."""
 
-_UNSAID: Final = frozenset({"", "None", "__REDACTED__", "Not set", "unknown", "default_user_id"})
-"""Texts that say nothing: `Not set` is Ax's; `unknown` is the user of opencode and of Guardrails AI where nobody is
-named, and the last that of LiteLLM's proxy."""
+_WORDS: Final = frozenset({"Not set", "unknown"})
+"""Words that say nothing but in an answer: the first is Ax's, and the other the user of opencode and of Guardrails AI
+where nobody is named."""
+_UNSAID: Final = frozenset({"", "None", "__REDACTED__", "default_user_id", *_WORDS})
+"""Texts that say nothing; the last by name is the user of LiteLLM's proxy where nobody is named."""
 _LONGEST: Final = max(map(len, _UNSAID))
 _IN_PLACE: Final = ("[Scrubbed due to ", "<openai.Omit ", "<openai.NotGiven ", "NOT_GIVEN")
 """Beginnings of what Logfire has for secrets, and Portkey for settings that nobody gave."""
@@ -133,6 +135,11 @@ def is_unsaid(value: Json) -> bool:
         # To look for a text in a set, all of it is read.
         return (len(value) <= _LONGEST and value in _UNSAID) or value.startswith(_IN_PLACE)
     return value is None
+
+
+def is_word(value: Json) -> bool:
+    """Whether a value is unsaid that may well be what work was given or made."""
+    return isinstance(value, str) and len(value) <= _LONGEST and value in _WORDS
 
 
 def without_none(span: Span) -> Span:

@@ -61,7 +61,8 @@ _KEPT: Final = (
 def read(asked: Json, given: Json, kind: str) -> Fields:
     """The content of a call of type `kind` in its request and its response, as far as they are understood."""
     if (whole := _put_together(given)) is not None:
-        return openai_tokens(whole.get("usage")) | read(asked, whole, kind)
+        counts, response = whole
+        return counts | read(asked, response, kind)
     asked, given = _unwrapped(asked), _unwrapped(given)
     if isinstance(asked, dict) and "model" in asked and not any(name in asked for name in _ASKED):
         asked = None  # a request without what was asked in it
@@ -78,7 +79,7 @@ def read(asked: Json, given: Json, kind: str) -> Fields:
     if not request and response and is_messages(asked):
         request = {"messages": asked}
     if known := _known(request, response):
-        return known if response else known | _given(given, kind)
+        return known if response or not given else known | _given(given, kind)
     return _asked(asked, kind) | _given(given, kind)
 
 
@@ -87,17 +88,25 @@ def _unwrapped(value: Json) -> Json:
     return value["value"] if isinstance(value, dict) and value.keys() == {"type", "value"} else value
 
 
-def _put_together(given: Json) -> dict[str, Json] | None:
-    """The whole of a response whose chunks are listed, as Prompt flow lists them; None for any other."""
-    if not isinstance(given, list) or not all(isinstance(one, dict) and _CHUNK.issubset(one) for one in given):
+def _put_together(given: Json) -> tuple[Fields, dict[str, Json]] | None:
+    """The whole of a response whose chunks are listed, as Prompt flow lists them, and what it counts; None for any
+    other."""
+    if not isinstance(given, list) or not all(map(_is_chunk, given)):
         return None
     try:
-        return streams.response(given)
+        whole = streams.response(given)
+        return openai_tokens(whole.get("usage")), whole
     except InvalidRecord:
         return None
 
 
+def _is_chunk(one: Json) -> bool:
+    return isinstance(one, dict) and _CHUNK.issubset(one) and one["object"] != _WHOLE
+
+
 _CHUNK: Final = frozenset({"id", "object", "choices"})
+_WHOLE: Final = "chat.completion"
+"""What OpenAI calls a whole answer, which has a message where a chunk has a part of one."""
 
 
 # ----------------------------------------------------------------------------------------------------------- providers

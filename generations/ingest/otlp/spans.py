@@ -57,7 +57,7 @@ def told(span: Span) -> Told:
     fields = dict(whole)
     fields.pop("error_type", None)
     if kind is None:
-        said = _all_held(a, about.of_work)
+        said = _all_held(a, about.of_work, is_work=True)
         fields["input"] = content.work(said.get("step_input"))
         fields["output"] = content.work(said.get("step_output"))
         step_type = work or ("run" if span.parent_id is None else "undefined")
@@ -125,8 +125,10 @@ def first(attributes: Mapping[str, Json], about: About, field: str) -> Json:
     return None if places is None else _held(attributes, places)
 
 
-def _all_held(attributes: Mapping[str, Json], places: Iterable[tuple[str, str, Places]]) -> dict[str, Json]:
-    """What `first` finds for each of these fields for which it finds something."""
+def _all_held(
+    attributes: Mapping[str, Json], places: Iterable[tuple[str, str, Places]], *, is_work: bool = False
+) -> dict[str, Json]:
+    """What `first` finds for each of these fields for which it finds something; with `is_work` they may be any text."""
     found: dict[str, Json] = {}
     for field, name, all in places:
         if name:
@@ -134,17 +136,17 @@ def _all_held(attributes: Mapping[str, Json], places: Iterable[tuple[str, str, P
             if value and not value.startswith(_DOUBTFUL) if type(value) is str else value is not None:
                 found[field] = value
                 continue
-        if (value := _held(attributes, all)) is not None:
+        if (value := _held(attributes, all, is_work)) is not None:
             found[field] = value
     return found
 
 
-def _held(attributes: Mapping[str, Json], places: Places) -> Json:
+def _held(attributes: Mapping[str, Json], places: Places, is_work: bool = False) -> Json:
     for name, inner in places:
         value = attributes[name]
         if inner is not None:
             value = dialects.member(value, inner)
-        if not quirks.is_unsaid(value):
+        if not quirks.is_unsaid(value) or (is_work and quirks.is_word(value)):
             # MLflow and Langfuse write texts as JSON, with its quotes.
             return loaded(value) if isinstance(value, str) and value[0] == value[-1] == '"' else value
     return None
