@@ -196,3 +196,26 @@ def test_an_empty_answer_beside_a_whole_request_is_none(nothing: str) -> None:
 
     assert (record.messages, record.output) == ([{"role": "user", "content": "?"}], None)
     assert call({"input.value": asked, "output.value": "Lima."}).message_completion is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "found"),
+    [
+        ({"role": "assistant", "content": "Lima."}, "message_completion", {"role": "assistant", "content": "Lima."}),
+        ({"text": "Lima."}, "output", {"text": "Lima."}),
+        (
+            {"id": "c1", "choices": [{"message": {"role": "assistant", "content": "Lima."}}]},
+            "message_completion",
+            {"role": "assistant", "content": "Lima."},
+        ),
+    ],
+)
+@pytest.mark.parametrize("member", [{"content": "?"}, {"parts": [{"type": "text", "content": "?"}]}])
+def test_what_is_answered_to_messages_is_told_whichever_object_it_is(
+    given: dict[str, Any], field: str, found: Any, member: dict[str, Any]
+) -> None:
+    said = {"input.value": json.dumps([{"role": "user", **member}]), "output.value": json.dumps(given)}
+
+    record = call(said)
+
+    assert (record.messages, getattr(record, field)) == ([{"role": "user", "content": "?"}], found)

@@ -76,9 +76,9 @@ def read(asked: Json, given: Json, kind: str) -> Fields:
         request = {"messages": asked} if isinstance(asked, list) else request
         named = {"response_id": id} if isinstance(id := response.get("id"), str) and id else {}
         return named | _conversation(request, kind) | answered(answers or [], kind, len(answers or ()) > 1)
-    if not request and response and is_messages(asked):
-        request = {"messages": asked}
     if known := _known(request, response):
+        if not request and is_messages(asked):
+            return known | _asked(asked, kind)
         return known if response or not given else known | _given(given, kind)
     return _asked(asked, kind) | _given(given, kind)
 
