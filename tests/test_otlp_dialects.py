@@ -219,3 +219,10 @@ def test_what_is_answered_to_messages_is_told_whichever_object_it_is(
     record = call(said)
 
     assert (record.messages, getattr(record, field)) == ([{"role": "user", "content": "?"}], found)
+
+
+def test_what_a_function_was_given_is_no_setting_unless_it_is_a_request() -> None:
+    request = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "?"}], "temperature": 0.5}
+
+    assert call({"inputs": json.dumps({"question": "?", "history": [1, 2]})}).parameters is None
+    assert call({"inputs": json.dumps(request)}).parameters == {"temperature": 0.5}

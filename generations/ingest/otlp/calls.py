@@ -157,8 +157,13 @@ def settings_of(span: Span, about: About, is_plain: bool = False) -> dict[str, J
     found = _found(about.settings, given)
     for name, inner in about.requests:
         request = dialects.member(a[name], inner) if inner else loaded(a[name])
-        found |= _without_secrets(request) if isinstance(request, dict) else {}
+        if isinstance(request, dict) and (name != _OF_ANY or "model" in request):
+            found |= _without_secrets(request)
     return _steering(found, made_up)
+
+
+_OF_ANY: Final = "inputs"
+"""What functions of any kind were given: only beside a model it is Prompt flow's request, which has settings in it."""
 
 
 def _are_short(given: Iterable[Json]) -> bool:
