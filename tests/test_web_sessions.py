@@ -173,6 +173,26 @@ def test_a_form_that_somebody_else_has_opened_is_not_sent_in_ones_own_name_unles
     assert [said.author for said in Score.objects.all()] == ["ben"]
 
 
+def test_fields_of_one_name_are_sent_again_in_their_order() -> None:
+    typed = {"role": ["system", "user", "user"], "content": ["Answer in one word.", "Hi", "And now?"]}
+
+    refused = Client().post("/projects/shop/prompts/", typed)
+
+    shown = re.findall(r'name="content"(?: value="([^"]*)"|[^>]*>\n([^<]*)<)', refused.content.decode())
+    assert ["".join(one) for one in shown] == typed["content"]
+
+
+@pytest.mark.parametrize(
+    ("address", "secret"), [("/login/", "password"), ("/projects/shop/settings/providers/", "key")]
+)
+@pytest.mark.parametrize("checks", [True, False])
+def test_a_password_or_a_key_is_never_sent_back(address: str, secret: str, checks: bool) -> None:
+    refused = Client(enforce_csrf_checks=checks).post(address, {"name": "mia", secret: "correct horse"})
+
+    assert "correct horse" not in refused.content.decode()
+    assert ("A password or a key is never sent back" in web.text(refused)) is (checks or secret == "key")
+
+
 def test_a_form_with_a_file_cannot_be_kept_and_says_so() -> None:
     file = SimpleUploadedFile("calls.jsonl", b"{}")
 

@@ -13,27 +13,46 @@ _OURS: Final = (OPENED_BY, "csrfmiddlewaretoken")
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
-    """The fields of a form as they were sent: texts to be read, and the others.
+class Field:
+    """What was sent under a name, as a text to be read or as one of the others."""
 
-    `has_files` where files came along, which no page can put into a form.
+    name: str
+    value: str
+    is_text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The fields of a form in the order in which they were sent: of several of one name the place says which is which.
+
+    `has_files` where files came along, which no page can put into a form; `has_secrets` where a password or a key did,
+    which is never sent back.
     """
 
     address: str
-    texts: list[tuple[str, str]]
-    others: list[tuple[str, str]]
+    fields: list[Field]
     has_files: bool
+    has_secrets: bool
 
 
 def typed(request: HttpRequest) -> Typed:
     """What the request sent, but the token: whoever is signed in now sends it in their own name, if they do."""
-    fields = [(name, str(value)) for name, values in request.POST.lists() if name not in _OURS for value in values]
-    texts = [field for field in fields if len(field[1].split()) > 1]
-    others = [field for field in fields if field not in texts]
+    sent = [name for name in request.POST if name not in _OURS]
+    fields = [
+        Field(name, str(value), is_text=len(str(value).split()) > 1)
+        for name in sent
+        for value in request.POST.getlist(name)
+        if not _is_secret(name)
+    ]
     sender = request.user.get_username() or request.POST.get(OPENED_BY, "")
     if sender:
-        others.append((OPENED_BY, sender))
-    return Typed(request.get_full_path(), texts, others, has_files=bool(request.FILES))
+        fields.append(Field(OPENED_BY, sender, is_text=False))
+    has_secrets = any(_is_secret(name) and request.POST[name] for name in sent)
+    return Typed(request.get_full_path(), fields, has_files=bool(request.FILES), has_secrets=has_secrets)
+
+
+def _is_secret(name: str) -> bool:
+    return name == "key" or "password" in name
 
 
 def opened_by_another(request: HttpRequest) -> str | None:
