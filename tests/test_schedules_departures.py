@@ -14,7 +14,7 @@ from generations.exporting import schedules
 from generations.models import Departure, ExportSchedule, Job
 from generations.records import ScoreRecord, StepRecord
 from generations.retention import removing
-from tests.exports import folder, grant, plain
+from tests.exports import before_each_batch, folder, grant, plain
 from tests.scheduling import SAID, delivered, root, run
 from tests.test_schedules_changes import age
 
@@ -144,3 +144,26 @@ def test_nothing_is_noted_for_nobody_and_nothing_is_kept_that_was_told(grant: Gr
         schedules.delete(grant, schedule.pk)
     tasks.tidy()
     assert not Departure.objects.exists()
+
+
+def test_what_is_deleted_during_a_first_run_is_told_by_the_second(
+    grant: Grant, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording.record(grant.project, [plain(n) for n in range(3)])
+    begun(grant, root, "scores")
+    schedule = schedules.create(grant, {**SAID, "incremental": True, "name": "Calls"})
+
+    def delete(batch: int) -> None:
+        if batch == 2:
+            removing.erase(grant, "generation", "g00000")
+            ExportSchedule.objects.exclude(pk=schedule.pk).update(complete_until=timezone.now())
+            tasks.tidy()
+
+    with monkeypatch.context() as patched:
+        before_each_batch(patched, delete)
+        first = run(grant, schedule)
+    tasks.tidy()
+    second = run(grant, schedule)
+
+    assert first.state == Job.State.DONE
+    assert gone(root, second) == ["g00000"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 
 from generations.exporting.changes import KINDS
 from generations.exporting.snapshots import Snapshot
@@ -55,15 +55,15 @@ def expired(kind: str, project: Project, since: dt.datetime) -> list[Json]:
 
 def forget_told() -> int:
     """Delete the notes that all incremental schedules of their project have told, or none is there to tell; returns
-    how many."""
-    noted = Departure.objects.order_by().values_list("project", flat=True).distinct()
-    gone = 0
-    for project in list(noted):
-        told = ExportSchedule.objects.filter(project=project, incremental=True).exclude(complete_until=None)
-        oldest = told.order_by("complete_until").values_list("complete_until", flat=True).first()
-        old = Q() if oldest is None else Q(at__lt=oldest)
-        gone += Departure.objects.filter(old, project=project).delete()[0]
-    return gone
+    how many. Where the first run of one is under way, what left since its snapshot is told by the run after it.
+
+    One statement sees a run under way or what it has ended with.
+    """
+    own = ExportSchedule.objects.filter(project=OuterRef("project"), incremental=True)
+    untold = own.filter(complete_until__lte=OuterRef("at"))
+    runs = Job.objects.filter(project=OuterRef("project"), state__in=[Job.State.QUEUED, Job.State.RUNNING])
+    first = runs.filter(schedule__incremental=True, schedule__complete_until=None)
+    return Departure.objects.filter(~Exists(untold), ~Exists(first)).delete()[0]
 
 
 assert set(_NOUNS) == set(KINDS)
