@@ -134,6 +134,27 @@ def test_a_change_of_what_is_exported_begins_anew(grant: Grant, root: Path) -> N
     assert delivered(root, run(grant, schedule)) == ["g00001"]
 
 
+def test_an_export_reads_nothing_while_an_erasure_waits_for_an_import(
+    grant: Grant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording.record(grant.project, [plain(1), plain(2, user_id="mia")])
+    imported = Job.objects.create(project=grant.project, kind=Job.Kind.IMPORT, state=Job.State.RUNNING)
+    erasure, job = retention.erase(grant, "mia"), exporting.start(grant)
+    read: list[int] = []
+
+    before_each_batch(monkeypatch, read.append)
+    assert retention.run_erasure(erasure.pk)
+    assert exporting.run(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.attempts, read) == ("queued", 0, [])
+
+    Job.objects.filter(pk=imported.pk).update(state=Job.State.DONE)
+    assert retention.run_erasure(erasure.pk)
+    assert exporting.run(job.pk)
+    job.refresh_from_db()
+    assert (job.state, read) == ("done", [1])
+
+
 def test_an_erasure_in_the_middle_makes_the_export_begin_anew(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
     recording.record(grant.project, [ParticipantRecord(id="mia"), *(plain(n) for n in range(6))])
     recording.record(grant.project, [plain(6, user_id="mia")])

@@ -87,6 +87,9 @@ def _export(lease: jobs.Lease) -> None:
     _clear(job, asked, range(1, job.attempts))
     try:
         with snapshots.held() as snapshot, _part(job, job.attempts) as part:
+            if _is_outdated(job, snapshot):
+                # An erasure may wait for an import that takes hours: nothing is written to be thrown away.
+                raise jobs.Interrupted
             made = Made(part, snapshot)
             with _Hashed(part.open("xb", buffering=0)) as file:
                 _write(lease, asked, made, file)
