@@ -435,6 +435,23 @@ def test_a_hold_forbids_to_erase_also_when_it_comes_after_the_start() -> None:
     assert Generation.objects.in_project(own.pk).count() == 2
 
 
+def test_what_an_import_brings_may_be_held_and_the_report_says_what_was_erased_before() -> None:
+    own = project()
+    recording.record(own, [call("hers", "mia")])
+    imported = Job.objects.create(project=own, kind=Job.Kind.IMPORT, state=Job.State.RUNNING)
+    job = retention.erase(access.of_system(own), "mia")
+    retention.add_hold(access.of_system(own), reason="Case", kind="generations", document={"metadata.case": "1"})
+
+    tasks.run_job(str(job.pk))
+    recording.record(own, [call("imported", "mia", metadata={"case": "1"})])
+    Job.objects.filter(pk=imported.pk).update(state=Job.State.DONE)
+    tasks.run_job(str(job.pk))
+
+    job.refresh_from_db()
+    assert (job.state, job.result["generations"]) == (Job.State.FAILED, 1)
+    assert "What is counted here was erased before" in job.error
+
+
 def test_nobody_is_erased_who_is_not_there() -> None:
     own, other = project(), project("Other")
     recording.record(other, [call("hers", "mia")])

@@ -36,6 +36,11 @@ COUNTED: Final = (
 """What a report counts, in its order."""
 DELIVERED: Final = "delivered"
 """Where a report names the files that were delivered to a folder or a bucket, which no erasure reaches."""
+_HELD: Final = "A legal hold keeps something of theirs. Nothing was erased; release it and start again."
+_HELD_SINCE: Final = (
+    "A legal hold was added that keeps something of theirs. What is counted here was erased before, the rest stays;"
+    " release the hold and start again."
+)
 Count = Callable[[str, int], None]
 """Adds to a count of the report, in the transaction in which that went."""
 
@@ -70,7 +75,7 @@ def _run(lease: jobs.Lease) -> None:
     job = lease.job
     id = str(job.parameters["participant"])
     if _is_held(job.project, id):
-        raise jobs.Failed("A legal hold keeps something of theirs. Nothing was erased; release it and start again.")
+        raise jobs.Failed(_HELD_SINCE if job.result else _HELD)
     # An attempt that takes over goes on counting where the last one stopped, and finds the same files that were
     # delivered and those of the meantime: once the rows are gone, nothing leads to them any more.
     report = {name: int(job.result.get(name, 0)) for name in COUNTED}
@@ -147,10 +152,7 @@ def _erase(job: Job, id: str, count: Count, advance: Callable[[], None]) -> None
                 return
         except holds.Held:
             pass
-        raise jobs.Failed(
-            "A legal hold was added that keeps something of theirs. What is counted here was erased before,"
-            " the rest stays; release the hold and start again."
-        )
+        raise jobs.Failed(_HELD_SINCE)
 
     def take_steps(steps: QuerySet[Any]) -> None:
         for ids in batches(steps):
