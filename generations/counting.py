@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 
 FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -65,9 +65,9 @@ def counted() -> CollectorRegistry:
     if FOLDER not in os.environ:
         return registry
     for file in Path(os.environ[FOLDER]).glob("gauge_live*_*.db"):
-        pid = file.stem.rpartition("_")[2]
-        if not _lives(int(pid)):
-            mark_process_dead(pid)  # type: ignore[no-untyped-call]  # its stubs say nothing of it
+        if not _lives(int(file.stem.rpartition("_")[2])):
+            # Another process that is asked at the same time may have done so.
+            file.unlink(missing_ok=True)
     found = CollectorRegistry()
     MultiProcessCollector(found)  # type: ignore[no-untyped-call]  # its stubs say nothing of it
     return found
