@@ -214,6 +214,7 @@ def test_an_erasure_ends_after_the_imports_that_were_started_before_it() -> None
         return generations.start(grant, uploads.keep(grant, io.BytesIO(content), "a.jsonl", len(content)), {})
 
     imported = started()
+    Job.objects.filter(pk=imported.pk).update(created_at=timezone.now() + dt.timedelta(seconds=30))  # by their clock
     job = retention.erase(access.of_system(own), "mia")
 
     tasks.run_job(str(job.pk))
@@ -223,6 +224,7 @@ def test_an_erasure_ends_after_the_imports_that_were_started_before_it() -> None
     tasks.run_job(str(imported.pk))
     assert Generation.objects.in_project(own.pk).filter(user_id="mia").exists()
     afterwards = started()
+    Job.objects.filter(pk=afterwards.pk).update(created_at=timezone.now() + dt.timedelta(minutes=2))
     tasks.run_job(str(job.pk))
 
     job.refresh_from_db()

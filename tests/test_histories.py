@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from generations import access, exporting, retention, rollups, search
 from generations.exporting import schedules
 from generations.metrics import Bucket, Dimension, Query, answering
-from generations.models import Attachment, Feedback, Generation, GenerationPayload, Project, Score
+from generations.models import Attachment, Departure, Feedback, Generation, GenerationPayload, Project, Score
 from tests.expiring import patient
 from tests.exports import export, folder
 from tests.histories import LATER, TAKES, WORDS, WRITES, Step, act, ago, begun, steps
@@ -127,6 +127,7 @@ def aged(project: Project) -> None:
     written = timezone.now() - dt.timedelta(minutes=10)
     for model in (Generation, Score, Feedback, Attachment):
         model._default_manager.filter(project_id=project.pk).update(updated_at=written)
+    Departure.objects.filter(project=project).update(at=written)
 
 
 # ----------------------------------------------------------------------------------------------------------- retention

@@ -167,3 +167,20 @@ def test_what_is_deleted_during_a_first_run_is_told_by_the_second(
 
     assert first.state == Job.State.DONE
     assert gone(root, second) == ["g00000"]
+
+
+def test_a_schedule_that_delivered_nothing_for_long_is_not_waited_for_and_begins_anew(grant: Grant, root: Path) -> None:
+    recording.record(grant.project, [plain(n) for n in range(3)])
+    schedule = begun(grant, root)
+    assert removing.erase(grant, "generation", "g00001")
+    own = ExportSchedule.objects.filter(pk=schedule.pk)
+
+    tasks.tidy()
+    assert Departure.objects.count() == 1
+
+    own.update(complete_until=timezone.now() - exporting.departures.LONGEST - dt.timedelta(minutes=1))
+    tasks.tidy()
+    assert Departure.objects.count() == 0
+    anew = run(grant, ExportSchedule.objects.get(pk=schedule.pk))
+    assert delivered(root, anew) == ["g00000", "g00002"]
+    assert exporting.manifest_of(anew)["gone"] is None

@@ -35,7 +35,8 @@ AGAIN: Final[Parameter] = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "Any text of up to 255 characters: what has no id gets the same one when the same body is sent "
-    "again with the same key, and is recorded or made once.",
+    "again with the same key, and is recorded or made once. An export or import of that key is the same job for as "
+    "long as there is that job, however it ended.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 from django.db.models import Exists, OuterRef
+from django.utils import timezone
 
 from generations.exporting.changes import KINDS
 from generations.exporting.snapshots import Snapshot
@@ -22,6 +23,8 @@ _NOUNS: Final[dict[str, tuple[str, Any]]] = {
     "scores": ("score", Score),
 }
 _AT_ONCE: Final = 5_000
+LONGEST: Final = dt.timedelta(days=90)
+"""For how long a schedule that is paused, or fails, is waited for. Its next run after that begins anew."""
 
 
 def write(path: Path, kind: str, project: Project, since: dt.datetime, snapshot: Snapshot) -> dict[str, Json]:
@@ -55,10 +58,13 @@ def expired(kind: str, project: Project, since: dt.datetime) -> list[Json]:
 
 def forget_told() -> int:
     """Delete the notes that all incremental schedules of their project have told, or none is there to tell; returns
-    how many. Where the first run of one is under way, what left since its snapshot is told by the run after it.
+    how many. Where the first run of one is under way, what left since its snapshot is told by the run after it. One
+    that has delivered nothing for LONGEST begins anew, with all that there is.
 
     One statement sees a run under way or what it has ended with.
     """
+    stale = ExportSchedule.objects.filter(incremental=True, complete_until__lt=timezone.now() - LONGEST)
+    stale.update(complete_until=None)
     own = ExportSchedule.objects.filter(project=OuterRef("project"), incremental=True)
     untold = own.filter(complete_until__lte=OuterRef("at"))
     runs = Job.objects.filter(project=OuterRef("project"), state__in=[Job.State.QUEUED, Job.State.RUNNING])

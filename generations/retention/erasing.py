@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Callable
 from typing import Any, Final
@@ -41,6 +42,8 @@ _HELD_SINCE: Final = (
     "A legal hold was added that keeps something of theirs. What is counted here was erased before, the rest stays;"
     " release the hold and start again."
 )
+CLOCKS: Final = dt.timedelta(minutes=1)
+"""By how much the clocks of those who take files in may be ahead of the database's."""
 Count = Callable[[str, int], None]
 """Adds to a count of the report, in the transaction in which that went."""
 
@@ -102,7 +105,8 @@ def _run(lease: jobs.Lease) -> None:
 def _is_brought_more(job: Job) -> bool:
     """Whether a file that was sent before the erasure began is still being imported, or waits for that: it may hold
     rows of theirs. The erasure is done at once all the same, and comes again until there is none."""
-    imports = Job.objects.filter(project=job.project, kind=Job.Kind.IMPORT, created_at__lte=job.started_at)
+    assert job.started_at is not None
+    imports = Job.objects.filter(project=job.project, kind=Job.Kind.IMPORT, created_at__lte=job.started_at + CLOCKS)
     return imports.filter(state__in=[Job.State.QUEUED, Job.State.RUNNING]).exists()
 
 
