@@ -14,14 +14,15 @@ Statement = tuple[str, Sequence[Any]]
 
 class Copies(str):
     """Statements that COPY rows FROM STDIN, asked for in one message: the database goes on to the next by itself, where
-    to ask for each would be another message, and to wait for its answer. Our cursors send the `rows` of each, in order.
+    to ask for each would be another message, and to wait for its answer. Our cursors send the `rows` of each, in order,
+    and join their pieces when it is their turn: no more than one table's are there twice.
     """
 
     __slots__ = ("rows",)
-    rows: Sequence[bytes]
+    rows: Sequence[Sequence[bytes]]
 
-    def __new__(cls, told: Sequence[tuple[str, bytes]]) -> Self:
-        """Of each statement and its rows; there is at least one."""
+    def __new__(cls, told: Sequence[tuple[str, Sequence[bytes]]]) -> Self:
+        """Of each statement and its rows in pieces; there is at least one."""
         made = super().__new__(cls, "; ".join(statement for statement, _ in told))
         made.rows = [rows for _, rows in told]
         return made

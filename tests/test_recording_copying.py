@@ -124,7 +124,7 @@ def test_several_tables_are_filled_by_one_message() -> None:
         copies = []
         for table, rows in of.items():
             names, text = copying.lines(["x", "y"], [*zip(*rows, strict=True)])
-            copies.append((copying.statement(table, names), text.encode()))
+            copies.append((copying.statement(table, names), [text.encode()]))
         cursor.execute(Copies(copies))
         for table, rows in of.items():
             cursor.execute(f"SELECT x, y FROM {table} ORDER BY x")
@@ -138,7 +138,7 @@ def test_of_several_tables_none_is_filled_where_the_database_refuses_one(wrong: 
     with connection.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE numbers (n int)")
         copies = [
-            (f"COPY numbers FROM STDIN /* {n} */", (b"x\n" if n == wrong else b"1\n") * 300_000) for n in range(3)
+            (f"COPY numbers FROM STDIN /* {n} */", [b"x\n" if n == wrong else b"1\n"] * 300_000) for n in range(3)
         ]
         with pytest.raises(DataError, match="invalid input syntax for type integer"), transaction.atomic():
             cursor.execute(Copies(copies))
@@ -151,6 +151,6 @@ def test_of_several_tables_none_is_filled_where_the_database_refuses_one(wrong: 
 def test_a_statement_that_is_none_is_refused_before_its_rows_are_sent() -> None:
     with connection.cursor() as cursor:
         with pytest.raises(ProgrammingError, match="nowhere"):
-            cursor.execute(Copies([("COPY nowhere FROM STDIN", b"1\n")]))
+            cursor.execute(Copies([("COPY nowhere FROM STDIN", [b"1\n"])]))
         cursor.execute("SELECT 1")
         assert cursor.fetchone() == (1,)

@@ -32,10 +32,10 @@ def statement(table: str, names: Iterable[str]) -> str:
     return f'COPY "{table}" ({columns}) FROM STDIN (FORMAT binary)'
 
 
-def rows(names: Sequence[str], columns: Sequence[tuple[Any, ...]]) -> tuple[list[str], bytes]:
-    """The names of those columns that hold anything, and their rows. There is at least one row.
+def rows(names: Sequence[str], columns: Sequence[tuple[Any, ...]]) -> tuple[list[str], list[bytes]]:
+    """The names of those columns that hold anything, and their rows in pieces. There is at least one row.
 
-    All pieces are joined at once: each time that a long text is joined to another piece, it is copied.
+    The pieces are to be joined once: each time that a long text is joined to another piece, it is copied.
     """
     kept, full = filled(names, columns)
     number = len(full[0])
@@ -43,7 +43,7 @@ def rows(names: Sequence[str], columns: Sequence[tuple[Any, ...]]) -> tuple[list
     for name, values in zip(kept, full, strict=True):
         pieces += _column(name, values)
     body = chain.from_iterable(zip(*pieces, strict=True))
-    return kept, b"".join([_SIGNATURE, *body, _TRAILER])
+    return kept, [_SIGNATURE, *body, _TRAILER]
 
 
 def _column(name: str, values: Sequence[Any]) -> tuple[Iterable[bytes], Iterable[bytes]]:

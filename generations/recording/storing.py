@@ -323,7 +323,7 @@ def _as_json(load: _Load) -> str | None:
 
 
 def _copy(cursor: Any, loads: Iterable[_Load]) -> None:
-    told: list[tuple[str, bytes]] = []
+    told: list[tuple[str, Sequence[bytes]]] = []
     for load in loads:
         columns = [*zip(*load.rows(), strict=True)]
         if load.table in packing.TABLES_OF_TEXTS:
@@ -331,6 +331,6 @@ def _copy(cursor: Any, loads: Iterable[_Load]) -> None:
             told.append((packing.statement(load.table, names), rows))
         else:
             names, text = copying.lines(load.columns, columns)
-            told.append((copying.statement(load.table, names), text.encode()))
+            told.append((copying.statement(load.table, names), [text.encode()]))
     if told:
         cursor.execute(at_once.Copies(told))

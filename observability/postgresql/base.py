@@ -132,10 +132,11 @@ class Cursor(_backend.Cursor):  # type: ignore[misc]  # for that it is Any
         self._pgconn.send_query(asked.encode())
         (result,) = yield from generators.execute(self._pgconn)
         done = []
-        for rows in asked.rows:
+        for pieces in asked.rows:
             if result.status != ExecStatus.COPY_IN:
                 self._raise_for_result(result)
             # A connection holds what it has not sent yet, and never gives back the memory that it took for that.
+            rows = b"".join(pieces)
             for start in range(0, len(rows), _PIECE):
                 yield from self._put(self._pgconn.put_copy_data, rows[start : start + _PIECE])
             yield from self._put(self._pgconn.put_copy_end)
