@@ -142,6 +142,15 @@ def test_a_prompt_that_is_no_prompt_of_openinference_breaks_nothing(value: Any) 
     assert call({"llm.prompts.0": value}).prompt is None
 
 
+def test_an_answer_that_is_empty_is_another_one_where_the_one_before_it_tells_its_own_reason() -> None:
+    said = {f"gen_ai.completion.{n}.finish_reason": "stop" for n in range(2)}
+    answer = {"gen_ai.completion.0.content": "Lima.", "gen_ai.completion.0.role": "assistant"}
+    two = call({"gen_ai.request.model": "m", **answer, **said})
+    assert [other.finish_reason for other in two.alternatives or ()] == ["stop"]
+    one = call({"gen_ai.request.model": "m", **answer, "gen_ai.completion.1.finish_reason": "length"})
+    assert (one.alternatives, one.finish_reason) == (None, "length")
+
+
 @pytest.mark.parametrize("calls", [5, "call_1", {"id": "call_1"}])
 def test_a_call_of_a_tool_that_is_listed_after_an_answer_whose_calls_are_no_list_is_one(calls: Any) -> None:
     said = {"gen_ai.completion.0.tool_calls": calls, "gen_ai.completion.1.tool_call_id": "c1"}

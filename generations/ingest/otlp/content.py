@@ -301,7 +301,7 @@ def _gathered(given: list[Json]) -> list[Json]:
         before = found[-1] if found else None
         if not isinstance(one, dict) or not isinstance(before, dict | None):
             found.append(one)
-        elif before and one.keys() == {"finish_reason"}:
+        elif before and "finish_reason" not in before and one.keys() == {"finish_reason"}:
             found[-1] = {**one, **before}
         elif "tool_call_id" in one and isinstance(called := loaded(one.get("content")), dict):
             calls = listed if isinstance(listed := (before or {}).get("tool_calls"), list) else []
