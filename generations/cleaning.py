@@ -335,7 +335,8 @@ def _are_json(values: Sequence[Json], limit: int, packed: Packed | None) -> bool
     orjson sees that a hundred times sooner than a walk through them. It writes null for what is not a number.
     """
     try:
-        texts = [orjson.dumps(value, None, _STRICT) for value in values]
+        # Copied: orjson's own stay as large as what was reserved for them, and are kept for a while.
+        texts = [b"%b" % orjson.dumps(value, None, _STRICT) for value in values]
     except (TypeError, orjson.JSONDecodeError):
         return False  # not JSON, deeper than orjson goes, or not Unicode: the walk says where
     every = b"".join(texts)
