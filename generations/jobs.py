@@ -45,6 +45,8 @@ went back, perhaps by a day, and holds nothing."""
 
 ENDED_BADLY: Final = (Job.State.FAILED, Job.State.CANCELLED, Job.State.EXPIRED)
 """The states that a job may be begun again from."""
+MADE_ANEW: Final = (Job.State.FAILED, Job.State.EXPIRED)
+"""The states after which the same request makes a new job. What somebody cancelled stays so."""
 SO_FAR: Final = "soFar"
 """Where the result of a job that is not done holds what attempts have noted."""
 _STARTED_WITH: Final = {
@@ -320,6 +322,14 @@ def find(grant: Grant, job_id: uuid.UUID | str, kind: Job.Kind | None = None) ->
         return None
     jobs = Job.objects.filter(project=grant.project, pk=number)
     return (jobs if kind is None else jobs.filter(kind=kind)).select_related("project").first()
+
+
+def repeated(grant: Grant, kind: Job.Kind, id: uuid.UUID) -> tuple[Job | None, uuid.UUID]:
+    """The job that was made for a request of this id, and the id; no job, and the id of a new one, if it came to
+    nothing: who sends a request twice is told of one job, but not for ever of one that failed."""
+    while (job := find(grant, id, kind)) is not None and job.state in MADE_ANEW:
+        id = uuid.uuid5(id, "again")
+    return job, id
 
 
 def cancel(grant: Grant, job_id: uuid.UUID | str) -> Job | None:

@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from generations import generating, holds, llm, outages, recording
+from generations import claims, generating, holds, llm, outages, recording
 from generations.access import NoSuchProject, NotAllowed, NotAuthenticated, Outdated
 from generations.api.answers import answer
 from generations.datasets import BadDataset, NoSuchDataset
@@ -33,7 +33,7 @@ CODES: Final[Mapping[int, str]] = {
     403: "The key has not the scope that is needed.",
     404: "There is nothing of that id in this project.",
     405: "The address does not know this method; `Allow` lists those it knows.",
-    409: "Not yet: the file is still being written.",
+    409: "Not yet: a file is still being written, or the first request of the same `Idempotency-Key` answered.",
     410: "Gone: the file has expired, or there never was one.",
     413: "The body, as sent or as unpacked, is larger than the server takes.",
     415: "The body's type or encoding is none that is read here.",
@@ -143,6 +143,7 @@ REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
     NoSuchExperiment: _of_sentence(404, "not_found"),
     NoSuchPrompt: _of_sentence(404, "not_found"),
     holds.Held: _of_sentence(409, "held"),
+    claims.UnderWay: _of_sentence(409, "under_way", Retry_After=str(claims.UnderWay.retry_after)),
     recording.UnknownId: _of_sentence(404, "not_found"),
     recording.Busy: _of_sentence(503, "busy", Retry_After=str(recording.Busy.retry_after)),
     Http404: lambda _: Refused(404, "not_found", "There is nothing at this address."),

@@ -11,11 +11,11 @@ from ninja import Router
 
 from generations import evaluating, tasks
 from generations.access import Grant, Scope
-from generations.api import plain, receive, watching
+from generations.api import plain, receive, repeats, watching
 from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import listed, page_of, ref, sent
-from generations.api.operations import operation
+from generations.api.operations import AGAIN, operation
 from generations.evaluating import Asked, Finding, Tried
 from generations.models import Job
 from generations.records import Json
@@ -65,14 +65,26 @@ def list_evaluations(request: HttpRequest) -> HttpResponse:
 
 @router.post(
     "",
-    **operation("Evaluate", tag=TAG, scope=Scope.WRITE, sent=_ASKED, example=_EXAMPLE, ok={202: ref("Evaluation")}),
+    **operation(
+        "Evaluate",
+        tag=TAG,
+        scope=Scope.WRITE,
+        sent=_ASKED,
+        example=_EXAMPLE,
+        ok={202: ref("Evaluation")},
+        headers=[AGAIN],
+        refuses=(409,),
+    ),
 )
 def start_evaluation(request: HttpRequest) -> HttpResponse:
     """A job that a worker does; `Location` is where to watch it. `experiments` are there at once and fill."""
-    grant, asked = _asked(request)
-    with transaction.atomic():
-        job = evaluating.start(grant, asked)
-        tasks.send(job)
+    grant, said = grant_of(request), receive.mapping(request, limit=receive.MAX_QUESTION)
+    with repeats.claimed(request, grant):
+        job, id = repeats.job_of(request, grant, Job.Kind.EVALUATION)
+        if job is None:
+            with transaction.atomic():
+                job = evaluating.start(grant, evaluating.asked(grant, said), id=id)
+                tasks.send(job)
     return answer(document(job), status=202, headers={"Location": f"/api/evaluations/{job.pk}"})
 
 

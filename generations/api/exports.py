@@ -218,19 +218,22 @@ def _started(request: HttpRequest, asked: dict[str, Json], kind: str) -> HttpRes
     version = asked.get("version")
     if version is not None and (not isinstance(version, int) or isinstance(version, bool) or version < 1):
         raise BadFilter("version", version, "the number of a dataset's version")
-    with transaction.atomic():
-        job = exporting.start(
-            grant_of(request),
-            kind=kind,
-            format=form,
-            compression=compression,
-            condition_document=condition,
-            fields=fields,
-            order=order,
-            version=version,
-            id=repeats.key_of(request, grant_of(request).project.pk),
-        )
-        tasks.send(job)
+    grant = grant_of(request)
+    job, id = repeats.job_of(request, grant, Job.Kind.EXPORT)
+    if job is None:
+        with transaction.atomic():
+            job = exporting.start(
+                grant,
+                kind=kind,
+                format=form,
+                compression=compression,
+                condition_document=condition,
+                fields=fields,
+                order=order,
+                version=version,
+                id=id,
+            )
+            tasks.send(job)
     return answer(document(job), status=202, headers={"Location": f"/api/exports/{job.pk}"})
 
 

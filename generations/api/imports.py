@@ -89,8 +89,7 @@ def start_import(request: HttpRequest) -> HttpResponse:
     repeats.digest(
         request, [*form.items(), *((name, cast("File[bytes]", file)) for name, file in request.FILES.items())]
     )
-    id = repeats.key_of(request, grant.project.pk)
-    job = None if id is None else jobs.find(grant, id, Job.Kind.IMPORT)
+    job, id = repeats.job_of(request, grant, Job.Kind.IMPORT)
     if job is None:
         with _sent(request, grant) as sent, transaction.atomic():
             if sent.dataset is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
 from typing import Any, Final
 
 import orjson
@@ -112,7 +112,7 @@ def list_models(request: HttpRequest) -> HttpResponse:
         example={"model": "ngram:", "prompt": "Hello", "maxTokens": 10},
         ok={200: _ANSWERED},
         headers=[AGAIN],
-        refuses=(429, 502),
+        refuses=(409, 429, 502),
     ),
 )
 def generate(request: HttpRequest) -> HttpResponseBase:
@@ -122,18 +122,44 @@ def generate(request: HttpRequest) -> HttpResponseBase:
     grant = grant_of(request)
     document = receive.mapping(request, limit=MOST)
     asked = generating.asked(repeats.named(request, document))
-    there = None if "id" in document else _answered_before(grant, asked)
-    if not asked.is_stream:
-        if there is not None:
-            return answer(there)
-        done = generating.generate(grant, asked)
-        return answer({"texts": done.texts, "generation": rest.document(done.record)})
-    said = events(generating.stream(grant, asked)) if there is None else _said_again(there)
-    response = StreamingHttpResponse(said, content_type="text/event-stream; charset=utf-8")
+    with ExitStack() as held:
+        # One that names its record asks for a call each time.
+        if "id" not in document:
+            held.enter_context(repeats.claimed(request, grant))
+        there = None if "id" in document else _answered_before(grant, asked)
+        if not asked.is_stream:
+            if there is not None:
+                return answer(there)
+            done = generating.generate(grant, asked)
+            return answer({"texts": done.texts, "generation": rest.document(done.record)})
+        said = events(generating.stream(grant, asked)) if there is None else _said_again(there)
+        response = StreamingHttpResponse(_Held(said, held.pop_all()), content_type="text/event-stream; charset=utf-8")
     # Nothing between here and the caller may gather pieces before it passes them on.
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
+
+
+class _Held:
+    """The pieces of a stream, and what is held until it is closed: also where nobody has begun to read it."""
+
+    def __init__(self, pieces: Iterator[bytes], held: ExitStack) -> None:
+        self._pieces, self._held = pieces, held
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._pieces)
+        except StopIteration:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        with self._held:
+            if isinstance(self._pieces, Generator):
+                self._pieces.close()
 
 
 def _answered_before(grant: Grant, asked: Asked) -> dict[str, Any] | None:
@@ -167,13 +193,16 @@ def _said_again(answered: dict[str, Any]) -> Iterator[bytes]:
         sent=_ASKED_TO_SCORE,
         example={"model": "ngram:", "prompt": "The sea is", "values": [" blue", " grey"]},
         ok={200: closed(tuple(_SCORED), **_SCORED)},
-        refuses=(429, 502),
+        headers=[AGAIN],
+        refuses=(409, 429, 502),
     ),
 )
 def score(request: HttpRequest) -> HttpResponse:
     """How likely each value is to follow the prompt: `sum`, `mean`, `normalized`, `prob` and the tokens of each."""
-    asked: Asked = generating.asked_to_score(receive.mapping(request, limit=MOST))
-    result = generating.score(grant_of(request), asked)
+    grant = grant_of(request)
+    asked = generating.asked_to_score(repeats.named(request, receive.mapping(request, limit=MOST)))
+    with repeats.claimed(request, grant):
+        result = generating.score(grant, asked)
     return answer({"generationId": result.generation_id, **result.to_dict()})
 
 

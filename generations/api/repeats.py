@@ -15,7 +15,10 @@ from typing import Final
 from django.core.files.base import File
 from django.http import HttpRequest
 
+from generations import claims, jobs
+from generations.access import Grant
 from generations.api.errors import Refused
+from generations.models import Job
 from generations.records import Json
 
 HEADER: Final = "HTTP_IDEMPOTENCY_KEY"
@@ -40,6 +43,21 @@ def key_of(request: HttpRequest, project_pk: int, place: str = "") -> uuid.UUID 
     key. Raises Refused, as `named` does."""
     made = _made(request, f"{project_pk}/{place}")
     return None if made is None else uuid.UUID(bytes=made, version=5)
+
+
+def job_of(request: HttpRequest, grant: Grant, kind: Job.Kind) -> tuple[Job | None, uuid.UUID | None]:
+    """The job that a request with this key has made before, and the id of the one that it is to make otherwise.
+
+    To be asked before anything that the request names is looked up: that may be gone by now.
+    """
+    id = key_of(request, grant.project.pk)
+    return (None, None) if id is None else jobs.repeated(grant, kind, id)
+
+
+def claimed(request: HttpRequest, grant: Grant) -> claims.Claim:
+    """The right to answer this request, if it has a key. Raises UnderWay while the same one is being answered."""
+    id = key_of(request, grant.project.pk)
+    return claims.claim(None if id is None else f"{request.path}/{id}")
 
 
 def digest(request: HttpRequest, parts: Iterable[tuple[str, str | File[bytes]]]) -> None:

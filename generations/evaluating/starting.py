@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 
 from django.db import transaction
@@ -17,8 +18,10 @@ from generations.models import Job
 from generations.records import InvalidRecord
 
 
-def start(grant: Grant, asked: Asked) -> Job:
+def start(grant: Grant, asked: Asked, *, id: uuid.UUID | None = None) -> Job:
     """A job that does it, and an experiment for each version; the door sends the job to a worker. Needs `write`.
+
+    Whoever gives an `id` has looked that there is no job of it, and lets nobody else begin one meanwhile.
 
     Raises InvalidRecord where the cost is to be bounded and a price is not known.
     """
@@ -44,7 +47,7 @@ def start(grant: Grant, asked: Asked) -> Job:
             )
             made.append(str(row.pk))
         begun = replace(asked, experiments=tuple(made), mark=made[0] if made else new_id())
-        job = jobs.create(grant, Job.Kind.EVALUATION, begun.parameters())
+        job = jobs.create(grant, Job.Kind.EVALUATION, begun.parameters(), id=id)
         # The watermark of progress before a worker has counted anew.
         job.progress_total = reckoned.items
         job.save(update_fields=["progress_total"])
