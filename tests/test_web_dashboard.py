@@ -128,7 +128,7 @@ def test_charts_tell_the_units_of_the_chosen_time() -> None:
     assert lines(data(client, project, "tokens"))["input"] == [10, 0, 0, 0, None, 0, 0]
     assert lines(data(client, project, "users")) == {"users": [2, 0, 0, 0, 1, 0, 0]}
     assert cost["currency"] == "USD"
-    assert lines(cost) == {"gpt-4o": [0.25, 0, 0, 0, 0.25, 0, 0], "gpt-4": [0, 0, 0, 0, 0, 0, 0]}
+    assert lines(cost) == {"gpt-4o": [0.25, 0, 0, 0, 0.25, 0, 0], "gpt-4": [None, 0, 0, 0, 0, 0, 0]}
 
 
 @pytest.mark.parametrize("chart", ["generations", "errors", "tokens", "cost", "latency"])
@@ -160,7 +160,8 @@ def test_a_breakdown_by_tag_is_the_same_whether_all_tags_are_read_at_once_or_the
 
     assert at_once == one_by_one
     assert len(at_once["lines"]) == 6
-    assert at_once["note"] == "The 6 with the most generations."
+    most = {"errors": "with the most errors", "tokens": "with the most tokens", "cost": "that cost the most"}
+    assert at_once["note"].startswith(f"The 6 {most.get(chart, 'with the most generations')}.")
     if chart == "generations":
         expected = dict.fromkeys(lines(at_once), 0)
         for row in Generation.objects.in_project(project.pk).between(*WHOLE_WEEK):
@@ -168,6 +169,55 @@ def test_a_breakdown_by_tag_is_the_same_whether_all_tags_are_read_at_once_or_the
                 if tag in expected:
                     expected[tag] += 1
         assert {label: sum(value or 0 for value in values) for label, values in lines(at_once).items()} == expected
+
+
+@pytest.mark.parametrize("is_one_by_one", [False, True])
+@pytest.mark.parametrize(
+    ("chart", "first", "note"),
+    [
+        ("cost", "dear", "The 6 that cost the most. Without calls whose cost is unknown."),
+        ("errors", "broken", "The 6 with the most errors."),
+        ("tokens", "wordy", "The 6 with the most tokens."),
+        ("generations", "m0", "The 6 with the most generations."),
+    ],
+)
+def test_a_breakdown_draws_those_with_the_most_of_what_the_chart_is_about(
+    chart: str, first: str, note: str, is_one_by_one: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_one_by_one:
+        monkeypatch.setattr("generations.web.drawing.AT_ONCE", 1)
+    project = web.project()
+    client = web.signed_in(project)
+    many = [call(-n - k * 60, model_id=f"m{k}", prompt_tokens=1) for k in range(6) for n in range(12 - k)]
+    rare = [
+        call(-700, model_id="dear", cost=Decimal(40)),
+        call(-701, model_id="dear", cost=None),
+        call(-702, model_id="broken", error="Boom"),
+        call(-703, model_id="wordy", prompt_tokens=9_000, completion_tokens=1),
+    ]
+    recording.record(project, [*many, *rare])
+
+    said = data(client, project, chart, f"{WEEK}&by=model.id")
+
+    assert said["lines"][0]["label"] == first
+    assert said["note"] == note
+
+
+def test_a_cost_that_nobody_knows_is_not_drawn_as_nothing() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(0, cost=None), call(-DAY, cost=None, currency=None)])
+
+    for query in (WEEK, f"{WEEK}&by=model.id"):
+        said = data(client, project, "cost", query)
+        assert [line["values"][-2:] for line in said["lines"]] == [[None, None]]
+        assert said["note"].startswith("What these calls cost is unknown")
+    assert "What these calls cost is unknown" in web.text(client.get(f"{place(project)}cost/?{WEEK}"))
+
+    recording.record(project, [call(1)])
+    assert data(client, project, "cost")["note"] == "Without calls whose cost is unknown."
+    recording.record(project, [call(2, currency="EUR")])
+    assert data(client, project, "cost")["note"] == "Without what was paid in EUR and calls whose cost is unknown."
 
 
 def test_calls_of_nobody_are_not_counted_as_a_user() -> None:

@@ -20,6 +20,8 @@ TOP: Final = 6
 """So many groups of a breakdown are drawn: the largest."""
 AT_ONCE: Final = 2_000
 """Up to so many groups of all moments are read before the largest are chosen."""
+RANKED: Final = 2_000
+"""So many groups are looked at to find those with the most of what a chart is about."""
 _LATENCY: Final = "performance.latency"
 _FIRST: Final = "performance.timeToFirstToken"
 _CURRENCY: Final = "currency"
@@ -59,6 +61,13 @@ def _shares(path: str, *percents: int) -> tuple[Measure, ...]:
     return tuple(_share(path, percent) for percent in percents)
 
 
+_MOST: Final = {
+    "cost": "that cost the most",
+    "tokens": "with the most tokens",
+    "errors": "with the most errors",
+}
+"""How the groups of a breakdown are chosen, by the name of what is drawn; others are those with the most generations:
+there is no sum of percentiles, nor of users."""
 _COUNT: Final = Measure("count", "count")
 _COST: Final = Measure("cost", "sum", "usage.cost")
 CHARTS: Final = {
@@ -147,9 +156,12 @@ def draw(grant: Grant, chart: Chart, condition: Condition | None, line: Timeline
         # Rows without the field count nothing, and those with it are all in one small index.
         condition = filters.both(condition, filters.from_document("generations", {chart.main.path: {"$exists": True}}))
     asked = Query(condition=condition, bucket=line.bucket, measures=_counted(chart.measures), limit=metrics.MAX_LIMIT)
-    rows, currency = _of_one_currency(chart, _aggregated(grant, chart, asked).rows)
+    found = _aggregated(grant, chart, asked).rows
+    rows, currency = _of_one_currency(chart, found)
     by_time: dict[Any, Row] = {row.key["time"]: row for row in rows}
-    drawn = Drawn(chart, line, sorted({*line.starts(), *by_time}), currency=currency)
+    drawn = Drawn(
+        chart, line, sorted({*line.starts(), *by_time}), currency=currency, note=_left_out(chart, found, currency)
+    )
     for measure in chart.measures:
         drawn.lines.append(Line(measure.name, _values(drawn.starts, by_time, measure), {}))
     return drawn
@@ -167,13 +179,13 @@ def _divided(grant: Grant, chart: Chart, condition: Condition | None, line: Time
     # Of tags there are mostly few: one look at all of them takes half of a look for the largest and another at those.
     found = _aggregated(grant, chart, asked) if field.kind is Kind.TAGS else None
     if found is None or found.more:
-        groups, has_more = _largest(grant, asked)
+        groups, has_more = _largest(grant, chart, asked)
         if not groups:
             return Drawn(chart, line, line.starts())
         asked = replace(asked, condition=filters.both(condition, _any_of(field.path, groups)), limit=metrics.MAX_LIMIT)
         found = _aggregated(grant, chart, asked)
     else:
-        groups, has_more = _largest_of(found.rows)
+        groups, has_more = _largest_of(chart, found.rows)
     rows, currency = _of_one_currency(chart, found.rows)
     by_group: dict[Any, dict[Any, Row]] = {group: {} for group in groups}
     for row in rows:
@@ -185,24 +197,38 @@ def _divided(grant: Grant, chart: Chart, condition: Condition | None, line: Time
         query = {f"{field.path}__exists": "false"} if group is None else {field.path: str(group)}
         label = "none" if group is None else str(group)
         drawn.lines.append(Line(label, _values(drawn.starts, by_group[group], chart.main), query))
+    drawn.note = _left_out(chart, [row for row in found.rows if row.key[_GROUP] in by_group], currency)
     if has_more:
-        drawn.note = f"The {TOP} with the most generations."
+        most = _MOST.get(chart.main.name, "with the most generations")
+        drawn.note = f"The {TOP} {most}. {drawn.note}".strip()
     return drawn
 
 
-def _largest(grant: Grant, asked: Query) -> tuple[list[Any], bool]:
-    """The groups of a breakdown with the most generations in all, and whether there are others."""
-    asked = replace(asked, bucket=None, measures=(_COUNT,), order=(("count", True),), limit=TOP)
-    top = metrics.aggregate(grant.project, asked, timeout=TIMEOUT)
-    return [row.key[_GROUP] for row in top.rows], top.more
+def _largest(grant: Grant, chart: Chart, asked: Query) -> tuple[list[Any], bool]:
+    """The groups of a breakdown with the most of what is drawn in all, and whether there are others."""
+    asked = replace(asked, bucket=None, limit=RANKED, order=(("count", True),))
+    if chart.main.name not in _MOST:
+        asked = replace(asked, measures=(_COUNT,), limit=TOP)
+    elif chart.main.function == "sum":
+        asked = replace(asked, order=((chart.main.name, True), ("count", True)))
+    top = _aggregated(grant, chart, asked)
+    groups, has_more = _largest_of(chart, top.rows)
+    return groups, has_more or top.more
 
 
-def _largest_of(rows: Sequence[Row]) -> tuple[list[Any], bool]:
-    """The same of rows of all groups, in the order that the database puts them in."""
+def _largest_of(chart: Chart, rows: Sequence[Row]) -> tuple[list[Any], bool]:
+    """The same of rows of all groups: those that have as much of it by how many generations they have."""
     counts: dict[Any, int] = defaultdict(int)
+    amounts: dict[Any, float] = defaultdict(float)
     for row in rows:
         counts[row.key[_GROUP]] += row.count
-    groups = sorted(counts, key=lambda group: (-counts[group], group is None, str(group).encode()))
+    for row in _of_one_currency(chart, list(rows))[0] if chart.main.name in _MOST else ():
+        value = row.values[chart.main.name]
+        if isinstance(value, int | float | Decimal):
+            amounts[row.key[_GROUP]] += float(value) * (row.count if chart.main.function == "error_rate" else 1)
+    groups = sorted(
+        counts, key=lambda group: (-round(amounts[group], 9), -counts[group], group is None, str(group).encode())
+    )
     return groups[:TOP], len(groups) > TOP
 
 
@@ -240,8 +266,30 @@ def _aggregated(grant: Grant, chart: Chart, asked: Query) -> Result:
 
 
 def _of_one_currency(chart: Chart, rows: list[Row]) -> tuple[list[Row], str | None]:
-    """Groups; of money those in the currency that most of it is in."""
-    return of_currency(rows) if chart.unit == "money" else (rows, None)
+    """Groups; of money those in the currency that most of it is in. What has a cost in another one, or one that nobody
+    knows, has none here: that is not the same as nothing."""
+    if chart.unit != "money":
+        return rows, None
+    found, currency = of_currency(rows)
+    seen = {_place(row) for row in found}
+    others = {_place(row): row for row in rows if _place(row) not in seen}
+    return [*found, *(replace(row, values={**row.values, "cost": None}) for row in others.values())], currency
+
+
+def _place(row: Row) -> tuple[Any, Any]:
+    return row.key.get("time"), row.key.get(_GROUP)
+
+
+def _left_out(chart: Chart, rows: Sequence[Row], currency: str | None) -> str:
+    """What of the money of these rows a chart does not show, in a sentence; empty where it shows all."""
+    if chart.unit != "money" or not rows:
+        return ""
+    if currency is None:
+        return "What these calls cost is unknown: their models have no price, or they came without tokens."
+    others = {str(row.key[_CURRENCY]) for row in rows if row.values["cost"] is not None} - {currency}
+    left = [f"what was paid in {', '.join(sorted(others))}"] if others else []
+    left += ["calls whose cost is unknown"] if any(row.unknown.get("cost") for row in rows) else []
+    return f"Without {' and '.join(left)}." if left else ""
 
 
 def of_currency(rows: Sequence[Row]) -> tuple[list[Row], str | None]:

@@ -24,7 +24,7 @@ async function load(place) {
   place.replaceChildren();
   const isEmpty = !said.problem && !said.lines.some((line) => line.values.some((value) => value));
   if (said.problem || isEmpty) {
-    place.append(text("p", "quiet nothing-here", said.problem ?? "Nothing in this time."));
+    place.append(text("p", "quiet nothing-here", said.problem || (said.unit === "money" && said.note) || "Nothing in this time."));
     return;
   }
   draw(place, said);
