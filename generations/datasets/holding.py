@@ -92,11 +92,9 @@ def add_items(
         if not values:
             return []
         if once is not None:
-            own = [uuid.uuid5(once, str(place)) for place in range(len(values))]
-            there = {row.pk: row for row in DatasetItem.objects.filter(dataset=dataset, pk__in=own)}
-            if there:
-                return [there[id] for id in own if id in there]
-            values = [{"id": id, **value} for id, value in zip(own, values, strict=True)]
+            if there := added_before(grant, str(dataset.pk), once, len(values)):
+                return there
+            values = [{"id": id, **value} for id, value in zip(_own(once, len(values)), values, strict=True)]
         if going_on == dataset.version:
             version = dataset.version
             DatasetVersion.objects.filter(dataset=dataset, number=version).update(count=F("count") + len(values))
@@ -107,6 +105,21 @@ def add_items(
         )
         audit(grant, "dataset.add", "dataset", str(dataset.pk), {"items": len(made), "version": version})
     return made
+
+
+def added_before(grant: Grant, dataset_id: str, once: uuid.UUID | None, number: int) -> list[DatasetItem]:
+    """The items that were added under the key `once`, of `number`; none when there is no key, or they are not there."""
+    key = key_of(dataset_id)
+    if once is None or key is None:
+        return []
+    own = _own(once, number)
+    rows = DatasetItem.objects.filter(dataset__project=grant.project, dataset=key, pk__in=own)
+    there = {row.pk: row for row in rows}
+    return [there[id] for id in own if id in there]
+
+
+def _own(once: uuid.UUID, number: int) -> list[uuid.UUID]:
+    return [uuid.uuid5(once, str(place)) for place in range(number)]
 
 
 def replace_item(grant: Grant, item_id: str, new: NewItem) -> DatasetItem:

@@ -9,7 +9,7 @@ from typing import Final
 from generations import bundles
 from generations.access import Grant, Scope
 from generations.cleaning import clean_string
-from generations.datasets.holding import NewItem, add_items, bounded
+from generations.datasets.holding import NewItem, add_items, added_before, bounded
 from generations.datasets.keeping import BadDataset, NoSuchDataset
 from generations.models import DatasetItem, Generation, Step
 from generations.records import Json
@@ -32,6 +32,9 @@ def add_generations(
     """
     grant.need(Scope.WRITE)
     wanted = _distinct(ids)
+    # Asked before what they are made from, which may be gone since.
+    if there := added_before(grant, dataset_id, once, len(wanted)):
+        return there
     rows = {row.public_id: row for row in Generation.objects.by_ids(grant.project.pk, "generation", wanted)}
     found = bundles.of_generations(
         grant.project,
@@ -60,6 +63,9 @@ def add_steps(
     """
     grant.need(Scope.WRITE)
     wanted = _distinct(ids)
+    # Asked before what they are made from, which may be gone since.
+    if there := added_before(grant, dataset_id, once, len(wanted)):
+        return there
     rows = {row.public_id: row for row in Step.objects.by_ids(grant.project.pk, "step", wanted)}
     parents = [rows[i] for i in _all_known("step", wanted, rows)]
     below_them = Step.objects.in_project(grant.project.pk).filter(parent_id__in=wanted)

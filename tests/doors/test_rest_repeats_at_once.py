@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from generations import claims, jobs
-from generations.models import Experiment, Generation, Job
+from generations.models import Experiment, Generation, Job, Step
 from tests.completing import endpoint
 from tests.doors.rest import Answer, Caller, caller
 from tests.doors.test_models import kept
@@ -149,6 +149,24 @@ def test_an_evaluation_is_begun_once_also_when_what_it_is_of_has_gone(api: Calle
     assert (first.status, second.status, third.status) == (202, 202, 202)
     assert first.json["id"] == second.json["id"] == third.json["id"]
     assert Job.objects.count() == Experiment.objects.count() == 1
+
+
+@pytest.mark.parametrize(("name", "id"), [("generationIds", "g1"), ("stepIds", "s1")])
+def test_items_are_told_again_when_what_they_were_made_from_has_gone(api: Caller, name: str, id: str) -> None:
+    api.post("/api/generations", {"id": "g1", "input": {"content": "Hi"}})
+    api.post("/api/steps/batch", {"steps": [{"id": "s1", "name": "search", "input": {"a": 1}}]})
+    dataset = api.post("/api/datasets", {"name": "Hard ones"}).json["id"]
+    body = {name: [id]}
+
+    first = sent(api, f"/api/datasets/{dataset}/items", body)
+    for kind in (Generation, Step):
+        kind.objects.in_project(api.project.pk).delete()
+    second = sent(api, f"/api/datasets/{dataset}/items", body)
+    other = sent(api, f"/api/datasets/{dataset}/items", body, "another key")
+
+    assert (first.status, second.status, other.status) == (201, 201, 404)
+    assert second.data == first.data
+    assert api.get(f"/api/datasets/{dataset}").json["version"] == 2
 
 
 def test_an_evaluation_that_is_being_begun_is_not_begun_twice(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
