@@ -92,6 +92,12 @@ def open_file(key: str) -> File[bytes]:
     return default_storage.open(key)
 
 
+def etag(key: str) -> str | None:
+    """The tag of a file that is kept under the digest of its bytes; None for one that another may take the place of."""
+    _, own, digest = key.rpartition("/sha256/")
+    return f'"{digest}"' if own and digest.isalnum() else None
+
+
 def content(row: Attachment) -> bytes | None:
     """The bytes of an attachment, where they are ours and still there."""
     if not row.storage_key or not _is_own(row):

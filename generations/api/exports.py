@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 from uuid import UUID
 
-from django.core.files import File
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -15,7 +13,7 @@ from ninja import Router
 
 from generations import exporting, tasks
 from generations.access import Grant, Scope
-from generations.api import lists, receive, repeats, watching
+from generations.api import lists, ranges, receive, repeats, watching
 from generations.api.answers import answer
 from generations.api.auth import Gate, grant_of, key_of
 from generations.api.describing import Schema, closed, page_of, ref, sent
@@ -31,7 +29,6 @@ from generations.records import Json
 router = Router()
 starting = Router()
 TAG: Final = "Exports"
-PIECE: Final = 256 * 1024
 
 
 _SENT: Final = sent(
@@ -248,7 +245,6 @@ watching.add(
 
 
 # ------------------------------------------------------------------------------------------------------------ download
-_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 @router.get(
@@ -285,51 +281,21 @@ def download_export(request: HttpRequest, id: str) -> HttpResponseBase:
         "Content-Disposition": f'attachment; filename="{exporting.file_name(job)}"',
         "Cache-Control": "private",
     }
-    if etag in request.headers.get("If-None-Match", ""):
+    if ranges.is_known(request, etag):
         file.close()
         return HttpResponse(status=304, headers=headers)
-    part = None
-    if request.headers.get("If-Range", etag) == etag:
-        try:
-            part = _range(request.headers.get("Range", ""), size)
-        except Refused:
-            file.close()
-            raise
-    start, end = part or (0, size)
+    part = ranges.asked(request, size, etag)
+    if part is not None and not part:
+        file.close()
+        sentence = f"The file has {size} bytes; the range {request.headers['Range'][:60]!r} is not in it."
+        raise Refused(416, "bad_range", sentence, "Range", headers={"Content-Range": f"bytes */{size}"})
+    wanted = part or range(size)
     response = StreamingHttpResponse(
-        _pieces(file, start, end), status=206 if part else 200, content_type=exporting.media_type(job)
+        ranges.pieces(file, wanted), status=206 if part else 200, content_type=exporting.media_type(job)
     )
     for name, value in headers.items():
         response[name] = value
-    response["Content-Length"] = str(end - start)
+    response["Content-Length"] = str(len(wanted))
     if part:
-        response["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+        response["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
     return response
-
-
-def _range(asked: str, size: int) -> tuple[int, int] | None:
-    """The start and the end, not included, of the bytes that a Range header asks for; None for the whole file.
-
-    > A server MAY ignore the Range header field (RFC 9110, 14.2): several ranges at once, and other units, are.
-    Raises Refused when the file has none of these bytes.
-    """
-    match = _RANGE.fullmatch(asked.strip())
-    if match is None or match[1] == match[2] == "":
-        return None
-    if match[1] == "":
-        start, end = max(0, size - int(match[2])), size
-    else:
-        start, end = int(match[1]), min(int(match[2]) + 1, size) if match[2] else size
-    if start < end:
-        return start, end
-    sentence = f"The file has {size} bytes; the range {asked[:60]!r} is not in it."
-    raise Refused(416, "bad_range", sentence, "Range", headers={"Content-Range": f"bytes */{size}"})
-
-
-def _pieces(file: File[bytes], start: int, end: int) -> Iterator[bytes]:
-    with file:
-        file.seek(start)
-        left = end - start
-        while left > 0 and (piece := file.read(min(PIECE, left))):
-            left -= len(piece)
-            yield piece

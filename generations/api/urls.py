@@ -33,6 +33,8 @@ def _polite(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
         is_head = request.method == "HEAD"
         if is_head:
             request.method = "GET"
+            # Ranges are defined for GET alone (RFC 9110, 14.2).
+            request.META.pop("HTTP_RANGE", None)
         try:
             response = view(request, *args, **kwargs)
         except Http404:

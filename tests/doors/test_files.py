@@ -12,7 +12,8 @@ from django.core.files.storage import default_storage
 from django.test import Client
 
 from generations import attachments, recording
-from generations.models import Attachment
+from generations.ingest.media import Media
+from generations.models import Attachment, Project
 from generations.records import AttachmentRecord, StepRecord
 from tests import web
 
@@ -90,7 +91,7 @@ def test_other_origins_may_read_files_and_nothing_else_of_the_site() -> None:
     asked = got("image/png", method="options", **{"access-control-request-headers": "range"})
 
     assert got("image/png")["Access-Control-Allow-Origin"] == "*"
-    assert (asked.status_code, asked["Access-Control-Allow-Headers"]) == (204, "Range")
+    assert (asked.status_code, asked["Access-Control-Allow-Headers"]) == (204, "Range, If-Range, If-None-Match")
     assert got("image/png")["Cross-Origin-Resource-Policy"] == "cross-origin"
     for path in ("/login/", "/healthz", "/api/generations", "/api/graphql"):
         answer = Client().get(path, headers={"origin": "http://elsewhere"})
@@ -126,6 +127,32 @@ def test_head_says_what_get_would() -> None:
     assert (head.status_code, head.getvalue(), head["Content-Length"]) == (200, b"", "10")
     assert {name: head[name] for name in get.headers} == dict(get.headers)
     assert head["Accept-Ranges"] == "bytes"
+
+
+def test_a_file_that_another_may_take_the_place_of_is_not_gone_on_with() -> None:
+    answer = got("video/mp4", range="bytes=2-5", if_range='"anything"')
+    head = got("video/mp4", method="head", range="bytes=2-5")
+
+    assert (answer.status_code, answer.getvalue(), "ETag" in answer) == (200, CONTENT, False)
+    assert (head.status_code, head["Content-Length"]) == (200, "10")
+
+
+def test_a_file_that_is_kept_by_its_digest_is_gone_on_with_and_known_again() -> None:
+    project = Project(pk=os.getpid())
+    one = Media(content=CONTENT, mime="application/pdf", sha256="ab12" * 16)
+    attachments.keep(project, [one])
+    path = attachments.path(f"{attachments.folder(project)}{one.sha256}", "application/pdf", "a.pdf")
+
+    def got(**headers: str) -> Any:
+        return Client().get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    tag = got()["ETag"]
+    assert tag == f'"{one.sha256}"'
+    part = got(range="bytes=2-5", if_range=tag)
+    assert (part.status_code, part.getvalue(), part["ETag"]) == (206, b"2345", tag)
+    assert got(range="bytes=2-5", if_range='"other"').status_code == 200
+    again = got(if_none_match=tag)
+    assert (again.status_code, again.content, again["ETag"]) == (304, b"", tag)
 
 
 def test_an_address_is_good_for_a_day_and_for_what_it_was_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
