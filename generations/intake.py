@@ -15,7 +15,7 @@ from typing import Final
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
-from django.db.models import F
+from django.db.models import F, Sum
 from django.utils import timezone
 
 from generations import counting, identities
@@ -247,6 +247,13 @@ def sources(project: Project) -> list[Source]:
             },
         )
         return [Source(*row) for row in cursor.fetchall()]
+
+
+def refused_today(project: Project) -> int:
+    """How often something was refused of the kinds that were refused within a day, as far as those are kept."""
+    since = timezone.now() - DAY
+    counted = IngestReject.objects.filter(project=project, last_at__gt=since).aggregate(times=Sum("count"))
+    return counted["times"] or 0
 
 
 def refusals(project: Project) -> Iterable[IngestReject]:

@@ -12,14 +12,14 @@ from django.db import IntegrityError, OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from generations import intake, retention
+from generations import intake, recording, retention
 from generations.intake import Body, Refusal
 from generations.models import IngestReject, Intake, Project
 from generations.models.accounts import Role
 from tests.doors.rest import Caller, caller
 from tests.doors.test_otlp import TRACE, message, request, span
+from tests.web import call, signed_in, text
 from tests.web import project as new_project
-from tests.web import signed_in, text
 
 pytestmark = pytest.mark.django_db
 
@@ -215,6 +215,47 @@ def test_the_page_tells_who_sends_what_and_what_was_refused(project: Project) ->
     assert "http://testserver/api/graphql" in words  # a door that nobody came by is told of
 
 
+def test_a_reason_is_told_whole_with_how_long_ago(project: Project) -> None:
+    reason = f"id: '{'x' * 80}… is not valid; expected at most 512 characters, got 3000"
+    intake.keep(project, "rest", [Refusal(reason, "id")], BODY)
+    intake.count(project, "rest", "curl/8", 1, 1)
+    Intake.objects.update(last_at=timezone.now() - dt.timedelta(minutes=3, seconds=5))
+
+    shown = page(project)
+
+    words = text(shown)
+    assert "expected at most 512 characters, got 3000" in words
+    assert '<span class="whole" dir="auto">id: ' in shown.content.decode()  # no class cuts it after two lines
+    assert "3 min ago" in words
+    assert "Nothing has come by these" in words
+
+
+def test_an_empty_list_says_that_what_was_sent_was_refused(project: Project) -> None:
+    client = signed_in(project)
+    for kind in ("generations", "steps", "threads"):
+        assert "refused" not in text(client.get(f"/projects/{project.slug}/{kind}/"))
+
+    intake.keep(project, "rest", [Refusal("usage.promptTokens: 'many' is not valid", "usage.promptTokens")] * 3, BODY)
+
+    for kind in ("generations", "steps", "threads"):
+        shown = client.get(f"/projects/{project.slug}/{kind}/")
+        assert "Something was sent, and refused 3 times since yesterday." in text(shown)
+        assert f'href="/projects/{project.slug}/settings/ingestion/"' in shown.content.decode()
+
+
+def test_an_empty_list_is_asked_for_again_and_comes_only_when_something_changed(project: Project) -> None:
+    client = signed_in(project)
+    address = f"/projects/{project.slug}/generations/"
+    asked = {"HX-Request": "true", "HX-Trigger": "waiting-0"}
+
+    assert client.get(address, headers=asked).status_code == 204
+    intake.keep(project, "rest", [Refusal("bad", "f")], BODY)
+    assert "refused 1 time since" in text(client.get(address, headers=asked))
+    assert client.get(address, headers=asked | {"HX-Trigger": "waiting-1"}).status_code == 204
+    recording.record(project, [call(0)])
+    assert "gpt-4o" in text(client.get(address, headers=asked | {"HX-Trigger": "waiting-1"}))
+
+
 def test_an_empty_project_says_what_to_do(project: Project) -> None:
     words = text(page(project))
 
@@ -240,6 +281,8 @@ def test_a_body_is_a_file_that_no_browser_shows(project: Project) -> None:
     assert client.get(address).headers["Content-Type"] == "application/octet-stream"
     IngestReject.objects.update(body=None)
     assert client.get(address).status_code == 404
+    assert "gone after a day" not in text(client.get(f"/projects/{project.slug}/settings/ingestion/"))
+    IngestReject.objects.update(created_at=timezone.now() - dt.timedelta(days=1))
     assert "gone after a day" in text(client.get(f"/projects/{project.slug}/settings/ingestion/"))
 
 

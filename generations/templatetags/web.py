@@ -168,6 +168,16 @@ def seconds(value: float | None) -> str:
 
 
 @register.filter
+def ago(value: dt.datetime) -> str:
+    """How long ago something was, in its largest unit: for what is told anew all the time."""
+    passed = (timezone.now() - value).total_seconds()
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if passed >= length:
+            return f"{passed // length:.0f} {unit} ago"
+    return "just now" if passed < 15 else f"{passed:.0f} s ago"
+
+
+@register.filter
 def lasted(step: Step | Node) -> str:
     """How long a step took; of work that nobody said ended, that it has no end. Messages take no time."""
     has_no_end = step.latency is None and not step.type.endswith("message")

@@ -6,6 +6,7 @@ import uuid
 from typing import Final
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -44,6 +45,7 @@ def ingestion(request: HttpRequest, grant: Grant) -> HttpResponse:
         "sources": [(source, title(source.door)) for source in sources],
         "silent": [named for door, named in DOORS.items() if door not in seen],
         "refusals": [(row, title(row.door), row.reason.startswith(KEPT)) for row in intake.refusals(grant.project)],
+        "yesterday": timezone.now() - intake.DAY,
         "server": f"{request.scheme}://{request.get_host()}",
         "tab": "ingestion",
     }

@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from generations import exporting, filters, metrics
+from generations import exporting, filters, intake, metrics
 from generations.access import Grant
 from generations.exporting import writers
 from generations.web import bulk, collecting, columns, doors, narrowing, refused, saved
@@ -96,6 +96,10 @@ def answer(
     here = next((tab for tab in tabs if tab.is_here), None)
     shown = columns.chosen(grant, kind, here.view if here else None)
     rows = list(made.rows)
+    is_empty = not rows and not made.is_filtered and not made.text and not made.problem
+    times_refused = intake.refused_today(grant.project) if is_empty else 0
+    if is_empty and request.headers.get("HX-Trigger") == f"waiting-{times_refused}":
+        return HttpResponse(status=204)  # as it was: what is read or copied stays where it is
     hung = hanging(rows) if hanging is not None else [None] * len(rows)
     lost = refused.taken(request)
     selected = set(lost["bulk"].given.getlist("id")) if "bulk" in lost else ()
@@ -124,7 +128,8 @@ def answer(
         "actions": bulk.offered(grant, kind),
         "formats": writers.CHOICES if kind in exporting.KINDS else (),
         **collecting.places(grant, kind),
-        "is_empty": not rows and not made.is_filtered and not made.text and not made.problem,
+        "is_empty": is_empty,
+        "times_refused": times_refused,
         "server": f"{request.scheme}://{request.get_host()}",
     }
     return show(request, grant, "lists/page.html", context, here=sort.here, part="lists/_list.html", status=made.status)
