@@ -3,6 +3,7 @@ is to come again, a body that is too large, and an address that there is not."""
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -36,6 +37,9 @@ _PROGRAMS: Final = "Programs send generations to /api/generations, spans to /v1/
 FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 LATER: Final = 503
 _EVENTS: Final = ("/api/v1/logging/", "/api/v1/ingest/raw", "/api/v1/chat/completions", "/api/v1/completions")
+_ROOMS: Final = ["public", *(room.rpartition("/")[2] for room in urls.ROOMS)]
+_PUBLIC: Final = ("ingestion", "projects", "scores")
+_VERSION: Final = re.compile(r"^/api/v\d+(?=/|$)")
 _SLASHES: Final = re.compile("/{2,}")
 
 
@@ -79,8 +83,8 @@ def too_large(meta: Mapping[str, Any], sentence: str) -> HttpResponse | None:
 def unknown_address(request: HttpRequest) -> HttpResponse:
     """404 for an address below a door's that is none, with those that are."""
     path = request.path
-    meant = "/" + _SLASHES.sub("/", path).strip("/")
-    instead = f"Perhaps it is {meant}." if meant != path and _is_there(meant) else _THERE[door_of(path)]
+    meant = _nearest(path)
+    instead = _THERE[door_of(path)] if meant is None else f"Perhaps it is {meant[:200]}."
     return refusal(request.META, 404, "not_found", f"There is nothing at {path[:200]}. {instead}")
 
 
@@ -97,6 +101,20 @@ def no_page(request: HttpRequest, exception: Exception) -> HttpResponse:
     if "x-api-key" in request.headers or request.headers.get("Authorization", "").startswith("Bearer "):
         return refusal(request.META, 404, "not_found", f"There is nothing at {request.path[:200]}. {_PROGRAMS}")
     return page_not_found(request, exception)
+
+
+def _nearest(path: str) -> str | None:
+    """The address that was meant, if it is there: without slashes too many or a version, or with the name that is
+    nearest to one of ours behind /api or /api/public; None if none is near."""
+    tidy = "/" + _SLASHES.sub("/", path).strip("/")
+    plain = _VERSION.sub("/api", tidy)
+    tried = [tidy, plain]
+    pieces = plain.split("/")
+    if pieces[1] == "api" and len(pieces) > 2:
+        known = _PUBLIC if (place := 3 if pieces[2] == "public" and len(pieces) > 3 else 2) == 3 else _ROOMS
+        for name in difflib.get_close_matches(pieces[place][:100].lower().replace("_", "-"), known, n=1, cutoff=0.7):
+            tried.append("/".join([*pieces[:place], name, *pieces[place + 1 :]]))
+    return next((one for one in tried if one != path and _is_there(one)), None)
 
 
 def _is_there(path: str) -> bool:

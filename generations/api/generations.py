@@ -85,7 +85,7 @@ def record_generation(request: HttpRequest) -> HttpResponse:
     stays as it was, null empties. Answers with the generation as it is stored, its cost reckoned.
     """
     grant = grant_of(request)
-    sent = receive.document(request, several="/api/generations/batch")
+    sent = receive.one(request, several="/api/generations/batch")
     record = of_key(grant, rest.generation(repeats.named(request, sent)))
     receipt = stored(grant, record)
     noting.took(request)
@@ -164,7 +164,7 @@ def change_generation(request: HttpRequest, id: str) -> HttpResponse:
     output is one of them itself, it follows. Answers with the generation as it is then.
     """
     grant = grant_of(request)
-    document = receive.document(request)
+    document = receive.one(request)
     # What is no object is refused by whoever reads it as one.
     named = document if isinstance(document, dict) else {}
     said = named.get("$set")
@@ -219,7 +219,7 @@ def give_feedback(request: HttpRequest, id: str) -> HttpResponse:
     with the generation, earlier ones are kept. The generation has to be recorded already.
     """
     grant = grant_of(request)
-    record = rest.feedback(id, repeats.named(request, receive.document(request)))
+    record = rest.feedback(id, repeats.named(request, receive.one(request)))
     _known(grant, id)
     receipt = stored(grant, recording.said_now(grant.project, record), rest.FEEDBACK)
     row = Feedback.objects.by_ids(grant.project.pk, "feedback", [str(receipt.id)])[0]
@@ -243,7 +243,7 @@ def give_feedback(request: HttpRequest, id: str) -> HttpResponse:
 def score_generation(request: HttpRequest, id: str) -> HttpResponse:
     """One judgement by a person, a model or code; with an id that is known already, the score of that id is changed."""
     grant = grant_of(request)
-    record = rest.score(repeats.named(request, receive.document(request)), generation_id=id)
+    record = rest.score(repeats.named(request, receive.one(request)), generation_id=id)
     _known(grant, id)
     return score_stored(grant, record)
 

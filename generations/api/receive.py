@@ -29,16 +29,20 @@ JSON_TYPES: Final = ("application/json", "text/json")
 LINES_TYPES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 
 
-def document(request: HttpRequest, *, limit: int | None = None, several: str = "") -> Json:
-    """The JSON value that is the body; no list, where `several` names the address that takes one.
-
-    Raises Refused: 400 with the place of what is malformed, 413, 415.
-    """
+def document(request: HttpRequest, *, limit: int | None = None) -> Json:
+    """The JSON value that is the body. Raises Refused: 400 with the place of what is malformed, 413, 415."""
     _typed(request, JSON_TYPES)
-    value = parsed(_text(body(request, limit)))
-    if several and isinstance(value, list):
-        sentence = f"This address takes one object; a list of them is sent to {several}."
-        raise Refused(400, "malformed_json", sentence, "body", shown(value), "an object")
+    return parsed(_text(body(request, limit)))
+
+
+def one(request: HttpRequest, *, several: str = "") -> Json:
+    """The JSON value that is the body, and no list of them, which `several` takes if it names an address.
+
+    Raises Refused, as `document` does and for a list.
+    """
+    value = document(request)
+    if isinstance(value, list):
+        raise _is_list(value, several)
     return value
 
 
@@ -50,9 +54,16 @@ def mapping(request: HttpRequest, *, limit: int | None = None, listed: str = "")
     value = parsed(text) if text.strip() else {}
     if listed and isinstance(value, list):
         return {listed: value}
+    if isinstance(value, list):
+        raise _is_list(value)
     if not isinstance(value, dict):
         raise Refused(400, "malformed_json", "The body has to be a JSON object.", "body", shown(value), "an object")
     return value
+
+
+def _is_list(value: list[Json], several: str = "") -> Refused:
+    how = f"; a list of them is sent to {several}" if several else " and no list: send a request for each"
+    return Refused(400, "malformed_json", f"This address takes one object{how}.", "body", shown(value), "an object")
 
 
 def items(request: HttpRequest, name: str) -> list[Json | InvalidRecord]:

@@ -51,7 +51,7 @@ def give_score(request: HttpRequest) -> HttpResponse:
     """On a generation, a step, a thread or an experiment item, which need not be recorded yet. With an id that is
     known already, the score of that id is changed.
     """
-    return score_stored(grant_of(request), rest.score(repeats.named(request, receive.document(request))))
+    return score_stored(grant_of(request), rest.score(repeats.named(request, receive.one(request))))
 
 
 @router.put(
@@ -67,7 +67,7 @@ def give_score(request: HttpRequest) -> HttpResponse:
 )
 def put_score(request: HttpRequest, id: str) -> HttpResponse:
     """Gives the score of this id, or changes it."""
-    record = rest.score(receive.document(request))
+    record = rest.score(receive.one(request))
     if record.id not in (None, id):
         raise InvalidRecord("id", record.id, f"{id!r}, as in the address, or nothing")
     return score_stored(grant_of(request), records.revised(record, id=id))

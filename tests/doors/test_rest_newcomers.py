@@ -77,6 +77,42 @@ def test_a_list_where_one_is_taken_is_told_where_lists_are(api: Caller) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "scores"), ("PUT", "scores/s1"), ("POST", "generations/a/scores"), ("POST", "generations/a/feedback"),
+        ("PATCH", "generations/a"), ("POST", "datasets"), ("POST", "exports"), ("POST", "generate"),
+    ],
+)  # fmt: skip
+def test_a_list_where_only_one_is_taken_is_told_to_come_one_by_one(api: Caller, method: str, path: str) -> None:
+    refused = api.send(method, f"/api/{path}", [{"name": "a"}, {"name": "b"}])
+
+    assert (refused.status, refused.error["code"], refused.error["field"]) == (400, "malformed_json", "body")
+    assert refused.error["message"] == "This address takes one object and no list: send a request for each."
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/api/generation", "/api/generations"),
+        ("/api/generatoins/a/feedback", "/api/generations/a/feedback"),
+        ("/api/Dataset/x/items", "/api/datasets/x/items"),
+        ("/api/export", "/api/exports"),
+        ("/api/export_schedules", "/api/export-schedules"),
+        ("/api/v1/generations", "/api/generations"),
+        ("//api//v2/score/", "/api/score"),
+        ("/api/publc/ingestion", "/api/public/ingestion"),
+        ("/api/public/score", "/api/public/scores"),
+        ("/api/nothing-of-the-kind", None),
+    ],
+)
+def test_who_asks_at_an_address_that_is_none_is_told_the_nearest(api: Caller, path: str, meant: str | None) -> None:
+    refused = api.client.generic("POST", "/", b"{}", "application/json", PATH_INFO=path)
+
+    assert refused.status_code == 404
+    assert (f"Perhaps it is {meant}." if meant else "There are /api/datasets,") in refused.content.decode()
+
+
 def test_a_program_at_an_address_of_nobody_is_told_where_to_in_its_own_form(api: Caller) -> None:
     refused = api.post("/generations/", {"id": "a"})
 
