@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.urls import Resolver404, resolve
 from django.views.decorators.csrf import csrf_exempt
 
-from generations.api import errors, langfuse, otlp, otlp_browsers, urls
+from generations.api import errors, files, langfuse, otlp, otlp_browsers, urls
 from generations.api.gantry import envelope
 from generations.api.prometheus import door_of
 from generations.api.straight import straight
@@ -58,6 +58,8 @@ def refusal(
         return langfuse.refused(status, sentence, named)
     if door == "gateway":
         return gateway.refused(status, code, sentence, named)
+    if door == "files":
+        return files.refused(status, sentence, named)
     if door == "literal":
         return literal.refused(status, sentence, named)
     if door == "graphql":

@@ -30,6 +30,7 @@ FORMS = [
     ("/v1/chat/completions", JSON, b'{"error":{"message":"'),
     ("/openai/deployments/x/y", JSON, b'{"error":{"message":"'),
     ("/api/generations", "", b'{"error":{"code":"'),
+    ("/files/attachments/1/a", "", b""),
 ]
 
 
@@ -58,6 +59,13 @@ def test_every_door_says_in_its_form_that_a_body_is_too_large(path: str, kind: s
     assert (answer.status_code, answer["Connection"]) == (413, "close")
     assert answer.content.startswith(told)
     assert b"Smaller." in answer.content
+
+
+def test_who_may_read_a_file_from_elsewhere_may_read_that_it_is_to_come_again() -> None:
+    answer = refusing.busy(meta("/files/attachments/1/a", "", HTTP_ORIGIN=PAGE), "Later.")
+
+    assert (answer["Access-Control-Allow-Origin"], answer["Retry-After"]) == ("*", "1")
+    assert "Retry-After" in answer["Access-Control-Expose-Headers"]
 
 
 @pytest.mark.parametrize("path", ["/v1", "/v1/", "/otlp", "/otel/v1/x", "/gateway/KEY", "/openai/", "/graphql/x",

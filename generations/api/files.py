@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from typing import IO, Final
+from collections.abc import Mapping
+from typing import IO, Final, TypeVar
 
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from generations import attachments
+from generations import attachments, outages
 from generations.api import ranges
 
 # A browser draws it as an image, where no script in it runs, and takes it for a download when it is opened by itself.
@@ -18,9 +20,14 @@ DRAWN: Final = frozenset({"image/svg+xml"})
 SANDBOX: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self'"
 # A sandboxed PDF is not shown by browsers. What runs in one, runs in the browser's own viewer, away from our origin.
 OF_PDF: Final = "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'"
+EXPOSED: Final = "Accept-Ranges, Content-Length, Content-Range, Content-Disposition, ETag, Retry-After"
 KEPT: Final = "private, max-age=3600"
 _CHARSET: Final = re.compile(r"charset=([\w-]{1,40})", re.IGNORECASE)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+R = TypeVar("R", bound=HttpResponseBase)
+log = logging.getLogger(__name__)
 
 
 @csrf_exempt
@@ -28,12 +35,29 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
 @require_http_methods(["GET", "HEAD", "OPTIONS"])
 def file(request: HttpRequest, key: str) -> HttpResponseBase:
     """A stored file: inline when it cannot carry a script, else as a download. The address is the permission."""
-    answer = HttpResponse(status=204) if request.method == "OPTIONS" else _file(request, key)
+    if request.method == "OPTIONS":
+        return told(HttpResponse(status=204))
+    try:
+        return told(_file(request, key))
+    except outages.ERRORS as error:
+        if (outage := outages.of(error)) is None:
+            raise
+        log.error("%s: %s", outage.code, error)
+        return refused(503, outage.sentence, {"Retry-After": str(outage.retry_after)})
+
+
+def refused(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """Why there is no file, for pages of other origins to read too."""
+    return told(HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8", headers=headers))
+
+
+def told(answer: R) -> R:
+    """`answer`, for pages of any origin; nothing in it is run, nor taken for what it does not say that it is."""
     # Pages of other origins show these files (Chainlit's, for one), and have to be able to read why they cannot.
     answer["Access-Control-Allow-Origin"] = "*"
     answer["Access-Control-Allow-Methods"] = "GET, HEAD"
     answer["Access-Control-Allow-Headers"] = "Range, If-Range, If-None-Match"
-    answer["Access-Control-Expose-Headers"] = "Accept-Ranges, Content-Length, Content-Range, Content-Disposition, ETag"
+    answer["Access-Control-Expose-Headers"] = EXPOSED
     answer["Cross-Origin-Resource-Policy"] = "cross-origin"
     answer["X-Content-Type-Options"] = "nosniff"
     answer.headers.setdefault("Content-Security-Policy", SANDBOX)
@@ -46,9 +70,9 @@ def _file(request: HttpRequest, key: str) -> HttpResponseBase:
         attachments.check(key, mime, name, request.GET.get("X-Amz-Date", ""), request.GET.get("signature", ""))
         content = attachments.open_file(key)
     except attachments.BadSignature as error:
-        return HttpResponse(str(error), status=403, content_type="text/plain; charset=utf-8")
+        return refused(403, str(error))
     except FileNotFoundError:
-        return HttpResponse("This file is not here (any more).", status=404, content_type="text/plain; charset=utf-8")
+        return refused(404, "This file is not here (any more).")
     kind = mime.partition(";")[0].strip().lower()
     size = content.size
     etag = attachments.etag(key)

@@ -11,7 +11,7 @@ import pytest
 from django.core.files.storage import default_storage
 from django.test import Client
 
-from generations import attachments, recording
+from generations import attachments, outages, recording
 from generations.ingest.media import Media
 from generations.models import Attachment, Project
 from generations.records import AttachmentRecord, StepRecord
@@ -135,6 +135,18 @@ def test_a_file_that_another_may_take_the_place_of_is_not_gone_on_with() -> None
 
     assert (answer.status_code, answer.getvalue(), "ETag" in answer) == (200, CONTENT, False)
     assert (head.status_code, head["Content-Length"]) == (200, "10")
+
+
+def test_a_storage_that_is_away_is_told_to_pages_of_other_origins_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(key: str) -> Any:
+        raise outages.StorageAway("no answer")
+
+    monkeypatch.setattr(attachments, "open_file", away)
+    answer = got("image/png")
+
+    assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (503, "*")
+    assert answer["Retry-After"] == "5" and "Retry-After" in answer["Access-Control-Expose-Headers"]
+    assert b"storage of files does not answer" in answer.content
 
 
 def test_a_file_that_is_kept_by_its_digest_is_gone_on_with_and_known_again() -> None:
