@@ -25,6 +25,7 @@ from generations.api.otlp_browsers import for_pages
 from generations.api.straight import straight
 from generations.ingest import media
 from generations.ingest.otlp import decode, decode_json, spans
+from generations.ingest.otlp.amounts import TooMany
 from generations.ingest.otlp.bounds import Undecodable
 from generations.intake import Refusal
 from generations.records import InvalidRecord
@@ -142,6 +143,8 @@ def _take(request: HttpRequest, signal: _Signal) -> HttpResponse:
         body = receive.body(request)
         try:
             items = (signal.of_json if kind == JSON else signal.of_protobuf)(body)
+        except TooMany as error:
+            raise Refused(413, "too_large", str(error)) from None
         except Undecodable as error:
             raise Refused(400, "malformed", str(error)) from None
         refused = signal.write(grant, items, body) if items else []

@@ -18,6 +18,7 @@ from generations.intake import MAX_BODY, Body
 from generations.records import InvalidRecord, Json, shown
 
 PIECE: Final = 64 * 1024
+_SMALLEST: Final = 64
 _EITHER: Final = zlib.MAX_WBITS | 32
 MAX_QUESTION: Final = 1 << 20
 """Bytes of a filter, a pipeline or another question: no honest one is larger."""
@@ -140,11 +141,12 @@ def unpacked(packed: bytes, limit: int) -> bytes:
     """What gzip or deflate packed, a piece at a time, so that a bomb is refused before it goes off. Raises Refused."""
     whole = bytearray()
     member = zlib.decompressobj(wbits=_EITHER)
-    place, is_within = 0, False
+    place, size, is_within = 0, PIECE, False
     try:
         while place < len(packed):
-            piece: bytes | None = packed[place : place + PIECE]
-            place += PIECE
+            piece: bytes | None = packed[place : place + size]
+            place += size
+            size = min(2 * size, PIECE)
             is_within = True
             while piece is not None:
                 made = member.decompress(piece, PIECE)
@@ -157,6 +159,8 @@ def unpacked(packed: bytes, limit: int) -> bytes:
                 # One gzip file may follow another: that is what `cat a.gz b.gz` makes.
                 place = min(place, len(packed)) - len(member.unused_data)
                 member, is_within = zlib.decompressobj(wbits=_EITHER), False
+                # What follows may be as small: of millions of empty ones, each would copy a whole piece twice.
+                size = _SMALLEST
     except zlib.error as error:
         raise Refused(400, "malformed_gzip", f"The body is neither gzip nor deflate: {error}.", "body") from None
     if is_within:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 import zlib
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from django.db import connection, connections, transaction
@@ -14,8 +14,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from generations.api import receive
+from generations.ingest.otlp import amounts, decode
 from generations.models import Generation, GenerationPayload, Step, StepPayload
 from generations.recording import grouping, locking
+from generations.records import InvalidRecord
 from tests.doors.rest import GZIP, Caller, caller
 from tests.doors.test_otlp import BARE, PROTOBUF, calls, message, post, request, span, steps
 from tests.web import signed_in
@@ -39,6 +42,98 @@ def test_a_bomb_of_gzip_is_413_before_it_goes_off(api: Caller) -> None:
 
     for path in ("/v1/traces", "/v1/logs"):
         assert api.send("POST", path, raw=bomb, type=PROTOBUF, headers=GZIP).status == 413
+
+
+def of(tag: bytes, inner: bytes) -> bytes:
+    """A field of protobuf that holds `inner`, of any length."""
+    length = len(inner)
+    size = bytearray()
+    while length > 127:
+        size.append(length & 127 | 128)
+        length >>= 7
+    return tag + bytes([*size, length]) + inner
+
+
+IDS: Final = b"\x0a\x10" + b"t" * 16 + b"\x12\x08" + b"s" * 8
+EMPTY: Final = {
+    "spans": of(b"\x0a", of(b"\x12", b"\x12\x00" * 600_000)),
+    "spans, in a body that breaks off": of(b"\x0a", of(b"\x12", b"\x12\x00" * 200_000))[:-1],
+    "spans of few bytes": of(b"\x0a", of(b"\x12", b"\x12\x00" * 150_000)),
+    "attributes": of(b"\x0a", of(b"\x12", of(b"\x12", IDS + b"\x4a\x00" * 8_100_000))),
+    "values": of(
+        b"\x0a", of(b"\x12", of(b"\x12", IDS + of(b"\x4a", of(b"\x12", of(b"\x2a", b"\x0a\x00" * 8_100_000)))))
+    ),
+    "numbers that nobody knows": of(b"\x0a", of(b"\x12", of(b"\x12", IDS + b"\x38\x00" * 8_100_000))),
+    "spans behind a group": of(b"\x0a", of(b"\x12", b"\xa3\x06\xa4\x06" + b"\x12\x00" * 600_000)),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_millions_of_what_is_empty_are_counted_before_anything_is_made_of_them(
+    api: Caller, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if len(EMPTY[name]) > amounts.SMALL:
+        monkeypatch.setattr(ExportTraceServiceRequest, "FromString", None)
+
+    answer = api.send("POST", "/v1/traces", raw=gzip.compress(EMPTY[name], 1), type=PROTOBUF, headers=GZIP)
+
+    assert answer.status == 413
+    assert b"Send it in smaller parts." in answer.content
+    assert steps(api) == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"resourceSpans":[{"scopeSpans":[{"spans":[%s]}]}]}' % b",".join([b"{}"] * 150_000),
+        b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"attributes":[%s]}]}]}]}' % b",".join([b"{}"] * 4_100_000),
+        b'{"resourceSpans":%s%s}' % (b"[" * 8_100_000, b"]" * 8_100_000),
+    ],
+    ids=["spans", "attributes", "brackets"],
+)
+def test_so_are_those_of_json(api: Caller, body: bytes) -> None:
+    answer = api.send("POST", "/v1/traces", raw=gzip.compress(body, 1), headers=GZIP)
+
+    assert (answer.status, answer.json["code"]) == (413, 8)
+    assert "Send it in smaller parts." in answer.json["message"]
+
+
+def test_text_is_not_counted_whatever_marks_are_in_it(api: Caller) -> None:
+    dump = {"key": "app.dump", "value": {"stringValue": '{[,"' * 3_000_000}}
+
+    assert post(api, span(1, attributes=BARE), {**span(2), "attributes": [dump]}).status == 200
+    assert steps(api) == 2
+
+
+def test_of_a_span_only_so_many_events_and_links_are_read(api: Caller) -> None:
+    made = message(1)
+    (only,) = made.resource_spans[0].scope_spans[0].spans
+    for _ in range(amounts.MAX_LINKS + 5):
+        only.links.add(trace_id=b"t" * 16, span_id=b"s" * 8)
+    for n in range(amounts.MAX_EVENTS + 5):
+        only.events.add(name=f"e{n}")
+
+    assert send(api, made)[0] == 200
+    (read,) = decode.spans_of_protobuf(made.SerializeToString())
+    assert not isinstance(read, InvalidRecord)
+    assert (len(read.links), len(read.events)) == (amounts.MAX_LINKS, amounts.MAX_EVENTS)
+
+
+def test_a_million_members_of_gzip_that_are_empty_cost_what_they_weigh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each member was looked for in a whole piece, which was copied twice for it: half a minute for 20 MB."""
+    seen = 0
+
+    class Counted(bytes):
+        def __getitem__(self, place: Any) -> Any:
+            nonlocal seen
+            found = super().__getitem__(place)
+            seen += len(found)
+            return found
+
+    packed = Counted(gzip.compress(b"") * 5_000 + gzip.compress(b"all of it"))
+
+    assert receive.unpacked(packed, 1 << 20) == b"all of it"
+    assert seen < 10 * len(packed)
 
 
 def test_deflate_is_unpacked_and_its_bombs_and_breaks_are_refused_as_those_of_gzip(api: Caller) -> None:

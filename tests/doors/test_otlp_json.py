@@ -230,3 +230,34 @@ def test_a_span_that_ends_before_it_starts_has_no_length() -> None:
 
     assert answer.json == {}
     assert [(one.ended_at, one.latency) for one in calls(api)] == [(None, None)]
+
+
+def test_what_is_no_group_and_no_part_is_told_and_loses_nothing_beside_it() -> None:
+    (good,) = request(span(1))["resourceSpans"]
+
+    found = read({"resourceSpans": [None, 7, good, {"scopeSpans": {}}, {"scopeSpans": ["x", {"spans": "y"}]}]})
+
+    assert [str(one).partition(" is not")[0] if isinstance(one, InvalidRecord) else one.name for one in found] == [
+        "resourceSpans: null",
+        "resourceSpans: 7",
+        "span 1",
+        "scopeSpans: {}",
+        "scopeSpans: 'x'",
+        "spans: 'y'",
+    ]
+
+
+@pytest.mark.parametrize("written", ["NaN", "-Infinity", "1e999", "9" * 400])
+def test_a_number_that_json_does_not_have_is_a_text_and_loses_no_batch(written: str) -> None:
+    said = 'NaN, "1e999" and Infinity'
+    given = [
+        {"key": "measured", "value": {"doubleValue": "@"}},
+        {"key": "said", "value": {"stringValue": said}},
+        {"key": "half", "value": {"doubleValue": 1.5e-3}},
+    ]
+    body = json.dumps(request(span(1), {**span(2), "attributes": given})).replace('"@"', written)
+
+    _, found = spans_of_json(body.encode())
+
+    assert isinstance(found, Span)
+    assert found.attributes == {"measured": written, "said": said, "half": 0.0015}

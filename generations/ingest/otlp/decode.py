@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from google.protobuf.internal import api_implementation
 from google.protobuf.message import DecodeError
@@ -16,9 +17,12 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
+from generations.ingest.otlp import amounts
 from generations.ingest.otlp.bounds import MAX_ATTRIBUTES, MAX_DEPTH, Undecodable, wrong_ids
 from generations.ingest.otlp.shapes import Event, LogEvent, Span, made_span
 from generations.records import InvalidRecord, Json
+
+_WHOLE: Final = "a message in protobuf whose texts are UTF-8, and whose values are nested at most 40 levels deep"
 
 assert api_implementation.Type() == "upb", "protobuf without its C library is twenty times slower"
 
@@ -26,31 +30,39 @@ assert api_implementation.Type() == "upb", "protobuf without its C library is tw
 def spans_of_protobuf(body: bytes) -> list[Span | InvalidRecord]:
     """The spans of an ExportTraceServiceRequest; one that cannot be read is an InvalidRecord in its place.
 
-    Raises Undecodable when the body is no such message.
+    Raises Undecodable when the body is no such message, or holds too much.
     """
+    amounts.check_protobuf(body, amounts.SPANS)
     try:
         request = ExportTraceServiceRequest.FromString(body)
     except DecodeError:
-        return [_span(*one) if isinstance(one, tuple) else one for one in _salvaged(body, SpanMessage)]
+        salvaged = amounts.bounded(_salvaged(body, SpanMessage))
+        return [_span(*one) if isinstance(one, tuple) else one for one in salvaged]
     found: list[Span | InvalidRecord] = []
     for group in request.resource_spans:
         resource = _plain(group.resource.attributes)
         for part in group.scope_spans:
             scope = part.scope.name
+            if len(found) + len(part.spans) > amounts.MAX_ITEMS:
+                raise amounts.too_many()
             found.extend(_span(span, resource, scope) for span in part.spans)
     return found
 
 
 def logs_of_protobuf(body: bytes) -> list[LogEvent | InvalidRecord]:
     """The log records of an ExportLogsServiceRequest, likewise."""
+    amounts.check_protobuf(body, amounts.LOGS)
     try:
         request = ExportLogsServiceRequest.FromString(body)
     except DecodeError:
-        return [_log(*one) if isinstance(one, tuple) else one for one in _salvaged(body, LogRecord)]
+        salvaged = amounts.bounded(_salvaged(body, LogRecord))
+        return [_log(*one) if isinstance(one, tuple) else one for one in salvaged]
     found: list[LogEvent | InvalidRecord] = []
     for group in request.resource_logs:
         resource = _plain(group.resource.attributes)
         for part in group.scope_logs:
+            if len(found) + len(part.log_records) > amounts.MAX_ITEMS:
+                raise amounts.too_many()
             found.extend(_log(log, resource, part.scope.name) for log in part.log_records)
     return found
 
@@ -71,9 +83,12 @@ def _span(span: Any, resource: Mapping[str, Json], scope: str) -> Span | Invalid
         span.start_time_unix_nano,
         span.end_time_unix_nano,
         _plain(attributes),
-        tuple(Event(e.name, e.time_unix_nano, _plain(e.attributes)) for e in events) if events else (),
+        tuple(Event(e.name, e.time_unix_nano, _plain(e.attributes)) for e in islice(events, amounts.MAX_EVENTS))
+        if events
+        else (),
         tuple(
-            {"traceId": k.trace_id.hex(), "spanId": k.span_id.hex(), "attributes": _plain(k.attributes)} for k in links
+            {"traceId": k.trace_id.hex(), "spanId": k.span_id.hex(), "attributes": _plain(k.attributes)}
+            for k in islice(links, amounts.MAX_LINKS)
         )
         if links
         else (),
@@ -109,10 +124,8 @@ def _plain(attributes: Sequence[Any]) -> dict[str, Json]:
             value = pair.value
             found[pair.key] = value.string_value or value.int_value or _value(value, 0)
         return found
-    for pair in attributes:
+    for pair in islice(attributes, MAX_ATTRIBUTES):
         found[pair.key] = _value(pair.value, 0)
-        if len(found) >= MAX_ATTRIBUTES:
-            break
     return found
 
 
@@ -149,7 +162,7 @@ def _salvaged(body: bytes, kind: Any) -> Iterator[tuple[Any, dict[str, Json], st
                         yield kind.FromString(item), _plain(resource.attributes), scope.name
                         is_any = True
                     except DecodeError:
-                        yield InvalidRecord("span", f"{len(item)} bytes", "a message in protobuf with texts in UTF-8")
+                        yield InvalidRecord("span", f"{len(item)} bytes", _WHOLE)
     except Undecodable as error:
         if not is_any:
             raise

@@ -10,13 +10,16 @@ original field names) is read as well, for it says the same, and so are whole nu
 from __future__ import annotations
 
 import base64
+import math
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from itertools import islice
 from typing import Final
 
 import orjson
 
+from generations.ingest.otlp import amounts
 from generations.ingest.otlp.bounds import MAX_ATTRIBUTES, MAX_DEPTH, Undecodable, parent, wrong_ids
 from generations.ingest.otlp.shapes import Event, LogEvent, Span
 from generations.records import InvalidRecord, Json, shown
@@ -26,13 +29,13 @@ _STATUS: Final = {"STATUS_CODE_UNSET": 0, "STATUS_CODE_OK": 1, "STATUS_CODE_ERRO
 
 def spans_of_json(body: bytes) -> list[Span | InvalidRecord]:
     """The spans of an ExportTraceServiceRequest in OTLP/JSON, whose ids are hex. Raises Undecodable."""
-    found = _items(body, "resourceSpans", "scopeSpans", "spans")
+    found = amounts.bounded(_items(body, "resourceSpans", "scopeSpans", "spans"))
     return [one if isinstance(one, InvalidRecord) else _json_span(*one) for one in found]
 
 
 def logs_of_json(body: bytes) -> list[LogEvent | InvalidRecord]:
     """The log records of an ExportLogsServiceRequest in OTLP/JSON. Raises Undecodable."""
-    found = _items(body, "resourceLogs", "scopeLogs", "logRecords")
+    found = amounts.bounded(_items(body, "resourceLogs", "scopeLogs", "logRecords"))
     return [one if isinstance(one, InvalidRecord) else _json_log(*one) for one in found]
 
 
@@ -45,7 +48,9 @@ _HALVES: Final = re.compile(
 def _items(
     body: bytes, groups: str, parts: str, items: str
 ) -> Iterator[tuple[Json, dict[str, Json], str] | InvalidRecord]:
-    """What there is of items, each with its resource and scope; those of a resource that cannot be read are none."""
+    """What there is of items, each with its resource and scope; those of a resource that cannot be read are none, and
+    neither are groups and parts that are none themselves."""
+    amounts.check_json(body)
     try:
         # Some write a mark before their JSON that tells it is UTF-8.
         request = _loads(body.removeprefix(b"\xef\xbb\xbf")) if body.strip() else {}
@@ -55,17 +60,35 @@ def _items(
         raise Undecodable("The body has to be a JSON object.")
     if _snake(groups) in request:
         request = _in_camels(request)
-    for group in _json_list(request, groups):
+    if not isinstance(listed := request.get(groups), list | None):
+        raise Undecodable(f"{groups} has to be an array, not {shown(listed)}.")
+    for group in listed or ():
+        if not isinstance(group, dict):
+            yield InvalidRecord(groups, group, "an array of objects")
+            continue
         resource: dict[str, Json] | InvalidRecord
         try:
             resource = _json_attributes(_json_object(group, "resource").get("attributes"))
         except InvalidRecord as error:
             resource = error
         # Exporters of 2021 and before wrote the older name.
-        for part in _json_list(group, parts) or _json_list(group, f"instrumentationLibrary{parts[5:]}"):
+        older = f"instrumentationLibrary{parts[5:]}"
+        for part in _listed(group, older if older in group and not group.get(parts) else parts):
+            if not isinstance(part, dict):
+                yield part if isinstance(part, InvalidRecord) else InvalidRecord(parts, part, "an array of objects")
+                continue
             scope = str(_json_object(part, "scope").get("name") or "")
-            for item in _json_list(part, items):
-                yield resource if isinstance(resource, InvalidRecord) else (item, resource, scope)
+            for item in _listed(part, items):
+                if isinstance(item, InvalidRecord):
+                    yield item
+                else:
+                    yield resource if isinstance(resource, InvalidRecord) else (item, resource, scope)
+
+
+def _listed(node: Mapping[str, Json], name: str) -> list[Json]:
+    """What is listed by this name; where that is no list, an InvalidRecord for all that it may have been."""
+    found = node.get(name)
+    return [] if found is None else found if isinstance(found, list) else [InvalidRecord(name, found, "an array")]
 
 
 def _snake(name: str) -> str:
@@ -94,9 +117,25 @@ def _loads(body: bytes) -> Json:
             mended = _HALVES.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
         elif "depth" in error.msg:
             mended = _cut(body)
+        elif "infinity" in error.msg or b"NaN" in body or b"Infinity" in body:
+            # Python's and JavaScript's writers have numbers that JSON has not, and so may one span of a batch.
+            mended = _BEYOND.sub(lambda found: _without_beyond(found[0]), body)
         if mended == body:
             raise
         return _loads(mended)
+
+
+_BEYOND: Final = re.compile(
+    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?(?:Infinity|NaN)|-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?', re.DOTALL
+)
+"""Texts, and numbers outside of them, among which may be some that JSON or a float does not have."""
+
+
+def _without_beyond(found: bytes) -> bytes:
+    """The same, as a text where it is a number that is none here."""
+    if found.startswith(b'"') or (found[-1:].isdigit() and math.isfinite(float(found))):
+        return found
+    return b'"%s"' % found
 
 
 _DEEPEST: Final = 20 + 4 * MAX_DEPTH
@@ -120,15 +159,6 @@ def _cut(body: bytes) -> bytes:
                 place = found.end()
             depth -= 1
     return b"".join((*kept, body[place:]))
-
-
-def _json_list(node: Json, name: str) -> list[Json]:
-    found = node.get(name) if isinstance(node, dict) else None
-    if found is None:
-        return []
-    if not isinstance(found, list):
-        raise Undecodable(f"{name} has to be an array, not {shown(found)}.")
-    return found
 
 
 def _json_object(node: Json, name: str) -> dict[str, Json]:
@@ -155,7 +185,7 @@ def _json_span(span: Json, resource: Mapping[str, Json], scope: str) -> Span | I
             attributes=_json_attributes(given),
             events=tuple(
                 Event(str(e.get("name") or ""), _json_time(e, "timeUnixNano"), _json_attributes(e.get("attributes")))
-                for e in _objects(span, "events")
+                for e in islice(_objects(span, "events"), amounts.MAX_EVENTS)
             ),
             links=tuple(
                 {
@@ -163,7 +193,7 @@ def _json_span(span: Json, resource: Mapping[str, Json], scope: str) -> Span | I
                     "spanId": _id(k, "spanId", 16),
                     "attributes": _json_attributes(k.get("attributes")),
                 }
-                for k in _objects(span, "links")
+                for k in islice(_objects(span, "links"), amounts.MAX_LINKS)
             ),
             status=_json_status(status.get("code")),
             message=str(status.get("message") or ""),
@@ -219,7 +249,7 @@ def _json_attributes(pairs: Json) -> dict[str, Json]:
     found: dict[str, Json] = {}
     if pairs is not None and not isinstance(pairs, list):
         raise InvalidRecord("attributes", pairs, "an array of objects with a key and a value")
-    for pair in pairs or ():
+    for pair in islice(pairs or (), 2 * MAX_ATTRIBUTES):
         if isinstance(pair, dict) and isinstance(pair.get("key"), str):
             found[pair["key"]] = _json_value(pair.get("value"), 0)
             if len(found) >= MAX_ATTRIBUTES:
