@@ -118,7 +118,7 @@ class Tree:
 
     They are held as columns in the order of their starts, and only those that are looked at become nodes: of twenty
     thousand a page shows a hundred. `order` has their places in reading order: each before what is below it. `roots`
-    has several where parents are missing, or where a trace begins several times. `is_cut` when not all were read.
+    has several where parents are missing (`orphans`), or where a trace begins again. `is_cut` when not all were read.
     """
 
     ids: Sequence[str]
@@ -135,6 +135,7 @@ class Tree:
         above: Sequence[str | None]
         self.ids, above, self.names, self.types, self.starts, self.ends, self.latencies, self.are_failed = columns
         self._at = {id: at for at, id in enumerate(self.ids)}
+        self.orphans = {id for id, parent in zip(self.ids, above, strict=True) if parent and parent not in self._at}
         self.links = _Links([self._at.get(parent or "", -1) for parent in above])
         self.order, self.levels = self.links.in_order()
         self.places = [0] * len(steps)

@@ -357,6 +357,53 @@ def test_a_step_page_is_bounded_whatever_ids_and_names_are(client: Client, proje
     assert len(more.content) < BOUND
 
 
+def test_a_step_whose_parent_never_came_says_so(client: Client, project: Project) -> None:
+    record(
+        project,
+        [
+            step("top", trace_id="t"),
+            step("kept", "top", trace_id="t", began=1),
+            step("lost", "never came", trace_id="t", began=2),
+            step("below", "lost", trace_id="t", began=3),
+            step("moved", "elsewhere", trace_id="t", began=4),
+            step("elsewhere", trace_id="other"),
+        ],
+    )
+
+    shown = show(client, project, "lost")
+
+    assert "Step above never came has not arrived" in web.text(shown)
+    assert "Step above elsewhere in another trace" in web.text(show(client, project, "moved"))
+    for id in ("top", "kept", "below"):
+        assert "Step above" not in web.text(show(client, project, id))
+    rows = re.findall(r"<li data-level.*?</li>", shown.content.decode(), re.DOTALL)
+    marked = {
+        id
+        for id in ("top", "kept", "lost", "below", "moved")
+        for row in rows
+        if f"/{id}/" in row and "is missing" in row
+    }
+    assert marked == {"lost", "moved"}
+
+
+def test_every_call_of_a_common_trace_is_named_at_its_step(client: Client, project: Project) -> None:
+    # An agent that asks a model and uses a tool in turn: half of its steps are calls. Ids are as OpenTelemetry's are.
+    ids = [f"{1:032x}-{n:016x}" for n in range(99)]
+    record(project, [step(id, ids[0] if n else None, trace_id="t", began=n) for n, id in enumerate(ids)])
+    record(
+        project,
+        [
+            GenerationRecord(id=f"g{id}", step_id=id, started_at=at(n), model_id="gpt-4o-mini-2024-07-18")
+            for n, id in enumerate(ids)
+            if n % 2
+        ],
+    )
+
+    shown = client.get(f"/projects/{project.slug}/steps/{ids[0]}/").content.decode()
+
+    assert shown.count('class="call-chip"') == 49
+
+
 def test_another_projects_steps_are_in_no_tree(client: Client, project: Project) -> None:
     other = web.project("Other")
     record(other, [step("run", trace_id="t"), step("theirs", "run", trace_id="t"), step("only", "mine")])

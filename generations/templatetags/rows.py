@@ -227,6 +227,11 @@ def tree_rows(context: Context, items: Iterable[Any], base: str) -> SafeString:
     return SafeString("\n".join(made))
 
 
+_ORPHAN: Final = (
+    '<span class="orphan" title="Its step above is missing"><b class="sr">Its step above is missing</b></span>'
+)
+
+
 def _step(item: Any, slug: str, generation: Generation | None) -> str:
     node = item.node
     state = f"{' failed' if node.has_failed else ''}{' critical' if node.is_critical else ''}"
@@ -249,7 +254,8 @@ def _step(item: Any, slug: str, generation: Generation | None) -> str:
         f'<li data-level="{node.level}" class="l{item.indent}{state}"{here}>\n'
         f'<span class="name">{twist}{icon(item.icon)}'
         f'<a class="truncate" href="{address}">{excerpt(node.name or node.id, 80)}</a>'
-        f"{icon('circle-alert', 'Error') if node.has_failed else ''}{chip}</span>\n{_bar(item, lasted(node))}"
+        f"{icon('circle-alert', 'Error') if node.has_failed else ''}{_ORPHAN if item.is_orphan else ''}{chip}</span>\n"
+        f"{_bar(item, lasted(node))}"
     )
 
 

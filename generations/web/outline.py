@@ -32,8 +32,9 @@ ENDS: Final = (10, 30)
 CALLS: Final = 10
 """How many calls of models are shown of a step."""
 CALL: Final = 460
+CHIP: Final = 260
 CALLS_ROOM: Final = 20_000
-"""The bytes of HTML of a call without its id, and of all that are named."""
+"""The bytes of HTML of a call in a row of its own, or, without its name, beside its step; and of all that are named."""
 DEEPEST: Final = 16
 """The deepest level that is indented."""
 ICONS: Final = {
@@ -60,7 +61,8 @@ it has no room for as many."""
 class Row:
     """A step of the tree. `left` and `width` are percents of the time that the whole tree took.
 
-    `call` is the one call of a model that a step without steps below it is the frame of.
+    `call` is the one call of a model that a step without steps below it is the frame of. `is_orphan` says that a step
+    which it names as the one above is not in the tree.
     """
 
     node: Node
@@ -69,6 +71,7 @@ class Row:
     is_open: bool
     is_here: bool
     call: Generation | None = None
+    is_orphan: bool = False
 
     @property
     def level(self) -> int:
@@ -305,7 +308,8 @@ def _leads_to(node: Node, here: Node) -> bool:
 # ------------------------------------------------------------------------------------------------------------ drawing
 def _row(tree: Tree, node: Node, *, is_open: bool) -> Row:
     left, width = _bar(tree, node.began, node.ended)
-    return Row(node, left, width, is_open and bool(node.children), node is tree.here)
+    is_orphan = not tree.is_cut and node.id in tree.orphans
+    return Row(node, left, width, is_open and bool(node.children), node is tree.here, is_orphan=is_orphan)
 
 
 def _bar(tree: Tree, began: float, ended: float) -> tuple[float, float]:
@@ -334,10 +338,12 @@ def _with_calls(grant: Grant, tree: Tree, items: Sequence[Item]) -> list[Item]:
             continue
         made = found.get(item.node.id, [])
         for call in made:
-            left -= CALL + len(quote(call.public_id))
+            is_framed = len(made) == 1 and not item.node.children
+            name = quote((call.model_id or call.name or "")[:30])
+            left -= (CHIP + len(name) if is_framed else CALL) + len(quote(call.public_id))
             if left < 0:
                 break
-            if len(made) == 1 and not item.node.children:
+            if is_framed:
                 item.call = call
                 continue
             began = call.started_at.timestamp()

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from generations import bundles, reading, retention, trees
 from generations.access import Grant
 from generations.bundles import StepBundle
+from generations.models import Step
 from generations.records import Json
 from generations.web import attachments, blocks, collecting, conversation, markup, outline, tables
 from generations.web import listing as lists
@@ -54,6 +55,8 @@ def step(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     said = document(bundle)
     view = request.GET.get("view", "formatted")
     view = view if view in VIEWS else "formatted"
+    tree = trees.around(grant.project, row)
+    is_orphan = not tree.is_cut and row.public_id in tree.orphans
     context: dict[str, Any] = {
         "is_expired": bundle.payload is None,
         "expired_on": retention.expired_on(row) if bundle.payload is None else None,
@@ -62,7 +65,9 @@ def step(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "view": view,
         "views": [(name, f"?{blocks.address(request, view=name)}") for name in VIEWS],
         "files": attachments.shown(bundle.attachments),
-        "outline": outline.outline(grant, trees.around(grant.project, row)),
+        "outline": outline.outline(grant, tree),
+        "is_orphan": is_orphan,
+        "above": Step.objects.by_ids(grant.project.pk, "step", [row.parent_id]).first() if is_orphan else None,
         "is_searchable": True,
         "shows_input": row.metadata.get("showInput"),
         "language": row.metadata.get("language"),
