@@ -52,6 +52,19 @@ def answered(given: Sequence[Json], kind: str, is_choices: bool) -> Fields:
     return fields
 
 
+def reasoned(answers: list[Json], reasons: Json) -> list[Json]:
+    """The answers with the reasons for their ends, where one of each is told beside them.
+
+    > finish_reasons: Array of reasons the model stopped generating tokens, corresponding to each generation received.
+    https://github.com/open-telemetry/semantic-conventions-genai
+    """
+    told = messages.loaded(reasons)
+    if not isinstance(told, list) or len(told) != len(answers):
+        return answers
+    pairs = zip(answers, told, strict=True)
+    return [{"finish_reason": why, **one} if isinstance(one, dict) else one for one, why in pairs]
+
+
 def is_messages(value: Json) -> bool:
     """Whether a value is a list of messages, perhaps with other items of a conversation among them."""
     return (

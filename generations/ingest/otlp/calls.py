@@ -11,7 +11,7 @@ from typing import Any, Final
 from generations import moments
 from generations.cleaning import MAX_TEXT
 from generations.ingest import openai
-from generations.ingest.otlp import content, dialects, messages, quirks, values
+from generations.ingest.otlp import content, dialects, messages, pythonic, quirks, values
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.names import About, Settings
 from generations.ingest.otlp.shapes import Span
@@ -44,6 +44,8 @@ def generation(
         asked, answering = None, None if answering == asked else answering
     if "error" in whole and fields.get("message_completion") == {"role": "assistant", "content": ""}:
         fields.pop("message_completion")  # LangSmith has an answer without a word where there was none
+    if not is_plain and span.scope.startswith(quirks.SHOW_OBJECTS) and "message_completion" in fields:
+        fields["message_completion"] = pythonic.answer(fields["message_completion"])
     said_reason = fields.get("finish_reason")
     fields.update(whole)
     counts = tokens_of(a, about, quirks.counts_beside(span, is_plain))
@@ -254,9 +256,13 @@ def _read_model(value: Json) -> str | None:
     found = values.identifier(loaded(value))
     if found is not None and (path := _PATH.match(found)):
         return path[1]
+    if found is not None and found.endswith(_INTERFACES):
+        return found.rpartition(":")[0]
     return None if found in _NO_MODELS else found
 
 
+_INTERFACES: Final = (":completions", ":responses")
+"""By which of OpenAI's interfaces a model is asked, which Mirascope has in its name."""
 _NO_MODELS: Final = frozenset({"none"})
 """What Micrometer, below Spring AI, has for a model that it does not know."""
 _MOST_CHARACTERS: Final = 500

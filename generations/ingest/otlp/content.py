@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
-from generations.ingest.otlp import langfuse, messages, raw, spelt
-from generations.ingest.otlp.answers import Fields, answered, asked_fields
+from generations.ingest.otlp import langfuse, messages, raw, sentry, spelt
+from generations.ingest.otlp.answers import Fields, answered, asked_fields, reasoned
 from generations.ingest.otlp.dialects import member
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.names import About
@@ -35,7 +35,7 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
         if "messages" in fields:
             _fill(fields, asked_fields(fields.pop("messages"), kind))
         # Vectors of thousands of numbers that nobody reads.
-        for name in ("output", "message_completion", "completion"):
+        for name in ("output", "message_completion", "completion", "alternatives"):
             fields.pop(name, None)
     return _typed(fields)
 
@@ -151,7 +151,7 @@ def _genai(attributes: Attributes, about: About, kind: str, choices: int | None)
     fields = asked_fields(asked, kind)
     listed = [one for one in given if not _is_hollow(one)] if isinstance(given, list) else []
     if len(listed) > 1:
-        listed = _without_chunks(listed)
+        listed = reasoned(_without_chunks(listed), attributes.get("gen_ai.response.finish_reasons"))
     is_choices = len(listed) > 1 and (_are_choices(listed) if choices is None else choices > 1)
     return fields | answered(listed, kind, is_choices)
 
@@ -274,7 +274,7 @@ def _traceloop(attributes: Attributes, about: About, kind: str, choices: int | N
         if kind == "completion":
             fields["prompt"] = asked[0].get("user", asked[0].get("content"))
         elif kind == "embedding":
-            texts = [one.get("content") for one in asked]
+            texts = [text for one in asked for text in _texts(one.get("content"))]
             fields["prompt" if len(texts) == 1 else "input"] = texts[0] if len(texts) == 1 else texts
         else:
             fields["messages"] = messages.conversation([{"role": "user", **one} for one in asked])
@@ -282,10 +282,21 @@ def _traceloop(attributes: Attributes, about: About, kind: str, choices: int | N
     if given and all(isinstance(one, dict) and set(one) == {"function_call"} for one in given):
         # LiteLLM's, of one answer.
         given = [{"role": "assistant", "tool_calls": [one["function_call"] for one in given]}]
-    fields |= answered(given, kind, len(given) > 1)
-    if functions := spelt.valued(about.lists["llm.request.functions."], attributes):
+    if kind == "rerank" and given:  # what is said of each document is one answer
+        fields["output"] = [one.get("content") if isinstance(one, dict) else one for one in given]
+    else:
+        fields |= answered(given, kind, len(given) > 1)
+    if functions := _listed(attributes, about, "llm.request.functions.", "gen_ai.request.functions."):
         fields["tools"] = messages.tools(functions)
     return fields
+
+
+def _texts(said: Json) -> list[Json]:
+    """The texts that were embedded: OpenLLMetry's of Cohere has all of them as the parts of one."""
+    parts = loaded(said)
+    if isinstance(parts, list) and parts and all(isinstance(one, dict) and one.get("type") == "text" for one in parts):
+        return [one.get("text") for one in parts]
+    return [said]
 
 
 def _listed(attributes: Attributes, about: About, *starts: str) -> list[Json]:
@@ -350,6 +361,10 @@ def _langfuse(attributes: Attributes, about: About, kind: str, choices: int | No
     return langfuse.read(attributes, kind, choices)
 
 
+def _sentry(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
+    return sentry.read(attributes, kind)
+
+
 _DIALECTS: Final[Mapping[str, Callable[[Attributes, About, str, int | None], Fields]]] = {
     "langfuse": _langfuse,
     "genai": _genai,
@@ -357,4 +372,5 @@ _DIALECTS: Final[Mapping[str, Callable[[Attributes, About, str, int | None], Fie
     "openinference": _openinference,
     "traceloop": _traceloop,
     "vercel": _vercel,
+    "sentry": _sentry,
 }

@@ -20,6 +20,7 @@ _ADK_JS: Final = "gcp.vertex.agent.llm_response>usageMetadata>"
 _PROVIDERS: Final = "ai.response.providerMetadata>"
 _JD: Final = "judgment.usage."
 _TRU: Final = "ai.observability.cost."
+_MIR: Final = "mirascope.response.usage>"
 
 COUNTS: Final[Mapping[str, Names]] = {
     "prompt_tokens": by(
@@ -92,7 +93,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             *("cache_read_tokens", f"{_JD}cache_read_input_tokens"),
             *haystack("usage>prompt_tokens_details>cached_tokens"),
             *(f"{_LL}prompt_tokens_details>cached_tokens", f"{_ADK}cached_content_token_count"),
-            f"{_ADK_JS}cachedContentTokenCount",
+            *(f"{_ADK_JS}cachedContentTokenCount", f"{_MIR}cache_read_tokens"),
         ),
     ),
     "cache_write_tokens": by(
@@ -114,6 +115,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             "mlflow.chat.tokenUsage>cache_creation_input_tokens",
             f"{BRAINTRUST}prompt_cache_creation_tokens",
             *("cache_creation_tokens", f"{_JD}cache_creation_input_tokens", f"{_LL}cache_creation_input_tokens"),
+            f"{_MIR}cache_write_tokens",
         ),
     ),
     "reasoning_tokens": by(
@@ -134,7 +136,7 @@ COUNTS: Final[Mapping[str, Names]] = {
         ),
         others=(
             *(f"{BRAINTRUST}completion_reasoning_tokens", f"{_GK}thoughtsTokens", f"{_ADK}thoughts_token_count"),
-            f"{_ADK_JS}thoughtsTokenCount",
+            *(f"{_ADK_JS}thoughtsTokenCount", f"{_MIR}reasoning_tokens"),
             f"{_GR}completion_tokens_details>reasoning_tokens",
             "langwatch.metrics>reasoning_tokens",
             *haystack("usage>completion_tokens_details>reasoning_tokens"),

@@ -50,6 +50,7 @@ NOT_METADATA: Final[Names] = (
 METADATA_OBJECTS: Final[Names] = (
     *("metadata", f"{_TL}literal.metadata", "langfuse.trace.metadata", f"{_LF}metadata"),
     *("confident.trace.metadata", "confident.span.metadata", "respan.metadata", "respan.properties"),
+    "mirascope.trace.metadata",
 )
 
 PARAMETERS: Final[Names] = ("gen_ai.request.", "ai.settings.", "gen_ai.openai.request.", "openai.request.")
@@ -83,7 +84,7 @@ PARAMETER_NAMES: Final[Mapping[str, str]] = {
 RENAMED: Final[Mapping[str, str]] = {
     "choice.count": "n",
     "maxOutputTokens": "maxTokens",
-    **dict.fromkeys(("is_stream", "llm_is_streaming"), "stream"),
+    **dict.fromkeys(("is_stream", "llm_is_streaming", "streaming"), "stream"),
     "num_predict": "maxTokens",  # Ollama's
     "embedding.dimensions": "dimensions",  # .NET's
 }
@@ -95,6 +96,7 @@ NOT_PARAMETERS: Final = frozenset(
         "user",
         "id",
         "created_at",
+        "type",  # AgentOps's, of the call
         "messages",
         "input",
         "prompt",
@@ -189,6 +191,14 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
         "rerank": "rerank",
         **_LITELLM,
     },
+    "gen_ai.request.type": {"chat": "chat", "completion": "completion", "embedding": "embedding"},  # AgentOps's
+    # Of Mistral's own client before its version 2, which names its methods.
+    "mistral_ai.operation.id": {
+        **dict.fromkeys(("chat_completion_v1_chat_completions_post", "stream_chat"), "chat"),
+        **dict.fromkeys(("agents_completion_v1_agents_completions_post", "stream_agents"), "chat"),
+        **dict.fromkeys(("fim_completion_v1_fim_completions_post", "stream_fim"), "completion"),
+        "embeddings_v1_embeddings_post": "embedding",
+    },
     "genkit:metadata:subtype": {"model": "chat", "embedder": "embedding"},
     "genkit:type": {},
     "braintrust.span_attributes>type": {"llm": "chat"},
@@ -228,6 +238,7 @@ STEP_TYPES: Final[Mapping[str, str]] = {
             *("chat_client", "advisor", "flow", "framework", "interaction", "entry", "step", "session", "plan", "util"),
             *("record_root", "nested_record_root", "graph_task", "graph_node", "workflow_step", "orchestrate_tools"),
             *("agentic.invocation", "agentic.turn", "workflow-step"),
+            *(f"ai.{name}" for name in ("generatetext", "streamtext", "generateobject", "streamobject", "embedmany")),
         ),
         "run",
     ),
@@ -264,7 +275,8 @@ FIRST_TOKEN_EVENTS: Final = frozenset(
 CONTENT: Final[Names] = (
     "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.tool.definitions",
     "gen_ai.prompt", "gen_ai.completion", "llm.input_messages.", "llm.output_messages.", "llm.prompts.",
-    "llm.choices.", "llm.tools.", "llm.request.functions.", "llm.invocation_parameters", "input.value",
+    "llm.choices.", "llm.tools.", "llm.request.functions.", "gen_ai.request.functions.", "llm.invocation_parameters",
+    "input.value",
     "output.value", "embedding.embeddings.", "langfuse.observation.input", "langfuse.observation.output", "ai.prompt",
     "ai.response.text", "ai.response.toolCalls", "ai.response.object", "ai.values", "ai.value", "ai.embedding",
     "mlflow.spanInputs", "mlflow.spanOutputs", "mlflow.chat.tools", "traceloop.entity.input",
@@ -279,9 +291,11 @@ CONTENT: Final[Names] = (
     "mastra.metadata.headers", "mastra.metadata.body", "langwatch.input", "langwatch.output", "langwatch.params",
     "agentops.entity.input", "agentops.entity.output", "judgment.input", "judgment.output",
     "confident.span.input", "confident.span.output", "gen_ai.request.messages", "gen_ai.request.available_tools",
-    "gen_ai.response.text", "gen_ai.embeddings.input", "gen_ai.tool.input", "gen_ai.tool.output", "ai.documents",
+    "gen_ai.response.text", "gen_ai.response.tool_calls", "gen_ai.embeddings.input",
+    "gen_ai.tool.input", "gen_ai.tool.output", "ai.documents",
     "ai.ranking", "spring.ai.tool.call.arguments", "spring.ai.tool.call.result",
-    "llm.messages", "llm.generated_message", "llm.completions.",
+    "llm.messages", "llm.generated_message", "llm.completions.", "mirascope.response.messages",
+    "mirascope.response.content", "mirascope.trace.arg_values", "mirascope.trace.output",
 )  # fmt: skip
 """Beginnings of attributes that are stored as what they say, or are too bulky or secret to be kept twice."""
 
@@ -330,12 +344,13 @@ _SECRETS: Final = re.compile("api_?key|authorization|secret|password|access_toke
 BEGINNINGS: Final[Names] = (
     *("gen_ai.prompt.", "gen_ai.completion.", "gen_ai.prompt.0.", "gen_ai.completion.0.", "gen_ai.prompt.variable."),
     *("gen_ai.agent.", "gen_ai.input.messages.", "gen_ai.output.messages.", "llm.", "embedding.", "ai."),
-    *("llm.request.functions.", "llm.prompts.", "llm.completions."),
+    *("llm.request.functions.", "gen_ai.request.functions.", "llm.prompts.", "llm.completions."),
 )
 """Beginnings of attributes' names that tell a dialect, or a kind of work."""
 LISTS: Final[Names] = (
     *("llm.input_messages.", "llm.output_messages.", "llm.prompts.", "llm.choices.", "llm.tools."),
-    *("llm.request.functions.", "embedding.embeddings.", "gen_ai.prompt.", "gen_ai.completion."),
+    *("llm.request.functions.", "gen_ai.request.functions.", "embedding.embeddings."),
+    *("gen_ai.prompt.", "gen_ai.completion."),
     *("gen_ai.input.messages.", "gen_ai.output.messages.", "llm.completions."),
 )
 """Beginnings of attributes that spell out a list, a place and a path in each name."""

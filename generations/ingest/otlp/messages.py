@@ -58,15 +58,17 @@ def finish_reason(value: Json) -> str | None:
 
 
 _LONGEST_REASON: Final = 100
+_UNDER_WAY: Final = "in_progress"
+"""What OpenAI's newer interface says of an answer before it ends, and Sentry among the reasons why it did."""
 
 
 def _reason(value: Json) -> str | None:
     value = loaded(value)
     if isinstance(value, list):
-        value = value[0] if value else None
+        value = next((one for one in value if one != _UNDER_WAY), None)
     if isinstance(value, str) and value.startswith("FinishReason."):
         value = value[13:].partition(",")[0].lower()  # as Python shows what Semantic Kernel has, of each answer
-    if not isinstance(value, str):
+    if not isinstance(value, str) or value == _UNDER_WAY:
         return None
     # Gemini and Cohere shout theirs.
     return _SAME_REASON.get(value, value.lower() if value.isupper() else value) or None

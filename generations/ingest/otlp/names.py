@@ -194,10 +194,13 @@ def _dialects(there: frozenset[str], starts: frozenset[str]) -> Iterator[str]:
     # OpenLLMetry's, the last two up to version 0.16 of 2024 and in Go; LiteLLM has the tools alone so, and messages by
     # the conventions.
     older = ("llm.prompts.", "llm.completions.")
-    if not starts.isdisjoint(("gen_ai.prompt.", "gen_ai.completion.", "llm.request.functions.", *older)):
+    functions = ("llm.request.functions.", "gen_ai.request.functions.")
+    if not starts.isdisjoint(("gen_ai.prompt.", "gen_ai.completion.", *functions, *older)):
         yield "traceloop"
     if "ai." in starts:
         yield "vercel"
+    if not there.isdisjoint(("gen_ai.response.text", "gen_ai.response.tool_calls")):
+        yield "sentry"
 
 
 def _may_be_text(there: frozenset[str]) -> bool:
@@ -245,7 +248,7 @@ def _parameter(name: str) -> str | None:
     if name in PARAMETER_NAMES or name.startswith("ai.settings.context."):
         return PARAMETER_NAMES.get(name)
     start = next((start for start in PARAMETERS if name.startswith(start)), None)
-    if start is None or name in PARAMETER_OBJECTS or is_secret(name):
+    if start is None or name in PARAMETER_OBJECTS or name.startswith("gen_ai.request.functions.") or is_secret(name):
         return None
     return RENAMED.get(name[len(start) :], name[len(start) :])
 

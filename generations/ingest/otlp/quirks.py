@@ -68,6 +68,10 @@ ERRORS_ARE_NONE: Final = ("opentelemetry.instrumentation.genai.langchain",)
 """Scopes that name an error as the reason why an answer ended which came with none: OpenTelemetry's own for LangChain,
 of answers by OpenAI's newer interface."""
 
+SHOW_OBJECTS: Final = ("opentelemetry.instrumentation.openai_agents",)
+"""Scopes that have, in an answer that calls tools, the objects of that answer as Python shows them, each as a text:
+OpenTelemetry's for OpenAI's Agents (opentelemetry-instrumentation-openai-agents-v2, version 0.1)."""
+
 NO_PROVIDERS: Final = frozenset(
     {
         "strands-agents",
@@ -125,7 +129,7 @@ def is_plain(scope: str) -> bool:
 
 _KNOWN: Final = (
     *(*MADE_UP, *STREAMS_APART, *SECONDS_ARE_MILLISECONDS, *COUNTS_BESIDE, *AS_PROVIDERS_COUNT, *THOUGHTS_BESIDE),
-    *(*THOUGHTS_OTHERWISE, *ERRORS_ARE_NONE, *PRIVATE, *SAY_NONE, *FAIL_BY_EVENTS),
+    *(*THOUGHTS_OTHERWISE, *ERRORS_ARE_NONE, *PRIVATE, *SAY_NONE, *FAIL_BY_EVENTS, *SHOW_OBJECTS),
 )
 
 

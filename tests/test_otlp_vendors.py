@@ -1,0 +1,189 @@
+"""What products that watch applications, and clients of providers, write in ways of their own, each in few names."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from generations.ingest.otlp.shapes import Span
+from generations.ingest.otlp.spans import told
+from tests.test_otlp_conventions import ANSWER, CALL, call, tell, wanted
+
+OTHER = {"role": "assistant", "content": "Lima, of course."}
+WEATHER = {"name": "get_weather", "description": "The weather.", "parameters": {"type": "object"}}
+
+
+# ---------------------------------------------------------------------------------------------------- LiteLLM's OTel V2
+@pytest.mark.parametrize("name", ["content", "parts"])
+def test_as_many_reasons_as_answers_are_told_of_several_answers(name: str) -> None:
+    def said(text: str) -> Any:
+        return text if name == "content" else [{"type": "text", "content": text}]
+
+    given = [{"role": "assistant", name: said(text)} for text in ("Lima.", "Lima, of course.")]
+    answers = {**CALL, "gen_ai.output.messages": json.dumps(given)}
+
+    several = call({**answers, "gen_ai.response.finish_reasons": ["stop", "length"]})
+    items = call({**answers, "gen_ai.response.finish_reasons": ["stop"]})
+
+    assert (several.message_completion, several.finish_reason) == (ANSWER, "stop")
+    assert [(one.content, one.finish_reason) for one in several.alternatives or ()] == [(OTHER, "length")]
+    assert items.alternatives is None
+
+
+def test_litellm_s_own_cost_is_the_call_s() -> None:
+    assert call({**CALL, "litellm.cost.total": 0.0001, "litellm.cost.input": 0.00004}).cost == Decimal("0.0001")
+
+
+# --------------------------------------------------------------------------------------------------------------- Sentry
+def sentry(text: str, *reasons: str, **more: Any) -> dict[str, Any]:
+    said = {"gen_ai.response.text": text, "gen_ai.response.finish_reasons": json.dumps(reasons)}
+    return {**CALL, **said, **{f"gen_ai.response.{name}": value for name, value in more.items()}}
+
+
+def test_sentry_s_calls_of_tools_are_the_answer_s() -> None:
+    called = [wanted("get_weather", '{"city": "Lima"}')]
+    used = [{"type": "tool_use", "id": "c1", "name": "get_weather", "input": {"city": "Lima"}}]
+    item = {"type": "function_call", "call_id": "c1", "name": "get_weather", "arguments": '{"city": "Lima"}'}
+
+    chat = call(sentry('[""]', "tool_calls", tool_calls=json.dumps(called)))
+    responses = call(sentry("", "completed", tool_calls=json.dumps([item])))
+    claude = call(sentry("Let me look.", "tool_use", tool_calls=json.dumps(used)))
+
+    whole = {"role": "assistant", "content": None, "tool_calls": called}
+    assert (chat.message_completion, chat.finish_reason) == (whole, "tool_calls")
+    assert (responses.message_completion, responses.finish_reason) == (whole, "stop")
+    assert claude.message_completion == {
+        "role": "assistant",
+        "content": "Let me look.",
+        "tool_calls": [wanted("get_weather", '{"city":"Lima"}')],
+    }
+
+
+def test_a_stream_of_the_newer_interface_ends_as_it_ended_and_says_its_text_once() -> None:
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Lima."}]}
+    thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Peru."}]}
+
+    record = call(sentry("Lima.", "in_progress", "completed", tool_calls=json.dumps([thought, said]), streaming=True))
+
+    assert (record.message_completion, record.finish_reason) == ({**ANSWER, "reasoning": "Peru."}, "stop")
+
+
+def test_sentry_s_several_texts_are_several_answers_and_a_list_that_a_model_wrote_is_none() -> None:
+    several = call(sentry('["Lima.","Lima, of course."]', "stop", "length"))
+    single = call(sentry('["Lima."]', "stop"))
+    written = call(sentry('["Lima.","Cusco."]', "stop", "stop", streaming=True))
+
+    assert several.message_completion == single.message_completion == ANSWER
+    assert [(one.content, one.finish_reason) for one in several.alternatives or ()] == [(OTHER, "length")]
+    assert (written.alternatives, single.alternatives) == (None, None)
+
+
+# ------------------------------------------------------------------------------------------------------------- AgentOps
+def test_agentops_s_tools_are_no_settings_and_its_embeddings_no_chats() -> None:
+    tools = {f"gen_ai.request.functions.0.{name}": value for name, value in WEATHER.items()}
+    tools["gen_ai.request.functions.0.parameters"] = '{"type": "object"}'
+    about = {"gen_ai.request.model": "gpt-4o-mini", "gen_ai.request.streaming": False}
+    asked = {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "Lima"}
+    given = {f"gen_ai.completion.{n}.role": "assistant" for n in range(2)}
+
+    chat = call({**about, **asked, "gen_ai.request.type": "chat", **tools})
+    embedding = call({**about, **asked, **given, "gen_ai.request.type": "embedding"})
+
+    assert (chat.type, chat.tools, chat.parameters) == (
+        "chat",
+        [{"type": "function", "function": WEATHER}],
+        {"stream": False},
+    )
+    assert (embedding.type, embedding.prompt, embedding.alternatives) == ("embedding", "Lima", None)
+
+
+# ------------------------------------------------------------------------------------------------------------ Mirascope
+def test_mirascope_counts_parts_in_an_object_and_names_the_interface_with_the_model() -> None:
+    counts = {"input_tokens": 51, "output_tokens": 21, "total_tokens": 72}
+    parts = {"cache_read_tokens": 8, "cache_write_tokens": 2, "reasoning_tokens": 4}
+    said = {
+        **CALL,
+        "gen_ai.request.model": "openai/gpt-4o-mini:completions",
+        "gen_ai.response.model": "openai/gpt-4o-mini:completions",
+        "gen_ai.usage.input_tokens": 51,
+        "gen_ai.usage.output_tokens": 21,
+        "mirascope.response.usage": json.dumps(counts | parts),
+    }
+
+    record = call(said)
+
+    assert (record.model_id, record.model_version) == ("openai/gpt-4o-mini", None)
+    assert (record.prompt_tokens, record.completion_tokens, record.cached_tokens) == (51, 21, 8)
+    assert (record.cache_write_tokens, record.reasoning_tokens) == (2, 4)
+
+
+def test_mirascope_s_session_tags_and_metadata_are_the_trace_s() -> None:
+    step = tell(
+        {
+            "mirascope.type": "trace",
+            "mirascope.ops.session.id": "chat-1",
+            "mirascope.trace.tags": ["geography"],
+            "mirascope.trace.metadata": '{"plan":"pro"}',
+            "mirascope.trace.arg_values": '{"city":"Lima"}',
+            "mirascope.trace.output": "Sunny.",
+        }
+    ).step
+
+    assert (step.thread_id, list(step.tags or ()), step.metadata) == ("chat-1", ["geography"], {"plan": "pro"})
+    assert (step.input, step.output) == ({"city": "Lima"}, "Sunny.")
+
+
+# ------------------------------------------------------------------------------------------- OpenTelemetry's for agents
+def test_what_an_answer_calls_is_read_where_python_shows_it() -> None:
+    shown = "ResponseFunctionToolCall(arguments='{{\"city\": \"{0}\"}}', call_id='{0}', "
+    shown += "name='get_weather', type='function_call')"
+    listed = [{"type": "text", "content": shown.format(city)} for city in ("Lima", "Cusco")]
+    whole = "{'content': None, 'role': 'assistant', 'tool_calls': [{'id': 'Lima', 'type': 'function', 'function': "
+    whole += "{'name': 'get_weather', 'arguments': '{\"city\": \"Lima\"}'}}]}"
+    calls = [wanted("get_weather", f'{{"city": "{city}"}}', city) for city in ("Lima", "Cusco")]
+
+    def answer(*parts: dict[str, str], scope: str = "opentelemetry.instrumentation.openai_agents") -> Any:
+        said = json.dumps([{"role": "assistant", "parts": parts}])
+        return call({**CALL, "gen_ai.output.messages": said}, scope=scope).message_completion
+
+    assert answer(*listed) == {"role": "assistant", "content": None, "tool_calls": calls}
+    assert answer({"type": "text", "content": whole}) == {"role": "assistant", "content": None, "tool_calls": calls[:1]}
+    assert answer({"type": "text", "content": "print(x)"}) == {"role": "assistant", "content": "print(x)"}
+    assert answer({"type": "text", "content": whole}, scope="others")["content"] == whole
+
+
+# ------------------------------------------------------------------------------------------------------ Mistral, Cohere
+@pytest.mark.parametrize(
+    ("operation", "type"),
+    [("embeddings_v1_embeddings_post", "embedding"), ("chat_completion_v1_chat_completions_post", "chat")],
+)
+def test_mistral_s_client_of_version_1_names_its_methods(operation: str, type: str) -> None:
+    about = {"gen_ai.request.model": "mistral-embed", "mistral_ai.operation.id": operation}
+
+    assert call({**about, "gen_ai.usage.prompt_tokens": 32, "gen_ai.usage.output_tokens": 0}).type == type
+
+
+def test_what_cohere_embeds_are_texts_and_what_it_ranks_is_one_answer() -> None:
+    """OpenLLMetry's, version 0.62."""
+    parts = json.dumps([{"type": "text", "text": city} for city in ("Lima", "Cusco")])
+    ranked = {f"gen_ai.completion.{n}.content": f"Doc {n}, Score: {n}" for n in range(2)}
+    asked = {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": parts}
+
+    embedding = call({"llm.request.type": "embedding", **asked})
+    rerank = call({"llm.request.type": "rerank", "gen_ai.prompt.0.content": "capital", **ranked})
+
+    assert embedding.input == ["Lima", "Cusco"]
+    assert (rerank.output, rerank.alternatives) == (["Doc 0, Score: 0", "Doc 1, Score: 1"], None)
+
+
+# --------------------------------------------------------------------------------------------------------- Vercel's SDK
+@pytest.mark.parametrize("name", ["generateText", "streamText", "generateObject", "streamObject", "embedMany"])
+def test_vercel_s_span_around_calls_is_a_run_wherever_it_stands(name: str) -> None:
+    above = {"ai.operationId": f"ai.{name}", "ai.model.id": "gpt-4o-mini"}
+
+    told_of = told(Span("a" * 32, "b" * 16, "c" * 16, "span", 1, 2, above))
+
+    assert (told_of.step.type, told_of.generation) == ("run", None)
