@@ -182,3 +182,18 @@ def test_what_is_in_the_embedded_database_moves_to_an_outside_one(stack: Stack, 
     stack.stop()
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def test_whether_address_and_key_of_an_exporter_are_right_is_told_by_the_line_that_is_printed(
+    live_stack: Stack, shell: Shell
+) -> None:
+    (typed,) = [block for block in fenced("docs/opentelemetry.md", "sh") if block.startswith("curl ")]
+
+    printed = shell.types(live_stack, typed.replace("http://localhost:8000", live_stack.url))
+
+    assert printed.startswith("HTTP/1.1 200 ")
+    assert printed.splitlines()[-1] == "{}"
+    with pytest.raises(AssertionError, match="This API key is not known here"):
+        shell.types(
+            live_stack, typed.replace("http://localhost:8000", live_stack.url).replace("$GENERATIONS_API_KEY", "wrong")
+        )

@@ -30,6 +30,8 @@ _PRICES: Final = {
     "gpt-3.5-turbo-instruct": (1.5, 1.5, 1.5, 2.0),
     "text-embedding-3-small": (0.02, 0.02, 0.02, 0.0),
     "claude-haiku-4-5": (1.0, 0.1, 1.25, 5.0),
+    "anthropic.claude-haiku-4-5-20251001-v1:0": (1.1, 0.11, 1.375, 5.5),
+    "gemini-2.5-flash": (0.3, 0.03, 0.3, 2.5),
 }
 """Dollars for a million tokens: sent, read from the cache, written to it, answered."""
 _TYPES: Final = {"/v1/completions": "completion", "/v1/embeddings": "embedding"}
@@ -44,7 +46,7 @@ def wanted(exchange: Exchange) -> Fields:
         "type": _TYPES.get(exchange.path, "chat"),
         "model": asked["model"],
         "answeringModel": None if given.get("model") == asked["model"] else given.get("model"),
-        "provider": "anthropic" if exchange.path == "/v1/messages" else "openai",
+        "provider": _provider(exchange.path),
         **settings,
         **_sent(exchange.path, asked),
         "tools": [_tool(one) for one in asked.get("tools") or ()],
@@ -54,6 +56,12 @@ def wanted(exchange: Exchange) -> Fields:
         **_answered(given),
         **_tokens(given.get("usage")),
     }
+
+
+def _provider(path: str) -> str:
+    if path == "/v1/messages":
+        return "anthropic"
+    return "google" if "/models/" in path else "aws" if path.endswith("/converse") else "openai"
 
 
 def _sent(path: str, asked: Mapping[str, Json]) -> Fields:
@@ -172,7 +180,10 @@ def _message(given: Mapping[str, Json]) -> Json:
         (one["id"], one["function"]["name"], json.loads(one["function"]["arguments"]))
         for one in given.get("tool_calls") or ()
     ]
-    plain = {"role": given["role"], "content": given.get("content") or None, "calls": calls}
+    content = given.get("content") or None
+    if isinstance(content, list) and [part["type"] for part in content] == ["text"]:
+        content = content[0]["text"]  # which says as much as the text alone
+    plain = {"role": given["role"], "content": content, "calls": calls}
     return plain | ({"tool_call_id": given["tool_call_id"]} if given.get("tool_call_id") else {})
 
 

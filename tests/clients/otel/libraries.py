@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-Json = Any
-Fields = dict[str, Any]
+from tests.clients.otel.described import ON_THE_ROOT, PAGE, SAID, Fields, Json, Library
+from tests.clients.otel.frameworks import FRAMEWORKS
 
 CHATS: Final = (
     "chat",
@@ -19,52 +18,10 @@ CHATS: Final = (
     "choices",
     "parsed",
     "image",
+    "long",
 )
 ALL: Final = (*CHATS, "completion", "embeddings", "responses", "responses_stream", "failure")
 STREAMS: Final = tuple(name for name in ALL if "stream" in name)
-SAID: Final[Fields] = {
-    "threadId": "chat-1",
-    "sessionId": "chat-1",
-    "userId": "ada",
-    "tags": ["geography"],
-    "metadata": {"plan": "pro"},
-}
-"""What the page's programs say of their call, by the means of their library."""
-PLACE: Final[Fields] = {"environment": "staging", "release": "1.4"}
-"""Where the page's variables say that a program runs."""
-ON_THE_ROOT: Final = {**SAID, "sessionId": None, "metadata": {}}
-"""What of it holds for a call below when only the root says it."""
-PAGE: Final = "page"
-"""The name of the page's own calls, beside those of programs/calls.py and calls.mjs."""
-
-
-@dataclass(frozen=True)
-class Library:
-    """One instrumentation in one version: a section of the page, or a program of ours with that section's variables.
-
-    `untold` names, by case (`*`: all), fields that the library does not tell, which have to be unknown then, or tells
-    otherwise than the wire, with what has to be there.
-    """
-
-    name: str
-    section: str
-    environment: str
-    tree: Json
-    about: Fields = field(default_factory=lambda: SAID)
-    cases: tuple[str, ...] = ()
-    program: str | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
-    place: Fields = field(default_factory=lambda: PLACE)
-    untold: Mapping[str, Fields] = field(default_factory=dict)
-
-    def wanted(self, case: str, fields: Fields) -> Fields:
-        """The fields of a call as far as this library tells them."""
-        changes = {name: value for named in ("*", case) for name, value in self.untold.get(named, {}).items()}
-        return fields | {name: fields[value[1:]] if _is_name(value) else value for name, value in changes.items()}
-
-
-def _is_name(value: Json) -> bool:
-    return isinstance(value, str) and value.startswith("=")
 
 
 def _each(cases: tuple[str, ...], **fields: Json) -> dict[str, Fields]:
@@ -87,7 +44,7 @@ _LANGFUSE: Final = _merged(
     {"*": {"model": "=answeringModel", "answeringModel": None, "responseId": None}},
     {"chat": {"stopSequences": None}, "embeddings": {"model": "text-embedding-3-small"}},
     {"failure": {"model": "gpt-4o-mini"}},
-    _each((PAGE, "chat", "tools", "choices", "parsed", "image"), finishReason=None),
+    _each((PAGE, "chat", "tools", "choices", "parsed", "image", "long"), finishReason=None),
 )
 _TRACELOOP: Final = _merged(
     {"chat": {"stopSequences": None, "seed": None}, "choices": {"n": None}, "embeddings": {"cachedTokens": 0}},
@@ -113,6 +70,7 @@ BY_HAND: Final = "Without a library"
 """The section whose program makes the span itself and calls nobody."""
 
 LIBRARIES: Final = (
+    *FRAMEWORKS,
     Library("openinference", "OpenInference", "otel-newest", [("llm", "ChatCompletion", [])], cases=ALL),
     Library(
         "openinference-earlier",
@@ -127,81 +85,6 @@ LIBRARIES: Final = (
         "LangChain and LangGraph",
         "otel-newest",
         [("run", "RunnableSequence", [("undefined", "ChatPromptTemplate", []), ("llm", "ChatOpenAI", [])])],
-    ),
-    Library(
-        "llama-index",
-        "LlamaIndex",
-        "otel-frameworks",
-        [("llm", "OpenAI.chat", [])],
-        untold={"*": {"answeringModel": None, "temperature": None, "responseId": None}},
-    ),
-    Library(
-        "openai-agents",
-        "OpenAI's Agents",
-        "otel-frameworks",
-        [
-            (
-                "run",
-                "Agent workflow",
-                [
-                    (
-                        "run",
-                        "Agent workflow",
-                        [
-                            (
-                                "run",
-                                "forecaster",
-                                [
-                                    ("run", "turn", [("llm", "response", []), *[("tool", "get_weather", [])] * 2]),
-                                    ("run", "turn", [("llm", "response", [])]),
-                                ],
-                            )
-                        ],
-                    )
-                ],
-            )
-        ],
-        # It tells of the answer, which names the model that gave it and repeats the settings that held.
-        untold={
-            "*": {
-                "model": "=answeringModel",
-                "answeringModel": None,
-                "temperature": 1.0,
-                "topP": 1.0,
-                "finishReason": "stop",
-            }
-        },
-    ),
-    Library(
-        "agno",
-        "Agno",
-        "otel-agents",
-        [
-            (
-                "run",
-                "forecaster.run",
-                [
-                    ("llm", "OpenAIChat.invoke", []),
-                    *[("tool", "get_weather", [])] * 2,
-                    ("llm", "OpenAIChat.invoke", []),
-                ],
-            )
-        ],
-        untold={"*": {"answeringModel": None, "responseId": None, "finishReason": None, "reasoningTokens": None}},
-    ),
-    Library(
-        "autogen",
-        "AutoGen",
-        "otel-agents",
-        [("run", "create_agent forecaster", [])],
-    ),
-    Library(
-        "litellm",
-        "LiteLLM",
-        "otel-frameworks",
-        [("llm", "completion", [])],
-        # It tells of what it is asked for, by the name that it is asked by.
-        untold={"*": {"model": "openai/gpt-4o-mini", "answeringModel": None, "responseId": None}},
     ),
     Library(
         "opentelemetry",
@@ -258,6 +141,28 @@ LIBRARIES: Final = (
             # It asks for no count of a stream, and counts by itself only with a package that it does not require.
             _each(("stream", "stream_async", "stream_tools"), **_UNCOUNTED),
         ),
+    ),
+    Library(
+        "phoenix-register",
+        "Phoenix's `register`",
+        "otel-kits",
+        [("llm", "ChatCompletion", [])],
+    ),
+    Library(
+        "langsmith",
+        "LangSmith",
+        "otel-newest",
+        [("run", "answer", [("llm", "ChatOpenAI", [])])],
+        place={"environment": None, "release": None},  # it has a resource of its own
+    ),
+    Library(
+        "no-code",
+        "Without changing the program",
+        "otel-newest",
+        [("llm", "chat gpt-4o-mini", [("llm", "ChatCompletion", [])])],
+        about=dict.fromkeys(SAID) | {"metadata": {}},
+        launcher="opentelemetry-instrument",
+        cases=("chat", "stream", "tools"),
     ),
     Library(
         "langfuse",
@@ -328,6 +233,19 @@ LIBRARIES: Final = (
         about={**ON_THE_ROOT, "tags": None},
     ),
     Library(
+        "google-genai",
+        "Google's Gen AI SDK",
+        "otel-clouds",
+        [("llm", "GenerateContent", [])],
+        untold={"*": {"responseId": None}},
+    ),
+    Library(
+        "bedrock",
+        "Amazon Bedrock",
+        "otel-clouds",
+        [("llm", "bedrock.converse", [])],
+    ),
+    Library(
         "vercel",
         "JavaScript: Vercel's AI SDK",
         "otel-js",
@@ -360,7 +278,7 @@ LIBRARIES: Final = (
         "otel-js",
         [("llm", "OpenAI Chat Completions", [])],
         # A call that fails leaves no span: its instrumentation never ends it.
-        cases=("chat", "stream", "tools", "embeddings", "responses"),
+        cases=("chat", "stream", "tools", "long", "embeddings", "responses"),
         untold={
             "stream": {**_UNCOUNTED, **_ASKED_ONLY},
             "embeddings": {**_UNCOUNTED},

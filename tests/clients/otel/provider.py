@@ -1,4 +1,4 @@
-"""A provider of models: OpenAI's and Anthropic's interfaces, answering by what they are asked, and remembering both."""
+"""A provider of models: several interfaces, answering by what they are asked, and remembering both."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.clients.otel import clouds
 from tests.scripted import Answer, Scripted
 
 Json = Any
@@ -45,10 +46,13 @@ class Provider:
     def _answer(self, method: str, path: str, body: bytes) -> Answer:
         request = json.loads(body or b"{}")
         number = len(self.exchanges) + 1
-        if "fail" in json.dumps(request.get("messages", request.get("input"))):
+        if "Please fail." in json.dumps(request.get("messages", request.get("input"))):
             response: Json = {"error": {"message": REFUSAL, "type": "invalid_request_error", "code": "asleep"}}
             self.exchanges.append(Exchange(path, request, 400, response))
             return 400, _JSON, json.dumps(response).encode()
+        if (said := clouds.said(path, request, number)) is not None:
+            self.exchanges.append(Exchange(path, said.request, 200, said.response))
+            return 200, _JSON, json.dumps(said.answer).encode()
         made = _INTERFACES.get(path)
         if made is None:
             return 404, _JSON, b'{"error": {"message": "There is no such interface."}}'
@@ -68,7 +72,10 @@ def _chat(request: Mapping[str, Json], number: int) -> _Made:
         message: Json = {"role": "assistant", "content": None, "tool_calls": _calls(number)}
         reason = "tool_calls"
     else:
-        message, reason = {"role": "assistant", "content": f"The capital of Peru is Lima ({number})."}, "stop"
+        text = f"The capital of Peru is Lima ({number})."
+        if "[[ ## answer ## ]]" in str(last["content"]):  # as DSPy asks for it
+            text = f"[[ ## answer ## ]]\n{text}\n\n[[ ## completed ## ]]"
+        message, reason = {"role": "assistant", "content": text}, "stop"
     choices = [{"index": 0, "message": message, "finish_reason": reason, "logprobs": None}]
     for n in range(1, request.get("n") or 1):
         other = {"role": "assistant", "content": f"Lima, of course ({number}.{n})."}

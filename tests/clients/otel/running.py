@@ -47,6 +47,7 @@ def ran(
     cases: Sequence[str] = (),
     program: str | None = None,
     variables: Mapping[str, str] | None = None,
+    launcher: str | None = None,
     folder: Path,
 ) -> Ran:
     """Run a section's program of the page, or one of ours with its variables, and then `cases` in the same process."""
@@ -57,6 +58,9 @@ def ran(
     settings |= {"OPENAI_BASE_URL": provider.url, "OPENAI_API_KEY": "sk-tests"}
     settings |= {"OPENAI_API_BASE": provider.url, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     settings |= {"ANTHROPIC_BASE_URL": provider.server.url, "ANTHROPIC_API_KEY": "sk-tests"}
+    settings |= {"GOOGLE_GEMINI_BASE_URL": provider.server.url, "GOOGLE_API_KEY": "tests"}
+    settings |= {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": provider.server.url, "AWS_DEFAULT_REGION": "us-east-1"}
+    settings |= {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
     settings |= {"PYTHONDONTWRITEBYTECODE": "1", **(variables or {})}
     code = told[section].code if program is None else (PROGRAMS / program).read_text()
     began = datetime.now(UTC)
@@ -71,7 +75,9 @@ def ran(
         # Others may run theirs there at the same time.
         command.append(_written(place / f"program-{os.getpid()}.mjs", code))
     else:
-        command = [environments.python(environment), PROGRAMS / "run.py", _written(folder / "program.py", code)]
+        python = environments.python(environment)
+        started = [python] if launcher is None else [python.with_name(launcher), python]
+        command = [*started, PROGRAMS / "run.py", _written(folder / "program.py", code)]
     done = subprocess.run(
         [str(part) for part in (*command, *cases)],
         cwd=folder,

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.clients.otel import comparing, running
-from tests.clients.otel.libraries import BY_HAND, LIBRARIES, PAGE, PLACE, Library
+from tests.clients.otel.described import PAGE, PLACE, Library
+from tests.clients.otel.libraries import BY_HAND, LIBRARIES
 from tests.clients.otel.running import Ran
 from tests.stack import Stack
 
@@ -34,6 +35,7 @@ def ran(library: Library, live_stack: Stack, tmp_path_factory: pytest.TempPathFa
         cases=library.cases,
         program=library.program,
         variables=library.variables,
+        launcher=library.launcher,
         folder=tmp_path_factory.mktemp(library.name),
     )
 

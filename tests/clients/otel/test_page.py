@@ -8,7 +8,8 @@ import pytest
 
 from tests.clients import environments
 from tests.clients.otel import page
-from tests.clients.otel.libraries import BY_HAND, LIBRARIES, Library
+from tests.clients.otel.described import Library
+from tests.clients.otel.libraries import BY_HAND, LIBRARIES
 
 
 def locked(environment: str) -> set[str]:

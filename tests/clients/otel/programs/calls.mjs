@@ -41,6 +41,11 @@ export async function tools() {
   await client.chat.completions.create({ model, messages: asked, tools: given });
 }
 
+export async function long() {
+  const said = Array.from({ length: 101 }, (_, n) => ({ role: ["user", "assistant"][n % 2], content: `This is message ${n}.` }));
+  await new OpenAI().chat.completions.create({ model, messages: said });
+}
+
 export async function embeddings() {
   await new OpenAI().embeddings.create({ model: "text-embedding-3-small", input: ["Lima", "Cusco"] });
 }

@@ -94,6 +94,12 @@ def image(client):
     client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": parts}])
 
 
+def long(client):
+    """More messages than an SDK keeps attributes of a span, unless it is told to."""
+    said = [{"role": ("user", "assistant")[n % 2], "content": f"This is message {n}."} for n in range(101)]
+    client.chat.completions.create(model=MODEL, messages=said)
+
+
 def completion(client):
     client.completions.create(model="gpt-3.5-turbo-instruct", prompt="The capital of Peru is", max_tokens=5)
 
