@@ -112,6 +112,16 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusing:
+    """A project of which items were refused within a day, how many, and when the last of them."""
+
+    slug: str
+    name: str
+    refused: int
+    last: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Disk:
     """Bytes of the file system that a folder is on."""
 
@@ -186,6 +196,19 @@ def incoming() -> list[Incoming]:
             " coalesce(sum(items) FILTER (WHERE minute > now() - interval '1 hour'), 0)::bigint,"
             " sum(items)::bigint, sum(refused)::bigint"
             " FROM intake WHERE minute > now() - interval '1 day' GROUP BY door ORDER BY 4 DESC, 1"
+        )
+    ]
+
+
+def refusing(most: int = 10) -> list[Refusing]:
+    """Whose items are refused, of late: at most so many projects, those with the most first."""
+    return [
+        Refusing(*row)
+        for row in _rows(
+            "SELECT project.slug, project.name, sum(refused)::bigint AS refused, max(last_at)"
+            " FROM intake JOIN project ON project.id = project_id"
+            " WHERE minute > now() - interval '1 day' AND intake.refused > 0 GROUP BY 1, 2 ORDER BY 3 DESC, 1 LIMIT %s",
+            most,
         )
     ]
 

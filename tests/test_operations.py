@@ -21,9 +21,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from generations import access, jobs, operations, partitions, recording, rollups
+from generations import access, intake, jobs, operations, partitions, recording, rollups
 from generations.api.prometheus import door_of
-from generations.models import Intake, Job, User
+from generations.models import Intake, Job, Membership, User
+from generations.models.accounts import Role
 from generations.records import GenerationRecord
 from tests import web
 from tests.doors.rest import caller
@@ -306,6 +307,31 @@ def test_the_operations_page_is_for_superusers() -> None:
     shown = web.text(page)
     for words in ("Checks", "PostgreSQL", "OpenTelemetry traces", "Work that waits", "Space", "Slowest statements"):
         assert words in shown
+
+
+def test_the_page_names_whose_items_are_refused_and_what_jobs_failed_and_leads_where_one_may_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(operations, "failed", operations.failed.__wrapped__)  # type: ignore[attr-defined]  # as it is now
+    own, other = web.project("Shop & Co"), web.project("Other")
+    for project, refused in ((own, 3), (other, 40)):
+        intake.count(project, "rest", "curl/8", 50, refused)
+        intake._tally.write()
+    job = waiting(Job.Kind.EXPORT, 180)
+    lost = waiting(Job.Kind.IMPORT, 90)
+    Job.objects.filter(pk=lost.pk).update(state="failed", finished_at=timezone.now(), error="The file is no CSV.")
+    operator = Client()
+    operator.force_login(User.objects.create_superuser("root", password="correct horse"))
+    Membership.objects.create(project=own, user=User.objects.get(username="root"), role=Role.OWNER)
+
+    page = operator.get("/operations/")
+
+    shown = web.text(page)
+    assert shown.index("Other 40") < shown.index("Shop & Co 3")
+    assert f'href="/projects/{own.slug}/settings/ingestion/"' in page.content.decode()
+    assert f'href="/projects/{other.slug}/settings/ingestion/"' not in page.content.decode()
+    assert f"{job.kind} queued 1 3 h ago" in shown
+    assert "The file is no CSV." in shown
 
 
 def test_the_pages_bytes_are_those_of_the_tables() -> None:

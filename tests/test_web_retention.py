@@ -53,6 +53,26 @@ def test_an_administrator_makes_rules_counts_and_expires() -> None:
     assert "No answer" not in expired
 
 
+def test_a_report_is_asked_for_until_it_is_there_and_a_rule_is_not_removed_by_one_click() -> None:
+    own = project()
+    client = signed_in(own, Role.ADMIN)
+    client.post(at(own, "rules/"), {"kind": "generations", "what": "text", "days": "30", "filter": ""})
+    client.post(at(own, "run/"), {"how": "count"})
+    (job,) = Job.objects.all()
+
+    waits = client.get(at(own)).content.decode()
+    tasks.run_job(str(job.pk))
+    done = client.get(at(own)).content.decode()
+
+    asks = f'id="reports" hx-get="{at(own)}" hx-select="#reports" hx-trigger="every 2s"'
+    assert (asks in waits, asks in done) == (True, False)
+    assert f'href="/projects/{own.slug}/jobs/{job.pk}/"' in done
+    (rule,) = RetentionRule.objects.all()
+    before, _, after = done.partition(f'action="{at(own, f"rules/{rule.pk}/remove/")}"')
+    assert before.rstrip().endswith('<form method="post"') and "<details" in before[-400:]
+    assert "Remove it" in after[:400]
+
+
 def test_a_rule_is_named_by_what_it_does_also_when_that_is_no_longer_possible() -> None:
     own = project()
     client = signed_in(own, Role.ADMIN)

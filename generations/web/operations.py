@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from generations import doctor, operations, search
+from generations import access, doctor, operations, search
+from generations.models import Project
 from generations.web.gate import to_login
 from generations.web.ingestion import title
+
+SHOWN: Final = 50
+"""How many projects' shares of the space are shown, and"""
+LARGEST: Final = 16
+"""how many tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +58,31 @@ def page(request: HttpRequest) -> HttpResponse:
     if not request.user.is_superuser:
         return render(request, "403.html", {"reason": "This page is for who runs the installation."}, status=403)
     growth, disks = operations.daily_growth(), operations.disks()
+    shares, stored = operations.shares(), tables(operations.stored())
+    shown, refusing = shares[:SHOWN], operations.refusing()
+    slugs = [one.project for one in shown]
+    names = dict(Project.objects.filter(slug__in=slugs).values_list("slug", "name"))
+    # Who runs the installation is no member of every project, and is led only where they may go.
+    own = set(access.own(request.user).filter(slug__in=[one.slug for one in refusing]).values_list("slug", flat=True))
     context = {
         "findings": list(doctor.examine()),
         "parts": operations.parts(),
         "incoming": [(one, title(one.door)) for one in operations.incoming()],
+        "refusing": [(one, one.slug in own) for one in refusing],
         "queues": operations.queues(),
+        "failed": operations.failed(),
         "behind": search.lag(),
         "hours_due": operations.hours_to_sum_up(),
         "connections": operations.connections(),
         "disks": disks,
         "growth": growth,
         "days_left": disks[0].free // growth if growth else None,
-        "shares": operations.shares(),
-        "tables": tables(operations.stored()),
+        "shares": [(share, names.get(share.project, share.project)) for share in shown],
+        "other_shares": len(shares) - len(shown),
+        "tables": stored[:LARGEST],
+        "other_tables": len(stored[LARGEST:]),
+        "other_bytes": sum(table.size for table in stored[LARGEST:]),
         "slow": operations.slowest(),
+        "now": timezone.now(),
     }
     return render(request, "operations.html", context)

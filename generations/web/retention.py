@@ -136,13 +136,15 @@ def erase(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
 
 def _shown(request: HttpRequest, grant: Grant, *, problem: str = "", hold_problem: str = "") -> HttpResponse:
     reports = Job.objects.filter(project=grant.project, kind__in=REPORTED).order_by("-created_at", "-id")
+    shown = [(job, _lines(job)) for job in reports[:MOST_REPORTS]]
     context: dict[str, Any] = {
         "tab": "retention",
         "rules": [_said(rule, rule.kind, rule.filter) for rule in keeping.rules(grant)],
         "holds": [_said(hold, hold.kind, hold.filter) for hold in keeping.holds(grant)],
         "kinds": Kept.choices,
         "whats": RetentionRule.What.choices,
-        "reports": [(job, _lines(job)) for job in reports[:MOST_REPORTS]],
+        "reports": shown,
+        "is_at_work": any(job.state in (Job.State.QUEUED, Job.State.RUNNING) for job, _ in shown),
         "problem": problem,
         "hold_problem": hold_problem,
         "given": request.POST,
