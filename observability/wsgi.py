@@ -95,9 +95,11 @@ def begin() -> None:
 
     from generations import operations
     from generations.gateway import views
+    from observability.postgresql import silence
 
     # Whoever asks is told to come again, rather than kept: the worker may wait, a thread here may not.
     options = settings.DATABASES["default"]["OPTIONS"]
     options["options"] = " ".join((options.get("options", ""), *_WAITS)).strip()
     views.begin()
     operations.keep_telling()
+    silence.begin()

@@ -4,9 +4,13 @@ kept statements are asked for by their name."""
 from __future__ import annotations
 
 import os
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psycopg
+import psycopg.conninfo
 import pytest
 from django.conf import settings
 from django.db import DataError, connection, transaction
@@ -14,6 +18,7 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolTimeout
 
 from generations.prepared import Execute, Prepare
+from observability.postgresql import silence
 from observability.postgresql.base import Pool, check
 
 
@@ -61,6 +66,75 @@ def test_a_server_that_was_away_for_long_is_found_as_soon_as_one_that_was_not() 
 
         with made.connection(timeout=2 * options["timeout"]) as found:
             assert found.execute("SELECT 1").fetchone() == (1,)
+
+
+class Standstill:
+    """A way to the database that can stand still: who is connected hears nothing more, and nobody is let in."""
+
+    def __init__(self) -> None:
+        self.moves = threading.Event()
+        self.moves.set()
+        self.door = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._let_in, daemon=True).start()
+
+    def _let_in(self) -> None:
+        parts = psycopg.conninfo.conninfo_to_dict(os.environ["DATABASE_URL"])
+        while True:
+            with suppress(OSError):
+                caller, _ = self.door.accept()
+                self.moves.wait()
+                place = f"{parts['host']}/.s.PGSQL.{parts.get('port', 5432)}"
+                server = socket.socket(socket.AF_UNIX) if str(parts["host"]).startswith("/") else socket.socket()
+                server.connect(place if server.family == socket.AF_UNIX else (parts["host"], int(str(parts["port"]))))
+                for one, other in ((caller, server), (server, caller)):
+                    threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
+
+    def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while piece := one.recv(65536):
+                self.moves.wait()
+                other.sendall(piece)
+        with suppress(OSError):
+            other.shutdown(socket.SHUT_RDWR)
+
+
+def test_who_waits_for_a_server_that_stands_still_is_told_so_and_it_goes_on_with_it() -> None:
+    way = Standstill()
+    there = {"host": "127.0.0.1", "port": way.door.getsockname()[1], "sslmode": "disable", "gssencmode": "disable"}
+    heard: list[str] = []
+    with Pool(os.environ["DATABASE_URL"], kwargs=there, min_size=2, max_size=4, check=check, timeout=30) as made:
+        made.wait()
+        watch = silence.Watch(made, silent=0, patience=2)
+        one = made.getconn()
+        assert watch.look() == 0  # it waits for nothing yet
+        way.moves.clear()
+
+        def ask() -> None:
+            try:
+                one.execute("SELECT 1")
+            except psycopg.OperationalError as error:
+                heard.append(str(error))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        assert watch.look() == 1
+        asking.join(30)
+        made.putconn(one)
+        assert len(heard) == 1
+        assert watch.look() == 0
+        way.moves.set()
+
+        with made.connection(timeout=30) as found:
+            assert found.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_who_waits_long_for_a_server_that_answers_others_goes_on_waiting(pool: Pool) -> None:
+    watch = silence.Watch(pool, silent=0)
+    one = pool.getconn()
+
+    assert watch.look() == 0
+    assert one.execute("SELECT 1").fetchone() == (1,)
+    pool.putconn(one)
 
 
 @pytest.mark.django_db

@@ -25,7 +25,27 @@ from generations.prepared import Execute, Prepare
 
 
 class Pool(ConnectionPool[Any]):
-    """A pool that is a stack. What it overrides is psycopg_pool's own: tests/test_pool.py tells when that goes."""
+    """A pool that is a stack. What it overrides is psycopg_pool's own: tests/test_pool.py tells when that goes.
+
+    `out` are the connections that somebody has, `returned` says how often one came back.
+    """
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        self.out: set[Any] = set()
+        self.returned = 0
+        super().__init__(*given, **named)
+
+    def getconn(self, timeout: float | None = None) -> Any:
+        """A connection, which is to be given back with `putconn`."""
+        found = super().getconn(timeout)
+        self.out.add(found)
+        return found
+
+    def putconn(self, conn: Any) -> None:
+        """Give it back."""
+        self.out.discard(conn)
+        self.returned += 1
+        super().putconn(conn)
 
     def _get_ready_connection(self, timeout: float | None) -> Any:
         self._pool.rotate(1)
