@@ -16,7 +16,7 @@ from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any, Final
 
-from generations import making
+from generations import making, vendors
 from generations.records import GenerationRecord, Json
 
 MILLION: Final = Decimal(1_000_000)
@@ -47,6 +47,12 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "openai.chat": "openai",
     "openai.responses": "openai",
     "togetherai": "together",
+    "together_ai": "together",
+    "fireworks_ai": "fireworks",
+    "azure_ai": "azure",
+    "cohere_chat": "cohere",
+    "vertex_ai_beta": "google",
+    "voyage": "voyageai",
 }
 """Names that clients send, where the price list uses another."""
 _SIMPLE: Final = {
@@ -266,9 +272,14 @@ def _public_model(model: str, provider: str) -> tuple[Any, Any] | None:
     if len(model) > 200:
         return None
     known = PROVIDERS.get(provider, provider) or None
+    tried: tuple[str | None, ...] = (known, None) if known else (None,)
+    said, bare = vendors.split(model)
     if provider and model.startswith(f"{provider}/"):
         model = model[len(provider) + 1 :]  # as LiteLLM and Genkit name a provider's model
-    for candidate in (known, None) if known else (None,):
+    elif said is not None and bare != model and not (known and _is_provider(known)):
+        # Of who is told nothing is known here, but of who is named: nobody else is asked.
+        model, tried = bare, (PROVIDERS.get(said, said),)
+    for candidate in tried:
         try:
             return get_snapshot().find_provider_model(model, None, candidate, None)
         except LookupError:

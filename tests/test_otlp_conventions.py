@@ -419,3 +419,13 @@ def test_words_for_nothing_are_nothing() -> None:
 
     assert (record.model_id, record.model_version, record.provider) == ("gpt-4o-mini", None, "openai")
     assert call({**CALL, "gen_ai.response.finish_reasons": ["FinishReason.STOP"]}).finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    ("name", "provider"),
+    [("groq/llama-3.1-8b-instant", "groq"), ("openai/gpt-4o", "openai"), ("meta-llama/L-8B", None)],
+)
+def test_who_serves_a_model_is_read_from_its_name_where_nobody_says_so(name: str, provider: str | None) -> None:
+    record = call({"gen_ai.operation.name": "chat", "gen_ai.request.model": name})
+
+    assert (record.model_id, record.provider) == (name, provider)

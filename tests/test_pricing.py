@@ -8,7 +8,7 @@ import pytest
 from genai_prices import Usage, calc_price
 from genai_prices.data_snapshot import get_snapshot
 
-from generations import pricing
+from generations import pricing, vendors
 from generations.pricing import Override
 from generations.records import GenerationRecord
 
@@ -211,3 +211,53 @@ def test_what_is_read_from_the_cache_may_cost_nothing() -> None:
 
 def test_an_override_without_a_price_for_a_class_in_use_gives_none() -> None:
     assert pricing.price(call(), [Override("7", "gpt-4", input_price=Decimal(10))]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "provider", "model", "priced"),
+    [
+        ("openai/gpt-4o", "openai", "gpt-4o", "openai"),
+        ("gpt-4o", "openai", "gpt-4o", "openai"),
+        ("anthropic/claude-3-5-sonnet-20240620", "anthropic", "claude-3-5-sonnet-20240620", "anthropic"),
+        ("gemini/gemini-1.5-pro", "gemini", "gemini-1.5-pro", "google"),
+        ("vertex_ai/claude-3-5-sonnet@20240620", "vertex_ai", "claude-3-5-sonnet@20240620", "google"),
+        ("bedrock/us-east-1/anthropic.claude-3-sonnet-20240229-v1:0", "bedrock", None, "aws"),
+        ("mistral/mistral-large-latest", "mistral", "mistral-large-latest", "mistral"),
+        ("groq/llama-3.3-70b-versatile", "groq", "llama-3.3-70b-versatile", "groq"),
+        ("azure/gpt-4o", "azure", "gpt-4o", "azure"),
+        ("together_ai/meta-llama/Llama-3.3-70B-Instruct-Turbo", "together_ai", None, "together"),
+        ("openrouter/openai/gpt-4o", "openrouter", "openai/gpt-4o", "openrouter"),
+        ("xai/grok-3", "xai", "grok-3", "x-ai"),
+        ("ollama/gpt-4o", "ollama", "gpt-4o", None),
+        # Publishers on Hugging Face, what LiteLLM calls every server with OpenAI's interface, and what anybody serves.
+        ("meta-llama/Llama-3-8B", None, None, None),
+        ("mistralai/Mistral-7B-Instruct-v0.2", None, None, None),
+        ("openai/gpt-oss-20b", None, None, None),
+        ("gpt-oss-20b", None, None, "any"),
+        ("openai/my-own-7b", None, None, None),
+        ("Groq/Llama-3-Groq-8B-Tool-Use", None, None, None),
+        ("gemini/", None, None, None),
+    ],
+)
+def test_who_serves_a_model_is_read_from_its_name_where_that_says_so(
+    name: str, provider: str | None, model: str | None, priced: str | None
+) -> None:
+    told = pricing.price(call(model_id=name, provider=None))
+
+    assert vendors.provider_of(name) == provider
+    assert vendors.split(name)[1] == (model or name if provider is None else model or name.partition("/")[2])
+    if priced != "any":
+        assert (told and told.arithmetic["provider"]) == priced
+    if provider is not None:
+        # Nor does a gateway that names itself know better.
+        assert pricing.price(call(model_id=name, provider="litellm")) == told
+
+
+def test_who_is_told_to_have_answered_goes_before_what_a_name_says() -> None:
+    told = pricing.price(call(model_id="openai/gpt-4o", provider="openrouter"))
+
+    assert told is not None and (told.arithmetic["provider"], told.arithmetic["model"]) == (
+        "openrouter",
+        "openai/gpt-4o",
+    )
+    assert pricing.price(call(model_id="anthropic/claude-3-5-sonnet-20240620", provider="openai")) is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from generations import vendors
 from generations.ingest.usage import Fields, openai_tokens, settings
 from generations.records import Alternative, InvalidRecord, Json
 
@@ -23,10 +24,6 @@ ENDPOINTS: Final[Mapping[str, str]] = {
     "/v1/responses": "openai.responses",
     "/v1/embeddings": "openai.embeddings",
 }
-_OWN_MODELS: Final = (
-    "gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-", "davinci", "babbage", "curie", "ada", "codex", "ft:gpt-",
-    "computer-use-", "omni-moderation",
-)  # fmt: skip
 _NOT_SETTINGS: Final = frozenset(
     {
         "model", "messages", "prompt", "input", "instructions", "tools", "functions", "user", "metadata",
@@ -59,7 +56,7 @@ def generation(shape: str, request: Mapping[str, Json], response: Mapping[str, J
     asked, answered = _text(request, "request.model"), _text(response, "response.model")
     fields: Fields = {
         "model_id": asked or answered,
-        "provider": provider_of(asked or answered),
+        "provider": vendors.provider_of(asked or answered),
         "parameters": settings(request, _NOT_SETTINGS) or None,
     }
     if answered and answered != asked and asked:
@@ -82,11 +79,6 @@ def content(shape: str, request: Mapping[str, Json], response: Mapping[str, Json
         fields["tools"] = _list(tools, "request.tools")
     _READ[shape](fields, request, response)
     return fields
-
-
-def provider_of(model: str | None) -> str | None:
-    """`openai` for models that only OpenAI serves under that name; otherwise who answered is not known."""
-    return "openai" if model and model.startswith(_OWN_MODELS) else None
 
 
 def _chat(fields: Fields, request: Mapping[str, Json], response: Mapping[str, Json]) -> None:

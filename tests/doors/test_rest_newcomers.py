@@ -118,3 +118,12 @@ def test_a_program_at_an_address_of_nobody_is_told_where_to_in_its_own_form(api:
 
     assert (refused.status, refused.error["code"]) == (404, "not_found")
     assert "Programs send generations to /api/generations" in refused.error["message"]
+
+
+def test_a_call_of_a_model_that_is_named_with_its_provider_has_a_cost_and_keeps_its_name(api: Caller) -> None:
+    usage = {"promptTokens": 1000, "completionTokens": 100}
+    name = "anthropic/claude-3-5-sonnet-20240620"
+
+    stored = api.post("/api/generations", {"model": {"id": name}, "usage": usage}).json
+
+    assert (stored["model"], stored["usage"]["cost"]) == ({"id": name}, 0.0045)

@@ -8,9 +8,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-from generations import moments
+from generations import moments, vendors
 from generations.cleaning import MAX_TEXT
-from generations.ingest import openai
 from generations.ingest.otlp import content, dialects, messages, pythonic, quirks, values
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.names import About, Settings
@@ -59,7 +58,7 @@ def generation(
     fields["step_id"] = step.id
     fields["type"] = kind
     fields["model_id"] = asked or answering
-    fields["provider"] = _provider(held.get("provider")) or openai.provider_of(asked or answering)
+    fields["provider"] = _provider(held.get("provider")) or vendors.provider_of(asked or answering)
     waited = _first_token(span, held)
     fields["time_to_first_token"] = waited if waited is not None and 0 <= waited < 1e8 else None
     fields["attributes"] = {"scope": span.scope} if span.scope else None
@@ -101,7 +100,7 @@ def _recounted(span: Span, counts: dict[str, int], model: str | None) -> dict[st
     """The counts with what was thought in the output, once."""
     if quirks.thoughts_are_in_totals(span.scope):
         return with_thoughts(counts)
-    is_twice = quirks.thoughts_are_twice(span.attributes, model, openai.provider_of(model))
+    is_twice = quirks.thoughts_are_twice(span.attributes, model, vendors.provider_of(model))
     return without_thoughts(counts) if is_twice else counts
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from generations import vendors
 from generations.cleaning import MAX_TEXT
-from generations.ingest import openai
 from generations.ingest.otlp import calls, content, dialects, messages, names, raw, spans, usage, values
 from generations.ingest.otlp.counts import COUNTS
 from generations.ingest.otlp.events import DETAILS
@@ -234,7 +234,7 @@ def _call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
         "type": "chat",
         "name": name,
         "model_id": model,
-        "provider": _PROVIDERS.get(agent) or openai.provider_of(model),
+        "provider": _PROVIDERS.get(agent) or vendors.provider_of(model),
         "thread_id": thread,
         "session_id": thread,
         "user_id": _text(a, "user_id"),
