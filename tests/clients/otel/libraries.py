@@ -285,6 +285,14 @@ LIBRARIES: Final = (
         },
     ),
     Library(
+        "opentelemetry-js",
+        "JavaScript: OpenTelemetry's own instrumentation",
+        "otel-js",
+        [("run", "answer", [("llm", "chat gpt-4o-mini", [])])],
+        about=ON_THE_ROOT,
+        untold={"*": {"cachedTokens": None, "reasoningTokens": None}},
+    ),
+    Library(
         "langchain-js",
         "JavaScript: LangChain",
         "otel-js",
