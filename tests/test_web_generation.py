@@ -352,6 +352,14 @@ def test_an_answer_in_json_is_laid_out(client: Client, project: Project) -> None
     assert '"decision" : "repair" , "amount" : 0' in web.text(page(client, project))
 
 
+def test_a_key_leads_past_what_was_asked_to_the_answer(client: Client, project: Project) -> None:
+    recorded(project, prompt="long " * 9_000, completion="Short")
+
+    shown = page(client, project).content.decode()
+
+    assert 'href="#answers" data-key="a"' in shown and 'id="answers"' in shown
+
+
 def test_the_text_may_be_seen_raw_and_as_json(client: Client, project: Project) -> None:
     recorded(project, messages=[{"role": "user", "content": "Hi"}], message_completion={"content": "**Hello**"})
 

@@ -79,7 +79,11 @@ def step(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     }
     context["head"] = part(request, grant, "steps/_head.html", context)
     context["tree"] = part(request, grant, "steps/_tree.html", context)
-    budget = Budget(max(LEAST, ROOM - markup.weight(context["head"]) - markup.weight(context["tree"])))
+    left = ROOM - markup.weight(context["head"]) - markup.weight(context["tree"])
+    calls = part(request, grant, "steps/_calls.html", context) if view != "json" and bundle.generations else ""
+    # Where ids and names are very long there is no room for them: they are named in the tree and in the facts.
+    context["calls"] = calls if left - markup.weight(calls) >= LEAST else ""
+    budget = Budget(max(LEAST, left - markup.weight(context["calls"])))
     if view == "json":
         ordered = {name: said[name] for name in BY_IMPORTANCE if name in said}
         context |= blocks.as_json(request, _whole(grant, bundle), ordered, budget)
