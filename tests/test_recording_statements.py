@@ -142,16 +142,16 @@ def test_amending_costs_four_statements(project: Project) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("thread", "number"), [(None, 5), ("t", 6)])
-def test_a_truer_start_costs_one_statement_more_and_one_in_a_thread(
-    project: Project, thread: str | None, number: int
+@pytest.mark.parametrize(("thread", "user", "number"), [(None, None, 5), ("t", None, 6), (None, "u", 6), ("t", "u", 7)])
+def test_a_truer_start_costs_one_statement_more_and_one_in_a_thread_and_of_a_participant(
+    project: Project, thread: str | None, user: str | None, number: int
 ) -> None:
-    recording.record(project, [revised(call(completion="x"), thread_id=thread)])
+    recording.record(project, [revised(call(completion="x"), thread_id=thread, user_id=user)])
 
     with CaptureQueriesContext(connection) as sent:
         recording.record(project, [GenerationRecord(id="g1", started_at=timezone.now() - dt.timedelta(seconds=5))])
 
-    # What moves is read in full, and that it moves is known only from what was read; its thread had the time as well.
+    # What moves is read in full, and that it moves is known only from what was read; thread and user had the time too.
     assert len(statements(sent)) == number
 
 

@@ -90,7 +90,8 @@ def gathered(items: Iterable[Record], now: dt.datetime) -> Batch:
         if kind == "thread":
             for thread in told.values():
                 if thread.user_id:
-                    _imply_participant(batch, thread.user_id, thread.last_activity_at or thread.started_at or now)
+                    # Where it says no time its row may: see `_widen`.
+                    _imply_participant(batch, thread.user_id, thread.last_activity_at or thread.started_at)
     return batch
 
 
@@ -116,10 +117,10 @@ def _gather(batch: Batch, item: Record, now: dt.datetime) -> None:
             _imply_thread(batch, item, moment)
         user = item.user_id
     else:
-        moment = getattr(item, "started_at", None) or getattr(item, "created_at", None) or now
+        moment = getattr(item, "created_at", None) or now
         batch.tags.update(getattr(item, "tags", None) or ())
         batch.add(item)
-        user = getattr(item, "user_id", None)
+        user = None if isinstance(item, ThreadRecord) else getattr(item, "user_id", None)
     if user:
         _imply_participant(batch, user, moment)
 
@@ -190,11 +191,11 @@ def merged(
         ]
 
     events = {kind: of(kind) for kind in _EVENTS}
-    _widen(batch, found, events)
+    _widen(batch, found, events, now)
     return {kind: events[kind] if kind in events else of(kind) for kind in batch.told}
 
 
-def _widen(batch: Batch, found: Found, rows: Mapping[str, Iterable[Merged]]) -> None:
+def _widen(batch: Batch, found: Found, rows: Mapping[str, Iterable[Merged]], now: dt.datetime) -> None:
     """Let threads and participants have what the part of a call or step that names them did not say, from its row as it
     is by now: its times, and of a thread its user."""
     whole = Batch()
@@ -208,6 +209,10 @@ def _widen(batch: Batch, found: Found, rows: Mapping[str, Iterable[Merged]]) -> 
                 _imply_thread(whole, row.record, row.started_at)
             if told.user_id and told.started_at is None:
                 _imply_participant(whole, told.user_id, row.started_at)
+    for id, thread in batch.told["thread"].items():
+        if thread.user_id and not (thread.last_activity_at or thread.started_at):
+            known = found.rows["thread"].get(id)
+            _imply_participant(whole, thread.user_id, now if known is None else known.record.last_activity_at)
     for kind, named in whole.implied.items():
         for items in (batch.told[kind], batch.implied[kind]):
             items.update({id: _filled(items[id], wider) for id, wider in named.items() if id in items})

@@ -307,14 +307,14 @@ def _write(
         rows = merging.merged(batch, found, now, lambda one: ready.row(one, found.prices))
         if locks:  # spans, which lock what they name, take back no more than they lent each other
             keeping.refuse(project, batch.told, rows)
-        left = narrowing.moved(rows) if locks else []  # spans say when they start
+        left = narrowing.moved(rows) if locks else narrowing.Left()  # spans say when they start
         is_last = not rows["feedback"] and not left and (ends or len(connection.atomic_blocks) == 1)
         named = merging.named(batch, found, now)
         departing.moved(cursor, project, rows)
         storing.write(cursor, keys, rows, batch.tags - found.tags, now, named=named, ends=is_last)
         mark_latest(cursor, project, (row.record.generation_id for row in rows["feedback"]))
         if left:
-            narrowing.narrow(project, left)
+            narrowing.take_back(project, left)
     states: States = {
         kind: {
             row.id: "unchanged" if not row.is_changed else "stored" if row.known is None else "merged" for row in some
