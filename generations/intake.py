@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import math
 import re
 import threading
 import time
@@ -156,7 +157,7 @@ class _Tally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: dict[tuple[int, str, str], list[int]] = {}
-        self._written = 0.0
+        self._written = -math.inf
         self._timer: threading.Timer | None = None
 
     def add(self, source: tuple[int, str, str], items: int, refused: int) -> None:

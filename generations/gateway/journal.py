@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
+import math
 import os
 import queue
 import struct
@@ -148,7 +149,7 @@ def start() -> None:
 
 
 def _work() -> None:
-    swept = 0.0
+    swept = -math.inf
     while True:
         record_ended(SWEEP_SECONDS)
         if time.monotonic() - swept > SWEEP_SECONDS and _done.empty():
