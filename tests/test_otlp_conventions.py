@@ -414,6 +414,18 @@ def test_the_first_token_has_many_names(attributes: dict[str, Any], seconds: flo
     assert call({**CALL, **attributes}).time_to_first_token == seconds
 
 
+def test_the_first_chunk_that_an_sdk_kept_is_not_the_first_where_it_dropped_some() -> None:
+    chunk: tuple[str, dict[str, Any]] = ("gen_ai.content.completion.chunk", {})
+    first: tuple[str, dict[str, Any]] = ("First Token Stream Event", {})
+
+    assert call(CALL, chunk).time_to_first_token == 0.0
+    assert call(CALL, first, dropped_events=372).time_to_first_token == 0.0
+    one = tell(CALL, chunk, dropped_events=372)
+    assert one.generation is not None
+    assert one.generation.time_to_first_token is None
+    assert (one.step.attributes or {})["droppedEventsCount"] == 372
+
+
 def test_words_for_nothing_are_nothing() -> None:
     record = call({**CALL, "gen_ai.response.model": "none", "gen_ai.system": "strands-agents"})
 

@@ -239,6 +239,8 @@ def _first_token(span: Span, held: Mapping[str, Json]) -> float | None:
         return max(0.0, waited) if waited > -0.001 else None
     for event in span.events:
         if event.name in dialects.FIRST_TOKEN_EVENTS and event.time >= span.start > 0:
+            if span.dropped_events and event.name in dialects.CHUNKS:
+                return None  # SDKs keep the last 128 events of a span, among which the first chunk is not
             return round((event.time - span.start) / 1e9, 6)
     return None
 

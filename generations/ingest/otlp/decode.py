@@ -97,6 +97,7 @@ def _span(span: Any, resource: Mapping[str, Json], scope: str) -> Span | Invalid
         span.dropped_attributes_count + max(0, len(attributes) - MAX_ATTRIBUTES),
         resource,
         scope,
+        span.dropped_events_count,
     )
 
 

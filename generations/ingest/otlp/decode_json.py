@@ -201,6 +201,7 @@ def _json_span(span: Json, resource: Mapping[str, Json], scope: str) -> Span | I
             + (max(0, len(given) - MAX_ATTRIBUTES) if isinstance(given, list) else 0),
             resource=resource,
             scope=scope,
+            dropped_events=_json_whole(span.get("droppedEventsCount"), "droppedEventsCount"),
         )
     except InvalidRecord as error:
         return error

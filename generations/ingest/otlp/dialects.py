@@ -262,15 +262,9 @@ STEP_SIGNS: Final[Mapping[str, str]] = {
 COMPONENTS: Final = ("ChatGenerator", "Generator", "Embedder", "Ranker", "Retriever", "ToolInvoker", "Agent")
 """Ends of the names of Haystack's components, which begin with a provider's."""
 
-FIRST_TOKEN_EVENTS: Final = frozenset(
-    {
-        "First Token Stream Event",
-        "gen_ai.content.completion.chunk",
-        "llm.content.completion.chunk",
-        "ai.stream.firstChunk",
-        "mlflow.chunk.item.0",
-    }
-)
+CHUNKS: Final = frozenset({"gen_ai.content.completion.chunk", "llm.content.completion.chunk"})
+"""Events of each chunk of a stream alike."""
+FIRST_TOKEN_EVENTS: Final = CHUNKS | {"First Token Stream Event", "ai.stream.firstChunk", "mlflow.chunk.item.0"}
 
 CONTENT: Final[Names] = (
     "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.tool.definitions",

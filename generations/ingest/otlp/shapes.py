@@ -24,7 +24,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A span with plain values. Ids are lower-case hex, times nanoseconds since 1970 (0: not said)."""
+    """A span with plain values. Ids are lower-case hex, times nanoseconds since 1970 (0: not said).
+
+    `dropped` counts attributes, and `dropped_events` events, that its SDK had no room for.
+    """
 
     trace_id: str
     span_id: str
@@ -40,6 +43,7 @@ class Span:
     dropped: int = 0
     resource: Mapping[str, Json] = field(default_factory=dict)
     scope: str = ""
+    dropped_events: int = 0
 
     @property
     def id(self) -> str:

@@ -213,6 +213,8 @@ def _rest(span: Span, about: About) -> dict[str, Json] | None:
         kept["links"] = list(span.links)
     if span.dropped:
         kept["droppedAttributesCount"] = span.dropped
+    if span.dropped_events:
+        kept["droppedEventsCount"] = span.dropped_events
     return kept or None
 
 

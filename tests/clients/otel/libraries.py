@@ -48,7 +48,7 @@ _LANGFUSE: Final = _merged(
 )
 _TRACELOOP: Final = _merged(
     {"chat": {"stopSequences": None, "seed": None}, "choices": {"n": None}, "embeddings": {"cachedTokens": 0}},
-    _each(("stream", "stream_async", "stream_tools"), reasoningTokens=None),
+    _each(("stream", "stream_async", "stream_tools", "stream_long"), reasoningTokens=None),
 )
 _EVENTS: Final = _merged(
     {"*": {"cachedTokens": None, "reasoningTokens": None}, "embeddings": {"messages": None}},
@@ -124,8 +124,9 @@ LIBRARIES: Final = (
         "otel-traceloop",
         [("run", "answer", [("llm", "openai.chat", [])])],
         about={**SAID, "tags": None, "metadata": {"plan": "pro", "workflowId": "answer"}},
-        cases=ALL,
-        untold=_merged(_TRACELOOP, _IS_DONE, {"responses_stream": {"isStream": False}}),
+        cases=(*ALL, "stream_long"),
+        # It has an event for each chunk, of which the SDK drops the first.
+        untold=_merged(_TRACELOOP, _IS_DONE, _each(("responses_stream", "stream_long"), isStream=False)),
     ),
     Library(
         "traceloop-earlier",

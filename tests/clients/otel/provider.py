@@ -73,6 +73,8 @@ def _chat(request: Mapping[str, Json], number: int) -> _Made:
         reason = "tool_calls"
     else:
         text = f"The capital of Peru is Lima ({number})."
+        if "at length" in str(last["content"]):
+            text = " ".join(["Lima,"] * 200 + [text])
         if "[[ ## answer ## ]]" in str(last["content"]):  # as DSPy asks for it
             text = f"[[ ## answer ## ]]\n{text}\n\n[[ ## completed ## ]]"
         message, reason = {"role": "assistant", "content": text}, "stop"

@@ -38,6 +38,14 @@ def stream(client):
         pass
 
 
+def stream_long(client):
+    """More chunks than an SDK keeps events of a span."""
+    said = [*QUESTION[:1], {"role": "user", "content": "What is the capital of Peru? Answer at length."}]
+    options = {"include_usage": True}
+    for _ in client.chat.completions.create(model=MODEL, messages=said, stream=True, stream_options=options):
+        pass
+
+
 def stream_async(client):
     async def main():
         chunks = await AsyncOpenAI().chat.completions.create(
