@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -150,6 +151,14 @@ def test_counts_wait_for_others_and_are_written_together(
 
     found = {s.agent: (s.requests, s.day, s.refused) for s in intake.sources(project)}
     assert found == {"agent 0": (1, 2, 1), **{f"agent {n}": (1, 2, 1) for n in range(1, 6)}, "others": (94, 188, 94)}
+
+
+def test_a_machine_that_has_just_started_writes_its_first_counts_at_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    monkeypatch.setattr(intake, "time", SimpleNamespace(monotonic=lambda: 3.0))  # since it was switched on
+    with django_assert_num_queries(1):
+        intake._Tally().add((project.pk, "rest", "agent"), 2, 1)
 
 
 def failing_at(table: str) -> Any:
