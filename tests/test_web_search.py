@@ -6,8 +6,10 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from generations import access, recording
+from generations.models import SearchMark
 from generations.models.accounts import Role
 from tests.web import NOON, call, links, person, project, recorded, signed_in, tags, text
 
@@ -67,6 +69,21 @@ def test_a_pasted_id_leads_to_its_row() -> None:
 
     assert client.get(f"/projects/{own.slug}/search/?q=resp-77").headers["Location"].endswith("/generations/one/")
     assert client.get(f"/projects/{own.slug}/search/?q=t-1").headers["Location"].endswith("/threads/t-1/")
+
+
+def test_how_far_the_search_is_behind_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = project()
+    recording.record(own, [call(1, prompt="walrus"), call(2, prompt="walrus")])
+    SearchMark.objects.filter(project=own).update(created_at=timezone.now() - dt.timedelta(seconds=190))
+    client = signed_in(own)
+
+    monkeypatch.setattr("generations.search.indexing.CAUGHT_UP", 0)
+    behind = text(client.get(f"/projects/{own.slug}/search/?q=walrus"))
+    monkeypatch.undo()
+    caught_up = text(client.get(f"/projects/{own.slug}/search/?q=walrus"))
+
+    assert "2 generations are recorded and not searched yet, the first of them for 3 m 1" in behind
+    assert "not searched yet" not in caught_up
 
 
 def test_who_finds_nothing_is_led_to_where_errors_are_searched() -> None:

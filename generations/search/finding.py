@@ -67,7 +67,7 @@ class Found:
     """A page of hits. `next` is the place to go on from, None at the end; everything after `searched_to` was looked at.
 
     When `is_complete` is false the time was over before the page was full: there may be more, further back.
-    `waiting` generations are recorded and not searched yet.
+    `waiting` generations are recorded and not searched yet, the first of them for so many `seconds`.
     """
 
     terms: tuple[str, ...]
@@ -76,6 +76,7 @@ class Found:
     is_complete: bool = True
     searched_to: dt.datetime | None = None
     waiting: int = 0
+    seconds: float = 0.0
 
 
 def find(
@@ -105,6 +106,7 @@ def find(
     looked.back_from(_read(after) if after else None)
     rows = looked.rows[:limit]
     more = len(looked.rows) > limit
+    behind = indexing.lag(project.pk)
     place = rows[-1] if more else looked.stopped
     return Found(
         terms=wanted,
@@ -112,7 +114,8 @@ def find(
         next=_PLACE.format(place[0].isoformat(), place[1]) if place else None,
         is_complete=looked.stopped is None or more,
         searched_to=place[0] if place else None,
-        waiting=indexing.lag(project.pk).count,
+        waiting=behind.count,
+        seconds=behind.seconds,
     )
 
 

@@ -71,6 +71,24 @@ def test_the_file_that_is_about_to_be_fetched_stays_the_same(browser: Browser, l
     page.context.close()
 
 
+def test_a_chart_that_did_not_come_says_so_and_comes_when_it_is_asked_for_again(
+    browser: Browser, live_stack: Stack
+) -> None:
+    page = sign_in(browser.new_context(viewport={"width": 1440, "height": 900}), live_stack).page
+    with live_stack.client() as client:
+        assert client.post("/api/generations", json={"model": {"id": "m"}}).status_code == 201
+    page.route("**/dashboard/*/data/**", lambda route: route.abort())
+    page.goto(f"{live_stack.url}/projects/default/dashboard/")
+
+    chart = page.locator("[data-chart]").first
+    expect(chart).to_contain_text("The server cannot be reached.")
+    page.unroute("**/dashboard/*/data/**")
+    chart.get_by_role("button", name="Try again").click()
+
+    expect(chart.locator(".legend")).to_contain_text("generations")
+    page.context.close()
+
+
 MAKE = """
 from generations import access
 from generations.models import User

@@ -1,5 +1,6 @@
 // The charts of the dashboard: bars stacked or beside each other's lines, with a legend; a click on a point opens the
 // list of what it counts, dragging narrows the whole dashboard to that time.
+import { toldBy } from "./failing.js";
 import { colour, money, moment, plain, seconds, themed, under, whole } from "./charts.js";
 
 const COLOURS = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6"];
@@ -17,17 +18,33 @@ export function watchDashboard() {
 
 async function load(place) {
   place.setAttribute("aria-busy", "true");
-  const answer = await fetch(place.dataset.chart, { credentials: "same-origin", headers: { Accept: "application/json" } });
-  const told = (answer.headers.get("Content-Type") ?? "").startsWith("application/json");
-  const said = told ? await answer.json() : { problem: "The chart could not be drawn." };
+  const said = await asked(place.dataset.chart);
   place.removeAttribute("aria-busy");
   place.replaceChildren();
   const isEmpty = !said.problem && !said.lines.some((line) => line.values.some((value) => value));
   if (said.problem || isEmpty) {
-    place.append(text("p", "quiet nothing-here", said.problem || (said.unit === "money" && said.note) || "Nothing in this time."));
+    const words = text("p", "quiet nothing-here", said.problem || (said.unit === "money" && said.note) || "Nothing in this time.");
+    place.append(words);
+    if (said.isLost) {
+      const again = text("button", "ghost", "Try again");
+      again.type = "button";
+      again.addEventListener("click", () => load(place));
+      words.append(" ", again);
+    }
     return;
   }
   draw(place, said);
+}
+
+// The numbers of a chart, or why there are none; what was lost on the way may be there when it is asked for again.
+async function asked(address) {
+  const lost = { problem: "The server cannot be reached.", isLost: true };
+  const answer = await fetch(address, { credentials: "same-origin", headers: { Accept: "application/json" } }).catch(() => null);
+  if (!answer) return lost;
+  const told = (answer.headers.get("Content-Type") ?? "").startsWith("application/json");
+  if (told) return answer.json().catch(() => lost);
+  if (answer.redirected) return { problem: "You are signed out: sign in in another tab.", isLost: true };
+  return { problem: toldBy(await answer.text().catch(() => ""), answer.status), isLost: true };
 }
 
 // Steps of an axis that counts: nothing happens half a time.
