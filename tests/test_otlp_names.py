@@ -14,6 +14,7 @@ import pytest
 from generations.ingest import media
 from generations.ingest.otlp import calls, decode, dialects, kinds, messages, names, spans, spelt
 from generations.ingest.otlp.shapes import Span
+from tests.test_otlp_conventions import call
 
 DATA: Final = Path(__file__).parent / "data" / "otlp"
 REMEMBERED: Final = (
@@ -215,3 +216,10 @@ def test_texts_are_taken_for_json_just_where_they_are() -> None:
         except orjson.JSONDecodeError:
             told = text
         assert (found, type(found)) == (told, type(told)), text
+
+
+@pytest.mark.parametrize("said", ["unknown", "UNKNOWN", ["unknown"], '["unknown"]', ["FINISH_REASON_UNSPECIFIED"]])
+def test_a_reason_that_is_not_known_is_none_as_a_text_and_in_a_list(said: Any) -> None:
+    record = call({"gen_ai.operation.name": "chat", "gen_ai.response.finish_reasons": said})
+
+    assert record.finish_reason is None

@@ -11,8 +11,8 @@ from django.utils import timezone
 from generations import access, exporting, recording, retention, tasks
 from generations.access import Grant
 from generations.exporting import schedules
-from generations.models import Departure, ExportSchedule, Job
-from generations.records import ScoreRecord, StepRecord
+from generations.models import Departure, ExportSchedule, Generation, Job
+from generations.records import ScoreRecord, StepRecord, revised
 from generations.retention import removing
 from tests.exports import before_each_batch, folder, grant, plain
 from tests.scheduling import SAID, delivered, root, run
@@ -34,7 +34,7 @@ def gone(root: Path, job: Job) -> list[str]:
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    assert all(dt.datetime.fromisoformat(line["deletedAt"]) for line in lines)
+    assert all(dt.datetime.fromisoformat(line.get("deletedAt") or line["unmatchedAt"]) for line in lines)
     return [line["id"] for line in lines]
 
 
@@ -184,3 +184,28 @@ def test_a_schedule_that_delivered_nothing_for_long_is_not_waited_for_and_begins
     anew = run(grant, ExportSchedule.objects.get(pk=schedule.pk))
     assert delivered(root, anew) == ["g00000", "g00002"]
     assert exporting.manifest_of(anew)["gone"] is None
+
+
+def test_what_changed_and_matches_the_filter_no_longer_is_told(grant: Grant, root: Path) -> None:
+    quality = [ScoreRecord(id=f"s{n}", name="q", value=1, generation_id=f"g{n:05}") for n in range(4)]
+    recording.record(grant.project, [plain(n, tags=("kept",)) for n in range(6)])
+    recording.record(grant.project, quality)
+    said = {**SAID, "incremental": True, "filter": {"scores.q": {"$gte": 1}, "tags": "kept"}}
+    calls = schedules.create(grant, said)
+    judged = schedules.create(grant, {**said, "name": "Scores", "kind": "scores", "filter": {"value": {"$gte": 1}}})
+    age(grant)
+    assert len(delivered(root, run(grant, calls))) == len(delivered(root, run(grant, judged))) == 4
+    Generation.objects.in_project(grant.project.pk).update(created_at=timezone.now() - dt.timedelta(minutes=10))
+    type(calls).objects.filter(pk__in=[calls.pk, judged.pk]).update(
+        complete_until=timezone.now() - dt.timedelta(minutes=5)
+    )
+
+    recording.record(grant.project, [revised(quality[0], value=0)])
+    recording.retag(grant.project, "generation", ["g00001"], remove=["kept"])
+    removing.erase(grant, "score", "s2")
+    recording.record(grant.project, [plain(7)])
+    of_calls, of_scores = run(grant, calls), run(grant, judged)
+
+    assert delivered(root, of_calls) == []
+    assert sorted(gone(root, of_calls)) == ["g00000", "g00001", "g00002"]
+    assert sorted(gone(root, of_scores)) == ["s0", "s2"]

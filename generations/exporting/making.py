@@ -199,7 +199,7 @@ def _gone(job: Job, asked: Asked, made: Made, name: str) -> Iterator[Path | None
         return
     path = made.path.with_name(f"{made.path.stem}.gone{made.path.suffix}")
     try:
-        told = departures.write(path, asked.kind, job.project, asked.since, made.snapshot)
+        told = departures.write(path, asked, job.project, made.snapshot)
         made.gone = {"file": f"{name.rpartition('/')[2]}{destinations.GONE}", **told}
         made.text_expired = departures.expired(asked.kind, job.project, asked.since)
         yield path

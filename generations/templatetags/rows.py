@@ -241,7 +241,7 @@ def _step(item: Any, slug: str, generation: Generation | None) -> str:
         below, is_open = f"{number(item.below)} below", "true" if item.is_open else "false"
         twist = (
             f'<button type="button" class="twist" value="{escape(node.id)}" aria-expanded="{is_open}"'
-            f' aria-label="{below}" title="{below}"></button>'
+            f' title="{below} {excerpt(node.name or node.id, 24)}"></button>'
         )
     chip = ""
     if (call := item.call) is not None:

@@ -58,6 +58,8 @@ def finish_reason(value: Json) -> str | None:
 
 
 _LONGEST_REASON: Final = 100
+_NO_REASONS: Final = frozenset({"", "unknown", "finish_reason_unspecified"})
+"""What Vercel's SDK and Gemini say where they were told no reason: it is none, however it is sent."""
 _UNDER_WAY: Final = "in_progress"
 """What OpenAI's newer interface says of an answer before it ends, and Sentry among the reasons why it did."""
 
@@ -71,7 +73,8 @@ def _reason(value: Json) -> str | None:
     if not isinstance(value, str) or value == _UNDER_WAY:
         return None
     # Gemini and Cohere shout theirs.
-    return _SAME_REASON.get(value, value.lower() if value.isupper() else value) or None
+    reason = _SAME_REASON.get(value, value.lower() if value.isupper() else value)
+    return None if reason in _NO_REASONS else reason
 
 
 _reason_before: Final = lru_cache(maxsize=128)(_reason)

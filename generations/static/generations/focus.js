@@ -50,5 +50,5 @@ function isMarked(target) {
 
 // What it is called, without the arrows and numbers that a swap may change.
 function label(element) {
-  return (element?.getAttribute("aria-label") ?? element?.textContent ?? "").replace(/[^\p{L} ]/gu, "").trim();
+  return (element?.getAttribute("aria-label") ?? (element?.textContent.trim() || element?.title) ?? "").replace(/[^\p{L} ]/gu, "").trim();
 }
