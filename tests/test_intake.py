@@ -154,8 +154,9 @@ def test_counts_wait_for_others_and_are_written_together(
 
 
 def test_a_machine_that_has_just_started_writes_its_first_counts_at_once(
-    project: Project, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+    project: Project, settings: Any, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
+    settings.INTAKE_SECONDS = 10
     monkeypatch.setattr(intake, "time", SimpleNamespace(monotonic=lambda: 3.0))  # since it was switched on
     with django_assert_num_queries(1):
         intake._Tally().add((project.pk, "rest", "agent"), 2, 1)
