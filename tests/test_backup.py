@@ -298,7 +298,7 @@ def test_a_copy_that_runs_is_not_restored_into(source: Stack, backup: Path) -> N
     ("damage", "reason"),
     [
         ("dump cut", "is not what was backed up"),
-        ("file changed", "is not what was backed up"),
+        ("file changed", "is not what was backed up: its checksum is another"),
         ("file gone", "is missing from the backup"),
         ("no manifest", "is no backup"),
         ("half a manifest", "is not whole"),

@@ -248,7 +248,9 @@ def _compare(path: Path, said: dict[str, Any]) -> None:
     except FileNotFoundError:
         raise BackupError(f"{path} is missing from the backup.") from None
     if found != {"bytes": said["bytes"], "sha256": said["sha256"]}:
-        raise BackupError(f"{path} is not what was backed up: {found['bytes']} bytes instead of {said['bytes']}.")
+        is_as_long = found["bytes"] == said["bytes"]
+        how = "its checksum is another" if is_as_long else f"{found['bytes']} bytes instead of {said['bytes']}"
+        raise BackupError(f"{path} is not what was backed up: {how}.")
 
 
 def put_back(folder: Path, manifest: dict[str, Any], url: str) -> None:
