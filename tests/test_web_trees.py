@@ -357,61 +357,6 @@ def test_a_step_page_is_bounded_whatever_ids_and_names_are(client: Client, proje
     assert len(more.content) < BOUND
 
 
-def test_a_step_whose_parent_never_came_says_so(client: Client, project: Project) -> None:
-    record(
-        project,
-        [
-            step("top", trace_id="t"),
-            step("kept", "top", trace_id="t", began=1),
-            step("lost", "never came", trace_id="t", began=2),
-            step("below", "lost", trace_id="t", began=3),
-            step("moved", "elsewhere", trace_id="t", began=4),
-            step("elsewhere", trace_id="other"),
-        ],
-    )
-
-    shown = show(client, project, "lost")
-
-    assert "Step above never came has not arrived" in web.text(shown)
-    assert "Step above elsewhere in another trace" in web.text(show(client, project, "moved"))
-    for id in ("top", "kept", "below"):
-        assert "Step above" not in web.text(show(client, project, id))
-    rows = re.findall(r"<li data-level.*?</li>", shown.content.decode(), re.DOTALL)
-    marked = {
-        id
-        for id in ("top", "kept", "lost", "below", "moved")
-        for row in rows
-        if f"/{id}/" in row and "is missing" in row
-    }
-    assert marked == {"lost", "moved"}
-
-
-def test_what_a_step_asked_a_model_stands_on_its_page(client: Client, project: Project) -> None:
-    record(
-        project,
-        [
-            step("framed", trace_id="t"),
-            GenerationRecord(
-                id="went", step_id="framed", started_at=at(1), prompt="Which museum?", completion="Azulejo"
-            ),
-            GenerationRecord(
-                id="broke", step_id="framed", started_at=at(2), prompt="And now?", error="Too many requests"
-            ),
-        ],
-    )
-
-    shown = show(client, project, "framed")
-
-    words = web.text(shown)
-    assert "Asked Which museum? Answered Azulejo" in words
-    assert "Asked And now? Failed Too many requests" in words
-    assert "Nothing is recorded" not in words
-    assert (
-        f'href="/projects/{project.slug}/generations/went/"'
-        in shown.content.decode().partition('class="conversation"')[2]
-    )
-
-
 def test_every_call_of_a_common_trace_is_named_at_its_step(client: Client, project: Project) -> None:
     # An agent that asks a model and uses a tool in turn: half of its steps are calls. Ids are as OpenTelemetry's are.
     ids = [f"{1:032x}-{n:016x}" for n in range(99)]

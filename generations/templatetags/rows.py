@@ -20,6 +20,8 @@ register = template.Library()
 
 SHOWN: Final = 3
 """So many scores and tags of a row are shown, and how many others there are."""
+UNTYPED: Final = "undefined"
+"""What the type of a step is called of which nobody said it; on a page that reads as if something were broken."""
 _PREVIEW: Final = 260
 
 Cells = Mapping[str, Callable[[Any, Any], str]]
@@ -181,6 +183,8 @@ _GENERATION: Final[Cells] = {
 
 # ----------------------------------------------------------------------------------------------------------- of steps
 def _type(row: Step, _: object) -> str:
+    if row.type == UNTYPED:
+        return f'<td title="It came without a type">{UNKNOWN}</td>'
     return f'<td><span class="badge">{excerpt(row.type, 60)}</span></td>'
 
 
