@@ -3,9 +3,11 @@
 import datetime as dt
 import hashlib
 import json
+import threading
 from pathlib import Path
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from generations import access, exporting, recording, retention, tasks
@@ -209,3 +211,38 @@ def test_what_changed_and_matches_the_filter_no_longer_is_told(grant: Grant, roo
     assert delivered(root, of_calls) == []
     assert sorted(gone(root, of_calls)) == ["g00000", "g00001", "g00002"]
     assert sorted(gone(root, of_scores)) == ["s0", "s2"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_schedule_begins_to_be_incremental_when_what_is_being_deleted_is_gone(
+    grant: Grant, root: Path, is_new: bool
+) -> None:
+    recording.record(grant.project, [plain(0)])
+    schedule = None if is_new else schedules.create(grant, SAID)
+    deleted, begun = threading.Event(), threading.Event()
+    was_begun: list[bool] = []
+
+    def delete() -> None:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                removing.erase(grant, "generation", "g00000")
+                deleted.set()
+                while not begun.wait(0.02):
+                    cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+                    if cursor.fetchone() != (0,):
+                        break
+                was_begun.append(begun.is_set())
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=delete)
+    thread.start()
+    assert deleted.wait(30)
+    said = {"incremental": True}
+    made = schedules.create(grant, {**SAID, **said}) if schedule is None else schedules.change(grant, schedule.pk, said)
+    begun.set()
+    thread.join()
+
+    assert was_begun == [False]
+    assert made is not None and delivered(root, run(grant, made)) == []

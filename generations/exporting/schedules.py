@@ -16,12 +16,12 @@ import zoneinfo
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from generations import jobs
+from generations import holds, jobs, recording
 from generations.access import Grant, Scope, audit
 from generations.exporting import changes, destinations
 from generations.exporting.asked import Asked, checked
@@ -237,8 +237,18 @@ def _objects(document: Json) -> Json:
 def _saved(grant: Grant, schedule: ExportSchedule, action: str) -> ExportSchedule:
     try:
         with transaction.atomic():
+            if schedule.incremental:
+                _wait_for_who_deletes(grant.project.pk)
             schedule.save()
             audit(grant, action, "schedule", str(schedule.pk), {"name": schedule.name, "to": schedule.destination})
     except IntegrityError:
         raise InvalidRecord("name", schedule.name, "a name that no other schedule of the project has") from None
     return schedule
+
+
+def _wait_for_who_deletes(project: int) -> None:
+    """Who deletes or moves something now has seen no schedule to note it for, and the first run may still show it. From
+    here to the end of the transaction nobody else begins to."""
+    with connection.cursor() as cursor:
+        cursor.execute(*holds.alone(project))
+        cursor.execute(recording.alone(project))
