@@ -54,6 +54,7 @@ def ran(
     told = page.sections()
     provider = Provider()
     settings = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    settings |= {page.KEY.lstrip("$"): stack.api_key}
     settings |= told[""].variables(stack.url, stack.api_key) | told[section].variables(stack.url, stack.api_key)
     settings |= {"OPENAI_BASE_URL": provider.url, "OPENAI_API_KEY": "sk-tests"}
     settings |= {"OPENAI_API_BASE": provider.url, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}

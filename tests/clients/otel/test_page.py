@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -32,3 +33,12 @@ def test_what_a_section_installs_is_what_its_program_is_run_with(library: Librar
 
     assert installed
     assert set(installed) <= locked(library.environment)
+
+
+def test_programs_read_no_variable_that_the_page_does_not_name_in_a_shell() -> None:
+    sections = page.sections()
+    named = {page.KEY.lstrip("$"), *sections[""].variables("", "")}
+
+    for section in sections.values():
+        read = set(re.findall(r"environ(?:\.get)?[\[(]\"(\w+)|process\.env\.(\w+)", section.code))
+        assert {one or other for one, other in read} <= named | set(section.variables("", "")), section.heading
