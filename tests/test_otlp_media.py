@@ -184,3 +184,24 @@ def test_the_generations_page_shows_the_image_and_nothing_that_is_not_its_own(ap
     )
     other = address.replace(first.public_id, second.public_id)
     assert client.get(other + "block/?at=/messages/0/content/0/image_url/url&as=file").status_code == 404
+
+
+def test_a_document_that_is_kept_is_downloaded_from_the_page_under_its_name(api: Caller) -> None:
+    content = b"%PDF-1.4 of no use"
+    inside = f"data:application/pdf;base64,{base64.b64encode(content).decode()}"
+    file = {"type": "file", "file": {"filename": "bill.pdf", "file_data": inside}}
+    post(api, span(1, attributes=genai(file)))
+    call = Generation.objects.in_project(api.project.pk).get()
+    user = person()
+    Membership.objects.create(project=api.project, user=user)
+    client = Client()
+    client.force_login(user)
+    address = f"/projects/{api.project.slug}/generations/{call.public_id}/"
+
+    at = "block/?at=%2Fmessages%2F0%2Fcontent%2F1%2Ffile%2Ffile_data&amp;as=file"
+    assert at in client.get(address).content.decode()
+    answer: Any = client.get(address + at.replace("&amp;", "&"), follow=True)
+
+    assert b"".join(answer.streaming_content) == content
+    assert answer["Content-Disposition"] == 'inline; filename="bill.pdf"'
+    assert answer["Content-Security-Policy"].startswith("default-src 'none'")

@@ -136,6 +136,37 @@ def test_a_document_that_was_sent_is_named_and_not_written_out(client: Client, p
     assert "base64" not in said
 
 
+def test_a_document_that_was_sent_is_a_download_of_no_type(client: Client, project: Project) -> None:
+    def inside(mime: str, content: bytes) -> str:
+        return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+
+    script, bill = b"<script>alert(1)</script>", b"%PDF-1.4 of no use"
+    named = {"filename": '../../e"vil\r\nX: y.html', "file_data": inside("text/html", script)}
+    source = {"type": "text", "media_type": "text/plain", "data": "Plain, and no base64."}
+    recorded(
+        project,
+        messages=[
+            {"role": "user", "content": [{"type": "file", "file": named}]},
+            {"role": "user", "content": [{"type": "input_file", "file_data": inside("application/pdf", bill)}]},
+            {"role": "user", "content": [{"type": "document", "source": source}]},
+        ],
+    )
+
+    links = [link for link in web.links(page(client, project)) if "as=file" in link]
+    answers = [client.get(link) for link in links]
+
+    assert [answer.content for answer in answers] == [script, bill, b"Plain, and no base64."]
+    for answer in answers:
+        assert answer["Content-Type"] == "application/octet-stream"
+        assert answer["X-Content-Type-Options"] == "nosniff"
+        assert "sandbox" in answer["Content-Security-Policy"]
+    assert [answer["Content-Disposition"] for answer in answers] == [
+        'attachment; filename="e vil X: y.html"',
+        'attachment; filename="file.pdf"',
+        'attachment; filename="file.txt"',
+    ]
+
+
 def test_who_sees_a_call_without_a_cost_is_led_to_where_prices_are_set(project: Project) -> None:
     recorded(project, model_id="our-model", provider="us", prompt_tokens=3, completion_tokens=1)
     admin = web.signed_in(project, Role.ADMIN)

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import mimetypes
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.http import urlencode
+from django.utils.http import content_disposition_header, urlencode
 
 from generations import attachments as stored
 from generations.access import Grant
@@ -24,6 +26,7 @@ from generations.web.frame import show
 from generations.web.gate import is_part
 from generations.web.markup import Budget, Variables
 
+_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f"\\]+')
 SANDBOX: Final = "default-src 'none'; sandbox"
 
 
@@ -58,7 +61,7 @@ def piece(request: HttpRequest, grant: Grant, whole: Whole) -> HttpResponse:
     how = request.GET.get("as", "")
     if how == "file":
         if (kept := media.reference(value)) is not None:
-            return _kept_file(whole, kept)
+            return _kept_file(whole, place, kept)
         return _file(whole, place, value)
     text = value if isinstance(value, str) else markup.pretty(value)
     if how == "text":
@@ -118,31 +121,37 @@ def index(request: HttpRequest, name: str) -> int:
     return int(given) if given.isascii() and given.isdigit() and len(given) < 12 else 0
 
 
-def _kept_file(whole: Whole, kept: media.Reference) -> HttpResponse:
+def _kept_file(whole: Whole, place: str, kept: media.Reference) -> HttpResponse:
     """The file that a message refers to: one of the generation's own attachments, whatever a message may say."""
     row = next((row for row in whole.files if row.sha256 == kept.sha256 and row.storage_key), None)
     if row is None:
         raise Http404(f"There is no such file in this {whole.noun}.")
-    return redirect(stored.path(row.storage_key or "", row.mime))
+    is_shown = row.mime in parts.PICTURES | parts.SOUNDS
+    return redirect(stored.path(row.storage_key or "", row.mime, None if is_shown else _name(whole, place, row.mime)))
 
 
 def _file(whole: Whole, place: str, value: Json) -> HttpResponse:
-    """An image or a sound that was sent inline, as what it is; nothing else is ever given back as a file."""
+    """A file that was sent inline: an image or a sound as what it is, anything else as a download of no type."""
     if not isinstance(value, str):
         raise Http404("This is no file.")
+    holder = markup.at(whole.said, place.rpartition("/")[0])
     head, comma, data = value.partition(",")
     if head.startswith("data:") and comma:
         mime, is_encoded = head[5:].split(";", 1)[0].lower(), head.endswith(";base64")
     else:
-        holder = markup.at(whole.said, place.rpartition("/")[0])
         mime, data, is_encoded = parts.mime_of(holder), value, True
-    if not is_encoded or mime not in parts.PICTURES | parts.SOUNDS:
-        raise Http404("This is no image or sound that a browser may be shown.")
+    if not is_encoded:
+        raise Http404("This is no file.")
     try:
-        content = base64.b64decode(data, validate=False)
+        is_text = isinstance(holder, Mapping) and holder.get("type") == "text"  # as Anthropic's documents may be
+        content = value.encode("utf-8", "replace") if is_text else base64.b64decode(data, validate=False)
     except (binascii.Error, ValueError) as error:
         raise Http404("The file was sent damaged.") from error
-    response = HttpResponse(content, content_type=mime)
+    is_shown = mime in parts.PICTURES | parts.SOUNDS
+    response = HttpResponse(content, content_type=mime if is_shown else "application/octet-stream")
+    if not is_shown:
+        response.headers["Content-Disposition"] = content_disposition_header(True, _name(whole, place, mime)) or ""
+    response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Content-Security-Policy"] = SANDBOX
     response.headers["Cache-Control"] = "private, max-age=3600"
     return response
@@ -156,3 +165,11 @@ def address(request: HttpRequest, **changes: str) -> str:
     for name in ("at", "from"):
         query.pop(name, None)
     return query.urlencode()
+
+
+def _name(whole: Whole, place: str, mime: str | None) -> str:
+    """What a file is called when it is kept: as the message says, without folders, or by its type."""
+    held = markup.at(whole.said, place.rpartition("/")[0])
+    said = held.get("filename") if isinstance(held, Mapping) else None
+    plain = _UNSAFE.sub(" ", said).rpartition("/")[2].strip(" .") if isinstance(said, str) else ""
+    return plain[:100] or f"file{mimetypes.guess_extension(mime or '') or ''}"

@@ -198,7 +198,7 @@ def _at(said: Json, place: str, inner: str) -> Json:
 def _fill(block: Block, budget: Budget, how: Reading, *, said: Json, rendered: bool, template: str = "") -> None:
     """Put as much of what was said into the block as a block may hold and the page has room for."""
     budget.left -= OVERHEAD
-    if block.kind in ("picture", "sound", "link", "note", "hidden"):
+    if block.kind in ("picture", "sound", "file", "link", "note", "hidden"):
         return
     text = said if isinstance(said, str) else markup.pretty(said)
     block.size = len(text.encode("utf-8", "replace"))

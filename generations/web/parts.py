@@ -159,8 +159,8 @@ def mime_of(held: Json) -> str:
 
 
 def _binary(mime: str, place: str, size: int, name: str = "") -> Block:
-    kind = "picture" if mime in PICTURES else "sound" if mime in SOUNDS else "note"
-    label = mime[:80] if kind != "note" else f"{name[:80] or 'A file'} of type {mime[:80] or 'unknown'}"
+    kind = "picture" if mime in PICTURES else "sound" if mime in SOUNDS else "file"
+    label = mime[:80] if kind != "file" else f"{name[:80] or 'A file'} of type {mime[:80] or 'unknown'}"
     return Block(kind, place, size, label=label)
 
 
