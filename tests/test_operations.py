@@ -68,6 +68,8 @@ def test_requests_are_counted_by_door_and_status() -> None:
         ("/api/generations/batch", "rest"),
         ("/v1/traces", "otlp"),
         ("/api/public/otel/v1/traces", "otlp"),
+        ("/api/otlp/v1/traces", "otlp"),
+        ("/opentelemetry/v1/traces", "otlp"),
         ("/api/otel/v1/traces", "otlp"),
         ("/otel/v1/logs", "otlp"),
         ("/graphql/", "graphql"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from generations.ingest.otlp.shapes import Span
 from generations.ingest.otlp.spans import told
-from tests.test_otlp_conventions import ANSWER, CALL, call, tell, wanted
+from tests.test_otlp_conventions import ANSWER, CALL, START, call, tell, wanted
 
 OTHER = {"role": "assistant", "content": "Lima, of course."}
 WEATHER = {"name": "get_weather", "description": "The weather.", "parameters": {"type": "object"}}
@@ -187,3 +188,93 @@ def test_vercel_s_span_around_calls_is_a_run_wherever_it_stands(name: str) -> No
     told_of = told(Span("a" * 32, "b" * 16, "c" * 16, "span", 1, 2, above))
 
     assert (told_of.step.type, told_of.generation) == ("run", None)
+
+
+# --------------------------------------------------------------------------------------------------------- xAI's client
+GROK = {**CALL, "gen_ai.request.model": "grok-4", "gen_ai.usage.input_tokens": 51, "gen_ai.usage.output_tokens": 21}
+
+
+def test_xai_s_client_has_calls_of_tools_as_json_and_reasons_users_and_counts_by_names_of_its_own() -> None:
+    called = [{"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": {"city": "Lima"}}}]
+    record = call(
+        {
+            **GROK,
+            "gen_ai.usage.cached_prompt_text_tokens": 8,
+            "user_id": "ada",
+            "gen_ai.prompt.0.role": "user",
+            "gen_ai.prompt.0.content": "?",
+            "gen_ai.completion.0.role": "assistant",
+            "gen_ai.completion.0.content": "",
+            "gen_ai.completion.0.tool_calls": json.dumps(called),
+            "gen_ai.response.finish_reasons": ["REASON_TOOL_CALLS"],
+        }
+    )
+
+    assert record.message_completion == {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [wanted("get_weather", '{"city":"Lima"}')],
+    }
+    assert (record.finish_reason, record.user_id, record.cached_tokens) == ("tool_calls", "ada", 8)
+
+
+def test_each_of_xai_s_answers_ends_for_its_own_reason_and_its_streams_tell_when_they_began() -> None:
+    said = {
+        **{f"gen_ai.completion.{n}.content": text for n, text in enumerate(("Lima.", "Lima, of course."))},
+        **{f"gen_ai.completion.{n}.role": "assistant" for n in range(2)},
+    }
+    record = call({**GROK, **said, "gen_ai.response.finish_reasons": ["REASON_STOP", "REASON_MAX_LEN"]})
+    unsaid = call({**GROK, "gen_ai.response.finish_reasons": ["REASON_INVALID"]})
+    began = dt.datetime.fromtimestamp(START / 1e9 + 0.5, dt.UTC).isoformat()
+    stream = call({**GROK, "gen_ai.completion.start_time": began})
+
+    assert (record.message_completion, record.finish_reason) == (ANSWER, "stop")
+    assert [(one.content, one.finish_reason) for one in record.alternatives or ()] == [(OTHER, "length")]
+    assert (unsaid.finish_reason, stream.time_to_first_token) == (None, 0.5)
+
+
+# ---------------------------------------------------------------------------------------- LangWatch, Laminar, Langtrace
+def test_langwatch_s_tools_are_told_and_its_several_answers_are_several() -> None:
+    said = [{"type": "chat_messages", "value": [one]} for one in (ANSWER, OTHER)]
+    record = call(
+        {
+            "langwatch.span.type": "llm",
+            "gen_ai.request.model": "openai/gpt-4o-mini",
+            "langwatch.params": json.dumps({"n": 2, "tools": [{"type": "function", "function": WEATHER}]}),
+            "langwatch.output": json.dumps({"type": "list", "value": said}),
+        }
+    )
+
+    assert record.tools == [{"type": "function", "function": WEATHER}]
+    assert (record.message_completion, [one.content for one in record.alternatives or ()]) == (ANSWER, [OTHER])
+
+
+def test_laminar_s_answers_by_anthropic_say_in_them_why_they_ended() -> None:
+    said = {"role": "assistant", "content": [{"type": "text", "text": "Lima."}], "stop_reason": "end_turn"}
+
+    record = call({**CALL, "gen_ai.output.messages": json.dumps([said])})
+
+    assert (record.message_completion, record.finish_reason) == (ANSWER, "end_turn")
+
+
+def test_langtrace_s_parts_that_are_functions_are_calls_and_its_texts_to_embed_are_content() -> None:
+    called = [wanted("get_weather", '{"city": "Lima"}')]
+    said = json.dumps([{"role": "assistant", "content": called}])
+    asked = json.dumps([{"role": "user", "content": ["Lima", "Cusco"]}])
+    about = {"gen_ai.operation.name": "openai.responses.create", "gen_ai.request.model": "gpt-4o-mini"}
+
+    chat = call(about, ("gen_ai.content.completion", {"gen_ai.completion": said}))
+    texts = {"gen_ai.operation.name": "embed", "gen_ai.request.embedding_inputs": '[["Lima", "Cusco"]]'}
+    embedding = call(texts, ("gen_ai.content.prompt", {"gen_ai.prompt": asked}))
+
+    assert (chat.type, chat.message_completion) == (
+        "chat",
+        {"role": "assistant", "content": None, "tool_calls": called},
+    )
+    assert (embedding.input, embedding.parameters) == (["Lima", "Cusco"], None)
+
+
+def test_agenta_s_sessions_and_users_are_the_trace_s() -> None:
+    step = tell({"ag.type.node": "workflow", "ag.session.id": "chat-1", "ag.user.id": "ada"}).step
+
+    assert (step.type, step.thread_id, step.user_id) == ("run", "chat-1", "ada")

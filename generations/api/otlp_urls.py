@@ -4,7 +4,7 @@ from django.urls import re_path
 
 from generations.api import otlp
 
-_BASE = r"^(?:api/public/otel/|api/otel/|otlp/|otel/)?(?:v1/traces/|v1/logs/)?"
+_BASE = r"^(?:api/public/otel/|api/otel/|api/otlp/|otlp/|otel/|opentelemetry/)?(?:v1/traces/|v1/logs/)?"
 
 urlpatterns = [
     re_path(_BASE + r"v1/traces/?\Z", otlp.traces),

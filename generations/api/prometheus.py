@@ -22,7 +22,8 @@ from generations import counting, operations, search
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 DOORS: Final = (
     *((f"/api/{start}", "literal") for start in ("graphql", "my-project", "export/dataset", "upload")),
-    *((start, "otlp") for start in ("/api/public/otel", "/api/otel", "/otlp", "/otel")),
+    *((f"/api/{start}", "otlp") for start in ("public/otel", "otel", "otlp")),
+    *((f"/{start}", "otlp") for start in ("otlp", "otel", "opentelemetry")),
     *((f"/v1/{signal}", "otlp") for signal in ("traces", "logs", "metrics")),
     *((start, "gateway") for start in ("/v1", "/gateway", "/openai")),
     ("/api/ping", "gantry"),

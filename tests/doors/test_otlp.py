@@ -86,7 +86,7 @@ def calls(api: Caller) -> list[Generation]:
     "path",
     [
         *("/v1/traces", "/v1/traces/", "/otlp/v1/traces", "/otel/v1/traces", "/api/otel/v1/traces"),
-        *("/api/public/otel/v1/traces", "/v1/traces/v1/traces"),
+        *("/api/public/otel/v1/traces", "/api/otlp/v1/traces", "/opentelemetry/v1/traces", "/v1/traces/v1/traces"),
     ],
 )
 def test_every_address_that_exporters_know_takes_spans_in_without_a_redirect(api: Caller, path: str) -> None:

@@ -19,6 +19,8 @@ def asked_fields(asked: Sequence[Json], kind: str) -> Fields:
     if kind not in ("completion", "embedding"):
         return {"messages": list(asked)}
     texts = [m.get("content") if isinstance(m, dict) else m for m in asked]
+    if len(texts) == 1 and isinstance(inner := texts[0], list) and kind == "embedding":
+        texts = inner
     return {"prompt": texts[0]} if len(texts) == 1 and isinstance(texts[0], str) else {"input": texts}
 
 
@@ -29,7 +31,7 @@ def answered(given: Sequence[Json], kind: str, is_choices: bool) -> Fields:
     for one in given:
         if made := messages.message(one):
             answers.append(made[0])
-            said = one.get("finish_reason") if isinstance(one, dict) else None
+            said = one.get("finish_reason", one.get("stop_reason")) if isinstance(one, dict) else None
             reasons.append(None if said is None else messages.finish_reason(said))
     if not answers:
         return {}

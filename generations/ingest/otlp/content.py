@@ -285,6 +285,8 @@ def _traceloop(attributes: Attributes, about: About, kind: str, choices: int | N
     if kind == "rerank" and given:  # what is said of each document is one answer
         fields["output"] = [one.get("content") if isinstance(one, dict) else one for one in given]
     else:
+        if len(given) > 1:
+            given = reasoned(given, attributes.get("gen_ai.response.finish_reasons"))
         fields |= answered(given, kind, len(given) > 1)
     if functions := _listed(attributes, about, "llm.request.functions.", "gen_ai.request.functions."):
         fields["tools"] = messages.tools(functions)

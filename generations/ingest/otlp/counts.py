@@ -69,7 +69,7 @@ COUNTS: Final[Mapping[str, Names]] = {
         genai=(
             f"{_USE}cache_read.input_tokens",
             f"{_USE}cached_tokens",
-            f"{_USE}cached_input_tokens",
+            *(f"{_USE}cached_input_tokens", f"{_USE}cached_prompt_text_tokens"),  # the last is xAI's
             f"{_USE}details.cache_read_tokens",
             *(f"{_USE}input_tokens.cache_read", f"{_USE}input_tokens.cached"),
             f"{_USE}input_token_details>cache_read",

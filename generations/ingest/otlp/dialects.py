@@ -104,7 +104,7 @@ NOT_PARAMETERS: Final = frozenset(
         "system",
         "tools",
         "available_tools",
-        "tool.names",
+        *("tool.names", "embedding_inputs"),
         "functions",
         "headers",
         # Google's, of which the last may hold a key
@@ -167,7 +167,7 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
         "chat.streaming_completions": "chat",
         "generate_content": "chat",
         "fetch_response": "chat",
-        "responses": "chat",
+        **dict.fromkeys(("responses", "openai.responses.create"), "chat"),  # the last is Langtrace's
         "text_completions": "completion",
         "text.completions": "completion",
         "text.streaming_completions": "completion",

@@ -141,7 +141,10 @@ FIELDS: Final[Mapping[str, Names]] = {
             *("ai.observability.generation.time_to_first_token_ms", "copilot_chat.time_to_first_token"),
         ),
     ),
-    "first_token_moment": by(langfuse=(f"{_LF}completion_start_time",), others=("mastra.completion_start_time",)),
+    "first_token_moment": by(
+        langfuse=(f"{_LF}completion_start_time",),
+        others=("mastra.completion_start_time", "gen_ai.completion.start_time"),
+    ),
     "is_stream": by(
         genai=(
             "gen_ai.request.stream",
@@ -206,7 +209,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             f"{_INV}user",
             "user",
             *(f"{_LF}metadata.langfuse{name}" for name in ("_user_id", "UserId")),
-            "netra.user_id",
+            *("netra.user_id", "user_id", "ag.user.id"),
             "metadata.user_api_key_end_user_id",
         ),
     ),
@@ -258,7 +261,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         vercel=("ai.prompt.tools",),
         others=(
             *("mlflow.chat.tools", "model_request_parameters>function_tools", "response>tools", "tools"),
-            *("gen_ai.request.available_tools", f"{_INV}kwargs>tools"),
+            *("gen_ai.request.available_tools", f"{_INV}kwargs>tools", "langwatch.params>tools"),
         ),
     ),
     # What work that is no model call was given and made.

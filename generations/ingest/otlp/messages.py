@@ -14,6 +14,7 @@ from generations.ingest.otlp import parts as kinds
 from generations.reading import compact
 from generations.records import Json
 
+_OF_NET: Final = {"Stop": "stop", "Length": "length", "ToolCalls": "tool_calls", "ContentFilter": "content_filter"}
 _SAME_REASON: Final = {
     "tool_call": "tool_calls",
     "tool-calls": "tool_calls",
@@ -22,11 +23,9 @@ _SAME_REASON: Final = {
     "endTurn": "end_turn",
     "function_calls": "tool_calls",
     "completed": "stop",
-    # As .NET names them
-    "Stop": "stop",
-    "Length": "length",
-    "ToolCalls": "tool_calls",
-    "ContentFilter": "content_filter",
+    "TOOL_CALLS": "tool_calls",
+    **dict.fromkeys(("MAX_LEN", "MAX_CONTEXT"), "length"),  # xAI's
+    **_OF_NET,
 }
 
 
@@ -58,20 +57,19 @@ def finish_reason(value: Json) -> str | None:
 
 
 _LONGEST_REASON: Final = 100
-_NO_REASONS: Final = frozenset({"", "unknown", "finish_reason_unspecified"})
-"""What Vercel's SDK and Gemini say where they were told no reason: it is none, however it is sent."""
-_UNDER_WAY: Final = "in_progress"
-"""What OpenAI's newer interface says of an answer before it ends, and Sentry among the reasons why it did."""
+_NO_REASONS: Final = frozenset({"", "unknown", "finish_reason_unspecified", "invalid", "in_progress"})
+"""What Vercel's SDK, Gemini, xAI and, before an answer ends, OpenAI say for no reason: none, however it is sent."""
 
 
 def _reason(value: Json) -> str | None:
     value = loaded(value)
     if isinstance(value, list):
-        value = next((one for one in value if one != _UNDER_WAY), None)
+        value = next((one for one in value if one != "in_progress"), None)  # as Sentry has it, of streams
     if isinstance(value, str) and value.startswith("FinishReason."):
         value = value[13:].partition(",")[0].lower()  # as Python shows what Semantic Kernel has, of each answer
-    if not isinstance(value, str) or value == _UNDER_WAY:
+    if not isinstance(value, str):
         return None
+    value = value.removeprefix("REASON_")  # xAI's
     # Gemini and Cohere shout theirs.
     reason = _SAME_REASON.get(value, value.lower() if value.isupper() else value)
     return None if reason in _NO_REASONS else reason
@@ -165,7 +163,7 @@ def message(given: Json) -> list[Json]:
     if "reasoning" not in made and (thought := next((text for name in _THOUGHTS if (text := given.get(name))), None)):
         made["reasoning"] = thought
     results: list[Json] = []
-    calls = [call(one) for one in listed(given.get("tool_calls", given.get("toolCalls")))]
+    calls = [call(one) for one in listed(loaded(given.get("tool_calls", given.get("toolCalls"))))]
     if not isinstance(parts, list):
         made["content"] = content
     else:
@@ -176,7 +174,8 @@ def message(given: Json) -> list[Json]:
                 part = {**inner, "tool_call": part["tool_call"]} if "tool_call" in part else inner
             part = kinds.typed(part)
             kind = part.get("type") if isinstance(part, dict) else None
-            if kind in ("tool_call", "tool-call", "tool_use", "toolUse"):  # the last as Strands has it in JavaScript
+            # The last but one as Strands has it in JavaScript, the last as Langtrace.
+            if kind in ("tool_call", "tool-call", "tool_use", "toolUse", "function"):
                 one = call(part)
                 if one["id"] is None or one["id"] not in [c["id"] for c in calls]:
                     calls.append(one)

@@ -246,6 +246,8 @@ def _asked(asked: Json, kind: str) -> Fields:
 
 
 def _given(given: Json, kind: str) -> Fields:
+    if isinstance(given, list) and len(given) > 1 and all(map(_is_conversation, given)):  # LangWatch's several answers
+        return answered([one["value"][0] for one in given], kind, is_choices=True)
     if isinstance(given, list) and len(given) == 1 and isinstance(given[0], str) and kind != "rerank":
         given = given[0]  # Spring AI's answer
     if is_messages(given) or (isinstance(given, dict) and "role" in given):
@@ -263,6 +265,10 @@ def _given(given: Json, kind: str) -> Fields:
 
 _OBJECT: Final = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
 """An object as Python shows it, which is all that is said of a stream by some: no text."""
+
+
+def _is_conversation(one: Json) -> bool:
+    return isinstance(one, dict) and one.keys() == {"type", "value"} and is_messages(one["value"])
 
 
 def _are_choices(given: Json) -> TypeGuard[list[dict[str, Any]]]:
