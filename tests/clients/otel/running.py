@@ -62,7 +62,7 @@ def ran(
     settings |= {"GOOGLE_GEMINI_BASE_URL": provider.server.url, "GOOGLE_API_KEY": "tests"}
     settings |= {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": provider.server.url, "AWS_DEFAULT_REGION": "us-east-1"}
     settings |= {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
-    settings |= {"PYTHONDONTWRITEBYTECODE": "1", **(variables or {})}
+    settings |= variables or {}
     code = told[section].code if program is None else (PROGRAMS / program).read_text()
     began = datetime.now(UTC)
     if environment.endswith("js"):
