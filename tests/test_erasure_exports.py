@@ -16,13 +16,29 @@ from generations import access, exporting, recording, retention
 from generations.exporting import destinations
 from generations.models import Generation, Job, Project
 from generations.models.accounts import Role
-from generations.records import FeedbackRecord, ThreadRecord, revised
+from generations.records import FeedbackRecord, StepRecord, ThreadRecord, revised
 from generations.retention import removing
 from tests.erasing import call, counts, erased
 from tests.exports import before_each_batch
 from tests.web import NOON, project, signed_in, text
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("kind", ["generations", "steps"])
+@pytest.mark.parametrize("filter", [{}, {"and": []}])
+def test_files_of_exports_of_all_that_there_is_go(kind: str, filter: dict[str, Any]) -> None:
+    own = project()
+    step = StepRecord(id="hers-too", type="tool", started_at=NOON, user_id="mia")
+    recording.record(own, [call("hers", "mia"), call("his", "ben"), step])
+    job = exporting.start(access.of_system(own), kind=kind)
+    exporting.run(job.pk)
+    job.refresh_from_db()
+    Job.objects.filter(pk=job.pk).update(parameters={**job.parameters, "filter": filter})
+
+    assert counts(erased(own))["exports"] == 1
+
+    assert not default_storage.exists(job.result["file"])
 
 
 @pytest.mark.parametrize("filter", [{"model.id": "b"}, {"no.such.field": 1}])

@@ -48,8 +48,10 @@ def _may_hold(project: Project, id: str, export: Job, erasure: Job) -> bool:
     except BadFilter:
         return True
     theirs = _theirs(project, kind, id).filter(created_at__lte=export.finished_at)
-    if kind == "threads" or not _is_of_the_row(kind, condition):
-        may = theirs  # these do not say when that was changed
+    if kind == "threads" or not _is_of_the_row(kind, condition) or not matched:
+        # Threads and what is beside a row do not say when that was changed; and an export of all that there is asked
+        # nothing, of which no "or" can be made: it would be what is said after it alone.
+        may = theirs
     else:
         may = theirs.filter(matched | Q(updated_at__gte=export.started_at))
     return bool(may.exists() or (_was_known(project, id, export) and _were_deleted(project, export, erasure)))
