@@ -400,6 +400,17 @@ def test_what_is_printed_is_dark_on_white_whole_and_without_buttons(watched: Wat
     expect(page.get_by_text("Open in playground")).to_be_hidden()
     expect(page.locator("nav.side-nav")).to_be_hidden()
     assert page.locator("main button:visible").count() == 0
+
+    # Nothing of a table is beyond the edge of a sheet of A4, where nobody can scroll to it.
+    with filled.client() as client:
+        assert client.post("/api/generations", json={"id": "x" * 600}).status_code == 422
+        client.post(
+            "/api/steps/batch", json=[{"name": f"step {n}", "threadId": "t" * 90} for n in range(3)]
+        ).raise_for_status()
+    page.set_viewport_size({"width": 794, "height": 1123})
+    for place in ("generations", "steps", "threads", "settings/ingestion"):
+        page.goto(f"{filled.url}/projects/default/{place}/")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 794, place
     assert watched.is_clean()
 
 
