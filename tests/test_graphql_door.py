@@ -398,3 +398,18 @@ def _anonymous(request: HttpRequest) -> HttpRequest:
 
     request.user = AnonymousUser()
     return request
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ('{generations(where: {tags: {has: "b"}}) {nodes {id}}}', "There are contains, ne, "),
+        ("{aggregate {count}}", "There is aggregateGenerations."),
+        ("{generations {rows {id}}}", "There are edges, nodes, "),
+    ],
+)
+def test_a_field_that_there_is_not_is_told_with_those_that_there_are(door: Door, query: str, told: str) -> None:
+    headers = {"x-api-key": door.key(Scope.READ)}
+    answer = door.client.post("/graphql/", {"query": query}, "application/json", headers=headers)
+
+    assert told in answer.json()["errors"][0]["message"]

@@ -38,6 +38,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from generations.graphql.connections import PAGE
 from generations.graphql.errors import Code
+from generations.graphql.naming import explained
 from generations.graphql.nodes import Part
 
 MAX_TOKENS: Final = 2_000
@@ -118,7 +119,7 @@ def checked(schema: GraphQLSchema, query: str) -> Checked:
     """`query` parsed, bounded and validated."""
     try:
         document = parse(query, max_tokens=MAX_TOKENS)
-        errors = oversize(document) or validate(schema, document, _RULES, max_errors=20)
+        errors = oversize(document) or explained(validate(schema, document, _RULES, max_errors=20), schema)
     except GraphQLError as error:
         if "token" in error.message and str(MAX_TOKENS) in error.message:
             error = too_complex(f"The document has more than {MAX_TOKENS} tokens.", MAX_TOKENS)
