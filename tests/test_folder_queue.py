@@ -76,6 +76,17 @@ def test_what_a_killed_worker_had_taken_is_given_to_the_next(options: dict[str, 
     assert list(Path(options["data_folder_in"]).iterdir()) == []
 
 
+def test_what_is_no_message_keeps_none_from_being_put_back(options: dict[str, Any]) -> None:
+    taken = Path(options["processed_folder"])
+    (taken / "1_x.celery.msg").write_bytes(b"{}")
+    (taken / "2_0.celery.msg").write_bytes(b"{}")
+
+    folder_queue.put_back(options)
+
+    assert [file.name for file in Path(options["data_folder_in"]).iterdir()] == ["2_1.celery.msg"]
+    assert sorted(file.name for file in taken.iterdir()) == ["1_x.celery.given-up"]
+
+
 def test_a_worker_that_stops_puts_back_what_it_has_not_finished(options: dict[str, Any]) -> None:
     send(options, "work")
     with connect(options) as connection:

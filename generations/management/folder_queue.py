@@ -120,7 +120,10 @@ def put_back(options: dict[str, Any]) -> None:
     for file in sorted(taken.glob("*.msg")):
         stem, _, queue = file.name.partition(".")
         first, _, times = stem.rpartition("_")
-        if int(times) + 1 >= _MOST_DELIVERIES:
+        if not times.isdecimal():
+            logger.error("%s is no message of this queue: it is left aside.", file.name)
+            file.rename(file.with_suffix(".given-up"))
+        elif int(times) + 1 >= _MOST_DELIVERIES:
             logger.error("A worker died %d times at %s: it is given up.", _MOST_DELIVERIES, file.name)
             file.rename(file.with_suffix(".given-up"))
         else:
