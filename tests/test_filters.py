@@ -326,7 +326,8 @@ SELECT p, md5(p || '/' || n)::uuid, 'g' || n, 'chat', 'text', 'text', t, t, t, f
   CASE WHEN n %% 100 = 0 THEN 'boom' END, 'u' || n %% 500, 't' || n %% 1000, 's' || n / 2, 'x' || n / 3,
   'm' || n %% 4, ARRAY['common', 'tag' || n / 5], jsonb_build_object('plan', n %% 3, 'order', n)
 FROM unnest(ARRAY[%(ours)s, %(theirs)s]::bigint[]) p, generate_series(1, 4000) n,
-  LATERAL (SELECT now() - n * interval '1 second' AS t) moment
+  -- All in this month, also in its first hour.
+  LATERAL (SELECT greatest(now(), date_trunc('month', now(), 'UTC') + interval '2 h') - n * interval '1 s' AS t) moment
 """
 
 

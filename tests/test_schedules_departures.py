@@ -167,7 +167,7 @@ def test_what_is_deleted_during_a_first_run_is_told_by_the_second(
     tasks.tidy()
     second = run(grant, schedule)
 
-    assert first.state == Job.State.DONE
+    assert first.state == Job.State.DONE, first.error
     assert gone(root, second) == ["g00000"]
 
 

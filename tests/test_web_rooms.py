@@ -26,6 +26,8 @@ from tests import web
 pytestmark = pytest.mark.django_db
 
 HOSTILE = "<script>alert(1)</script>"
+SEEN = r"(?:\w{3} \d\d [\d:]{8}|\d{4}-\d\d-\d\d [\d:]{5})"
+"""A moment in a list: of this year, or of another."""
 
 
 @pytest.fixture
@@ -233,9 +235,9 @@ def test_the_list_of_users_tells_what_each_cost_and_since_when_they_are_known(
     words = web.text(page)
 
     # Last seen, user, first seen, generations, errors, tokens, cost.
-    assert re.search(r" mia \w{3} \d\d [\d:]{8} 3 2 30 €0\.50 \+ \$1\.00 Threads", words)
-    assert re.search(r" ann \w{3} \d\d [\d:]{8} 0 0 — — Threads", words)
-    assert " zoe Mar 02 10:20:00 1 0 — — Threads" in words
+    assert re.search(rf" mia {SEEN} 3 2 30 €0\.50 \+ \$1\.00 Threads", words)
+    assert re.search(rf" ann {SEEN} 0 0 — — Threads", words)
+    assert re.search(" zoe (Mar 02 10:20:00|2026-03-02 10:20) 1 0 — — Threads", words)
     assert "2026-03-02 10:20:00" in web.text(client.get("/projects/shop/users/zoe/"))
 
 
@@ -250,7 +252,7 @@ def test_the_list_of_users_does_not_wait_for_what_takes_too_long(
     monkeypatch.setattr("generations.metrics.belonging.of_each", endless)
     words = web.text(web.signed_in(project).get("/projects/shop/users/"))
 
-    assert re.search(r" mia \w{3} \d\d [\d:]{8} — — — — Threads", words)
+    assert re.search(rf" mia {SEEN} — — — — Threads", words)
 
 
 def test_another_projects_user_is_not_there(project: Project) -> None:
