@@ -16,6 +16,7 @@ from django.db import InterfaceError, InternalError, OperationalError
 
 SOON: Final = 1
 LATER: Final = 5
+"""Not more: exporters whose patience is ten seconds in all give up at once what they are told to keep for longer."""
 ERRORS: Final = (OperationalError, InterfaceError, InternalError, OSError)
 """What `of` may know the reason of."""
 
@@ -46,10 +47,10 @@ _CANCELLED: Final = Outage(
 _BY_SOMEBODY: Final = "user request"
 """What PostgreSQL says of a statement that did not take too long; in other languages it is told as one that did."""
 _DISK_FULL: Final = Outage(
-    "disk_full", "The server's disk is full. Nothing of this was stored: send it again when there is room.", 30
+    "disk_full", "The server's disk is full. Nothing of this was stored: send it again when there is room.", LATER
 )
 _DISK: Final = Outage(
-    "disk_away", "The server's disk cannot be used now. Nothing of this was stored: send it again later.", 30
+    "disk_away", "The server's disk cannot be used now. Nothing of this was stored: send it again later.", LATER
 )
 _READ_ONLY: Final = Outage(
     "read_only", "The database takes no changes now. Nothing of this was stored: send it again in a moment.", LATER

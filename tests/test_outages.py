@@ -156,7 +156,7 @@ def test_a_file_that_the_disk_does_not_take_is_refused_until_it_does(
     refused = api.send("PUT", signed, raw=b"x")
 
     assert refused.status == 503
-    assert refused.headers["Retry-After"] == "30"
+    assert refused.headers["Retry-After"] == "5"
     assert told in refused.content
 
 
