@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import OuterRef, Subquery
@@ -17,27 +16,22 @@ from generations.ingest.otlp import couples, logs, terminals
 from generations.ingest.otlp.fields import FIELDS
 from generations.ingest.otlp.logs import Spoken
 from generations.ingest.otlp.shapes import LogEvent
-from generations.ingest.otlp.spans import Told
 from generations.ingest.otlp.terminals import Heard
 from generations.models import Generation, Project, Step, StepPayload
 from generations.records import GenerationRecord, Json, Record, ScoreRecord, StepRecord, revised
-
-NEAR: Final = dt.timedelta(minutes=1)
-"""How far from the end of a call an event of it may say that it was."""
 
 
 def write_logs(project: Project, events: Sequence[LogEvent], has_files: bool) -> list[str]:
     """Store what log events say of calls, and scores; returns the reasons of those refused.
 
     What is said of a span that is no call, or whose call another span tells of as well, is kept beside its step and
-    completes that other call; it never makes a call of its own. Agents in a terminal tell of calls that have no span,
-    and so do events with all details of a call that name none.
+    completes that other call; it never makes a call of its own. Agents in a terminal tell of calls that have no span.
     """
     spoken, scores, heard = logs.spoken(events), logs.scores(events), terminals.heard(events)
-    refused, alone = logs.refused(events), logs.alone(events)
-    if not spoken and not scores and not alone and not any(heard):
+    refused = logs.refused(events)
+    if not spoken and not scores and not any(heard):
         return refused
-    return refused + prepared.again(lambda: _write(project, spoken, scores, heard, alone, has_files))
+    return refused + prepared.again(lambda: _write(project, spoken, scores, heard, has_files))
 
 
 def _write(
@@ -45,7 +39,6 @@ def _write(
     spoken: Sequence[Spoken],
     scores: Sequence[ScoreRecord],
     apart: Heard,
-    alone: Sequence[Told],
     has_files: bool,
 ) -> list[str]:
     with transaction.atomic():
@@ -53,13 +46,10 @@ def _write(
             cursor.execute(recording.alone(project.pk))
         ids = {one.id for one in spoken} | {score.generation_id for score in scores if score.generation_id}
         turns = [words for words in apart.words if words.attributes]
-        twins = _twins(project, alone)
-        calls = _Calls(project, ids.union((turn.id for turn in turns), twins.values()))
+        calls = _Calls(project, ids.union(turn.id for turn in turns))
         records: list[Record] = [*apart.words, *_asked(project, apart.calls), *_answered(project, calls, turns)]
         for one in spoken:
             records += _told(calls, one)
-        for call in alone:
-            records += _told_alone(calls, call, twins.get(call.step.id))
         scored, refused = _scored(project, scores, calls)
         if has_files:
             records = _without_files(project, records)
@@ -227,40 +217,10 @@ def _told(calls: _Calls, one: Spoken) -> list[Record]:
     there = calls.records.get(target)
     if there is None:
         fields |= {"step_id": one.id, "trace_id": one.trace_id, "span_id": one.span_id}
-        if is_known or (whole := logs.whole(one.events, {**known, **new})) is None:
-            return [step, GenerationRecord(id=target, **fields)]
-        # Of an agent, say, it makes no call.
-        call = None if whole.generation is None else revised(whole.generation, **fields)
-        return [revised(whole.step, attributes=new), *([] if call is None else [call])]
+        return [step, GenerationRecord(id=target, **fields)]
     said = GenerationRecord(id=target, **fields)
-    completed = couples.filled(there, said) if target != one.id else _longer(there, fields)
-    return [step] if completed is there else [step, couples.difference(completed, there)]
-
-
-def _twins(project: Project, alone: Sequence[Told]) -> dict[str, str]:
-    """Of events that stand in no span, the ids of the calls that their spans told of all the same: of those with the
-    same answer that ended then. By the ids of their steps."""
-    said = {one.generation.response_id: one for one in alone if one.generation and one.generation.response_id}
-    if not said:
-        return {}
-    rows = Generation.objects.in_project(project.pk).filter(response_id__in=said)
-    found: dict[str, str] = {}
-    for id, response, ended in rows.values_list("public_id", "response_id", "ended_at"):
-        one = said[response]
-        moment = one.step.ended_at
-        if not id.startswith(logs.ALONE) and ended and moment and abs(ended - moment) <= NEAR:
-            found[one.step.id] = id
-    return found
-
-
-def _told_alone(calls: _Calls, told: Told, twin: str | None) -> list[Record]:
-    """The call that such an event tells of, or what it adds to the one that a span told of."""
-    if told.generation is None:
-        return []
-    if twin is None or (there := calls.records.get(twin)) is None:
-        return [told.step, told.generation]
-    completed = couples.filled(there, revised(told.generation, id=twin))
-    return [] if completed is there else [couples.difference(completed, there)]
+    whole = couples.filled(there, said) if target != one.id else _longer(there, fields)
+    return [step] if whole is there else [step, couples.difference(whole, there)]
 
 
 def _longer(there: GenerationRecord, fields: dict[str, Any]) -> GenerationRecord:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from generations.ingest.otlp import (
@@ -21,20 +21,16 @@ from generations.ingest.otlp import (
     values,
 )
 from generations.ingest.otlp.events import DETAILS
-from generations.ingest.otlp.shapes import LogEvent, Span
-from generations.ingest.otlp.spans import Told
+from generations.ingest.otlp.shapes import LogEvent
 from generations.reading import compact
-from generations.records import InvalidRecord, Json, ScoreRecord, revised
+from generations.records import InvalidRecord, Json, ScoreRecord
 
 PREFIX: Final = "log."
 """Beginning of the attributes of a step that keep what log events said of it: events of one call may come apart."""
-ALONE: Final = "event-"
-"""Beginning of the ids of calls that events tell of which stand in no span."""
 MOST: Final = 2_000
 """Events of one span that are read of a request."""
 _SPOKEN: Final = frozenset({DETAILS, events.CHOICE, *events.ASKED})
 _EVALUATION: Final = "gen_ai.evaluation.result"
-_OPERATION: Final = "gen_ai.operation.name"
 
 
 @dataclass(slots=True)
@@ -108,65 +104,6 @@ def parts(heard: Sequence[LogEvent], known: Mapping[str, Json]) -> dict[str, Jso
     return found
 
 
-def whole(heard: Sequence[LogEvent], attributes: Mapping[str, Json], id: str | None = None) -> Told | None:
-    """What events tell that have all details of a call, as its span would; None where none of them has. It is told of
-    calls of which no span has come: the conventions let an application send such events and no spans.
-
-    `attributes` are those that `parts` made of these events and of those before them. An event says when a call ended,
-    and not when it began. `id` is that of one that names no span.
-    """
-    details = [event for event in heard if event.name == DETAILS]
-    if not details:
-        return None
-    said: dict[str, Json] = {}
-    for name in sorted(name for name in attributes if name.startswith(PREFIX)):
-        if attributes[name]["name"] == DETAILS:
-            said |= _details(attributes[name])
-    operation = said.setdefault(_OPERATION, "chat")
-    last = max(details, key=lambda event: event.time)
-    name = " ".join(str(one) for one in (operation, said.get("gen_ai.request.model")) if one)
-    made = Span(
-        last.trace_id or "",
-        last.span_id or "",
-        None,
-        name,
-        0,
-        last.time,
-        said,
-        resource=last.resource,
-        scope=last.scope,
-    )
-    told = spans.told(made)
-    if id is None:
-        return told
-    # It has no parent, and belongs to no span.
-    of_none = {"id": id, "trace_id": last.trace_id, "span_id": None}
-    generation = None if told.generation is None else revised(told.generation, **of_none, step_id=id)
-    return replace(told, step=revised(told.step, **of_none), generation=generation)
-
-
-def alone(heard: Iterable[LogEvent]) -> list[Told]:
-    """The calls that events with all details tell of which stand in no span: each is a call of its own.
-
-    The same event sent again is the same call.
-    """
-    found = {}
-    for event in heard:
-        if event.name == DETAILS and not event.span_id and not event.scope.startswith(quirks.TOLD_APART):
-            said = parts([event], {})
-            (name,) = said
-            id = ALONE + hashlib.blake2b(compact([name, event.trace_id]).encode(), digest_size=12).hexdigest()
-            told = whole([event], said, id)
-            if told is not None and told.generation is not None:
-                found[id] = told
-    return list(found.values())
-
-
-def _details(said: Mapping[str, Json]) -> dict[str, Json]:
-    body = said["body"]
-    return {**(body if isinstance(body, dict) else {}), **said["attributes"]}
-
-
 def fields(attributes: Mapping[str, Json]) -> dict[str, Any]:
     """The fields of a generation that the attributes made by `parts` tell, whatever the order they came in."""
     told: dict[str, Any] = {}
@@ -175,10 +112,10 @@ def fields(attributes: Mapping[str, Json]) -> dict[str, Any]:
         said = attributes[name]
         kind, body = said["name"], said["body"]
         if kind == DETAILS:
-            details = _details(said)
-            about = names.about(details)
-            told |= content.read(details, about, kinds.call_type(details, about) or "chat", None)
-            if tools := messages.tools(spans.first(details, about, "tools")):
+            whole = {**(body if isinstance(body, dict) else {}), **said["attributes"]}
+            about = names.about(whole)
+            told |= content.read(whole, about, kinds.call_type(whole, about) or "chat", None)
+            if tools := messages.tools(spans.first(whole, about, "tools")):
                 told["tools"] = tools
         else:
             others.append((kind, body))
