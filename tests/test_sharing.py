@@ -128,51 +128,7 @@ class Slow:
         return found
 
 
-def test_who_sends_slowly_keeps_nobody_from_being_worked_on(
-    senders: Senders, known: list[Caller], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sharing, "READERS", AT_ONCE)
-    contents = [bytes([n]) * (1 if n % 2 else sharing._IN_MEMORY + 5) for n in range(AT_ONCE)]
-    slow = [Slow(content) for content in contents]
-    bodies: list[bytes] = []
-
-    def read_first(environ: Any, start_response: Any) -> Iterable[bytes]:
-        if "wsgi.input" in environ:
-            bodies.append(environ["wsgi.input"].read())
-        return senders.work(environ, start_response)
-
-    monkeypatch.setattr(senders.shared, "application", read_first)
-    for n, body in enumerate(slow):
-        more: dict[str, Any] = {"wsgi.input": body, "CONTENT_LENGTH": str(len(contents[n]))}
-        senders.send(f"slow {n}", known[0], **more)
-        assert body.asked.wait(30)
-
-    senders.send("quick", known[0])
-    senders.work.until(1)
-    one_more: dict[str, Any] = {"wsgi.input": Slow(b"x"), "CONTENT_LENGTH": "1"}
-    senders.send("one more", known[0], **one_more)
-    senders.threads[-1].join(30)
-
-    assert senders.work.inside == ["quick"]
-    assert senders.answers["one more"][0] == "503 Service Unavailable"
-    assert "slowly" in senders.answers["one more"][2].decode()
-    for body in slow:
-        body.comes.set()
-    senders.end()
-    assert sorted(bodies) == sorted(contents)
-    assert not senders.shared._reading
-
-
-def test_the_body_of_a_program_that_nobody_knows_is_not_waited_for(senders: Senders) -> None:
-    body: dict[str, Any] = {"wsgi.input": Slow(b"x"), "CONTENT_LENGTH": "1"}
-
-    senders.send("unknown", None, "/v1/traces", **body)
-    senders.work.until(1)
-
-    assert not body["wsgi.input"].asked.is_set()
-
-
-def test_while_the_body_of_one_who_was_let_in_just_now_is_waited_for_others_work(
+def test_while_the_body_of_one_who_has_a_turn_is_waited_for_others_work(
     senders: Senders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = [Slow(b"x") for _ in range(AT_ONCE)]
@@ -196,7 +152,7 @@ def test_while_the_body_of_one_who_was_let_in_just_now_is_waited_for_others_work
         body.comes.set()
     senders.end()
     assert {answer[0] for answer in senders.answers.values()} == {"200 as told"}
-    assert not +senders.shared._in_hand
+    assert not any(senders.shared._in_hand.values())
 
 
 def test_beside_another_a_project_has_a_part_and_the_other_comes_in_at_once(

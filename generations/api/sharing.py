@@ -2,36 +2,32 @@
 
 Requests come to a process in one line, whoever sends them, and each takes a thread as soon as there is one. There are
 more threads than requests that are worked on: the others wait here, in a line for each project, and the project that
-has the least in hand is next. A body is received before: who sends it a byte a second works on nothing meanwhile, and
-would keep everybody else from it. Nothing here looks at the database; that it serves nobody is seen by what was
-answered.
+has the least in hand is next. While a body is waited for, its turn is lent to others: who sends a byte a second works
+on nothing, and would keep everybody else from it. Nothing here looks at the database; that it serves nobody is seen by
+what was answered.
 """
 
 from __future__ import annotations
 
 import base64
-import io
-import tempfile
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from django.http import HttpResponse
 
-from generations import access, outages
+from generations import access
 from generations.api.prometheus import door_of
-from generations.api.straight import PATHS
 from generations.recording import grouping
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 SENTENCE: Final = "This project sends more than there is room for beside the others. Send it again in a moment."
-SLOW: Final = "Too many bodies of this project are being sent at once, and slowly. Send it again in a moment."
 STUCK: Final = "The server serves nobody at the moment. Nothing of this was stored: send it again in a moment."
 NOBODY: Final = 0
 """Whoever sends no key that was let in before: people at pages, above all. They are shared with, and do not share."""
@@ -46,12 +42,6 @@ PATIENCE: Final = 1.5
 PATIENCE_ALONE: Final = 30.0
 """Seconds that a request waits for its turn: among others or while nobody is served, and when its project is the only
 one."""
-READERS: Final = 64
-"""Bodies of one project that are received at once; each takes a thread for as long as it is sent."""
-_IN_MEMORY: Final = 1 << 20
-"""Bytes of a body that are received into memory; a longer one is on disk until its turn comes."""
-_PIECE: Final = 64 * 1024
-FULL: Final = "The server has no room on its disk for this body. Nothing of it was stored: send it again in a moment."
 OUTAGES: Final = (502, 503)
 """What is answered where the database, the disk or a storage cannot serve; Gantry's client wants the first."""
 
@@ -112,7 +102,6 @@ class FairShare:
         self.waiting = waiting
         self._guard = threading.Lock()
         self._in_hand: Counter[int] = Counter()
-        self._reading: Counter[int] = Counter()
         self._lines: dict[int, deque[_Place]] = {}
         self._seen: dict[int, float] = {}
         self._served = time.monotonic()
@@ -122,7 +111,7 @@ class FairShare:
         if door_of(environ.get("PATH_INFO", "")) in UNSHARED:
             return self.application(environ, start_response)
         project = _project_of(environ)
-        if why := self._receive(environ, project) or self._enter(project):
+        if why := self._enter(project):
             refused = self.refuse(environ, why)
             start_response(f"{refused.status_code} {refused.reason_phrase}", list(refused.items()))
             return [refused.content]
@@ -138,34 +127,6 @@ class FairShare:
             grouping.when_waiting(None)
             with self._guard:
                 self._end(turn)
-
-    def _receive(self, environ: WSGIEnvironment, project: int) -> str:
-        """Have the body here, whole, before anybody works on it; empty, or why it is not.
-
-        That of a program whose key is not known is left where it is: most likely it is refused without a look at it,
-        and else the turn is lent to others while it is read.
-        """
-        length, body = environ.get("CONTENT_LENGTH") or "", environ.get("wsgi.input")
-        if not length.isdecimal() or int(length) == 0 or hasattr(body, "seek"):
-            return ""
-        if project == NOBODY and environ.get("PATH_INFO", "").startswith(PATHS):
-            return ""
-        with self._guard:
-            if self._reading[project] >= READERS:
-                return SLOW
-            self._reading[project] += 1
-        try:
-            environ["wsgi.input"] = _received(body, int(length))
-        except OSError as error:
-            if outages.of(error) is None:
-                raise
-            return FULL
-        finally:
-            with self._guard:
-                self._reading[project] -= 1
-                if not self._reading[project]:
-                    del self._reading[project]
-        return ""
 
     @contextmanager
     def _paused(self, turn: _Turn) -> Iterator[None]:
@@ -260,19 +221,6 @@ class FairShare:
             if line:
                 # Behind those that have waited longer.
                 self._lines[project] = line
-
-
-def _received(body: Any, length: int) -> IO[bytes]:
-    """So many bytes of a body, or as many as there are, as a file to be read from its beginning."""
-    if length <= _IN_MEMORY:
-        return io.BytesIO(body.read(length))
-    kept = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the request
-    left = length
-    while left and (piece := body.read(min(left, _PIECE))):
-        left -= len(piece)
-        kept.write(piece)
-    kept.seek(0)
-    return kept
 
 
 def _whole(answer: Iterable[bytes]) -> Iterable[bytes]:
