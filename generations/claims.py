@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
 import psycopg
-from django.db import connection
+from django.db import OperationalError, connection
+
+from generations import prepared
 
 _SPACE: Final = b"generations.claims/"
+_PATIENCE: Final = 2.0
+"""Seconds to wait for others of this process that ask the database for theirs."""
 _lock = threading.Lock()
 _held: set[int] = set()
 _session: psycopg.Connection[Any] | None = None
@@ -55,16 +60,21 @@ def claim(name: str | None) -> Claim:
 
     Raises UnderWay while another has it, and OperationalError where the database cannot be reached.
     """
-    if name is None:
+    if name is None or prepared.are_sessions_shared():
+        # A lock of a session that is everybody's would be everybody's too, and might never be given back.
         return Claim(None)
     number = int.from_bytes(hashlib.sha256(_SPACE + name.encode()).digest()[:8], signed=True)
-    with _lock:
+    if not _lock.acquire(timeout=_PATIENCE):
+        raise OperationalError("The database has not answered the one before.")
+    try:
         if number in _held:
             raise UnderWay
         if not _taken(number):
             _end_if_idle()
             raise UnderWay
         _held.add(number)
+    finally:
+        _lock.release()
     return Claim(number)
 
 
@@ -77,12 +87,28 @@ def _taken(number: int) -> bool:
     if _session is None:
         with connection.wrap_database_errors:
             _session = psycopg.connect(**connection.get_connection_params(), autocommit=True)
-    row = _session.execute("SELECT pg_try_advisory_lock(%s)", [number]).fetchone()
+    with connection.wrap_database_errors, _looked_after(_session):
+        row = _session.execute("SELECT pg_try_advisory_lock(%s)", [number]).fetchone()
     return row is not None and bool(row[0])
 
 
+@contextmanager
+def _looked_after(session: psycopg.Connection[Any]) -> Iterator[None]:
+    """Have the session ended if the database stands still, as those of the pool are while somebody has them."""
+    pool: Any = getattr(connection, "pool", None)
+    if pool is None:
+        yield
+        return
+    pool.out.add(session)
+    try:
+        yield
+    finally:
+        pool.out.discard(session)
+        pool.returned += 1
+
+
 def _is_there(session: psycopg.Connection[Any]) -> bool:
-    with suppress(psycopg.Error):
+    with suppress(psycopg.Error), _looked_after(session):
         session.execute("SELECT 1")
         return True
     return False
@@ -93,7 +119,7 @@ def _release(number: int) -> None:
         _held.discard(number)
         if _session is not None:
             # Said also before it is closed, whose end the server sees a moment later. What is gone holds nothing.
-            with suppress(psycopg.Error):
+            with suppress(psycopg.Error), _looked_after(_session):
                 _session.execute("SELECT pg_advisory_unlock(%s)", [number])
         _end_if_idle()
 

@@ -155,6 +155,11 @@ def _said(statement: str) -> str:
     return str(statement) if _sessions.are_shared else statement
 
 
+def are_sessions_shared() -> bool:
+    """Whether it was seen that something between us and the database gives each transaction another session."""
+    return _sessions.are_shared
+
+
 def doubt() -> None:
     """Have every statement planned anew: there is a table that the plans know as empty, and it is being filled."""
     _sessions.doubted = time.monotonic()

@@ -276,6 +276,8 @@ def _public_model(model: str, provider: str) -> tuple[Any, Any] | None:
     said, bare = vendors.split(model)
     if provider and model.startswith(f"{provider}/"):
         model = model[len(provider) + 1 :]  # as LiteLLM and Genkit name a provider's model
+        if provider in vendors.IN_FRONT and not (known and _is_provider(known)):
+            return None  # its prices are not known, and another's are not its
     elif said is not None and bare != model and not (known and _is_provider(known)):
         # Of who is told nothing is known here, but of who is named: nobody else is asked.
         model, tried = bare, (PROVIDERS.get(said, said),)

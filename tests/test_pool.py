@@ -6,17 +6,19 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import psycopg
 import psycopg.conninfo
 import pytest
 from django.conf import settings
-from django.db import DataError, connection, transaction
+from django.db import DataError, OperationalError, connection, connections, transaction
 from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolTimeout
 
+from generations import claims
 from generations.prepared import Execute, Prepare
 from observability.postgresql import silence
 from observability.postgresql.base import Pool, check
@@ -72,8 +74,9 @@ class Standstill:
     """A way to the database that can stand still: who is connected hears nothing more, and nobody is let in."""
 
     def __init__(self) -> None:
-        self.moves = threading.Event()
+        self.moves, self.lets_in = threading.Event(), threading.Event()
         self.moves.set()
+        self.lets_in.set()
         self.door = socket.create_server(("127.0.0.1", 0))
         threading.Thread(target=self._let_in, daemon=True).start()
 
@@ -83,6 +86,7 @@ class Standstill:
             with suppress(OSError):
                 caller, _ = self.door.accept()
                 self.moves.wait()
+                self.lets_in.wait()
                 place = f"{parts['host']}/.s.PGSQL.{parts.get('port', 5432)}"
                 server = socket.socket(socket.AF_UNIX) if str(parts["host"]).startswith("/") else socket.socket()
                 server.connect(place if server.family == socket.AF_UNIX else (parts["host"], int(str(parts["port"]))))
@@ -98,12 +102,20 @@ class Standstill:
             other.shutdown(socket.SHUT_RDWR)
 
 
+@contextmanager
+def behind(way: Standstill, size: int) -> Iterator[Pool]:
+    """A pool of so many connections to the database by this way."""
+    there = {"host": "127.0.0.1", "port": way.door.getsockname()[1], "sslmode": "disable", "gssencmode": "disable"}
+    there["autocommit"] = True
+    with Pool(os.environ["DATABASE_URL"], kwargs=there, min_size=size, max_size=size, check=check, timeout=30) as made:
+        made.wait()
+        yield made
+
+
 def test_who_waits_for_a_server_that_stands_still_is_told_so_and_it_goes_on_with_it() -> None:
     way = Standstill()
-    there = {"host": "127.0.0.1", "port": way.door.getsockname()[1], "sslmode": "disable", "gssencmode": "disable"}
     heard: list[str] = []
-    with Pool(os.environ["DATABASE_URL"], kwargs=there, min_size=2, max_size=4, check=check, timeout=30) as made:
-        made.wait()
+    with behind(way, 2) as made:
         watch = silence.Watch(made, silent=0, patience=2)
         one = made.getconn()
         assert watch.look() == 0  # it waits for nothing yet
@@ -126,6 +138,66 @@ def test_who_waits_for_a_server_that_stands_still_is_told_so_and_it_goes_on_with
 
         with made.connection(timeout=30) as found:
             assert found.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_where_nobody_new_is_let_in_in_time_those_that_are_answered_stay() -> None:
+    way = Standstill()
+    with behind(way, 2) as made:
+        watch = silence.Watch(made, silent=0, patience=2)
+        one = made.getconn()
+        watch.look()
+        way.lets_in.clear()
+
+        # Another one has nothing to do, and is answered.
+        assert watch.look() == 0
+
+        # None is without work, but somebody is answered while the server is asked for one more.
+        two = made.getconn()
+
+        def answered() -> None:
+            made.putconn(two)
+            made.getconn()
+
+        meanwhile = threading.Timer(0.5, answered)
+        meanwhile.start()
+        assert watch.look() == 0
+        meanwhile.join()
+        assert one.execute("SELECT 1").fetchone() == (1,)
+        way.lets_in.set()
+
+
+def test_a_claim_on_a_database_that_stands_still_is_refused_and_keeps_no_other_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    way = Standstill()
+    with behind(way, 1) as made:
+        monkeypatch.setattr(type(connections["default"]), "pool", made)
+        monkeypatch.setattr(claims, "_PATIENCE", 0.2)
+        monkeypatch.setattr(claims, "_session", made.getconn())
+        got: list[claims.Claim] = []
+        way.moves.clear()
+        asking = threading.Thread(target=lambda: got.append(claims.claim("one")))
+        asking.start()
+        assert eventually(claims._lock.locked)
+        with pytest.raises(OperationalError, match="has not answered"):
+            claims.claim("another")
+
+        # It is looked after as those of the pool are, and another connection is made, which does not go this way.
+        watch = silence.Watch(made, silent=0, patience=1)
+        assert eventually(lambda: watch.look() > 0)
+        asking.join(30)
+        assert len(got) == 1
+        got[0].release()
+        way.moves.set()
+
+
+def eventually(is_so: Callable[[], bool]) -> bool:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if is_so():
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def test_who_waits_long_for_a_server_that_answers_others_goes_on_waiting(pool: Pool) -> None:

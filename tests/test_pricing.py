@@ -229,6 +229,7 @@ def test_an_override_without_a_price_for_a_class_in_use_gives_none() -> None:
         ("openrouter/openai/gpt-4o", "openrouter", "openai/gpt-4o", "openrouter"),
         ("xai/grok-3", "xai", "grok-3", "x-ai"),
         ("ollama/gpt-4o", "ollama", "gpt-4o", None),
+        ("ollama/deepseek-r1", "ollama", "deepseek-r1", None),
         # Publishers on Hugging Face, what LiteLLM calls every server with OpenAI's interface, and what anybody serves.
         ("meta-llama/Llama-3-8B", None, None, None),
         ("mistralai/Mistral-7B-Instruct-v0.2", None, None, None),
@@ -251,6 +252,7 @@ def test_who_serves_a_model_is_read_from_its_name_where_that_says_so(
     if provider is not None:
         # Nor does a gateway that names itself know better.
         assert pricing.price(call(model_id=name, provider="litellm")) == told
+        assert pricing.price(call(model_id=name, provider=provider)) == told
 
 
 def test_who_is_told_to_have_answered_goes_before_what_a_name_says() -> None:

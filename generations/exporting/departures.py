@@ -74,7 +74,11 @@ def _unmatched(asked: Asked, project: Project, snapshot: Snapshot) -> Iterator[J
     changed = changes.since(asked.kind, project, model.objects.in_project(project.pk), asked.since)
     if model is not Score:
         changed = changed.filter(created_at__lt=asked.since + _OVERLAP)
-    matching = rows.SOURCES[asked.kind].narrow(project.pk, asked.condition).filter(uid=OuterRef("uid")).order_by()
+    # Of those that match, only the changed ones are looked through, or it would be the whole history.
+    matching = changes.since(
+        asked.kind, project, rows.SOURCES[asked.kind].narrow(project.pk, asked.condition), asked.since
+    )
+    matching = matching.filter(uid=OuterRef("uid")).order_by()
     ids = changed.filter(~Exists(matching)).order_by().values_list("public_id", flat=True)
     at = iso(snapshot.taken_at)
     for id in ids.iterator(chunk_size=_AT_ONCE):

@@ -2,8 +2,9 @@
 
 A server that ends says so by closing its connections, and one that cannot be reached is found out by TCP. One that
 stands still does neither: whoever asked it waits for as long as that lasts, and soon all threads do. So while
-connections are out and none comes back, the server is asked for another one; where it has none in time, those that
-wait are ended here, and each of their requests is told to come again.
+connections are out and none comes back, one that nobody has asks the server something, and then it is asked for another
+one. Where neither is answered in time, those that wait are ended here, and each of their requests is told to come
+again.
 """
 
 from __future__ import annotations
@@ -48,13 +49,42 @@ class Watch:
         if not out or self._returned != self.pool.returned:
             self._returned, self._since = self.pool.returned, now
             return 0
-        if now - self._since < self.silent or self._lets_in():
+        if now - self._since < self.silent or self._answers() or self._lets_in():
             return 0
+        if self._returned != self.pool.returned:
+            return 0  # somebody was answered meanwhile
         ended = [one for one in out if one in self.pool.out and _end(one)]
         # Those that nobody has are as dead, and would be given out next.
         self.pool.drain()
         log.error("The database answered nobody for %d s: %d connections to it were ended.", self.patience, len(ended))
         return len(ended)
+
+    def _answers(self) -> bool:
+        """Whether a connection that nobody has is answered, if there is one."""
+        if not self.pool.get_stats().get("pool_available"):
+            return False
+        try:
+            one = self.pool.getconn(timeout=0.05)
+        except psycopg.OperationalError:
+            return False
+        answered = threading.Event()
+
+        def ask() -> None:
+            with suppress(psycopg.Error):
+                one.execute("SELECT 1")
+                answered.set()
+
+        asking = threading.Thread(target=ask, name="silence: asking", daemon=True)
+        asking.start()
+        is_answered = answered.wait(min(self.silent or self.patience, self.patience))
+        if not is_answered:
+            _end(one)
+        asking.join()
+        self.pool.putconn(one)
+        self._returned += 1
+        if is_answered:
+            self._since = time.monotonic()
+        return is_answered
 
     def _lets_in(self) -> bool:
         address: Any = self.pool.conninfo
@@ -71,7 +101,7 @@ class Watch:
 
 def _end(one: psycopg.Connection[Any]) -> bool:
     """End the socket of a connection that another thread waits for, which hears of it as of a server that went."""
-    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(one.fileno())) as held:
+    with suppress(OSError, ValueError, psycopg.Error), socket.socket(fileno=os.dup(one.fileno())) as held:
         # The descriptor may be another's by now, if the connection was closed just then.
         peer = held.getpeername()
         if one.info.port == (int(str(peer).rpartition(".")[2]) if isinstance(peer, str) else peer[1]):
@@ -90,6 +120,9 @@ def begin() -> None:
     def keep_looking() -> None:
         while True:
             time.sleep(LOOKS_EVERY)
-            watch.look()
+            try:
+                watch.look()
+            except (OSError, RuntimeError, psycopg.Error):
+                log.exception("The connections to the database could not be looked after; it is tried again.")
 
     threading.Thread(target=keep_looking, name="silence", daemon=True).start()
