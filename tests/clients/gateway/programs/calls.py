@@ -24,7 +24,7 @@ told["embeddings"] = client.embeddings.create(
 ).model_dump()
 told["response"] = client.responses.create(model="gpt-4o-mini", input="What is the capital of Peru?").output_text
 try:
-    client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "fail"}])
+    client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "Please fail."}])
 except BadRequestError as error:
     told["refused"] = [error.status_code, error.body]
 print(json.dumps(told))
