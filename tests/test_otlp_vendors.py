@@ -34,6 +34,21 @@ def test_as_many_reasons_as_answers_are_told_of_several_answers(name: str) -> No
     assert items.alternatives is None
 
 
+CALLING = {"type": "tool_call", "id": "c1", "name": "get_weather", "arguments": {"city": "Lima"}}
+
+
+@pytest.mark.parametrize("item", [{"type": "reasoning", "content": "Peru."}, CALLING])
+def test_items_of_one_answer_are_one_however_many_reasons_are_told_beside_them(item: dict[str, Any]) -> None:
+    given = [{"role": "assistant", "parts": [part]} for part in (item, {"type": "text", "content": "Lima."})]
+    said = {**CALL, "gen_ai.output.messages": json.dumps(given), "gen_ai.response.finish_reasons": ["stop", "stop"]}
+
+    record = call(said)
+
+    called: dict[str, Any] = {"tool_calls": [wanted("get_weather", '{"city":"Lima"}')]}
+    more = called if item is CALLING else {"reasoning": "Peru."}
+    assert (record.message_completion, record.finish_reason, record.alternatives) == ({**ANSWER, **more}, "stop", None)
+
+
 def test_litellm_s_own_cost_is_the_call_s() -> None:
     assert call({**CALL, "litellm.cost.total": 0.0001, "litellm.cost.input": 0.00004}).cost == Decimal("0.0001")
 
@@ -82,6 +97,17 @@ def test_sentry_s_several_texts_are_several_answers_and_a_list_that_a_model_wrot
     assert (written.alternatives, single.alternatives) == (None, None)
 
 
+def test_sentry_s_text_that_is_the_json_of_a_list_of_objects_is_that_text() -> None:
+    one, two = '[{"name":"X"}]', '[{"k":1},{"k":2}]'
+
+    alone = call(sentry(one, "stop"))
+    beside = call(sentry(two, "stop", tool_calls=json.dumps([wanted("get_weather", "{}")])))
+
+    assert alone.output == [{"name": "X"}]
+    assert beside.message_completion is not None
+    assert beside.message_completion["content"] == two
+
+
 # ------------------------------------------------------------------------------------------------------------- AgentOps
 def test_agentops_s_tools_are_no_settings_and_its_embeddings_no_chats() -> None:
     tools = {f"gen_ai.request.functions.0.{name}": value for name, value in WEATHER.items()}
@@ -99,6 +125,19 @@ def test_agentops_s_tools_are_no_settings_and_its_embeddings_no_chats() -> None:
         {"stream": False},
     )
     assert (embedding.type, embedding.prompt, embedding.alternatives) == ("embedding", "Lima", None)
+
+
+@pytest.mark.parametrize(
+    ("said", "type"), [("rerank", "rerank"), ("unknown", "chat"), ("vision", "chat"), ("token_count", None)]
+)
+def test_agentops_s_kinds_that_say_nothing_of_the_work_leave_it_to_what_else_there_is(
+    said: str, type: str | None
+) -> None:
+    asked = {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "Lima", "gen_ai.request.model": "gpt-4o-mini"}
+
+    generation = tell({**asked, "gen_ai.request.type": said}).generation
+
+    assert (generation.type if generation else None) == type
 
 
 # ------------------------------------------------------------------------------------------------------------ Mirascope
@@ -137,6 +176,10 @@ def test_mirascope_s_session_tags_and_metadata_are_the_trace_s() -> None:
     assert (step.input, step.output) == ({"city": "Lima"}, "Sunny.")
 
 
+def test_a_model_that_is_named_by_nothing_but_an_interface_keeps_its_name() -> None:
+    assert call({**CALL, "gen_ai.request.model": ":responses"}).model_id == ":responses"
+
+
 # ------------------------------------------------------------------------------------------- OpenTelemetry's for agents
 def test_what_an_answer_calls_is_read_where_python_shows_it() -> None:
     shown = "ResponseFunctionToolCall(arguments='{{\"city\": \"{0}\"}}', call_id='{0}', "
@@ -154,6 +197,36 @@ def test_what_an_answer_calls_is_read_where_python_shows_it() -> None:
     assert answer({"type": "text", "content": whole}) == {"role": "assistant", "content": None, "tool_calls": calls[:1]}
     assert answer({"type": "text", "content": "print(x)"}) == {"role": "assistant", "content": "print(x)"}
     assert answer({"type": "text", "content": whole}, scope="others")["content"] == whole
+
+
+SHOWN = "f(type='function_call', call_id={}, name={}, arguments={})"
+
+
+@pytest.mark.parametrize("value", ["{(1, 2): 3}", "0x" + "f" * 9_000, "{1}", "b'x'", "1j", "...", "{[]: 1}"])
+@pytest.mark.parametrize("place", range(3))
+def test_what_python_shows_that_json_has_not_is_the_text_that_it_is(value: str, place: int) -> None:
+    text = SHOWN.format(*(value if n == place else "'c'" for n in range(3)))
+    said = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": text}]}])
+
+    record = call({**CALL, "gen_ai.output.messages": said}, scope="opentelemetry.instrumentation.openai_agents")
+
+    assert record.message_completion == {"role": "assistant", "content": text}
+
+
+@pytest.mark.parametrize("value", ["{(1, 2): 3}", "{1}", "b'x'", "{[]: 1}"])
+def test_so_are_settings_that_python_shows(value: str) -> None:
+    assert call({**CALL, "llm.invocation_parameters": f"{{'seed': {value}}}"}).parameters is None
+
+
+def test_an_answer_of_more_shown_objects_than_are_read_keeps_the_rest_as_texts() -> None:
+    texts = [SHOWN.format(f"'c{n}'", "'n'", "'{}'") for n in range(30)]
+    said = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": text} for text in texts]}])
+
+    record = call({**CALL, "gen_ai.output.messages": said}, scope="opentelemetry.instrumentation.openai_agents")
+
+    assert record.message_completion is not None
+    assert len(record.message_completion["tool_calls"]) == 20
+    assert [part["text"] for part in record.message_completion["content"]] == texts[20:]
 
 
 # ------------------------------------------------------------------------------------------------------ Mistral, Cohere
@@ -233,6 +306,14 @@ def test_each_of_xai_s_answers_ends_for_its_own_reason_and_its_streams_tell_when
     assert (unsaid.finish_reason, stream.time_to_first_token) == (None, 0.5)
 
 
+def test_a_plain_user_id_is_a_user_beside_a_call_alone() -> None:
+    query, asked = tell({"db.system": "postgresql", "user_id": 77}).step, tell({**GROK, "user_id": "ada"})
+
+    assert query.user_id is None
+    assert asked.generation is not None
+    assert (asked.step.user_id, asked.generation.user_id) == ("ada", "ada")
+
+
 # ---------------------------------------------------------------------------------------- LangWatch, Laminar, Langtrace
 def test_langwatch_s_tools_are_told_and_its_several_answers_are_several() -> None:
     said = [{"type": "chat_messages", "value": [one]} for one in (ANSWER, OTHER)]
@@ -247,6 +328,21 @@ def test_langwatch_s_tools_are_told_and_its_several_answers_are_several() -> Non
 
     assert record.tools == [{"type": "function", "function": WEATHER}]
     assert (record.message_completion, [one.content for one in record.alternatives or ()]) == (ANSWER, [OTHER])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"type": "conversation", "value": [{"role": "user", "content": text}]} for text in ("a", "b")],
+        [{"type": "chat_messages", "value": [{"role": "user", "content": "a"}, ANSWER]}] * 2,
+    ],
+)
+def test_other_lists_of_what_has_a_type_and_a_value_are_kept_whole(value: Any) -> None:
+    about = {"langwatch.span.type": "llm", "gen_ai.request.model": "gpt-4o-mini"}
+
+    record = call({**about, "langwatch.output": json.dumps({"type": "list", "value": value})})
+
+    assert (record.output, record.alternatives) == (value, None)
 
 
 def test_laminar_s_answers_by_anthropic_say_in_them_why_they_ended() -> None:
@@ -272,6 +368,17 @@ def test_langtrace_s_parts_that_are_functions_are_calls_and_its_texts_to_embed_a
         {"role": "assistant", "content": None, "tool_calls": called},
     )
     assert (embedding.input, embedding.parameters) == (["Lima", "Cusco"], None)
+
+
+@pytest.mark.parametrize(
+    "tool", [{"type": "function", **WEATHER}, {"type": "function", "function": WEATHER}], ids=["flat", "nested"]
+)
+def test_the_definition_of_a_tool_in_a_message_is_no_call(tool: dict[str, Any]) -> None:
+    parts = [{"type": "text", "text": "Is this right?"}, tool]
+
+    record = call({**CALL, "gen_ai.input.messages": json.dumps([{"role": "user", "content": parts}])})
+
+    assert record.messages == [{"role": "user", "content": parts}]
 
 
 def test_agenta_s_sessions_and_users_are_the_trace_s() -> None:

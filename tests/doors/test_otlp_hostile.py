@@ -98,6 +98,12 @@ def test_so_are_those_of_json(api: Caller, body: bytes) -> None:
     assert "Send it in smaller parts." in answer.json["message"]
 
 
+def test_vectors_of_millions_of_numbers_are_no_more_than_they_weigh() -> None:
+    vector = of(b"\x2a", of(b"\x0a", b"\x21" + bytes(8)) * 4_100_000)
+
+    amounts.check_protobuf(of(b"\x0a", of(b"\x12", of(b"\x12", IDS + of(b"\x4a", of(b"\x12", vector))))), amounts.SPANS)
+
+
 def test_text_is_not_counted_whatever_marks_are_in_it(api: Caller) -> None:
     dump = {"key": "app.dump", "value": {"stringValue": '{[,"' * 3_000_000}}
 

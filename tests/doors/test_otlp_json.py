@@ -12,7 +12,7 @@ import pytest
 from generations.ingest.otlp.bounds import Undecodable
 from generations.ingest.otlp.decode_json import logs_of_json, spans_of_json
 from generations.ingest.otlp.shapes import LogEvent, Span
-from generations.models import Generation
+from generations.models import Generation, GenerationPayload
 from generations.records import InvalidRecord
 from tests.doors.rest import caller
 from tests.doors.test_otlp import START, TRACE, calls, request, span, steps
@@ -261,3 +261,46 @@ def test_a_number_that_json_does_not_have_is_a_text_and_loses_no_batch(written: 
 
     assert isinstance(found, Span)
     assert found.attributes == {"measured": written, "said": said, "half": 0.0015}
+
+
+QUOTES = b'"' + rb"\"" * 200_000
+"""A text that nothing ends, in which each quote was once tried as the beginning of a text: ten minutes of work."""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"resourceSpans":[{"a":NaN,"b":' + QUOTES,
+        b'{"a":' * 3_000 + QUOTES,
+        b'{"resourceSpans":[' + QUOTES + b"," * 8_100_000,
+    ],
+    ids=["numbers", "depth", "amounts"],
+)
+def test_a_text_that_nothing_ends_is_gone_through_once(body: bytes) -> None:
+    with pytest.raises(Undecodable, match="The body is not JSON"):
+        spans_of_json(body)
+
+
+@pytest.mark.parametrize("given", ["x", [], {}, float("nan")])
+@pytest.mark.parametrize("name", ["droppedEventsCount", "droppedAttributesCount"])
+def test_a_count_of_what_was_dropped_that_is_no_number_loses_no_span(name: str, given: Any) -> None:
+    (found,) = spans_of_json(json.dumps(request({**span(1), name: given})).encode())
+
+    assert isinstance(found, Span)
+    assert (found.dropped, found.dropped_events) == (0, 0)
+
+
+@pytest.mark.django_db
+def test_a_span_s_own_attribute_that_is_named_like_a_log_event_s_loses_no_event() -> None:
+    api = caller("ingest")
+    own: dict[str, Any] = {"log.level": "info", "log.1": {"kvlistValue": {}}, "log.2": {"arrayValue": {}}}
+    about = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini"}
+    log = {"timeUnixNano": str(START), "traceId": TRACE, "spanId": SPAN, "eventName": "gen_ai.user.message"}
+    said = {**log, "body": {"kvlistValue": {"values": [{"key": "content", "value": {"stringValue": "Hi"}}]}}}
+    api.post("/v1/traces", request(span(1, attributes={**about, **own})))
+
+    answer = api.post("/v1/logs", {"resourceLogs": [{"scopeLogs": [{"logRecords": [said]}]}]})
+
+    assert (answer.status, answer.json) == (200, {})
+    (payload,) = GenerationPayload.objects.in_project(api.project.pk)
+    assert payload.messages == [{"role": "user", "content": "Hi"}]

@@ -258,7 +258,7 @@ def _read_model(value: Json) -> str | None:
     if found is not None and (path := _PATH.match(found)):
         return path[1]
     if found is not None and found.endswith(_INTERFACES):
-        return found.rpartition(":")[0]
+        return found.rpartition(":")[0] or found
     return None if found in _NO_MODELS else found
 
 

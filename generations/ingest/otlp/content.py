@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
-from generations.ingest.otlp import langfuse, messages, raw, sentry, spelt
+from generations.ingest.otlp import langfuse, messages, parts, raw, sentry, spelt
 from generations.ingest.otlp.answers import Fields, answered, asked_fields, reasoned
 from generations.ingest.otlp.dialects import member
 from generations.ingest.otlp.messages import loaded
@@ -151,8 +151,13 @@ def _genai(attributes: Attributes, about: About, kind: str, choices: int | None)
     fields = asked_fields(asked, kind)
     listed = [one for one in given if not _is_hollow(one)] if isinstance(given, list) else []
     if len(listed) > 1:
-        listed = reasoned(_without_chunks(listed), attributes.get("gen_ai.response.finish_reasons"))
-    is_choices = len(listed) > 1 and (_are_choices(listed) if choices is None else choices > 1)
+        listed = _without_chunks(listed)
+    own = listed
+    if len(listed) > 1:
+        listed = reasoned(listed, attributes.get("gen_ai.response.finish_reasons"))
+    # Reasons told beside them may be of items, too: an answer's thoughts, its words and its calls.
+    are_choices = _are_choices(own) or (_are_choices(listed) and not any(map(_is_without_words, listed)))
+    is_choices = len(listed) > 1 and (are_choices if choices is None else choices > 1)
     return fields | answered(listed, kind, is_choices)
 
 
@@ -210,6 +215,17 @@ def _is_hollow(one: Json) -> bool:
 def _only_calls(one: Json) -> bool:
     parts = one.get("parts") if isinstance(one, dict) else None
     return isinstance(parts, list) and all(isinstance(p, dict) and p.get("type") == "tool_call" for p in parts)
+
+
+def _is_without_words(one: Json) -> bool:
+    """Whether an answer is but thoughts or calls of tools."""
+    said = one.get("parts", one.get("content")) if isinstance(one, dict) else None
+    if isinstance(said, list):
+        return all(isinstance(part, dict) and parts.typed(part).get("type") in _WORDLESS for part in said)
+    return isinstance(one, dict) and not said
+
+
+_WORDLESS: Final = ("tool_call", "tool_use", "function_call", "reasoning", "thinking")
 
 
 def _flattened_genai(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:

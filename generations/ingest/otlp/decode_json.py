@@ -125,9 +125,7 @@ def _loads(body: bytes) -> Json:
         return _loads(mended)
 
 
-_BEYOND: Final = re.compile(
-    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?(?:Infinity|NaN)|-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?', re.DOTALL
-)
+_BEYOND: Final = re.compile(amounts.TEXT + rb"|-?(?:Infinity|NaN)|-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", re.DOTALL)
 """Texts, and numbers outside of them, among which may be some that JSON or a float does not have."""
 
 
@@ -140,7 +138,7 @@ def _without_beyond(found: bytes) -> bytes:
 
 _DEEPEST: Final = 20 + 4 * MAX_DEPTH
 """Levels of JSON beyond which nothing is read: those around an attribute's value, and four for each of its own."""
-_ENDS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]', re.DOTALL)
+_ENDS: Final = re.compile(amounts.TEXT + rb"|[\[{]|[\]}]", re.DOTALL)
 """Texts, which may have brackets in them, and brackets."""
 
 
@@ -197,11 +195,11 @@ def _json_span(span: Json, resource: Mapping[str, Json], scope: str) -> Span | I
             ),
             status=_json_status(status.get("code")),
             message=str(status.get("message") or ""),
-            dropped=_json_whole(span.get("droppedAttributesCount"), "droppedAttributesCount")
+            dropped=_json_count(span, "droppedAttributesCount")
             + (max(0, len(given) - MAX_ATTRIBUTES) if isinstance(given, list) else 0),
             resource=resource,
             scope=scope,
-            dropped_events=_json_whole(span.get("droppedEventsCount"), "droppedEventsCount"),
+            dropped_events=_json_count(span, "droppedEventsCount"),
         )
     except InvalidRecord as error:
         return error
@@ -285,6 +283,14 @@ def _json_items_of(inner: Json) -> list[Json]:
 
 def _json_time(node: Mapping[str, Json], name: str) -> int:
     return _json_whole(node.get(name), name)
+
+
+def _json_count(node: Mapping[str, Json], name: str) -> int:
+    """How many of something an SDK dropped; 0 for what is no number, by which no call is lost."""
+    try:
+        return _json_whole(node.get(name), name)
+    except InvalidRecord:
+        return 0
 
 
 def _json_whole(value: Json, name: str) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
+from generations.ingest.otlp import values
 from generations.ingest.otlp.fields import MASTRA
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.table import Names
@@ -28,6 +29,7 @@ _LITELLM: Final[Mapping[str, str]] = {
     "aimage_generation": "image",
     "arerank": "rerank",
 }
+_KINDS: Final = ("chat", "completion", "embedding", "rerank")
 _OPENINFERENCE: Final[Mapping[str, str]] = {"LLM": "chat", "EMBEDDING": "embedding"}
 
 METADATA: Final[Names] = (
@@ -191,7 +193,7 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
         "rerank": "rerank",
         **_LITELLM,
     },
-    "gen_ai.request.type": {"chat": "chat", "completion": "completion", "embedding": "embedding"},  # AgentOps's
+    "gen_ai.request.type": dict(zip(_KINDS, _KINDS, strict=True)),  # AgentOps's
     # Of Mistral's own client before its version 2, which names its methods.
     "mistral_ai.operation.id": {
         **dict.fromkeys(("chat_completion_v1_chat_completions_post", "stream_chat"), "chat"),
@@ -225,6 +227,9 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
     "ai.observability.span_type": {"generation": "chat"},
 }
 """What makes a span a model call, and of which type; the first of these attributes that a span has decides."""
+
+NO_CALLS: Final[Mapping[str, tuple[str, ...]]] = {"gen_ai.request.type": ("token_count",)}
+"""Attributes of CALLS that name kinds which say nothing of the work, and those that it is no call by."""
 
 STEP_TYPES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("execute_tool", "tool", "ai.toolcall", "toolinvoker", "tool_call", "mcp"), "tool"),
@@ -316,8 +321,8 @@ def member(whole: Json, path: str) -> Json:
 def _shown(text: str) -> Json:
     """The value that Python shows so, which nobody may change; None for a text that shows none."""
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return values.plain(ast.literal_eval(text))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
 
 

@@ -209,10 +209,11 @@ FIELDS: Final[Mapping[str, Names]] = {
             f"{_INV}user",
             "user",
             *(f"{_LF}metadata.langfuse{name}" for name in ("_user_id", "UserId")),
-            *("netra.user_id", "user_id", "ag.user.id"),
+            *("netra.user_id", "ag.user.id"),
             "metadata.user_api_key_end_user_id",
         ),
     ),
+    "caller": by(others=("user_id",)),  # xAI's, a user where it stands beside a call alone
     "tags": by(
         langfuse=("langfuse.trace.tags",),
         openinference=("tag.tags",),

@@ -45,6 +45,8 @@ def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
             return "chat"  # by its function's name
         if kind is None and name == _OPERATION and _is_named_otherwise(attributes, about, said):
             kind = "embedding" if "embed" in said.lower() else "chat"
+        if kind is None and said not in dialects.NO_CALLS.get(name, (said,)):
+            continue
         if kind == "completion" and str(attributes.get("gen_ai.prompt.0.content")).startswith('[{"type"'):
             return "chat"  # OpenLLMetry's of Gemini, whose texts are parts
         if kind == "chat" and any("embed" in str(attributes.get(model)) for model in dialects.OF_BOTH.get(name, ())):

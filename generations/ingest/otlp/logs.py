@@ -110,6 +110,8 @@ def fields(attributes: Mapping[str, Json]) -> dict[str, Any]:
     others: list[tuple[str, Json]] = []
     for name in sorted(name for name in attributes if name.startswith(PREFIX)):
         said = attributes[name]
+        if not _is_ours(said):
+            continue
         kind, body = said["name"], said["body"]
         if kind == DETAILS:
             whole = {**(body if isinstance(body, dict) else {}), **said["attributes"]}
@@ -125,3 +127,10 @@ def fields(attributes: Mapping[str, Json]) -> dict[str, Any]:
     if given := heard.get("gen_ai.output.messages"):
         told |= answers.answered(given, "chat", len(given) > 1)
     return told
+
+
+def _is_ours(said: Json) -> bool:
+    """Whether an attribute's value is one that `parts` made: a span may have attributes of such names itself."""
+    if not isinstance(said, dict) or not isinstance(said.get("name"), str) or "body" not in said:
+        return False
+    return said["name"] != DETAILS or isinstance(said.get("attributes"), dict)

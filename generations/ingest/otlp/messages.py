@@ -174,8 +174,8 @@ def message(given: Json) -> list[Json]:
                 part = {**inner, "tool_call": part["tool_call"]} if "tool_call" in part else inner
             part = kinds.typed(part)
             kind = part.get("type") if isinstance(part, dict) else None
-            # The last but one as Strands has it in JavaScript, the last as Langtrace.
-            if kind in ("tool_call", "tool-call", "tool_use", "toolUse", "function"):
+            # The last as Strands has it in JavaScript.
+            if kind in ("tool_call", "tool-call", "tool_use", "toolUse"):
                 one = call(part)
                 if one["id"] is None or one["id"] not in [c["id"] for c in calls]:
                     calls.append(one)

@@ -52,6 +52,8 @@ def is_part(value: Json) -> bool:
 
 def typed(part: Json) -> Json:
     """A part with its type; those that have one, and what is not known, as they are."""
+    if isinstance(part, dict) and part.get("type") == "function" and _is_called(part):
+        return {**part, "type": "tool_call"}  # Langtrace's; the definition of a tool has the same type
     if not isinstance(part, dict) or "type" in part or _KINDS.isdisjoint(part):
         return _thought(part) if isinstance(part, dict) and part.get("type") == "text" else part
     if isinstance(text := part.get("text"), str):
@@ -74,6 +76,11 @@ def typed(part: Json) -> Json:
             text = inner.get("text", inner.get("reasoning_text")) if isinstance(inner, dict) else inner
             return {"type": "reasoning", "content": text}
     return _file(part) or part
+
+
+def _is_called(part: Mapping[str, Json]) -> bool:
+    inner = part.get("function")
+    return "arguments" in (inner if isinstance(inner, dict) else part)
 
 
 def message(given: Mapping[str, Json]) -> dict[str, Json]:

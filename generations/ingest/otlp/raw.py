@@ -268,7 +268,9 @@ _OBJECT: Final = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
 
 
 def _is_conversation(one: Json) -> bool:
-    return isinstance(one, dict) and one.keys() == {"type", "value"} and is_messages(one["value"])
+    if not isinstance(one, dict) or one.keys() != {"type", "value"} or one["type"] != "chat_messages":
+        return False
+    return is_messages(one["value"]) and len(one["value"]) == 1
 
 
 def _are_choices(given: Json) -> TypeGuard[list[dict[str, Any]]]:

@@ -22,7 +22,8 @@ def read(attributes: Mapping[str, Json], kind: str) -> Fields:
     said, called = (loaded(attributes.get(f"gen_ai.response.{name}")) for name in ("text", "tool_calls"))
     reasons = loaded(attributes.get("gen_ai.response.finish_reasons"))
     calls = _calls(called) if isinstance(called, list) else []
-    if isinstance(said, list) and attributes.get("gen_ai.response.streaming") is not True:
+    is_written = attributes.get("gen_ai.response.streaming") is True
+    if isinstance(said, list) and not is_written and all(text is None or isinstance(text, str) for text in said):
         texts = said
         is_listed = bool(calls) or (isinstance(reasons, list) and len(reasons) == len(texts))
     else:

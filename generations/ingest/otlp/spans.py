@@ -51,7 +51,7 @@ def told(span: Span) -> Told:
     kind, work = kinds.types(a, about)
     if kind is not None and not is_plain and (_only_opens_a_stream(span, about) or _only_prepares(span)):
         kind, work = None, kinds.work_type(a, about)
-    held = _all_held(a, about.of_steps)
+    held = _all_shared(a, about, is_call=kind is not None)
     whole = _common(span, about, held)
     name = (values.text(held["name"]) if "name" in held else None) or span.name or None
     fields = dict(whole)
@@ -87,7 +87,8 @@ def said_by_itself(attributes: Mapping[str, Json]) -> dict[str, Any]:
     resource = attributes.get("resource")
     span = Span("", "", None, "", 0, 0, dict(attributes), resource=resource if isinstance(resource, dict) else {})
     about = names.about(attributes)
-    found = _common(span, about, _all_held(attributes, about.of_steps))
+    is_call = kinds.call_type(attributes, about) is not None
+    found = _common(span, about, _all_shared(attributes, about, is_call=is_call))
     return {name: found[name] for name in ("thread_id", "user_id", "tags") if name in found}
 
 
@@ -123,6 +124,14 @@ def first(attributes: Mapping[str, Json], about: About, field: str) -> Json:
     """The first value that the table's names for `field` have in these attributes; empty texts are none."""
     places = about.holders.get(field)
     return None if places is None else _held(attributes, places)
+
+
+def _all_shared(attributes: Mapping[str, Json], about: About, *, is_call: bool) -> dict[str, Json]:
+    """What `first` finds for the fields of a step; a name that many programs have is a user beside a call alone."""
+    found = _all_held(attributes, about.of_steps)
+    if is_call and "caller" in about.holders and (caller := first(attributes, about, "caller")) is not None:
+        found.setdefault("user_id", caller)
+    return found
 
 
 def _all_held(

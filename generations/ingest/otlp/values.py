@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Final
 
+import orjson
+
 from generations.cleaning import MAX_ID, MAX_NUMBER, MAX_TAG, MAX_TAGS, MAX_TEXT, clean_string
 from generations.ingest.otlp import quirks
 from generations.ingest.otlp.messages import loaded
@@ -22,6 +24,11 @@ def moment(nanoseconds: int) -> dt.datetime | None:
     if 0 < nanoseconds < _EXACT:
         return dt.datetime.fromtimestamp(nanoseconds // 1_000 / 1e6, dt.UTC)
     return _EPOCH + dt.timedelta(microseconds=nanoseconds // 1_000) if 0 < nanoseconds < _LAST else None
+
+
+def plain(value: object) -> Json:
+    """The same as JSON has it, for Python shows more than that. Raises TypeError for sets, bytes and the like."""
+    return orjson.loads(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
 
 
 def number(value: Json) -> float | None:
