@@ -58,15 +58,18 @@ def serve(target: str, file_descriptors: Sequence[int], threads: int, streams: i
     stopping, stopped = _compiled.WorkerSignal(), threading.Event()
     stopping.add_cb(stopped.set)
     lost: list[int] = []
+    is_ending = False
 
     def stop(number: int, frame: object) -> None:
+        nonlocal is_ending
+        is_ending = True  # before the others are told: one may have ended before `stopped` is set by another thread
         stopping.set()
         for pid in others:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
 
     def lose(number: int, frame: object) -> None:
-        if not stopped.is_set():
+        if not is_ending:
             lost.extend(pid for pid in others if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
             if lost:
                 stop(number, frame)
