@@ -57,7 +57,7 @@ def answered(given: Sequence[Json], kind: str, is_choices: bool) -> Fields:
 def reasoned(answers: list[Json], reasons: Json) -> list[Json]:
     """The answers with the reasons for their ends, where one of each is told beside them.
 
-    > finish_reasons: Array of reasons the model stopped generating tokens, corresponding to each generation received.
+    The conventions have as many reasons in `gen_ai.response.finish_reasons` as answers, in their order:
     https://github.com/open-telemetry/semantic-conventions-genai
     """
     told = messages.loaded(reasons)
