@@ -80,6 +80,8 @@ DIALECTS = {
     ),
     "inline data, as Gemini has it": genai({"inline_data": {"mime_type": "image/png", "data": IMAGE}}),
     "a part of Vercel's": genai({"type": "file", "mediaType": "image/png", "data": IMAGE}),
+    "an older part of Vercel's": genai({"type": "image", "image": IMAGE, "mediaType": "image/png"}),
+    "a part of Vercel's with an address": genai({"type": "file", "mediaType": "image/png", "url": URL}),
     "attributes of OpenInference": flattened(URL),
 }
 
@@ -91,9 +93,9 @@ def test_an_image_is_an_attachment_and_its_message_refers_to_it(api: Caller, att
 
     (call,) = Generation.objects.in_project(api.project.pk)
     assert kept(api.project) == [(call.public_id, "image/png", len(PIXEL), PIXEL)]
-    said = json.dumps(payload(api.project).messages)
-    assert REFERENCE in said
-    assert IMAGE not in said
+    message = payload(api.project).messages[-1]
+    (part,) = (part for part in message["content"] if part["type"] != "text")
+    assert part == {"type": "image_url", "image_url": {"url": REFERENCE}}
 
 
 def test_sounds_and_files_are_kept_as_what_they_are(api: Caller) -> None:

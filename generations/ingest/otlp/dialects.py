@@ -168,7 +168,6 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
         "chat.completions": "chat",
         "chat.streaming_completions": "chat",
         "generate_content": "chat",
-        "fetch_response": "chat",
         **dict.fromkeys(("responses", "openai.responses.create"), "chat"),  # the last is Langtrace's
         "text_completions": "completion",
         "text.completions": "completion",
@@ -243,6 +242,7 @@ STEP_TYPES: Final[Mapping[str, str]] = {
             *("chat_client", "advisor", "flow", "framework", "interaction", "entry", "step", "session", "plan", "util"),
             *("record_root", "nested_record_root", "graph_task", "graph_node", "workflow_step", "orchestrate_tools"),
             *("agentic.invocation", "agentic.turn", "workflow-step"),
+            "fetch_response",  # which asks no model again for what one has answered
             *(f"ai.{name}" for name in ("generatetext", "streamtext", "generateobject", "streamobject", "embedmany")),
         ),
         "run",

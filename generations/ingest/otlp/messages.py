@@ -258,7 +258,6 @@ def _is_said_twice(role: str, text: Json, results: list[dict[str, Json]]) -> boo
 _OF_MESSAGES: Final = frozenset({"role", "content", "parts", "contents", "tool_calls", "toolCalls"})
 _THOUGHTS: Final = ("reasoning_content", "reasoning_summary")
 """What others call the reasoning of a message: DeepSeek's and what speaks as it does, and LiteLLM."""
-_ADDRESSES: Final = ("http://", "https://", "data:", "attachment:")
 
 
 def call(given: Json) -> dict[str, Json]:
@@ -306,7 +305,7 @@ def content_part(part: Json) -> Json:
     if isinstance(image, dict):  # OpenInference: image.image.url
         image = image.get("image", image)
         return {"type": "image_url", "image_url": {"url": image.get("url") if isinstance(image, dict) else image}}
-    if kind == "image" and isinstance(image, str) and image.startswith(_ADDRESSES):
+    if kind == "image" and isinstance(image, str) and image.startswith(kinds.ADDRESSES):
         return {"type": "image_url", "image_url": {"url": image}}
     modality, mime = part.get("modality"), part.get("mime_type")
     if kind == "binary" and mime is None:  # Pydantic AI's in its older formats

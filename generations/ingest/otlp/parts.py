@@ -36,6 +36,8 @@ _ROLES: Final[Mapping[str, str]] = {
     "unknown": "assistant",  # as OpenLLMetry calls the chunks of LangChain's answers
 }
 
+ADDRESSES: Final = ("http://", "https://", "data:", "attachment:")
+"""Beginnings of what tells where an image is, or is one as a whole."""
 CAPITALS: Final = ("System", "User", "Assistant", "Tool")
 """Roles as Semantic Kernel writes them in .NET."""
 
@@ -54,6 +56,8 @@ def typed(part: Json) -> Json:
     """A part with its type; those that have one, and what is not known, as they are."""
     if isinstance(part, dict) and part.get("type") == "function" and _is_called(part):
         return {**part, "type": "tool_call"}  # Langtrace's; the definition of a tool has the same type
+    if isinstance(part, dict) and part.get("type") in ("file", "image"):
+        return _pictured(part) or part
     if not isinstance(part, dict) or "type" in part or _KINDS.isdisjoint(part):
         return _thought(part) if isinstance(part, dict) and part.get("type") == "text" else part
     if isinstance(text := part.get("text"), str):
@@ -134,6 +138,23 @@ def said(given: Json) -> Json:
     if isinstance(given, dict) and set(given) == {"result"}:  # as Gemini wraps it
         return given["result"]
     return given
+
+
+def _pictured(part: Mapping[str, Json]) -> dict[str, Json] | None:
+    """An image or a sound of Vercel's, or an image of Anthropic's, as the conventions have it; None for anything else.
+
+    https://ai-sdk.dev/docs/reference/ai-sdk-core/model-message, https://docs.claude.com/en/api/messages
+    """
+    source = part.get("source")
+    held = source if isinstance(source, dict) else part
+    mime = held.get("mediaType", held.get("media_type"))
+    data = next((text for n in ("data", "url", "image") if isinstance(text := held.get(n), str)), None)
+    modality = str(mime or part["type"]).partition("/")[0]
+    if data is None or modality not in ("image", "audio"):
+        return None
+    if data.startswith(ADDRESSES):
+        return {"type": "uri", "modality": modality, "mime_type": mime, "uri": data} if modality == "image" else None
+    return {"type": "blob", "modality": modality, "mime_type": mime, "content": data} if mime else None
 
 
 def _file(part: Mapping[str, Json]) -> dict[str, Json] | None:
