@@ -111,6 +111,14 @@ def sign_in(context: BrowserContext, stack: Stack, *, runs_scripts: bool = True)
     return watched
 
 
+def visit(page: Page, address: str) -> None:
+    """Open a page, which has to be that page, and wait until its scripts are there."""
+    response = page.goto(address)
+    assert response is not None
+    assert response.ok, f"{address}: {response.status}\n{page.locator('body').inner_text()}"
+    page.wait_for_load_state()
+
+
 def press(page: Page, key: str) -> None:
     """Press a key once the scripts that hear it are there."""
     page.wait_for_load_state()

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Error, sync_playwright
 
 from tests.browsing import CHROMIUM, CONVERSATION, Watched, sign_in
 from tests.stack import Stack
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell of a test that failed what its pages show: "not found within 30 s" does not say what was there instead."""
+    report = yield
+    browser = getattr(item, "funcargs", {}).get("browser")
+    if report.when == "call" and report.failed and isinstance(browser, Browser):
+        for page in [page for context in browser.contexts for page in context.pages]:
+            try:
+                said = page.locator("body").inner_text(timeout=5_000)
+            except Error as error:
+                said = str(error)
+            report.sections.append((f"the page {page.url}", said[:5_000]))
+    return report
 
 
 @pytest.fixture(scope="module")
