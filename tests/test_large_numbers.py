@@ -1,11 +1,14 @@
 """A number that most JSON libraries cannot write is shown by every page and answered by every door."""
 
+import json
 from typing import Any
 
 import pytest
 
+from generations.models import Prompt
 from tests import web
 from tests.doors.rest import caller
+from tests.doors.test_otlp import post, span, steps
 
 pytestmark = pytest.mark.django_db
 
@@ -52,3 +55,58 @@ def test_a_file_may_be_larger_than_32_bits_tell(size: int) -> None:
     assert told.json == {"data": {"generation": {"attachments": {"nodes": [{"size": size}]}}}}
     too_large = api.post("/api/generations", {"id": "c", "attachments": [{**beside, "size": 2**53}]})
     assert (too_large.status, too_large.json["error"]["expected"]) == (422, f"a whole number from 0 to {2**53 - 1}")
+
+
+ENDLESS = "9" * 5_000
+"""More digits than Python makes a number of."""
+
+
+@pytest.mark.parametrize("digits", [ENDLESS, "\u00b2"])
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("dashboard/tiles/", {"remove": "@"}),
+        ("evaluate/", {"of": "generations", "maxItems": "@"}),
+        ("playground/", {"role": "user", "content": "Hello", "place": "@", "kept": "1"}),
+        ("playground/stream/?column=@", {}),
+        ("lists/generations/filter/?do=apply&g.@=all", None),
+        ("prompts/{prompt}/labels/", {"label": "prod", "version": "@"}),
+    ],
+)
+def test_digits_without_end_and_what_only_looks_like_one_are_no_fault_of_a_page(
+    path: str, form: dict[str, str] | None, digits: str
+) -> None:
+    api = caller()
+    api.post("/api/prompts/p/versions", {"template": "Hello"})
+    prompt = Prompt.objects.get(project_id=api.project.pk).pk
+    person = web.signed_in(api.project)
+    address = f"/projects/{api.project.slug}/{path.format(prompt=prompt).replace('@', digits)}"
+    sent = {name: value.replace("@", digits) for name, value in (form or {}).items()}
+
+    answer = person.get(address) if form is None else person.post(address, sent)
+
+    assert answer.status_code < 500
+    assert answer.status_code != 404, "there is such a page"
+
+
+@pytest.mark.parametrize("digits", [ENDLESS, "\u00b2"])
+def test_nor_of_a_door(digits: str) -> None:
+    api = caller()
+    query = f"{{ generations(first: {digits}) {{ nodes {{ id }} }} }}"
+
+    assert api.post("/graphql/", {"query": query}).status == 400
+    for path in ("generations?limit=", "generations?usage.totalTokens=", "datasets/x/items?version="):
+        assert api.get(f"/api/{path}{digits}").status in (400, 404)
+
+
+@pytest.mark.parametrize("place", [ENDLESS, "\u00b2", "-1", "\u0663"])
+def test_a_name_that_says_no_place_loses_no_span(place: str) -> None:
+    api = caller("ingest")
+    named = {"openinference.span.kind": "LLM", f"llm.input_messages.{place}.message.role": "user"}
+    calls = f"llm.output_messages.0.message.tool_calls.{place}.tool_call.function.name"
+    within = {"openinference.span.kind": "LLM", calls: "look"}
+    said = {"gen_ai.operation.name": "chat", "gen_ai.input.messages": json.dumps({place: {"role": "user"}})}
+
+    answer = post(api, *(span(n, attributes=one) for n, one in enumerate((named, within, said), 1)))
+
+    assert (answer.status, answer.json, steps(api)) == (200, {}, 3)

@@ -128,7 +128,8 @@ def body(request: HttpRequest, limit: int | None = None) -> bytes:
 def is_short(request: HttpRequest) -> bool:
     """Whether the body is one that is kept whole when it was read, so that it may be read again."""
     said = request.META.get("CONTENT_LENGTH") or "0"
-    return "HTTP_CONTENT_ENCODING" not in request.META and said.isdecimal() and int(said) <= MAX_BODY
+    is_plain = "HTTP_CONTENT_ENCODING" not in request.META
+    return is_plain and said.isdecimal() and len(said) < 19 and int(said) <= MAX_BODY
 
 
 def taken(request: HttpRequest) -> Body:

@@ -132,7 +132,7 @@ def _from_body(request: HttpRequest) -> Mapping[str, Any]:
     if (encoding := request.headers.get("Content-Encoding", "identity").lower()) != "identity":
         raise Refused(Code.BAD_REQUEST, "The body is compressed.", "Content-Encoding", encoding, "it as it is")
     length = request.headers.get("Content-Length", "")
-    if length.isdigit() and int(length) > MAX_BODY:
+    if length.isdecimal() and len(length) < 19 and int(length) > MAX_BODY:
         raise _too_large()
     body = request.read(MAX_BODY + 1)
     if len(body) > MAX_BODY:

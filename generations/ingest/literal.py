@@ -125,6 +125,8 @@ def generation(given: Mapping[str, Any], around: StepRecord) -> GenerationRecord
 
 def score(given: Mapping[str, Any], step_id: str | None = None) -> ScoreRecord:
     """A score, alone or inside a step. A generation has its step's id, so a score of either hangs on both."""
+    if not isinstance(given, Mapping):
+        raise InvalidRecord("score", given, "an object")
     value = _number(given.get("value"), "value")
     name = _text(given, "name")
     if not name:
@@ -148,6 +150,8 @@ def score(given: Mapping[str, Any], step_id: str | None = None) -> ScoreRecord:
 
 def attachment(given: Mapping[str, Any], step_id: str | None = None) -> AttachmentRecord:
     """A file beside a step. Its `url` is kept only when it is not one of ours: those are minted at each reading."""
+    if not isinstance(given, Mapping):
+        raise InvalidRecord("attachment", given, "an object")
     key = _text(given, "objectKey")
     return AttachmentRecord(
         id=_text(given, "id") or identities.new_id(),

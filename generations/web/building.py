@@ -122,7 +122,7 @@ def read(kind: str, form: QueryDict) -> Node:
     for name in form:
         what, _, rest = name.partition(".")
         numbers = rest.split(".") if rest else []
-        if what in _KINDS and len(numbers) <= MAX_DEPTH and all(n.isdigit() and len(n) < 5 for n in numbers):
+        if what in _KINDS and len(numbers) <= MAX_DEPTH and all(n.isdecimal() and len(n) < 5 for n in numbers):
             places[tuple(int(n) for n in numbers)] = what
     root = Node(kind, "group", match=_one_of(form.get("g", ""), MATCHES, "all"))
     known: dict[Place, Node] = {(): root}

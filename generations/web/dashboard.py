@@ -364,7 +364,8 @@ def change_tiles(request: HttpRequest, grant: Grant) -> HttpResponse:
             problem = f"A dashboard has at most {MOST_TILES} tiles: remove one first."
             return refused.lead_back(request, "tile", problem, where)
         for name in ("remove", "up"):
-            n = int(given[name]) if given.get(name, "").isdecimal() else -1
+            said = given.get(name, "")
+            n = int(said) if said.isdecimal() and len(said) < 9 else -1
             if 0 <= n < len(tiles):
                 tile = tiles.pop(n)
                 if name == "up":

@@ -110,7 +110,7 @@ def _bounds(given: Mapping[str, str]) -> dict[str, Json]:
     said: dict[str, Json] = {}
     for name in ("maxItems", "maxCalls"):
         if text := given.get(name, "").strip():
-            said[name] = int(text) if text.isascii() and text.isdecimal() else text
+            said[name] = int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else text
     if text := given.get("maxCost", "").strip():
         said["maxCost"] = text.replace(",", ".")
     return said

@@ -108,7 +108,8 @@ def stream(request: HttpRequest, grant: Grant) -> HttpResponse:
     the result as HTML."""
     form = playing.posted(grant, request.POST)
     asked = request.GET.get("column", "0")
-    column = form.columns[min(int(asked) if asked.isascii() and asked.isdigit() else 0, len(form.columns) - 1)]
+    place = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0
+    column = form.columns[min(place, len(form.columns) - 1)]
     try:
         begun = generating.stream(grant, generating.asked(playing.document(form, column)))
     except (InvalidRecord, llm.LLMError) as problem:

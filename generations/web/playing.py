@@ -252,7 +252,7 @@ def _said(form: Form) -> dict[str, Json]:
 
 
 def _message(form: Form, row: Row) -> dict[str, Json] | None:
-    place = int(row.place) if row.place.isascii() and row.place.isdigit() else -1
+    place = int(row.place) if row.place.isascii() and row.place.isdigit() and len(row.place) < 9 else -1
     there = form.base[place] if 0 <= place < len(form.base) else None
     if row.is_kept and isinstance(there, Mapping):
         return dict(there)

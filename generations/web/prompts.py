@@ -156,9 +156,10 @@ def labels(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
     try:
         for label, number in zip(given.getlist("label"), given.getlist("version"), strict=False):
             if label.strip():
-                if number.strip() and not (number.strip().isascii() and number.strip().isdigit()):
+                number = number.strip()
+                if number and not (number.isascii() and number.isdigit() and len(number) < 10):
                     raise InvalidRecord("version", number, "the number of a version, or nothing")
-                wanted[label.strip().lower()] = int(number) if number.strip() else None
+                wanted[label.strip().lower()] = int(number) if number else None
         stale.refuse(request, _mark(prompts.labels_of(grant, [row.pk]).get(row.pk, {})))
         prompts.move(grant, row, wanted)
     except (InvalidRecord, prompts.NoSuchPrompt, stale.Stale) as error:

@@ -159,7 +159,8 @@ def test_parts_are_put_only_at_an_address_that_was_signed_and_read_only_by_their
     assert Client().put("/api/v1/ingest/parts/forged", b"x").status_code == 403
     refused = stranger.post("/api/v1/ingest/file", asked)
     assert (refused.status, "parts: 1" in refused.json["error"]) == (400, True)
-    assert api.get("/api/v1/ingest/file-preupload?num_parts=0").status == 400
+    for number in ("0", "\u00b2", "9" * 5_000):
+        assert api.get(f"/api/v1/ingest/file-preupload?num_parts={number}").status == 400
 
 
 # ------------------------------------------------------------------------------------------------------------- datasets

@@ -24,6 +24,8 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("wrong type", {"generation": "not an object"}),
     ("score without a number", {"scores": [{"name": "s", "type": "AI", "value": "many"}]}),
     ("tags of no kind", {"tags": 5}),
+    ("score that is none", {"scores": [["s", 1]]}),
+    ("attachment that is none", {"attachments": ["notes.txt"]}),
     ("tokens without end", {"generation": {"type": "CHAT", "tokenCount": float("inf")}}),
     ("30 MB of text", {"input": {"content": "x" * (30 << 20)}}),
 ]

@@ -36,7 +36,7 @@ _SALT: Final = "generations.gantry.upload"
 def begin(grant: Grant, request: HttpRequest) -> HttpResponse:
     """Where the parts of a file are to be put."""
     number = request.GET.get("num_parts", "1")
-    if not number.isdecimal() or not 1 <= int(number) <= MAX_PARTS:
+    if not (number.isdecimal() and len(number) < 9 and 1 <= int(number) <= MAX_PARTS):
         raise InvalidRecord("num_parts", number, f"a number from 1 to {MAX_PARTS}")
     upload = identities.new_id()
     keys = [{"project": grant.project.pk, "upload": upload, "part": part} for part in range(1, int(number) + 1)]

@@ -390,10 +390,15 @@ def _parts(content: Json) -> list[Json]:
     return content if isinstance(content, list) else [{"type": "text", "text": content}]
 
 
+def is_place(name: str) -> bool:
+    """Whether a name says which one of a list something is: no list is so long that it takes more digits."""
+    return name.isascii() and name.isdigit() and len(name) < 10
+
+
 def listed(value: Json) -> list[Json]:
     """A list, or the values of an object whose names are places, in their order."""
     if isinstance(value, list):
         return value
-    if isinstance(value, dict) and value and all(str(k).isdigit() for k in value):
+    if isinstance(value, dict) and value and all(is_place(k) for k in value):
         return [value[k] for k in sorted(value, key=int)]
     return []

@@ -16,7 +16,7 @@ def flattened(attributes: Mapping[str, Json], prefix: str) -> list[Any]:
         if not name.startswith(prefix):
             continue
         place, *path = name[len(prefix) :].split(".")
-        if not place.isdigit() or not place.isascii():
+        if not messages.is_place(place):
             continue
         node, key = tree, place
         for step in path:
@@ -41,7 +41,7 @@ def valued(tree: Any, attributes: Mapping[str, Json]) -> Any:
 def _lists(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
-    if node and all(k.isascii() and k.isdigit() for k in node):
+    if node and all(messages.is_place(k) for k in node):
         return [_lists(node[k]) for k in sorted(node, key=int)]
     return {k: _lists(v) for k, v in node.items()}
 
