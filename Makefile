@@ -71,6 +71,7 @@ programs:
 	elif [ "$${CI:-}" = true ]; then echo "CI needs for the tests: $$missing" >&2; exit 1; \
 	else echo "!!! NOT INSTALLED, AND THEIR TESTS WILL BE SKIPPED: $$missing (apt-get install $$missing)" >&2; fi
 
+# Without groups, `loadgroup` hands out few tests at a time, in their order, to whichever worker is free.
 test: $(DEV_STAMP) programs
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 

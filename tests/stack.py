@@ -175,7 +175,10 @@ def _database_of_its_own(broker: str) -> str:
 
 @pytest.fixture(scope="session")
 def live_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A running copy, shared by the tests of a session: leave it as it can be used by others."""
+    """A running copy, shared by the tests of a session: leave it as it can be used by others.
+
+    Each worker of xdist has one, and tests go to whichever is free: count on nothing that another test has left there.
+    """
     stack = Stack(tmp_path_factory.mktemp("live") / "data")
     try:
         stack.start()

@@ -20,7 +20,7 @@ import pytest
 from generations.management import backups, embedded
 from tests.stack import ROOT, Stack
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.slow
 
 CALLS = [
     {

@@ -21,7 +21,7 @@ from tests.clients.otel.provider import Provider
 from tests.stack import ROOT, Stack
 from tests.test_readme import Shell
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.slow
 
 CALL = {"model": {"id": "gpt-4o"}, "input": {"content": "Where is it?"}, "output": {"content": "I am sorry: gone."}}
 

@@ -21,7 +21,7 @@ import pytest
 from generations.management import embedded
 from tests.stack import ROOT, Stack, free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.slow
 
 
 @dataclass

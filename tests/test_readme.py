@@ -13,7 +13,7 @@ import pytest
 
 from tests.stack import ROOT, Stack
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.slow
 
 README = (ROOT / "README.md").read_text()
 

@@ -44,7 +44,7 @@ PAGES = {
 }
 """Rooms of the project, and a word that the restored one has to show."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

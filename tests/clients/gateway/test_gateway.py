@@ -18,7 +18,7 @@ from tests.clients import environments
 from tests.clients.otel.provider import Provider
 from tests.stack import Stack
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.slow
 
 PROGRAMS: Final = Path(__file__).parent / "programs"
 KEPT: Final = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

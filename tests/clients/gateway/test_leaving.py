@@ -16,7 +16,7 @@ import pytest
 
 from tests.stack import Stack
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.slow
 
 PATIENCE: Final = 30
 CHAT: Final = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
