@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.clients.otel.described import SAID, Library
+from tests.clients.otel.described import ON_THE_ROOT, SAID, Library
 
 FRAMEWORKS: Final = (
     Library(
@@ -167,5 +167,83 @@ FRAMEWORKS: Final = (
         "Instructor",
         "otel-kits",
         [("llm", "ChatCompletion", [])],
+    ),
+    Library(
+        "crewai",
+        "CrewAI",
+        "otel-crews",
+        [("run", "atlas.kickoff", [("run", "geographer._execute_core", [("llm", "ChatCompletion", [])])])],
+    ),
+    Library(
+        "semantic-kernel",
+        "Semantic Kernel",
+        "otel-crews",
+        [
+            (
+                "run",
+                "answer",
+                [
+                    (
+                        "run",
+                        "invoke_agent forecaster",
+                        [
+                            (
+                                "undefined",
+                                "AutoFunctionInvocationLoop",
+                                [
+                                    ("llm", "chat gpt-4o-mini", []),
+                                    *[("tool", "execute_tool Weather-get_weather", [])] * 2,
+                                    ("llm", "chat gpt-4o-mini", []),
+                                ],
+                            )
+                        ],
+                    )
+                ],
+            )
+        ],
+        about=ON_THE_ROOT,
+        untold={"*": {"answeringModel": None, "tools": [], "cachedTokens": None, "reasoningTokens": None}},
+    ),
+    Library(
+        "smolagents",
+        "smolagents",
+        "otel-kits",
+        [
+            (
+                "run",
+                "ToolCallingAgent.run",
+                [
+                    ("run", "Step 1", [("llm", "OpenAIModel.generate", []), *[("tool", "SimpleTool", [])] * 2]),
+                    ("run", "Step 2", [("llm", "OpenAIModel.generate", []), ("tool", "FinalAnswerTool", [])]),
+                ],
+            )
+        ],
+        untold={
+            "*": {
+                "answeringModel": None,
+                "stopSequences": None,
+                "responseId": None,
+                "finishReason": None,
+                "cachedTokens": None,
+                "reasoningTokens": None,
+            }
+        },
+    ),
+    Library(
+        "haystack",
+        "Haystack",
+        "otel-kits",
+        [("run", "answer", [("run", "haystack.pipeline.run", [("llm", "llm", [])])])],
+        about=ON_THE_ROOT,
+        # It tells of the answer, which names the model that gave it.
+        untold={
+            "*": {
+                "model": "=answeringModel",
+                "answeringModel": None,
+                "temperature": None,
+                "n": None,
+                "responseId": None,
+            }
+        },
     ),
 )
