@@ -2,8 +2,9 @@
 
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.core.wsgi import get_wsgi_application
 
@@ -17,7 +18,66 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "observability.settings")
 
 _PIECE: Final = 64 * 1024
 _IN_MEMORY: Final = 1024 * 1024
+_RESTS: Final = 4
+"""Bodies that nobody read and that are taken in at once, by each process: each keeps a thread until it is here."""
 _WAITS: Final = ("-c lock_timeout=2s", "-c statement_timeout=60s")
+
+
+class _Read:
+    """A body of which it is known how much was read."""
+
+    def __init__(self, body: Any) -> None:
+        self.body = body
+        self.bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        found: bytes = self.body.read(size)
+        self.bytes += len(found)
+        return found
+
+    def readline(self, size: int = -1) -> bytes:
+        found: bytes = self.body.readline(size)
+        self.bytes += len(found)
+        return found
+
+
+class WholeBodies:
+    """Lets no answer overtake what is left of its body: a wrong key or address is seen without a look at that.
+
+    The server closes such a connection. Who still sends is told of a broken pipe instead of the answer, and who comes
+    again on it finds it closed without a word. So the rest is taken in and thrown away first, where nobody waits to be
+    told to send it, and few are at that already: else the answer says that its connection ends with it.
+    """
+
+    def __init__(self, application: "WSGIApplication") -> None:
+        self.application = application
+        self._rests = threading.BoundedSemaphore(_RESTS)
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        said = environ.get("CONTENT_LENGTH") or ""
+        if not said.isdecimal() or not (length := int(said)):
+            return self.application(environ, start_response)
+        body = environ["wsgi.input"] = _Read(environ["wsgi.input"])
+        told: list[Any] = []
+        answer = self.application(environ, lambda *how: told.extend(how))  # type: ignore[arg-type]  # nobody writes
+        status, headers, *more = told
+        if body.bytes < length and ("HTTP_EXPECT" in environ or not self._take(body, length)):
+            headers = [*(one for one in headers if one[0].lower() != "connection"), ("Connection", "close")]
+        start_response(status, headers, *more)
+        return answer
+
+    def _take(self, body: _Read, length: int) -> bool:
+        """Take in what is left; False where there is no room for that now, or who sent it is gone."""
+        if not self._rests.acquire(blocking=False):
+            return False
+        try:
+            while body.bytes < length and body.read(min(_PIECE, length - body.bytes)):
+                continue
+            return body.bytes == length
+        except OSError:
+            return False
+        finally:
+            self._rests.release()
 
 
 class BoundedBodies:
@@ -83,7 +143,7 @@ def _application() -> BoundedBodies:
     _ = get_resolver().url_patterns
     pricing.known_models()
     shared = FairShare(presence.Seen(django), settings.WEB_THREADS, serving.ROOM, refusing.busy)
-    return BoundedBodies(shared, settings.INGEST_MAX_BYTES, refusing.too_large)
+    return BoundedBodies(WholeBodies(shared), settings.INGEST_MAX_BYTES, refusing.too_large)
 
 
 application = _application()

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import httpx
@@ -339,6 +341,16 @@ def _send(stack: Stack, rest: bytes) -> bytes:
         while received := connection.recv(65536):
             answer += received
     return answer
+
+
+def test_who_sends_much_with_a_wrong_key_is_told_so(live_stack: Stack) -> None:
+    """Not of a broken pipe: some clients send all before they read."""
+    request = urllib.request.Request(f"{live_stack.url}/v1/traces", data=b"x" * 8_000_000)
+    request.add_header("Authorization", "Bearer gen_wrong")
+
+    for _ in range(5):
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(request)
 
 
 def _send_chunked(stack: Stack, body: bytes, piece: int) -> bytes:

@@ -2,7 +2,10 @@
 
 import io
 import json
+import threading
+import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -11,7 +14,7 @@ import pytest
 from generations import intake
 from generations.models import IngestReject
 from observability import refusing, wsgi
-from observability.wsgi import BoundedBodies
+from observability.wsgi import BoundedBodies, WholeBodies
 from tests.doors.rest import caller
 
 
@@ -65,6 +68,61 @@ def test_a_length_at_the_bound_is_passed_on() -> None:
 
 def test_no_body_is_passed_on() -> None:
     assert answer_to(io.BytesIO()) == ("200 OK", b"0:")
+
+
+# ------------------------------------------------------------------------------------------------ what nobody looked at
+def unread(body: io.BytesIO, whole: WholeBodies | None = None, **environ: Any) -> dict[str, str]:
+    """The headers of an answer that was given after a look at three bytes."""
+    told: list[dict[str, str]] = []
+    asked = {"CONTENT_LENGTH": "100000", "wsgi.input": body, **environ}
+    answer = (whole or WholeBodies(refused))(asked, lambda status, headers, *more: told.append(dict(headers)))  # type: ignore[arg-type]
+    assert b"".join(answer) == b"no"
+    return told[0]
+
+
+def refused(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    environ["wsgi.input"].read(3)
+    start_response("401 Unauthorized", [("Connection", "keep-alive")])
+    return [b"no"]
+
+
+def test_what_is_left_of_a_body_is_taken_in_before_it_is_answered() -> None:
+    """Who still sends would be told of a broken pipe, not that the key is wrong."""
+    body = io.BytesIO(b"x" * 100_000)
+
+    assert unread(body) == {"Connection": "keep-alive"}
+    assert body.tell() == 100_000
+
+
+def test_an_answer_that_leaves_some_of_a_body_says_that_its_connection_ends() -> None:
+    asked, broken_off = io.BytesIO(b"x" * 100_000), io.BytesIO(b"x" * 99_999)
+
+    assert unread(asked, HTTP_EXPECT="100-continue") == {"Connection": "close"}
+    assert unread(broken_off) == {"Connection": "close"}
+    assert (asked.tell(), broken_off.tell()) == (3, 99_999)
+
+
+def test_slow_bodies_that_nobody_reads_keep_few_threads() -> None:
+    sent = threading.Event()
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell():
+                sent.wait(60)
+            return super().read(size)
+
+    whole = WholeBodies(refused)
+    with ThreadPoolExecutor(wsgi._RESTS) as threads:
+        slow = [threads.submit(unread, Slow(b"x" * 100_000), whole) for _ in range(wsgi._RESTS)]
+        while whole._rests.acquire(blocking=False):
+            whole._rests.release()
+            time.sleep(0.01)
+        one_more = unread(io.BytesIO(b"x" * 100_000), whole)
+        sent.set()
+
+    assert one_more == {"Connection": "close"}
+    assert [one.result() for one in slow] == [{"Connection": "keep-alive"}] * wsgi._RESTS
+    assert unread(io.BytesIO(b"x" * 100_000), whole) == {"Connection": "keep-alive"}
 
 
 @pytest.mark.django_db(transaction=True)
