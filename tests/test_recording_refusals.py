@@ -96,3 +96,11 @@ def test_a_long_error_is_cut_in_the_facts_and_whole_in_the_payload(project: Proj
 
     assert len(one(project).error or "") == 2000
     assert GenerationPayload.objects.in_project(project.pk).get().error_detail == "e" * 5000
+
+
+def test_of_a_long_trace_the_facts_keep_what_it_ends_with(project: Project) -> None:
+    trace = "Traceback (most recent call last):\n" + '  File "a.py", line 1, in f\n    f()\n' * 100 + "KeyError: 'city'"
+    recording.record(project, [GenerationRecord(id="g1", error=trace), StepRecord(id="s", error=trace)])
+
+    assert one(project).error == "KeyError: 'city'"
+    assert GenerationPayload.objects.in_project(project.pk).get().error_detail == trace

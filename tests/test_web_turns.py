@@ -419,3 +419,18 @@ def test_a_thread_page_is_bounded_and_text_whatever_is_in_it(client: Client, pro
         for attributes in web.tags(response):
             assert not [name for name in attributes if name.startswith("on")]
             assert not (attributes.get("href") or "").startswith("javascript:")
+
+
+def test_of_a_trace_that_failed_what_it_ends_with_comes_first(client: Client, project: Project) -> None:
+    trace = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    f()\nKeyError: city'
+    recording.record(
+        project,
+        [
+            call(0, "failed", messages=[ASKED], error=trace),
+            step(1, "work", "tool", error=trace, parent_id="start"),
+            step(2, "said", "user_message", error=trace, output={"content": "Hm"}, parent_id="start"),
+        ],
+    )
+
+    for told in texts(show(client, project)):
+        assert told.index("KeyError: city") < told.index("Traceback"), told

@@ -177,9 +177,10 @@ def _timing(record: Any, start: dt.datetime, assumed: bool) -> dict[str, Any]:
 
 
 def _bounded_error(record: Any) -> dict[str, Any]:
-    """A long error, cut in the facts and kept whole in the payload."""
+    """A long error, cut in the facts and kept whole in the payload. Of a trace, facts keep what it ends with."""
     if len(record.error) > MAX_ERROR:
-        return {"error": record.error[:MAX_ERROR], "error_detail": record.error}
+        told = reading.raised(record.error) or record.error
+        return {"error": told[:MAX_ERROR], "error_detail": record.error}
     return {}
 
 

@@ -237,7 +237,8 @@ def _of_step(body: StepBundle, budget: Budget, here: str | None, *, is_bare: boo
         return turn
     if role is None:
         card = Card("tool", row.name or row.type.capitalize(), WORK.get(row.type, "list-tree"), "", "", name=row.type)
-        named = (("Error", error), ("Input", given), ("Output", gave))
+        told = _ends_with(error)
+        named = (("Error", told or error), ("", told and error), ("Input", given), ("Output", gave))
         card.blocks = [_block(value, budget, label=label) for label, value in named if value]
         turn.said.append(Said(card, is_aside=True))
         return turn
@@ -324,7 +325,15 @@ def _is_between_programs(card: Card) -> bool:
 
 def _card(role: str, value: Json, budget: Budget, *, place: str = "", name: str = "") -> Card:
     title, icon = _TITLES.get(role, conversation.ROLES["user"])
-    return Card(role, title, icon, "said", place, name=name, blocks=[_block(value, budget, place, role=role)])
+    blocks = [_block(value, budget, place, role=role)]
+    if told := _ends_with(value) if role == "failed" else None:
+        blocks.insert(0, _block(told, budget, role=role))
+    return Card(role, title, icon, "said", place, name=name, blocks=blocks)
+
+
+def _ends_with(error: Json) -> str | None:
+    """What a trace ends with, which says more than the calls before it."""
+    return reading.raised(error) if isinstance(error, str) else None
 
 
 _TITLES: Final = {**conversation.ROLES, "failed": ("Error", "circle-alert"), "message": ("Message", "message-square")}
