@@ -280,7 +280,9 @@ def _read_provider(value: Json) -> str | None:
     text = values.short(value)
     if text is None:
         return None
-    text = text.lower().partition("/")[0]  # before the name of the model, as Genkit has it
+    text = text.lower()
+    # Dify has it behind whose plugin it is, and Genkit before the name of the model.
+    text = text.rpartition("/")[2] if text.startswith("langgenius/") else text.partition("/")[0]
     if text in quirks.NO_PROVIDERS:
         return None
     # Vercel's are `openai.chat`; conventions name `azure.ai.openai`, `aws.bedrock` and `gcp.vertex_ai`.

@@ -62,6 +62,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             "mlflow.chat.tokenUsage>total_tokens",
             f"{BRAINTRUST}tokens",
             f"{_GK}totalTokens",
+            "cloudflare.agents.usage.total_tokens",
             *(f"{_ADK}total_token_count", f"{_ADK_JS}totalTokenCount", f"{_TRU}num_tokens"),
         ),
     ),

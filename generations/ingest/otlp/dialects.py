@@ -40,7 +40,7 @@ METADATA: Final[Names] = (
     "langsmith.metadata.",
     "lmnr.association.properties.metadata.",
     "mastra.metadata.",
-    *("honeyhive_metadata.", "respan.metadata."),
+    *("honeyhive_metadata.", "respan.metadata.", "cloudflare.agents.metadata.", "cloudflare.agents.runtime_context."),
     _TL,
 )
 """Beginnings of attributes whose rest is a name in the metadata."""
@@ -183,7 +183,7 @@ CALLS: Final[Mapping[str, Mapping[str, str]]] = {
         "rerank": "rerank",
         "rerank_documents": "rerank",
     },
-    "gen_ai.span.kind": _OPENINFERENCE,
+    "gen_ai.span.kind": {**_OPENINFERENCE, "GENERATION": "chat"},  # the last is Dify's for Tencent
     "fi.span.kind": _OPENINFERENCE,
     "llm.request.type": {
         "chat": "chat",

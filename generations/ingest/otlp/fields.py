@@ -5,7 +5,8 @@ genai: https://github.com/open-telemetry/semantic-conventions-genai, with the na
 traceloop: https://github.com/traceloop/openllmetry; openinference: https://github.com/Arize-ai/openinference;
 langfuse: https://langfuse.com/integrations/native/opentelemetry; vercel: https://ai-sdk.dev (telemetry);
 others: MLflow, LangSmith, Logfire, OpenLIT, LiteLLM, Google ADK, Braintrust, Laminar, Genkit, Mastra, vLLM, Azure AI,
-Claude Code, Pipecat, LangWatch, AgentOps, HoneyHive, Galileo, Agenta and general conventions, as they write them.
+Claude Code, Pipecat, LangWatch, AgentOps, HoneyHive, Galileo, Agenta, Cloudflare's agents and general conventions, as
+they write them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _TL: Final = "traceloop.association.properties."
 _INV: Final = "llm.invocation_parameters>"
 _LN: Final = "lmnr.association.properties."
 _MA: Final = "mastra.metadata."
+_CF: Final = "cloudflare.agents."
+_CF_OWN: Final = (f"{_CF}metadata.", f"{_CF}runtime_context.")
 _LITELLM: Final = "metadata.requester_metadata>"
 """What whoever called LiteLLM's proxy said of a call."""
 
@@ -105,7 +108,7 @@ FIELDS: Final[Mapping[str, Names]] = {
         others=(
             "anthropic.message.stop_reason",
             "genkit:output>finishReason",
-            "stop_reason",
+            *("stop_reason", f"{_CF}response.finish_reason"),
             *haystack("finish_reason"),
         ),
     ),
@@ -172,6 +175,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             "mlflow.trace.session",
             f"{_LN}session_id",
             *(f"{_MA}threadId", f"{_MA}sessionId"),
+            *(f"{start}{name}" for name in ("threadId", "sessionId") for start in _CF_OWN),
             *("session_id", "langwatch.thread.id", "honeyhive.session_id", "galileo.session.id", "ag.session.id"),
             *("$session_id", "spring.ai.chat.client.conversation.id", "gen_ai.session.id", "judgment.session_id"),
             *("confident.trace.thread_id", "ai.observability.conversation_id", "scope.agentic.session"),
@@ -201,7 +205,7 @@ FIELDS: Final[Mapping[str, Names]] = {
             "langsmith.metadata.user_id",
             "mlflow.trace.user",
             f"{_LN}user_id",
-            *(f"{_MA}userId", f"{_MA}resourceId", "posthog.distinct_id"),
+            *(f"{_MA}userId", f"{_MA}resourceId", "posthog.distinct_id", *(f"{start}userId" for start in _CF_OWN)),
             *(f"{start}posthog_distinct_id" for start in ("ai.telemetry.metadata.", "ai.settings.context.")),
             *("metadata>user_id", "gen_ai.user.id", "confident.trace.user_id", "braintrust.metadata>user_id"),
             *("judgment.customer_user_id", "judgment.customer_id", "respan.customer_params.customer_identifier"),

@@ -100,6 +100,8 @@ def message(given: Mapping[str, Json]) -> dict[str, Json]:
         whole["role"] = role.lower()
     elif "role" not in whole and "content" in whole and role in ("system", "tool", "user", "assistant"):
         whole["role"] = role
+    if "content" not in whole and isinstance(text := whole.get("text"), str):
+        whole["content"] = text  # Dify's, with files beside
     if whole.get("role") == "reasoning_summary":  # LiteLLM's, of an answer by OpenAI's newer interface
         whole |= {"role": "assistant", "content": None, "reasoning": whole.get("content")}
     if isinstance(said := whole.get("function"), list):  # results of tools, as OpenInference has AutoGen's

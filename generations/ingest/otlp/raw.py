@@ -172,6 +172,8 @@ def _answers(response: Mapping[str, Json]) -> list[Json] | None:
     if "toolCalls" in response or "warnings" in response:  # Vercel's, as Mastra has them
         said = {"content": response.get("text") or None, "toolCalls": response.get("toolCalls")}
         return [_answer(said, response)] if any(said.values()) else []
+    if isinstance(text := response.get("text"), str) and "usage" in response:  # Dify's
+        return [_answer({"content": text, "reasoning_content": response.get("reasoning_content")}, response)]
     output = response.get("output")
     for inner in (response.get("message"), output.get("message") if isinstance(output, dict) else None):
         if isinstance(inner, dict):

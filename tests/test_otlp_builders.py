@@ -1,0 +1,89 @@
+"""Builders of applications whose exporters write spans by hand, read as their sources write them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from tests.test_otlp_conventions import call, tell
+
+ASKED: Final = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Which city?"}]
+ANSWERED: Final = {"role": "assistant", "content": "Lima."}
+SHOWN: Final = json.dumps([{"role": one["role"], "text": one["content"], "files": []} for one in ASKED])
+"""What was asked, as Dify keeps it of a node of a workflow."""
+
+
+# ---------------------------------------------------------------------------------------------------------------- Dify
+# core/ops/arize_phoenix_trace, tencent_trace and aliyun_trace in https://github.com/langgenius/dify
+def test_dify_tells_arize_of_a_node_with_texts_a_whole_answer_and_whose_plugin_was_asked() -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}
+    record = call(
+        {
+            "openinference.span.kind": "LLM",
+            "input.value": SHOWN,
+            "output.value": json.dumps({"text": "Lima.", "usage": usage, "finish_reason": "stop"}),
+            "llm.provider": "langgenius/gemini/google",
+            "llm.model_name": "gemini-2.5-flash",
+            "llm.token_count.prompt": 10,
+            "session.id": "chat-1",
+        }
+    )
+
+    assert (record.messages, record.message_completion, record.finish_reason) == (ASKED, ANSWERED, "stop")
+    assert (record.provider, record.model_id, record.thread_id) == ("google", "gemini-2.5-flash", "chat-1")
+
+
+def test_dify_tells_tencent_of_a_generation() -> None:
+    record = call(
+        {
+            "gen_ai.span.kind": "GENERATION",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.provider.name": "langgenius/openai/openai",
+            "gen_ai.prompt": SHOWN,
+            "gen_ai.completion": "Lima.",
+        }
+    )
+
+    assert (record.type, record.provider) == ("chat", "openai")
+    assert (record.messages, record.message_completion) == (ASKED, ANSWERED)
+
+
+@pytest.mark.parametrize(("kind", "type"), [("WORKFLOW", "run"), ("TOOL", "tool"), ("RETRIEVER", "retrieval")])
+def test_other_nodes_of_dify_are_steps(kind: str, type: str) -> None:
+    told = tell({"gen_ai.span.kind": kind, "gen_ai.framework": "dify"})
+
+    assert (told.generation, told.step.type) == (None, type)
+
+
+# ------------------------------------------------------------------------------------------------------------- Flowise
+@pytest.mark.parametrize("asked", [ASKED, "Which city?"])
+def test_flowise_tells_what_was_asked_and_answered_as_json(asked: Any) -> None:
+    """`_endOtelSpan` in src/handler.ts of flowise-components 3.1."""
+    said = {"openinference.span.kind": "LLM", "llm.model_name": "gpt-4o-mini", "llm.token_count.total": 13}
+    record = call({**said, "input.value": json.dumps(asked), "output.value": json.dumps("Lima.")})
+
+    assert record.messages == (asked if isinstance(asked, list) else [{"role": "user", "content": asked}])
+    assert (record.message_completion, record.total_tokens) == (ANSWERED, 13)
+
+
+# -------------------------------------------------------------------------------------------------- Cloudflare's agents
+CLOUD: Final = "cloudflare.agents."
+
+
+def test_cloudflare_s_agents_have_reasons_and_totals_of_their_own() -> None:
+    """`TraceAttribute` in src/observability/genai/attributes.ts of agents 0.32."""
+    about = {f"{CLOUD}response.finish_reason": "tool-calls", f"{CLOUD}usage.total_tokens": 13}
+    record = call({"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini", **about})
+
+    assert (record.finish_reason, record.total_tokens) == ("tool_calls", 13)
+
+
+@pytest.mark.parametrize("start", [f"{CLOUD}metadata.", f"{CLOUD}runtime_context."])
+def test_what_a_run_of_cloudflare_s_agents_is_told_is_its_metadata(start: str) -> None:
+    said = {f"{start}sessionId": "chat-1", f"{start}userId": "ada", f"{start}plan": "pro"}
+    told = tell({"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "support", **said})
+
+    assert (told.generation, told.step.type) == (None, "run")
+    assert (told.step.thread_id, told.step.user_id, told.step.metadata) == ("chat-1", "ada", {"plan": "pro"})
