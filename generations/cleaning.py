@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from decimal import Decimal
 from operator import attrgetter
@@ -24,6 +24,8 @@ MAX_TAG: Final = 200
 MAX_METADATA: Final = 1 << 20
 MAX_PAYLOAD: Final = 64 << 20
 MAX_DEPTH: Final = 250
+MAX_VALUES: Final = 8_000_000
+"""Values in one document: PostgreSQL makes no JSON of twice as many in a list, whatever they weigh."""
 MAX_ALTERNATIVES: Final = 1_000
 MAX_INT: Final = 2**31 - 1
 MAX_BYTES: Final = 2**53 - 1
@@ -286,6 +288,8 @@ def clean_json(name: str, value: Json, limit: int, packed: Packed | None = None)
     """
     if _are_json([value], limit, packed):
         return value
+    if _are_too_many(value):
+        raise InvalidRecord(name, "…", f"at most {MAX_VALUES} values")
     size = 0
 
     def walk(node: Json, path: str, depth: int) -> Json:
@@ -342,6 +346,10 @@ def _are_json(values: Sequence[Json], limit: int, packed: Packed | None) -> bool
     every = b"".join(texts)
     if b"\\u0000" in every or (len(every) > limit and max(map(len, texts)) > limit):
         return False
+    if len(every) > MAX_VALUES and any(
+        _are_too_many(value) for value, text in zip(values, texts, strict=True) if len(text) > MAX_VALUES
+    ):
+        return False
     if b"null" in every and not all(
         _are_numbers(value) for value, text in zip(values, texts, strict=True) if b"null" in text
     ):
@@ -349,6 +357,17 @@ def _are_json(values: Sequence[Json], limit: int, packed: Packed | None) -> bool
     if packed is not None:
         packed.update(zip(map(id, values), zip(values, texts, strict=True), strict=True))
     return True
+
+
+def _are_too_many(value: Json) -> bool:
+    """Whether there are more than MAX_VALUES in this one."""
+    found, left = 0, [value]
+    while left and found <= MAX_VALUES:
+        node: Any = left.pop()
+        inner: Collection[Json] = node.values() if isinstance(node, dict) else node if type(node) in _NESTED else ()
+        found += len(inner)
+        left += [one for one in inner if type(one) in _NESTED]
+    return found > MAX_VALUES
 
 
 def _are_numbers(value: Json) -> bool:

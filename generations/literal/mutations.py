@@ -262,7 +262,10 @@ def add_generation_to_dataset(_: Any, info: Info, **given: Any) -> Node:
     id = given["generationId"]
     row: Generation | None = Generation.objects.by_ids(context.project.pk, "generation", [id]).first()
     kind = {} if row is None else {"promptType": nodes.generation_type(row)}
-    made = datasets.add_generations(context.grant, given["datasetId"], [id], {**kind, **(given.get("metadata") or {})})
+    metadata = given.get("metadata") or {}
+    if isinstance(metadata, Mapping):
+        metadata = {**kind, **metadata}
+    made = datasets.add_generations(context.grant, given["datasetId"], [id], metadata)
     return nodes.dataset_item(made[0])
 
 

@@ -377,3 +377,21 @@ def test_a_name_with_a_nul_character_is_one_without(said: str) -> None:
     assert do("createParticipant(identifier: ID)", "{ identifier }") == {"identifier": "ab"}
     assert do("deleteThread(id: ID)", "{ id }") == {"id": "ab"}
     assert do("upsertThread(id: ID)", "{ id }", "as \\u0000 in a program") == {"id": "as \\u0000 in a program"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("metadata", [None, {"a": 1}, "x", [1], 5])
+def test_a_call_becomes_an_item_with_metadata_that_is_an_object_or_is_told_what_is_wrong_with_it(metadata: Any) -> None:
+    api = client()
+    send(api, batch({"id": "a", "generation": {"type": "CHAT"}}))
+    made = ask(api, 'mutation { createDataset(name: "d") { id } }')["createDataset"]["id"]
+    call = 'addGenerationToDataset(datasetId: $d, generationId: "a", metadata: $m)'
+    query = f"mutation M($d: String!, $m: Json) {{ done: {call} {{ metadata }} }}"
+
+    answer = send(api, {"query": query, "variables": {"d": made, "m": metadata}}).json
+
+    if isinstance(metadata, dict | None):
+        assert answer == {"data": {"done": {"metadata": {"promptType": "CHAT", **(metadata or {})}}}}
+    else:
+        (error,) = answer["errors"]
+        assert error["message"].endswith("is not valid; expected an object")

@@ -226,6 +226,19 @@ def test_a_body_of_too_many_objects_is_refused(api: Caller, monkeypatch: pytest.
     assert stored(api) == []
 
 
+@pytest.mark.slow
+def test_a_list_of_more_than_the_database_makes_one_of_costs_its_call_alone(api: Caller) -> None:
+    many = b"[" + b"1," * 17_000_000 + b"1]"
+
+    answer = api.packed(
+        "/api/generations/batch", b'[{"id": "a"}, {"id": "b", "input": {"content": %s}}, {"id": "c"}]' % many
+    )
+
+    assert answer.status == 200, answer.content
+    assert [one.get("expected") for one in answer.json["receipts"]] == [None, "at most 8000000 values", None]
+    assert stored(api) == ["a", "c"]
+
+
 # ---------------------------------------------------------------------------------------------- malformed
 PATHS = (
     ("POST", "/api/generations"),
