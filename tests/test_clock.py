@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from django.utils import timezone
 
-from generations import access, exporting, jobs, rollups, search
+from generations import access, exporting, jobs, retention, rollups, search
 from generations.metrics import Measure, Query
 from generations.models import Generation, Job
 from tests.doors import gantry
@@ -94,3 +94,13 @@ def test_jobs_go_by_the_databases_clock(off: dt.timedelta, monkeypatch: pytest.M
 
     job.refresh_from_db()
     assert job.state == Job.State.DONE
+
+
+def test_rules_are_followed_by_the_clock_as_it_is(api: Caller) -> None:
+    """A run that was made while the clock was ahead keeps no project from the next one."""
+    retention.add_rule(access.of_system(api.project), kind="generations", what="text", days=30)
+    (ahead,) = retention.due()
+    Job.objects.filter(pk=ahead.pk).update(created_at=timezone.now() + DAY)
+
+    assert [job.project for job in retention.due()] == [api.project]
+    assert retention.due() == []

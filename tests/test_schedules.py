@@ -10,17 +10,18 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from generations import access, exporting, filters, tasks
+from generations import access, exporting, filters, recording, tasks
 from generations.access import Grant, NotAllowed, Scope
 from generations.exporting import schedules
 from generations.exporting.occurrences import Rhythm
 from generations.models import AuditEntry, ExportSchedule, Job
 from generations.records import InvalidRecord
-from tests.exports import folder, grant
-from tests.scheduling import SAID, files, root, run, schedule
+from tests.exports import folder, grant, plain
+from tests.scheduling import SAID, delivered, files, root, run, schedule
 
 __all__ = ["folder", "grant", "root", "schedule"]
 pytestmark = pytest.mark.django_db
+DAY = dt.timedelta(days=1)
 
 
 def at(text: str) -> dt.datetime:
@@ -216,3 +217,39 @@ def test_a_deleted_schedule_stops_its_run_and_leaves_its_files(
         "schedule.create",
         "schedule.delete",
     ]
+
+
+# ------------------------------------------------------------------------------------- a clock that was ahead, set back
+def test_what_changes_after_a_clock_was_set_back_is_in_the_next_increment(grant: Grant, root: Path) -> None:
+    """A run of a server that was a day ahead said that it delivered all up to tomorrow."""
+    made = schedules.create(grant, {**SAID, "incremental": True})
+    recording.record(grant.project, [plain(0)])
+    run(grant, made)
+    ExportSchedule.objects.update(complete_until=timezone.now() + DAY)
+    recording.record(grant.project, [plain(1)])
+
+    after = run(grant, made)
+    then = run(grant, made)
+
+    assert delivered(root, after) == ["g00000", "g00001"]
+    assert then.result["manifest"]["changedSince"] is not None
+
+
+def test_notes_of_what_left_are_not_told_by_a_run_that_was_ahead(grant: Grant) -> None:
+    made = schedules.create(grant, {**SAID, "incremental": True})
+    ExportSchedule.objects.update(complete_until=timezone.now() + DAY)
+
+    exporting.forget_told()
+
+    assert ExportSchedule.objects.get(pk=made.pk).complete_until is None
+
+
+@pytest.mark.parametrize(("every", "ahead"), [("hour", DAY), ("day", 3 * DAY), ("week", 30 * DAY)])
+def test_a_turn_that_a_clock_put_off_too_far_comes_by_the_clock_as_it_is(
+    grant: Grant, every: str, ahead: dt.timedelta
+) -> None:
+    made = schedules.create(grant, {**SAID, "every": every})
+    ExportSchedule.objects.update(next_at=made.next_at + ahead)
+
+    assert schedules.due() == []
+    assert ExportSchedule.objects.get(pk=made.pk).next_at == schedules.rhythm(made).after(timezone.now())

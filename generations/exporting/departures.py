@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from generations.exporting import changes, rows
@@ -105,8 +105,9 @@ def forget_told() -> int:
 
     One statement sees a run under way or what it has ended with.
     """
-    stale = ExportSchedule.objects.filter(incremental=True, complete_until__lt=timezone.now() - LONGEST)
-    stale.update(complete_until=None)
+    now = timezone.now()
+    stale = Q(complete_until__lt=now - LONGEST) | Q(complete_until__gt=now)  # the clock was ahead when that was said
+    ExportSchedule.objects.filter(stale, incremental=True).update(complete_until=None)
     own = ExportSchedule.objects.filter(project=OuterRef("project"), incremental=True)
     untold = own.filter(complete_until__lte=OuterRef("at"))
     runs = Job.objects.filter(project=OuterRef("project"), state__in=[Job.State.QUEUED, Job.State.RUNNING])

@@ -38,6 +38,13 @@ FIELDS: Final = (
 )
 """What may be said of a schedule."""
 _CONTENT: Final = ("kind", "format", "compression", "filter", "fields", "incremental", "destination")
+_LONGEST: Final = {
+    ExportSchedule.Every.HOUR: dt.timedelta(hours=1),
+    ExportSchedule.Every.DAY: dt.timedelta(days=1),
+    ExportSchedule.Every.WEEK: dt.timedelta(days=7),
+}
+_SHIFT: Final = dt.timedelta(hours=3)
+"""By how much clocks that are put back for the winter make a day longer, at most, and so may two machines' differ."""
 _NAME: Final = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
 
 
@@ -110,6 +117,7 @@ def run_now(grant: Grant, schedule_id: uuid.UUID | str) -> Job | None:
     schedule = find(grant, schedule_id)
     if schedule is None:
         return None
+    distrust(timezone.now())
     with transaction.atomic():
         schedule = ExportSchedule.objects.select_for_update().get(pk=schedule.pk)
         under_way = Job.objects.filter(schedule=schedule, state__in=OPEN).first()
@@ -120,6 +128,7 @@ def due(now: dt.datetime | None = None) -> list[Job]:
     """Runs of the schedules whose time has come, each made once however often and wherever this is called."""
     moment = now or timezone.now()
     made = []
+    distrust(moment)
     with transaction.atomic():
         under_way = Job.objects.filter(schedule=OuterRef("pk"), state__in=OPEN)
         ready = ExportSchedule.objects.filter(~Exists(under_way), is_paused=False, next_at__lte=moment)
@@ -129,6 +138,20 @@ def due(now: dt.datetime | None = None) -> list[Job]:
             made.append(_begin(grant, schedule, schedule.next_at))
             ExportSchedule.objects.filter(pk=schedule.pk).update(next_at=rhythm(schedule).after(moment))
     return made
+
+
+def distrust(moment: dt.datetime) -> None:
+    """Forget what was reckoned by a clock that was ahead and has been set back.
+
+    A schedule that has delivered all up to a moment that is not here yet begins anew with everything: what changes
+    until then would be in no increment. One whose turn is further off than its rhythm allows has it when it is due by
+    the clock as it is.
+    """
+    ExportSchedule.objects.filter(incremental=True, complete_until__gt=moment).update(complete_until=None)
+    for every, longest in _LONGEST.items():
+        late = ExportSchedule.objects.filter(every=every, next_at__gt=moment + longest + _SHIFT)
+        for schedule in late:
+            late.filter(pk=schedule.pk).update(next_at=rhythm(schedule).after(moment))
 
 
 def runs(grant: Grant, schedule: ExportSchedule, number: int) -> list[Job]:

@@ -36,6 +36,8 @@ FIRST_BATCH: Final = 100
 MOST_AT_ONCE: Final = 8_000
 EVERY: Final = dt.timedelta(hours=20)
 """Between two runs of a project by themselves, at least."""
+CLOCKS: Final = dt.timedelta(minutes=1)
+"""By how much the clocks of the machines may differ."""
 _PAYLOADS: Final[dict[str, type[GenerationPayload | StepPayload]]] = {
     Kept.GENERATIONS: GenerationPayload,
     Kept.STEPS: StepPayload,
@@ -104,8 +106,10 @@ def due() -> list[Job]:
     made = []
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [0x47454E36])
+        now = timezone.now()
+        # One that was made later than now says that the clock was ahead then.
         lately = Job.objects.filter(
-            kind=Job.Kind.RETENTION, parameters__dry=False, created_at__gt=timezone.now() - EVERY
+            kind=Job.Kind.RETENTION, parameters__dry=False, created_at__range=(now - EVERY, now + CLOCKS)
         )
         for project in Project.objects.filter(retention_rules__isnull=False).exclude(jobs__in=lately).distinct():
             made.append(start(access.of_system(project), is_dry=False))
