@@ -109,7 +109,7 @@ NO_PAGES: Final[dict[str, str]] = {
             *(f"generation-{what}" for what in ("scores", "comments", "tags", "feedback", "selected", "datasets")),
             *("job-cancel", "job-retry", "prompt-labels", "playground-stream", "playground-keep"),
             *("schedule-create", "schedule-change", "export-retry", "exports-start", "export-cancel"),
-            *("retention-run", "retention-add", "retention-remove", "hold-add", "hold-release"),
+            *("retention-run", "retention-add", "retention-earlier", "retention-remove", "hold-add", "hold-release"),
             *("member-change", "invitation-withdraw", "price-remove", "reprice", "key-revoke"),
             *("provider-try", "provider-forget", "evaluator-trigger", "evaluator-archive"),
         ),

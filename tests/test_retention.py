@@ -398,6 +398,7 @@ def test_rules_and_holds_are_an_administrators_and_of_one_project() -> None:
 
     for act in (
         lambda: rule(member, 30),
+        lambda: retention.move_up(member, made.pk),
         lambda: retention.remove_rule(member, made.pk),
         lambda: retention.add_hold(member, reason="x", kind="generations"),
         lambda: retention.release_hold(member, hold.pk),
@@ -407,6 +408,7 @@ def test_rules_and_holds_are_an_administrators_and_of_one_project() -> None:
         with pytest.raises(NotAllowed):
             act()
 
+    assert retention.move_up(access.of_system(other), made.pk) is None
     assert retention.remove_rule(access.of_system(other), made.pk) is None
     assert retention.release_hold(access.of_system(other), hold.pk) is None
     assert (RetentionRule.objects.count(), LegalHold.objects.get().released_at) == (1, None)

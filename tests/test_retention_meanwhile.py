@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("what", ["text", "all"])
-@pytest.mark.parametrize("change", ["a hold is added", "the rule is removed"])
+@pytest.mark.parametrize("change", ["a hold is added", "the rule is removed", "another decides earlier"])
 def test_what_is_decided_while_a_run_goes_on_holds_for_all_that_is_left(
     what: str, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -34,20 +34,23 @@ def test_what_is_decided_while_a_run_goes_on_holds_for_all_that_is_left(
     grant = access.of_system(own)
     record(own, call("first", 50), call("held", 45, user_id="mia"), call("last", 40))
     made = rule(grant, 30, {"model.id": "gpt-4o"}, what=what)
+    other = rule(grant, None, {"metadata.userId": "mia"}, what=what) if change == "another decides earlier" else None
 
     def decide(done: int) -> None:
         if done == 1:
             if change == "the rule is removed":
                 retention.remove_rule(grant, made.pk)
+            elif other is not None:
+                retention.move_up(grant, other.pk)
             else:
                 retention.add_hold(grant, reason="Case 7", kind="generations", document={"metadata.userId": "mia"})
 
     report = retention.plan(own, is_dry=False, advance=decide)
 
-    left = {"held"} if change == "a hold is added" else {"held", "last"}
+    left = {"held", "last"} if change == "the rule is removed" else {"held"}
     assert with_text(own) == left
     assert ids(own) == ({"first", "held", "last"} if what == "text" else left)
-    assert [line["count"] for line in report.lines] == [3 - len(left)]
+    assert sum(line["count"] for line in report.lines) == 3 - len(left)
 
 
 def test_text_that_is_held_while_a_run_goes_on_is_shown_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,3 +197,25 @@ def test_nothing_of_another_project_is_seen_or_changed() -> None:
     assert client.get(f"/projects/{own.slug}/users/mia/erase/").status_code == 404
     assert "kept for ever" in text(client.get(at(own)))
     assert RetentionRule.objects.count() == 1
+
+
+def test_a_rule_may_decide_earlier_and_one_that_never_does_is_told() -> None:
+    own = project()
+    client = signed_in(own, Role.ADMIN)
+    for days, asked in (("30", ""), ("365", "hasError=true")):
+        client.post(at(own, "rules/"), {"kind": "generations", "what": "text", "days": days, "filter": asked})
+    last = RetentionRule.objects.get(days=365)
+    assert "never decides: a rule above it takes all that is left" in text(client.get(at(own)))
+
+    assert client.post(at(own, f"rules/{uuid.uuid4()}/earlier/")).status_code == 404
+    moved = client.post(at(own, f"rules/{last.pk}/earlier/"), follow=True)
+
+    assert [one.days for one in RetentionRule.objects.all()] == [365, 30]
+    assert "Decides earlier now: text of generations where failed: 365 days." in text(moved)
+    assert "never decides" not in text(moved)
+    (first, second) = RetentionRule.objects.all()
+    assert at(own, f"rules/{first.pk}/earlier/") not in moved.content.decode()
+    assert at(own, f"rules/{second.pk}/earlier/") in moved.content.decode()
+    client.post(at(own, f"rules/{first.pk}/earlier/"))
+    assert [one.days for one in RetentionRule.objects.all()] == [365, 30]
+    assert AuditEntry.objects.filter(project=own, action="retention.move").count() == 1

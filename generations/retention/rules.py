@@ -18,6 +18,7 @@ from generations.at_once import Statement
 from generations.filters import BadFilter, Condition
 from generations.filters.conditions import And, Not
 from generations.models import Kept, LegalHold, Project, RetentionRule
+from generations.models.accounts import new_uuid
 from generations.records import Json
 
 MOST_RULES: Final = 20
@@ -39,7 +40,7 @@ class Due:
     is_empty: bool = False
     """Whether an earlier rule without a filter, or a hold on everything, leaves nothing to this one."""
     standing: tuple[Statement, ...] = ()
-    """What fails (`is_overtaken`) once it is no longer so: a hold was added, or a rule removed. Where
+    """What fails (`is_overtaken`) once it is no longer so: a hold was added, or a rule removed or moved. Where
     it does not, neither is done before the end of the transaction."""
 
 
@@ -104,6 +105,33 @@ def remove_rule(grant: Grant, rule_id: Any) -> RetentionRule | None:
         if rule is not None:
             audit(grant, "retention.remove", "rule", str(rule.pk), {"rule": named(rule), "filter": rule.filter})
             RetentionRule.objects.filter(pk=rule.pk).delete()
+    return rule
+
+
+def move_up(grant: Grant, rule_id: Any) -> RetentionRule | None:
+    """Let a rule decide before the one that it now comes after, if there is one; None when there is no such rule.
+
+    It gets another id: what is expired just now by the former order ends, as it does when a rule is removed.
+    Needs the scope `admin`.
+    """
+    grant.need(Scope.ADMIN)
+    with transaction.atomic():
+        _wait_for_batches(grant)
+        rule = RetentionRule.objects.filter(project=grant.project, pk=rule_id).first()
+        if rule is None:
+            return None
+        same = RetentionRule.objects.select_for_update().filter(project=grant.project, kind=rule.kind, what=rule.what)
+        order = list(same)
+        place = order.index(rule)
+        if place == 0:
+            return rule
+        order[place - 1 : place + 1] = rule, order[place - 1]
+        same.filter(pk=rule.pk).delete()
+        rule.pk = new_uuid()
+        for position, one in enumerate(order):
+            one.position = position
+            one.save(force_insert=one is rule)
+        audit(grant, "retention.move", "rule", str(rule.pk), {"rule": named(rule), "place": place})
     return rule
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.contrib import messages
@@ -32,6 +34,10 @@ class Shown:
     row: RetentionRule | LegalHold
     sentence: str
     problem: str = ""
+    is_first: bool = True
+    """Whether no other of its kind comes before it."""
+    is_idle: bool = False
+    """Whether one before it leaves nothing to it."""
 
 
 @page()
@@ -72,6 +78,17 @@ def remove_rule(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpRespon
     if rule is None:
         raise Http404("There is no such rule in this project.")
     messages.success(request, f"Removed: {keeping.named(rule)}.")
+    return redirect("web:retention", slug=grant.project.slug)
+
+
+@page(Scope.ADMIN)
+@require_POST
+def move_rule(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
+    """Let a rule decide before the one above it."""
+    rule = keeping.move_up(grant, id)
+    if rule is None:
+        raise Http404("There is no such rule in this project.")
+    messages.success(request, f"Decides earlier now: {keeping.named(rule)}.")
     return redirect("web:retention", slug=grant.project.slug)
 
 
@@ -139,7 +156,7 @@ def _shown(request: HttpRequest, grant: Grant, *, problem: str = "", hold_proble
     shown = [(job, _lines(job)) for job in reports[:MOST_REPORTS]]
     context: dict[str, Any] = {
         "tab": "retention",
-        "rules": [_said(rule, rule.kind, rule.filter) for rule in keeping.rules(grant)],
+        "rules": _ruled(keeping.rules(grant)),
         "holds": [_said(hold, hold.kind, hold.filter) for hold in keeping.holds(grant)],
         "kinds": Kept.choices,
         "whats": RetentionRule.What.choices,
@@ -151,6 +168,17 @@ def _shown(request: HttpRequest, grant: Grant, *, problem: str = "", hold_proble
     }
     status = 400 if problem or hold_problem else 200
     return show(request, grant, "settings/retention.html", context, here="settings", status=status)
+
+
+def _ruled(rules: Sequence[RetentionRule]) -> list[Shown]:
+    before: dict[tuple[str, str], list[RetentionRule]] = defaultdict(list)
+    made = []
+    for rule in rules:
+        earlier = before[rule.kind, rule.what]
+        is_idle = any(not one.filter for one in earlier)
+        made.append(replace(_said(rule, rule.kind, rule.filter), is_first=not earlier, is_idle=is_idle))
+        earlier.append(rule)
+    return made
 
 
 def _said(row: RetentionRule | LegalHold, kind: str, document: dict[str, Any]) -> Shown:

@@ -143,6 +143,7 @@ urlpatterns = [
     path(f"{_project}/settings/retention/", retention.retention, name="retention"),
     path(f"{_project}/settings/retention/run/", retention.run, name="retention-run"),
     path(f"{_project}/settings/retention/rules/", retention.add_rule, name="retention-add"),
+    path(f"{_project}/settings/retention/rules/<uuid:id>/earlier/", retention.move_rule, name="retention-earlier"),
     path(f"{_project}/settings/retention/rules/<uuid:id>/remove/", retention.remove_rule, name="retention-remove"),
     path(f"{_project}/settings/retention/holds/", retention.add_hold, name="hold-add"),
     path(f"{_project}/settings/retention/holds/<uuid:id>/release/", retention.release_hold, name="hold-release"),
