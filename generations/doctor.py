@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
+import importlib.util
 import os
 import stat
 import sys
@@ -35,6 +36,10 @@ _WAITED_LONG: Final = dt.timedelta(minutes=5)
 _SKEW: Final = 5.0
 _SAID: Final = 300
 _ROOM: Final = "Make room there: it goes on by itself."
+_MENDING: Final = (
+    "See that the bucket {} is there and may be written to: credentials are found as boto3 finds them,"
+    " STORAGE_ENDPOINT_URL names a store other than AWS."
+)
 _BROKERS: Final = ("redis", "rediss", "amqp", "amqps")
 
 
@@ -56,14 +61,15 @@ def examine() -> Iterator[Finding]:
         yield from _database()
         if missing := _missing():
             names = ", ".join(missing[:3])
-            said = f"{len(missing)} migrations are missing ({names}{', ...' if len(missing) > 3 else ''})."
+            lacks = "1 migration is" if len(missing) == 1 else f"{len(missing)} migrations are"
+            said = f"{lacks} missing ({names}{', ...' if len(missing) > 3 else ''})."
             yield Finding("database", "wrong", said, "Run `manage.py prepare`, or start with `manage.py up`.")
         # What is asked of the tables would only say once more that they are not what they should be.
         for ask in (_clock, _connections, *(() if missing else (_growth, _memory, _months, _keys, _jobs, _sums))):
             yield from ask()
     else:
         yield Finding("database", "wrong", f"It does not answer: {silence}", _awakening(silence))
-    for look in (_broker, _storage, _processes):
+    for look in (_broker, _storage, _export_buckets, _processes):
         yield from look()
 
 
@@ -333,10 +339,7 @@ def _is_bucket() -> bool:
 def _mending(error: OSError) -> str:
     if not _is_bucket():
         return _to_write_again(error) or f"Let this user write to {settings.MEDIA_ROOT}."
-    return (
-        f"See that the bucket {settings.STORAGES['default']['OPTIONS']['bucket_name']} is there and may be written to:"
-        " credentials are found as boto3 finds them, STORAGE_ENDPOINT_URL names a store other than AWS."
-    )
+    return _MENDING.format(settings.STORAGES["default"]["OPTIONS"]["bucket_name"])
 
 
 def _storage() -> Iterator[Finding]:
@@ -353,6 +356,28 @@ def _storage() -> Iterator[Finding]:
         yield Finding("storage", "well", "a file was kept, read and removed")
     else:
         yield Finding("storage", "wrong", "A file came back changed.", "See the bucket's settings.")
+
+
+def _export_buckets() -> Iterator[Finding]:
+    """Whether scheduled exports may write to their buckets: they may be let do nothing else there."""
+    if not settings.EXPORT_BUCKETS:
+        return
+    if importlib.util.find_spec("boto3") is None or importlib.util.find_spec("storages") is None:
+        yield Finding("exports", "wrong", "EXPORT_BUCKETS names buckets, and boto3 is lacking.", "pip install '.[s3]'")
+        return
+    # Some 30 MB that only those need who have buckets.
+    from generations.buckets import Bucket
+
+    for name in settings.EXPORT_BUCKETS:
+        bucket = Bucket(bucket_name=name, endpoint_url=settings.STORAGE_ENDPOINT_URL or None)
+        try:
+            bucket.save("doctor/probe", ContentFile(b"probe"))
+        except OSError as error:
+            yield Finding("exports", "wrong", f"Exports cannot be put into {name}: {error}", _MENDING.format(name))
+            continue
+        with suppress(OSError):
+            bucket.delete("doctor/probe")
+        yield Finding("exports", "well", f"the bucket {name} takes files")
 
 
 def _processes() -> Iterator[Finding]:

@@ -225,6 +225,19 @@ def test_a_bucket_that_does_not_answer_is_told(settings: Any, monkeypatch: pytes
     assert "the bucket calls" in of("storage").todo
 
 
+def test_a_bucket_that_takes_no_exports_is_told(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    settings.STORAGE_ENDPOINT_URL = "http://127.0.0.1:1"
+    assert not [found for found in doctor.examine() if found.check == "exports"]
+
+    settings.EXPORT_BUCKETS = ["nightly"]
+
+    assert of("exports").level == "wrong"
+    assert of("exports").said.startswith("Exports cannot be put into nightly: ")
+    assert "the bucket nightly" in of("exports").todo
+
+
 def test_a_clock_that_is_a_day_ahead_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     now = timezone.now
     monkeypatch.setattr(timezone, "now", lambda: now() + dt.timedelta(days=1))

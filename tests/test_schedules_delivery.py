@@ -15,7 +15,7 @@ import pytest
 from django.db.models.functions import Now
 from pytest_django.fixtures import Settings
 
-from generations import exporting, jobs, recording
+from generations import doctor, exporting, jobs, recording
 from generations.access import Grant
 from generations.exporting import schedules
 from generations.models import ExportSchedule, Job
@@ -205,6 +205,12 @@ def test_a_run_puts_its_file_into_a_bucket(grant: Grant, root: Path, bucket: dic
     assert set(bucket) == {path, f"{path}.manifest.json"}
     assert hashlib.sha256(bucket[path]).hexdigest() == job.result["sha256"]
     assert json.loads(bucket[f"{path}.manifest.json"]) == exporting.manifest_of(job)
+
+
+def test_a_bucket_that_takes_exports_is_told_to_be_well(bucket: dict[str, bytes]) -> None:
+    (found,) = [one for one in doctor.examine() if one.check == "exports"]
+
+    assert (found.level, found.said) == ("well", "the bucket ours takes files")
 
 
 def test_a_bucket_that_cannot_be_reached_fails_the_run_with_a_sentence(
