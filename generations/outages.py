@@ -61,6 +61,8 @@ _STORAGE: Final = Outage(
 _AWAY: Final = Outage("unavailable", "The database does not answer. Try again in a moment.", LATER)
 AWAY: Final = (_AWAY, _NO_CONNECTION)
 """What is told of a database that cannot be had at all."""
+PASSING: Final = (*AWAY, _LOCKED)
+"""What is over soon, whoever asks: a page may ask again by itself."""
 _KNOWN: Final[tuple[tuple[type[BaseException], Outage], ...]] = (
     (psycopg_pool.PoolTimeout, _NO_CONNECTION),
     (psycopg_pool.TooManyRequests, _NO_CONNECTION),

@@ -243,3 +243,34 @@ def test_whoever_gets_no_connection_is_told_so_instead_of_waiting(api: Caller) -
     assert {door: answer.status for door, answer in answers.items()} == {door: status(door) for door in answers}
     assert {answer.headers["Retry-After"] for answer in answers.values()} == {"1"}
     assert all(b"No connection to the database could be had in time" in a.content for a in answers.values())
+
+
+def test_a_page_that_will_be_there_soon_asks_again_by_itself(api: Caller) -> None:
+    page = "/projects/own/generations/"
+    for cause, again in ((psycopg_pool.PoolTimeout, "5"), (psycopg.errors.QueryCanceled, None)):
+        with connection.execute_wrapper(failing(of_database(cause))):
+            answer = api.get(page)
+            part = api.client.get(page, headers={"HX-Request": "true"})
+        assert answer.headers.get("Refresh") == again
+        assert (b"asks again by itself" in answer.content) == bool(again)
+        assert (part.status_code, part.headers.get("Refresh")) == (503, None)
+
+
+def test_a_form_that_cannot_be_answered_now_keeps_what_was_typed(api: Caller) -> None:
+    address = "/projects/own/settings/retention/holds/"
+    given = {"reason": "Case <7>, and all of it", "kind": "generations", "filter": "a=b", "opened_by": "root"}
+
+    with connection.execute_wrapper(failing(of_database(psycopg_pool.PoolTimeout))):
+        answer = api.client.post(address, given)
+        with_key = api.client.post(address, {**given, "password": "secret"})
+        empty = api.client.post(address)
+
+    shown = answer.content.decode()
+    assert (answer.status_code, answer.headers.get("Refresh")) == (503, None)
+    assert f'action="{address}"' in shown
+    assert "Case &lt;7&gt;, and all of it" in shown
+    assert 'name="filter" value="a=b"' in shown
+    assert 'name="opened_by" value="root"' in shown
+    assert b"secret" not in with_key.content
+    assert b"never sent back: go back" in with_key.content
+    assert b"Go back, and send it again" in empty.content

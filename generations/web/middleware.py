@@ -17,10 +17,14 @@ from django.utils.cache import patch_vary_headers
 from django.views import defaults
 
 from generations import outages, recording
+from generations.web.gate import is_part
+from generations.web.typed import typed
 
 log = logging.getLogger(__name__)
 
 POLICY: Final = "Content-Security-Policy"
+AGAIN: Final = 5
+"""Seconds after which a page that cannot be had now is asked for again by itself."""
 THEME_COOKIE: Final = "theme"
 THEMES: Final = ("light", "dark")
 
@@ -149,15 +153,25 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
 
 
 def _later(request: HttpRequest, exception: BaseException) -> HttpResponse | None:
+    passes = True
     if isinstance(exception, recording.Busy):
         reason, seconds = str(exception), exception.retry_after
     elif (outage := outages.of(exception)) is not None:
         log.error("%s: %s", outage.code, exception)
         reason, seconds = outage.sentence, outage.retry_after
+        passes = outage in outages.PASSING
     else:
         return None
-    answer = render(request, "503.html", {"reason": reason}, status=503)
+    context: dict[str, Any] = {"reason": reason, "again_in": 0, "typed": None}
+    if request.method in ("GET", "HEAD"):
+        context["again_in"] = AGAIN if passes and not is_part(request) else 0
+    elif not isinstance(exception, OSError):
+        # A body that could not be received is not asked for once more.
+        context["typed"] = typed(request, is_known=False)
+    answer = render(request, "503.html", context, status=503)
     answer.headers["Retry-After"] = str(seconds)
+    if context["again_in"]:
+        answer.headers["Refresh"] = str(AGAIN)
     # It is told above, and once is enough.
     answer._has_been_logged = True  # type: ignore[attr-defined]
     return answer

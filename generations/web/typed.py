@@ -35,8 +35,11 @@ class Typed:
     has_secrets: bool
 
 
-def typed(request: HttpRequest) -> Typed:
-    """What the request sent, but the token: whoever is signed in now sends it in their own name, if they do."""
+def typed(request: HttpRequest, *, is_known: bool = True) -> Typed:
+    """What the request sent, but the token: whoever is signed in now sends it in their own name, if they do.
+
+    Who that is cannot be asked where `is_known` is false; who opened the form is then told as the form has it.
+    """
     sent = [name for name in request.POST if name not in _OURS]
     fields = [
         Field(name, str(value), is_text=len(str(value).split()) > 1)
@@ -44,7 +47,7 @@ def typed(request: HttpRequest) -> Typed:
         for value in request.POST.getlist(name)
         if not _is_secret(name)
     ]
-    sender = request.user.get_username() or request.POST.get(OPENED_BY, "")
+    sender = (request.user.get_username() if is_known else "") or request.POST.get(OPENED_BY, "")
     if sender:
         fields.append(Field(OPENED_BY, sender, is_text=False))
     has_secrets = any(_is_secret(name) and request.POST[name] for name in sent)
