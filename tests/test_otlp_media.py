@@ -98,6 +98,17 @@ def test_an_image_is_an_attachment_and_its_message_refers_to_it(api: Caller, att
     assert part == {"type": "image_url", "image_url": {"url": REFERENCE}}
 
 
+@pytest.mark.parametrize("place", ["https://example.com/a.png", "@@@langfuseMedia:type=image/png|id=x|source=bytes@@@"])
+def test_where_an_image_is_stands_in_its_place_and_is_not_taken_for_the_image(api: Caller, place: str) -> None:
+    about = {"type": "blob", "modality": "image", "mime_type": "image/png", "content": place}
+    other = {"type": "file", "mediaType": "image/png", "data": place}
+    post(api, span(1, attributes=genai(about, other)))
+
+    said = payload(api.project).messages[-1]["content"][1:]
+    assert said == [{"type": "image_url", "image_url": {"url": place}}] * 2
+    assert kept(api.project) == []
+
+
 def test_sounds_and_files_are_kept_as_what_they_are(api: Caller) -> None:
     sound = {"type": "blob", "modality": "audio", "mime_type": "audio/wav", "content": base64.b64encode(SOUND).decode()}
     file = {"type": "file", "file": {"file_data": f"data:application/pdf;base64,{IMAGE}", "filename": "a.pdf"}}

@@ -305,8 +305,6 @@ def content_part(part: Json) -> Json:
     if isinstance(image, dict):  # OpenInference: image.image.url
         image = image.get("image", image)
         return {"type": "image_url", "image_url": {"url": image.get("url") if isinstance(image, dict) else image}}
-    if kind == "image" and isinstance(image, str) and image.startswith(kinds.ADDRESSES):
-        return {"type": "image_url", "image_url": {"url": image}}
     modality, mime = part.get("modality"), part.get("mime_type")
     if kind == "binary" and mime is None:  # Pydantic AI's in its older formats
         kind, mime = "blob", part.get("media_type")
@@ -314,10 +312,8 @@ def content_part(part: Json) -> Json:
     if kind == "blob" and modality == "audio":
         form = str(mime or "audio/wav").rpartition("/")[2]
         return {"type": "input_audio", "input_audio": {"data": part.get("content"), "format": form}}
-    if kind == "blob" and modality == "image":
-        return {"type": "image_url", "image_url": {"url": f"data:{mime or 'image/png'};base64,{part.get('content')}"}}
-    if kind == "uri" and modality == "image":
-        return {"type": "image_url", "image_url": {"url": part.get("uri")}}
+    if kind in ("blob", "uri") and modality == "image":
+        return kinds.picture(part.get("uri" if kind == "uri" else "content"), mime)
     if kind == "file" and part.get("file_id"):
         return {"type": "file", "file": {"file_id": part["file_id"]}}
     return dict(part)

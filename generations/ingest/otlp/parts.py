@@ -36,8 +36,8 @@ _ROLES: Final[Mapping[str, str]] = {
     "unknown": "assistant",  # as OpenLLMetry calls the chunks of LangChain's answers
 }
 
-ADDRESSES: Final = ("http://", "https://", "data:", "attachment:")
-"""Beginnings of what tells where an image is, or is one as a whole."""
+ADDRESSES: Final = ("http://", "https://", "data:", "attachment:", "@@@langfuseMedia:")
+"""Beginnings of what tells where an image is, or is one as a whole; the last is Langfuse's, who has it cut out."""
 CAPITALS: Final = ("System", "User", "Assistant", "Tool")
 """Roles as Semantic Kernel writes them in .NET."""
 
@@ -157,6 +157,13 @@ def _pictured(part: Mapping[str, Json]) -> dict[str, Json] | None:
     if data.startswith(ADDRESSES):
         return {"type": "uri", "modality": modality, "mime_type": mime, "uri": data} if modality == "image" else None
     return {"type": "blob", "modality": modality, "mime_type": mime, "content": data} if mime else None
+
+
+def picture(said: Json, mime: Json) -> dict[str, Json]:
+    """An image as OpenAI has it, by where it is or by its data."""
+    is_data = isinstance(said, str) and not said.startswith(ADDRESSES)
+    url = f"data:{mime or 'image/png'};base64,{said}" if is_data else said
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def _file(part: Mapping[str, Json]) -> dict[str, Json] | None:
