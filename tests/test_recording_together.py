@@ -1,6 +1,7 @@
 """Writes that come at the same time: none fails, none is lost, and they share transactions."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -327,3 +328,50 @@ def test_of_those_who_bring_much_two_write_at_once_and_the_others_share(project:
 
     assert groups == [[1], [3], [2, 4, 5]]
     assert grouping._lines == {}
+
+
+def test_who_is_to_write_waits_for_as_many_as_were_there_a_moment_ago(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[list[int]] = []
+    place = (str(connection.settings_dict["NAME"]), "few", project.pk)
+
+    def write(items: Sequence[int]) -> Sequence[int]:
+        groups.append(sorted(items))
+        return items
+
+    def call(n: int) -> None:
+        assert grouping.together("few", project.pk, [n], write) == [n]
+
+    def started(n: int) -> threading.Thread:
+        thread = threading.Thread(target=call, args=(n,))
+        thread.start()
+        return thread
+
+    monkeypatch.setattr(grouping, "COMPANY", 60.0)
+    monkeypatch.setattr(grouping, "LATELY", 60.0)
+    grouping._crowds[place] = grouping._Crowd(most=3, ended=time.monotonic(), took=60.0)
+    threads = [started(1)]
+    until(lambda: place in grouping._lines and grouping._lines[place].joined is not None)
+    threads += [started(2), started(3)]
+    for thread in threads:
+        thread.join()
+
+    assert groups == [[1, 2, 3]]
+    assert grouping._lines == {}
+    # They were three, and are not waited for in vain more than once, nor longer than a write takes.
+    grouping._crowds[place].took = 0.001
+    call(4)
+    call(5)
+    assert groups == [[1, 2, 3], [4], [5]]
+    assert grouping._crowds[place].most == 1
+
+
+def test_nobody_is_waited_for_who_was_there_long_ago(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = (str(connection.settings_dict["NAME"]), "few", project.pk)
+    monkeypatch.setattr(grouping, "COMPANY", 60.0)
+    grouping._crowds[place] = grouping._Crowd(most=3, ended=time.monotonic() - 2 * grouping.LATELY, took=60.0)
+
+    assert grouping.together("few", project.pk, [1], lambda items: items) == [1]
+
+    assert grouping._crowds[place].most == 1

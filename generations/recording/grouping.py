@@ -1,16 +1,20 @@
 """Group commit: small writes that come at the same time share a transaction, and are answered after its commit.
 
 There is no thread of our own. The first caller writes at once; whoever comes while it does waits in the line of the
-project, and when it is done the first of them writes for all. So nobody waits when there is nothing to wait for, and
-under load a transaction carries as many callers as arrived during the one before. Who brings much gains nothing by
-company: where two may write to a project at once, such a caller writes by itself beside the one who does.
+project, and when it is done the first of them writes for all. So nobody waits when there is nothing to wait for. Where
+several were there at once a moment ago, who is to write waits until as many are there again, for a few milliseconds: of
+those who send one thing after the other, half would come while the other half is written, and there would be twice as
+many transactions. Who brings much gains nothing by company: where two may write to a project at once, such a caller
+writes by itself beside the one who does.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from django.db import connection
@@ -26,6 +30,12 @@ MUCH: Final = 50
 AT_ONCE: Final = 2
 """Transactions of one project at once, where they may be. More would hold more connections, and gain nothing: the
 threads of a process share a processor."""
+COMPANY: Final = 0.006
+"""Seconds that who is to write waits at most for as many as were there before, and no longer than the last write took."""
+LATELY: Final = 0.05
+"""For so many seconds after a write those who were there are expected again."""
+MOST_REMEMBERED: Final = 256
+"""Lines of which is remembered how many were there, though nobody is."""
 PATIENCE: Final = 2.0
 """Seconds until a caller whom nobody has taken along yet gives up."""
 
@@ -46,11 +56,12 @@ class Busy(Exception):
 class _Caller(Generic[Item, T]):
     """One who wants records written, and what became of them."""
 
-    __slots__ = ("error", "is_taken", "items", "leads", "outcomes", "trust", "woken")
+    __slots__ = ("error", "has_little", "is_taken", "items", "leads", "outcomes", "trust", "woken")
 
     def __init__(self, items: Sequence[Item], trust: access.Trust | None) -> None:
         self.items = items
         self.trust = trust
+        self.has_little = len(items) < MUCH
         self.woken = threading.Event()
         self.leads = False
         self.is_taken = False
@@ -61,15 +72,30 @@ class _Caller(Generic[Item, T]):
 class _Line:
     """Who waits to be written for, and how many write.
 
-    `is_called` says that one who waits has been told to write, and will take those with it who are there by then.
+    `is_called` says that one who waits has been told to write, and will take those with it who are there by then;
+    `joined` is set when as many are there as the one who is to write waits for.
     """
 
-    __slots__ = ("is_called", "waiting", "writing")
+    __slots__ = ("expected", "is_called", "joined", "number", "waiting", "writing")
 
     def __init__(self) -> None:
         self.waiting: deque[_Caller[Any, Any]] = deque()
         self.writing = 0
         self.is_called = False
+        self.number = 0
+        """Callers with little who wait or are written for."""
+        self.expected = 0
+        self.joined: threading.Event | None = None
+
+
+@dataclass(slots=True)
+class _Crowd:
+    """How many callers with little were there at once, at most, since the last write began; when that ended, and how
+    long it took, in seconds."""
+
+    most: int = 0
+    ended: float = 0.0
+    took: float = 0.0
 
 
 class _Thread(threading.local):
@@ -82,6 +108,7 @@ _thread: Final = _Thread()
 _guard: Final = threading.Lock()
 _lines: Final[dict[tuple[str, str, int], _Line]] = {}
 """By database, kind and project. A line is there for as long as somebody writes for the project."""
+_crowds: Final[dict[tuple[str, str, int], _Crowd]] = {}
 
 
 def when_waiting(call: Callable[[], None] | None) -> None:
@@ -109,20 +136,51 @@ def together(
     caller: _Caller[Item, T] = _Caller(items, trust)
     with _guard:
         line = _lines.setdefault(place, _Line())
-        if line.writing < (AT_ONCE if beside and len(items) >= MUCH else 1):
+        if line.writing < (AT_ONCE if beside and not caller.has_little else 1):
             line.writing += 1
             caller.leads = caller.is_taken = True
         elif len(line.waiting) >= MOST_WAITING:
             raise Busy
         else:
             line.waiting.append(caller)
+        _count(caller, line, place)
     if not caller.leads:
         _wait(caller, line)
     if caller.leads:
+        if caller.has_little:
+            _keep_company(caller, line, place)
         _lead(caller, line, place, write)
     if caller.error is not None:
         raise caller.error
     return caller.outcomes
+
+
+def _count(caller: _Caller[Any, Any], line: _Line, place: tuple[str, str, int]) -> None:
+    """One more is there. Who waits for as many goes on when they are, or as many records as one transaction takes."""
+    if caller.has_little:
+        line.number += 1
+        crowd = _crowds.setdefault(place, _Crowd())
+        crowd.most = max(crowd.most, line.number)
+    if line.joined is not None and (
+        len(line.waiting) >= line.expected or sum(len(one.items) for one in line.waiting) >= MOST_RECORDS
+    ):
+        line.joined.set()
+
+
+def _keep_company(caller: _Caller[Any, Any], line: _Line, place: tuple[str, str, int]) -> None:
+    """Wait for as many as were there before, if that was just now."""
+    with _guard:
+        crowd = _crowds[place]
+        if time.monotonic() - crowd.ended > LATELY or line.joined is not None:
+            return
+        line.expected = crowd.most - caller.is_taken
+        if len(line.waiting) >= line.expected:
+            return
+        line.joined = joined = threading.Event()
+        seconds = min(COMPANY, crowd.took)
+    joined.wait(seconds)
+    with _guard:
+        line.joined = None
 
 
 def _wait(caller: _Caller[Item, T], line: _Line) -> None:
@@ -135,6 +193,7 @@ def _wait(caller: _Caller[Item, T], line: _Line) -> None:
         with _guard:
             if not caller.leads and not caller.is_taken:
                 line.waiting.remove(caller)
+                line.number -= caller.has_little
                 raise Busy
         caller.woken.wait()
 
@@ -147,9 +206,12 @@ def _lead(
 ) -> None:
     """Write for oneself and for those who wait, then pass the lead on."""
     with _guard:
-        group = [caller] if caller.is_taken else _taken(caller, line)
+        taken = group = _taken(caller, line)
+        if caller.has_little:
+            _crowds[place].most = line.number
+    began = time.monotonic()
     try:
-        group = _let_in(caller, group, line)
+        group = _let_in(caller, taken, line)
         outcomes = iter(write([item for one in group for item in one.items]) if group else ())
         for one in group:
             one.outcomes = [next(outcomes) for _ in one.items]
@@ -160,6 +222,8 @@ def _lead(
         raise
     finally:
         with _guard:
+            # Those who were put back still wait.
+            _leave([one for one in taken if one.is_taken], line, place, began)
             if line.waiting and not line.is_called:
                 line.is_called = line.waiting[0].leads = True
                 line.waiting[0].woken.set()
@@ -172,16 +236,36 @@ def _lead(
 
 
 def _taken(caller: _Caller[Any, Any], line: _Line) -> list[_Caller[Any, Any]]:
-    """The one who was called, and as many from the head of the line as one transaction takes."""
-    line.is_called = False
-    line.waiting.remove(caller)
+    """The one who writes, and as many from the head of the line as one transaction takes.
+
+    One who came first takes nobody whom another has been called to write for, and with much, nobody at all.
+    """
     group, number = [caller], len(caller.items)
+    if not caller.is_taken:
+        line.is_called = False
+        line.waiting.remove(caller)
+    elif line.is_called or not caller.has_little:
+        return group
     while line.waiting and number + len(line.waiting[0].items) <= MOST_RECORDS:
         group.append(line.waiting.popleft())
         number += len(group[-1].items)
     for one in group:
         one.is_taken = True
     return group
+
+
+def _leave(group: Sequence[_Caller[Any, Any]], line: _Line, place: tuple[str, str, int], began: float) -> None:
+    """These are written, or not to be."""
+    little = sum(one.has_little for one in group)
+    if not little:
+        return
+    line.number -= little
+    crowd = _crowds[place]
+    crowd.ended = time.monotonic()
+    crowd.took = crowd.ended - began
+    if len(_crowds) > MOST_REMEMBERED:
+        for old in [old for old, one in _crowds.items() if old not in _lines and crowd.ended - one.ended > LATELY]:
+            del _crowds[old]
 
 
 def _let_in(caller: _Caller[Item, T], group: list[_Caller[Item, T]], line: _Line) -> list[_Caller[Item, T]]:

@@ -191,6 +191,8 @@ def test_a_key_that_is_revoked_while_it_waits_takes_nobody_along(
         for number, thread in enumerate(threads[1:], 1):
             thread.start()
             until(lambda number=number: waiting(project) == number)  # type: ignore[misc]
+        line = grouping._lines[(str(connection.settings_dict["NAME"]), "records", project.pk)]
+        assert line.number == 1 + len(order)
         access.revoke_key(access.of_system(project), str(keys["gone"].pk))
         free.set()
         for thread in threads:
@@ -199,6 +201,8 @@ def test_a_key_that_is_revoked_while_it_waits_takes_nobody_along(
     assert said == {"first": "stored", "good": "stored", "fresh": "stored", "gone": "outdated"}
     stored = Generation.objects.in_project(project.pk).values_list("public_id", flat=True)
     assert sorted(stored) == ["first", "fresh", "good"]
+    # Nobody is counted who is not there any more, whether written for or let out.
+    assert line.number == 0
 
 
 def is_writing(project: Project) -> bool:
