@@ -5,27 +5,24 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache
 from typing import Any, Final
 
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.password_validation import validate_password
-from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
-from generations import prepared
+from generations import trusting
 from generations.models import ApiKey, AuditEntry, Membership, Project, User
 from generations.models.accounts import Role
 from generations.records import InvalidRecord
 
 KEY_BYTES: Final = 32
-LAST_USE_GRAIN: Final = dt.timedelta(minutes=1)
 
 
 class Scope(StrEnum):
@@ -70,28 +67,6 @@ class NoSuchProject(Exception):
     """There is no such project for this person. Doors answer 404: whether it exists is not told."""
 
 
-class Outdated(Exception):
-    """A remembered grant is not what the database says by now, or was not compared with that: look, by `by_key`."""
-
-
-class Trust:
-    """That a key and its project are still what this process remembers of them, until `outdated` has looked."""
-
-    __slots__ = ("hash", "is_confirmed", "project", "row")
-
-    def __init__(self, hash: bytes, row: tuple[Any, ...], project: Project) -> None:
-        self.hash = hash
-        self.row = row
-        self.project = project
-        self.is_confirmed = False
-
-
-def sure(trust: Trust | None) -> None:
-    """Raise Outdated where a grant is only remembered: before what shares no transaction."""
-    if trust is not None and not trust.is_confirmed:
-        raise Outdated
-
-
 @dataclass(frozen=True, slots=True)
 class Grant:
     """A project opened by a key or a person, and what they may do in it."""
@@ -100,7 +75,7 @@ class Grant:
     scopes: frozenset[Scope]
     user: User | None = None
     key: ApiKey | None = None
-    trust: Trust | None = None
+    trust: trusting.Trust | None = None
     """Of a grant that is only `remembered`: nothing may be changed or told before it is confirmed."""
 
     @property
@@ -138,11 +113,11 @@ def by_key(token: str | None) -> Grant:
     if not token:
         raise NotAuthenticated("No API key. Send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
     hash = hash_of(token.strip())
-    row = _row_of(hash)
+    row = trusting.row_of(hash)
     if row is None:
         _remembered.pop(hash, None)
         raise NotAuthenticated("This API key is not known here.")
-    key = _made_of(row)
+    key = trusting.made_of(row)
     if len(_let_in) >= _MOST_LET_IN:
         _let_in.clear()
     _let_in[hash] = key.project_id
@@ -150,7 +125,7 @@ def by_key(token: str | None) -> Grant:
         _remembered.clear()
     _remembered[hash] = row, key
     grant = _of_key(key)
-    _use(key.pk, key.last_used_at)
+    trusting.use(key.pk, key.last_used_at)
     return grant
 
 
@@ -158,46 +133,15 @@ def remembered(token: str | None) -> Grant | None:
     """The grant of a key as this process last read it, without a query; None where it never did, or by the clock there
     is none any more.
 
-    Whoever goes by it hands its `trust` to what writes, which has it confirmed (`outdated`) before it does.
+    Whoever goes by it hands its `trust` to what writes, which has it confirmed before it does.
     """
     if not token or (known := _remembered.get(hash := hash_of(token.strip()))) is None:
         return None
     row, key = known
     try:
-        return replace(_of_key(key), trust=Trust(hash, row, key.project))
+        return replace(_of_key(key), trust=trusting.Trust(hash, row, key.project))
     except NotAuthenticated:
         return None
-
-
-def outdated(trusts: Iterable[Trust]) -> set[Trust]:
-    """Those of these whose key or project is not what is remembered any more; one query for each key. The others are
-    confirmed."""
-    of_keys: dict[bytes, list[Trust]] = {}
-    for trust in trusts:
-        of_keys.setdefault(trust.hash, []).append(trust)
-    old: set[Trust] = set()
-    # When a key was used last says nothing of what it may do.
-    used = _column("last_used_at")
-    for hash, some in of_keys.items():
-        row = _row_again(hash)
-        for trust in some:
-            if row is None or row[:used] + row[used + 1 :] != trust.row[:used] + trust.row[used + 1 :]:
-                old.add(trust)
-            else:
-                trust.is_confirmed = True
-                trust.project.note_horizons()
-        if row is not None and not old.issuperset(some):
-            _use(row[_column("id")], row[used])
-    return old
-
-
-def _use(pk: uuid.UUID, last_used_at: dt.datetime | None) -> None:
-    """Note that a key is used."""
-    now = timezone.now()
-    if last_used_at is None or now - last_used_at > LAST_USE_GRAIN:
-        # Once a minute and not once a call: a busy key would otherwise be the hottest row of the database.
-        stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - LAST_USE_GRAIN)
-        ApiKey.objects.filter(stale, pk=pk).update(last_used_at=now)
 
 
 def _of_key(key: ApiKey) -> Grant:
@@ -207,56 +151,6 @@ def _of_key(key: ApiKey) -> Grant:
         raise NotAuthenticated(f"This API key ({key.prefix}…) expired on {key.expires_at:%Y-%m-%d %H:%M} UTC.")
     scopes = frozenset[Scope]().union(*(_IMPLIED[Scope(s)] for s in key.scopes))
     return Grant(project=key.project, scopes=scopes, key=key)
-
-
-def _row_of(hash: bytes) -> tuple[Any, ...] | None:
-    """What the rows of a key and its project say. The statement is written once: Django takes ten times as long as the
-    database."""
-    with connection.cursor() as cursor:
-        cursor.execute(_key_statement()[0], [hash])
-        row: tuple[Any, ...] | None = cursor.fetchone()
-    return row
-
-
-def _row_again(hash: bytes) -> tuple[Any, ...] | None:
-    """The same, for those who write: by a statement that is planned once, for that takes ten times as long as to find
-    the rows."""
-    statement = prepared.Statement("key", ("bytea",), _key_statement()[0].replace("%s", "$1"))
-
-    def asked() -> list[tuple[Any, ...]]:
-        with prepared.alone(), connection.cursor() as cursor:
-            return prepared.fetch(cursor, statement, prepared.ANY, [hash])
-
-    return next(iter(prepared.again(asked)), None)
-
-
-def _made_of(row: tuple[Any, ...]) -> ApiKey:
-    """The key with its project."""
-    made: list[Any] = []
-    for model, columns in _key_statement()[1]:
-        values = [make(v, None, connection) if make else v for v, (_, make) in zip(row, columns, strict=False)]
-        made.append(model.from_db(connection.alias, [name for name, _ in columns], values))
-        row = row[len(columns) :]
-    key: ApiKey = made[0]
-    key.project = made[1]
-    return key
-
-
-@cache
-def _column(name: str) -> int:
-    """The place of a column of the key in its row."""
-    return [attname for attname, _ in _key_statement()[1][0][1]].index(name)
-
-
-@cache
-def _key_statement() -> tuple[str, list[tuple[Any, list[tuple[str, Any]]]]]:
-    """The statement, and for each of the two models the names of what it selects and what makes values of columns."""
-    sql, _ = ApiKey.objects.select_related("project").filter(hash=b"").query.sql_with_params()
-    models: list[tuple[Any, list[tuple[str, Any]]]] = [
-        (model, [(field.attname, getattr(field, "from_db_value", None)) for field in model._meta.concrete_fields])
-        for model in (ApiKey, Project)
-    ]
-    return sql, models
 
 
 def by_user(user: User | AnonymousUser, slug: str) -> Grant:

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from django.db import ProgrammingError, connection, transaction
@@ -61,24 +61,34 @@ class Prepare(str):
 
 class Execute(str):
     """The SQL that does a kept statement, between others, in one message. Our cursors send its name and the parameters
-    as they are: to write a literal of a long text, and to read that, costs both sides."""
+    as they are: to write a literal of a long text, and to read that, costs both sides.
 
-    __slots__ = ("after", "before", "name", "number")
-    name: str
-    number: int
+    There may be several: the parameters are those of one after the other.
+    """
+
+    __slots__ = ("after", "before", "kept")
+    kept: Sequence[tuple[str, int]]
     before: Sequence[str]
     after: Sequence[str]
 
-    def __new__(cls, name: str, number: int, before: Sequence[str] = (), after: Sequence[str] = ()) -> Execute:
-        """Of a name, how many parameters there are, and the statements around it."""
-        asked = f"EXECUTE {name}({', '.join(['%s'] * number)})"
-        made = super().__new__(cls, "; ".join([*before, asked, *after]))
-        made.name, made.number, made.before, made.after = name, number, before, after
+    def __new__(cls, *kept: tuple[str, int], before: Sequence[str] = (), after: Sequence[str] = ()) -> Execute:
+        """Of each its name and how many parameters there are, and the statements around them."""
+        asked = [f"EXECUTE {name}({', '.join(['%s'] * number)})" for name, number in kept]
+        made = super().__new__(cls, "; ".join([*before, *asked, *after]))
+        made.kept, made.before, made.after = kept, before, after
         return made
 
     def begun(self) -> Execute:
         """The same as the first of a transaction."""
-        return Execute(self.name, self.number, ["BEGIN", *self.before], self.after)
+        return Execute(*self.kept, before=["BEGIN", *self.before], after=self.after)
+
+
+class Asked(NamedTuple):
+    """A statement that is asked for, of a project, with parameters."""
+
+    statement: Statement
+    project: int
+    params: Sequence[Any]
 
 
 @dataclass(slots=True)
@@ -113,13 +123,44 @@ _sessions: Final = _Sessions()
 def fetch(
     cursor: Any, statement: Statement, project: int, params: Sequence[Any], *, before: str = "", ends: bool = False
 ) -> list[tuple[Any, ...]]:
-    """The rows that a statement answers with these parameters, asked in one message after `before`, a statement.
+    """The rows that a statement answers with these parameters; see `fetch_all`."""
+    return fetch_all(cursor, [Asked(statement, project, params)], before=before, ends=ends)[0]
+
+
+def fetch_all(
+    cursor: Any, asked: Sequence[Asked], *, before: str = "", ends: bool = False
+) -> list[list[tuple[Any, ...]]]:
+    """The rows that each statement answers, all asked in one message after `before`, a statement.
 
     With `ends` the message ends the transaction as well, as a rule, in the place of the outermost `atomic`. Call it in
     a transaction, or `alone`, and that within `again`.
     """
     known = _sessions.names.setdefault(connection.connection, {})
-    name = f"{statement.name}_{project}"
+    kept = [(_kept(cursor, known, one), len(one.params)) for one in asked]
+    try:
+        after = ["COMMIT"] if ends and not _sessions.are_shared else []
+        params = [value for one in asked for value in one.params]
+        cursor.execute(_said(Execute(*kept, before=[before] if before else [], after=after)), params)
+    except ProgrammingError as error:
+        if isinstance(error.__cause__, _FOREIGN):
+            for name, _ in kept:
+                del known[name]
+        raise
+    rows: list[list[tuple[Any, ...]]] = []
+    for place in range(len(kept)):
+        if before or place:
+            cursor.nextset()
+        rows.append(cursor.fetchall())
+    if _sessions.are_shared:
+        cursor.execute("; ".join(f"DEALLOCATE {name}" for name, _ in kept))
+        for name, _ in kept:
+            del known[name]
+    return rows
+
+
+def _kept(cursor: Any, known: dict[str, _Plan], asked: Asked) -> str:
+    """The name that the session of the cursor has for a statement, with a plan that is good."""
+    name = f"{asked.statement.name}_{asked.project}"
     if _sessions.are_shared:
         name += f"_{uuid.uuid4().hex}"
     there, plan = _sessions.plan(known, name)
@@ -131,23 +172,11 @@ def fetch(
             known.pop(gone, None)
             said.append(f"DEALLOCATE {gone}")
         cursor.execute("; ".join(said))
-        cursor.execute(_said(Prepare(name, statement.types, statement.sql.format(project=project))))
+        sql = asked.statement.sql.format(project=asked.project)
+        cursor.execute(_said(Prepare(name, asked.statement.types, sql)))
     # It stays prepared even if what comes now fails: for a lock that was waited for in vain, say.
     known[name] = plan
-    try:
-        after = ["COMMIT"] if ends and not _sessions.are_shared else []
-        cursor.execute(_said(Execute(name, len(params), [before] if before else [], after)), params)
-    except ProgrammingError as error:
-        if isinstance(error.__cause__, _FOREIGN):
-            del known[name]
-        raise
-    if before:
-        cursor.nextset()
-    rows: list[tuple[Any, ...]] = cursor.fetchall()
-    if _sessions.are_shared:
-        cursor.execute(f"DEALLOCATE {name}")
-        del known[name]
-    return rows
+    return name
 
 
 def _said(statement: str) -> str:

@@ -273,7 +273,7 @@ def test_a_kept_statement_is_asked_for_by_its_name_and_its_values_are_sent_as_th
     given = 'it\'s 100 % \\ \u2013 {"a": $1}'
     with connection.cursor() as cursor:
         cursor.execute(Prepare(name, ("text", "bytea"), f"SELECT $1, $2, query FROM ({SENT % 1}) AS sent"))
-        cursor.execute(Execute(name, 2), [given, b"\0'"])
+        cursor.execute(Execute((name, 2)), [given, b"\0'"])
         said, bytes, sent = cursor.fetchone()
         cursor.execute("SELECT from_sql FROM pg_prepared_statements WHERE name = %s", [name])
 
@@ -288,7 +288,7 @@ def test_a_message_begins_a_transaction_does_a_kept_statement_and_ends_it(name: 
         try:
             cursor.execute(Prepare(name, ("integer",), "INSERT INTO ended VALUES ($1) RETURNING txid_current()"))
             with transaction.atomic():
-                cursor.execute(Execute(name, 1, ["SELECT txid_current()"], ["COMMIT"]), [7])
+                cursor.execute(Execute((name, 1), before=["SELECT txid_current()"], after=["COMMIT"]), [7])
                 before = cursor.fetchone()
                 cursor.nextset()
                 after = cursor.fetchone()
@@ -306,7 +306,7 @@ def test_of_a_message_of_which_a_part_fails_nothing_is_done_and_the_next_one_is_
     with connection.cursor() as cursor:
         cursor.execute(Prepare(name, ("integer",), "SELECT set_config('tests.seen', 'x', false), 1 / $1"))
         with pytest.raises(DataError, match="division by zero"), transaction.atomic():
-            cursor.execute(Execute(name, 1, *around), [1 if any(around) else 0])
+            cursor.execute(Execute((name, 1), before=around[0], after=around[1]), [1 if any(around) else 0])
         with transaction.atomic():
             cursor.execute("SELECT coalesce(current_setting('tests.seen', true), '')")
             assert cursor.fetchone() == ("",)

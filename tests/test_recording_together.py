@@ -301,7 +301,7 @@ def test_of_those_who_bring_much_two_write_at_once_and_the_others_share(project:
     free = threading.Event()
     place = (str(connection.settings_dict["NAME"]), "many", project.pk)
 
-    def write(items: Sequence[int]) -> Sequence[int]:
+    def write(items: Sequence[int], _: object) -> Sequence[int]:
         groups.append(sorted(set(items)))
         free.wait(30)
         return items
@@ -336,7 +336,7 @@ def test_who_is_to_write_waits_for_as_many_as_were_there_a_moment_ago(
     groups: list[list[int]] = []
     place = (str(connection.settings_dict["NAME"]), "few", project.pk)
 
-    def write(items: Sequence[int]) -> Sequence[int]:
+    def write(items: Sequence[int], _: object) -> Sequence[int]:
         groups.append(sorted(items))
         return items
 
@@ -372,6 +372,6 @@ def test_nobody_is_waited_for_who_was_there_long_ago(project: Project, monkeypat
     monkeypatch.setattr(grouping, "COMPANY", 60.0)
     grouping._crowds[place] = grouping._Crowd(most=3, ended=time.monotonic() - 2 * grouping.LATELY, took=60.0)
 
-    assert grouping.together("few", project.pk, [1], lambda items: items) == [1]
+    assert grouping.together("few", project.pk, [1], lambda items, _: items) == [1]
 
     assert grouping._crowds[place].most == 1

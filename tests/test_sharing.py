@@ -328,7 +328,7 @@ class Writing(Work):
         start_response("200 as told", [])
         return [b"done"]
 
-    def _write(self, names: Sequence[str]) -> Sequence[None]:
+    def _write(self, names: Sequence[str], _: object) -> Sequence[None]:
         self.written.append(list(names))
         self.doors[names[0]].wait(30)
         return [None] * len(names)

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from ninja.security.base import AuthBase
 
-from generations import access
+from generations import access, trusting
 from generations.access import Grant, NotAuthenticated, Scope
 from generations.api import receive
 from generations.filters import BadFilter
@@ -87,7 +87,7 @@ def from_memory(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResp
             trust = request.META.get(_TRUST)
             if trust is None or trust.is_confirmed or response.status_code >= 500:
                 return response
-        except access.Outdated:
+        except trusting.Outdated:
             pass
         request.META[_MAY_REMEMBER] = False
         return view(request, *args, **parts)

@@ -14,7 +14,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from generations import claims, generating, holds, llm, outages, recording
-from generations.access import NoSuchProject, NotAllowed, NotAuthenticated, Outdated
+from generations.access import NoSuchProject, NotAllowed, NotAuthenticated
 from generations.api.answers import answer
 from generations.datasets import BadDataset, NoSuchDataset
 from generations.evaluating import NoSuchEvaluator
@@ -26,6 +26,7 @@ from generations.metrics import BadQuery, TooSlow
 from generations.paging import BadCursor
 from generations.prompts import NoSuchPrompt
 from generations.records import InvalidRecord
+from generations.trusting import Outdated
 
 CODES: Final[Mapping[int, str]] = {
     400: "The request cannot be read: malformed JSON, an unknown filter, a cursor of another list.",

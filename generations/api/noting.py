@@ -7,7 +7,7 @@ from typing import Final
 
 from django.http import HttpRequest
 
-from generations import access, intake
+from generations import intake, trusting
 from generations.access import Grant
 from generations.api import receive
 from generations.api.auth import TAKES_IN
@@ -21,7 +21,7 @@ def took(request: HttpRequest, items: int = 1, refused: Sequence[intake.Refusal]
     """Note that so many items came, and which of them were refused. Nothing, where nothing was to come."""
     grant = request.META.get(TAKES_IN)
     if isinstance(grant, Grant):
-        access.sure(grant.trust)
+        trusting.sure(grant.trust)
         agent = request.META.get("HTTP_USER_AGENT", "")
         if refused:
             intake.keep(grant.project, DOOR, refused, receive.taken(request), agent)

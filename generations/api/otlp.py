@@ -16,7 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from generations import access, intake, outages, recording
+from generations import access, intake, outages, recording, trusting
 from generations.access import Grant, Scope
 from generations.api import otlp_joining, otlp_logs, receive
 from generations.api.auth import by_key, from_memory
@@ -225,7 +225,7 @@ def _note(
     if any(sdk):
         agent = f"{' '.join(str(part) for part in sdk if part)}, {agent}"
     if refused:
-        access.sure(grant.trust)
+        trusting.sure(grant.trust)
         intake.keep(grant.project, signal.door, refused, receive.taken(request), agent)
     if number:
         intake.count(grant.project, signal.door, agent, number, len(refused))

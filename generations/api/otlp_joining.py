@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django.db import connection, transaction
 
-from generations import access, attachments, bundles, prepared, recording
+from generations import attachments, bundles, prepared, recording, trusting
 from generations.api import otlp_common, otlp_moving, otlp_roots, otlp_stored, otlp_turns
 from generations.identities import uid
 from generations.ingest import feedback, media
@@ -32,16 +32,16 @@ class _Entangled(Exception):
 
 
 def write_spans(
-    project: Project, told: Sequence[Told], has_files: bool, trust: access.Trust | None = None
+    project: Project, told: Sequence[Told], has_files: bool, trust: trusting.Trust | None = None
 ) -> list[Refused]:
     """Store what these spans tell; returns what was refused of them.
 
     One transaction that locks the traces and the answers, so that two requests with parts of one see each other;
     requests that come at the same time share it. The files in messages, if there may be some, are kept before it.
-    Raises recording.Busy when too many wait, and access.Outdated as `recording.record` does.
+    Raises recording.Busy when too many wait, and trusting.Outdated as `recording.record` does.
     """
     if has_files or connection.in_atomic_block:
-        access.sure(trust)
+        trusting.sure(trust)
     if has_files:
         told = _without_files(project, told)
     ready = None
@@ -51,7 +51,9 @@ def write_spans(
     if connection.in_atomic_block:
         outcomes: Sequence[list[Refused]] = _write(project, given)
     else:
-        outcomes = recording.together("spans", project.pk, given, lambda all: _write(project, all), trust, beside=True)
+        outcomes = recording.together(
+            "spans", project.pk, given, lambda all, trusts: _write(project, all, trusts), trust, beside=True
+        )
     return [one for outcome in outcomes for one in outcome]
 
 
@@ -68,7 +70,9 @@ def _readied(project: Project, told: Sequence[Told]) -> tuple[list[Told], record
     return told, recording.ready(project, said)
 
 
-def _write(project: Project, given: Sequence[tuple[Told, recording.Ready | None]]) -> list[list[Refused]]:
+def _write(
+    project: Project, given: Sequence[tuple[Told, recording.Ready | None]], trusts: Sequence[trusting.Trust] = ()
+) -> list[list[Refused]]:
     """What was refused of each span. Those of small requests are made ready here, all together."""
     requests = {id(own): own for _, own in given}
     few, made = _readied(project, [one for one, own in given if own is None])
@@ -82,7 +86,9 @@ def _write(project: Project, given: Sequence[tuple[Told, recording.Ready | None]
 
     def join(*, is_alone: bool, halves: bool = False) -> list[list[Refused]]:
         lock = recording.alone(project.pk) if is_alone else recording.beside(project.pk, names)
-        return prepared.again(lambda: _join(project, told, ready, is_one, lock, is_alone=is_alone, halves=halves))
+        return prepared.again(
+            lambda: _join(project, told, ready, is_one, lock, trusts, is_alone=is_alone, halves=halves)
+        )
 
     # Threads and scores are merged here with what is stored, and have names of their own.
     if len(names) <= recording.MOST and not any(one.thread or one.scores for one in told):
@@ -102,6 +108,7 @@ def _join(
     ready: recording.Ready,
     is_one: bool,
     lock: str,
+    trusts: Sequence[trusting.Trust],
     *,
     is_alone: bool,
     halves: bool,
@@ -112,7 +119,8 @@ def _join(
     left: Sequence[otlp_common.Left] = ()
     with transaction.atomic():
         said = [one.generation for one in told if one.generation is not None]
-        stored, answers, waiting = otlp_stored.around(project, {one.span.trace_id for one in told}, said, lock=lock)
+        traces = {one.span.trace_id for one in told}
+        stored, answers, waiting = otlp_stored.around(project, traces, said, lock=lock, trusts=trusts)
         if stored or not is_one:
             told, late, left = otlp_common.share(project, told, stored)
         if stored:

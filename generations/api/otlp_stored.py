@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 from django.db import connection
 
-from generations import prepared
+from generations import prepared, trusting
 from generations.models import Project
 from generations.records import GenerationRecord
 
@@ -47,9 +47,15 @@ class Around(NamedTuple):
 
 
 def around(
-    project: Project, traces: Collection[str], calls: Sequence[GenerationRecord] = (), *, lock: str = ""
+    project: Project,
+    traces: Collection[str],
+    calls: Sequence[GenerationRecord] = (),
+    *,
+    lock: str = "",
+    trusts: Sequence[trusting.Trust] = (),
 ) -> Around:
-    """What there is of these traces, and of the answers of these calls. It is asked for after `lock`, a statement."""
+    """What there is of these traces, and of the answers of these calls. It is asked for after `lock`, a statement, and
+    with it whether those who are trusted still may: raises trusting.Outdated."""
     starts = [call.started_at for call in calls if call.started_at]
     ends = [call.ended_at for call in calls if call.ended_at]
     responses: set[str] = set()
@@ -60,7 +66,8 @@ def around(
     answers: list[str] = []
     scored: list[str] = []
     with connection.cursor() as cursor:
-        for label, said in prepared.fetch(cursor, _STORED, project.pk, params, before=lock):
+        asked = prepared.Asked(_STORED, project.pk, params)
+        for label, said in trusting.fetch(cursor, trusts, asked, before=lock):
             if label == "answer":
                 answers.append(said)
             elif label == "score":

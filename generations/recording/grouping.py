@@ -19,7 +19,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from django.db import connection
 
-from generations import access
+from generations import trusting
 
 MOST_WAITING: Final = 256
 """Callers in the line of one project."""
@@ -31,7 +31,7 @@ AT_ONCE: Final = 2
 """Transactions of one project at once, where they may be. More would hold more connections, and gain nothing: the
 threads of a process share a processor."""
 COMPANY: Final = 0.006
-"""Seconds that who is to write waits at most for as many as were there before, and no longer than the last write took."""
+"""Seconds that who is to write waits at most for as many as were there before; no longer than the last write took."""
 LATELY: Final = 0.05
 """For so many seconds after a write those who were there are expected again."""
 MOST_REMEMBERED: Final = 256
@@ -41,6 +41,8 @@ PATIENCE: Final = 2.0
 
 Item = TypeVar("Item")
 T = TypeVar("T")
+Write = Callable[[Sequence[Item], Sequence[trusting.Trust]], Sequence[T]]
+"""Writes items of several callers, once it has confirmed those who are only trusted."""
 
 
 class Busy(Exception):
@@ -58,7 +60,7 @@ class _Caller(Generic[Item, T]):
 
     __slots__ = ("error", "has_little", "is_taken", "items", "leads", "outcomes", "trust", "woken")
 
-    def __init__(self, items: Sequence[Item], trust: access.Trust | None) -> None:
+    def __init__(self, items: Sequence[Item], trust: trusting.Trust | None) -> None:
         self.items = items
         self.trust = trust
         self.has_little = len(items) < MUCH
@@ -121,16 +123,18 @@ def together(
     what: str,
     project: int,
     items: Sequence[Item],
-    write: Callable[[Sequence[Item]], Sequence[T]],
-    trust: access.Trust | None = None,
+    write: Write[Item, T],
+    trust: trusting.Trust | None = None,
     *,
     beside: bool = False,
 ) -> Sequence[T]:
     """What `write` returns for these items, called with them and maybe with others' of the same project and kind.
 
     They are written in the order in which the callers came, unless `write` may be called `beside` another's. The grants
-    that are only remembered are confirmed before, by one query for all: Outdated is raised to who has none any more,
-    and nothing of theirs is written. Raises Busy, and what `write` raises: then for all whom it was called for.
+    that are only remembered are confirmed before anything is written: by `write`, which is given them and raises
+    Outdated where one of them is not to be confirmed, and then here, one key after the other. Outdated is raised to who
+    has none any more, and nothing of theirs is written. Raises Busy, and what `write` raises: then for all whom it was
+    called for.
     """
     place = (str(connection.settings_dict["NAME"]), what, project)
     caller: _Caller[Item, T] = _Caller(items, trust)
@@ -202,7 +206,7 @@ def _lead(
     caller: _Caller[Item, T],
     line: _Line,
     place: tuple[str, str, int],
-    write: Callable[[Sequence[Item]], Sequence[T]],
+    write: Write[Item, T],
 ) -> None:
     """Write for oneself and for those who wait, then pass the lead on."""
     with _guard:
@@ -211,8 +215,13 @@ def _lead(
             _crowds[place].most = line.number
     began = time.monotonic()
     try:
-        group = _let_in(caller, taken, line)
-        outcomes = iter(write([item for one in group for item in one.items]) if group else ())
+        trusts = [one.trust for one in taken if one.trust is not None]
+        try:
+            outcomes = iter(write([item for one in taken for item in one.items], trusts))
+            trusting.note_use(trusts)
+        except trusting.Outdated:
+            group = _let_in(caller, taken, line)
+            outcomes = iter(write([item for one in group for item in one.items], ()) if group else ())
         for one in group:
             one.outcomes = [next(outcomes) for _ in one.items]
     except BaseException as error:
@@ -270,13 +279,13 @@ def _leave(group: Sequence[_Caller[Any, Any]], line: _Line, place: tuple[str, st
 
 def _let_in(caller: _Caller[Item, T], group: list[_Caller[Item, T]], line: _Line) -> list[_Caller[Item, T]]:
     """Those of a group whose grants are good. The others go, and with a leader who goes nobody is written for."""
-    refused = access.outdated([one.trust for one in group if one.trust is not None])
+    refused = trusting.outdated([one.trust for one in group if one.trust is not None])
     if not refused:
         return group
     staying = [one for one in group if one.trust not in refused]
     for one in group:
         if one.trust in refused:
-            one.error = access.Outdated()
+            one.error = trusting.Outdated()
             one.woken.set()
     if caller.trust not in refused:
         return staying

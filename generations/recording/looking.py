@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 
-from generations import partitions, prepared, pricing, records
+from generations import partitions, prepared, pricing, records, trusting
 from generations.recording import derive, locking, seeing
 from generations.recording.seeing import EVENTS
 from generations.recording.tables import (
@@ -64,13 +64,14 @@ def look(
     tags: Collection[str] = (),
     locks: bool = True,
     near: bool = False,
+    trusts: Sequence[trusting.Trust] = (),
 ) -> Found:
     """Lock the project and find the rows of these ids, with as much of them as merging these records needs.
 
     One message to the database for the lock and one statement, which only says what is there: most of what comes is
     new. Another follows for what is there, and one more for payloads that only turn out to be needed. Without `locks`
     the caller has locked what is written, and does not ask what hangs on it. What is `near` is not looked for elsewhere
-    than around its start.
+    than around its start. Those who are trusted are confirmed: raises trusting.Outdated.
     """
     found = Found()
     close: dict[str, Collection[str]] = {}
@@ -103,7 +104,8 @@ def look(
         params += [prepared.array([getattr(record, name) for record in some.values()]) for name in wider.fields]
     there: dict[str, set[str]] = {kind: set() for kind in TABLES}
     lock = locking.alone(keys.project) if locks else ""
-    for label, said in prepared.fetch(cursor, seeing.statement(months, is_far), keys.project, params, before=lock):
+    asked = prepared.Asked(seeing.statement(months, is_far), keys.project, params)
+    for label, said in trusting.fetch(cursor, trusts, asked, before=lock):
         if label == "tag":
             found.tags.add(said)
         elif label.startswith("wide "):

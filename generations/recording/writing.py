@@ -12,7 +12,7 @@ from django.db import DatabaseError, DataError, IntegrityError, connection, tran
 from django.utils import timezone
 from psycopg.errors import ProgramLimitExceeded
 
-from generations import access, cleaning, identities, making, prepared, records
+from generations import cleaning, identities, making, prepared, records, trusting
 from generations.models import Project
 from generations.recording import departing, grouping, keeping, looking, merging, narrowing, readying, storing, tying
 from generations.recording.readying import Ready
@@ -92,7 +92,7 @@ def record(
     now: dt.datetime | None = None,
     halves: bool = True,
     ready: Ready | None = None,
-    trust: access.Trust | None = None,
+    trust: trusting.Trust | None = None,
     locks: bool = True,
     near: bool = False,
     ends: bool = False,
@@ -110,8 +110,8 @@ def record(
     not done again. Without `locks` the caller has locked what these records hang together by (see `locking`), asks for
     no `halves`, and nobody for how they stand. What is `near` is at its start or new: nobody looks for it elsewhere.
     With `ends` nothing follows in the caller's transaction, and the last message may end it. A grant that is only
-    remembered is confirmed by those who share a transaction, with its `trust`: raises access.Outdated if it is none any
-    more, or the transaction is not shared.
+    remembered is confirmed by those who share a transaction, with its `trust`: raises trusting.Outdated if it is none
+    any more, or the transaction is not shared.
     """
     moment = now or timezone.now()
     receipts: dict[int, Receipt] = {}
@@ -134,13 +134,17 @@ def record(
             receipts[index] = Receipt(index, records.KINDS[type(item)], item.id, "rejected", str(error), error)
     tidy = tying.tied(project, tidy)
     if now is not None or not 0 < len(tidy) <= GROUPED or connection.in_atomic_block:
-        access.sure(trust)
+        trusting.sure(trust)
         outcomes: Sequence[Outcome] = _write_or_halve(
             project.pk, tidy, packed, moment, halves=halves, ready=ready, locks=locks, near=near, ends=ends
         )
     else:
         outcomes = grouping.together(
-            "records", project.pk, [(one, packed) for one in tidy], lambda all: _write_all(project.pk, all), trust
+            "records",
+            project.pk,
+            [(one, packed) for one in tidy],
+            lambda all, trusts: _write_all(project.pk, all, trusts),
+            trust,
         )
     for index, item, (state, reason, standing) in zip(places, tidy, outcomes, strict=True):
         receipts[index] = _receipt(index, records.KINDS[type(item)], item.id, state, reason, None, standing)
@@ -172,12 +176,14 @@ Outcome = tuple[State, str | None, Standing | None]
 """What became of a record, why not, and how it stands."""
 
 
-def _write_all(project: int, given: Sequence[tuple[Record, cleaning.Packed]]) -> list[Outcome]:
+def _write_all(
+    project: int, given: Sequence[tuple[Record, cleaning.Packed]], trusts: Sequence[trusting.Trust]
+) -> list[Outcome]:
     """Write what several callers bring, each with the JSON that it has as text already."""
     packed: cleaning.Packed = {}
     for one in {id(one): one for _, one in given}.values():
         packed |= one
-    return _write_or_halve(project, [record for record, _ in given], packed, timezone.now())
+    return _write_or_halve(project, [record for record, _ in given], packed, timezone.now(), trusts=trusts)
 
 
 def _write_or_halve(
@@ -192,6 +198,7 @@ def _write_or_halve(
     locks: bool = True,
     near: bool = False,
     ends: bool = False,
+    trusts: Sequence[trusting.Trust] = (),
 ) -> list[Outcome]:
     """Write all; if the database refuses a value, halve until the one that it refuses stands alone."""
     if not items:
@@ -209,6 +216,7 @@ def _write_or_halve(
                 locks=locks,
                 near=near,
                 ends=ends,
+                trusts=trusts,
             )
         )
     except keeping.Emptied as emptied:
@@ -290,13 +298,16 @@ def _write(
     locks: bool,
     near: bool,
     ends: bool,
+    trusts: Sequence[trusting.Trust],
 ) -> list[Outcome]:
     """Lock, look, merge, write, commit. Raises UnknownId for an item that must be there and is not."""
     batch = merging.gathered(items, now)
     keys = Keys(project, packed)
     keys.update(ready.keys)
     with transaction.atomic(savepoint=savepoint), connection.cursor() as cursor:
-        found = looking.look(cursor, keys, batch.told, named=batch.implied, tags=batch.tags, locks=locks, near=near)
+        found = looking.look(
+            cursor, keys, batch.told, named=batch.implied, tags=batch.tags, locks=locks, near=near, trusts=trusts
+        )
         if must_exist:
             for item in items:
                 kind = records.KINDS[type(item)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import select
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from django.db.backends.base.base import NO_DB_ALIAS
@@ -134,12 +135,14 @@ class Cursor(_backend.Cursor):  # type: ignore[misc]  # for that it is Any
         yield from self._start_query(asked)
         self._query = _Asked(self.connection, asked, params)
         values = self._tx.dump_sequence(params, [PyFormat.TEXT] * len(params))
-        is_alone = not (asked.before or asked.after)
+        is_alone = len(asked.kept) == 1 and not (asked.before or asked.after)
         if not is_alone:
             self._pgconn.enter_pipeline_mode()
         for one in asked.before:
             self._pgconn.send_query_params(one.encode(), None)
-        self._pgconn.send_query_prepared(asked.name.encode(), values)
+        given = iter(values)
+        for name, number in asked.kept:
+            self._pgconn.send_query_prepared(name.encode(), [*islice(given, number)])
         for one in asked.after:
             self._pgconn.send_query_params(one.encode(), None)
         if not is_alone:

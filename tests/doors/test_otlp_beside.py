@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
-from generations import access, recording
+from generations import recording, trusting
 from generations.models import Generation, Participant, Project, Step, Tag, Thread
 from generations.recording import locking
 from tests.doors.rest import Caller, caller
@@ -141,13 +141,12 @@ def test_what_many_write_at_once_is_what_one_writes_after_the_other(monkeypatch:
         what: str,
         project: int,
         items: Any,
-        write: Callable[[Any], Any],
-        trust: access.Trust | None,
+        write: Callable[[Any, Any], Any],
+        trust: trusting.Trust | None,
         *,
         beside: bool = False,
     ) -> Any:
-        assert trust is None or not access.outdated([trust])
-        return write(items)
+        return write(items, [] if trust is None else [trust])
 
     monkeypatch.setattr(recording, "together", by_itself)
     sent: list[int] = []
