@@ -104,8 +104,8 @@ def body(request: HttpRequest, limit: int | None = None) -> bytes:
         whole: bytes = read.content
         return whole
     limit = settings.INGEST_MAX_BYTES if limit is None else min(limit, settings.INGEST_MAX_BYTES)
-    encoding = request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
-    if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
+    encoding = _encoding(request)
+    if encoding not in ("", "gzip", "x-gzip", "deflate"):
         sentence = f"The content encoding {encoding[:40]!r} is not read here; send gzip, deflate, or none."
         raise Refused(415, "unsupported_encoding", sentence, headers={"Accept-Encoding": "gzip, deflate"})
     length = _length(request)
@@ -118,11 +118,17 @@ def body(request: HttpRequest, limit: int | None = None) -> bytes:
     if len(received) < length:
         sentence = f"The body broke off after {len(received)} of the {length} bytes that Content-Length says."
         raise Refused(400, "truncated_body", sentence)
-    whole = received if encoding in ("identity", "") else unpacked(received, limit)
+    whole = unpacked(received, limit) if encoding else received
     if repeats.HEADER in request.META:
         request.META[repeats.DIGEST] = hashlib.sha256(whole).hexdigest()
     request.META[_TAKEN] = Body(whole[:MAX_BODY], len(whole), (request.content_type or "").lower())
     return whole
+
+
+def _encoding(request: HttpRequest) -> str:
+    """How the body is packed; empty where it is not. A proxy may have added `identity`, which says nothing."""
+    said = request.META.get("HTTP_CONTENT_ENCODING", "").lower().split(",")
+    return ", ".join(one for part in said if (one := part.strip()) not in ("", "identity"))
 
 
 def is_short(request: HttpRequest) -> bool:

@@ -155,6 +155,16 @@ def test_deflate_is_unpacked_and_its_bombs_and_breaks_are_refused_as_those_of_gz
     assert steps(api) == 3
 
 
+@pytest.mark.parametrize("encoding", ["identity", "identity, gzip", "gzip,identity", "Gzip ,", "gzip, gzip"])
+def test_an_encoding_that_says_nothing_beside_another_is_passed_over(api: Caller, encoding: str) -> None:
+    sent = message(2).SerializeToString()
+    body = gzip.compress(sent) if "gzip" in encoding.lower() else sent
+
+    answer = api.send("POST", "/v1/traces", raw=body, type=PROTOBUF, headers={"Content-Encoding": encoding})
+
+    assert (answer.status, steps(api)) == ((415, 0) if encoding == "gzip, gzip" else (200, 2))
+
+
 def test_what_breaks_off_within_gzip_is_400(api: Caller) -> None:
     half = gzip.compress(message(50).SerializeToString())[:-20]
 
