@@ -138,6 +138,8 @@ def test_what_an_operator_types_does_what_the_page_says(stack: Stack, shell: She
     elsewhere = {"/new/place": tmp_path / "restored", "/var/lib/generations": stack.data_dir, "/backups": "nightly"}
     for place, own in elsewhere.items():
         restore, nightly = (text.replace(place, str(own)) for text in (restore, nightly))
+    if os.environ["OUTSIDE_DATABASE_URL"]:  # which is not empty: the new place has a database of its own
+        restore = f"DATABASE_URL= {restore}"
     typed = [
         before_upgrade,
         backup,
