@@ -51,6 +51,7 @@ install: $(DEV_STAMP)
 	$(PYTHON) -m venv .venv
 
 $(RUN_STAMP): | .venv/bin/python
+	@echo "Installing what is locked, once: it may take a minute or two."
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 

@@ -45,8 +45,8 @@ class Shell:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "calls.jsonl").write_bytes((ROOT / "tests/data/calls.jsonl").read_bytes())
-        (folder / "manage.py").symlink_to(ROOT / "manage.py")
+        for name in ("manage.py", "tests"):
+            (folder / name).symlink_to(ROOT / name)
         programs = folder / ".venv" / "bin"
         programs.mkdir(parents=True)
         (programs / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')

@@ -53,7 +53,9 @@ def ran(
     """Run a section's program of the page, or one of ours with its variables, and then `cases` in the same process."""
     told = page.sections()
     provider = Provider()
-    settings = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    settings = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    # What a library keeps of its runs, as CrewAI does, is kept for this one alone.
+    settings |= {"HOME": str(folder), "TMPDIR": str(folder)}
     settings |= {page.KEY.lstrip("$"): stack.api_key}
     settings |= told[""].variables(stack.url, stack.api_key) | told[section].variables(stack.url, stack.api_key)
     settings |= {"OPENAI_BASE_URL": provider.url, "OPENAI_API_KEY": "sk-tests"}
