@@ -78,3 +78,25 @@ def test_a_step_without_a_type_is_not_called_undefined(client: Client, project: 
     )
     assert row is not None
     assert "undefined" not in row[0] and "It came without a type" in row[0]
+
+
+def test_a_step_that_says_nothing_stands_in_the_list_with_what_it_asked_a_model(
+    client: Client, project: Project
+) -> None:
+    record(
+        project,
+        [
+            step("silent", trace_id="t"),
+            step("says", trace_id="t", began=1, input="Its own words"),
+            GenerationRecord(id="a", step_id="silent", started_at=at(1), prompt="Which museum?", completion="Azulejo"),
+            GenerationRecord(id="b", step_id="silent", started_at=at(2), prompt="Another?", completion="Gulbenkian"),
+            GenerationRecord(id="c", step_id="says", started_at=at(2), prompt="Not this", completion="Nor this"),
+        ],
+    )
+
+    told = web.text(client.get(f"/projects/{project.slug}/steps/"))
+
+    assert "Which museum? Azulejo" in told
+    assert "Its own words" in told
+    for other in ("Another?", "Gulbenkian", "Not this", "Nor this"):
+        assert other not in told

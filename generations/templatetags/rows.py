@@ -90,15 +90,20 @@ def _more(cell: Any) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------ of both lists
-def _input(row: Generation | Step, _: object) -> str:
-    return f'<td class="c-input">{_preview(row.input_preview)}</td>'
+def _input(row: Generation | Step, hung: object) -> str:
+    return f'<td class="c-input">{_preview(_saying(row, hung).input_preview)}</td>'
 
 
-def _output(row: Generation | Step, _: object) -> str:
+def _output(row: Generation | Step, hung: object) -> str:
     if row.error is None:
-        return f'<td class="c-output">{_preview(row.output_preview)}</td>'
+        return f'<td class="c-output">{_preview(_saying(row, hung).output_preview)}</td>'
     said = f"{icon('circle-alert', 'Error')}{failure(row.error, _PREVIEW)}"
     return f'<td class="c-output"><span class="preview error">{said}</span></td>'
+
+
+def _saying(row: Generation | Step, hung: object) -> Generation | Step:
+    """The row, or the call that was made in a step which says nothing itself."""
+    return hung if isinstance(row, Step) and isinstance(hung, Generation) else row
 
 
 def _preview(text: str | None) -> str:

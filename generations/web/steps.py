@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_safe
 from generations import bundles, reading, retention, trees
 from generations.access import Grant
 from generations.bundles import StepBundle
-from generations.models import Step
+from generations.models import Generation, Project, Step
 from generations.records import Json
 from generations.web import attachments, blocks, collecting, conversation, markup, outline, tables
 from generations.web import listing as lists
@@ -32,6 +33,8 @@ _LAST: Final = 253_402_300_800
 """The seconds from 1970 to the end of the year 9999."""
 LEAST: Final = 20_000
 """The bytes that what was said has in any case."""
+ABOUT: Final = dt.timedelta(days=1)
+"""How far from the steps of a list their calls are looked for: months that are further away are not read."""
 VIEWS: Final = ("formatted", "raw", "json")
 SAID: Final = ("error", "input", "output", "metadata", "attributes", "events")
 """What a step page shows, in its order."""
@@ -42,8 +45,26 @@ BY_IMPORTANCE: Final = ("error", "output", "input", "metadata", "attributes", "e
 @require_safe
 @bounded
 def steps(request: HttpRequest, grant: Grant) -> HttpResponse:
-    """The list of steps, the newest first."""
-    return tables.answer(request, grant, "steps")
+    """The list of steps, the newest first. What a step asked a model stands there for a step that says nothing."""
+
+    def hanging(rows: Sequence[Step]) -> Sequence[Any]:
+        silent = [row for row in rows if not row.input_preview and not row.output_preview]
+        made = _first_calls(grant.project, silent) if silent else {}
+        return [made.get(row.public_id) for row in rows]
+
+    return tables.answer(request, grant, "steps", hanging)
+
+
+def _first_calls(project: Project, steps: Sequence[Step]) -> dict[str, Generation]:
+    """The first call of a model in each of these steps, of those about when the steps began; one query."""
+    begun = [step.started_at for step in steps]
+    made = Generation.objects.in_project(project.pk).filter(
+        step_id__in=[step.public_id for step in steps],
+        started_at__range=(min(begun) - ABOUT, max(begun) + ABOUT),
+    )
+    first = made.order_by("step_id", "started_at", "uid").distinct("step_id")
+    shown = first.only("project_id", "uid", "step_id", "started_at", "input_preview", "output_preview")
+    return {str(call.step_id): call for call in shown}
 
 
 @page()
