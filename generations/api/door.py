@@ -64,8 +64,8 @@ behind where it is not equality.
 
 **Retries** are harmless for whatever has an id: sent again, it is merged into what is there. Where you give none, send
 an `Idempotency-Key`: generations, steps, scores and feedback that come again with the same key and the same body are
-recorded once. Exports, imports, evaluations and items of datasets that are asked for again so are made once, and
-`generate` calls its model once; while the first request is still being answered, the second is told 409 and
+recorded once. Exports, imports, evaluations, experiments and items of datasets that are asked for again so are made
+once, and `generate` calls its model once; while the first request is still being answered, the second is told 409 and
 `Retry-After`. What failed, or whose file has expired, is done anew. Another body with the same key is recorded as what
 it is.
 

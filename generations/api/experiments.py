@@ -10,12 +10,12 @@ from ninja import Router
 
 from generations import experiments
 from generations.access import Grant, Scope
-from generations.api import lists, plain, receive
+from generations.api import lists, plain, receive, repeats
 from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import closed, listed, page_of, ref, sent
 from generations.api.errors import not_found
-from generations.api.operations import PROJECT, of_list, operation
+from generations.api.operations import AGAIN, PROJECT, of_list, operation
 from generations.experiments import Difference, NewResult, Run
 from generations.filters import BadFilter
 from generations.ingest.values import iso
@@ -71,6 +71,8 @@ def list_experiments(request: HttpRequest) -> HttpResponse:
             "items": [{"input": "Two and two?", "output": "Four.", "scores": [{"name": "correct", "value": 1}]}],
         },
         ok={201: ref("Experiment")},
+        headers=[AGAIN],
+        refuses=(409,),
     ),
 )
 def make_experiment(request: HttpRequest) -> HttpResponse:
@@ -80,15 +82,20 @@ def make_experiment(request: HttpRequest) -> HttpResponse:
     name = asked.get("name", "")
     if not isinstance(name, str):
         raise InvalidRecord("name", name, "a text")
-    with transaction.atomic():
-        made = experiments.create(
-            grant,
-            name=name,
-            dataset_id=_text("datasetId", asked),
-            prompt_version_id=_text("promptVersionId", asked),
-            params=asked.get("params"),
-        )
-        experiments.add_items(grant, str(made.pk), _results(asked.get("items", [])))
+    id = repeats.key_of(request, grant.project.pk)
+    with repeats.claimed(request, grant):
+        made = None if id is None else experiments.find(grant, str(id))
+        if made is None:
+            with transaction.atomic():
+                made = experiments.create(
+                    grant,
+                    name=name,
+                    dataset_id=_text("datasetId", asked),
+                    prompt_version_id=_text("promptVersionId", asked),
+                    params=asked.get("params"),
+                    id=id,
+                )
+                experiments.add_items(grant, str(made.pk), _results(asked.get("items", [])))
     return answer(document(made), status=201, headers={"Location": f"/api/experiments/{made.pk}"})
 
 
@@ -184,13 +191,17 @@ def list_experiment_items(request: HttpRequest, id: str) -> HttpResponse:
         sent=closed(("items",), items={"type": "array", "items": ITEM, "maxItems": experiments.MAX_ITEMS}),
         example={"items": [{"input": "Two and two?", "output": "Four.", "scores": [{"name": "correct", "value": 1}]}]},
         ok={201: listed(ref("ExperimentItem"))},
+        headers=[AGAIN],
+        refuses=(409,),
     ),
 )
 def add_experiment_items(request: HttpRequest, id: str) -> HttpResponse:
     """Results with their scores, all or none of them. The runs that made them may not have come yet."""
     grant = grant_of(request)
     asked = receive.named(receive.mapping(request), ("items",))
-    made = experiments.add_items(grant, id, _results(asked.get("items")))
+    results, once = _results(asked.get("items")), repeats.key_of(request, grant.project.pk)
+    with repeats.claimed(request, grant):
+        made = experiments.add_items(grant, id, results, once=once)
     return answer({"data": [item_document(row) for row in made]}, status=201)
 
 

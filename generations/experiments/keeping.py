@@ -48,8 +48,12 @@ def create(
     dataset_id: str | None = None,
     prompt_version_id: str | None = None,
     params: Json = None,
+    id: uuid.UUID | None = None,
 ) -> Experiment:
-    """A new experiment, on a dataset or on none. Needs `write`. Raises InvalidRecord, NoSuchExperiment."""
+    """A new experiment, on a dataset or on none, perhaps of an id that nothing has. Needs `write`.
+
+    Raises InvalidRecord, NoSuchExperiment.
+    """
     grant.need(Scope.WRITE)
     clean = clean_string(name).strip()
     if not clean or len(clean) > MAX_NAME:
@@ -60,7 +64,7 @@ def create(
         if dataset is None:
             raise NoSuchExperiment(f"There is no dataset '{dataset_id[:80]}' in this project.")
     with transaction.atomic():
-        made = Experiment.objects.create(
+        made = Experiment(
             project=grant.project,
             dataset=dataset,
             name=clean,
@@ -68,6 +72,8 @@ def create(
             params=clean_json("params", params, MAX_VALUE),
             created_by=grant.user,
         )
+        made.pk = id or made.pk
+        made.save(force_insert=True)
         audit(grant, "experiment.create", "experiment", str(made.pk), {"name": clean})
     return made
 
@@ -103,10 +109,13 @@ def add_item(grant: Grant, experiment_id: str, **said: Any) -> ExperimentItem:
     return add_items(grant, experiment_id, [NewResult(**said)])[0]
 
 
-def add_items(grant: Grant, experiment_id: str, results: Sequence[NewResult]) -> list[ExperimentItem]:
+def add_items(
+    grant: Grant, experiment_id: str, results: Sequence[NewResult], *, once: uuid.UUID | None = None
+) -> list[ExperimentItem]:
     """Results of an experiment with their scores, all or none of them. The runs that made them may not have come yet.
 
-    Needs `write`. Raises InvalidRecord, NoSuchExperiment.
+    Of `once` their ids are made: those that were added with the same are given again. Needs `write`. Raises
+    InvalidRecord, NoSuchExperiment.
     """
     grant.need(Scope.WRITE)
     if len(results) > MAX_ITEMS:
@@ -116,6 +125,11 @@ def add_items(grant: Grant, experiment_id: str, results: Sequence[NewResult]) ->
         raise NoSuchExperiment(f"There is no experiment '{experiment_id[:80]}' in this project.")
     tried = _dataset_items(grant, {one.dataset_item_id for one in results if one.dataset_item_id is not None})
     rows = [_row(experiment, n, one, tried.get(one.dataset_item_id or "")) for n, one in enumerate(results)]
+    if once is not None:
+        for n, row in enumerate(rows):
+            row.pk = uuid.uuid5(once, str(n))
+        if there := experiment.items.in_bulk([row.pk for row in rows]):
+            return [there[row.pk] for row in rows]
     scores = [said for n, (one, row) in enumerate(zip(results, rows, strict=True)) for said in _scores(n, one, row)]
     with transaction.atomic():
         ExperimentItem.objects.bulk_create(rows)

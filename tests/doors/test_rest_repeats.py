@@ -10,7 +10,18 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from generations import exporting
-from generations.models import Attachment, AuditEntry, DatasetItem, Feedback, Generation, Job, Score, Step
+from generations.models import (
+    Attachment,
+    AuditEntry,
+    DatasetItem,
+    Experiment,
+    ExperimentItem,
+    Feedback,
+    Generation,
+    Job,
+    Score,
+    Step,
+)
 from tests.doors.rest import Answer, Caller, caller
 
 pytestmark = pytest.mark.django_db
@@ -130,6 +141,23 @@ def test_items_that_are_sent_again_are_added_once(api: Caller, body: Any) -> Non
     sent(api, path, body, None)
     assert DatasetItem.objects.count() == 3 * len(first.data)
     assert sent(other, path, body).status == 404
+
+
+def test_an_experiment_and_its_results_that_are_sent_again_are_made_once(api: Caller) -> None:
+    results = {"items": [{"output": n, "scores": [{"name": "correct", "value": n}]} for n in (0, 1)]}
+    body = {"name": "Short prompt", **results}
+
+    first, second = sent(api, "/api/experiments", body), sent(api, "/api/experiments", body)
+    more, again = (sent(api, f"/api/experiments/{first.json['id']}/items", results) for _ in range(2))
+
+    assert [one.status for one in (first, second, more, again)] == [201] * 4
+    assert (second.json, again.data) == (first.json, more.data)
+    assert (Experiment.objects.count(), ExperimentItem.objects.count()) == (1, 4)
+    assert Score.objects.in_project(api.project.pk).count() == 4
+    for key in ("another key", None):
+        assert sent(api, "/api/experiments", body, key).json["id"] != first.json["id"]
+    sent(caller(name="Other"), "/api/experiments", body)
+    assert (Experiment.objects.count(), ExperimentItem.objects.count()) == (4, 10)
 
 
 @pytest.mark.parametrize(("path", "body"), [("/api/generations/export", {"format": "csv"}), ("/api/exports", {})])
