@@ -44,8 +44,11 @@ _pools: Final = MappingProxyType(
 
 def records(door: str, items: int, refused: int) -> None:
     """Count what one request brought."""
-    _records.labels(door, "stored").inc(max(0, items - refused))
-    _records.labels(door, "refused").inc(refused)
+    for outcome, number in (("stored", max(0, items - refused)), ("refused", refused)):
+        # A series is there from the first request on; nothing is added to it for nothing.
+        series = _records.labels(door, outcome)
+        if number:
+            series.inc(number)
 
 
 def pool(said: Mapping[str, int]) -> None:
