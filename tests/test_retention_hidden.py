@@ -9,8 +9,8 @@ from django.core.files.storage import default_storage
 from django.test import Client
 from django.utils import timezone
 
-from generations import access, exporting, horizons, recording, retention
-from generations.models import Generation, GenerationPayload, Project, StepPayload, User
+from generations import access, exporting, horizons, jobs, recording, retention
+from generations.models import Generation, GenerationPayload, Job, Project, StepPayload, User
 from generations.records import Alternative, GenerationRecord, StepRecord, ThreadRecord
 from tests.doors import literal
 from tests.doors.rest import Caller, caller
@@ -245,3 +245,24 @@ def test_of_more_projects_than_a_process_knows_those_are_forgotten_that_it_has_n
     horizons.note(1, "step", None)
 
     assert [horizons.of(project, "generation") for project in (1, 2, 3)] == [moment, None, moment]
+
+
+def test_what_a_killed_attempt_did_is_in_the_report(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = retention.start(access.of_system(api.project), is_dry=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs.Lease, "advance", kill)
+        with pytest.raises(Killed):
+            retention.run_retention(job.pk)
+    Job.objects.filter(pk=job.pk).update(leased_until=timezone.now() - dt.timedelta(seconds=1))
+    counted = retention.plan(api.project, is_dry=True).done
+
+    assert retention.run_retention(job.pk)
+    job.refresh_from_db()
+    done = sum(line["count"] for line in job.result["rules"])
+
+    assert (job.state, job.attempts) == ("done", 2)
+    assert (counted, done) == (3, 4)
+
+
+def kill(*_: object) -> None:
+    raise Killed

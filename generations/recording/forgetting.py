@@ -48,6 +48,7 @@ def forget(
     part: Part,
     within: float | None = None,
     provided: Sequence[Statement] = (),
+    noted: Sequence[Statement] = (),
 ) -> Forgotten:
     """Delete a part of these generations or steps; all of them is without what was made in a step, and with what hangs
     on them.
@@ -55,7 +56,8 @@ def forget(
     Of text, the facts stay without previews; neither their numbers nor when they were changed is touched. A row that
     starts at another time by now stays. What takes longer than `within` seconds is given up: an OperationalError of
     QueryCanceled. The statements `provided` come before the lock, so that all locks are
-    taken in one order, and may refuse everything by an error of theirs.
+    taken in one order, and may refuse everything by an error of theirs; those `noted` come behind, where
+    `current_setting('generations.forgotten')` is the number.
     """
     starts, uids = [start for start, _, _ in rows], [uid for _, uid, _ in rows]
     timeout = "DEFAULT" if within is None else str(max(1, int(1000 * within)))
@@ -71,6 +73,7 @@ def forget(
     place = len(message) - 1
     if kind == "generation" and part is not Part.PREVIEWS:
         message.append(storing.marks(project.pk, uids, starts, timezone.now(), hours=part is Part.ALL))
+    message += noted
     # For what else is done where this is a part of something.
     message += [("SET LOCAL statement_timeout = DEFAULT", ()), _CLOCK]
     answers = at_once.send(message)
@@ -94,7 +97,7 @@ def _texts(project: int, kind: str, starts: Sequence[dt.datetime], uids: Sequenc
     )
     counts = [f"(SELECT count(*) FROM {name})" for name in ("cleared", *([f"{kind}_payload_gone"] if said else []))]  # noqa: S608
     number = f"greatest({', '.join(counts)})"
-    return f"WITH {', '.join((*parts, cleared))} SELECT {number}", own * (len(parts) + 1)
+    return f"WITH {', '.join((*parts, cleared))} {_told(number)}", own * (len(parts) + 1)
 
 
 def _all(project: int, kind: str, rows: Sequence[Row]) -> Statement:
@@ -116,7 +119,11 @@ def _all(project: int, kind: str, rows: Sequence[Row]) -> Statement:
         for name in HANGING[kind]
     ]
     params = [*own, starts, uids, *(own * len(said)), *([ids] * len(hanging))]
-    return f"WITH {', '.join((gone, *said, *hanging))} SELECT count(*) FROM gone", params  # noqa: S608
+    return f"WITH {', '.join((gone, *said, *hanging))} {_told('(SELECT count(*) FROM gone)')}", params  # noqa: S608
+
+
+def _told(number: str) -> str:
+    return f"SELECT n, set_config('generations.forgotten', n::text, true) FROM (SELECT {number} AS n) AS told"  # noqa: S608
 
 
 def _said(kind: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ takes back is found again, and when the job is said to be done all that it did i
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 import uuid
 from collections import Counter
@@ -23,6 +24,7 @@ from psycopg.errors import QueryCanceled
 
 from generations import access, filters, horizons, jobs, partitions, recording
 from generations.access import Grant, Scope
+from generations.at_once import Statement
 from generations.filters import BadFilter, Condition, sql
 from generations.filters.conditions import And, Not
 from generations.models import Attachment, Generation, GenerationPayload, Job, Kept, Project, Step, StepPayload
@@ -44,6 +46,7 @@ _PAYLOADS: Final[dict[str, type[GenerationPayload | StepPayload]]] = {
 }
 _RECORDS: Final[dict[str, str]] = {Kept.GENERATIONS: "generation", Kept.STEPS: "step"}
 Advance = Callable[[int], None]
+Noted = Callable[[Due, int], Sequence[Statement]]
 
 
 @dataclass(slots=True)
@@ -58,6 +61,9 @@ class Report:
     files: int = 0
     longest: float = 0.0
     seconds: float = 0.0
+    job: uuid.UUID | None = None
+    earlier: Mapping[str, Any] = field(default_factory=dict)
+    """Where each batch notes what it did, and what attempts before this one have: of a rule by its number."""
     _places: dict[uuid.UUID, int] = field(default_factory=dict)
 
     @property
@@ -76,10 +82,30 @@ class Report:
                     "what": one.rule.what,
                     "filter": one.rule.filter,
                     "before": one.before.isoformat() if one.before else None,
-                    "count": 0,
+                    "count": self.earlier.get(str(one.rule.pk), 0),
                 }
             )
         return self.lines[self._places[one.rule.pk]]
+
+    def noted(self, one: Due, files: int) -> list[Statement]:
+        """What adds a batch to what the job has done, in the transaction that does it: a worker that is killed has
+        counted it, and one that has not has not done it."""
+        if self.job is None:
+            return []
+        rule, number = str(one.rule.pk), "current_setting('generations.forgotten')::bigint"
+        added = (
+            f"jsonb_build_object(%s, coalesce((result #>> %s)::bigint, 0) + {number},"
+            " 'files', coalesce((result #>> '{soFar,files}')::bigint, 0) + %s)"
+        )
+        sql = f"UPDATE job SET result = jsonb_set(result, '{{soFar}}', (result -> 'soFar') || {added}) WHERE id = %s"  # noqa: S608
+        return [(sql, (rule, [jobs.SO_FAR, rule], files, self.job))]
+
+    def note_months(self) -> None:
+        """Say with the job which months were emptied."""
+        if self.job is not None:
+            with connection.cursor() as cursor:
+                sql = "UPDATE job SET result = jsonb_set(result, '{soFar,months}', %s::jsonb) WHERE id = %s"
+                cursor.execute(sql, [json.dumps(self.months), self.job])
 
     def document(self) -> dict[str, Any]:
         """The report as it is kept with its job: counts by rule, months that were emptied whole, how long it took."""
@@ -122,7 +148,12 @@ def run(job_id: uuid.UUID | str) -> bool:
 
 
 def _run(lease: jobs.Lease) -> None:
-    report = plan(lease.job.project, is_dry=bool(lease.job.parameters["dry"]), advance=lease.advance)
+    report = Report(bool(lease.job.parameters["dry"]))
+    if not report.is_dry:
+        report.job, report.earlier = lease.job.pk, lease.earlier
+        report.files, report.months = report.earlier.get("files", 0), report.earlier.get("months", [])
+        lease.remember(dict(report.earlier))
+    _plan(lease.job.project, report, lease.advance)
     lease.finish(report.document())
 
 
@@ -131,9 +162,12 @@ def plan(project: Project, *, is_dry: bool, advance: Advance = lambda done: None
 
     A hold that is added meanwhile is kept to from then on, and a rule that is removed expires nothing more.
     """
+    return _plan(project, Report(is_dry), advance)
+
+
+def _plan(project: Project, report: Report, advance: Advance) -> Report:
     began = time.monotonic()
     now = timezone.now()
-    report = Report(is_dry)
     try:
         # What is hidden has to be found by whoever removes it, also by a rule that asks what was said.
         with horizons.lifted():
@@ -141,7 +175,7 @@ def plan(project: Project, *, is_dry: bool, advance: Advance = lambda done: None
                 continue
     except BadFilter as error:
         raise jobs.Failed(f"A rule's filter is no longer possible; nothing more was expired. {error}") from error
-    if not is_dry:
+    if not report.is_dry:
         # What comes from now on with a start of then is the next run's.
         _hide(project, dict.fromkeys(Kept.values))
     report.seconds = time.monotonic() - began
@@ -161,6 +195,7 @@ def _is_expired(project: Project, now: dt.datetime, report: Report, advance: Adv
                     report.longest = max(report.longest, month.seconds)
                     if month.count is not None:
                         report.months.append({"kind": kind, "month": month.name, "count": month.count})
+                        report.note_months()
             for one in (*whole[kind], *texts[kind]):
                 _expire(project, kind, _beside(kind, whole[kind], one) if report.is_dry else one, report, advance)
             reaches = [one.before.isoformat() for one in texts[kind] if one.before is not None and not one.is_empty]
@@ -226,7 +261,7 @@ def _expire(project: Project, kind: str, one: Due, report: Report, advance: Adva
                 report.files += files.filter(**{f"{name}_id__in": within.values("public_id")}).count()
             advance(report.done)
             continue
-        for batch in _batches(project, kind, one, part, within, has_files=has_files):
+        for batch in _batches(project, kind, one, part, within, report.noted, has_files=has_files):
             line["count"] += batch.rows
             report.files += batch.files
             report.longest = max(report.longest, batch.held)
@@ -243,7 +278,7 @@ class _Batch:
 
 
 def _batches(
-    project: Project, kind: str, one: Due, part: Part, rows: QuerySet[Any], *, has_files: bool
+    project: Project, kind: str, one: Due, part: Part, rows: QuerySet[Any], noted: Noted, *, has_files: bool
 ) -> Iterator[_Batch]:
     """Expire a part of rows from the oldest on."""
     size = FIRST_BATCH
@@ -268,7 +303,9 @@ def _batches(
         try:
             for turn in turns:
                 # Alone: what was made in a step has rules of its own.
-                done = recording.forget(project, name, turn, part=part, within=within, provided=one.standing)
+                done = recording.forget(
+                    project, name, turn, part=part, within=within, provided=one.standing, noted=noted(one, files)
+                )
                 seconds += done.seconds
                 yield _Batch(done.number, files, done.seconds)
                 files = 0
