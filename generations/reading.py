@@ -131,8 +131,9 @@ _RESULTS: Final = ("tool_result", "tool_call_response", "function_call_output")
 
 
 def error_text(error: str | None, detail: str | None) -> str | None:
-    """What failed, as a person reads it: the message, then its detail, which may begin with it or be a mere trace."""
-    if not error or not detail or detail.startswith(error):
+    """What failed, as a person reads it: the message, then its detail, unless that is a trace that ends with it or
+    begins with it itself."""
+    if not error or not detail or detail.startswith(error) or (raised(detail) or "").startswith(error):
         return detail or error
     return f"{error}\n\n{detail}"
 

@@ -100,3 +100,14 @@ def test_a_step_that_says_nothing_stands_in_the_list_with_what_it_asked_a_model(
     assert "Its own words" in told
     for other in ("Another?", "Gulbenkian", "Not this", "Nor this"):
         assert other not in told
+
+
+def test_of_a_step_that_failed_with_a_trace_what_it_ends_with_comes_first(client: Client, project: Project) -> None:
+    for id, times in (("short", 1), ("long", 100)):
+        trace = "Traceback (most recent call last):\n" + '  File "a.py", line 1, in f\n    f()\n' * times
+        record(project, [step(id, error=f"{trace}KeyError: city")])
+
+        told = web.text(show(client, project, id))
+
+        assert "KeyError: city" in told.partition("Traceback")[0]
+        assert told.count("KeyError: city") == 2

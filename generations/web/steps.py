@@ -124,8 +124,11 @@ def found(grant: Grant, id: str) -> StepBundle:
 def document(bundle: StepBundle) -> dict[str, Json]:
     """All that was said of a step, by the names that pointers into it begin with."""
     payload = bundle.payload
+    error = reading.error_text(bundle.step.error, payload.error_detail if payload else None)
+    told = reading.raised(error) if error else None
     said = {
-        "error": reading.error_text(bundle.step.error, payload.error_detail if payload else None),
+        # Of a trace what it ends with comes first, which says more than the calls before it.
+        "error": f"{told}\n\n{error}" if told else error,
         "input": payload.input if payload else None,
         "output": payload.output if payload else None,
         "metadata": bundle.step.metadata,
