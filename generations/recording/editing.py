@@ -30,7 +30,7 @@ def retag(
     if kind not in _TAGGED:
         raise records.InvalidRecord("kind", kind, " or ".join(_TAGGED))
     added = cleaning.clean(records.ThreadRecord(id="-", tags=tuple(add)), now=timezone.now()).tags or ()
-    removed = [tag for tag in remove if tag not in added]
+    removed = [tag for said in remove if (tag := cleaning.clean_string(said).strip()) not in added]
     with transaction.atomic(), connection.cursor() as cursor:
         locking.lock(cursor, project.pk)
         storing.write(cursor, Keys(project.pk), {}, added, timezone.now())

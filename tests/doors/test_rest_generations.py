@@ -397,3 +397,14 @@ def test_more_tags_than_fit_are_refused_and_none_is_added(api: Caller) -> None:
     assert (answer.status, answer.error["field"]) == (422, "add")
     assert "one more" not in api.get("/api/generations/generation-123").json["metadata"]["tags"]
     assert not Tag.objects.filter(name="one more").exists()
+
+
+@pytest.mark.parametrize("said", ["a\0b", "a\ud800b", " ab "])
+def test_a_tag_is_taken_away_by_what_it_was_put_on_with(api: Caller, said: str) -> None:
+    api.post("/api/generations", {"id": "tagged", "metadata": {"tags": ["kept"]}})
+
+    put = api.put("/api/generations/tagged/tags", {"add": [said]})
+    taken = api.put("/api/generations/tagged/tags", {"remove": [said]})
+
+    assert (put.status, len(put.json["tags"])) == (200, 2)
+    assert (taken.status, taken.json) == (200, {"tags": ["kept"]})
