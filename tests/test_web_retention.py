@@ -219,3 +219,14 @@ def test_a_rule_may_decide_earlier_and_one_that_never_does_is_told() -> None:
     client.post(at(own, f"rules/{first.pk}/earlier/"))
     assert [one.days for one in RetentionRule.objects.all()] == [365, 30]
     assert AuditEntry.objects.filter(project=own, action="retention.move").count() == 1
+
+
+def test_a_run_that_is_under_way_or_failed_in_the_middle_is_shown() -> None:
+    own = project()
+    job = retention.start(access.of_system(own), is_dry=False)
+    client = signed_in(own, Role.ADMIN)
+
+    for state in (Job.State.RUNNING, Job.State.FAILED):
+        Job.objects.filter(pk=job.pk).update(state=state, result={"soFar": {"files": 1, str(job.pk): 7}})
+        for address in (at(own), f"/projects/{own.slug}/jobs/{job.pk}/", f"/projects/{own.slug}/jobs/"):
+            assert client.get(address).status_code == 200
