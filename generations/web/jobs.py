@@ -63,7 +63,9 @@ class Row:
 def shown(job: Job, slug: str) -> Row:
     """A job as pages show it."""
     total = job.progress_total
-    result = (jobs.so_far(job) if job.state in jobs.ENDED_BADLY else {}) or job.result
+    # What a run of rules noted is by their numbers.
+    is_told = job.state in jobs.ENDED_BADLY and job.kind != Job.Kind.RETENTION
+    result = (jobs.so_far(job) if is_told else {}) or job.result
     numbers = [(_words(name), value) for name, value in result.items() if type(value) is int and name not in _UNSHOWN]
     given = result.get("refusals")
     refusals = given[:MOST_REFUSALS] if isinstance(given, list) else []
