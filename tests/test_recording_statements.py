@@ -165,7 +165,8 @@ def test_one_create_over_rest_costs_three_statements_and_the_key() -> None:
         answer = api.post("/api/generations", document)
 
     assert answer.status == 201
-    key, lock, look, write, *others = statements(sent)
+    assert sum(one["sql"].count("EXECUTE key_") for one in sent) == 1
+    lock, key, look, write, *others = statements(sent)
     # The answer is made of what was written.
     assert not [statement for statement in others if statement.startswith("SELECT")]
     assert key.startswith("EXECUTE key_")
