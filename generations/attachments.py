@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import IO, Any, Final
 from urllib.parse import quote, urlencode
 
@@ -13,10 +15,11 @@ from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from generations import identities
-from generations.ingest.media import Media
+from generations.ingest.media import Media, Reference, media_id
 from generations.models import Attachment, Project
 
 UPLOAD_SECONDS: Final = 3_600
@@ -25,6 +28,7 @@ MAX_NAME: Final = 200
 FILES: Final = "/files/"
 _UPLOAD: Final = "generations.upload"
 _READ: Final = "generations.file"
+_MEDIA: Final = "generations.media"
 INLINE: Final = frozenset(
     {
         *("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "application/pdf", "text/plain"),
@@ -39,6 +43,14 @@ class BadSignature(ValueError):
     """An address that was not signed by us, was changed, or has expired."""
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A file that was uploaded by itself, and when."""
+
+    file: Reference
+    at: dt.datetime
+
+
 def new_key(project: Project) -> str:
     """The storage key of a file to come: of its project, and not to be guessed."""
     return f"attachments/{project.pk}/{identities.new_id()}"
@@ -51,8 +63,22 @@ def upload_token(project: Project, key: str, mime: str | None) -> str:
 
 def upload_of(token: str) -> dict[str, Any]:
     """The project, key and mime type that a token allows. Raises BadSignature."""
+    return _loaded(token, _UPLOAD)
+
+
+def media_token(said: dict[str, Any]) -> str:
+    """What allows one file to be uploaded by itself, for an hour, and says what it has to be and where it belongs."""
+    return signing.dumps(said, salt=_MEDIA, compress=True)
+
+
+def media_of(token: str) -> dict[str, Any]:
+    """What a token of `media_token` says. Raises BadSignature."""
+    return _loaded(token, _MEDIA)
+
+
+def _loaded(token: str, salt: str) -> dict[str, Any]:
     try:
-        read: dict[str, Any] = signing.loads(token, salt=_UPLOAD, max_age=UPLOAD_SECONDS)
+        read: dict[str, Any] = signing.loads(token, salt=salt, max_age=UPLOAD_SECONDS)
     except signing.BadSignature as error:
         raise BadSignature("This upload address has expired or was not made here.") from error
     return read
@@ -74,12 +100,39 @@ def folder(project: Project) -> str:
 def keep(project: Project, found: Iterable[Media]) -> None:
     """Keep files that were inside of messages, under their digests. One that is there already is not written again."""
     for one in found:
-        if default_storage.exists(key := folder(project) + one.sha256):
-            continue
-        kept = default_storage.save(key, ContentFile(one.content))
-        if kept != key:
-            # Somebody else has kept the same meanwhile.
-            default_storage.delete(kept)
+        _keep(folder(project) + one.sha256, one.content)
+
+
+def _keep(key: str, content: bytes) -> None:
+    if default_storage.exists(key):
+        return
+    kept = default_storage.save(key, ContentFile(content))
+    if kept != key:
+        # Somebody else has kept the same meanwhile.
+        default_storage.delete(kept)
+
+
+def place(project: Project, one: Media) -> None:
+    """Keep a file that was uploaded by itself, and then what tells `placed` of it. What is there already stays."""
+    keep(project, [one])
+    said = {"sha256": one.sha256, "mime": one.mime, "size": len(one.content), "at": timezone.now().isoformat()}
+    _keep(_alias(project.pk, media_id(one.sha256)), json.dumps(said).encode())
+
+
+def placed(project: Project, id: str) -> Placed | None:
+    """The file of the project that Langfuse's clients call `id`, if it is here."""
+    try:
+        with open_file(_alias(project.pk, id)) as file:
+            said = json.loads(file.read())
+    except FileNotFoundError:
+        return None
+    if not default_storage.exists(folder(project) + said["sha256"]):
+        return None
+    return Placed(Reference(said["sha256"], said["mime"], said["size"]), dt.datetime.fromisoformat(said["at"]))
+
+
+def _alias(project: int, id: str) -> str:
+    return f"attachments/{project}/media/{id}"
 
 
 def is_of_a_message(row: Attachment) -> bool:
@@ -153,6 +206,8 @@ def delete(row: Attachment, others: QuerySet[Attachment]) -> None:
     """Delete the bytes of an attachment, where they are ours and none of the `others` refers to them. One query."""
     if row.storage_key and _is_own(row) and not others.filter(storage_key=row.storage_key).exists():
         default_storage.delete(row.storage_key)
+        if is_of_a_message(row):
+            default_storage.delete(_alias(row.project_id, media_id(row.storage_key.rpartition("/")[2])))
 
 
 def _is_own(row: Attachment) -> bool:

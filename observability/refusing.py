@@ -27,7 +27,7 @@ _THERE: Final[Mapping[str, str]] = {
     "otlp": "Spans are sent to /v1/traces and log records to /v1/logs; both may have /otlp in front.",
     "gateway": "Calls are sent to /v1/chat/completions and the like, which may have /gateway/KEY in front.",
     "gantry": "Only what Gantry's client asks for is there; everything else is below /api, and described at /api/docs.",
-    "langfuse": "There are ingestion, scores and projects; spans are sent to /api/public/otel/v1/traces.",
+    "langfuse": "There are ingestion, scores, media and projects; spans are sent to /api/public/otel/v1/traces.",
     "literal": "There are /api/graphql, /api/my-project, /api/export/dataset and /api/upload/file.",
     "graphql": "There is /graphql/.",
     "rest": f"There are {', '.join(urls.ROOMS)}; /api/docs describes them.",
@@ -38,7 +38,7 @@ FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 LATER: Final = 503
 _EVENTS: Final = ("/api/v1/logging/", "/api/v1/ingest/raw", "/api/v1/chat/completions", "/api/v1/completions")
 _ROOMS: Final = ["public", *(room.rpartition("/")[2] for room in urls.ROOMS)]
-_PUBLIC: Final = ("ingestion", "projects", "scores")
+_PUBLIC: Final = ("ingestion", "media", "projects", "scores")
 _VERSION: Final = re.compile(r"^/api/v\d+(?=/|$)")
 _SLASHES: Final = re.compile("/{2,}")
 

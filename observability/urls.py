@@ -20,6 +20,7 @@ urlpatterns = [
     path("files/<path:key>", files.file),
     path("", include("generations.api.otlp_urls")),
     path("", include("generations.api.langfuse")),
+    path("", include("generations.api.langfuse_media")),
     path("", include("generations.gateway.urls")),
     path("", include("generations.api.gantry.urls")),
     path("", include("generations.literal.urls")),

@@ -1,8 +1,11 @@
-"""`/api/public/ingestion` and `/api/public/scores`: where Langfuse's clients send scores beside their spans."""
+"""`/api/public/ingestion` and `/api/public/scores`: where Langfuse's clients send scores beside their spans.
+
+Files that these clients cut out of spans come to `langfuse_media`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -30,14 +33,14 @@ MOST: Final = 10_000
 @csrf_exempt
 def ingestion(request: HttpRequest) -> HttpResponse:
     """Take a batch of events: scores are stored, and each of another type is told where it belongs."""
-    return _answered(request, _ingest)
+    return answered(request, {"POST": _ingest})
 
 
 @straight
 @csrf_exempt
 def scores(request: HttpRequest) -> HttpResponse:
     """Take a score, or an array of them."""
-    return _answered(request, _score)
+    return answered(request, {"POST": _score})
 
 
 @straight
@@ -47,9 +50,9 @@ def projects(request: HttpRequest) -> HttpResponse:
 
     def told(request: HttpRequest, grant: Grant) -> HttpResponse:
         named = {"id": str(grant.project.pk), "name": grant.project.name}
-        return _json({"data": [{**named, "metadata": {}, "organization": named}]})
+        return document({"data": [{**named, "metadata": {}, "organization": named}]})
 
-    return _answered(request, told, method="GET")
+    return answered(request, {"GET": told})
 
 
 urlpatterns = [
@@ -59,12 +62,13 @@ urlpatterns = [
 ]
 
 
-def _answered(
-    request: HttpRequest, work: Callable[[HttpRequest, Grant], HttpResponse], method: str = "POST"
-) -> HttpResponse:
+def answered(request: HttpRequest, works: Mapping[str, Callable[[HttpRequest, Grant], HttpResponse]]) -> HttpResponse:
+    """What the work of the request's method answers to a key that may send, or why not."""
+
     def checked() -> HttpResponse:
-        if request.method != method:
-            raise Refused(405, "method_not_allowed", f"Send a {method}.", headers={"Allow": method})
+        if (work := works.get(request.method or "")) is None:
+            sentence = f"Send a {' or a '.join(works)}."
+            raise Refused(405, "method_not_allowed", sentence, headers={"Allow": ", ".join(works)})
         return work(request, otlp.exporter(request))
 
     return otlp.guarded(checked, refused)
@@ -72,10 +76,11 @@ def _answered(
 
 def refused(status: int, message: str, headers: dict[str, str] | None = None) -> HttpResponse:
     """An error as Langfuse's clients read it."""
-    return _json({"error": HTTPStatus(status).phrase, "message": message}, status, headers)
+    return document({"error": HTTPStatus(status).phrase, "message": message}, status, headers)
 
 
-def _json(told: Json, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
+def document(told: Json, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
+    """A document as an answer."""
     return HttpResponse(dumps(told), status=status, content_type=otlp.JSON, headers=headers)
 
 
@@ -84,11 +89,11 @@ def _score(request: HttpRequest, grant: Grant) -> HttpResponse:
     listed = given if isinstance(given, list) else [given]
     reasons = _stored(request, grant, listed, [_told(one) for one in listed])
     if not isinstance(given, list):
-        return refused(400, reasons[0]) if reasons else _json({"id": langfuse.score(given).id})
+        return refused(400, reasons[0]) if reasons else document({"id": langfuse.score(given).id})
     if not reasons:
-        return _json({"message": "Accepted"}, 202)
+        return document({"message": "Accepted"}, 202)
     errors: list[Json] = [{"message": reason} for reason in reasons.values()]
-    return _json({"accepted": len(listed) - len(errors), "rejected": len(errors), "errors": errors}, 207)
+    return document({"accepted": len(listed) - len(errors), "rejected": len(errors), "errors": errors}, 207)
 
 
 def _ingest(request: HttpRequest, grant: Grant) -> HttpResponse:
@@ -103,7 +108,7 @@ def _ingest(request: HttpRequest, grant: Grant) -> HttpResponse:
             successes.append({"id": _id(event), "status": 201})
         else:
             errors.append({"id": _id(event), "status": 400, "message": reason, "error": "InvalidRequestError"})
-    return _json({"successes": successes, "errors": errors}, 207)
+    return document({"successes": successes, "errors": errors}, 207)
 
 
 def _stored(

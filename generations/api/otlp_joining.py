@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from generations import attachments, bundles, prepared, recording, trusting
-from generations.api import otlp_common, otlp_moving, otlp_roots, otlp_stored, otlp_turns
+from generations.api import otlp_common, otlp_media, otlp_moving, otlp_roots, otlp_stored, otlp_turns
 from generations.identities import uid
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
@@ -42,8 +42,9 @@ def write_spans(
     """
     if has_files or connection.in_atomic_block:
         trusting.sure(trust)
+    places = otlp_media.Places(project)
     if has_files:
-        told = _without_files(project, told)
+        told = _without_files(project, told, places)
     ready = None
     if len(told) > FEW:
         told, ready = _readied(project, told)
@@ -54,6 +55,8 @@ def write_spans(
         outcomes = recording.together(
             "spans", project.pk, given, lambda all, trusts: _write(project, all, trusts), trust, beside=True
         )
+    if places.have_come():
+        otlp_media.amend(project, {one.span.trace_id for one in told}, [one.step.id for one in told])
     return [one for outcome in outcomes for one in outcome]
 
 
@@ -167,13 +170,13 @@ def _join(
     return [refused.get(one.step.id, []) for one in given]
 
 
-def _without_files(project: Project, told: Sequence[Told]) -> list[Told]:
+def _without_files(project: Project, told: Sequence[Told], look: media.Look) -> list[Told]:
     found: dict[str, Media] = {}
     changed = [
         replace(
             one,
-            step=media.taken_out(one.step, found),
-            generation=one.generation and media.taken_out(one.generation, found),
+            step=media.taken_out(one.step, found, look),
+            generation=one.generation and media.taken_out(one.generation, found, look),
             has_files=True,
         )
         for one in told

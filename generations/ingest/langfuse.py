@@ -1,20 +1,72 @@
-"""Scores as Langfuse's clients send them: each on a span by its ids of OpenTelemetry, on a trace, or on a session."""
+"""Scores as Langfuse's clients send them: each on a span by its ids of OpenTelemetry, on a trace, or on a session; and
+what they say of the files that they cut out of spans."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from generations.cleaning import MAX_TEXT, clean_string
-from generations.ingest import feedback
-from generations.ingest.values import identifier, mapping, moment, number, one_of, text
+from generations.ingest import feedback, media
+from generations.ingest.values import identifier, mapping, moment, number, one_of, text, whole
 from generations.records import InvalidRecord, Json, ScoreRecord
 
 TYPES: Final = ("NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT")
 """What a score's value is; where it is not said, a number or a text tells."""
 _ABOUT: Final = ("configId", "queueId", "environment")
 _OF: Final = ("traceId", "observationId")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to come: the digest of its bytes in hexadecimal, its type, its size in bytes, and whose it is."""
+
+    sha256: str
+    mime: str
+    size: int
+    trace_id: str
+    span_id: str | None
+
+    @property
+    def media_id(self) -> str:
+        """What the clients call it."""
+        return media.media_id(self.sha256)
+
+
+def upload(body: Json) -> Upload:
+    """The file that is asked for an address for. Raises InvalidRecord, for the field by the name that it came by."""
+    said = {name: value for name, value in mapping(body, "body").items() if value is not None}
+    trace, span = said.get("traceId"), said.get("observationId")
+    if trace is None:
+        raise InvalidRecord("traceId", None, "the trace that the file is of; files of datasets are not taken here")
+    mime = said.get("contentType")
+    if not isinstance(mime, str) or not media.is_mime(mime):
+        raise InvalidRecord("contentType", mime, "a type like image/png")
+    size = whole(said.get("contentLength"), "contentLength")
+    if size == 0:
+        raise InvalidRecord("contentLength", size, "a number of bytes above zero")
+    return Upload(
+        sha256=digest(said.get("sha256Hash"), "sha256Hash"),
+        mime=mime.lower(),
+        size=size,
+        trace_id=clean_string(identifier(trace, "traceId")),
+        span_id=None if span is None else clean_string(identifier(span, "observationId")),
+    )
+
+
+def digest(said: Json, path: str) -> str:
+    """A digest that came in base64, in hexadecimal. Raises InvalidRecord."""
+    try:
+        found = base64.b64decode(said, validate=True) if isinstance(said, str) else b""
+    except (binascii.Error, ValueError):
+        found = b""
+    if len(found) != hashlib.sha256().digest_size:
+        raise InvalidRecord(path, said, "the SHA-256 of the bytes, in base64")
+    return found.hex()
 
 
 def score(body: Json, event_id: str | None = None, said_at: Json = None) -> ScoreRecord:

@@ -6,14 +6,16 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, quote
 
 from generations.records import AttachmentRecord, GenerationRecord, Json, StepRecord, revised
 
-_MARKS: Final = (b"base64", b"blob", b"audio", b"inline_data", b"inlineData", b"mediaType")
+MARKER: Final = "@@@langfuseMedia:"
+"""How what Langfuse's clients write in the place of a file begins; they upload the file by itself."""
+_MARKS: Final = (b"base64", b"blob", b"audio", b"inline_data", b"inlineData", b"mediaType", MARKER.encode())
 """What one of which a body has if there is a file inside it."""
 MAX_BYTES: Final = 32 << 20
 MOST: Final = 100
@@ -24,6 +26,7 @@ _HOLDERS: Final = ("data", "image", "content")
 _DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+=-]+)*);base64,")
 _REFERENCE: Final = re.compile(r"attachment:([0-9a-f]{64})\?type=([^&]*)&size=(\d{1,12})")
 _MIME: Final = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}")
+_MARKED: Final = re.compile(rf"{MARKER}type=([^|@]*)\|id=([\w-]{{22}})\|source=\w*@@@", re.ASCII)
 _BEGINNINGS: Final = (
     (b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"RIFF", "audio/wav"),
     (b"OggS", "audio/ogg"), (b"ID3", "audio/mpeg"), (b"\xff\xfb", "audio/mpeg"), (b"fLaC", "audio/flac"),
@@ -52,6 +55,20 @@ class Reference:
 
     def __str__(self) -> str:
         return f"attachment:{self.sha256}?type={quote(self.mime)}&size={self.size}"
+
+
+Look = Callable[[str], Reference | None]
+"""What a file is that was uploaded by itself, by the id that Langfuse's clients give it; None while it is not here."""
+
+
+def media_id(sha256: str) -> str:
+    """The id that Langfuse's clients give a file: the beginning of its digest, in base64."""
+    return base64.urlsafe_b64encode(bytes.fromhex(sha256)).decode()[:22]
+
+
+def is_mime(text: str) -> bool:
+    """Whether a text names a type of files."""
+    return _MIME.fullmatch(text) is not None
 
 
 def is_marked(body: bytes) -> bool:
@@ -86,7 +103,7 @@ def may_hold(records: Iterable[GenerationRecord | StepRecord]) -> bool:
     return False
 
 
-_STARTS: Final = ("data:", "attachment:")
+_STARTS: Final = ("data:", "attachment:", MARKER)
 _BEGIN: Final = frozenset(start[0] for start in _STARTS)
 
 
@@ -98,12 +115,13 @@ def reference(text: Json) -> Reference | None:
     return Reference(found[1], parse_qs(f"type={found[2]}").get("type", [""])[0], int(found[3]))
 
 
-def taken_out(record: R, found: dict[str, Media]) -> R:
+def taken_out(record: R, found: dict[str, Media] | None, look: Look | None = None) -> R:
     """The record with references in the place of its files, which are put into `found` by their digests.
 
-    Base64 that is none, and files larger than MAX_BYTES, stay as they are.
+    Base64 that is none, and files larger than MAX_BYTES, stay as they are; all of it does without `found`. With `look`,
+    references stand in the place of files that were uploaded by themselves as well.
     """
-    taker = _Taker(found)
+    taker = _Taker(found, look)
     changes: dict[str, Any] = {}
     for name in _FIELDS:
         value = getattr(record, name, None)
@@ -147,14 +165,17 @@ def attached(record: R, folder: str) -> R:
 
 
 class _Taker:
-    def __init__(self, found: dict[str, Media]) -> None:
+    def __init__(self, found: dict[str, Media] | None, look: Look | None) -> None:
         self._found = found
+        self._look = look
         self._left = MOST
 
     def within(self, value: Json) -> Json:
         """`value` without its files; the very same object when there are none."""
         if isinstance(value, str):
-            return self._of_url(value) if value.startswith("data:") else value
+            if value.startswith("data:"):
+                return self._of_url(value)
+            return self._uploaded(value) if value.startswith(MARKER) else value
         if isinstance(value, list):
             items = [self.within(item) for item in value]
             return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
@@ -163,6 +184,14 @@ class _Taker:
             changed |= self._of_part({**value, **changed})
             return {**value, **changed} if changed else value
         return value
+
+    def _uploaded(self, marker: str) -> str:
+        if self._look is None or self._left <= 0 or (said := _MARKED.fullmatch(marker)) is None:
+            return marker
+        self._left -= 1
+        if (there := self._look(said[2])) is None:
+            return marker
+        return str(replace(there, mime=said[1].lower()) if is_mime(said[1]) else there)
 
     def _of_url(self, url: str) -> str:
         found = _DATA_URL.match(url)
@@ -185,7 +214,7 @@ class _Taker:
         return {}
 
     def _kept(self, data: str, mime: str, whole: str) -> str:
-        if self._left <= 0 or len(data) > MAX_BYTES * 4 // 3 + 4:
+        if self._found is None or self._left <= 0 or len(data) > MAX_BYTES * 4 // 3 + 4:
             return whole
         try:
             content = base64.b64decode(data.translate(_PLAIN), validate=True)
