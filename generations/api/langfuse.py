@@ -123,13 +123,18 @@ def _stored(
         outcomes |= zip(records, otlp_logs.write_scores(grant.project, list(records.values())), strict=True)
     reasons = {place: reason for place in sorted(outcomes) if (reason := outcomes[place]) is not None}
     refusals = [Refusal(reason, None, place, _id(given[place]) or None) for place, reason in reasons.items()]
-    names = [request.headers.get(f"x-langfuse-sdk-{part}", "") for part in ("name", "version")]
-    agent = f"langfuse {' '.join(names)}".strip() if any(names) else request.headers.get("User-Agent", "")
+    agent = agent_of(request)
     if refusals:
         intake.keep(grant.project, DOOR, refusals, receive.taken(request), agent)
     if given:
         intake.count(grant.project, DOOR, agent, len(given), len(refusals))
     return reasons
+
+
+def agent_of(request: HttpRequest) -> str:
+    """Which of the clients this is."""
+    names = [request.headers.get(f"x-langfuse-sdk-{part}", "") for part in ("name", "version")]
+    return f"langfuse {' '.join(names)}".strip() if any(names) else request.headers.get("User-Agent", "")
 
 
 def _id(event: Json) -> str:

@@ -15,15 +15,16 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import re_path
 from django.views.decorators.csrf import csrf_exempt
 
-from generations import attachments
+from generations import attachments, intake
 from generations.access import Grant, Scope
 from generations.api import otlp, otlp_media, receive
 from generations.api.errors import Refused
-from generations.api.langfuse import answered, document, refused
+from generations.api.langfuse import DOOR, agent_of, answered, document, refused
 from generations.api.straight import straight
 from generations.ingest import langfuse
 from generations.ingest.media import MAX_BYTES, Media
 from generations.ingest.values import iso, mapping, whole
+from generations.intake import Refusal
 from generations.models import Project
 from generations.records import InvalidRecord
 
@@ -67,11 +68,12 @@ urlpatterns = [
 
 def _asked(request: HttpRequest, grant: Grant) -> HttpResponse:
     try:
-        asked = langfuse.upload(receive.document(request))
-    except InvalidRecord as error:
-        raise Refused(400, "invalid", str(error)) from None
-    if asked.size > MAX_BYTES:
-        raise Refused(413, "too_large", f"contentLength is {asked.size}; a file has at most {MAX_BYTES} bytes.")
+        asked = _read(request)
+    except Refused as error:
+        agent = agent_of(request)
+        intake.keep(grant.project, DOOR, [Refusal(error.message)], receive.taken(request), agent)
+        intake.count(grant.project, DOOR, agent, 1, 1)
+        raise
     if attachments.placed(grant.project, asked.media_id) is not None:
         otlp_media.uploaded(grant.project, asked.trace_id, asked.span_id)
         return document({"mediaId": asked.media_id, "uploadUrl": None})
@@ -86,6 +88,16 @@ def _asked(request: HttpRequest, grant: Grant) -> HttpResponse:
         }
     )
     return document({"mediaId": asked.media_id, "uploadUrl": f"{_base(request)}{_PATH}/upload/{token}"})
+
+
+def _read(request: HttpRequest) -> langfuse.Upload:
+    try:
+        asked = langfuse.upload(receive.document(request))
+    except InvalidRecord as error:
+        raise Refused(400, "invalid", str(error)) from None
+    if asked.size > (most := min(MAX_BYTES, settings.INGEST_MAX_BYTES)):
+        raise Refused(413, "too_large", f"contentLength is {asked.size}; a file has at most {most} bytes.")
+    return asked
 
 
 def _put(request: HttpRequest, token: str) -> HttpResponse:

@@ -22,7 +22,7 @@ DOORS: Final = {
     "gantry": ("Gantry", ""),
     "otlp.traces": ("OpenTelemetry traces", "/v1/traces"),
     "otlp.logs": ("OpenTelemetry logs", "/v1/logs"),
-    "langfuse": ("Langfuse scores", "/api/public/ingestion"),
+    "langfuse": ("Langfuse scores and files", "/api/public/ingestion"),
 }
 """Doors by the names that they are counted under: a title, and where they are."""
 KEPT: Final = "Kept as it came."
