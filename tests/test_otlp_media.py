@@ -117,6 +117,14 @@ def test_sounds_and_files_are_kept_as_what_they_are(api: Caller) -> None:
     assert [row[1:3] for row in kept(api.project)] == [("application/pdf", len(PIXEL)), ("audio/wav", len(SOUND))]
 
 
+@pytest.mark.parametrize(("said", "is_"), [("image/jpg", "image/jpeg"), ("Audio/MP3", "audio/mpeg")])
+def test_a_type_by_another_name_is_kept_by_the_one_that_browsers_know(api: Caller, said: str, is_: str) -> None:
+    post(api, span(1, attributes=genai({"type": "image_url", "image_url": {"url": f"data:{said};base64,{IMAGE}"}})))
+
+    assert [row[1] for row in kept(api.project)] == [is_]
+    assert f"?type={is_}&" in json.dumps(payload(api.project).messages)
+
+
 def test_the_same_image_of_many_calls_is_one_file(api: Caller) -> None:
     post(api, *(span(n, attributes=flattened(URL)) for n in range(1, 6)))
 

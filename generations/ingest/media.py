@@ -27,6 +27,16 @@ _DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+=-]+)*);base6
 _REFERENCE: Final = re.compile(r"attachment:([0-9a-f]{64})\?type=([^&]*)&size=(\d{1,12})")
 _MIME: Final = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}")
 _MARKED: Final = re.compile(rf"{MARKER}type=([^|@]*)\|id=([\w-]{{22}})\|source=\w*@@@", re.ASCII)
+_OTHERWISE: Final = {
+    "image/jpg": "image/jpeg",
+    **dict.fromkeys(("audio/mp3", "audio/x-mp3", "audio/mpeg3"), "audio/mpeg"),
+    **dict.fromkeys(("audio/wave", "audio/x-wav", "audio/vnd.wave"), "audio/wav"),
+    **dict.fromkeys(("audio/m4a", "audio/x-m4a"), "audio/mp4"),
+    "audio/oga": "audio/ogg",
+    "audio/x-flac": "audio/flac",
+    "application/x-pdf": "application/pdf",
+}
+"""Types by names that they do not have, under which browsers would not show them, with their own."""
 _BEGINNINGS: Final = (
     (b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"RIFF", "audio/wav"),
     (b"OggS", "audio/ogg"), (b"ID3", "audio/mpeg"), (b"\xff\xfb", "audio/mpeg"), (b"fLaC", "audio/flac"),
@@ -191,7 +201,8 @@ class _Taker:
         self._left -= 1
         if (there := self._look(said[2])) is None:
             return marker
-        return str(replace(there, mime=said[1].lower()) if is_mime(said[1]) else there)
+        mime = said[1].lower() if is_mime(said[1]) else there.mime
+        return str(replace(there, mime=_OTHERWISE.get(mime, mime)))
 
     def _of_url(self, url: str) -> str:
         found = _DATA_URL.match(url)
@@ -221,7 +232,8 @@ class _Taker:
         except (binascii.Error, ValueError):
             return whole
         self._left -= 1
-        mime = mime.lower() if _MIME.fullmatch(mime) else ""
+        mime = mime.lower() if is_mime(mime) else ""
+        mime = _OTHERWISE.get(mime, mime)
         mime = mime or next((m for start, m in _BEGINNINGS if content.startswith(start)), "application/octet-stream")
         sha256 = hashlib.sha256(content).hexdigest()
         self._found[sha256] = Media(sha256, mime, content)

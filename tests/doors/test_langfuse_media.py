@@ -14,7 +14,7 @@ from django.test import Client
 
 from generations import attachments
 from generations.api import otlp_media
-from generations.models import Attachment, Generation, GenerationPayload, Membership, Project, StepPayload
+from generations.models import Attachment, Generation, GenerationPayload, IngestReject, Membership, Project, StepPayload
 from generations.retention import removing
 from tests.doors.rest import Answer, Caller, caller
 from tests.doors.test_otlp import BARE, CHAT, TRACE, post, span
@@ -65,7 +65,7 @@ def upload(api: Caller, **other: Any) -> None:
     answer = ask(api, **other)
     assert (answer.status, answer.json["mediaId"]) == (200, ID)
     if (url := answer.json["uploadUrl"]) is not None:
-        assert put(api, url).status == 200
+        assert put(api, url, kind=other.get("contentType", "image/png")).status == 200
         report = {"uploadedAt": "2026-09-21T14:13:30Z", "uploadHttpStatus": 200, "uploadTimeMs": 3}
         assert api.send("PATCH", f"{ADDRESS}/{ID}", report).status == 200
 
@@ -140,6 +140,15 @@ def test_a_file_of_a_trace_is_that_of_its_root_and_one_of_a_step_is_beside_it(ap
     (row,) = StepPayload.objects.in_project(api.project.pk)
     assert row.input == {"picture": REFERENCE}
     assert kept(api.project) == [(None, f"{TRACE}-{SPAN}", "image/png", len(PIXEL))]
+
+
+def test_a_type_by_another_name_is_shown_as_what_it_is(api: Caller) -> None:
+    place = {"url": MARKER.replace("image/png", "image/jpg")}
+    post(api, span(1, attributes=genai({"type": "image_url", "image_url": place})))
+    upload(api, contentType="image/jpg")
+
+    assert f"attachment:{DIGEST}?type=image/jpeg&" in messages(api.project)
+    assert [mime for *_, mime, _ in kept(api.project)] == ["image/jpeg"]
 
 
 def test_one_file_of_many_spans_is_uploaded_once(api: Caller) -> None:
@@ -222,6 +231,8 @@ def test_what_cannot_be_taken_is_refused_before_it_is_sent(
 
     assert (answer.status, sorted(answer.json)) == (status, ["error", "message"])
     assert said in answer.json["message"]
+    (note,) = IngestReject.objects.filter(project_id=api.project.pk)
+    assert (note.door, note.count) == ("langfuse", 1)
 
 
 @pytest.mark.parametrize(
