@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ FILES: Final = "/files/"
 _UPLOAD: Final = "generations.upload"
 _READ: Final = "generations.file"
 _MEDIA: Final = "generations.media"
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 INLINE: Final = frozenset(
     {
         *("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "application/pdf", "text/plain"),
@@ -206,8 +208,9 @@ def delete(row: Attachment, others: QuerySet[Attachment]) -> None:
     """Delete the bytes of an attachment, where they are ours and none of the `others` refers to them. One query."""
     if row.storage_key and _is_own(row) and not others.filter(storage_key=row.storage_key).exists():
         default_storage.delete(row.storage_key)
-        if is_of_a_message(row):
-            default_storage.delete(_alias(row.project_id, media_id(row.storage_key.rpartition("/")[2])))
+        # A key may have been named by whoever recorded it.
+        if _DIGEST.fullmatch(digest := row.storage_key.rpartition("/sha256/")[2]):
+            default_storage.delete(_alias(row.project_id, media_id(digest)))
 
 
 def _is_own(row: Attachment) -> bool:

@@ -12,9 +12,10 @@ import pytest
 from django.core.files.storage import default_storage
 from django.test import Client
 
-from generations import attachments
+from generations import attachments, recording
 from generations.api import otlp_media
 from generations.models import Attachment, Generation, GenerationPayload, IngestReject, Membership, Project, StepPayload
+from generations.records import AttachmentRecord, GenerationRecord
 from generations.retention import removing
 from tests.doors.rest import Answer, Caller, caller
 from tests.doors.test_otlp import BARE, CHAT, TRACE, post, span
@@ -172,6 +173,16 @@ def test_a_file_that_was_removed_with_its_calls_is_asked_for_again(api: Caller) 
     upload(api)
     default_storage.delete(attachments.folder(api.project) + DIGEST)  # by whoever was ended before the rest
     assert ask(api).json["uploadUrl"]
+
+
+def test_a_file_that_is_only_called_like_one_kept_by_its_digest_is_removed_as_any(api: Caller) -> None:
+    """Doors that take attachments with their keys let callers name these."""
+    file = AttachmentRecord(id="f1", storage_key=f"attachments/{api.project.pk}/sha256/of-mine", generation_id="g1")
+    recording.record(api.project, [GenerationRecord(id="g1", attachments=(file,))])
+
+    removing.remove(api.project, "generation", ["g1"])
+
+    assert not Attachment.objects.in_project(api.project.pk).exists()
 
 
 def test_the_page_of_the_call_shows_the_image(api: Caller) -> None:
