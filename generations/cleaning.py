@@ -347,7 +347,7 @@ def _are_json(values: Sequence[Json], limit: int, packed: Packed | None) -> bool
     if b"\\u0000" in every or (len(every) > limit and max(map(len, texts)) > limit):
         return False
     if len(every) > MAX_VALUES and any(
-        _are_too_many(value) for value, text in zip(values, texts, strict=True) if len(text) > MAX_VALUES
+        _are_too_many(value) for value, text in zip(values, texts, strict=True) if _may_be_too_many(text)
     ):
         return False
     if b"null" in every and not all(
@@ -357,6 +357,11 @@ def _are_json(values: Sequence[Json], limit: int, packed: Packed | None) -> bool
     if packed is not None:
         packed.update(zip(map(id, values), zip(values, texts, strict=True), strict=True))
     return True
+
+
+def _may_be_too_many(text: bytes) -> bool:
+    """Whether more than MAX_VALUES may be in a JSON text: a value follows each of these, if it is no part of one."""
+    return len(text) > MAX_VALUES and sum(map(text.count, (b",", b"[", b"{"))) > MAX_VALUES
 
 
 def _are_too_many(value: Json) -> bool:

@@ -144,7 +144,7 @@ def fetch_all(
     except ProgrammingError as error:
         if isinstance(error.__cause__, _FOREIGN):
             for name, _ in kept:
-                del known[name]
+                known.pop(name, None)
         raise
     rows: list[list[tuple[Any, ...]]] = []
     for place in range(len(kept)):
@@ -153,8 +153,6 @@ def fetch_all(
         rows.append(cursor.fetchall())
     if _sessions.are_shared:
         cursor.execute("; ".join(f"DEALLOCATE {name}" for name, _ in kept))
-        for name, _ in kept:
-            del known[name]
     return rows
 
 
@@ -167,7 +165,7 @@ def _kept(cursor: Any, known: dict[str, _Plan], asked: Asked) -> str:
     if plan is not there:
         # One plan for whatever is asked for: keys of an index are looked up, a hundred of them or none.
         said = ["SET plan_cache_mode TO force_generic_plan"]
-        gone = name if there else next(iter(known)) if len(known) >= MOST else None
+        gone = None if _sessions.are_shared else name if there else next(iter(known)) if len(known) >= MOST else None
         if gone:
             known.pop(gone, None)
             said.append(f"DEALLOCATE {gone}")
@@ -175,7 +173,8 @@ def _kept(cursor: Any, known: dict[str, _Plan], asked: Asked) -> str:
         sql = asked.statement.sql.format(project=asked.project)
         cursor.execute(_said(Prepare(name, asked.statement.types, sql)))
     # It stays prepared even if what comes now fails: for a lock that was waited for in vain, say.
-    known[name] = plan
+    if not _sessions.are_shared:
+        known[name] = plan
     return name
 
 

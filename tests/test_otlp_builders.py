@@ -57,6 +57,34 @@ def test_other_nodes_of_dify_are_steps(kind: str, type: str) -> None:
     assert (told.generation, told.step.type) == (None, type)
 
 
+def test_a_text_with_its_usage_answers_a_question_that_is_no_list_of_messages() -> None:
+    record = call(
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "whisper-1",
+            "input.value": json.dumps({"file": "a.wav", "language": "en"}),
+            "output.value": json.dumps({"text": "Lima.", "usage": {"seconds": 3}}),
+        }
+    )
+
+    assert record.message_completion == ANSWERED
+    assert "a.wav" in json.dumps([record.messages, record.input, record.parameters])
+
+
+def test_a_tool_that_is_asked_for_beside_a_text_is_kept() -> None:
+    asked = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
+    record = call(
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "gpt-4o",
+            "input.value": SHOWN,
+            "output.value": json.dumps({"text": "Let me see.", "tool_calls": [asked], "usage": {}}),
+        }
+    )
+
+    assert record.message_completion == {"role": "assistant", "content": "Let me see.", "tool_calls": [asked]}
+
+
 # ------------------------------------------------------------------------------------------------------------- Flowise
 @pytest.mark.parametrize("asked", [ASKED, "Which city?"])
 def test_flowise_tells_what_was_asked_and_answered_as_json(asked: Any) -> None:

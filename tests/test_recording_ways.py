@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 from django.db import DataError, ProgrammingError, connection, transaction
@@ -151,6 +152,32 @@ def test_where_sessions_are_shared_behind_a_pooler_nothing_fails(monkeypatch: py
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE %s", [f"seen_%_{project.pk}%"])
         assert cursor.fetchone() == (0,)
+
+
+def test_what_fails_behind_a_pooler_is_not_taken_for_something_that_a_session_keeps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each transaction may have another session, which knows nothing of what failed in the one before."""
+    monkeypatch.setattr(prepared._sessions, "are_shared", True)
+    monkeypatch.setattr(prepared._sessions, "names", WeakKeyDictionary())
+    project = access.create_project("Failing behind a pooler")
+    divided = prepared.Statement("of_pooler_divided", ("bigint",), "SELECT {project} / $1")
+    added = prepared.Statement("of_pooler_added", ("bigint",), "SELECT {project} + $1")
+
+    def ask(number: int) -> list[list[tuple[Any, ...]]]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name FROM pg_prepared_statements WHERE name ~ '^of_pooler_'")
+            for (name,) in cursor.fetchall():
+                cursor.execute(f"DEALLOCATE {name}")
+        with transaction.atomic(), connection.cursor() as cursor:
+            both = [prepared.Asked(statement, project.pk, [number]) for statement in (added, divided)]
+            return prepared.fetch_all(cursor, both)
+
+    for _ in range(prepared.MOST + 1):
+        with pytest.raises(DataError, match="division by zero"):
+            ask(0)
+
+    assert [ask(1) for _ in range(3)] == [[[(project.pk + 1,)], [(project.pk,)]]] * 3
 
 
 def test_whoever_met_another_session_while_somebody_else_found_that_out_tries_again(

@@ -235,6 +235,22 @@ def test_what_changes_after_a_clock_was_set_back_is_in_the_next_increment(grant:
     assert then.result["manifest"]["changedSince"] is not None
 
 
+def test_a_run_that_a_clock_was_set_back_under_says_nothing_of_where_the_next_one_begins(
+    grant: Grant, root: Path
+) -> None:
+    made = schedules.create(grant, {**SAID, "incremental": True})
+    recording.record(grant.project, [plain(0)])
+    run(grant, made)
+    begun = schedules.run_now(grant, made.pk)
+    assert begun is not None
+    ExportSchedule.objects.update(complete_until=None)
+
+    assert exporting.run(begun.pk)
+
+    assert ExportSchedule.objects.get(pk=made.pk).complete_until is None
+    assert delivered(root, run(grant, made)) == ["g00000"]
+
+
 def test_notes_of_what_left_are_not_told_by_a_run_that_was_ahead(grant: Grant) -> None:
     made = schedules.create(grant, {**SAID, "incremental": True})
     ExportSchedule.objects.update(complete_until=timezone.now() + DAY)

@@ -123,13 +123,14 @@ def add_items(
     experiment = Experiment.objects.filter(project=grant.project, pk=_key("experiment", experiment_id)).first()
     if experiment is None:
         raise NoSuchExperiment(f"There is no experiment '{experiment_id[:80]}' in this project.")
+    ids = [] if once is None else [uuid.uuid5(once, str(n)) for n in range(len(results))]
+    if there := experiment.items.in_bulk(ids):
+        # Some may have been erased since.
+        return [there[id] for id in ids if id in there]
     tried = _dataset_items(grant, {one.dataset_item_id for one in results if one.dataset_item_id is not None})
     rows = [_row(experiment, n, one, tried.get(one.dataset_item_id or "")) for n, one in enumerate(results)]
-    if once is not None:
-        for n, row in enumerate(rows):
-            row.pk = uuid.uuid5(once, str(n))
-        if there := experiment.items.in_bulk([row.pk for row in rows]):
-            return [there[row.pk] for row in rows]
+    for id, row in zip(ids, rows, strict=False):
+        row.pk = id
     scores = [said for n, (one, row) in enumerate(zip(results, rows, strict=True)) for said in _scores(n, one, row)]
     with transaction.atomic():
         ExperimentItem.objects.bulk_create(rows)

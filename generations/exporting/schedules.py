@@ -174,11 +174,15 @@ def rhythm(schedule: ExportSchedule) -> Rhythm:
 
 
 def ended(job: Job, complete_until: dt.datetime) -> None:
-    """A run has succeeded: the next one begins where its snapshot ended. In the transaction that says so."""
+    """A run has succeeded: the next one begins where its snapshot ended. In the transaction that says so.
+
+    Unless what it was to begin with was taken back meanwhile: then the next one brings everything.
+    """
     revision = job.parameters.get("revision")
     if job.schedule_id is not None:
         own = ExportSchedule.objects.filter(pk=job.schedule_id, revision=revision)
-        own.update(complete_until=complete_until)
+        since = Asked.of(job).since
+        (own if since is None else own.filter(complete_until=since)).update(complete_until=complete_until)
 
 
 def _begin(grant: Grant, schedule: ExportSchedule, planned: dt.datetime) -> Job:

@@ -220,6 +220,7 @@ def _write_or_halve(
             )
         )
     except keeping.Emptied as emptied:
+        _need_confirmed(trusts)
         refused = [emptied.by(item) for item in items]
         if must_exist or not any(refused):
             raise emptied.args[0] from None
@@ -231,6 +232,7 @@ def _write_or_halve(
     except DatabaseError as error:
         if not _is_about_a_value(error):
             raise
+        _need_confirmed(trusts)
         if not halves:
             raise Doubtful from error
         if len(items) > 1:
@@ -239,6 +241,12 @@ def _write_or_halve(
             return [outcome for half in halved for outcome in _write_or_halve(project, half, packed, now)]
         reason = str(error.__cause__ or error).splitlines()[0]
         return [("rejected", f"The database refuses this value: {reason}", None)]
+
+
+def _need_confirmed(trusts: Sequence[trusting.Trust]) -> None:
+    """Raise Outdated where the database refused a value before it told of the key: nothing is written yet."""
+    for trust in trusts:
+        trusting.sure(trust)
 
 
 def _is_about_a_value(error: DatabaseError) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import DataError, connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -130,6 +130,24 @@ def test_who_writes_nothing_is_known_all_the_same(path: str, body: Any, status: 
     ApiKey.objects.update(revoked_at=timezone.now())
 
     assert api.post(path, body).status == 401
+
+
+def test_a_value_that_is_refused_before_the_key_is_told_of_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = caller("ingest")
+    access.by_key(api.token)
+    grant = access.remembered(api.token)
+    assert grant is not None and grant.trust is not None
+    ApiKey.objects.update(revoked_at=timezone.now())
+
+    def refuses(*given: Any, **named: Any) -> Any:
+        monkeypatch.undo()
+        raise DataError("a value")
+
+    monkeypatch.setattr(trusting, "fetch", refuses)
+    with pytest.raises(trusting.Outdated):
+        recording.record(api.project, [GenerationRecord(id="a"), GenerationRecord(id="b")], trust=grant.trust)
+
+    assert not Generation.objects.in_project(api.project.pk).exists()
 
 
 def test_one_look_confirms_all_who_wait_with_a_key_and_keeps_its_last_use() -> None:

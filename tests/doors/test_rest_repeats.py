@@ -158,6 +158,9 @@ def test_an_experiment_and_its_results_that_are_sent_again_are_made_once(api: Ca
         assert sent(api, "/api/experiments", body, key).json["id"] != first.json["id"]
     sent(caller(name="Other"), "/api/experiments", body)
     assert (Experiment.objects.count(), ExperimentItem.objects.count()) == (4, 10)
+    # One of them is erased with its participant: the others are told.
+    ExperimentItem.objects.get(pk=more.data[0]["id"]).delete()
+    assert sent(api, f"/api/experiments/{first.json['id']}/items", results).data == more.data[1:]
 
 
 @pytest.mark.parametrize(("path", "body"), [("/api/generations/export", {"format": "csv"}), ("/api/exports", {})])

@@ -54,10 +54,11 @@ def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
         return "completion" if kind == "chat" and _is_text_completion(attributes) else kind
     if not about.starts.isdisjoint(("gen_ai.prompt.0.", "gen_ai.completion.0.")):
         return "chat"
-    if "llm.invocation_parameters" in attributes and about.lists["llm.input_messages."]:
+    is_agent = "gen_ai.agent." in about.starts
+    if "llm.invocation_parameters" in attributes and about.lists["llm.input_messages."] and not is_agent:
         return "chat"  # Guardrails AI's where OpenInference is not there to name its kind
     has_model = "gen_ai.request.model" in attributes or "gen_ai.response.model" in attributes
-    return "chat" if has_model and "gen_ai.agent." not in about.starts else None
+    return "chat" if has_model and not is_agent else None
 
 
 def work_type(attributes: Mapping[str, Json], about: About) -> str | None:

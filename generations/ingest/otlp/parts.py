@@ -8,6 +8,7 @@ Bedrock's (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_C
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -36,8 +37,8 @@ _ROLES: Final[Mapping[str, str]] = {
     "unknown": "assistant",  # as OpenLLMetry calls the chunks of LangChain's answers
 }
 
-ADDRESSES: Final = ("http://", "https://", "data:", "attachment:", "@@@langfuseMedia:")
-"""Beginnings of what tells where an image is, or is one as a whole; the last is Langfuse's, who has it cut out."""
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://|data:|attachment:|@@@langfuseMedia:")
+"""What tells where an image is begins so, or what is one as a whole; the last is Langfuse's, who has it cut out."""
 CAPITALS: Final = ("System", "User", "Assistant", "Tool")
 """Roles as Semantic Kernel writes them in .NET."""
 
@@ -100,7 +101,7 @@ def message(given: Mapping[str, Json]) -> dict[str, Json]:
         whole["role"] = role.lower()
     elif "role" not in whole and "content" in whole and role in ("system", "tool", "user", "assistant"):
         whole["role"] = role
-    if "content" not in whole and isinstance(text := whole.get("text"), str):
+    if "role" in given and "content" not in whole and isinstance(text := whole.get("text"), str):
         whole["content"] = text  # Dify's, with files beside
     if whole.get("role") == "reasoning_summary":  # LiteLLM's, of an answer by OpenAI's newer interface
         whole |= {"role": "assistant", "content": None, "reasoning": whole.get("content")}
@@ -154,14 +155,14 @@ def _pictured(part: Mapping[str, Json]) -> dict[str, Json] | None:
     modality = str(mime or part["type"]).partition("/")[0]
     if data is None or modality not in ("image", "audio"):
         return None
-    if data.startswith(ADDRESSES):
+    if _ADDRESS.match(data):
         return {"type": "uri", "modality": modality, "mime_type": mime, "uri": data} if modality == "image" else None
     return {"type": "blob", "modality": modality, "mime_type": mime, "content": data} if mime else None
 
 
 def picture(said: Json, mime: Json) -> dict[str, Json]:
     """An image as OpenAI has it, by where it is or by its data."""
-    is_data = isinstance(said, str) and not said.startswith(ADDRESSES)
+    is_data = isinstance(said, str) and _ADDRESS.match(said) is None
     url = f"data:{mime or 'image/png'};base64,{said}" if is_data else said
     return {"type": "image_url", "image_url": {"url": url}}
 

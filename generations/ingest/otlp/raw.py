@@ -172,8 +172,6 @@ def _answers(response: Mapping[str, Json]) -> list[Json] | None:
     if "toolCalls" in response or "warnings" in response:  # Vercel's, as Mastra has them
         said = {"content": response.get("text") or None, "toolCalls": response.get("toolCalls")}
         return [_answer(said, response)] if any(said.values()) else []
-    if isinstance(text := response.get("text"), str) and "usage" in response:  # Dify's
-        return [_answer({"content": text, "reasoning_content": response.get("reasoning_content")}, response)]
     output = response.get("output")
     for inner in (response.get("message"), output.get("message") if isinstance(output, dict) else None):
         if isinstance(inner, dict):
@@ -254,6 +252,9 @@ def _given(given: Json, kind: str) -> Fields:
         given = given[0]  # Spring AI's answer
     if is_messages(given) or (isinstance(given, dict) and "role" in given):
         return answered(given if isinstance(given, list) else [given], kind, False)
+    if isinstance(given, dict) and isinstance(text := given.get("text"), str) and "usage" in given:  # Dify's
+        said = {name: given.get(name) for name in ("reasoning_content", "tool_calls")}
+        return answered([_answer({"content": text, **said}, given)], kind, False)
     if isinstance(given, str):
         is_object = _OBJECT.fullmatch(given) is not None
         return {} if is_object else answered([{"role": "assistant", "content": given}], kind, False)
