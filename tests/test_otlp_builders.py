@@ -71,6 +71,20 @@ def test_a_text_with_its_usage_answers_a_question_that_is_no_list_of_messages() 
     assert "a.wav" in json.dumps([record.messages, record.input, record.parameters])
 
 
+def test_an_agent_with_settings_and_messages_and_no_kind_is_no_call() -> None:
+    said = {"llm.input_messages.0.message.role": "user", "llm.input_messages.0.message.content": "Which city?"}
+
+    assert tell({"gen_ai.agent.name": "support", "llm.invocation_parameters": "{}", **said}).generation is None
+
+
+def test_a_thought_is_no_answer() -> None:
+    said = [{"type": "thinking", "text": "Hm."}, {"type": "text", "text": "Lima."}]
+
+    record = call({"gen_ai.request.model": "m", "gen_ai.output.messages": json.dumps(said)})
+
+    assert record.message_completion == {**ANSWERED, "reasoning": "Hm."}
+
+
 def test_a_tool_that_is_asked_for_beside_a_text_is_kept() -> None:
     asked = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
     record = call(

@@ -98,7 +98,9 @@ def test_an_image_is_an_attachment_and_its_message_refers_to_it(api: Caller, att
     assert part == {"type": "image_url", "image_url": {"url": REFERENCE}}
 
 
-@pytest.mark.parametrize("uri", ["gs://bucket/a.png", "s3://bucket/a.png", "HTTPS://example.com/a.png", "file:///a.png"])
+@pytest.mark.parametrize(
+    "uri", ["gs://bucket/a.png", "s3://bucket/a.png", "HTTPS://example.com/a.png", "file:///a.png"]
+)
 def test_an_image_that_is_elsewhere_is_not_taken_for_its_data(api: Caller, uri: str) -> None:
     post(api, span(1, attributes=genai({"type": "uri", "modality": "image", "mime_type": "image/png", "uri": uri})))
 
