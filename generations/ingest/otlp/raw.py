@@ -253,8 +253,8 @@ def _given(given: Json, kind: str) -> Fields:
     if is_messages(given) or (isinstance(given, dict) and "role" in given):
         return answered(given if isinstance(given, list) else [given], kind, False)
     if isinstance(given, dict) and isinstance(text := given.get("text"), str) and "usage" in given:  # Dify's
-        said = {name: given.get(name) for name in ("reasoning_content", "tool_calls")}
-        return answered([_answer({"content": text, **said}, given)], kind, False)
+        more = {name: given.get(name) for name in ("reasoning_content", "tool_calls")}
+        return answered([_answer({"content": text, **more}, given)], kind, False)
     if isinstance(given, str):
         is_object = _OBJECT.fullmatch(given) is not None
         return {} if is_object else answered([{"role": "assistant", "content": given}], kind, False)
