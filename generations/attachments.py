@@ -209,7 +209,8 @@ def delete(row: Attachment, others: QuerySet[Attachment]) -> None:
     if row.storage_key and _is_own(row) and not others.filter(storage_key=row.storage_key).exists():
         default_storage.delete(row.storage_key)
         # A key may have been named by whoever recorded it.
-        if _DIGEST.fullmatch(digest := row.storage_key.rpartition("/sha256/")[2]):
+        start, _, digest = row.storage_key.rpartition("/")
+        if start == f"attachments/{row.project_id}/sha256" and _DIGEST.fullmatch(digest):
             default_storage.delete(_alias(row.project_id, media_id(digest)))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, Final
 
 from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from storages.backends.s3 import S3Storage
+from storages.backends.s3 import S3File, S3Storage
 
 from generations.outages import StorageAway
 
@@ -25,6 +26,21 @@ def _told() -> Iterator[None]:
         raise StorageAway(str(error)) from error
 
 
+class _File(S3File):  # type: ignore[misc]  # for that it is Any
+    """A file whose bytes come when they are first read, which may fail as its opening may."""
+
+    def _get_file(self) -> Any:
+        with _told():
+            try:
+                return super()._get_file()
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
+                    raise FileNotFoundError(f"There is no file {self.name!r} any more.") from error
+                raise
+
+    file = property(_get_file, S3File._set_file)
+
+
 class Bucket(S3Storage):  # type: ignore[misc]  # for that it is Any
     """django-storages' bucket; raises StorageAway, and FileNotFoundError as a folder does."""
 
@@ -35,7 +51,10 @@ class Bucket(S3Storage):  # type: ignore[misc]  # for that it is Any
 
     def _open(self, name: str, mode: str = "rb") -> Any:
         with _told():
-            return super()._open(name, mode)
+            opened = super()._open(name, mode)
+        # Which files it opens is not a setting of theirs.
+        opened.__class__ = _File
+        return opened
 
     def _save(self, name: str, content: Any) -> Any:
         with _told():

@@ -9,8 +9,10 @@ from typing import Any
 import psycopg.errors
 import psycopg_pool
 import pytest
+from botocore.stub import Stubber
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
+from django.utils import timezone
 
 from generations import attachments, outages
 from generations.models import User
@@ -199,6 +201,25 @@ def test_a_bucket_that_does_not_answer_is_said_so_that_the_caller_comes_again(ap
 
     assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
     assert b"storage of files does not answer" in answer.content
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_bucket_that_goes_away_while_a_file_is_read_is_said_so(api: Caller) -> None:
+    """A file of a bucket is there when it is opened, and its bytes come when they are read."""
+    stub = Stubber(default_storage.connection.meta.client)
+    there = {"ContentLength": 1, "LastModified": timezone.now(), "ETag": '"x"'}
+    with stub:
+        stub.add_response("head_object", there)
+        file = default_storage.open("a")
+        stub.add_client_error("head_object", "503", "Slow down", 503)
+        with pytest.raises(outages.StorageAway):
+            file.read()
+
+        stub.add_response("head_object", there)
+        file = default_storage.open("b")
+        stub.add_client_error("head_object", "404", "Not found", 404)
+        with pytest.raises(FileNotFoundError):
+            file.read()
 
 
 @pytest.mark.parametrize(

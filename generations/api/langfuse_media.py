@@ -62,7 +62,7 @@ def content(request: HttpRequest, token: str) -> HttpResponse:
 urlpatterns = [
     re_path(r"^api/public/media/?\Z", media),
     re_path(r"^api/public/media/upload/(?P<token>[\w:.=-]+)\Z", content),
-    re_path(r"^api/public/media/(?P<id>[\w-]{1,64})/?\Z", one),
+    re_path(r"^api/public/media/(?P<id>[A-Za-z0-9_-]{1,64})/?\Z", one),
 ]
 
 

@@ -56,7 +56,8 @@ def write_spans(
             "spans", project.pk, given, lambda all, trusts: _write(project, all, trusts), trust, beside=True
         )
     if places.have_come():
-        otlp_media.amend(project, {one.span.trace_id for one in told}, [one.step.id for one in told])
+        marked = [one for one in told if otlp_media.named(filter(None, (one.step, one.generation)))]
+        otlp_media.amend(project, {one.span.trace_id for one in marked}, [one.step.id for one in marked])
     return [one for outcome in outcomes for one in outcome]
 
 

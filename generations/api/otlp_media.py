@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -15,6 +15,8 @@ from generations.ingest.otlp import couples
 from generations.models import Generation, Project, Step
 from generations.records import GenerationRecord, StepRecord
 
+MOST: Final = 500
+"""Uploaded files that are looked for, for one request: each takes a while where they are in a bucket."""
 _FIELDS: Final = ("messages", "message_completion", "input", "output", "attributes", "alternatives")
 
 
@@ -26,8 +28,10 @@ class Places:
         self._found: dict[str, Reference | None] = {}
 
     def __call__(self, id: str) -> Reference | None:
-        """The file, if it is here."""
+        """The file, if it is here; of too many, those that come later are not looked for."""
         if id not in self._found:
+            if len(self._found) >= MOST:
+                return None
             there = attachments.placed(self._project, id)
             self._found[id] = None if there is None else there.file
         return self._found[id]
@@ -46,27 +50,48 @@ def uploaded(project: Project, trace_id: str, span_id: str | None) -> None:
     """Let what is stored of a span refer to its files, as far as they are here; of no span, the root of the trace."""
     ids = [f"{trace_id}-{span_id}"]
     if span_id is None:
-        ids = list(otlp_roots.of(otlp_stored.around(project, {trace_id}).steps).values())
+        ids = list(otlp_roots.of(prepared.again(lambda: _steps(project, trace_id))).values())
     amend(project, {trace_id}, ids)
+
+
+def _steps(project: Project, trace_id: str) -> list[dict[str, Any]]:
+    with transaction.atomic():
+        return otlp_stored.around(project, {trace_id}).steps
 
 
 def amend(project: Project, traces: Collection[str], ids: Collection[str]) -> None:
     """Let these spans of these traces, and the calls that they tell of, refer to their files, as far as they are here.
 
-    Nobody is kept from writing to other traces where there is nothing to amend: a file often comes before its span.
+    Nobody is kept from writing while files are looked for: these may be in a bucket that does not answer. Nor to other
+    traces where there is nothing to amend: a file often comes before its span.
     """
     with transaction.atomic():
         few = len(traces) <= recording.MOST
         _lock(recording.beside(project.pk, traces) if few else recording.alone(project.pk))
-        if not _amended(project, ids):
-            return
+        wanted = named(_told(project, ids))
+    places = Places(project)
+    there = {id: file for id in sorted(wanted) if (file := places(id)) is not None}
+    if not there:
+        return
 
     def write() -> None:
         with transaction.atomic():
             _lock(recording.alone(project.pk))
-            recording.record(project, _amended(project, ids))
+            recording.record(project, _amended(project, ids, there.get))
 
     prepared.again(write)
+
+
+def named(records: Iterable[GenerationRecord | StepRecord]) -> set[str]:
+    """The ids of the uploaded files that these records name and do not refer to."""
+    found: set[str] = set()
+
+    def note(id: str) -> None:
+        found.add(id)
+
+    for one in records:
+        media.taken_out(one, None, note)
+    return found
 
 
 def _lock(statement: str) -> None:
@@ -74,8 +99,8 @@ def _lock(statement: str) -> None:
         cursor.execute(statement)
 
 
-def _amended(project: Project, ids: Collection[str]) -> list[GenerationRecord | StepRecord]:
-    """What changes in these spans' steps and calls, with the attachments that they refer to then."""
+def _told(project: Project, ids: Collection[str]) -> list[GenerationRecord | StepRecord]:
+    """What is stored of these spans' steps and calls."""
     rows = Step.objects.in_project(project.pk).by_ids(project.pk, "step", ids)
     steps = bundles.of_steps(project, list(rows), scores=False, attachments=False, generations=False)
     whole: list[GenerationRecord | StepRecord] = [bundle.record for bundle in steps]
@@ -83,11 +108,15 @@ def _amended(project: Project, ids: Collection[str]) -> list[GenerationRecord | 
     calls = {*ids, *(into for note in notes if isinstance(into := note.get("into"), str))}
     told = Generation.objects.in_project(project.pk).by_ids(project.pk, "generation", calls)
     there = bundles.of_generations(project, list(told), scores=False, feedback=False, attachments=False)
-    whole += [bundle.record for bundle in there]
-    places, folder = Places(project), attachments.folder(project)
+    return whole + [bundle.record for bundle in there]
+
+
+def _amended(project: Project, ids: Collection[str], look: media.Look) -> list[GenerationRecord | StepRecord]:
+    """What changes in these spans' steps and calls, with the attachments that they refer to then."""
+    folder = attachments.folder(project)
     found: list[GenerationRecord | StepRecord] = []
-    for one in whole:
-        changed = media.taken_out(one, None, places)
+    for one in _told(project, ids):
+        changed = media.taken_out(one, None, look)
         if changed is not one:
             said: dict[str, Any] = {name: getattr(changed, name, None) for name in _FIELDS}
             said = {name: value for name, value in said.items() if value is not getattr(one, name, None)}

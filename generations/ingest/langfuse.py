@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from generations.cleaning import MAX_TEXT, clean_string
+from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
 from generations.ingest import feedback, media
 from generations.ingest.values import identifier, mapping, moment, number, one_of, text, whole
 from generations.records import InvalidRecord, Json, ScoreRecord
@@ -43,6 +43,9 @@ def upload(body: Json) -> Upload:
     trace, span = said.get("traceId"), said.get("observationId")
     if trace is None:
         raise InvalidRecord("traceId", None, "the trace that the file is of; files of datasets are not taken here")
+    for name, id in (("traceId", trace), ("observationId", span)):
+        if isinstance(id, str) and len(id) > MAX_ID:
+            raise InvalidRecord(name, id, f"an id of at most {MAX_ID} characters")
     mime = said.get("contentType")
     if not isinstance(mime, str) or not media.is_mime(mime):
         raise InvalidRecord("contentType", mime, "a type like image/png")

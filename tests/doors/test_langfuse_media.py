@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db import connection
 from django.test import Client
 
 from generations import attachments, recording
@@ -185,6 +186,55 @@ def test_a_file_that_is_only_called_like_one_kept_by_its_digest_is_removed_as_an
     assert not Attachment.objects.in_project(api.project.pk).exists()
 
 
+def test_a_file_stays_known_when_another_that_is_called_like_it_is_removed(api: Caller) -> None:
+    upload(api)
+    file = AttachmentRecord(
+        id="f1", storage_key=f"attachments/{api.project.pk}/mine/sha256/{DIGEST}", generation_id="g1"
+    )
+    recording.record(api.project, [GenerationRecord(id="g1", attachments=(file,))])
+
+    removing.remove(api.project, "generation", ["g1"])
+
+    assert attachments.placed(api.project, ID) is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_for_a_storage_of_files_while_these_are_looked_for(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a bucket that does not answer: what holds a lock meanwhile keeps everybody from writing."""
+    looked: list[bool] = []
+    placed = attachments.placed
+
+    def watched(project: Project, id: str) -> Any:
+        looked.append(connection.in_atomic_block)
+        return placed(project, id)
+
+    monkeypatch.setattr(attachments, "placed", watched)
+    post(api, span(1, attributes=genai(IMAGE)))
+    upload(api)
+
+    assert kept(api.project) != []
+    assert looked
+    assert not any(looked)
+
+
+def test_of_too_many_files_some_are_looked_for(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otlp_media, "MOST", 2)
+    upload(api)
+    places = otlp_media.Places(api.project)
+
+    assert [places(id) is not None for id in ("x" * 22, ID, "y" * 22, ID)] == [False, True, False, True]
+    assert not places.have_come()
+
+
+def test_what_cannot_be_an_id_is_nowhere(api: Caller) -> None:
+    upload(api)
+    reader = caller("ingest", "read", project=api.project)
+
+    assert reader.get(f"{ADDRESS}/{chr(0x20000) * 64}").status == 404
+
+
 def test_the_page_of_the_call_shows_the_image(api: Caller) -> None:
     post(api, span(1, attributes=genai(IMAGE)))
     upload(api)
@@ -233,6 +283,7 @@ def test_a_file_of_another_project_is_never_reached(api: Caller) -> None:
         ({"contentLength": "ten"}, 400, "contentLength"),
         ({"contentLength": (32 << 20) + 1}, 413, "contentLength"),
         ({"sha256Hash": "abc"}, 400, "sha256Hash"),
+        ({"traceId": "t" * 600}, 400, "traceId"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_before_it_is_sent(
