@@ -206,17 +206,18 @@ def test_a_bucket_that_does_not_answer_is_said_so_that_the_caller_comes_again(ap
 @pytest.mark.usefixtures("bucket")
 def test_a_bucket_that_goes_away_while_a_file_is_read_is_said_so(api: Caller) -> None:
     """A file of a bucket is there when it is opened, and its bytes come when they are read."""
-    stub = Stubber(default_storage.connection.meta.client)
+    storage: Any = default_storage
+    stub = Stubber(storage.connection.meta.client)
     there = {"ContentLength": 1, "LastModified": timezone.now(), "ETag": '"x"'}
     with stub:
         stub.add_response("head_object", there)
-        file = default_storage.open("a")
+        file = storage.open("a")
         stub.add_client_error("head_object", "503", "Slow down", 503)
         with pytest.raises(outages.StorageAway):
             file.read()
 
         stub.add_response("head_object", there)
-        file = default_storage.open("b")
+        file = storage.open("b")
         stub.add_client_error("head_object", "404", "Not found", 404)
         with pytest.raises(FileNotFoundError):
             file.read()
