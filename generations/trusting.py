@@ -67,17 +67,24 @@ def fetch(cursor: Any, trusts: Sequence[Trust], asked: prepared.Asked, *, before
     To be called in the transaction that writes, before it does. Raises Outdated where one of them is not to be
     confirmed, or where they have several keys, of which `outdated` tells.
     """
-    hashes = {trust.hash for trust in trusts}
-    if not hashes:
+    hash = one_key(trusts)
+    if hash is None:
         return prepared.fetch_all(cursor, [asked], before=before)[0]
-    if len(hashes) > 1:
-        raise Outdated
-    again = prepared.Asked(_again(), prepared.ANY, [*hashes])
+    again = prepared.Asked(_again(), prepared.ANY, [hash])
     rows, answered = prepared.fetch_all(cursor, [again, asked], before=before)
     row = next(iter(rows), None)
     if not all(_is_as_remembered(trust, row) for trust in trusts):
         raise Outdated
     return answered
+
+
+def one_key(trusts: Sequence[Trust]) -> bytes | None:
+    """The hash of the key of these, None where there are none. Raises Outdated where they have several keys: each is to
+    be looked at by itself, before anything is made ready for nothing."""
+    hashes = {trust.hash for trust in trusts}
+    if len(hashes) > 1:
+        raise Outdated
+    return next(iter(hashes), None)
 
 
 def note_use(trusts: Sequence[Trust]) -> None:

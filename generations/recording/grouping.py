@@ -217,6 +217,7 @@ def _lead(
     try:
         trusts = [one.trust for one in taken if one.trust is not None]
         try:
+            trusting.one_key(trusts)
             outcomes = iter(write([item for one in taken for item in one.items], trusts))
             trusting.note_use(trusts)
         except trusting.Outdated:
