@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +44,13 @@ from tests.erasing import call, counts, erased
 from tests.web import NOON, person, project
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def own_files(settings: Any, tmp_path: Path) -> None:
+    """Another worker's database may have a project of the same number, and what it erases be in the same folder."""
+    backend = {**settings.STORAGES["default"], "OPTIONS": {"location": str(tmp_path)}}
+    settings.STORAGES = {**settings.STORAGES, "default": backend}
 
 
 def test_all_that_a_participant_did_goes_with_a_count_of_each_kind() -> None:
