@@ -2,7 +2,6 @@
 
 import datetime as dt
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,16 +40,11 @@ from generations.records import (
 )
 from generations.retention import erasing, removing
 from tests.erasing import call, counts, erased
+from tests.own_files import storage
 from tests.web import NOON, person, project
 
+__all__ = ["storage"]
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def own_files(settings: Any, tmp_path: Path) -> None:
-    """Another worker's database may have a project of the same number, and what it erases be in the same folder."""
-    backend = {**settings.STORAGES["default"], "OPTIONS": {"location": str(tmp_path)}}
-    settings.STORAGES = {**settings.STORAGES, "default": backend}
 
 
 def test_all_that_a_participant_did_goes_with_a_count_of_each_kind() -> None:

@@ -19,9 +19,11 @@ from generations.records import GenerationRecord
 from generations.retention import removing
 from tests.doors.rest import Caller, caller
 from tests.doors.test_otlp import BARE, CHAT, post, span
+from tests.own_files import storage
 from tests.test_otlp_joining import event, log
 from tests.web import person
 
+__all__ = ["storage"]
 pytestmark = pytest.mark.django_db
 
 PIXEL = base64.b64decode(
@@ -32,12 +34,6 @@ IMAGE = base64.b64encode(PIXEL).decode()
 URL = f"data:image/png;base64,{IMAGE}"
 DIGEST = hashlib.sha256(PIXEL).hexdigest()
 REFERENCE = f"attachment:{DIGEST}?type=image/png&size={len(PIXEL)}"
-
-
-@pytest.fixture(autouse=True)
-def storage(settings: Any, tmp_path: Any) -> None:
-    backend = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
-    settings.STORAGES = {**settings.STORAGES, "default": backend}
 
 
 @pytest.fixture

@@ -20,9 +20,11 @@ from generations.records import AttachmentRecord, GenerationRecord
 from generations.retention import removing
 from tests.doors.rest import Answer, Caller, caller
 from tests.doors.test_otlp import BARE, CHAT, TRACE, post, span
+from tests.own_files import storage
 from tests.test_otlp_media import DIGEST, PIXEL, REFERENCE, genai
 from tests.web import person
 
+__all__ = ["storage"]
 pytestmark = pytest.mark.django_db
 
 ADDRESS: Final = "/api/public/media"
@@ -40,12 +42,6 @@ ASKED: Final = {
     "sha256Hash": HASH,
 }
 SENT: Final = {"x-amz-checksum-sha256": HASH, "x-ms-blob-type": "BlockBlob"}
-
-
-@pytest.fixture(autouse=True)
-def storage(settings: Any, tmp_path: Any) -> None:
-    backend = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
-    settings.STORAGES = {**settings.STORAGES, "default": backend}
 
 
 @pytest.fixture
