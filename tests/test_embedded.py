@@ -55,6 +55,15 @@ def test_a_deep_folder_has_a_short_socket(tmp_path: Path) -> None:
     assert places.sockets(deep) != places.sockets(deep / "another")
 
 
+def test_a_folder_that_is_too_deep_for_postgresql_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["d" * 200] * 5)
+
+    with pytest.raises(embedded.CannotStart, match=r"path of DATA_DIR is too long.* PostgreSQL takes 950"):
+        embedded.Server(deep).start()
+
+    assert not deep.exists()
+
+
 def test_what_was_committed_is_there_after_a_kill_9(server: embedded.Server) -> None:
     server.start()
     with psycopg.connect(server.url) as connection:

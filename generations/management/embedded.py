@@ -63,6 +63,8 @@ _PATIENCE: Final = 15.0
 """Seconds of a start after which whoever waits is told why."""
 _LONGEST_LOG: Final = 10_000_000
 """Bytes."""
+_LONGEST_PATH: Final = 950
+"""Bytes of the folder of the data: with the files in it, what `initdb` may call is 1,023 (MAXPGPATH of PostgreSQL)."""
 
 
 class CannotStart(Exception):
@@ -113,6 +115,11 @@ class Server:
         """
         began = time.monotonic()
         told = False
+        if (length := len(os.fsencode(self.data))) > _LONGEST_PATH:
+            raise CannotStart(
+                f"The path of DATA_DIR is too long: with /{self.data.name} behind it it has {length} bytes, "
+                f"and PostgreSQL takes {_LONGEST_PATH}. Choose a shorter one."
+            )
         self.data.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._make_sockets_folder()
         self._give_away(self.data)
