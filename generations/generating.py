@@ -229,7 +229,15 @@ def opened(grant: Grant, name: str, *, sink: Sink) -> llm.LLM:
 
     Needs `write`. Raises LLMError where there is none, or its provider's key cannot be read.
     """
-    grant.need(Scope.WRITE)
+    return _found(grant.need(Scope.WRITE), name, sink)
+
+
+def check(grant: Grant, name: str) -> None:
+    """Refuse a name that no model can be opened by, for whoever only reckons. Needs `read`. Raises LLMError."""
+    _found(grant.need(Scope.READ), name, None)
+
+
+def _found(grant: Grant, name: str, sink: Sink | None) -> llm.LLM:
     if name in BUILT_IN:
         return llm.model(name, sink=sink)
     rows = providers.every(grant)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-from generations import generating, identities, llm, prompts, records, verdicts
+from generations import generating, identities, llm, prompts, verdicts
 from generations.access import Grant
 from generations.evaluating.scoring import TAG, Models, together
 from generations.evaluating.subjects import Case, texts_of
@@ -51,14 +51,9 @@ def openable(grant: Grant, names: Sequence[str]) -> None:
     """Refuse a model that cannot be called. Raises InvalidRecord."""
     for name in names:
         try:
-            generating.opened(grant, name, sink=_Nowhere())
+            generating.check(grant, name)
         except llm.LLMError as problem:
             raise InvalidRecord("model", name, f"a model that can be called: {problem}") from problem
-
-
-class _Nowhere:
-    def record(self, record: records.GenerationRecord) -> None:
-        """Nothing is called, so nothing is recorded."""
 
 
 def answered(
