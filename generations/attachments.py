@@ -6,7 +6,8 @@ import datetime as dt
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any, Final
 from urllib.parse import quote, urlencode
@@ -15,6 +16,7 @@ from django.core import signing
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -31,6 +33,11 @@ _UPLOAD: Final = "generations.upload"
 _READ: Final = "generations.file"
 _MEDIA: Final = "generations.media"
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_LOCK: Final = 0x46494C45
+STAYS: Final = dt.timedelta(days=2)
+"""For so long a file stays that no row names, from when it was kept or last found here."""
+_MADE_NEW: Final = STAYS / 4
+"""The age from which on a file that is found here is made new, so that it stays from then on."""
 INLINE: Final = frozenset(
     {
         *("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "application/pdf", "text/plain"),
@@ -101,17 +108,64 @@ def folder(project: Project) -> str:
 
 def keep(project: Project, found: Iterable[Media]) -> None:
     """Keep files that were inside of messages, under their digests. One that is there already is not written again."""
-    for one in found:
+    for one in sorted(found, key=lambda one: one.sha256):  # each may be waited for: by all in the same order
         _keep(folder(project) + one.sha256, one.content)
 
 
 def _keep(key: str, content: bytes) -> None:
-    if default_storage.exists(key):
+    if seen(key):
         return
-    kept = default_storage.save(key, ContentFile(content))
-    if kept != key:
-        # Somebody else has kept the same meanwhile.
-        default_storage.delete(kept)
+    with alone(key):
+        kept = default_storage.save(key, ContentFile(content))
+        if kept != key:
+            # Somebody else has kept the same meanwhile.
+            default_storage.delete(kept)
+
+
+def seen(key: str) -> bool:
+    """Whether there is a file under a key. One that is stays for a day and a half at least, whatever names it by then.
+
+    Who is told that a file is here will not send it again, and the row that names it comes later than that. So one that
+    `forget` might take soon is made new before anybody is told of it.
+    """
+    age = _age(key)
+    if age is None or age < _MADE_NEW:
+        return age is not None
+    with alone(key):
+        try:
+            storage: Any = default_storage
+            storage.renew(key)
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def forget(project: Project, key: str) -> bool:
+    """Delete a file of the project that no row names and that nobody has found here for long; False if it stays."""
+    with alone(key):
+        age = _age(key)
+        named = Attachment.objects.in_project(project.pk).filter(storage_key=key)
+        if age is None or age < STAYS or named.exists():
+            return False
+        _delete(project.pk, key)
+    return True
+
+
+@contextmanager
+def alone(key: str) -> Iterator[None]:
+    """Let nobody else make this file new, write or forget it meanwhile; of other files nobody waits."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCK, key])
+        yield
+
+
+def _age(key: str) -> dt.timedelta | None:
+    """How long ago a file was kept or made new; None where there is none."""
+    try:
+        return timezone.now() - default_storage.get_modified_time(key)
+    except FileNotFoundError:
+        return None
 
 
 def place(project: Project, one: Media) -> None:
@@ -122,13 +176,13 @@ def place(project: Project, one: Media) -> None:
 
 
 def placed(project: Project, id: str) -> Placed | None:
-    """The file of the project that Langfuse's clients call `id`, if it is here."""
+    """The file of the project that Langfuse's clients call `id`, if it is here; then it stays, as `seen` has it."""
     try:
         with open_file(_alias(project.pk, id)) as file:
             said = json.loads(file.read())
     except FileNotFoundError:
         return None
-    if not default_storage.exists(folder(project) + said["sha256"]):
+    if not seen(folder(project) + said["sha256"]):
         return None
     return Placed(Reference(said["sha256"], said["mime"], said["size"]), dt.datetime.fromisoformat(said["at"]))
 
@@ -207,11 +261,36 @@ def _signature(*parts: str) -> str:
 def delete(row: Attachment, others: QuerySet[Attachment]) -> None:
     """Delete the bytes of an attachment, where they are ours and none of the `others` refers to them. One query."""
     if row.storage_key and _is_own(row) and not others.filter(storage_key=row.storage_key).exists():
-        default_storage.delete(row.storage_key)
-        # A key may have been named by whoever recorded it.
-        start, _, digest = row.storage_key.rpartition("/")
-        if start == f"attachments/{row.project_id}/sha256" and _DIGEST.fullmatch(digest):
-            default_storage.delete(_alias(row.project_id, media_id(digest)))
+        _delete(row.project_id, row.storage_key)
+
+
+def _delete(project: int, key: str) -> None:
+    """Delete a file, and before it what tells `placed` of it: of a file that is left over that can be told again."""
+    # A key may have been named by whoever recorded it.
+    start, _, digest = key.rpartition("/")
+    if start == f"attachments/{project}/sha256" and _DIGEST.fullmatch(digest):
+        default_storage.delete(_alias(project, media_id(digest)))
+    default_storage.delete(key)
+
+
+def forget_all(project: Project) -> None:
+    """Delete all files of a project in which nothing is recorded any more."""
+    storage: Any = default_storage
+    for key, _ in storage.listed(root(project)):
+        default_storage.delete(key)
+
+
+def listed(project: Project, *, after: str = "", until: str | None = None) -> Iterator[tuple[str, dt.datetime]]:
+    """The files of a project that rows could name, and when each was kept or made new, as they are found: those with
+    keys after one, up to another."""
+    storage: Any = default_storage
+    told = f"{root(project)}media/"
+    return ((key, at) for key, at in storage.listed(root(project), after, until) if not key.startswith(told))
+
+
+def root(project: Project) -> str:
+    """Where all of a project's files are."""
+    return f"attachments/{project.pk}/"
 
 
 def _is_own(row: Attachment) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -26,17 +27,22 @@ def _told() -> Iterator[None]:
         raise StorageAway(str(error)) from error
 
 
+@contextmanager
+def _found(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
+            raise FileNotFoundError(f"There is no file {name!r} any more.") from error
+        raise
+
+
 class _File(S3File):  # type: ignore[misc]  # for that it is Any
     """A file whose bytes come when they are first read, which may fail as its opening may."""
 
     def _get_file(self) -> Any:
-        with _told():
-            try:
-                return super()._get_file()
-            except ClientError as error:
-                if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
-                    raise FileNotFoundError(f"There is no file {self.name!r} any more.") from error
-                raise
+        with _told(), _found(self.name):
+            return super()._get_file()
 
     file = property(_get_file, S3File._set_file)
 
@@ -74,3 +80,25 @@ class Bucket(S3Storage):  # type: ignore[misc]  # for that it is Any
         """Delete it, if it is there."""
         with _told():
             super().delete(name)
+
+    def get_modified_time(self, name: str) -> Any:
+        """When a file was kept or made new. Raises FileNotFoundError."""
+        with _told(), _found(name):
+            return super().get_modified_time(name)
+
+    def renew(self, name: str) -> None:
+        """Let a file be as if it were kept just now. Raises FileNotFoundError."""
+        key = self._normalize_name(name)
+        # Onto itself, which a bucket only does where something of it is replaced.
+        how = {"CopySource": {"Bucket": self.bucket_name, "Key": key}, "MetadataDirective": "REPLACE"}
+        with _told(), _found(name):
+            self.bucket.Object(key).copy_from(**self.get_object_parameters(name), **how)
+
+    def listed(self, folder: str, after: str = "", until: str | None = None) -> Iterator[tuple[str, dt.datetime]]:
+        """The files below a folder and when each was kept or made new: those called later than `after`, up to `until`.
+        A request for each thousand."""
+        with _told():
+            for one in self.bucket.objects.filter(Prefix=self._normalize_name(folder), Marker=after):
+                if until is not None and one.key > until:
+                    return
+                yield one.key, one.last_modified

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -123,7 +124,9 @@ def score_new() -> None:
 @shared_task(ignore_result=True)
 def retain() -> None:
     """Every hour: a job for each project whose rules have not been followed for most of a day; what the index of
-    extracts still has of texts that are gone is forgotten."""
+    extracts still has of texts that are gone is forgotten; files of some projects that no row names go."""
     for job in retention.due():
         send(job)
     search.renew()
+    # Last: a storage far away may take its time.
+    retention.forget_unnamed(int(time.time() // 3_600))

@@ -6,6 +6,8 @@ import datetime as dt
 import os
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,6 +67,21 @@ class WholeFiles(FileSystemStorage):
     def _moved(self, name: str, content: Any) -> str:
         kept: str = super()._save(name, content)  # type: ignore[misc]  # its stubs leave it out
         return kept
+
+    def renew(self, name: str) -> None:
+        """Let a file be as if it were kept just now. Raises FileNotFoundError."""
+        os.utime(self.path(name))
+
+    def listed(self, folder: str, after: str = "", until: str | None = None) -> Iterator[tuple[str, dt.datetime]]:
+        """The files below a folder and when each was kept or made new: those called later than `after`, up to `until`.
+        None where there is no such folder."""
+        for path, _, names in os.walk(self.path(folder)):
+            inside = Path(path).relative_to(self.location).as_posix()
+            for name in names:
+                key = f"{inside}/{name}"
+                if after < key and (until is None or key <= until):
+                    with suppress(FileNotFoundError):  # deleted just now
+                        yield key, dt.datetime.fromtimestamp(Path(self.path(key)).stat().st_mtime, dt.UTC)
 
 
 def forget_left(folder: Path) -> int:

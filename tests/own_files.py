@@ -9,5 +9,5 @@ from pytest_django.fixtures import Settings
 @pytest.fixture(autouse=True)
 def storage(settings: Settings, tmp_path: Path) -> None:
     """A folder for each test of a file that imports this."""
-    backend = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
+    backend = {"BACKEND": "generations.whole_files.WholeFiles", "OPTIONS": {"location": str(tmp_path)}}
     settings.STORAGES = {**settings.STORAGES, "default": backend}

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from generations import access, filters
+from generations import access, attachments, filters
 from generations.access import DEFAULT_SCOPES, Scope
 from generations.admin.acting import Audited, ReadOnly, WithCurrency, grant_of, note
 from generations.admin.lists import KeysetAdmin
@@ -139,6 +139,8 @@ class ProjectAdmin(Audited):
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Delete an empty project. The note of it belongs to the installation: the project's own audit goes with it."""
         name, slug = obj.name, obj.slug
+        # What was uploaded for calls that never came. Interrupted, the project is still there to be deleted.
+        attachments.forget_all(obj)
         with transaction.atomic():
             note(
                 request,

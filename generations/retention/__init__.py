@@ -16,6 +16,7 @@ from generations.retention.rules import (
     remove_rule,
     rules,
 )
+from generations.retention.unnamed import forget_unnamed
 
 __all__ = [
     "COUNTED",
@@ -28,6 +29,7 @@ __all__ = [
     "expired_on",
     "forget_intake",
     "forget_refused_bodies",
+    "forget_unnamed",
     "holds",
     "is_erasable",
     "move_up",

@@ -1,0 +1,89 @@
+"""As much of S3 as our storage asks for, on a port of its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+from tests.test_schedules_delivery import unchunked
+
+NAME = "files"
+
+
+class Bucket(BaseHTTPRequestHandler):
+    """One bucket; its objects by their keys, each with the moment that it was put there."""
+
+    objects: ClassVar[dict[str, tuple[bytes, dt.datetime]]] = {}
+    protocol_version = "HTTP/1.1"
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.headers.get("x-amz-decoded-content-length"):
+            body = unchunked(body)
+        if source := self.headers.get("x-amz-copy-source"):
+            there = self.objects.get(unquote(source).lstrip("/").removeprefix(f"{NAME}/"))
+            if there is None:
+                return self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+            body = there[0]
+        self.objects[self._key()] = (body, dt.datetime.now(dt.UTC))
+        return self._answer(200, b"<CopyObjectResult><ETag>x</ETag></CopyObjectResult>" if source else b"")
+
+    def do_GET(self) -> None:
+        asked = parse_qs(urlsplit(self.path).query)
+        if not self._key():
+            prefix, marker = (asked.get(name, [""])[0] for name in ("prefix", "marker"))
+            every = (key for key in sorted(self.objects) if key.startswith(prefix) and key > marker)
+            told = (
+                f"<Contents><Key>{escape(key)}</Key><Size>1</Size>"
+                f"<LastModified>{self.objects[key][1]:%Y-%m-%dT%H:%M:%S.000Z}</LastModified></Contents>"
+                for key in every
+            )
+            listed = "<ListBucketResult><IsTruncated>false</IsTruncated>" + "".join(told) + "</ListBucketResult>"
+            return self._answer(200, listed.encode())
+        if (there := self.objects.get(self._key())) is None:
+            return self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+        return self._answer(200, there[0], there[1])
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_DELETE(self) -> None:
+        self.objects.pop(self._key(), None)
+        self._answer(204, b"")
+
+    def _key(self) -> str:
+        return unquote(urlsplit(self.path).path).lstrip("/").removeprefix(NAME).lstrip("/")
+
+    def _answer(self, status: int, body: bytes, at: dt.datetime | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        if at is not None:
+            self.send_header("Last-Modified", format_datetime(at, usegmt=True))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """An empty bucket, and where it is."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    Bucket.objects.clear()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

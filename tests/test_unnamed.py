@@ -1,0 +1,187 @@
+"""Files that no row names go after two days, in a folder and a bucket; never one that somebody was told is here."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from generations import attachments, retention
+from generations.models import AuditEntry, Project
+from tests import buckets
+from tests.doors.rest import Caller, caller
+from tests.doors.test_langfuse_media import IMAGE, ask, kept, messages, put, upload
+from tests.doors.test_otlp import post, span
+from tests.test_otlp_media import DIGEST, REFERENCE, URL, genai
+from tests.triage import superuser
+
+__all__ = ["superuser"]
+pytestmark = pytest.mark.django_db
+LONG = dt.timedelta(days=3)
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def aged(
+    request: pytest.FixtureRequest, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[dt.timedelta], None]]:
+    """A storage of a test's own, and what lets everything in it be so old."""
+    backend: dict[str, Any] = {
+        "BACKEND": "generations.whole_files.WholeFiles",
+        "OPTIONS": {"location": str(tmp_path)},
+    }
+    if request.param == "folder":
+
+        def in_folder(age: dt.timedelta) -> None:
+            moment = (timezone.now() - age).timestamp()
+            for path in tmp_path.rglob("*"):
+                if path.is_file():
+                    os.utime(path, (moment, moment))
+
+        settings.STORAGES = {**settings.STORAGES, "default": backend}
+        yield in_folder
+        return
+    pytest.importorskip("boto3")
+
+    def in_bucket(age: dt.timedelta) -> None:
+        there = buckets.Bucket.objects
+        there.update({key: (body, timezone.now() - age) for key, (body, _) in there.items()})
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    with buckets.served() as address:
+        options = {"bucket_name": buckets.NAME, "endpoint_url": address, "region_name": "eu-west-1"}
+        backend = {"BACKEND": "generations.buckets.Bucket", "OPTIONS": options}
+        settings.STORAGES = {**settings.STORAGES, "default": backend}
+        yield in_bucket
+
+
+@pytest.fixture
+def api(aged: object) -> Caller:
+    made = caller("ingest")
+    Project.objects.filter(pk=made.project.pk).update(created_at=timezone.now() - 2 * LONG)
+    return made
+
+
+def forget(project: Project) -> int:
+    return retention.forget_unnamed(project.pk)
+
+
+def is_here(project: Project) -> bool:
+    return default_storage.exists(attachments.folder(project) + DIGEST)
+
+
+Aged = Callable[[dt.timedelta], None]
+
+
+def test_a_file_whose_span_never_came_goes_and_is_asked_for_again(api: Caller, aged: Aged) -> None:
+    upload(api)
+    given = default_storage.save(attachments.new_key(api.project), ContentFile(b"of Literal's, without a step"))
+    aged(LONG / 3)
+    assert forget(api.project) == 0
+    aged(LONG)
+
+    assert retention.forget_unnamed(api.project.pk + 1) == 0
+    assert forget(api.project) == 2
+
+    assert not is_here(api.project)
+    assert not default_storage.exists(given)
+    assert default_storage.listdir(f"attachments/{api.project.pk}/media")[1] == []
+    (entry,) = AuditEntry.objects.filter(project=api.project, action="retention.files")
+    assert entry.detail == {"count": 2}
+    assert ask(api).json["uploadUrl"]
+    assert forget(api.project) == 0
+
+
+def test_what_a_row_names_stays_however_old_it_is(api: Caller, aged: Aged) -> None:
+    upload(api)
+    post(api, span(1, attributes=genai(IMAGE)))
+    aged(LONG)
+
+    assert forget(api.project) == 0
+    assert is_here(api.project)
+
+
+def test_what_is_older_than_its_project_is_left(api: Caller, aged: Aged) -> None:
+    """Whoever gives a new installation the bucket of an old one has its files in it, and may yet restore the rows."""
+    upload(api)
+    aged(3 * LONG)
+
+    assert forget(api.project) == 0
+    assert is_here(api.project)
+
+
+@pytest.mark.parametrize("how", ["asked", "uploaded", "span", "inside"])
+def test_a_file_that_somebody_found_here_stays_from_then_on(api: Caller, aged: Aged, how: str) -> None:
+    url = ask(api).json["uploadUrl"]
+    upload(api)
+    aged(LONG)
+
+    match how:
+        case "asked":
+            assert ask(api).json["uploadUrl"] is None
+        case "uploaded":
+            assert put(api, url).status == 200
+        case "span":
+            assert attachments.placed(api.project, ask(api).json["mediaId"]) is not None
+        case "inside":
+            post(api, span(2, attributes=genai({"type": "image_url", "image_url": {"url": URL}})))
+
+    assert not attachments.forget(api.project, attachments.folder(api.project) + DIGEST)
+    assert forget(api.project) == 0
+    post(api, span(1, attributes=genai(IMAGE)))
+    if how != "inside":
+        assert REFERENCE in messages(api.project)
+        assert len(kept(api.project)) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_asks_while_a_file_is_being_forgotten_is_told_to_upload_it(api: Caller, aged: Aged) -> None:
+    upload(api)
+    aged(LONG)
+    key = attachments.folder(api.project) + DIGEST
+    answers: list[Any] = []
+    done = threading.Event()
+
+    def client() -> None:
+        answers.append(ask(api).json)
+        connection.close()
+        done.set()
+
+    with attachments.alone(key):
+        asking = threading.Thread(target=client)
+        asking.start()
+        assert not done.wait(0.3)
+        default_storage.delete(key)
+    asking.join()
+
+    assert answers[0]["uploadUrl"]
+    upload(api)
+    post(api, span(1, attributes=genai(IMAGE)))
+    assert REFERENCE in messages(api.project)
+
+
+def test_files_of_a_project_go_with_it(api: Caller, aged: Aged, superuser: Any) -> None:
+    upload(api)
+    other = caller("ingest")
+    upload(other)
+    api.project.keys.update(revoked_at=timezone.now())
+    client = Client()
+    client.force_login(superuser)
+
+    client.post(reverse("admin:generations_project_delete", args=[api.project.pk]), {"post": "yes"})
+
+    assert not Project.objects.filter(pk=api.project.pk).exists()
+    assert not is_here(api.project)
+    assert is_here(other.project)
