@@ -190,6 +190,16 @@ class Environment(BaseSettings):
     def _web_address(cls, value: str) -> str:
         return _address(value, ("https", "http")).rstrip("/")
 
+    @field_validator("PUBLIC_URL")
+    @classmethod
+    def _without_path(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.path or parts.query or parts.fragment:
+            raise ValueError(
+                "a path is behind the host: every page is at the root of a host name, give it one of its own"
+            )
+        return value
+
     @field_validator("CSRF_TRUSTED_ORIGINS")
     @classmethod
     def _origins(cls, value: list[str]) -> list[str]:

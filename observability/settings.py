@@ -1,6 +1,7 @@
 """Django's settings, made from the product's own in `environment.py`. Below nothing reads the environment again."""
 
 import hashlib
+import hmac
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -230,6 +231,9 @@ LOGGING = {
 CELERY_BROKER_URL = env.CELERY_BROKER_URL or "filesystem://localhost/"
 # Lets `celery inspect` talk to the workers.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = bool(env.CELERY_BROKER_URL)
+if env.CELERY_BROKER_URL:
+    # Several copies may share a broker: all machines of one have its secret key, and no other copy has it.
+    CELERY_TASK_DEFAULT_QUEUE = f"generations-{hmac.digest(SECRET_KEY.encode(), b'queue', 'sha256').hex()[:16]}"
 if not env.CELERY_BROKER_URL:
     _queue = DATA_DIR / "queue"
     CELERY_BROKER_TRANSPORT = "generations.management.folder_queue:Transport"

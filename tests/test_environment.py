@@ -26,6 +26,8 @@ WRONG = [
     ("PUBLIC_URL", "generations.example.com", "begins with https://"),
     ("PUBLIC_URL", "https://", "followed by a host"),
     ("PUBLIC_URL", "https://x:port", "Port could not be cast"),
+    ("PUBLIC_URL", "https://x/generations/", "a path is behind the host"),
+    ("PUBLIC_URL", "https://x/?next", "a path is behind the host"),
     ("DATABASE_URL", "mysql://h/n", "begins with postgresql://"),
     ("DATABASE_URL", "host=h dbname=n", "begins with postgresql://"),
     ("DATABASE_URL", "postgresql://u:secret@h:abc/n", "Port could not be cast"),

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pyarrow.parquet as pq
 import pytest
+import redis
 
 from generations.management import embedded
 from tests.stack import ROOT, Stack, free_port
@@ -41,6 +42,11 @@ class Broker:
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
         self.process = subprocess.Popen(["redis-server", *arguments], stdout=subprocess.DEVNULL)
         wait_for(lambda: b"PONG" in _said(self.port))
+
+    def waiting(self, queue: str) -> int:
+        """How many messages nobody has taken."""
+        with redis.Redis(port=self.port) as asked:
+            return int(asked.llen(queue))
 
     def stop(self) -> None:
         """Be gone."""
@@ -134,6 +140,24 @@ def test_each_machine_runs_its_part_and_one_does_what_the_other_was_asked_for(ma
 
         assert '"id":"one"' in content.text.replace(" ", "")
         assert set(client.get("/healthz").json()["parts"]) == {"web", "database", "migrations"}
+
+
+def test_another_copy_on_the_same_broker_has_a_queue_of_its_own(machines: Machines) -> None:
+    """What one asks for would otherwise be taken by the worker of the other, which knows no such job."""
+    asked = "from observability.celery import app, scheduler; app.send_task('generations.tasks.sweep')\n"
+    told = "names = {one.amqp.default_queue.name for one in (app, scheduler)}; assert len(names) == 1; print(*names)"
+    queues = []
+    for stack, key in ((machines.web, ""), (machines.worker, ""), (machines.web, "of the other copy " * 4)):
+        environment = stack.environment() | ({"SECRET_KEY": key} if key else {})
+        done = subprocess.run(
+            [sys.executable, "-c", asked + told], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        queues.append(done.stdout.strip())
+
+    ours, also_ours, theirs = queues
+    assert ours == also_ours != theirs
+    wait_for(lambda: machines.broker.waiting(ours) == 0)
+    assert machines.broker.waiting(theirs) == 1
 
 
 def test_without_the_broker_writes_go_on_and_what_waited_is_done_when_it_is_back(machines: Machines) -> None:
