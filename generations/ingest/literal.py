@@ -31,6 +31,8 @@ STEP_TYPES: Final = frozenset(
         *("user_message", "assistant_message", "system_message"),
     }
 )
+VOTE: Final = "user-feedback"
+"""The name of the score that is the vote of the application's user."""
 MASK: Final = "***"
 _USERS_OWN: Final = "env"
 _VERSION: Final[dict[str, tuple[str, str, type, str]]] = {
@@ -69,7 +71,7 @@ def step(given: Mapping[str, Any], environment: str | None) -> list[Record]:
         metadata=metadata,
         input=given.get("input"),
         output=given.get("output"),
-        scores=tuple(score(s, step_id=id) for s in _list(given.get("scores"), "scores")),
+        scores=_scores(id, given),
         attachments=tuple(attachment(a, step_id=id) for a in _list(given.get("attachments"), "attachments")),
     )
     said = feedback.voted(made.scores)
@@ -78,6 +80,30 @@ def step(given: Mapping[str, Any], environment: str | None) -> list[Record]:
     if not isinstance(payload, Mapping):
         raise InvalidRecord("generation", payload, "an object")
     return [made, generation(payload, made), *said]
+
+
+def _scores(step_id: str, given: Mapping[str, Any]) -> tuple[ScoreRecord, ...]:
+    scores = [score(one, step_id=step_id) for one in _list(given.get("scores"), "scores")]
+    if (said := given.get("feedback")) is not None:
+        if not isinstance(said, Mapping):
+            raise InvalidRecord("feedback", said, "an object")
+        scores.append(vote(said, step_id))
+    return tuple(scores)
+
+
+def vote(given: Mapping[str, Any], step_id: str) -> ScoreRecord:
+    """The feedback on a step, of which clients before 0.0.4 have one in the place of scores, as later ones send it."""
+    strategy = _text(given, "strategy")
+    return ScoreRecord(
+        id=f"{step_id[:400]}:{VOTE}",
+        name=VOTE,
+        type="HUMAN",
+        value=_number(given.get("value"), "feedback.value"),
+        comment=_text(given, "comment"),
+        step_id=step_id,
+        generation_id=step_id,
+        metadata=None if strategy is None else {"strategy": strategy},
+    )
 
 
 def generation(given: Mapping[str, Any], around: StepRecord) -> GenerationRecord:
@@ -172,7 +198,7 @@ def thread(given: Mapping[str, Any], environment: str | None = None) -> ThreadRe
         id=_text(given, "id") or identities.new_id(),
         name=_text(given, "name"),
         user_id=_text(given, "participantId"),
-        environment=environment,
+        environment=_text(given, "environment") or environment,
         tags=_tags(given.get("tags")),
         metadata=None if metadata is None else without_secrets(metadata),
     )

@@ -45,7 +45,7 @@ def step_nodes(context: Context, rows: Sequence[Step], fields: frozenset[str]) -
         context.project,
         rows,
         payload=bool(fields & {"input", "output", "error"}),
-        scores="scores" in fields,
+        scores=bool({"scores", "feedback"} & fields),
         attachments="attachments" in fields,
         generations=False,
     )

@@ -10,7 +10,7 @@ from django.utils import timezone
 from generations import bundles, datasets, experiments, identities, prompts, recording, records
 from generations.access import Scope
 from generations.ingest import feedback, literal
-from generations.literal import nodes, queries
+from generations.literal import earlier, nodes, queries
 from generations.literal.ingesting import ingest, store
 from generations.literal.loading import Context, participants_by_id, thread_nodes
 from generations.literal.queries import Info, find_item, find_participant, one_step, selected
@@ -274,7 +274,7 @@ def create_experiment(_: Any, info: Info, **given: Any) -> Node:
         info.context.grant,
         name=given["name"],
         dataset_id=given.get("datasetId"),
-        prompt_version_id=given.get("promptExperimentId"),
+        prompt_version_id=given.get("promptExperimentId") or given.get("promptId"),
         params=given.get("params"),
     )
     return nodes.experiment(made)
@@ -344,6 +344,7 @@ def update_prompt_lineage_rollout(_: Any, info: Info, name: str, rollouts: Any, 
 
 
 RESOLVERS: Final[dict[str, Callable[..., Any]]] = {
+    **earlier.RESOLVERS,
     "ingestStep": ingest_step,
     "createStep": create_step,
     "updateStep": update_step,

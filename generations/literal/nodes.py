@@ -82,6 +82,7 @@ def step(found: StepBundle, project_id: str, url: Url, generation: Bundle | None
         "environment": row.environment,
         "tags": row.tags,
         "scores": [score(s, project_id) for s in found.scores],
+        "feedback": next((vote(s) for s in reversed(found.scores) if s.name == literal.VOTE), None),
         "attachments": [attachment(a, url) for a in found.attachments],
         "generation": None if generation is None else generation_node(generation, project_id),
     }
@@ -110,6 +111,14 @@ def score(row: Score, project_id: str) -> Node:
         "createdAt": moment(row.created_at),
         "updatedAt": moment(row.updated_at),
     }
+
+
+def vote(row: Score) -> Node:
+    """A user's vote, as clients before 0.0.4 read it."""
+    strategy = row.metadata.get("strategy")
+    value = row.value if row.value is not None else 0.0
+    ids = {"id": row.public_id, "stepId": row.step_id, "threadId": row.thread_id}
+    return {**ids, "value": value, "comment": row.comment, "strategy": strategy or "BINARY"}
 
 
 def attachment(row: Attachment, url: Url) -> Node:
