@@ -134,3 +134,9 @@ def test_pages_name_settings_and_commands_that_exist(page: str) -> None:
     assert set(re.findall(r"manage\.py ([a-z]+)", text)) <= commands
     assert set(re.findall(r"--only ([a-z]+)", text)) <= set(supervising.PARTS)
     assert all((ROOT / page).parent.joinpath(link).exists() for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text))
+
+
+def test_the_proxy_lets_through_as_much_as_is_taken() -> None:
+    (shown,) = re.findall(r"client_max_body_size (\d+)m;", (ROOT / "docs" / "operating.md").read_text())
+
+    assert int(shown) * 2**20 == Environment.model_fields["INGEST_MAX_BYTES"].default

@@ -170,6 +170,8 @@ def _passed(answer: Answer, kept: Journal | None, one: Upstream) -> HttpResponse
     for name, value in answer.headers.items():
         if (low := name.lower()) not in _HOP or low == "content-length":
             response[name] = value
+    # nginx would otherwise keep the pieces of a stream back until a few KB of them are there.
+    response["X-Accel-Buffering"] = "no"
     if kept is not None:
         response["X-Generations-Id"] = kept.id
     return response

@@ -64,6 +64,7 @@ def test_a_stream_passes_piece_by_piece_and_is_put_together(api: Caller, provide
     assert b"".join(pieces) == b"".join(STREAM)
     assert len(pieces) > 1
     assert response["Content-Type"] == EVENTS["Content-Type"]
+    assert response["X-Accel-Buffering"] == "no"  # nginx before it passes the pieces on as they come
     record = recorded(api).record
     assert record.message_completion == {"role": "assistant", "content": "Hello"}
     assert record.finish_reason == "stop"
