@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Final
 
 import orjson
@@ -130,6 +131,49 @@ _ASKING: Final = ("user", "human")
 _RESULTS: Final = ("tool_result", "tool_call_response", "function_call_output")
 
 
+# ------------------------------------------------------------------------------------------------------------- vectors
+def vectors_of(content: Json) -> str | None:
+    """How many vectors of how many numbers an embedding is, in words; None for anything else.
+
+    Numbers by the hundred say nothing to a person. A vector is a list of numbers, or OpenAI's base64 of 32-bit floats. It
+    stands alone, in a list, or below the names that OpenAI (`data.embedding`), Cohere (`embeddings.float`), Google
+    (`embeddings.values`) and Ollama (`embeddings`) give it.
+    """
+    found = _vectors(content)
+    if len(set(found)) != 1:
+        return None
+    count, numbers = len(found), found[0]
+    return f"{count:,} vector{'' if count == 1 else 's'} of {numbers:,} numbers"
+
+
+def _vectors(content: Json, *, is_named: bool = False) -> list[int]:
+    """How many numbers each of the vectors has: none where it is anything but vectors."""
+    if isinstance(content, list) and content and isinstance(content[0], (int, float)):
+        is_one = len(content) >= FEWEST and all(type(one) in (int, float) for one in content)
+        return [len(content)] if is_one else []
+    if isinstance(content, list):
+        found: list[int] = []
+        for one in content:
+            inside = _vectors(one, is_named=is_named) if isinstance(one, (list, dict)) or is_named else []
+            if len(inside) != 1:
+                return []
+            found += inside
+        return found
+    if isinstance(content, dict) and "text" not in content and "content" not in content:
+        for name in _OF_VECTORS:
+            if name in content and (found := _vectors(content[name], is_named=name != "data")):
+                return found
+    elif is_named and isinstance(content, str) and len(content) >= FEWEST * 16 // 3 and _BASE64.fullmatch(content):
+        return [(len(content) * 3 // 4 - content.count("=")) // 4]
+    return []
+
+
+FEWEST: Final = 64
+"""Lists of fewer numbers are read as they are: no model makes vectors that short."""
+_OF_VECTORS: Final = ("embedding", "embeddings", "values", "float", "data")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+
+
 def error_text(error: str | None, detail: str | None) -> str | None:
     """What failed, as a person reads it: the message, then its detail, unless that is a trace that ends with it or
     begins with it itself."""
@@ -146,6 +190,18 @@ def raised(text: str) -> str | None:
         return None
     last = text.rpartition(TRACE)[2].splitlines()
     return next((line for line in last if line.strip() and not line.startswith(" ")), None)
+
+
+def answered(record: GenerationRecord) -> str | None:
+    """The preview of what was answered: its first characters, or what an embedding is."""
+    if record.message_completion is None and record.completion is None:
+        return glimpse(record.output)
+    return preview(output_text(record))
+
+
+def glimpse(content: Json) -> str | None:
+    """The preview of any content: its first characters, or what an embedding is."""
+    return vectors_of(content) or preview(text_of(content))
 
 
 def preview(text: str) -> str | None:

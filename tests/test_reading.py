@@ -1,5 +1,6 @@
 """The text that a person would read in contents, messages and tool calls of every shape."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -90,6 +91,36 @@ def test_a_preview_is_one_bounded_line() -> None:
     assert reading.preview("a\n\n b\tc") == "a b c"
     assert len(reading.preview("x" * 1_000_000) or "") == 200
     assert reading.preview(" \n ") is None
+
+
+VECTOR = [0.25, -1, *[0.5] * 94]
+PACKED = base64.b64encode(b"\0" * 4 * 96).decode()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (VECTOR, "1 vector of 96 numbers"),
+        ([VECTOR] * 3, "3 vectors of 96 numbers"),
+        ({"object": "list", "data": [{"index": 0, "embedding": VECTOR}] * 2, "usage": {}}, "2 vectors of 96 numbers"),
+        ({"data": [{"embedding": PACKED}]}, "1 vector of 96 numbers"),
+        ({"embeddings": {"float": [VECTOR] * 2}}, "2 vectors of 96 numbers"),
+        ({"embedding": {"values": VECTOR * 20}}, "1 vector of 1,920 numbers"),
+        ({"embeddings": [{"values": VECTOR}]}, "1 vector of 96 numbers"),
+        # What only looks alike is read as it is.
+        ([1, 2, 3], "1 2 3"),
+        ([*VECTOR, True], None),
+        ([VECTOR, VECTOR[:70]], None),
+        ({"text": "A page", "embedding": VECTOR}, "A page"),
+        ({"embedding": "see the file"}, '{"embedding":"see the file"}'),
+        ("x" * 96, "x" * 96),
+    ],
+)
+def test_an_embedding_is_told_by_its_vectors_and_not_by_numbers(given: Any, told: str | None) -> None:
+    if told is None:
+        assert "vector" not in str(reading.glimpse(given))
+    else:
+        assert reading.glimpse(given) == reading.answered(GenerationRecord(id="e", output=given)) == told
 
 
 @pytest.mark.parametrize("value", [{"n": 2**80}, {"s": "\ud800"}])

@@ -14,7 +14,7 @@ from generations.models import Project, Step
 from generations.records import StepRecord
 from generations.templatetags import web as shown
 from tests import web
-from tests.web import NOON
+from tests.web import NOON, page, recorded, shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,18 @@ def test_a_step_that_never_ended_is_told_from_one_that_did_and_from_a_message() 
 
 def _read(client: Client, project: Project, id: str) -> str:
     return web.text(client.get(f"/projects/{project.slug}/steps/{id}/"))
+
+
+@pytest.mark.django_db
+def test_an_embedding_is_told_in_words_and_its_numbers_are_had_when_asked_for(client: Client, project: Project) -> None:
+    recorded(project, type="embedding", output={"data": [{"index": n, "embedding": [0.125] * 700} for n in range(3)]})
+
+    formatted, exact = page(client, project), page(client, project, query="?view=raw")
+    listed = client.get(f"/projects/{project.slug}/generations/")
+
+    assert "3 vectors of 700 numbers" in web.text(formatted)
+    assert "3 vectors of 700 numbers" in web.text(listed)
+    assert "0.125" not in web.text(formatted) + web.text(listed)
+    assert "0.125" in web.text(exact)
+    [more] = [link for link in web.links(formatted) if link.endswith("/block/?at=%2Foutput")]
+    assert "0.125" in web.text(client.get(more))

@@ -102,6 +102,6 @@ def sentence(shape: str, record: GenerationRecord) -> str:
     count = record.total_tokens
     parts.append(f"{count} tokens" if count is not None else "tokens unknown")
     said = reading.preview(reading.input_text(record)) or "nothing"
-    answer = reading.preview(reading.output_text(record)) or "nothing"
+    answer = reading.answered(record) or "nothing"
     ending = f"failed with “{record.error[:80]}”" if record.error else f"answered “{answer[:80]}”"
     return f"{', '.join(parts)}: asked “{said[:80]}”, {ending}"

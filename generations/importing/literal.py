@@ -194,7 +194,7 @@ def _sentence(noun: str, item: Record | InvalidRecord | Act, name: str) -> str:
         parts.append(f"in thread {item.thread_id}")
     if isinstance(item, GenerationRecord):
         parts.append(f"by {item.model_id or 'an unknown model'}")
-        parts.append(f"answered “{(reading.preview(reading.output_text(item)) or 'nothing')[:80]}”")
+        parts.append(f"answered “{(reading.answered(item) or 'nothing')[:80]}”")
     return ", ".join(parts)
 
 

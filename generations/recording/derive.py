@@ -104,8 +104,8 @@ def following(
         beside.setdefault("created_at", now)
         if old is None or new.input is not None or new.output is not None or new.cleared:
             asked, answered = whole.input, whole.output
-            beside["input_preview"] = None if asked is None else reading.preview(reading.text_of(asked))
-            beside["output_preview"] = None if answered is None else reading.preview(reading.text_of(answered))
+            beside["input_preview"] = None if asked is None else reading.glimpse(asked)
+            beside["output_preview"] = None if answered is None else reading.glimpse(answered)
         return told, beside
     if isinstance(whole, ThreadRecord):
         started, active = whole.started_at or now, whole.last_activity_at
@@ -145,7 +145,7 @@ def _of_generation(
     beside.setdefault("created_at", now)
     if old is None or _says_text(new):
         beside["input_preview"] = reading.preview(reading.input_text(whole))
-        beside["output_preview"] = reading.preview(reading.output_text(whole))
+        beside["output_preview"] = reading.answered(whole)
     return told, beside
 
 

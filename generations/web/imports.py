@@ -275,6 +275,6 @@ def _call(taken: Taken) -> Call:
         taken.shape,
         record,
         (reading.preview(reading.input_text(record)) or "")[:SHOWN],
-        (reading.preview(reading.output_text(record)) or "")[:SHOWN],
+        (reading.answered(record) or "")[:SHOWN],
         [(name, str(value)[:SHOWN]) for name, value in facts.items() if value is not None],
     )
