@@ -135,8 +135,8 @@ _RESULTS: Final = ("tool_result", "tool_call_response", "function_call_output")
 def vectors_of(content: Json) -> str | None:
     """How many vectors of how many numbers an embedding is, in words; None for anything else.
 
-    Numbers by the hundred say nothing to a person. A vector is a list of numbers, or OpenAI's base64 of 32-bit floats. It
-    stands alone, in a list, or below the names that OpenAI (`data.embedding`), Cohere (`embeddings.float`), Google
+    Numbers by the hundred say nothing to a person. A vector is a list of numbers, or OpenAI's base64 of 32-bit floats.
+    It stands alone, in a list, or below the names that OpenAI (`data.embedding`), Cohere (`embeddings.float`), Google
     (`embeddings.values`) and Ollama (`embeddings`) give it.
     """
     found = _vectors(content)

@@ -385,3 +385,22 @@ def test_another_projects_steps_are_in_no_tree(client: Client, project: Project)
     assert names(page) == ["run", "mine"]
     assert show(client, project, "theirs", "tree/").status_code == 404
     assert client.get(f"/projects/{other.slug}/steps/run/tree/").status_code == 404
+
+
+def test_what_failed_below_a_step_is_said_of_it_while_it_is_folded(client: Client, project: Project) -> None:
+    steps = [step("run", took=90_000)]
+    for n in range(60):
+        steps.append(step(f"phase-{n}", "run", began=n * 100))
+        steps += [
+            step(f"p{n}-{k}", f"phase-{n}", began=n * 100 + k, error="No" if (n, k) == (50, 2) else None)
+            for k in range(3)
+        ]
+    record(project, steps)
+
+    near = show(client, project, "p0-0")
+    opened = show(client, project, "run", "tree/?of=run&from=45", **{"HX-Request": "true"})
+
+    assert "more 1 failed" in web.text(near)
+    assert [one["data-count"] for one in web.tags(opened, "i") if "data-count" in one] == ["1"]
+    [told] = [one["title"] for one in web.tags(opened, "button") if one.get("value") == "phase-50"]
+    assert told == "3 below, 1 failed phase-50"

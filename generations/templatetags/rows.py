@@ -140,7 +140,7 @@ def _times(row: Generation, _: object) -> str:
 def _usage(row: Generation, _: object) -> str:
     sent, received = row.prompt_tokens, row.completion_tokens
     if sent is None and received is None:
-        tokens = number(row.total_tokens)
+        tokens = UNKNOWN if row.total_tokens is None else f"<span>{number(row.total_tokens)}</span>"
     else:
         told = [f"{'unknown' if one is None else one}" for one in (sent, received)]
         tokens = (
@@ -245,9 +245,12 @@ def _step(item: Any, slug: str, generation: Generation | None) -> str:
     node = item.node
     state = f"{' failed' if node.has_failed else ''}{' critical' if node.is_critical else ''}"
     here = ' aria-current="true"' if item.is_here and generation is None else ""
-    twist = '<i class="twist"></i>'
+    twist, failing_below = '<i class="twist"></i>', ""
     if item.below:
         below, is_open = f"{number(item.below)} below", "true" if item.is_open else "false"
+        if failing := node.failed - node.has_failed:
+            below += f", {number(failing)} failed"
+            failing_below = f'<i class="fails" data-count="{number(failing)}" aria-hidden="true"></i>'
         twist = (
             f'<button type="button" class="twist" value="{escape(node.id)}" aria-expanded="{is_open}"'
             f' title="{below} {excerpt(node.name or node.id, 24)}"></button>'
@@ -263,7 +266,8 @@ def _step(item: Any, slug: str, generation: Generation | None) -> str:
         f'<li data-level="{node.level}" class="l{item.indent}{state}"{here}>\n'
         f'<span class="name">{twist}{icon(item.icon)}'
         f'<a class="truncate" href="{address}">{excerpt(node.name or node.id, 80)}</a>'
-        f"{icon('circle-alert', 'Error') if node.has_failed else ''}{_ORPHAN if item.is_orphan else ''}{chip}</span>\n"
+        f"{icon('circle-alert', 'Error') if node.has_failed else ''}{_ORPHAN if item.is_orphan else ''}"
+        f"{failing_below}{chip}</span>\n"
         f"{_bar(item, lasted(node))}"
     )
 
@@ -289,9 +293,14 @@ def _rest(item: Any, slug: str, base: str) -> str:
         address = f"{escape(base)}?{escape(item.query)}"
         link = (
             f'<a href="{address}" hx-get="{address}" hx-target="closest li" hx-swap="outerHTML">'
-            f"{number(item.count)} more</a>"
+            f"{number(item.count)} more</a>{_failing(item.failed)}"
         )
     return f'<li class="rest l{item.indent}" data-level="{item.level}">{link}</li>'
+
+
+def _failing(count: int) -> str:
+    """How many of what is not shown failed."""
+    return f'&nbsp;<b class="bad">{number(count)} failed</b>' if count else ""
 
 
 def _bar(item: Any, took: str) -> str:

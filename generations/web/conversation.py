@@ -76,6 +76,11 @@ class Gap:
         """How many they are."""
         return self.last - self.first
 
+    @property
+    def query(self) -> str:
+        """What their address asks for."""
+        return f"from={self.first}&to={self.last}"
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -113,13 +118,29 @@ def cards(messages: Sequence[Json], budget: Budget, how: Reading, here: int | No
     return shown
 
 
-def window(messages: Sequence[Json], first: int, last: int, budget: Budget, how: Reading) -> list[Card]:
-    """The messages from `first` to before `last`: the inside of a Gap."""
+def window(
+    messages: Sequence[Json], first: int, last: int, budget: Budget, how: Reading, *, is_whole: bool = False
+) -> list[Card]:
+    """The messages from `first` to before `last`: the inside of a Gap. With `is_whole` those of them that have room,
+    so that none is cut but one that has more to say than a page has room for."""
     places = range(first, min(last, len(messages)))
-    budget.left -= CARD * len(places)
-    shown = [card(messages, index, budget, how) for index in places]
+    budget.left -= 0 if is_whole else CARD * len(places)
+    shown: list[Card] = []
+    for index in places:
+        budget.left -= CARD if is_whole else 0
+        made = card(messages, index, budget, how)
+        if is_whole and shown and (made.is_folded or any(map(_is_cut, made.blocks))):
+            break
+        shown.append(made)
     join_calls(shown)
     return shown
+
+
+def _is_cut(block: Block) -> bool:
+    """Whether more of it would be shown with more room."""
+    if block.shown is None:
+        return block.kind in ("text", "call", "result") or (block.kind == "json" and not block.label)
+    return block.shown.rest is not None
 
 
 def card(messages: Sequence[Json], index: int, budget: Budget, how: Reading) -> Card:
@@ -202,6 +223,9 @@ def _fill(block: Block, budget: Budget, how: Reading, *, said: Json, rendered: b
         return
     text = said if isinstance(said, str) else markup.pretty(said)
     block.size = len(text.encode("utf-8", "replace"))
+    if block.kind == "json" and not how.is_raw and (vectors := reading.vectors_of(said)):
+        block.label = vectors  # numbers by the thousand are shown when they are asked for
+        return
     room = min(markup.CHUNK, int(budget.left * SHARE))
     if room < SMALLEST and block.size > room:
         return

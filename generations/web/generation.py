@@ -369,7 +369,8 @@ def code(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
 @page()
 @require_safe
 def messages(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
-    """Messages `from` to before `to` of a long conversation, as cards: those that its page had no room for."""
+    """Messages `from` to before `to` of a long conversation, as cards: those that its page had no room for.
+    With `all`, what is left of them is asked for by itself."""
     bundle = found(grant, id)
     said = document(bundle)
     spoken = said.get("messages")
@@ -379,11 +380,15 @@ def messages(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
     end = min(blocks.index(request, "to"), len(spoken))
     last = min(end, first + WINDOW)
     how = _reading(grant, bundle, said, is_raw=request.GET.get("view") == "raw")
+    is_all = "all" in request.GET
+    cards = conversation.window(spoken, first, last, Budget(ROOM - 20_000), how, is_whole=is_all)
+    last = min(last, first + len(cards))
     context = {
-        "cards": conversation.window(spoken, first, last, Budget(ROOM - 20_000), how),
+        "cards": cards,
         "first": first,
         "last": last,
         "rest": conversation.Gap(last, end),
+        "all": is_all,
         "count": len(spoken),
         "generation": bundle.generation,
         "actions": actions(request, grant, id),

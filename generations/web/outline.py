@@ -139,6 +139,11 @@ class Rest:
         return self.last - self.first
 
     @property
+    def failed(self) -> int:
+        """How many of them, and of the steps below them, failed; levels of a way lead on to what is shown."""
+        return 0 if self.is_way else sum(child.failed for child in self.of.children[self.first : self.last])
+
+    @property
     def level(self) -> int:
         """The level that they are on."""
         return self.of.level + 1

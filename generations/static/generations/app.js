@@ -9,6 +9,7 @@ import { watchFocus } from "./focus.js";
 import { watchKeys } from "./keys.js";
 import { watchMenus } from "./menus.js";
 import { watchOutlines } from "./outline.js";
+import { watchNames } from "./naming.js";
 import { watchPalette } from "./palette.js";
 import { watchReview } from "./review.js";
 import { watchScrolling } from "./scrolling.js";
@@ -23,6 +24,7 @@ watchDashboard();
 watchFailures();
 watchFiles();
 watchFilters();
+watchNames(); // before the focus, which goes by names
 watchFocus();
 watchKeys();
 watchMenus();

@@ -1,0 +1,75 @@
+"""A person at a browser: long conversations whole, on the screen and on paper; lists by ear and on a phone."""
+
+from __future__ import annotations
+
+import uuid
+
+from playwright.sync_api import Browser, expect
+
+from tests.browsing import IN_A_BROWSER, Watched, press, sign_in
+from tests.stack import Stack
+
+pytestmark = IN_A_BROWSER
+
+
+def test_a_long_conversation_is_opened_at_once_and_printed_whole(watched: Watched, filled: Stack) -> None:
+    page = watched.page
+    page.goto(f"{filled.url}/projects/default/generations/a%20long~2Fone%3F/")
+
+    # Paper has no links: it says what is not on it.
+    page.emulate_media(media="print")
+    expect(page.get_by_text("72 messages in between were not shown when this was printed.")).to_be_visible()
+    expect(page.locator(".gap a").first).to_be_hidden()
+    page.emulate_media(media="screen")
+    expect(page.get_by_text("72 messages in between were not")).to_be_hidden()
+
+    page.get_by_role("link", name="Show all", exact=True).click()
+
+    expect(page.locator(".gap")).to_have_count(0)
+    for n in range(4, 76):
+        expect(page.get_by_text(f"Turn {n}. x")).to_have_count(1)
+    assert watched.is_clean()
+
+
+def test_what_is_pressed_in_a_row_says_of_which_row_it_is(watched: Watched, filled: Stack) -> None:
+    page = watched.page
+    page.goto(f"{filled.url}/projects/default/settings/retention/")
+    for where in ("hasError=true", "model.id=gpt-4o"):
+        page.get_by_label("Where").first.fill(where)
+        page.get_by_label("After days").fill("900")
+        page.get_by_role("button", name="Add the rule").click()
+        page.wait_for_load_state()
+
+    # The words that are seen come first; what a title explains stays a description.
+    earlier = page.get_by_role("button", name="Earlier: Text of generations, model is gpt-4o")
+    expect(earlier).to_have_accessible_description("Let it decide before the rule above it")
+    for where in ("failed", "model is gpt-4o"):
+        remove = page.locator(f"summary[aria-label='Remove: Text of generations, {where}']")
+        expect(remove).to_have_count(1)
+        remove.focus()
+        press(page, "Enter")
+        expect(page.get_by_role("button", name=f"Remove it: Text of generations, {where}")).to_be_focused()
+        press(page, "Enter")
+        expect(remove).to_have_count(0)
+    assert watched.is_clean()
+
+
+def test_on_a_phone_what_is_unknown_of_a_call_takes_no_room(browser: Browser, filled: Stack) -> None:
+    own = uuid.uuid4().hex[:8]
+    documents = [
+        {"id": f"{own}-no", "name": own, "prompt": "a", "completion": "b"},
+        {"id": f"{own}-all", "name": own, "prompt": "a", "completion": "b", "usage": {"totalTokens": 12345}},
+    ]
+    with filled.client() as client:
+        assert client.post("/api/generations/batch", json=documents).status_code == 200
+    context = browser.new_context(viewport={"width": 390, "height": 900})
+    watched = sign_in(context, filled)
+    page = watched.page
+
+    page.goto(f"{filled.url}/projects/default/generations/?name={own}")
+
+    expect(page.locator("tr[data-row]")).to_have_count(2)
+    expect(page.locator("tr[data-row] .c-usage:visible")).to_have_text(["12,345 —"])
+    expect(page.locator("tr[data-row] .c-times:visible")).to_have_count(0)
+    assert watched.is_clean()
+    context.close()
