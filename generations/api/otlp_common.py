@@ -148,7 +148,7 @@ def _shared(one: Told, held: Said, is_new: bool) -> Told:
             fill(generation, **said)
     else:
         step, generation = revised(step, **said), generation and revised(generation, **said)
-    return made_told(one.span, step, generation, one.scores, one.thread, one.has_files, own)
+    return made_told(one.span, step, generation, one.scores, one.thread, one.has_files, own, one.is_fetched)
 
 
 def _records(project: Project, late: Mapping[str, dict[str, Any]]) -> list[Record]:

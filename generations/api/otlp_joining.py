@@ -14,7 +14,7 @@ from generations.api import otlp_common, otlp_media, otlp_moving, otlp_roots, ot
 from generations.identities import uid
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
-from generations.ingest.otlp import couples
+from generations.ingest.otlp import couples, lending
 from generations.ingest.otlp.names import about, kinds_said
 from generations.ingest.otlp.spans import Told
 from generations.models import Generation, Project, Step, StepPayload
@@ -124,7 +124,8 @@ def _join(
     with transaction.atomic():
         said = [one.generation for one in told if one.generation is not None]
         traces = {one.span.trace_id for one in told}
-        stored, answers, waiting = otlp_stored.around(project, traces, said, lock=lock, trusts=trusts)
+        fetched = [one.generation for one in told if one.is_fetched and one.generation is not None]
+        stored, answers, waiting = otlp_stored.around(project, traces, said, fetched, lock=lock, trusts=trusts)
         if stored or not is_one:
             told, late, left = otlp_common.share(project, told, stored)
         if stored:
@@ -139,7 +140,7 @@ def _join(
         on_roots = otlp_roots.scored(project, told, stored, waiting)
         if not is_alone and (left or on_roots or demoted or not (here | before).issuperset({*answers, *there})):
             raise _Entangled
-        notes = {id: {couples.NOTE: note} for id, note in settled.notes.items()}
+        notes = {id: {lending.NOTE: note} for id, note in settled.notes.items()}
         records: list[Record] = [_with(one.step, notes.pop(one.step.id, None)) for one in told]
         records += [StepRecord(id=id, attributes=note) for id, note in notes.items()]
         records += settled.records
@@ -226,10 +227,12 @@ def _calls(
     own: dict[str, GenerationRecord] = {}
     for one in told:
         if (said := one.generation) is not None:
-            own[one.step.id] = couples.filled(said, own[one.step.id]) if one.step.id in own else said
+            own[one.step.id] = lending.filled(said, own[one.step.id]) if one.step.id in own else said
     near = (couples.around(new.keys() | answers, places) | new.keys()) & known if known else set()
     there = _generations(project, near.union(answers))
-    notes = _notes(project, near - there.keys())
+    came = otlp_stored.fetched(project, [said for said in own.values() if couples.waits(said)])
+    rows |= came
+    notes = _notes(project, (near - there.keys()) | (came.keys() - new.keys()))
     there |= _generations(project, {note["into"] for _, note in notes.values() if note.get("into")} - there.keys())
     known = own.keys() | (there.keys() - new.keys()) | notes.keys()
     calls = []
@@ -238,20 +241,22 @@ def _calls(
         if id in own:
             record, before = own[id], there.get(id)
             if before is not None:
-                record = couples.filled(record, couples.by_itself(before))
+                record = lending.filled(record, lending.by_itself(before))
             elif id in notes:
-                record = couples.filled(record, couples.noted(id, notes[id][1]))
-            calls.append(couples.made_call(record, above, new[id].span.scope, before))
+                record = lending.filled(record, lending.noted(id, notes[id][1]))
+            call = couples.made_call(record, above, new[id].span.scope, before)
+            calls.append(replace(call, is_fetched=True) if new[id].is_fetched else call)
         elif id in there:
             scope = str((there[id].attributes or {}).get("scope") or "")
             # One of another trace stays what it is: what it has of others there is not known here.
-            record = couples.by_itself(there[id]) if id in near else there[id]
+            record = lending.by_itself(there[id]) if id in near else there[id]
             calls.append(couples.Call(record, above, scope, there[id], is_new=False))
         else:
             scope, note = notes[id]
             more = {name: rows[id][name] for name in ("started_at", "ended_at", *otlp_stored.SHARED)}
-            record = couples.noted(id, note, **{n: v for n, v in more.items() if v})
-            calls.append(couples.Call(record, above, scope, is_new=False, is_gone=True, into=note.get("into")))
+            record = lending.noted(id, note, **{n: v for n, v in more.items() if v})
+            gone = couples.Call(record, above, scope, is_new=False, is_gone=True, into=note.get("into"))
+            calls.append(replace(gone, is_fetched=True) if lending.FETCHED in note else gone)
     return calls, there.keys()
 
 
@@ -273,7 +278,7 @@ def _notes(project: Project, ids: Collection[str]) -> dict[str, tuple[str, dict[
     return {
         uids[key]: (str(said.get("scope") or ""), note)
         for key, said in rows
-        if said and isinstance(note := said.get(couples.NOTE), dict)
+        if said and isinstance(note := said.get(lending.NOTE), dict)
     }
 
 

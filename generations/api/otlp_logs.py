@@ -12,7 +12,7 @@ from generations import attachments, bundles, prepared, recording
 from generations.api import otlp_joining, otlp_roots, otlp_stored
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
-from generations.ingest.otlp import couples, logs, terminals
+from generations.ingest.otlp import couples, lending, logs, terminals
 from generations.ingest.otlp.fields import FIELDS
 from generations.ingest.otlp.logs import Spoken
 from generations.ingest.otlp.shapes import LogEvent
@@ -219,8 +219,8 @@ def _told(calls: _Calls, one: Spoken) -> list[Record]:
         fields |= {"step_id": one.id, "trace_id": one.trace_id, "span_id": one.span_id}
         return [step, GenerationRecord(id=target, **fields)]
     said = GenerationRecord(id=target, **fields)
-    whole = couples.filled(there, said) if target != one.id else _longer(there, fields)
-    return [step] if whole is there else [step, couples.difference(whole, there)]
+    whole = lending.filled(there, said) if target != one.id else _longer(there, fields)
+    return [step] if whole is there else [step, lending.difference(whole, there)]
 
 
 def _longer(there: GenerationRecord, fields: dict[str, Any]) -> GenerationRecord:

@@ -11,7 +11,7 @@ from generations import attachments, bundles, prepared, recording
 from generations.api import otlp_roots, otlp_stored
 from generations.ingest import media
 from generations.ingest.media import Reference
-from generations.ingest.otlp import couples
+from generations.ingest.otlp import lending
 from generations.models import Generation, Project, Step
 from generations.records import GenerationRecord, StepRecord
 
@@ -104,7 +104,7 @@ def _told(project: Project, ids: Collection[str]) -> list[GenerationRecord | Ste
     rows = Step.objects.in_project(project.pk).by_ids(project.pk, "step", ids)
     steps = bundles.of_steps(project, list(rows), scores=False, attachments=False, generations=False)
     whole: list[GenerationRecord | StepRecord] = [bundle.record for bundle in steps]
-    notes = [note for one in whole if isinstance(note := (one.attributes or {}).get(couples.NOTE), dict)]
+    notes = [note for one in whole if isinstance(note := (one.attributes or {}).get(lending.NOTE), dict)]
     calls = {*ids, *(into for note in notes if isinstance(into := note.get("into"), str))}
     told = Generation.objects.in_project(project.pk).by_ids(project.pk, "generation", calls)
     there = bundles.of_generations(project, list(told), scores=False, feedback=False, attachments=False)

@@ -1,40 +1,21 @@
 """One call that several spans tell of, as one generation: whichever of them knows most, completed by the others.
 
 Which it is, and what it has of the others, follows from what each span says by itself, whatever the order they came in.
-So that is kept: of a call that is none, beside its step (`NOTE`); of one that is, which fields it has of others
-(`LENT`).
+`lending` keeps that.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from generations import making
-from generations.records import Alternative, GenerationRecord, Json, revised
+from generations.ingest.otlp.lending import ANSWERED, FETCHED, FIELDS, LENT, SENT, SHARED, filled, lent_to, note
+from generations.ingest.otlp.quirks import REPEATED
+from generations.records import GenerationRecord, Json, revised
 
-NOTE: Final = "call"
-"""Attribute of the step of a call that other spans tell of: what its own span says of it."""
-LENT: Final = "lent"
-"""Attribute of a generation: the fields that it has of others."""
-_TOKENS: Final = (
-    *("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens"),
-    *("reasoning_tokens", "input_audio_tokens", "output_audio_tokens"),
-)
-_SENT: Final = ("messages", "prompt", "input")
-_ANSWERED: Final = ("message_completion", "completion", "output")
-_GROUPS: Final = (_TOKENS, _SENT, (*_ANSWERED, "alternatives"), ("error", "error_type", "error_detail"))
-"""Fields that are taken of another together, where a call has none of them."""
-_SHARED: Final = ("thread_id", "user_id", "tags")
-"""Fields that the spans of a trace have in common anyway."""
-_SINGLE: Final = (
-    *("model_id", "model_version", "provider", "response_id", "finish_reason", "time_to_first_token"),
-    *("session_id", "agent_id", "workflow_id", "function_id"),
-    *("prompt_name", "prompt_version", "metadata", "parameters", "tools", "variables", "logprobs"),
-)
-_FIELDS: Final = (*_SINGLE, *_SHARED, *(name for group in _GROUPS for name in group))
 CALLS: Final = frozenset({"llm", "embedding", "rerank"})
 """Types of the steps of calls."""
 
@@ -52,7 +33,8 @@ class Call:
     """What one span says of a call, the call above it, and the instrumentation that it is of.
 
     `stored` is the generation that is stored of it, `is_new` says that the span has just come. `is_gone` says that
-    others tell of the call, and `into` which one, as far as that was known.
+    others tell of the call, and `into` which one, as far as that was known. `is_fetched` says that this is what was
+    answered to another call, fetched later; `kept` are the fields that the record has of others for good.
     """
 
     record: GenerationRecord
@@ -62,6 +44,8 @@ class Call:
     is_new: bool = True
     is_gone: bool = False
     into: str | None = None
+    is_fetched: bool = False
+    kept: frozenset[str] = frozenset()
 
 
 made_place: Final = making.quick(Place).made
@@ -78,6 +62,12 @@ class Settled:
     records: list[GenerationRecord]
     into: Mapping[str, str | None]
     notes: Mapping[str, dict[str, Json]]
+
+
+def waits(call: GenerationRecord) -> bool:
+    """Whether a call may be answered later: nothing came back but the id of an answer."""
+    said = ("error", "finish_reason", "completion_tokens", *ANSWERED)
+    return bool(call.response_id) and all(getattr(call, name) is None for name in said)
 
 
 def is_call(place: Place | None) -> bool:
@@ -135,11 +125,11 @@ def settle(calls: Sequence[Call]) -> Settled:
     instrumentations whose answers have the same id are one. An id alone says little: stand-ins of providers give
     every answer the same.
     """
-    by_id = {call.record.id: call for call in calls}
+    by_id = {call.record.id: call for call in calls if not call.is_fetched}
     into: dict[str, str | None] = {}
-    if any(call.parent_id in by_id for call in calls):
+    if any(call.parent_id in by_id for call in by_id.values()):
         into, lenders = _by_place(by_id)
-        by_id |= _lent(by_id, lenders, _SHARED)
+        by_id |= _lent(by_id, lenders, SHARED)
     groups = _by_response(call for id, call in by_id.items() if id not in into)
     if groups:
         lenders = {}
@@ -151,14 +141,38 @@ def settle(calls: Sequence[Call]) -> Settled:
     for id, call in by_id.items():
         if call.is_gone and id not in into:
             into[id] = call.into  # which is not among these
+    if fetched := [call for call in calls if call.is_fetched]:
+        brought = {call.record.id: _asked(call, (c for id, c in by_id.items() if id not in into)) for call in fetched}
+        lenders = defaultdict(list)
+        for id, asked in brought.items():
+            if asked is not None:
+                lenders[asked].append(id)
+        by_id |= _lent(by_id | {call.record.id: call for call in fetched}, lenders, ("time_to_first_token",))
+        into |= brought
     ends = {id: _end(id, into) for id in into}
-    records = [_written(call, by_id[call.record.id].record) for call in calls if call.record.id not in into]
+    records = [_written(call, by_id[call.record.id]) for call in calls if call.record.id not in into]
     notes = {
-        call.record.id: {**_noted(call.record), "into": ends[call.record.id]}
+        call.record.id: {**note(call.record), **_told_of(call, ends[call.record.id])}
         for call in calls
-        if call.record.id in into and (call.is_new or not call.is_gone or ends[call.record.id] != call.into)
+        if call.record.id in into
+        if call.is_new or not call.is_gone or (ends[call.record.id] != call.into and not call.is_fetched)
     }
     return Settled([record for record in records if record is not None], ends, notes)
+
+
+def _told_of(call: Call, winner: str | None) -> dict[str, Json]:
+    return {FETCHED: True} if call.is_fetched else {"into": winner}
+
+
+def _asked(fetched: Call, calls: Iterable[Call]) -> str | None:
+    """The call that asked for what was fetched: the last one with that answer which began before, however long ago."""
+    made = [
+        (call.record.started_at, call.record.id)
+        for call in calls
+        if call.record.response_id == fetched.record.response_id and call.record.started_at is not None
+        if fetched.record.ended_at is None or call.record.started_at <= fetched.record.ended_at
+    ]
+    return max(made, default=(None, None))[1]
 
 
 def _end(id: str, into: Mapping[str, str | None]) -> str | None:
@@ -217,9 +231,9 @@ def _by_place(by_id: Mapping[str, Call]) -> tuple[dict[str, str | None], dict[st
 
 def _is_attempt(call: GenerationRecord, above: GenerationRecord) -> bool:
     """Whether a call failed below one that did not: another was made for the same answer."""
-    if call.error is None or any(getattr(call, name) is not None for name in _ANSWERED):
+    if call.error is None or any(getattr(call, name) is not None for name in ANSWERED):
         return False
-    return above.completion_tokens is not None or any(getattr(above, name) is not None for name in _ANSWERED)
+    return above.completion_tokens is not None or any(getattr(above, name) is not None for name in ANSWERED)
 
 
 def _lent(
@@ -228,10 +242,14 @@ def _lent(
     """The calls completed by those that tell of them as well; those that know more are asked first."""
     found = {}
     for id, others in lenders.items():
-        record = by_id[id].record
+        record, kept = by_id[id].record, by_id[id].kept
         for other in sorted(others, key=lambda one: (-_weight(by_id[one].record), one)):
-            record = filled(record, by_id[other].record, besides)
-        found[id] = replace(by_id[id], record=record)
+            before, lender = record, by_id[other]
+            record = filled(record, lender.record, besides)
+            # What each span of a trace says is known whenever one of them comes; what comes from elsewhere is not.
+            if lender.is_fetched or (lender.record.trace_id or record.trace_id) != record.trace_id:
+                kept |= {name for name in FIELDS if getattr(record, name) is not getattr(before, name)}
+        found[id] = replace(by_id[id], record=record, kept=kept)
     return found
 
 
@@ -242,7 +260,7 @@ def _by_response(calls: Iterable[Call]) -> list[list[Call]]:
             by_response[call.record.response_id].append(call)
     groups = []
     for same in by_response.values():
-        if len({call.scope for call in same}) == 1:
+        if len({call.scope for call in same}) == 1 and not same[0].scope.startswith(REPEATED):
             continue
         rest = sorted(same, key=lambda call: (str(call.record.started_at), call.record.id))
         while len(rest) > 1:
@@ -251,10 +269,17 @@ def _by_response(calls: Iterable[Call]) -> list[list[Call]]:
             for call in rest:
                 if call.scope != head.scope and _is_same_time(head, call):
                     together.setdefault(call.scope, call)
+                elif call.scope == head.scope and _is_repeated(head, call):
+                    together[call.record.id] = call
             if together:
                 groups.append([head, *together.values()])
                 rest = [call for call in rest if call not in together.values()]
     return groups
+
+
+def _is_repeated(one: Call, other: Call) -> bool:
+    """Whether an instrumentation tells of one call again: with the answer that it had, from the same moment on."""
+    return one.scope.startswith(REPEATED) and one.record.started_at == other.record.started_at is not None
 
 
 def _is_same_time(one: Call, other: Call) -> bool:
@@ -268,93 +293,33 @@ def _weight(record: GenerationRecord) -> int:
     if record.model_id is None:
         return 0  # the span around a call, which knows what was said and not to whom: Mastra's steps
     return (
-        4 * any(getattr(record, name) is not None for name in _ANSWERED)
-        + 2 * any(getattr(record, name) is not None for name in _SENT)
+        4 * any(getattr(record, name) is not None for name in ANSWERED)
+        + 2 * any(getattr(record, name) is not None for name in SENT)
         + (record.prompt_tokens is not None or record.completion_tokens is not None)
     )
 
 
-def filled(record: GenerationRecord, other: GenerationRecord, besides: Collection[str] = ()) -> GenerationRecord:
-    """`record` with what it lacks taken from `other`, but for fields `besides`; content and tokens each as a whole."""
-    names = [name for name in (*_SINGLE, *_SHARED) if getattr(record, name) is None and name not in besides]
-    for group in _GROUPS:
-        if all(getattr(record, name) is None for name in group):
-            names += group
-    if any(getattr(record, name) is not None for name in _ANSWERED):
-        names = [name for name in names if name not in _GROUPS[-1]]  # what was answered did not fail
-    changes = {name: value for name in names if (value := getattr(other, name)) is not None}
-    return revised(record, **changes) if changes else record
-
-
-def difference(whole: GenerationRecord, stored: GenerationRecord) -> GenerationRecord:
-    """What `whole` says beyond `stored`."""
-    return GenerationRecord(
-        id=stored.id, **{n: getattr(whole, n) for n in _FIELDS if getattr(whole, n) != getattr(stored, n)}
-    )
-
-
-# ------------------------------------------------------------------------------------------ what each span says itself
-def by_itself(stored: GenerationRecord) -> GenerationRecord:
-    """A stored generation without what it has of others."""
-    found: dict[str, Any] = {n: getattr(stored, n) or None for n in ("metadata", "parameters", "tags")}
-    if _is_derived(stored):
-        found["total_tokens"] = None
-    return revised(stored, **{**found, **dict.fromkeys(_lent_to(stored))})
-
-
-def _is_derived(record: GenerationRecord) -> bool:
-    """Whether the total is what follows from its parts."""
-    sent, answered = record.prompt_tokens, record.completion_tokens
-    return sent is not None and answered is not None and record.total_tokens == sent + answered
-
-
-def _lent_to(stored: GenerationRecord | None) -> set[str]:
-    """The fields that a stored generation has of others, with what follows from them."""
-    said = (stored.attributes or {}).get(LENT) if stored is not None else None
-    lent = {name for name in _FIELDS if name in said} if isinstance(said, list) else set()
-    for group in _GROUPS:
-        if not lent.isdisjoint(group):
-            lent |= set(group)
-    return lent
-
-
-def _written(call: Call, whole: GenerationRecord) -> GenerationRecord | None:
+def _written(call: Call, settled: Call) -> GenerationRecord | None:
     """What is to be written of a call: a new one whole, and of a stored one what changes."""
+    whole = settled.record
     if call.stored is None and whole is call.record:
         return whole
-    lent = [name for name in _FIELDS if getattr(whole, name) != getattr(call.record, name)]
-    before = _lent_to(call.stored)
+    others = [name for name in FIELDS if name not in settled.kept]
+    lent = [name for name in others if getattr(whole, name) != getattr(call.record, name)]
+    before = lent_to(call.stored)
     if call.record is call.stored:
-        lent = [name for name in _FIELDS if name in lent or (name in before and getattr(whole, name) is not None)]
+        lent = [name for name in FIELDS if name in lent or (name in before and getattr(whole, name) is not None)]
     gone = {name for name in before if getattr(whole, name) is None and getattr(call.stored, name) is not None}
     about: dict[str, Any] = {}
     if lent or before:
-        others = {name: value for name, value in (whole.attributes or {}).items() if name != LENT}
-        about["attributes"] = {**others, LENT: lent} if lent else others
+        rest = {name: value for name, value in (whole.attributes or {}).items() if name != LENT}
+        about["attributes"] = {**rest, LENT: lent} if lent else rest
         gone |= {"attributes", *({"metadata"} & before)}  # replaced, and not merged with what they were
     if call.stored is None or call.is_new:
         return revised(whole, **about, cleared=whole.cleared | gone) if about else whole
-    said = {n: value for n in _FIELDS if (value := getattr(whole, n)) != getattr(call.stored, n) and value is not None}
+    said = {n: value for n in FIELDS if (value := getattr(whole, n)) != getattr(call.stored, n) and value is not None}
     if not said and not any(getattr(whole, name) is None for name in gone):
         return None
     if "metadata" in gone:
         said["metadata"] = whole.metadata
     return GenerationRecord(id=whole.id, **said, **about, cleared=frozenset(gone))
-
-
-def _noted(record: GenerationRecord) -> dict[str, Json]:
-    """What is kept of a call that others tell of; its times, and what it shares with its trace, are its step's."""
-    found = {n: value for n in _FIELDS if n not in _SHARED and (value := getattr(record, n)) not in (None, {})}
-    if _is_derived(record):
-        del found["total_tokens"]
-    if record.alternatives is not None:
-        found["alternatives"] = [asdict(one) for one in record.alternatives]
-    return found
-
-
-def noted(id: str, note: Mapping[str, Json], **more: Any) -> GenerationRecord:
-    """A call as it was noted, with what its step has of it."""
-    said = {name: note[name] for name in _FIELDS if name in note}
-    if others := said.get("alternatives"):
-        said["alternatives"] = tuple(Alternative(**one) for one in others)
-    return GenerationRecord(id=id, **said, **more)

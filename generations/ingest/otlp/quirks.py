@@ -153,6 +153,38 @@ def without_none(span: Span) -> Span:
     return replace(span, attributes={name: value for name, value in span.attributes.items() if value != "none"})
 
 
+FETCH: Final = "fetch_response"
+"""The operation that asks no model again for what one has answered, by the conventions."""
+FETCHED: Final[Mapping[str, tuple[str, ...]]] = {
+    "gen_ai.operation.name": (FETCH,),
+    "url": ("/responses/", "/chat/completions/"),  # Logfire's, of requests that it knows no better
+    "input.value": ("{}",),  # OpenInference's for OpenAI, which tells of every request of the client as of a call
+}
+"""Attributes, and what their values begin with, of requests that fetch what a model has answered to another."""
+_FETCHED_BY_NAME: Final = "responses.retrieve "
+"""What OpenLIT's spans of such requests are called, which begin with the name of what is done there."""
+REPEATED: Final = ("opentelemetry.instrumentation.openai.",)
+"""Scopes that tell of a call again each time that its answer is fetched: OpenLLMetry's, of OpenAI's newer interface."""
+EVERY_REQUEST: Final = "openinference.instrumentation.openai"
+"""The scope whose spans are of all requests of a client, also of those that ask no model."""
+_NO_CALLS: Final = frozenset({"InputTokenCountResponse", "responses.token_count", "responses.cancel"})
+"""Words by which spans begin that count tokens, or cancel what a model was asked: OpenInference's and OpenLIT's."""
+
+
+def fetches(span: Span) -> bool:
+    """Whether a span may be of a request that fetches what was answered to another, whose id it has then."""
+    a = span.attributes
+    for name, starts in FETCHED.items():
+        if name in a and isinstance(said := a[name], str) and said.startswith(starts):
+            return True
+    return span.name.startswith(_FETCHED_BY_NAME)
+
+
+def asks_nothing(span: Span) -> bool:
+    """Whether a span is named for what asks no model."""
+    return span.name in _NO_CALLS or span.name.partition(" ")[0] in _NO_CALLS
+
+
 UNNAMED: Final = "chat"
 """What Azure's inference client has for a model that nobody named, and the name of the call's span then."""
 _AZURE: Final = frozenset({"az.ai.inference", "azure.ai.inference"})

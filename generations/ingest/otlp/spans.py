@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from generations import making
 from generations.cleaning import MAX_TEXT
-from generations.ingest.otlp import calls, content, dialects, evaluations, events, kinds, names, quirks, values
+from generations.ingest.otlp import calls, content, dialects, evaluations, events, kinds, lending, names, quirks, values
 from generations.ingest.otlp.fields import RESOURCE
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.names import About, Places
 from generations.ingest.otlp.shapes import ERROR, Event, Span
 from generations.ingest.otlp.usage import tokens_of
-from generations.records import GenerationRecord, Json, ScoreRecord, StepRecord, ThreadRecord, made_step
+from generations.records import GenerationRecord, Json, ScoreRecord, StepRecord, ThreadRecord, made_step, revised
 
 MAX_ATTRIBUTE: Final = 64 << 10
 """Characters of an attribute that is kept as it came; what is longer is cut. Content is never cut."""
@@ -34,6 +34,8 @@ class Told:
     """Whether files were taken out of its messages."""
     own: Mapping[str, Any] | None = None
     """The thread, user and tags that it names itself, where others of its trace lent it theirs."""
+    is_fetched: bool = False
+    """Whether its generation is what was answered to another call, fetched later."""
 
 
 made_told: Final = making.quick(Told).made
@@ -51,6 +53,9 @@ def told(span: Span) -> Told:
     kind, work = kinds.types(a, about)
     if kind is not None and not is_plain and (_only_opens_a_stream(span, about) or _only_prepares(span)):
         kind, work = None, kinds.work_type(a, about)
+    if kind is None and a.get("gen_ai.operation.name") == quirks.FETCH:
+        kind = "chat"
+    is_fetched = kind is not None and quirks.fetches(span)
     held = _all_shared(a, about, is_call=kind is not None)
     whole = _common(span, about, held)
     name = (values.text(held["name"]) if "name" in held else None) or span.name or None
@@ -76,10 +81,23 @@ def told(span: Span) -> Told:
     generation = None
     if kind is not None:
         generation = calls.generation(span, about, _all_held(a, about.of_calls), kind, whole, step, is_plain)
+        if not _is_told(span, generation, is_fetched):
+            generation, step = None, revised(step, type="run")
     thread = None
     if "thread_name" in held and "thread_id" in whole and (title := values.text(held["thread_name"])):
         thread = ThreadRecord(id=whole["thread_id"], name=title[:MAX_TEXT])
-    return made_told(span, step, generation, evaluations.scores(span) if span.events else (), thread)
+    scores = evaluations.scores(span) if span.events else ()
+    return made_told(span, step, generation, scores, thread, False, None, is_fetched)
+
+
+def _is_told(span: Span, call: GenerationRecord, is_fetched: bool) -> bool:
+    """Whether a span tells of a model's answer, and not of a request by which nothing was asked nor brought."""
+    if is_fetched:
+        is_answered = any(getattr(call, name) is not None for name in lending.ANSWERED)
+        return call.response_id is not None and (is_answered or call.completion_tokens is not None)
+    if quirks.asks_nothing(span):
+        return False
+    return call.model_id is not None or span.scope != quirks.EVERY_REQUEST
 
 
 def said_by_itself(attributes: Mapping[str, Json]) -> dict[str, Any]:
