@@ -23,6 +23,7 @@ from generations.records import FeedbackRecord, GenerationRecord, Json, Record, 
 FEW: Final = 20
 """Up to so many spans of a request are made ready by whoever writes for several: a field of all records at a time takes
 less for each. Larger requests are made ready while the database is waited for."""
+_NOTHING: Final[frozenset[str]] = frozenset()
 Refused = tuple[str, str, str | None]
 """The id of the step of a span of which something was refused, the reason and the field."""
 
@@ -228,7 +229,12 @@ def _calls(
     for one in told:
         if (said := one.generation) is not None:
             own[one.step.id] = lending.filled(said, own[one.step.id]) if one.step.id in own else said
-    near = (couples.around(new.keys() | answers, places) | new.keys()) & known if known else set()
+    near: set[str] = set()
+    if known:
+        arrived = (couples.made_call(said, None, new[id].span.scope) for id, said in own.items())
+        times = {id: (rows[id]["started_at"], rows[id]["ended_at"]) for id in known}
+        beside = couples.beside(arrived, times)
+        near = (couples.around(new.keys() | answers | beside, places) | new.keys() | beside) & known
     there = _generations(project, near.union(answers))
     came = otlp_stored.fetched(project, [said for said in own.values() if couples.waits(said)])
     rows |= came
@@ -244,8 +250,9 @@ def _calls(
                 record = lending.filled(record, lending.by_itself(before))
             elif id in notes:
                 record = lending.filled(record, lending.noted(id, notes[id][1]))
-            call = couples.made_call(record, above, new[id].span.scope, before)
-            calls.append(replace(call, is_fetched=True) if new[id].is_fetched else call)
+            one, is_root = new[id], places[id].parent_id is None
+            first = (record, above, one.span.scope, before, True, False, None)
+            calls.append(couples.made_call(*first, one.is_fetched, _NOTHING, is_root))
         elif id in there:
             scope = str((there[id].attributes or {}).get("scope") or "")
             # One of another trace stays what it is: what it has of others there is not known here.

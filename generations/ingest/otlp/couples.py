@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from generations import making
-from generations.ingest.otlp.lending import ANSWERED, FETCHED, FIELDS, LENT, SENT, SHARED, filled, lent_to, note
-from generations.ingest.otlp.quirks import REPEATED
+from generations.ingest.otlp.lending import ANSWERED, FETCHED, FIELDS, LENT, SENT, SHARED, TOKENS, filled, lent_to, note
+from generations.ingest.otlp.quirks import CLIENTS, OF_CLIENTS, REPEATED
 from generations.records import GenerationRecord, Json, revised
 
 CALLS: Final = frozenset({"llm", "embedding", "rerank"})
@@ -34,7 +34,8 @@ class Call:
 
     `stored` is the generation that is stored of it, `is_new` says that the span has just come. `is_gone` says that
     others tell of the call, and `into` which one, as far as that was known. `is_fetched` says that this is what was
-    answered to another call, fetched later; `kept` are the fields that the record has of others for good.
+    answered to another call, fetched later, `is_root` that no span is above it; `kept` are the fields that the record
+    has of others for good.
     """
 
     record: GenerationRecord
@@ -46,6 +47,7 @@ class Call:
     into: str | None = None
     is_fetched: bool = False
     kept: frozenset[str] = frozenset()
+    is_root: bool = False
 
 
 made_place: Final = making.quick(Place).made
@@ -123,21 +125,21 @@ def settle(calls: Sequence[Call]) -> Settled:
 
     Of a call and those below it, those that know most are the calls; calls at the same time by different
     instrumentations whose answers have the same id are one. An id alone says little: stand-ins of providers give
-    every answer the same.
+    every answer the same. What a client tells by itself is the call around it that an instrumentation tells of.
     """
     by_id = {call.record.id: call for call in calls if not call.is_fetched}
     into: dict[str, str | None] = {}
     if any(call.parent_id in by_id for call in by_id.values()):
         into, lenders = _by_place(by_id)
         by_id |= _lent(by_id, lenders, SHARED)
-    groups = _by_response(call for id, call in by_id.items() if id not in into)
-    if groups:
-        lenders = {}
-        for group in groups:
-            best = max((call.record.id for call in group), key=lambda id: (_weight(by_id[id].record), id))
-            lenders[best] = [call.record.id for call in group if call.record.id != best]
-            into.update(dict.fromkeys(lenders[best], best))
-        by_id |= _lent(by_id, lenders)
+    for alike in (_by_response, _by_client):
+        if groups := alike(call for id, call in by_id.items() if id not in into):
+            lenders = {}
+            for group in groups:
+                best = max((call.record.id for call in group), key=lambda id: (_weight(by_id[id].record), id))
+                lenders[best] = [call.record.id for call in group if call.record.id != best]
+                into.update(dict.fromkeys(lenders[best], best))
+            by_id |= _lent(by_id, lenders)
     for id, call in by_id.items():
         if call.is_gone and id not in into:
             into[id] = call.into  # which is not among these
@@ -245,6 +247,10 @@ def _lent(
         record, kept = by_id[id].record, by_id[id].kept
         for other in sorted(others, key=lambda one: (-_weight(by_id[one].record), one)):
             before, lender = record, by_id[other]
+            if lender.scope.startswith(OF_CLIENTS) and (lender.record.prompt_tokens or 0) > (record.prompt_tokens or 0):
+                record = revised(
+                    record, **dict.fromkeys(TOKENS)
+                )  # others leave out what was cached, or all of a stream
             record = filled(record, lender.record, besides)
             # What each span of a trace says is known whenever one of them comes; what comes from elsewhere is not.
             if lender.is_fetched or (lender.record.trace_id or record.trace_id) != record.trace_id:
@@ -277,6 +283,68 @@ def _by_response(calls: Iterable[Call]) -> list[list[Call]]:
     return groups
 
 
+def _by_client(calls: Iterable[Call]) -> list[list[Call]]:
+    """Calls that clients tell of by themselves, each with the call of an instrumentation that it was made for.
+
+    Those instrumentations keep their span from being the parent, or are told when all is over, and some name no answer.
+    """
+    clients: list[Call] = []
+    others: list[Call] = []
+    for call in calls:
+        (clients if call.scope.startswith(OF_CLIENTS) else others).append(call)
+    groups = []
+    for call in sorted(clients, key=_order) if others else ():
+        if found := [other for other in others if _is_made_for(call, other)]:
+            other = max(found, key=_order)
+            others.remove(other)
+            groups.append([other, call])
+    return groups
+
+
+def _order(call: Call) -> tuple[str, str]:
+    return str(call.record.started_at), call.record.id
+
+
+def _is_made_for(client: Call, other: Call) -> bool:
+    """Whether a client may have made its call for the other one: it began within that, and nothing differs."""
+    a, b = client.record, other.record
+    if a.started_at is None or b.started_at is None or b.ended_at is None:
+        return False
+    # What is noted of a call says neither its type nor its trace, which is this one. Calls of two traces are looked at
+    # where both have nothing around them.
+    is_near = None in (a.trace_id, b.trace_id) or a.trace_id == b.trace_id or (client.is_root and other.is_root)
+    if not is_near or not b.started_at <= a.started_at <= b.ended_at or (a.error is not None and b.error is None):
+        return False
+    names = {name for name in (a.model_id, a.model_version) if name}
+    if names.isdisjoint((b.model_id, b.model_version)) or (a.response_id and b.response_id):
+        return False
+    if a.type and b.type and a.type != b.type:
+        return False
+    return not (a.completion_tokens and b.completion_tokens) or a.completion_tokens == b.completion_tokens
+
+
+def beside(new: Iterable[Call], stored: Mapping[str, tuple[Any, Any]]) -> set[str]:
+    """Of stored calls, with when they began and ended, those at the time of new ones that a client may tell as well."""
+    spans = [(c.record.started_at, c.record.ended_at) for c in new if _may_be_told_twice(c)]
+    found: set[str] = set()
+    while spans:
+        start, end = spans.pop()
+        if start is not None and end is not None:
+            more = {
+                id for id, (a, b) in stored.items() if id not in found and b is not None and a <= end and start <= b
+            }
+            found |= more
+            spans += [stored[id] for id in more]
+    return found
+
+
+_PROVIDERS: Final = tuple(CLIENTS.values())
+
+
+def _may_be_told_twice(call: Call) -> bool:
+    return call.scope.startswith(OF_CLIENTS) or (call.record.provider or "").startswith(_PROVIDERS)
+
+
 def _is_repeated(one: Call, other: Call) -> bool:
     """Whether an instrumentation tells of one call again: with the answer that it had, from the same moment on."""
     return one.scope.startswith(REPEATED) and one.record.started_at == other.record.started_at is not None
@@ -306,6 +374,8 @@ def _written(call: Call, settled: Call) -> GenerationRecord | None:
         return whole
     others = [name for name in FIELDS if name not in settled.kept]
     lent = [name for name in others if getattr(whole, name) != getattr(call.record, name)]
+    if "prompt_tokens" in lent:
+        lent = [name for name in lent if name != "total_tokens"]  # which follows from them
     before = lent_to(call.stored)
     if call.record is call.stored:
         lent = [name for name in FIELDS if name in lent or (name in before and getattr(whole, name) is not None)]

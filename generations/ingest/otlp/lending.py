@@ -17,7 +17,7 @@ NOTE: Final = "call"
 """Attribute of the step of a call that other spans tell of: what its own span says of it."""
 LENT: Final = "lent"
 """Attribute of a generation: the fields that it has of others."""
-_TOKENS: Final = (
+TOKENS: Final = (
     *("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens"),
     *("reasoning_tokens", "input_audio_tokens", "output_audio_tokens"),
 )
@@ -25,7 +25,7 @@ SENT: Final = ("messages", "prompt", "input")
 FETCHED: Final = "fetched"
 """What is noted of an answer that was fetched, in the place of the call that asked for it, which may come later."""
 ANSWERED: Final = ("message_completion", "completion", "output")
-_GROUPS: Final = (_TOKENS, SENT, (*ANSWERED, "alternatives"), ("error", "error_type", "error_detail"))
+_GROUPS: Final = (TOKENS, SENT, (*ANSWERED, "alternatives"), ("error", "error_type", "error_detail"))
 """Fields that are taken of another together, where a call has none of them."""
 SHARED: Final = ("thread_id", "user_id", "tags")
 """Fields that the spans of a trace have in common anyway."""

@@ -165,6 +165,9 @@ _FETCHED_BY_NAME: Final = "responses.retrieve "
 """What OpenLIT's spans of such requests are called, which begin with the name of what is done there."""
 REPEATED: Final = ("opentelemetry.instrumentation.openai.",)
 """Scopes that tell of a call again each time that its answer is fetched: OpenLLMetry's, of OpenAI's newer interface."""
+CLIENTS: Final[Mapping[str, str]] = {"com.anthropic.sdk.": "anthropic", "mistralai_sdk_tracer": "mistral"}
+"""Scopes of clients that tell of their calls by themselves, whatever tells of them besides, and the providers."""
+OF_CLIENTS: Final = tuple(CLIENTS)
 EVERY_REQUEST: Final = "openinference.instrumentation.openai"
 """The scope whose spans are of all requests of a client, also of those that ask no model."""
 _NO_CALLS: Final = frozenset({"InputTokenCountResponse", "responses.token_count", "responses.cancel"})

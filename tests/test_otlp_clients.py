@@ -1,0 +1,116 @@
+"""Clients that tell of their calls by themselves, beside an instrumentation that tells of them as well: one call."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from tests.doors.rest import Caller, caller
+from tests.doors.test_otlp import START, calls, span, steps
+from tests.test_otlp_captures import stored
+
+pytestmark = pytest.mark.django_db
+
+ANTHROPIC = "com.anthropic.sdk.python"
+OTHER = "langtrace_python_sdk"
+MODEL = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "anthropic",
+    "gen_ai.request.model": "claude-haiku-4-5",
+}
+CLIENTS = {
+    **MODEL,
+    "gen_ai.response.id": "msg_1",
+    "gen_ai.usage.input_tokens": "67",
+    "gen_ai.usage.output_tokens": "20",
+}
+ANSWER = '[{"role": "assistant", "parts": [{"type": "text", "content": "Lima."}]}]'
+OTHERS = {
+    **MODEL,
+    "gen_ai.output.messages": ANSWER,
+    "gen_ai.usage.input_tokens": "25",
+    "gen_ai.usage.output_tokens": "20",
+}
+
+
+@pytest.fixture
+def api() -> Caller:
+    return caller("ingest")
+
+
+def at(number: int, begin: int, end: int, scope: str, attributes: dict[str, Any], **more: Any) -> tuple[str, Any]:
+    """A span from one millisecond to another, by its scope."""
+    made = span(number, attributes=attributes, **{"parent": 9, **more})
+    made["startTimeUnixNano"], made["endTimeUnixNano"] = str(START + begin * 10**6), str(START + end * 10**6)
+    return scope, made
+
+
+def send(api: Caller, *told: tuple[str, Any]) -> None:
+    groups = [{"scope": {"name": scope}, "spans": [one]} for scope, one in told]
+    assert api.post("/v1/traces", {"resourceSpans": [{"scopeSpans": groups}]}).json == {}
+
+
+ROOT = at(9, 0, 900, "shop", {"app": "x"}, parent=None)
+CALL = [ROOT, at(1, 10, 100, OTHER, OTHERS), at(2, 20, 90, ANTHROPIC, CLIENTS)]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("split", [(3,), (1, 2), (1, 1, 1)])
+def test_what_a_client_tells_by_itself_is_the_call_around_it(
+    api: Caller, order: tuple[int, ...], split: tuple[int, ...]
+) -> None:
+    send(api, *CALL)
+    other = caller("ingest")
+    spans = [CALL[n] for n in order]
+    for size in split:
+        send(other, *spans[:size])
+        spans = spans[size:]
+
+    (call,) = calls(other)
+    assert (call.span_id, call.response_id) == (f"{1:016x}", "msg_1")
+    assert (call.prompt_tokens, call.completion_tokens, call.total_tokens) == (67, 20, 87), "The client counts all."
+    assert steps(other) == 3
+    assert stored(other.project) == stored(api.project)
+
+
+@pytest.mark.parametrize("turn", range(5))
+def test_calls_at_the_same_time_are_each_told_of_once(api: Caller, turn: int) -> None:
+    spans = [
+        *CALL,
+        at(3, 15, 120, OTHER, OTHERS),
+        at(4, 30, 110, ANTHROPIC, {**CLIENTS, "gen_ai.response.id": "msg_2"}),
+    ]
+    for one in spans[turn:] + spans[:turn]:
+        send(api, one)
+
+    assert sorted(str(call.response_id) for call in calls(api)) == ["msg_1", "msg_2"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        at(2, 200, 300, ANTHROPIC, CLIENTS),
+        at(2, 20, 90, ANTHROPIC, {**CLIENTS, "gen_ai.usage.output_tokens": "21"}),
+        at(2, 20, 90, ANTHROPIC, {**CLIENTS, "gen_ai.request.model": "claude-opus-4-5"}),
+        at(2, 20, 90, "another", CLIENTS),
+        at(2, 20, 90, ANTHROPIC, {**MODEL, "error.type": "overloaded"}, status={"code": 2, "message": "overloaded"}),
+    ],
+    ids=["later", "other counts", "other model", "no client", "an attempt that failed"],
+)
+def test_what_differs_is_another_call(api: Caller, told: tuple[str, Any]) -> None:
+    send(api, *CALL[:2], told)
+
+    assert len(calls(api)) == 2
+
+
+def test_calls_with_nothing_around_them_are_one_in_traces_of_their_own(api: Caller) -> None:
+    told = [at(1, 10, 100, OTHER, OTHERS, parent=None), at(2, 20, 90, ANTHROPIC, CLIENTS, parent=None)]
+    told[1][1]["traceId"] = f"{5:032x}"
+    send(api, *told)
+
+    assert [call.response_id for call in calls(api)] == ["msg_1"]
+    for one in told:
+        send(api, one)
+    assert [call.response_id for call in calls(api)] == ["msg_1"]
