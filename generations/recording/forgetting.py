@@ -49,6 +49,7 @@ def forget(
     within: float | None = None,
     provided: Sequence[Statement] = (),
     noted: Sequence[Statement] = (),
+    without_files: Sequence[uuid.UUID] = (),
 ) -> Forgotten:
     """Delete a part of these generations or steps; all of them is without what was made in a step, and with what hangs
     on them.
@@ -57,7 +58,8 @@ def forget(
     starts at another time by now stays. What takes longer than `within` seconds is given up: an OperationalError of
     QueryCanceled. The statements `provided` come before the lock, so that all locks are
     taken in one order, and may refuse everything by an error of theirs; those `noted` come behind, where
-    `current_setting('generations.forgotten')` is the number.
+    `current_setting('generations.forgotten')` is the number. Rows that are `without_files` by now, which were inside of
+    their text, had something to forget, whatever else there is of it.
     """
     starts, uids = [start for start, _, _ in rows], [uid for _, uid, _ in rows]
     timeout = "DEFAULT" if within is None else str(max(1, int(1000 * within)))
@@ -68,7 +70,9 @@ def forget(
         _CLOCK,
         (f"SET LOCAL statement_timeout = {timeout}", ()),
         *(departing.rows(project.pk, kind, uids, [id for _, _, id in rows]) if part is Part.ALL else ()),
-        _all(project.pk, kind, rows) if part is Part.ALL else _texts(project.pk, kind, starts, uids, part),
+        _all(project.pk, kind, rows)
+        if part is Part.ALL
+        else _texts(project.pk, kind, starts, uids, part, without_files),
     ]
     place = len(message) - 1
     if kind == "generation" and part is not Part.PREVIEWS:
@@ -83,21 +87,32 @@ def forget(
 _CLOCK: Statement = ("SELECT extract(epoch FROM clock_timestamp())::float8", ())
 
 
-def _texts(project: int, kind: str, starts: Sequence[dt.datetime], uids: Sequence[uuid.UUID], part: Part) -> Statement:
+def _texts(
+    project: int,
+    kind: str,
+    starts: Sequence[dt.datetime],
+    uids: Sequence[uuid.UUID],
+    part: Part,
+    others: Sequence[uuid.UUID],
+) -> Statement:
     own = [min(starts), max(starts), list(uids)]
     where = f"WHERE project_id = {project:d} AND started_at BETWEEN %s AND %s"
     said = _said(kind) if part is Part.TEXT else {}
     parts = [
-        f"{name}_gone AS (DELETE FROM {name} {where} AND {key} = ANY(%s) RETURNING 1)"  # noqa: S608
+        f"{name}_gone AS (DELETE FROM {name} {where} AND {key} = ANY(%s) RETURNING {key} AS uid)"  # noqa: S608
         for name, key in said.items()
     ]
     cleared = (
         f"cleared AS (UPDATE {TABLES[kind].facts} SET input_preview = NULL, output_preview = NULL {where}"  # noqa: S608
-        " AND uid = ANY(%s) AND (input_preview IS NOT NULL OR output_preview IS NOT NULL) RETURNING 1)"
+        " AND uid = ANY(%s) AND (input_preview IS NOT NULL OR output_preview IS NOT NULL) RETURNING uid)"
     )
-    counts = [f"(SELECT count(*) FROM {name})" for name in ("cleared", *([f"{kind}_payload_gone"] if said else []))]  # noqa: S608
-    number = f"greatest({', '.join(counts)})"
-    return f"WITH {', '.join((*parts, cleared))} {_told(number)}", own * (len(parts) + 1)
+    # Some have a preview and nothing else any more, others something of which no preview was made.
+    lost = " UNION ".join(
+        f"SELECT uid FROM {name}"  # noqa: S608
+        for name in ("cleared", *([f"{kind}_payload_gone"] if said else []), "unnest(%s::uuid[]) AS others (uid)")
+    )
+    number = f"(SELECT count(*) FROM ({lost}) AS lost)"  # noqa: S608
+    return f"WITH {', '.join((*parts, cleared))} {_told(number)}", [*own * (len(parts) + 1), list(others)]
 
 
 def _all(project: int, kind: str, rows: Sequence[Row]) -> Statement:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,13 +39,22 @@ class Emptied:
     """A table of a month that was emptied: `seconds` is how long it was locked, and for the payloads, which come last,
     `count` is how many the project had."""
 
-    name: str
+    month: dt.date
     seconds: float
     count: int | None
 
 
-def empty_months(project: Project, kind: str, texts: list[Due], now: dt.datetime) -> Iterator[Emptied]:
-    """Empty the months of a list in which the text of everything is due by these rules, and by those of the others."""
+def empty_months(
+    project: Project,
+    kind: str,
+    texts: list[Due],
+    now: dt.datetime,
+    noted: Callable[[dt.date, int], Sequence[Statement]],
+) -> Iterator[Emptied]:
+    """Empty the months of a list in which the text of everything is due by these rules, and by those of the others.
+
+    What is `noted` of a month and how many payloads the project has there is done in the transaction that empties them.
+    """
     payloads = _TEXT_TABLES[kind][0]
     for name, end in _partitions(payloads):
         if not _is_all_due(project.pk, kind, texts, end):
@@ -58,13 +67,17 @@ def empty_months(project: Project, kind: str, texts: list[Due], now: dt.datetime
         # them the next run sees what this one did not come to.
         for table in reversed(_TEXT_TABLES[kind]):
             told = counts if table == payloads else {}
-            held = _tried(name.replace(payloads, table), kind, end, now, told)
+            month = _month_of(name)
+            notes = noted(month, counts[project.pk]) if told else ()
+            held = _tried(name.replace(payloads, table), kind, end, now, told, notes)
             if held is None:
                 break
-            yield Emptied(name[-6:], held, told.get(project.pk))
+            yield Emptied(month, held, told.get(project.pk))
 
 
-def _tried(table: str, kind: str, end: dt.datetime, now: dt.datetime, counts: dict[int, int]) -> float | None:
+def _tried(
+    table: str, kind: str, end: dt.datetime, now: dt.datetime, counts: dict[int, int], notes: Sequence[Statement]
+) -> float | None:
     """Empty a partition; the audit of each project in `counts` tells it. Returns how long it was locked.
 
     None, and nothing done, when some project keeps something there, or when nobody could be sure not to wait: somebody
@@ -76,7 +89,7 @@ def _tried(table: str, kind: str, end: dt.datetime, now: dt.datetime, counts: di
         # Files are only given back once that is on disk, and until then the partition is locked.
         if commit_takes() <= MOST_WAITED:
             try:
-                return _emptied(table, kind, end, now, counts)
+                return _emptied(table, kind, end, now, counts, notes)
             except DatabaseError as error:
                 # Other rows, rules or holds are looked at anew.
                 if not is_overtaken(error) and not isinstance(error.__cause__, (LockNotAvailable, QueryCanceled)):
@@ -92,7 +105,9 @@ def commit_takes() -> float:
     return time.monotonic() - began
 
 
-def _emptied(table: str, kind: str, end: dt.datetime, now: dt.datetime, counts: dict[int, int]) -> float | None:
+def _emptied(
+    table: str, kind: str, end: dt.datetime, now: dt.datetime, counts: dict[int, int], notes: Sequence[Statement]
+) -> float | None:
     """The same at once, or an error that says why not: the rules, holds and rows that it goes by stand to the end."""
     projects = list(Project.objects.order_by("pk").values_list("pk", flat=True))
     there = partitions.holders(table, projects)
@@ -111,6 +126,7 @@ def _emptied(table: str, kind: str, end: dt.datetime, now: dt.datetime, counts: 
             ("SET LOCAL synchronous_commit = off", ()),
             (f"SET LOCAL lock_timeout = '{int(500 * MOST_HELD)}ms'", ()),
             *(statement for texts in ruled.values() for statement in texts[0].standing),
+            *notes,
             (f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE', ()),
             _CLOCK,
             (f"SET LOCAL statement_timeout = {max(1, int(1000 * MOST_WORKED))}", ()),
@@ -158,8 +174,11 @@ def _partitions(table: str) -> list[tuple[str, dt.datetime]]:
             [table],
         )
         names = [str(row[0]) for row in cursor.fetchall()]
-    months = [(name, dt.datetime.strptime(name[-6:], "%Y%m").replace(tzinfo=dt.UTC).date()) for name in names]
-    return [(name, moment(partitions.next_month(month))) for name, month in months]
+    return [(name, moment(partitions.next_month(_month_of(name)))) for name in names]
+
+
+def _month_of(name: str) -> dt.date:
+    return dt.datetime.strptime(name[-6:], "%Y%m").replace(tzinfo=dt.UTC).date()
 
 
 def _count(table: str, project_pk: int) -> int:

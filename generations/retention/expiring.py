@@ -9,12 +9,10 @@ takes back is found again, and when the job is said to be done all that it did i
 from __future__ import annotations
 
 import datetime as dt
-import json
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.db import DatabaseError, OperationalError, connection, transaction
@@ -32,7 +30,8 @@ from generations.recording import Part
 from generations.retention import emptying
 from generations.retention.emptying import moment
 from generations.retention.removing import files_of_text, remove_files, remove_files_of_text
-from generations.retention.rules import Due, What, all_due_before, is_overtaken, meanings, named
+from generations.retention.reporting import Report
+from generations.retention.rules import Due, What, all_due_before, is_overtaken, meanings
 
 FIRST_BATCH: Final = 100
 MOST_AT_ONCE: Final = 8_000
@@ -47,77 +46,6 @@ _PAYLOADS: Final[dict[str, type[GenerationPayload | StepPayload]]] = {
 _RECORDS: Final[dict[str, str]] = {Kept.GENERATIONS: "generation", Kept.STEPS: "step"}
 Advance = Callable[[int], None]
 Noted = Callable[[Due, int], Sequence[Statement]]
-
-
-@dataclass(slots=True)
-class Report:
-    """What was expired, or would be. `files` are those of rows, and of text those that were inside of it; `longest` is
-    the longest that a batch held its locks, in seconds."""
-
-    is_dry: bool
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    months: list[dict[str, Any]] = field(default_factory=list)
-    reach: dict[str, str] = field(default_factory=dict)
-    files: int = 0
-    longest: float = 0.0
-    seconds: float = 0.0
-    job: uuid.UUID | None = None
-    earlier: Mapping[str, Any] = field(default_factory=dict)
-    """Where each batch notes what it did, and what attempts before this one have: of a rule by its number."""
-    _places: dict[uuid.UUID, int] = field(default_factory=dict)
-
-    @property
-    def done(self) -> int:
-        """How many rows, by all rules."""
-        return sum(line["count"] for line in self.lines)
-
-    def line(self, one: Due) -> dict[str, Any]:
-        """The line on a rule, of which there is one however often it is come to."""
-        if one.rule.pk not in self._places:
-            self._places[one.rule.pk] = len(self.lines)
-            self.lines.append(
-                {
-                    "rule": named(one.rule),
-                    "kind": one.rule.kind,
-                    "what": one.rule.what,
-                    "filter": one.rule.filter,
-                    "before": one.before.isoformat() if one.before else None,
-                    "count": self.earlier.get(str(one.rule.pk), 0),
-                }
-            )
-        return self.lines[self._places[one.rule.pk]]
-
-    def noted(self, one: Due, files: int) -> list[Statement]:
-        """What adds a batch to what the job has done, in the transaction that does it: a worker that is killed has
-        counted it, and one that has not has not done it."""
-        if self.job is None:
-            return []
-        rule, number = str(one.rule.pk), "current_setting('generations.forgotten')::bigint"
-        added = (
-            f"jsonb_build_object(%s, coalesce((result #>> %s)::bigint, 0) + {number},"
-            " 'files', coalesce((result #>> '{soFar,files}')::bigint, 0) + %s)"
-        )
-        sql = f"UPDATE job SET result = jsonb_set(result, '{{soFar}}', (result -> 'soFar') || {added}) WHERE id = %s"  # noqa: S608
-        return [(sql, (rule, [jobs.SO_FAR, rule], files, self.job))]
-
-    def note_months(self) -> None:
-        """Say with the job which months were emptied."""
-        if self.job is not None:
-            with connection.cursor() as cursor:
-                sql = "UPDATE job SET result = jsonb_set(result, '{soFar,months}', %s::jsonb) WHERE id = %s"
-                cursor.execute(sql, [json.dumps(self.months), self.job])
-
-    def document(self) -> dict[str, Any]:
-        """The report as it is kept with its job: counts by rule, months that were emptied whole, how long it took."""
-        return {
-            "dry": self.is_dry,
-            "rules": self.lines,
-            "months": self.months,
-            "reach": self.reach,
-            "files": self.files,
-            "longestLock": round(self.longest, 3),
-            "seconds": round(self.seconds, 3),
-        }
 
 
 # --------------------------------------------------------------------------------------------------------------- jobs
@@ -152,6 +80,7 @@ def _run(lease: jobs.Lease) -> None:
     if not report.is_dry:
         report.job, report.earlier = lease.job.pk, lease.earlier
         report.files, report.months = report.earlier.get("files", 0), report.earlier.get("months", [])
+        report.longest = report.earlier.get("longest", 0.0)
         lease.remember(dict(report.earlier))
     _plan(lease.job.project, report, lease.advance)
     lease.finish(report.document())
@@ -166,7 +95,6 @@ def plan(project: Project, *, is_dry: bool, advance: Advance = lambda done: None
 
 
 def _plan(project: Project, report: Report, advance: Advance) -> Report:
-    began = time.monotonic()
     now = timezone.now()
     try:
         # What is hidden has to be found by whoever removes it, also by a rule that asks what was said.
@@ -178,7 +106,7 @@ def _plan(project: Project, report: Report, advance: Advance) -> Report:
     if not report.is_dry:
         # What comes from now on with a start of then is the next run's.
         _hide(project, dict.fromkeys(Kept.values))
-    report.seconds = time.monotonic() - began
+    report.seconds = report.elapsed
     return report
 
 
@@ -191,11 +119,7 @@ def _is_expired(project: Project, now: dt.datetime, report: Report, advance: Adv
     try:
         for kind in Kept.values:
             if not report.is_dry:
-                for month in emptying.empty_months(project, kind, texts[kind], now):
-                    report.longest = max(report.longest, month.seconds)
-                    if month.count is not None:
-                        report.months.append({"kind": kind, "month": month.name, "count": month.count})
-                        report.note_months()
+                _empty(project, kind, whole[kind], texts[kind], now, report)
             for one in (*whole[kind], *texts[kind]):
                 _expire(project, kind, _beside(kind, whole[kind], one) if report.is_dry else one, report, advance)
             reaches = [one.before.isoformat() for one in texts[kind] if one.before is not None and not one.is_empty]
@@ -206,6 +130,47 @@ def _is_expired(project: Project, now: dt.datetime, report: Report, advance: Adv
             raise
         return False
     return True
+
+
+def _empty(
+    project: Project, kind: str, whole: Sequence[Due], texts: Sequence[Due], now: dt.datetime, report: Report
+) -> None:
+    """Empty the months in which all text is due. Rows of which nothing leads to that afterwards, without a preview or a
+    file, are counted with their rules before, as they would be one by one."""
+    unseen: list[tuple[Due, int]] = []
+
+    def noted(month: dt.date, count: int) -> list[Statement]:
+        unseen[:] = _unseen(project, kind, whole, texts, month)
+        said = [statement for one, number in unseen for statement in report.noted(one, number=number)]
+        return said + report.noted_month(_month(kind, month, count))
+
+    for month in emptying.empty_months(project, kind, list(texts), now, noted):
+        report.longest = max(report.longest, month.seconds)
+        if month.count is not None:
+            report.months.append(_month(kind, month.month, month.count))
+            for one, number in unseen:
+                report.line(one)["count"] += number
+
+
+def _month(kind: str, month: dt.date, count: int) -> dict[str, Any]:
+    return {"kind": kind, "month": f"{month:%Y%m}", "count": count}
+
+
+def _unseen(
+    project: Project, kind: str, whole: Sequence[Due], texts: Sequence[Due], month: dt.date
+) -> list[tuple[Due, int]]:
+    """How many rows of a month lose text by each rule and have neither a preview of it nor files that were inside."""
+    found = []
+    files = files_of_text(project, _RECORDS[kind])
+    own = _payloads(project, kind).filter(uid=OuterRef("uid"), started_at=OuterRef("started_at"))
+    for one in texts:
+        rule = _beside(kind, whole, one)
+        if one.before is not None and not one.is_empty:
+            rows = _in_month(filters.narrow(kind, project.pk, rule.condition), month).filter(started_at__lt=one.before)
+            hidden = rows.filter(~_has(Part.PREVIEWS, project, kind, files)).filter(Exists(own))
+            if number := hidden.count():
+                found.append((one, number))
+    return found
 
 
 def _beside(kind: str, whole: Sequence[Due], text: Due) -> Due:
@@ -285,6 +250,7 @@ def _batches(
     last: recording.Row | None = None
     name = _RECORDS[kind]
     files = 0
+    without: set[str] = set()
     while True:
         ahead = rows if last is None else rows.filter(_beyond(last), started_at__gte=last[0])
         ordered = ahead.order_by("started_at", "uid").annotate(page=_PAGE)
@@ -296,7 +262,9 @@ def _batches(
         if part is Part.ALL:
             files = remove_files(project, name, ids, one.standing)
         elif has_files:
-            files += remove_files_of_text(project, name, ids, one.standing)
+            gone = remove_files_of_text(project, name, ids, one.standing)
+            files += len(gone)
+            without.update(gone)
         within = emptying.MOST_WORKED if len(found) > 1 else None
         turns = [found] if part is Part.ALL else _turns(found, [page for *_, page in placed])
         seconds = 0.0
@@ -304,7 +272,14 @@ def _batches(
             for turn in turns:
                 # Alone: what was made in a step has rules of its own.
                 done = recording.forget(
-                    project, name, turn, part=part, within=within, provided=one.standing, noted=noted(one, files)
+                    project,
+                    name,
+                    turn,
+                    part=part,
+                    within=within,
+                    provided=one.standing,
+                    noted=noted(one, files),
+                    without_files=[uid for _, uid, id in turn if id in without],
                 )
                 seconds += done.seconds
                 yield _Batch(done.number, files, done.seconds)

@@ -83,17 +83,18 @@ def files_of_text(project: Project, kind: str) -> QuerySet[Attachment]:
     return own.filter(storage_key__startswith=attachments.folder(project)).exclude(Exists(items))
 
 
-def remove_files_of_text(project: Project, kind: str, ids: Sequence[str], provided: Sequence[Statement]) -> int:
-    """Delete the files that were inside of what was said in these rows, where nothing else refers to them; returns how
-    many. What is `provided` may refuse as `remove_files` says."""
-    files = 0
+def remove_files_of_text(project: Project, kind: str, ids: Sequence[str], provided: Sequence[Statement]) -> list[str]:
+    """Delete the files that were inside of what was said in these rows, where nothing else refers to them; returns of
+    each the id of its row. What is `provided` may refuse as `remove_files` says."""
+    rows: list[str] = []
     named = files_of_text(project, kind).filter(**{f"{kind}_id__in": list(ids)})
-    while found := list(named.order_by("uid").values_list("public_id", flat=True)[:AT_ONCE]):
+    while found := dict(named.order_by("uid").values_list("public_id", f"{kind}_id")[:AT_ONCE]):
         with transaction.atomic():
             at_once.send(provided)
-            files += remove_files(project, "attachment", found)
-            recording.delete(project, "attachment", found)
-    return files
+            remove_files(project, "attachment", list(found))
+            recording.delete(project, "attachment", list(found))
+        rows += found.values()
+    return rows
 
 
 def remove_files(project: Project, kind: str, ids: Sequence[str], provided: Sequence[Statement] = ()) -> int:
