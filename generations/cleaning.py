@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from decimal import Decimal
 from operator import attrgetter
@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 
+from generations import weighing
 from generations.records import KINDS, THUMBS, Alternative, InvalidRecord, Json, R, revised
 
 MAX_ID: Final = 512
@@ -24,8 +25,6 @@ MAX_TAG: Final = 200
 MAX_METADATA: Final = 1 << 20
 MAX_PAYLOAD: Final = 64 << 20
 MAX_DEPTH: Final = 250
-MAX_VALUES: Final = 8_000_000
-"""Values in one document: PostgreSQL makes no JSON of twice as many in a list, whatever they weigh."""
 MAX_ALTERNATIVES: Final = 1_000
 MAX_INT: Final = 2**31 - 1
 MAX_BYTES: Final = 2**53 - 1
@@ -288,8 +287,10 @@ def clean_json(name: str, value: Json, limit: int, packed: Packed | None = None)
     """
     if _are_json([value], limit, packed):
         return value
-    if _are_too_many(value):
-        raise InvalidRecord(name, "…", f"at most {MAX_VALUES} values")
+    if weighing.are_too_many(value):
+        raise InvalidRecord(name, "…", f"at most {weighing.MAX_VALUES} values")
+    if weighing.are_too_long(value):
+        raise InvalidRecord(name, "…", f"at most {weighing.MAX_DIGITS} digits in its numbers, without exponents")
     size = 0
 
     def walk(node: Json, path: str, depth: int) -> Json:
@@ -346,9 +347,13 @@ def _are_json(values: Sequence[Json], limit: int, packed: Packed | None) -> bool
     every = b"".join(texts)
     if b"\\u0000" in every or (len(every) > limit and max(map(len, texts)) > limit):
         return False
-    if len(every) > MAX_VALUES and any(
-        _are_too_many(value) for value, text in zip(values, texts, strict=True) if _may_be_too_many(text)
+    if len(every) > weighing.MAX_VALUES and any(
+        weighing.are_too_many(value)
+        for value, text in zip(values, texts, strict=True)
+        if weighing.may_be_too_many(text)
     ):
+        return False
+    if any(weighing.may_be_too_long(text) and weighing.are_too_long(v) for v, text in zip(values, texts, strict=True)):
         return False
     if b"null" in every and not all(
         _are_numbers(value) for value, text in zip(values, texts, strict=True) if b"null" in text
@@ -359,22 +364,6 @@ def _are_json(values: Sequence[Json], limit: int, packed: Packed | None) -> bool
     return True
 
 
-def _may_be_too_many(text: bytes) -> bool:
-    """Whether more than MAX_VALUES may be in a JSON text: a value follows each of these, if it is no part of one."""
-    return len(text) > MAX_VALUES and sum(map(text.count, (b",", b"[", b"{"))) > MAX_VALUES
-
-
-def _are_too_many(value: Json) -> bool:
-    """Whether there are more than MAX_VALUES in this one."""
-    found, left = 0, [value]
-    while left and found <= MAX_VALUES:
-        node: Any = left.pop()
-        inner: Collection[Json] = node.values() if isinstance(node, dict) else node if type(node) in _NESTED else ()
-        found += len(inner)
-        left += [one for one in inner if type(one) in _NESTED]
-    return found > MAX_VALUES
-
-
 def _are_numbers(value: Json) -> bool:
     """Whether all floats in it are numbers. orjson wrote it, so that there are no types in it but those of JSON."""
     seen: list[Any] = [(value,)]
@@ -383,12 +372,9 @@ def _are_numbers(value: Json) -> bool:
         kinds = {*map(type, inner)}
         if float in kinds and not all(math.isfinite(other) for other in inner if type(other) is float):
             return False
-        if not kinds.isdisjoint(_NESTED):
-            seen += [other for other in inner if type(other) in _NESTED]
+        if not kinds.isdisjoint(weighing.NESTED):
+            seen += [other for other in inner if type(other) in weighing.NESTED]
     return True
-
-
-_NESTED: Final = frozenset({dict, list, tuple})
 
 
 def clamp(moment: dt.datetime, now: dt.datetime) -> dt.datetime:

@@ -57,6 +57,28 @@ def test_a_file_may_be_larger_than_32_bits_tell(size: int) -> None:
     assert (too_large.status, too_large.json["error"]["expected"]) == (422, f"a whole number from 0 to {2**53 - 1}")
 
 
+@pytest.mark.parametrize("number", [1e300, -1e300, 5e-324, 1.7976931348623157e308])
+@pytest.mark.parametrize("place", PLACES)
+def test_numbers_that_would_be_read_for_a_minute_are_refused_by_name(place: str, number: float) -> None:
+    """A million of them are six megabytes on their way in, and three hundred where they are read."""
+    api = caller()
+    many = api.post("/api/generations", {"id": "many", **PLACES[place]([number] * 60_000)})
+    few = api.post("/api/generations", {"id": "few", **PLACES[place]([number] * 100)})
+
+    assert (many.status, few.status) == (422, 201)
+    assert many.json["error"]["expected"].startswith(("at most 16777216 digits", "at most 1048576 bytes"))
+    assert api.get("/api/generations/many").status == 404
+
+
+def test_a_long_list_of_ordinary_numbers_is_kept_whatever_is_said_beside_it() -> None:
+    api = caller()
+    numbers = [0.25, 1.5e-5, 123456.75, 1e-7] * 30_000
+    body = {"id": "a", "output": {"content": {"vector": numbers, "said": "1e300 " * 60_000}}}
+
+    assert api.post("/api/generations", body).status == 201
+    assert api.get("/api/generations/a").json["output"]["content"]["vector"] == numbers
+
+
 ENDLESS = "9" * 5_000
 """More digits than Python makes a number of."""
 
