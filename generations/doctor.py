@@ -40,6 +40,8 @@ _MENDING: Final = (
     "See that the bucket {} is there and may be written to: credentials are found as boto3 finds them,"
     " STORAGE_ENDPOINT_URL names a store other than AWS."
 )
+OF_BUCKETS: Final = ("storage", "exports")
+"""Checks that write a file and remove it, in buckets too."""
 _BROKERS: Final = ("redis", "rediss", "amqp", "amqps")
 
 
@@ -53,8 +55,9 @@ class Finding:
     todo: str = ""
 
 
-def examine() -> Iterator[Finding]:
-    """Every finding, in the order in which an operator would look. Nothing is changed, but a probe that is removed."""
+def examine(*, buckets: bool = True) -> Iterator[Finding]:
+    """Every finding, in the order in which an operator would look. Nothing is changed, but a probe that is removed.
+    Without `buckets`, nothing is written into those."""
     for check in (_settings, _folder, _disk):
         yield from check()
     if (silence := _silence()) is None:
@@ -69,7 +72,7 @@ def examine() -> Iterator[Finding]:
             yield from ask()
     else:
         yield Finding("database", "wrong", f"It does not answer: {silence}", _awakening(silence))
-    for look in (_broker, _storage, _export_buckets, _processes):
+    for look in (_broker, *((_storage, _export_buckets) if buckets else ()), _processes):
         yield from look()
 
 

@@ -20,6 +20,7 @@ from generations.access import Grant
 from generations.exporting import schedules
 from generations.models import ExportSchedule, Job
 from generations.records import InvalidRecord
+from generations.web import operations
 from tests.exports import folder, grant, plain
 from tests.scheduling import SAID, delivered, files, root, run, schedule
 
@@ -211,6 +212,32 @@ def test_a_bucket_that_takes_exports_is_told_to_be_well(bucket: dict[str, bytes]
     (found,) = [one for one in doctor.examine() if one.check == "exports"]
 
     assert (found.level, found.said) == ("well", "the bucket ours takes files")
+
+
+def test_the_operations_page_writes_into_buckets_once_for_many_views(
+    bucket: dict[str, bytes], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "_well_until", 0.0)
+    written: list[str] = []
+    put = Bucket.do_PUT
+
+    def counted(handler: Bucket) -> None:
+        written.append(handler.path)
+        put(handler)
+
+    monkeypatch.setattr(Bucket, "do_PUT", counted)
+
+    first, second = operations.findings(), operations.findings()
+    monkeypatch.setattr(operations, "_well_until", 0.0)
+    settings.EXPORT_BUCKETS = ["ours", "another"]
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    settings.STORAGE_ENDPOINT_URL = "http://127.0.0.1:1"
+    wrong = [[one.level for one in operations.findings() if one.check == "exports"] for _ in range(2)]
+
+    assert len(written) == 1
+    assert [one for one in second if one.check == "exports"] == [one for one in first if one.check == "exports"] != []
+    # What is wrong is looked at anew: whoever mends it wants to see that.
+    assert wrong == [["wrong", "wrong"]] * 2
 
 
 def test_a_bucket_that_cannot_be_reached_fails_the_run_with_a_sentence(
