@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import time
+from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
-from bench.calls import MODELS, text
+from bench.calls import MODELS
 
 SPANS: Final = 4
 """Spans of one trace; its children come first and its root last, as exporters send them."""
+_WORDS: Final = 4_000
+_BEGIN: Final = ("", *"bcdfglmnprstv", "st", "tr", "pr")
+_END: Final = ("a", "e", "i", "o", "u", "er", "in", "on", "al", "ent")
 
 
 def body(first: int, traces: int, seed: str = "") -> bytes:
@@ -30,10 +36,10 @@ def body(first: int, traces: int, seed: str = "") -> bytes:
 def _trace(scope: Any, n: int, chance: random.Random) -> None:
     model, provider, _ = chance.choices(MODELS, [m[2] for m in MODELS])[0]
     began = int((time.time() - 60 - 6 * 86_400 * chance.random()) * 1e9)
-    question, answer = (text(chance, int(chance.lognormvariate(4.9, 0.6))) for _ in range(2))
-    system = text(random.Random(n % 5), 90)
+    question, answer = (_prose(chance, int(chance.lognormvariate(4.9, 0.6))) for _ in range(2))
+    system = _prose(random.Random(n % 5), 90)
     call, arguments = f"call_{chance.getrandbits(64):016x}", {"query": question[:40], "limit": 10}
-    results = {"results": [{"id": m, "text": text(chance, 25)} for m in range(3)]}
+    results = {"results": [{"id": m, "text": _prose(chance, 25)} for m in range(3)]}
     who = {"gen_ai.conversation.id": f"session-{n // 5}", "user.id": f"user-{int(chance.paretovariate(0.8)) % 5000}"}
     asks = _message("assistant", {"type": "tool_call", "id": call, "name": "search_orders", "arguments": arguments})
     asked = [_message("system", _text(system)), _message("user", _text(question))]
@@ -80,6 +86,22 @@ def _trace(scope: Any, n: int, chance: random.Random) -> None:
         span.parent_span_id = b"" if place == SPANS - 1 else ids[-1]
         span.start_time_unix_nano, span.end_time_unix_nano = began + offset, began + offset + duration
         _fill(span, {**attributes, **who})
+
+
+def _prose(chance: random.Random, words: int) -> str:
+    """So many words, as seldom and as often as those of a language: what they are packed to is what prose is packed to,
+    and that is most of the work of a table that keeps them."""
+    known, often = _vocabulary()
+    return " ".join(chance.choices(known, cum_weights=often, k=max(1, words)))
+
+
+@cache
+def _vocabulary() -> tuple[Sequence[str], Sequence[float]]:
+    chance = random.Random(1)
+    syllables = [begin + end for begin in _BEGIN for end in _END]
+    made = ("".join(chance.choices(syllables, k=chance.choice((1, 2, 2, 3, 3, 4)))) for _ in itertools.count())
+    known = [*itertools.islice(dict.fromkeys(itertools.islice(made, 3 * _WORDS)), _WORDS)]
+    return known, [*itertools.accumulate(1 / (n + 2) for n in range(len(known)))]
 
 
 def _call(model: str, provider: str, id: str, asked: list[Any], given: Any, reason: str) -> dict[str, Any]:
