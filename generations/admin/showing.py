@@ -11,6 +11,8 @@ from django.utils.safestring import SafeString
 from generations.records import Json
 
 MOST: Final = 20_000
+FITS: Final = 30
+"""A box has room for so many lines: for any text with fewer characters."""
 UNKNOWN: Final = "-"
 
 
@@ -21,7 +23,8 @@ def block(value: Json) -> str | SafeString:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
     if len(text) > MOST:
         text = f"{text[:MOST]}\n… {len(text) - MOST:,} more characters"
-    return format_html("<pre>{}</pre>", text)
+    # What may be higher than its box can be reached by the keyboard, so that it can be scrolled by it.
+    return format_html('<pre tabindex="0">{}</pre>' if len(text) > FITS else "<pre>{}</pre>", text)
 
 
 def line(value: str | None, limit: int = 80) -> str:

@@ -1,4 +1,4 @@
-"""A person at a browser: long conversations whole, on the screen and on paper; lists by ear and on a phone."""
+"""A person at a browser: long conversations whole, on the screen and on paper; lists by ear and on a phone; triage."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import uuid
 
 from playwright.sync_api import Browser, expect
 
-from tests.browsing import IN_A_BROWSER, Watched, press, sign_in
+from tests.browsing import IN_A_BROWSER, Watched, press, sign_in, violations
 from tests.stack import Stack
 
 pytestmark = IN_A_BROWSER
@@ -73,3 +73,22 @@ def test_on_a_phone_what_is_unknown_of_a_call_takes_no_room(browser: Browser, fi
     expect(page.locator("tr[data-row] .c-times:visible")).to_have_count(0)
     assert watched.is_clean()
     context.close()
+
+
+def test_triage_shows_what_failed_beside_any_text_and_is_read_by_ear(watched: Watched, filled: Stack) -> None:
+    page = watched.page
+    page.emulate_media(reduced_motion="reduce")
+    with filled.client() as client:
+        long = {"id": uuid.uuid4().hex, "prompt": "x" * 90, "completion": "y\n" * 500, "error": "Rate limit " * 9}
+        assert client.post("/api/generations", json=long).status_code == 201
+    page.goto(f"{filled.url}/admin/generations/generation/")
+    page.locator("#content a[href*='project=']").first.click()
+    page.get_by_role("link", name=long["id"]).wait_for()
+
+    # Django draws the label of its search as a picture.
+    assert violations(page, but=["label-title-only"]) == []
+    # A text without a blank leaves the error its place on the screen.
+    assert page.evaluate("document.querySelector('.column-input_line').offsetWidth") < 400
+    page.get_by_role("link", name=long["id"]).click()
+    expect(page.locator(".readonly pre").first).to_be_visible()
+    assert violations(page) == []
