@@ -79,6 +79,7 @@ def test_a_stream_of_logfire_is_the_span_that_tells_its_end_as_long_as_that_says
 
     opened = tell(asked, scope="logfire.openai")
     ended = call({**asked, **answer, "duration": 0.25}, scope="logfire.openai", length=0)
+    left = call({**asked, "duration": 0.5}, scope="logfire.openai", length=0)
     failed = call(asked, scope="logfire.openai", status=ERROR, message="asleep")
 
     assert opened.generation is None
@@ -86,6 +87,7 @@ def test_a_stream_of_logfire_is_the_span_that_tells_its_end_as_long_as_that_says
     assert ended.ended_at is not None
     assert (ended.ended_at - ended.started_at).total_seconds() == 0.25
     assert failed.error == "asleep"
+    assert left.messages == [{"role": "user", "content": "Hello"}], "A stream that was left before a word came."
 
 
 def test_a_result_of_a_tool_is_what_the_tool_said_and_not_its_wrapping() -> None:

@@ -127,6 +127,7 @@ def _only_opens_a_stream(span: Span, about: About) -> bool:
     return (
         span.scope.startswith(quirks.STREAMS_APART)
         and span.status != ERROR
+        and "duration" not in span.attributes  # which says that it is over, be it before a word came
         and _OF_ANSWERS.isdisjoint(span.attributes)
         and not tokens_of(span.attributes, about)
     )
