@@ -13,10 +13,10 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import connection
 
-from generations import llm, outages, presence, providers, recording
+from generations import bundles, llm, outages, presence, providers, recording
 from generations.access import Grant, Scope
 from generations.ingest.values import nearest
-from generations.llm import running
+from generations.llm import recorded, running
 from generations.llm.backends.anthropic import Anthropic
 from generations.llm.backends.openai import OpenAI
 from generations.llm.recorded import Sink
@@ -173,6 +173,15 @@ def score(grant: Grant, asked: Asked) -> ScoringResult:
     assert isinstance(asked.prompt, str)
     with _room(), _attended():
         return model.score_sync(asked.prompt, asked.values, **asked.options)
+
+
+def scored_before(grant: Grant, asked: Asked) -> ScoringResult | None:
+    """What a call of the same id was answered; None where there was none, it failed, or its text is gone."""
+    id = asked.options.get("record", {}).get("id")
+    there = None if id is None else bundles.generation(grant.need(Scope.WRITE).project, id)
+    if there is None or there.record.error is not None:
+        return None
+    return recorded.scored_before(there.record, _model(grant, asked).model_identifier)
 
 
 def stream(grant: Grant, asked: Asked) -> llm.Stream:

@@ -200,9 +200,12 @@ def _said_again(answered: dict[str, Any]) -> Iterator[bytes]:
 def score(request: HttpRequest) -> HttpResponse:
     """How likely each value is to follow the prompt: `sum`, `mean`, `normalized`, `prob` and the tokens of each."""
     grant = grant_of(request)
-    asked = generating.asked_to_score(repeats.named(request, receive.mapping(request, limit=MOST)))
+    document = receive.mapping(request, limit=MOST)
+    asked = generating.asked_to_score(repeats.named(request, document))
     with repeats.claimed(request, grant):
-        result = generating.score(grant, asked)
+        # One that names its record asks for a call each time.
+        there = None if "id" in document else generating.scored_before(grant, asked)
+        result = generating.score(grant, asked) if there is None else there
     return answer({"generationId": result.generation_id, **result.to_dict()})
 
 

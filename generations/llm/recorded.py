@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from generations.llm.calls import Answer, Fields, Json, Request
 from generations.llm.errors import InvalidCall, LLMError
-from generations.llm.scoring import ScoringResult
+from generations.llm.scoring import ScoredSequence, ScoringResult, Vector
 
 if TYPE_CHECKING:
     from generations.client import Generations
@@ -143,6 +144,7 @@ def scored(call: Call, result: ScoringResult, said: Fields) -> GenerationRecord:
     from generations.records import Alternative
 
     sums = result.scores()
+    before = [_tokens(result, seq, 0, len(seq) - seq.value_tokens) for seq in result.seqs]
     alternatives = tuple(
         Alternative(
             index=place,
@@ -150,17 +152,44 @@ def scored(call: Call, result: ScoringResult, said: Fields) -> GenerationRecord:
             content=value,
             tokens=seq.value_tokens,
             score=sums[place],
-            logprobs={
-                "tokens": list(seq.tokens[-seq.value_tokens :]),
-                "token_logprobs": list(seq.logprobs[-seq.value_tokens :]),
-                "text_offset": [offset - len(result.prompt) for offset in seq.offsets[-seq.value_tokens :]],
-            },
+            logprobs=_tokens(result, seq, len(seq) - seq.value_tokens, len(seq))
+            # The prompt's own are mostly the same for all.
+            | ({"prompt": before[place]} if place == 0 or before[place] != before[0] else {})
+            | ({"straddles": True} if seq.straddles else {}),
         )
         for place, (value, seq) in enumerate(zip(result.continuations, result.seqs, strict=True))
     )
     best = sums.argmax()
     own = {"alternatives": alternatives, "completion": result.continuations[best], "selected_choice": best}
     return _made(call, _begun(call) | _stripped(said) | own)
+
+
+def _tokens(result: ScoringResult, seq: ScoredSequence, begin: int, end: int) -> Fields:
+    return {
+        "tokens": list(seq.tokens[begin:end]),
+        "token_logprobs": [None if math.isnan(one) else one for one in seq.logprobs[begin:end]],
+        "text_offset": [offset - len(result.prompt) for offset in seq.offsets[begin:end]],
+    }
+
+
+def scored_before(record: GenerationRecord, model_identifier: str) -> ScoringResult | None:
+    """The scores that `scored` made this record of; None where it is of something else, or holds not all of them."""
+    others = sorted(record.alternatives or (), key=lambda one: one.index)
+    said: list[Any] = [one.logprobs for one in others if one.kind == "scored"]
+    if record.prompt is None or not said or not all(isinstance(one, dict) for one in said) or "prompt" not in said[0]:
+        return None
+    seqs = []
+    for one in said:
+        parts = [one.get("prompt", said[0]["prompt"]), one]
+        tokens, logprobs, offsets = (
+            [value for part in parts for value in part[name]] for name in ("tokens", "token_logprobs", "text_offset")
+        )
+        known = Vector(math.nan if logprob is None else logprob for logprob in logprobs)
+        starts = tuple(offset + len(record.prompt) for offset in offsets)
+        seqs.append(ScoredSequence(tuple(tokens), known, starts, len(one["tokens"]), one.get("straddles", False)))
+    made = ScoringResult(record.prompt, [str(one.content) for one in others], seqs, model_identifier)
+    made.generation_id = record.id
+    return made
 
 
 def failed(call: Call, problem: LLMError, answer: Answer | None = None) -> GenerationRecord:

@@ -56,8 +56,23 @@ def test_a_call_that_is_asked_for_again_while_it_is_made_is_made_once(
     again = sent(api, f"/api/{path}", body)
     assert again.status == 200
     assert Generation.objects.in_project(api.project.pk).count() == 2
-    # What was generated is told again; what was scored is scored again, and recorded once.
-    assert len(endpoint.requests) == (3 if more else 2)
+    # What was answered is told again, to the last of its tokens.
+    assert len(endpoint.requests) == 2
+    if more:
+        assert again.json == first.json
+
+
+@pytest.mark.parametrize("straddle", ["include", "exclude"])
+def test_scores_are_told_again_to_the_last_token(straddle: str) -> None:
+    api = caller()
+    body = {"model": "ngram:", "prompt": "The sea is", "values": [" blue", " grey", "s"], "straddle": straddle}
+
+    first, again = (sent(api, "/api/score", body) for _ in range(2))
+    other = sent(api, "/api/score", body, "another key")
+
+    assert (first.status, again.json) == (200, first.json)
+    assert other.json["generationId"] != first.json["generationId"]
+    assert Generation.objects.in_project(api.project.pk).count() == 2
 
 
 def test_a_stream_that_nobody_reads_is_claimed_no_longer(endpoint: Scripted, settings: Any) -> None:
