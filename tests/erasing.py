@@ -15,8 +15,12 @@ def call(id: str, user: str, **fields: Any) -> GenerationRecord:
 def erased(own: Project, id: str = "mia") -> Job:
     """The erasure of a participant, done."""
     job = retention.erase(access.of_system(own), id)
+    foretold = retention.foretell(own, id)
     tasks.run_job(str(job.pk))
     job.refresh_from_db()
+    if job.state == Job.State.DONE and foretold.is_exact:
+        # What was foretold is what went.
+        assert {name: job.result[name] for name in foretold.counts} == foretold.counts
     return job
 
 

@@ -148,6 +148,7 @@ def test_erasing_asks_for_the_id_to_be_typed() -> None:
     tasks.run_job(str(Job.objects.get().pk))
 
     assert "There is no way back" in text(asked)
+    assert "As it is now: generations 1 participants 1 There" in text(asked)
     assert (wrong.status_code, untouched) == (400, 0)
     assert right.status_code == 302
     assert "Erased mia" in text(client.get(at(own)))

@@ -4,6 +4,7 @@ from generations.retention.erasing import COUNTED, DELIVERED, erase, is_erasable
 from generations.retention.erasing import run as run_erasure
 from generations.retention.expiring import due, expired_on, plan, start
 from generations.retention.expiring import run as run_retention
+from generations.retention.foretelling import foretell
 from generations.retention.intakes import forget_intake, forget_refused_bodies
 from generations.retention.rules import (
     BadRule,
@@ -27,6 +28,7 @@ __all__ = [
     "due",
     "erase",
     "expired_on",
+    "foretell",
     "forget_intake",
     "forget_refused_bodies",
     "forget_unnamed",

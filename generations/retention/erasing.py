@@ -65,7 +65,7 @@ def erase(grant: Grant, participant_id: str) -> Job:
 def is_erasable(project: Project, participant_id: str) -> bool:
     """Whether anything in the project is this participant's."""
     return "\0" not in participant_id and any(
-        rows.exists() for rows in (_participants(project, participant_id), *_own(project, participant_id).values())
+        rows.exists() for rows in (participants(project, participant_id), *own(project, participant_id).values())
     )
 
 
@@ -110,7 +110,7 @@ def _is_brought_more(job: Job) -> bool:
     return imports.filter(state__in=[Job.State.QUEUED, Job.State.RUNNING]).exists()
 
 
-def _own(project: Project, id: str) -> dict[str, QuerySet[Any]]:
+def own(project: Project, id: str) -> dict[str, QuerySet[Any]]:
     """The rows that name the participant, in the order in which they go."""
     return {
         "thread": Thread.objects.in_project(project.pk).filter(user_id=id),
@@ -121,19 +121,25 @@ def _own(project: Project, id: str) -> dict[str, QuerySet[Any]]:
     }
 
 
-def _participants(project: Project, id: str) -> QuerySet[Any]:
+def whose(id: str) -> Q:
+    """Rows that are named as nobody else's."""
+    return Q(user_id=None) | Q(user_id=id)
+
+
+def participants(project: Project, id: str) -> QuerySet[Any]:
+    """The participant's own row."""
     found: QuerySet[Any] = Participant.objects.by_ids(project.pk, "participant", [id])
     return found
 
 
 def _is_held(project: Project, id: str) -> bool:
-    own, there = _own(project, id), holds.open_holds(project.pk)
+    theirs, there = own(project, id), holds.open_holds(project.pk)
     for kind, name in (("generations", "generation"), ("steps", "step")):
         for hold in holds.conditions(there, kind):
             if hold is None:
                 return True
-            held = own[name].filter(filters.q(kind, hold, project.pk))
-            threads = own["thread"].filter(public_id=OuterRef("thread_id"))
+            held = theirs[name].filter(filters.q(kind, hold, project.pk))
+            threads = theirs["thread"].filter(public_id=OuterRef("thread_id"))
             if held.exists() or filters.narrow(kind, project.pk, hold).filter(Exists(threads)).exists():
                 return True
     return False
@@ -146,7 +152,7 @@ def _erase(job: Job, id: str, count: Count, advance: Callable[[], None]) -> None
     rejects = IngestReject.objects.filter(project=project)
     count("refused bodies", rejects.filter(Q(record_id=id) | copies.mentions(id)).update(body=None))
     count("files to import", copies.forget_files_to_import(project))
-    own = _own(project, id)
+    theirs = own(project, id)
 
     def take(kind: str, ids: list[str]) -> None:
         try:
@@ -166,15 +172,15 @@ def _erase(job: Job, id: str, count: Count, advance: Callable[[], None]) -> None
                     take("generation", made)
                 take("step", level)
 
-    for threads in batches(own["thread"]):
+    for threads in batches(theirs["thread"]):
         inside = {"thread_id__in": threads}
         take_steps(Step.objects.in_project(project.pk).filter(**inside))
         for calls in batches(Generation.objects.in_project(project.pk).filter(**inside)):
             take("generation", calls)
         take("thread", threads)
-    take_steps(own["step"])
+    take_steps(theirs["step"])
     for kind in ("generation", "feedback", "score"):
-        for ids in batches(own[kind]):
+        for ids in batches(theirs[kind]):
             take(kind, ids)
     count("participants", remove(project, "participant", [id])[0])
 
@@ -183,10 +189,9 @@ def _levels(project: Project, id: str, ids: list[str]) -> list[list[str]]:
     """These steps and those below them, level by level, a hundred at most in each; without what is named as somebody
     else's, and what is below that."""
     levels, seen = [ids], set(ids)
-    whose = Q(user_id=None) | Q(user_id=id)
     at = 0
     while at < len(levels):
-        below = Step.objects.in_project(project.pk).filter(whose, parent_id__in=levels[at])
+        below = Step.objects.in_project(project.pk).filter(whose(id), parent_id__in=levels[at])
         found = [one for one in below.values_list("public_id", flat=True) if one not in seen]
         seen.update(found)
         levels += [found[n : n + AT_ONCE] for n in range(0, len(found), AT_ONCE)]

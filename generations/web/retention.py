@@ -147,7 +147,8 @@ def erase(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         else:
             messages.success(request, "Being erased. The report is below when it is done.")
             return redirect("web:retention", slug=grant.project.slug)
-    context = {"participant": id, "problem": problem, "counted": keeping.COUNTED}
+    foretold = keeping.foretell(grant.project, id)
+    context = {"participant": id, "problem": problem, "counted": keeping.COUNTED, "foretold": foretold}
     return show(request, grant, "participants/erase.html", context, here="users", status=400 if problem else 200)
 
 
