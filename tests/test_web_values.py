@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -53,6 +54,23 @@ def test_a_moment_of_another_zone_is_in_utc_too_when_pointed_at() -> None:
         ' title="Friday 2026-11-20 21:00:00.005 JST, 2026-11-20 12:00:00.005 UTC">2026-11-20 21:00:00</time>'
     )
     assert 'title="Friday 2026-11-20 12:00:00.000 UTC"' in shown.moment(NOON)
+
+
+def test_the_hour_that_comes_twice_says_which_of_both_it_is() -> None:
+    first = dt.datetime(2026, 10, 25, 0, 30, tzinfo=dt.UTC)
+    with timezone.override(ZoneInfo("Europe/Berlin")):
+        said = [shown.moment(first + dt.timedelta(hours=n)) for n in range(-1, 3)]
+        short = shown.short_moment(first)
+    with timezone.override(ZoneInfo("Europe/London")):
+        british = shown.moment(first + dt.timedelta(hours=1))
+
+    words = [re.sub("<[^>]+>", "", one) for one in said]
+    assert [word.removeprefix("2026-10-25 ") for word in words] == [
+        *("01:30:00", "02:30:00 CEST", "02:30:00 CET", "03:30:00")
+    ]
+    assert "02:30" in short
+    assert "CEST</time>" in short
+    assert ">2026-10-25 01:30:00 GMT<" in british
 
 
 @pytest.mark.django_db

@@ -238,12 +238,17 @@ def size(value: int | None) -> str:
 
 
 def _moment(local: dt.datetime, form: str) -> SafeString:
-    """A moment of the project's zone; to the millisecond, and in UTC, when pointed at."""
+    """A moment of the project's zone; to the millisecond, and in UTC, when pointed at.
+
+    When clocks are set back an hour comes twice: which of both it is is said by the name of its time.
+    """
     utc = local.astimezone(dt.UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
     exact = f"{local:%A %Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {local.tzname() or ''}".strip()
     if local.utcoffset():
         exact += f", {utc.replace('T', ' ')} UTC"
-    return SafeString(f'<time datetime="{utc}Z" title="{escaped(exact)}">{local:{form}}</time>')
+    comes_twice = local.replace(fold=1 - local.fold).utcoffset() != local.utcoffset()
+    which = f" {local.tzname()}" if comes_twice else ""
+    return SafeString(f'<time datetime="{utc}Z" title="{escaped(exact)}">{local:{form}}{escaped(which)}</time>')
 
 
 @register.filter

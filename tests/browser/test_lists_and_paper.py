@@ -92,3 +92,15 @@ def test_triage_shows_what_failed_beside_any_text_and_is_read_by_ear(watched: Wa
     page.get_by_role("link", name=long["id"]).click()
     expect(page.locator(".readonly pre").first).to_be_visible()
     assert violations(page) == []
+
+
+def test_items_of_a_list_stand_at_their_marks_whichever_way_they_run(watched: Watched, filled: Stack) -> None:
+    page, id = watched.page, uuid.uuid4().hex
+    with filled.client() as client:
+        said = {"role": "assistant", "content": "# الطقس\n\n- مشمس في القاهرة\n- 30 C"}
+        assert client.post("/api/generations", json={"id": id, "messageCompletion": said}).status_code == 201
+    page.goto(f"{filled.url}/projects/default/generations/{id}/")
+
+    expect(page.locator(".prose li")).to_have_count(2)
+    for item in page.locator(".prose li").all():
+        expect(item).to_have_css("text-align", "right")
