@@ -118,4 +118,4 @@ def test_a_generation_is_sent_and_found_again_as_printed(own_stack: Stack, shell
         [question] = blocks("graphql", "Find it again")
         answer = client.post("/graphql/", json={"query": question}).json()
         assert "errors" not in answer
-        assert answer["data"]["generations"]["totalCount"] == {"value": 0, "exact": True}
+        assert answer["data"]["generations"]["totalCount"] == {"value": 2, "exact": True}
