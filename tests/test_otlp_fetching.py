@@ -179,3 +179,14 @@ def test_a_call_that_is_told_again_with_each_fetch_from_its_start_on_is_one(api:
     send(api, after, scope="opentelemetry.instrumentation.openai.v1")
 
     assert len(calls(api)) == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["anthropic.messages.count_tokens", "messages.count_tokens", "responses.cancel gpt-4o"]
+)
+def test_to_count_tokens_or_to_cancel_asks_no_model_unless_it_answers(api: Caller, name: str) -> None:
+    asked = {name: said for name, said in ASKED.items() if name != "gen_ai.response.id"}
+    send(api, {**span(1, attributes=asked), "name": name})
+    send(api, {**span(2, attributes={**asked, "gen_ai.output.messages": ANSWER}), "name": name})
+
+    assert [call.span_id for call in calls(api)] == [f"{2:016x}"]

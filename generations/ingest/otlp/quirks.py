@@ -170,8 +170,9 @@ CLIENTS: Final[Mapping[str, str]] = {"com.anthropic.sdk.": "anthropic", "mistral
 OF_CLIENTS: Final = tuple(CLIENTS)
 EVERY_REQUEST: Final = "openinference.instrumentation.openai"
 """The scope whose spans are of all requests of a client, also of those that ask no model."""
-_NO_CALLS: Final = frozenset({"InputTokenCountResponse", "responses.token_count", "responses.cancel"})
-"""Words by which spans begin that count tokens, or cancel what a model was asked: OpenInference's and OpenLIT's."""
+_NO_CALLS: Final = frozenset({"InputTokenCountResponse", "count_tokens", "countTokens", "token_count", "cancel"})
+"""What spans are named, or their methods, that count tokens or cancel what a model was asked: those of Anthropic's SDKs
+themselves, OpenInference's and OpenLIT's."""
 
 
 def fetches(span: Span) -> bool:
@@ -184,8 +185,8 @@ def fetches(span: Span) -> bool:
 
 
 def asks_nothing(span: Span) -> bool:
-    """Whether a span is named for what asks no model."""
-    return span.name in _NO_CALLS or span.name.partition(" ")[0] in _NO_CALLS
+    """Whether a span is named for what asks no model, if nothing was answered."""
+    return span.name.partition(" ")[0].rpartition(".")[2] in _NO_CALLS
 
 
 UNNAMED: Final = "chat"

@@ -92,10 +92,10 @@ def told(span: Span) -> Told:
 
 def _is_told(span: Span, call: GenerationRecord, is_fetched: bool) -> bool:
     """Whether a span tells of a model's answer, and not of a request by which nothing was asked nor brought."""
+    is_answered = call.completion_tokens is not None or any(getattr(call, n) is not None for n in lending.ANSWERED)
     if is_fetched:
-        is_answered = any(getattr(call, name) is not None for name in lending.ANSWERED)
-        return call.response_id is not None and (is_answered or call.completion_tokens is not None)
-    if quirks.asks_nothing(span):
+        return call.response_id is not None and is_answered
+    if quirks.asks_nothing(span) and not is_answered:
         return False
     return call.model_id is not None or span.scope != quirks.EVERY_REQUEST
 
