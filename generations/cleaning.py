@@ -353,7 +353,11 @@ def _are_json(values: Sequence[Json], limit: int, packed: Packed | None) -> bool
         if weighing.may_be_too_many(text)
     ):
         return False
-    if any(weighing.may_be_too_long(text) and weighing.are_too_long(v) for v, text in zip(values, texts, strict=True)):
+    if len(every) > weighing.LONG and any(
+        weighing.are_too_long(value)
+        for value, text in zip(values, texts, strict=True)
+        if weighing.may_be_too_long(text)
+    ):
         return False
     if b"null" in every and not all(
         _are_numbers(value) for value, text in zip(values, texts, strict=True) if b"null" in text

@@ -139,6 +139,9 @@ def vectors_of(content: Json) -> str | None:
     It stands alone, in a list, or below the names that OpenAI (`data.embedding`), Cohere (`embeddings.float`), Google
     (`embeddings.values`) and Ollama (`embeddings`) give it.
     """
+    first = content[0] if type(content) is list and content else content
+    if type(first) is str or first is None or (type(first) is dict and _OF_VECTORS.isdisjoint(first)):
+        return None  # as nearly everything is, and is seen at once
     found = _vectors(content)
     if len(set(found)) != 1:
         return None
@@ -160,7 +163,7 @@ def _vectors(content: Json, *, is_named: bool = False) -> list[int]:
             found += inside
         return found
     if isinstance(content, dict) and "text" not in content and "content" not in content:
-        for name in _OF_VECTORS:
+        for name in _NAMED:
             if name in content and (found := _vectors(content[name], is_named=name != "data")):
                 return found
     elif is_named and isinstance(content, str) and len(content) >= FEWEST * 16 // 3 and _BASE64.fullmatch(content):
@@ -170,7 +173,8 @@ def _vectors(content: Json, *, is_named: bool = False) -> list[int]:
 
 FEWEST: Final = 64
 """Lists of fewer numbers are read as they are: no model makes vectors that short."""
-_OF_VECTORS: Final = ("embedding", "embeddings", "values", "float", "data")
+_NAMED: Final = ("embedding", "embeddings", "values", "float", "data")
+_OF_VECTORS: Final = frozenset(_NAMED)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 

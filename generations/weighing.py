@@ -18,6 +18,8 @@ NESTED: Final = frozenset({dict, list, tuple})
 _MOST_DIGITS: Final = 330
 """Of one number: 5e-324 has no more."""
 _SHORTEST: Final = 4
+LONG: Final = MAX_DIGITS // _MOST_DIGITS * _SHORTEST
+"""Bytes of a JSON text up to which its numbers are not too long, whatever they are."""
 _EXPONENT: Final = re.compile(rb"[0-9.]e[+-]?[0-9]")
 
 
@@ -43,7 +45,7 @@ def may_be_too_long(text: bytes) -> bool:
     PostgreSQL keeps no exponents: a million of 1e300 are six megabytes when they come, and 300 when they are read.
     """
     most = MAX_DIGITS // _MOST_DIGITS
-    if len(text) <= most * _SHORTEST or text.count(b"e") <= most:
+    if len(text) <= LONG or text.count(b"e") <= most:
         return False
     return sum(1 for _ in _EXPONENT.finditer(text)) > most
 
