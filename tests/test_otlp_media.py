@@ -6,17 +6,20 @@ import base64
 import hashlib
 import itertools
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db import connection
 from django.test import Client
+from pytest_django.fixtures import Settings
 
-from generations import attachments
+from generations import attachments, recording
 from generations.ingest import media
 from generations.models import Attachment, Generation, GenerationPayload, Membership, Project
 from generations.records import GenerationRecord
 from generations.retention import removing
+from generations.whole_files import WholeFiles
 from tests.doors.rest import Caller, caller
 from tests.doors.test_otlp import BARE, CHAT, post, span
 from tests.own_files import storage
@@ -169,6 +172,40 @@ def test_an_image_in_a_log_event_is_kept_likewise(api: Caller) -> None:
     assert sorted(map(str, kept(api.project))) == sorted(
         str((id, "image/png", len(PIXEL), PIXEL)) for id in (None, call.public_id)
     )
+
+
+class Watched(WholeFiles):
+    """Files, and which locks were held when each was written: the first half of each, which says what it locks."""
+
+    held: ClassVar[list[set[int]]] = []
+
+    def _save(self, name: str, content: Any) -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT classid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()")
+            self.held.append({int(row[0]) for row in cursor.fetchall()})
+        return super()._save(name, content)
+
+
+@pytest.mark.parametrize("sends", ["span", "log"])
+def test_nobody_waits_for_a_storage_to_take_a_file(
+    api: Caller, sends: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = {**settings.STORAGES["default"], "BACKEND": f"{__name__}.Watched"}
+    settings.STORAGES = {**settings.STORAGES, "default": backend}
+    monkeypatch.setattr(Watched, "held", [])
+
+    if sends == "span":
+        post(api, span(1, attributes=genai({"type": "image_url", "image_url": {"url": URL}})))
+    else:
+        log(api, event("gen_ai.user.message", {"content": {"type": "image_url", "image_url": {"url": URL}}}))
+
+    # The file's own lock, and not its project's.
+    (held,) = Watched.held
+    assert len(held) == 1
+    with connection.cursor() as cursor:
+        cursor.execute(recording.alone(api.project.pk))
+        cursor.execute("SELECT classid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s", [api.project.pk])
+        assert held.isdisjoint(int(row[0]) for row in cursor.fetchall())
 
 
 @pytest.mark.parametrize("said", ["data:image/png;base64,%%%", "data:image/png,abc", "attachment:no", "data:"])

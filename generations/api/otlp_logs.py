@@ -31,7 +31,8 @@ def write_logs(project: Project, events: Sequence[LogEvent], has_files: bool) ->
     refused = logs.refused(events)
     if not spoken and not scores and not any(heard):
         return refused
-    return refused + prepared.again(lambda: _write(project, spoken, scores, heard, has_files))
+    kept = _kept(project, spoken, heard) if has_files else None
+    return refused + prepared.again(lambda: _write(project, spoken, scores, heard, kept))
 
 
 def _write(
@@ -39,7 +40,7 @@ def _write(
     spoken: Sequence[Spoken],
     scores: Sequence[ScoreRecord],
     apart: Heard,
-    has_files: bool,
+    kept: Collection[str] | None,
 ) -> list[str]:
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -51,8 +52,8 @@ def _write(
         for one in spoken:
             records += _told(calls, one)
         scored, refused = _scored(project, scores, calls)
-        if has_files:
-            records = _without_files(project, records)
+        if kept is not None:
+            records = _without_files(project, records, kept)
         receipts = recording.record(project, [*records, *scored, *feedback.voted(scored)])
     return refused + [r.reason or "refused" for r in receipts if r.state == "rejected"]
 
@@ -130,12 +131,28 @@ def _write_scores(project: Project, scores: Sequence[ScoreRecord]) -> list[str |
     return [r.reason or "refused" if r.state == "rejected" else None for r in receipts[: len(ready)]]
 
 
-def _without_files(project: Project, records: Sequence[Record]) -> list[Record]:
+def _kept(project: Project, spoken: Sequence[Spoken], apart: Heard) -> Collection[str]:
+    """Keep the files that the events bring, before the project is locked: a storage far away may take its time. Returns
+    their digests."""
+    found: dict[str, Media] = {}
+    for one in spoken:
+        new = logs.parts(one.events, {})
+        media.taken_out(StepRecord(id=one.id, attributes=new), found)
+        media.taken_out(GenerationRecord(id=one.id, **logs.fields(new)), found)
+    told: list[GenerationRecord | StepRecord] = [*apart.words, *apart.calls]
+    for record in told:
+        media.taken_out(record, found)
+    attachments.keep(project, found.values())
+    return found.keys()
+
+
+def _without_files(project: Project, records: Sequence[Record], kept: Collection[str]) -> list[Record]:
+    """The records with references in the place of their files. What is not kept by now was stored with its files."""
     found: dict[str, Media] = {}
     changed: list[Record] = [
         media.taken_out(r, found) if isinstance(r, GenerationRecord | StepRecord) else r for r in records
     ]
-    attachments.keep(project, found.values())
+    attachments.keep(project, [one for digest, one in found.items() if digest not in kept])
     return otlp_joining.with_attachments(project, changed)
 
 
