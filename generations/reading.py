@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -137,10 +137,10 @@ def vectors_of(content: Json) -> str | None:
 
     Numbers by the hundred say nothing to a person. A vector is a list of numbers, or OpenAI's base64 of 32-bit floats.
     It stands alone, in a list, or below the names that OpenAI (`data.embedding`), Cohere (`embeddings.float`), Google
-    (`embeddings.values`) and Ollama (`embeddings`) give it.
+    (`embeddings.values`) and Ollama (`embeddings`) give it, with nothing beside it but what they say there.
     """
     first = content[0] if type(content) is list and content else content
-    if type(first) is str or first is None or (type(first) is dict and _OF_VECTORS.isdisjoint(first)):
+    if type(first) is str or first is None or (type(first) is dict and _HOLDERS.isdisjoint(first)):
         return None  # as nearly everything is, and is seen at once
     found = _vectors(content)
     if len(set(found)) != 1:
@@ -149,32 +149,67 @@ def vectors_of(content: Json) -> str | None:
     return f"{count:,} vector{'' if count == 1 else 's'} of {numbers:,} numbers"
 
 
-def _vectors(content: Json, *, is_named: bool = False) -> list[int]:
+def _vectors(content: Json, *, is_named: bool = False, depth: int = 0) -> list[int]:
     """How many numbers each of the vectors has: none where it is anything but vectors."""
+    if depth > _DEPTH:
+        return []
     if isinstance(content, list) and content and isinstance(content[0], (int, float)):
-        is_one = len(content) >= FEWEST and all(type(one) in (int, float) for one in content)
-        return [len(content)] if is_one else []
+        return [len(content)] if len(content) >= FEWEST and _are_of_a_vector(content, is_named) else []
     if isinstance(content, list):
         found: list[int] = []
         for one in content:
-            inside = _vectors(one, is_named=is_named) if isinstance(one, (list, dict)) or is_named else []
+            inside = _vectors(one, is_named=is_named, depth=depth + 1)
             if len(inside) != 1:
                 return []
             found += inside
         return found
-    if isinstance(content, dict) and "text" not in content and "content" not in content:
-        for name in _NAMED:
-            if name in content and (found := _vectors(content[name], is_named=name != "data")):
-                return found
-    elif is_named and isinstance(content, str) and len(content) >= FEWEST * 16 // 3 and _BASE64.fullmatch(content):
+    if isinstance(content, dict):
+        names = [name for name in content if name not in _BESIDE]
+        if len(names) != 1 or names[0] not in (_WITHIN if is_named else _HOLDERS):
+            return []
+        (name,) = names
+        if name == "data" and not (
+            isinstance(content[name], list) and content[name] and type(content[name][0]) is dict
+        ):
+            return []
+        return _vectors(content[name], is_named=name != "data", depth=depth + 1)
+    if is_named and isinstance(content, str) and len(content) >= FEWEST * 16 // 3 and _BASE64.fullmatch(content):
         return [(len(content) * 3 // 4 - content.count("=")) // 4]
     return []
 
 
+def _are_of_a_vector(numbers: list[Any], is_named: bool) -> bool:
+    """Whether these are numbers and nothing else, and where nothing says what they are, as small as those of a vector
+    are, and not whole: a list of measurements is to be read."""
+    if not all(type(one) in (int, float) for one in numbers):
+        return False
+    return is_named or (all(-1 <= one <= 1 for one in numbers) and any(one != int(one) for one in numbers))
+
+
 FEWEST: Final = 64
 """Lists of fewer numbers are read as they are: no model makes vectors that short."""
-_NAMED: Final = ("embedding", "embeddings", "values", "float", "data")
-_OF_VECTORS: Final = frozenset(_NAMED)
+_DEPTH: Final = 8
+_HOLDERS: Final = frozenset({"embedding", "embeddings", "data"})
+_WITHIN: Final = frozenset({"embedding", "values", "float"})
+_BESIDE: Final = frozenset(
+    {
+        *(
+            "object",
+            "index",
+            "id",
+            "type",
+            "model",
+            "usage",
+            "created",
+            "provider",
+            "response_type",
+            "meta",
+            "metadata",
+        ),
+        *("statistics", "dimensions", "total_duration", "load_duration", "prompt_eval_count", "billingMetadata"),
+    }
+)
+"""What providers say beside an embedding. Anything else is to be read."""
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 

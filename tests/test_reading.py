@@ -114,6 +114,15 @@ PACKED = base64.b64encode(b"\0" * 4 * 96).decode()
         ({"text": "A page", "embedding": VECTOR}, "A page"),
         ({"embedding": "see the file"}, '{"embedding":"see the file"}'),
         ("x" * 96, "x" * 96),
+        # What stands beside numbers, and measurements, are to be read.
+        ({"values": VECTOR, "answer": "Sell now"}, None),
+        ({"embedding": VECTOR, "error": "quota"}, None),
+        ({"data": [19.5] * 72, "status": "failed"}, None),
+        ({"data": VECTOR}, None),
+        ([19.5] * 72, None),
+        ([0, 1] * 40, None),
+        ({"values": "A" * 400}, None),
+        ({"embedding": [0, 1] * 40}, "1 vector of 80 numbers"),
     ],
 )
 def test_an_embedding_is_told_by_its_vectors_and_not_by_numbers(given: Any, told: str | None) -> None:
@@ -121,6 +130,14 @@ def test_an_embedding_is_told_by_its_vectors_and_not_by_numbers(given: Any, told
         assert "vector" not in str(reading.glimpse(given))
     else:
         assert reading.glimpse(given) == reading.answered(GenerationRecord(id="e", output=given)) == told
+
+
+def test_what_is_nested_deep_is_no_embedding() -> None:
+    deep: Any = VECTOR
+    for _ in range(5_000):
+        deep = [deep]
+
+    assert reading.vectors_of(deep) is None
 
 
 @pytest.mark.parametrize("value", [{"n": 2**80}, {"s": "\ud800"}])
