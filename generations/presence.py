@@ -30,7 +30,7 @@ SLACK: Final = 0.05
 _FILES: Final = Path("/proc/self/fd")
 # linux/tcp.h: eight bytes, thirteen numbers among which are the milliseconds since data was last sent and received.
 _TCP_INFO: Final = struct.Struct("8x9I I I I")
-Place = tuple[int, str]
+_Place = tuple[int, str]
 """A file descriptor and what it leads to: numbers are used again, this pair is not."""
 
 
@@ -38,7 +38,7 @@ Place = tuple[int, str]
 class _Connection:
     """One who is waiting for an answer since `asked`, in seconds of the monotonic clock."""
 
-    place: Place
+    place: _Place
     asked: float
 
 
@@ -48,7 +48,7 @@ class Watch:
     def __init__(self, port: int) -> None:
         self.port = port
         self.since = time.monotonic()
-        self.places: frozenset[Place] | None = None
+        self.places: frozenset[_Place] | None = None
         with _lock:
             _waiting.append(self)
 
@@ -112,8 +112,8 @@ def _find(port: int) -> None:
 def _asking(port: int) -> list[_Connection] | None:
     """The connections to this port that wait for an answer; None where they cannot be seen."""
     found, can_see = [], False
-    for place in sockets():
-        with suppress(OSError), borrowed(place[0]) as held:
+    for place in _sockets():
+        with suppress(OSError), _borrowed(place[0]) as held:
             if held.family not in (socket.AF_INET, socket.AF_INET6) or held.type != socket.SOCK_STREAM:
                 continue
             if held.getsockname()[1] != port:
@@ -132,15 +132,15 @@ def _silent(connection: socket.socket) -> float | None:
     return received / 1000 if sent >= received else None
 
 
-def _is_waiting(place: Place) -> bool:
+def _is_waiting(place: _Place) -> bool:
     try:
-        with borrowed(place[0]) as held:
+        with _borrowed(place[0]) as held:
             return str((_FILES / str(place[0])).readlink()) == place[1] and _silent(held) is not None
     except OSError:
         return False
 
 
-def borrowed(descriptor: int) -> socket.socket:
+def _borrowed(descriptor: int) -> socket.socket:
     """A socket of somebody else's, by a descriptor of our own that may be closed."""
     own = os.dup(descriptor)
     try:
@@ -150,7 +150,7 @@ def borrowed(descriptor: int) -> socket.socket:
         raise
 
 
-def sockets() -> Iterator[Place]:
+def _sockets() -> Iterator[_Place]:
     with suppress(OSError):
         for entry in list(_FILES.iterdir()):
             with suppress(OSError):

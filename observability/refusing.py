@@ -80,11 +80,6 @@ def too_large(meta: Mapping[str, Any], sentence: str) -> HttpResponse | None:
     return refusal(meta, 413, "too_large", sentence, {"Connection": "close"})
 
 
-def broken(meta: Mapping[str, Any], sentence: str) -> HttpResponse:
-    """The answer to a body that did not come whole."""
-    return refusal(meta, 400, "truncated_body", sentence, {"Connection": "close"})
-
-
 @straight
 @csrf_exempt
 def unknown_address(request: HttpRequest) -> HttpResponse:

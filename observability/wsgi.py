@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.core.wsgi import get_wsgi_application
 
-from generations import slowness
 from generations.management import serving
 
 if TYPE_CHECKING:
@@ -94,37 +93,24 @@ class BoundedBodies:
         application: "WSGIApplication",
         limit: int,
         refuse: "Callable[[WSGIEnvironment, str], HttpResponse | None]",
-        bodies: slowness.Bodies | None = None,
     ) -> None:
         self.application = application
         self.limit = limit
         self.refuse = refuse
-        self.bodies = bodies or slowness.Bodies()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        with self.bodies.request(environ["wsgi.input"]) as body:
-            environ["wsgi.input"] = body
-            return self._answer(environ, start_response, body)
-
-    def _answer(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse", sent: slowness.Body
-    ) -> Iterable[bytes]:
         if "chunked" not in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
             if int(environ.get("CONTENT_LENGTH") or 0) > self.limit:
                 return self._refuse(environ, start_response)
             return self.application(environ, start_response)
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
             length = 0
-            while piece := sent.read(_PIECE):
+            while piece := environ["wsgi.input"].read(_PIECE):
                 length += len(piece)
                 if length > self.limit:
                     environ["CONTENT_LENGTH"] = str(length)
                     return self._refuse(environ, start_response)
                 body.write(piece)
-            if why := _broken(environ, sent, length):
-                from observability import refusing  # needs Django, which is loaded by now
-
-                return _told(refusing.broken(environ, why), start_response)
             body.seek(0)
             # > A server MUST NOT send both (RFC 9112, 6.2): from here on the length alone counts.
             del environ["HTTP_TRANSFER_ENCODING"]
@@ -138,27 +124,9 @@ class BoundedBodies:
         refused = self.refuse(environ, sentence)
         if refused is None:
             return self.application(environ, start_response)
-        return _told(refused, start_response)
-
-
-def _broken(environ: "WSGIEnvironment", sent: slowness.Body, length: int) -> str:
-    """Why a chunked body of so many bytes cannot be the whole one; empty where it can.
-
-    The server ends one that breaks off, or whose chunks are malformed, like any other. No exporter sends an empty one.
-    """
-    if sent.was_given_up:
-        return f"The chunked body was given up after {length} bytes: it came too slowly. Nothing of it was stored."
-    from generations.api.prometheus import door_of  # needs Django, which is loaded by now
-
-    if not length and door_of(environ.get("PATH_INFO", "")) == "otlp":
-        return "The chunked body is empty: its first chunk is malformed, or it broke off before that."
-    return ""
-
-
-def _told(refused: "HttpResponse", start_response: "StartResponse") -> list[bytes]:
-    length = ("Content-Length", str(len(refused.content)))
-    start_response(f"{refused.status_code} {refused.reason_phrase}", [*refused.items(), length])
-    return [refused.content]
+        length = ("Content-Length", str(len(refused.content)))
+        start_response(f"{refused.status_code} {refused.reason_phrase}", [*refused.items(), length])
+        return [refused.content]
 
 
 def _application() -> BoundedBodies:
@@ -175,9 +143,7 @@ def _application() -> BoundedBodies:
     _ = get_resolver().url_patterns
     pricing.known_models()
     shared = FairShare(presence.Seen(django), settings.WEB_THREADS, serving.ROOM, refusing.busy)
-    room = settings.WEB_THREADS + serving.ROOM + settings.GATEWAY_STREAMS
-    bodies = slowness.Bodies(room)
-    return BoundedBodies(WholeBodies(shared), settings.INGEST_MAX_BYTES, refusing.too_large, bodies)
+    return BoundedBodies(WholeBodies(shared), settings.INGEST_MAX_BYTES, refusing.too_large)
 
 
 application = _application()
@@ -197,4 +163,3 @@ def begin() -> None:
     views.begin()
     operations.keep_telling()
     silence.begin()
-    application.bodies.keep_looking(settings.PORT)

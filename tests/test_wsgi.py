@@ -70,17 +70,6 @@ def test_no_body_is_passed_on() -> None:
     assert answer_to(io.BytesIO()) == ("200 OK", b"0:")
 
 
-def test_spans_in_an_empty_chunked_body_are_refused_for_that_is_what_malformed_chunks_look_like() -> None:
-    otlp: dict[str, Any] = {"PATH_INFO": "/v1/traces", "CONTENT_TYPE": "application/json"}
-
-    status, body = answer_to(io.BytesIO(), HTTP_TRANSFER_ENCODING="chunked", **otlp)
-
-    assert status.startswith("400 ")
-    assert json.loads(body)["code"] == 3
-    # Some clients send so what has no body.
-    assert answer_to(io.BytesIO(), HTTP_TRANSFER_ENCODING="chunked", PATH_INFO="/api/jobs/x") == ("200 OK", b"0:")
-
-
 # ------------------------------------------------------------------------------------------------ what nobody looked at
 def unread(body: io.BytesIO, whole: WholeBodies | None = None, **environ: Any) -> dict[str, str]:
     """The headers of an answer that was given after a look at three bytes."""
