@@ -105,12 +105,60 @@ def test_what_differs_is_another_call(api: Caller, told: tuple[str, Any]) -> Non
     assert len(calls(api)) == 2
 
 
-def test_calls_with_nothing_around_them_are_one_in_traces_of_their_own(api: Caller) -> None:
+@pytest.mark.parametrize("together", [True, False])
+def test_calls_of_two_traces_stay_two_whatever_they_share(api: Caller, together: bool) -> None:
     told = [at(1, 10, 100, OTHER, OTHERS, parent=None), at(2, 20, 90, ANTHROPIC, CLIENTS, parent=None)]
     told[1][1]["traceId"] = f"{5:032x}"
-    send(api, *told)
+    for some in [told] if together else [[one] for one in told]:
+        send(api, *some)
 
-    assert [call.response_id for call in calls(api)] == ["msg_1"]
-    for one in told:
-        send(api, one)
-    assert [call.response_id for call in calls(api)] == ["msg_1"]
+    assert len(calls(api)) == 2
+
+
+def asking(words: str) -> dict[str, str]:
+    return {"gen_ai.input.messages": f'[{{"role": "user", "parts": [{{"type": "text", "content": "{words}"}}]}}]'}
+
+
+@pytest.mark.parametrize(("words", "number"), [("Capital of Peru?", 1), ("A poem.", 2)])
+def test_calls_that_ask_for_something_else_are_two(api: Caller, words: str, number: int) -> None:
+    send(api, ROOT, at(1, 10, 100, OTHER, {**OTHERS, **asking("Capital of Peru?")}))
+    send(api, at(2, 20, 90, ANTHROPIC, {**CLIENTS, **asking(words)}))
+
+    assert len(calls(api)) == number
+
+
+def test_what_ends_after_a_call_was_not_made_for_it(api: Caller) -> None:
+    send(api, ROOT, at(1, 10, 100, OTHER, OTHERS), at(2, 20, 300, ANTHROPIC, CLIENTS))
+
+    assert len(calls(api)) == 2
+
+
+TWO = {**CLIENTS, "gen_ai.response.id": "msg_2"}
+WRAPPED = [at(1, 10, 300, OTHER, OTHERS), at(2, 40, 290, ANTHROPIC, CLIENTS), at(3, 30, 250, ANTHROPIC, TWO)]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("split", [(3,), (1, 2), (2, 1), (1, 1, 1)])
+def test_two_calls_of_a_client_within_one_that_tells_of_one_are_two_in_any_order(
+    api: Caller, order: tuple[int, ...], split: tuple[int, ...]
+) -> None:
+    send(api, ROOT)
+    spans = [WRAPPED[n] for n in order]
+    for size in split:
+        send(api, *spans[:size])
+        spans = spans[size:]
+
+    assert sorted(str(call.response_id) for call in calls(api)) == ["msg_1", "msg_2"]
+
+
+def test_a_longer_call_leaves_the_shorter_one_its_own(api: Caller) -> None:
+    send(
+        api,
+        ROOT,
+        at(1, 10, 60, OTHER, OTHERS),
+        at(2, 20, 50, ANTHROPIC, CLIENTS),
+        at(3, 15, 100, OTHER, OTHERS),
+        at(4, 50, 90, ANTHROPIC, TWO),
+    )
+
+    assert sorted(str(call.response_id) for call in calls(api)) == ["msg_1", "msg_2"]

@@ -182,11 +182,61 @@ def test_a_call_that_is_told_again_with_each_fetch_from_its_start_on_is_one(api:
 
 
 @pytest.mark.parametrize(
-    "name", ["anthropic.messages.count_tokens", "messages.count_tokens", "responses.cancel gpt-4o"]
+    ("scope", "name"),
+    [
+        ("openinference.instrumentation.anthropic", "messages.count_tokens"),
+        ("com.anthropic.sdk.python", "anthropic.messages.count_tokens"),
+        ("openlit.instrumentation.openai", "responses.cancel gpt-4o"),
+    ],
 )
-def test_to_count_tokens_or_to_cancel_asks_no_model_unless_it_answers(api: Caller, name: str) -> None:
+def test_to_count_tokens_or_to_cancel_asks_no_model_unless_it_answers(api: Caller, scope: str, name: str) -> None:
     asked = {name: said for name, said in ASKED.items() if name != "gen_ai.response.id"}
-    send(api, {**span(1, attributes=asked), "name": name})
-    send(api, {**span(2, attributes={**asked, "gen_ai.output.messages": ANSWER}), "name": name})
+    send(api, {**span(1, attributes=asked), "name": name}, scope=scope)
+    send(api, {**span(2, attributes={**asked, "gen_ai.output.messages": ANSWER}), "name": name}, scope=scope)
 
     assert [call.span_id for call in calls(api)] == [f"{2:016x}"]
+
+
+@pytest.mark.parametrize("name", ["cancel", "booking.cancel", "token_count", "count_tokens claude"])
+def test_a_span_that_is_named_for_a_function_of_an_application_is_the_call_that_it_tells_of(
+    api: Caller, name: str
+) -> None:
+    asked = {name: said for name, said in ASKED.items() if name != "gen_ai.response.id"}
+    send(api, {**span(1, attributes=asked, status={"code": 2, "message": "timed out"}), "name": name}, scope="shop")
+
+    assert [call.error for call in calls(api)] == ["timed out"]
+
+
+LLM = {"openinference.span.kind": "LLM", "llm.model_name": "gpt-4o"}
+WORDS = {"llm.input_messages.0.message.role": "user", "llm.input_messages.0.message.content": "Capital of Peru?"}
+
+
+@pytest.mark.parametrize("scope", ["shop", "openinference.instrumentation.langchain", OPENINFERENCE])
+@pytest.mark.parametrize(
+    "more",
+    [{"input.value": "{}"}, {"input.value": "{}", "llm.response.id": "resp_7"}, {"url": "/chat/completions/"}],
+    ids=["no input", "no input, an id", "an address"],
+)
+def test_what_was_asked_with_messages_fetches_nothing(api: Caller, scope: str, more: dict[str, Any]) -> None:
+    send(api, span(1, attributes={**LLM, **WORDS, **more, "llm.token_count.prompt": "5"}), scope=scope)
+
+    assert [call.prompt_tokens for call in calls(api)] == [5]
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "status"),
+    [
+        ("ChatCompletion", {}, {"code": 2, "message": "timed out"}),
+        ("Response", {}, {"code": 2, "message": "timed out"}),
+        ("CreateEmbeddings", {"llm.token_count.prompt": "5"}, {}),
+        ("Whatever", {"llm.token_count.prompt": "5"}, {}),
+        ("Whatever", WORDS, {}),
+    ],
+)
+def test_a_call_that_names_no_model_is_one_all_the_same(
+    api: Caller, name: str, more: dict[str, Any], status: dict[str, Any]
+) -> None:
+    told = {"openinference.span.kind": "LLM", "llm.system": "openai", **more}
+    send(api, {**span(1, attributes=told, status=status), "name": name}, scope=OPENINFERENCE)
+
+    assert len(calls(api)) == 1

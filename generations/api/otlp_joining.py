@@ -23,7 +23,6 @@ from generations.records import FeedbackRecord, GenerationRecord, Json, Record, 
 FEW: Final = 20
 """Up to so many spans of a request are made ready by whoever writes for several: a field of all records at a time takes
 less for each. Larger requests are made ready while the database is waited for."""
-_NOTHING: Final[frozenset[str]] = frozenset()
 Refused = tuple[str, str, str | None]
 """The id of the step of a span of which something was refused, the reason and the field."""
 
@@ -250,9 +249,8 @@ def _calls(
                 record = lending.filled(record, lending.by_itself(before))
             elif id in notes:
                 record = lending.filled(record, lending.noted(id, notes[id][1]))
-            one, is_root = new[id], places[id].parent_id is None
-            first = (record, above, one.span.scope, before, True, False, None)
-            calls.append(couples.made_call(*first, one.is_fetched, _NOTHING, is_root))
+            call = couples.made_call(record, above, new[id].span.scope, before)
+            calls.append(replace(call, is_fetched=True) if new[id].is_fetched else call)
         elif id in there:
             scope = str((there[id].attributes or {}).get("scope") or "")
             # One of another trace stays what it is: what it has of others there is not known here.

@@ -94,13 +94,14 @@ def around(
 def fetched(project: Project, calls: Sequence[GenerationRecord]) -> dict[str, dict[str, Any]]:
     """Of calls that wait for their answers, the steps by which these were fetched before the calls came, by id.
 
-    Looked for among the first steps of calls that began after them.
+    Looked for among the first steps that began after them.
     """
     starts = [call.started_at for call in calls if call.started_at]
     if not starts:
         return {}
-    later = Step.objects.in_project(project.pk).filter(type="llm", started_at__gte=min(starts)).order_by("started_at")
-    rows = {row["uid"]: row for row in later.values("uid", *_STEP)[:MOST_LATER]}
+    # So many steps, and not so many of calls: in a project with few of these that would be all that there are.
+    later = Step.objects.in_project(project.pk).filter(started_at__gte=min(starts)).order_by("started_at", "uid")
+    rows = {row["uid"]: row for row in later.values("uid", *_STEP)[:MOST_LATER] if row["type"] == "llm"}
     answers = {call.response_id for call in calls}
     payloads = StepPayload.objects.in_project(project.pk).filter(uid__in=rows, attributes__call__fetched=True)
     kept = payloads.values_list("uid", "attributes__call__response_id") if rows else ()

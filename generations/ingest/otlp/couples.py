@@ -11,7 +11,7 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from generations import making
+from generations import making, reading
 from generations.ingest.otlp.lending import ANSWERED, FETCHED, FIELDS, LENT, SENT, SHARED, TOKENS, filled, lent_to, note
 from generations.ingest.otlp.quirks import CLIENTS, OF_CLIENTS, REPEATED
 from generations.records import GenerationRecord, Json, revised
@@ -34,8 +34,7 @@ class Call:
 
     `stored` is the generation that is stored of it, `is_new` says that the span has just come. `is_gone` says that
     others tell of the call, and `into` which one, as far as that was known. `is_fetched` says that this is what was
-    answered to another call, fetched later, `is_root` that no span is above it; `kept` are the fields that the record
-    has of others for good.
+    answered to another call, fetched later; `kept` are the fields that the record has of others for good.
     """
 
     record: GenerationRecord
@@ -47,7 +46,6 @@ class Call:
     into: str | None = None
     is_fetched: bool = False
     kept: frozenset[str] = frozenset()
-    is_root: bool = False
 
 
 made_place: Final = making.quick(Place).made
@@ -293,48 +291,48 @@ def _by_client(calls: Iterable[Call]) -> list[list[Call]]:
     for call in calls:
         (clients if call.scope.startswith(OF_CLIENTS) else others).append(call)
     groups = []
-    for call in sorted(clients, key=_order) if others else ():
+    # Those that were found to be told of first: what else came since takes their calls from none of them.
+    for call in sorted(clients, key=lambda one: (not one.is_gone, _times(one))) if others else ():
         if found := [other for other in others if _is_made_for(call, other)]:
-            other = max(found, key=_order)
+            # The one that ends first: the longer one may be around another of the client's.
+            other = min(found, key=lambda one: (str(one.record.ended_at), one.record.id))
             others.remove(other)
             groups.append([other, call])
     return groups
 
 
-def _order(call: Call) -> tuple[str, str]:
+def _times(call: Call) -> tuple[str, str]:
     return str(call.record.started_at), call.record.id
 
 
 def _is_made_for(client: Call, other: Call) -> bool:
-    """Whether a client may have made its call for the other one: it began within that, and nothing differs."""
+    """Whether a client may have made its call for the other one: it is within that, and nothing differs."""
     a, b = client.record, other.record
-    if a.started_at is None or b.started_at is None or b.ended_at is None:
+    if a.started_at is None or b.started_at is None or a.ended_at is None or b.ended_at is None:
         return False
-    # What is noted of a call says neither its type nor its trace, which is this one. Calls of two traces are looked at
-    # where both have nothing around them.
-    is_near = None in (a.trace_id, b.trace_id) or a.trace_id == b.trace_id or (client.is_root and other.is_root)
-    if not is_near or not b.started_at <= a.started_at <= b.ended_at or (a.error is not None and b.error is None):
+    # What is noted of a call says neither its type nor its trace, which is this one.
+    if None not in (a.trace_id, b.trace_id) and a.trace_id != b.trace_id:
+        return False
+    if not (b.started_at <= a.started_at and a.ended_at <= b.ended_at) or (a.error is not None and b.error is None):
         return False
     names = {name for name in (a.model_id, a.model_version) if name}
     if names.isdisjoint((b.model_id, b.model_version)) or (a.response_id and b.response_id):
         return False
     if a.type and b.type and a.type != b.type:
         return False
-    return not (a.completion_tokens and b.completion_tokens) or a.completion_tokens == b.completion_tokens
+    if a.completion_tokens and b.completion_tokens and a.completion_tokens != b.completion_tokens:
+        return False
+    asked, other_asked = reading.preview(reading.input_text(a)), reading.preview(reading.input_text(b))
+    return not asked or not other_asked or asked in other_asked or other_asked in asked
 
 
 def beside(new: Iterable[Call], stored: Mapping[str, tuple[Any, Any]]) -> set[str]:
     """Of stored calls, with when they began and ended, those at the time of new ones that a client may tell as well."""
-    spans = [(c.record.started_at, c.record.ended_at) for c in new if _may_be_told_twice(c)]
     found: set[str] = set()
-    while spans:
-        start, end = spans.pop()
-        if start is not None and end is not None:
-            more = {
-                id for id, (a, b) in stored.items() if id not in found and b is not None and a <= end and start <= b
-            }
-            found |= more
-            spans += [stored[id] for id in more]
+    for one in new:
+        start, end = one.record.started_at, one.record.ended_at
+        if start is not None and end is not None and _may_be_told_twice(one):
+            found |= {id for id, (a, b) in stored.items() if b is not None and a <= end and start <= b}
     return found
 
 

@@ -155,38 +155,56 @@ def without_none(span: Span) -> Span:
 
 FETCH: Final = "fetch_response"
 """The operation that asks no model again for what one has answered, by the conventions."""
-FETCHED: Final[Mapping[str, tuple[str, ...]]] = {
-    "gen_ai.operation.name": (FETCH,),
-    "url": ("/responses/", "/chat/completions/"),  # Logfire's, of requests that it knows no better
-    "input.value": ("{}",),  # OpenInference's for OpenAI, which tells of every request of the client as of a call
+EVERY_REQUEST: Final = "openinference.instrumentation.openai"
+"""The scope whose spans are of all requests of a client, also of those that ask no model."""
+FETCHED: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "logfire.openai": ("url", ("/responses/", "/chat/completions/")),
+    EVERY_REQUEST: ("input.value", ("{}",)),
 }
-"""Attributes, and what their values begin with, of requests that fetch what a model has answered to another."""
-_FETCHED_BY_NAME: Final = "responses.retrieve "
-"""What OpenLIT's spans of such requests are called, which begin with the name of what is done there."""
+"""Scopes, and of each an attribute and what it begins with in spans of requests that fetch what a model has answered to
+another: of Logfire's what it knows no better, and of OpenInference's what sends nothing."""
+_FETCHED_BY_NAME: Final = ("openlit.", "responses.retrieve ")
+"""A scope, and what its spans of such requests are called, which begin with the name of what is done there."""
 REPEATED: Final = ("opentelemetry.instrumentation.openai.",)
 """Scopes that tell of a call again each time that its answer is fetched: OpenLLMetry's, of OpenAI's newer interface."""
 CLIENTS: Final[Mapping[str, str]] = {"com.anthropic.sdk.": "anthropic", "mistralai_sdk_tracer": "mistral"}
 """Scopes of clients that tell of their calls by themselves, whatever tells of them besides, and the providers."""
 OF_CLIENTS: Final = tuple(CLIENTS)
-EVERY_REQUEST: Final = "openinference.instrumentation.openai"
-"""The scope whose spans are of all requests of a client, also of those that ask no model."""
 _NO_CALLS: Final = frozenset({"InputTokenCountResponse", "count_tokens", "countTokens", "token_count", "cancel"})
-"""What spans are named, or their methods, that count tokens or cancel what a model was asked: those of Anthropic's SDKs
-themselves, OpenInference's and OpenLIT's."""
+_NAMED_SO: Final = (
+    *OF_CLIENTS,
+    "openinference.instrumentation.openai",
+    "openinference.instrumentation.anthropic",
+    "openlit.",
+)
+"""What spans are named, or their methods, that count tokens or cancel what a model was asked, and whose: others name
+theirs for functions of an application."""
+_ANSWERS: Final = frozenset({"ChatCompletion", "Completion", "Response", "CreateEmbeddings"})
+"""What spans of EVERY_REQUEST are named that ask a model."""
 
 
 def fetches(span: Span) -> bool:
     """Whether a span may be of a request that fetches what was answered to another, whose id it has then."""
     a = span.attributes
-    for name, starts in FETCHED.items():
-        if name in a and isinstance(said := a[name], str) and said.startswith(starts):
-            return True
-    return span.name.startswith(_FETCHED_BY_NAME)
+    if a.get("gen_ai.operation.name") == FETCH:
+        return True
+    if (known := FETCHED.get(span.scope)) is not None:
+        said = a.get(known[0])
+        return isinstance(said, str) and said.startswith(known[1]) and not any(n.startswith(_SENT) for n in a)
+    return span.scope.startswith(_FETCHED_BY_NAME[0]) and span.name.startswith(_FETCHED_BY_NAME[1])
+
+
+_SENT: Final = "llm.input_messages."
 
 
 def asks_nothing(span: Span) -> bool:
     """Whether a span is named for what asks no model, if nothing was answered."""
-    return span.name.partition(" ")[0].rpartition(".")[2] in _NO_CALLS
+    return span.name.partition(" ")[0].rpartition(".")[2] in _NO_CALLS and span.scope.startswith(_NAMED_SO)
+
+
+def asks(span: Span) -> bool:
+    """Whether a span is of a request that asks a model, whatever else it says."""
+    return span.scope != EVERY_REQUEST or span.name in _ANSWERS
 
 
 UNNAMED: Final = "chat"

@@ -97,7 +97,7 @@ def _is_told(span: Span, call: GenerationRecord, is_fetched: bool) -> bool:
         return call.response_id is not None and is_answered
     if quirks.asks_nothing(span) and not is_answered:
         return False
-    return call.model_id is not None or span.scope != quirks.EVERY_REQUEST
+    return bool(call.model_id or call.messages or call.prompt_tokens is not None) or quirks.asks(span)
 
 
 def said_by_itself(attributes: Mapping[str, Json]) -> dict[str, Any]:
