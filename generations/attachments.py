@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any, Final
 from urllib.parse import quote, urlencode
@@ -24,6 +25,7 @@ from django.utils.crypto import constant_time_compare
 from generations import identities
 from generations.ingest.media import Media, Reference, media_id
 from generations.models import Attachment, Project
+from generations.outages import StorageAway, StorageRefuses
 
 UPLOAD_SECONDS: Final = 3_600
 READ_SECONDS: Final = 24 * 3_600
@@ -34,6 +36,7 @@ _READ: Final = "generations.file"
 _MEDIA: Final = "generations.media"
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _LOCK: Final = 0x46494C45
+_PATIENCE: Final = "30s"
 STAYS: Final = dt.timedelta(days=2)
 """For so long a file stays that no row names, from when it was kept or last found here."""
 _MADE_NEW: Final = STAYS / 4
@@ -46,6 +49,8 @@ INLINE: Final = frozenset(
     }
 )
 """Types that a browser may show on our origin: none of them can carry a script."""
+
+log = logging.getLogger(__name__)
 
 
 class BadSignature(ValueError):
@@ -113,39 +118,72 @@ def keep(project: Project, found: Iterable[Media]) -> None:
 
 
 def _keep(key: str, content: bytes) -> None:
-    if seen(key):
-        return
-    with alone(key):
-        kept = default_storage.save(key, ContentFile(content))
-        if kept != key:
-            # Somebody else has kept the same meanwhile.
-            default_storage.delete(kept)
+    # What is new is written by everybody who has it, side by side: nobody waits, and who removes files leaves it.
+    if not _found(key, content):
+        _write(key, content)
+
+
+def _write(key: str, content: bytes) -> None:
+    kept = default_storage.save(key, ContentFile(content))
+    if kept != key:
+        # Somebody else has kept the same meanwhile.
+        default_storage.delete(kept)
 
 
 def seen(key: str) -> bool:
     """Whether there is a file under a key. One that is stays for a day and a half at least, whatever names it by then.
 
     Who is told that a file is here will not send it again, and the row that names it comes later than that. So one that
-    `forget` might take soon is made new before anybody is told of it.
+    `forget` might take soon is made new before anybody is told of it. One that cannot be made new is never taken.
     """
-    age = _age(key)
-    if age is None or age < _MADE_NEW:
-        return age is not None
+    return _found(key, None)
+
+
+def _found(key: str, content: bytes | None) -> bool:
+    """As `seen`; a storage that does not make a file new is given its content once more, where that is known."""
+    if (young := _is_young(key)) is not None:
+        return young
     with alone(key):
+        # Whoever was waited for may have made it new, or forgotten it.
+        if (young := _is_young(key)) is not None:
+            return young
         try:
-            storage: Any = default_storage
-            storage.renew(key)
+            _renew(key)
         except FileNotFoundError:
             return False
+        except (PermissionError, StorageAway) as error:
+            log.info("The file %s is here and cannot be made new: %s", key, error)
+            if content is not None:
+                # It is here, whatever becomes of this.
+                with suppress(OSError):
+                    _write(key, content)
     return True
 
 
+def _is_young(key: str) -> bool | None:
+    """True of a file that need not be made new, False where there is none; None of one that `forget` might take."""
+    age = _age(key)
+    return None if age is not None and age >= _MADE_NEW else age is not None
+
+
+def _renew(key: str) -> None:
+    storage: Any = default_storage
+    storage.renew(key)
+
+
 def forget(project: Project, key: str) -> bool:
-    """Delete a file of the project that no row names and that nobody has found here for long; False if it stays."""
+    """Delete a file of the project that no row names and that nobody has found here for long; False if it stays.
+
+    One that cannot be made new stays: somebody may have been told that it is here.
+    """
     with alone(key):
         age = _age(key)
         named = Attachment.objects.in_project(project.pk).filter(storage_key=key)
         if age is None or age < STAYS or named.exists():
+            return False
+        try:
+            _renew(key)
+        except (FileNotFoundError, PermissionError, StorageRefuses):
             return False
         _delete(project.pk, key)
     return True
@@ -153,10 +191,15 @@ def forget(project: Project, key: str) -> bool:
 
 @contextmanager
 def alone(key: str) -> Iterator[None]:
-    """Let nobody else make this file new, write or forget it meanwhile; of other files nobody waits."""
+    """Let nobody else make this file new or forget it meanwhile; of other files, and of one to come, nobody waits."""
     with transaction.atomic():
         with connection.cursor() as cursor:
+            # Who holds it may wait for a storage far away: longer than a request may wait for a row.
+            cursor.execute("SELECT current_setting('lock_timeout')")
+            (before,) = cursor.fetchone() or ("0",)
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [_PATIENCE])
             cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCK, key])
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [before])
         yield
 
 
@@ -176,11 +219,15 @@ def place(project: Project, one: Media) -> None:
 
 
 def placed(project: Project, id: str) -> Placed | None:
-    """The file of the project that Langfuse's clients call `id`, if it is here; then it stays, as `seen` has it."""
+    """The file of the project that Langfuse's clients call `id`, if it is here; then it stays, as `seen` has it.
+
+    Where a storage refuses to read what tells of it, as of what was moved to an archive, the file counts as not here:
+    it is uploaded anew, which writes both anew.
+    """
     try:
         with open_file(_alias(project.pk, id)) as file:
             said = json.loads(file.read())
-    except FileNotFoundError:
+    except (FileNotFoundError, StorageRefuses):
         return None
     if not seen(folder(project) + said["sha256"]):
         return None

@@ -13,17 +13,29 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from storages.backends.s3 import S3File, S3Storage
 
-from generations.outages import StorageAway
+from generations.outages import StorageAway, StorageRefuses
 
 _PATIENCE: Final = Config(connect_timeout=3, read_timeout=30, retries={"max_attempts": 2, "mode": "standard"})
 """Whoever asks is told to come again, rather than kept: boto3 alone would wait for minutes."""
+
+_REFUSALS: Final = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.PRECONDITION_FAILED,
+    HTTPStatus.NOT_IMPLEMENTED,
+)
 
 
 @contextmanager
 def _told() -> Iterator[None]:
     try:
         yield
-    except (BotoCoreError, Boto3Error, ClientError) as error:
+    except ClientError as error:
+        refuses = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in _REFUSALS
+        raise (StorageRefuses if refuses else StorageAway)(str(error)) from error
+    except (BotoCoreError, Boto3Error) as error:
         raise StorageAway(str(error)) from error
 
 

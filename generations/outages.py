@@ -25,6 +25,10 @@ class StorageAway(OSError):
     """Files lie elsewhere, and cannot be kept or had there now."""
 
 
+class StorageRefuses(StorageAway):
+    """The storage answers, and will not do this with this file: it lies in an archive, or its rules are against it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outage:
     """Why there is no answer now; `retry_after` are the seconds after which it may be asked again."""

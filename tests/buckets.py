@@ -18,9 +18,12 @@ NAME = "files"
 
 
 class Bucket(BaseHTTPRequestHandler):
-    """One bucket; its objects by their keys, each with the moment that it was put there."""
+    """One bucket; its objects by their keys, each with the moment that it was put there. Those that are frozen lie in
+    an archive: listed, but neither read nor copied until they are put anew."""
 
     objects: ClassVar[dict[str, tuple[bytes, dt.datetime]]] = {}
+    frozen: ClassVar[set[str]] = set()
+    copied: ClassVar[list[str]] = []
     protocol_version = "HTTP/1.1"
 
     def do_PUT(self) -> None:
@@ -28,10 +31,15 @@ class Bucket(BaseHTTPRequestHandler):
         if self.headers.get("x-amz-decoded-content-length"):
             body = unchunked(body)
         if source := self.headers.get("x-amz-copy-source"):
-            there = self.objects.get(unquote(source).lstrip("/").removeprefix(f"{NAME}/"))
+            key = unquote(source).lstrip("/").removeprefix(f"{NAME}/")
+            there = self.objects.get(key)
+            if key in self.frozen:
+                return self._answer(403, b"<Error><Code>InvalidObjectState</Code></Error>")
+            self.copied.append(key)
             if there is None:
                 return self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
             body = there[0]
+        self.frozen.discard(self._key())
         self.objects[self._key()] = (body, dt.datetime.now(dt.UTC))
         return self._answer(200, b"<CopyObjectResult><ETag>x</ETag></CopyObjectResult>" if source else b"")
 
@@ -49,6 +57,8 @@ class Bucket(BaseHTTPRequestHandler):
             return self._answer(200, listed.encode())
         if (there := self.objects.get(self._key())) is None:
             return self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+        if self._key() in self.frozen and self.command == "GET":
+            return self._answer(403, b"<Error><Code>InvalidObjectState</Code></Error>")
         return self._answer(200, there[0], there[1])
 
     def do_HEAD(self) -> None:
@@ -80,7 +90,8 @@ def served() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    Bucket.objects.clear()
+    for kept in (Bucket.objects, Bucket.frozen, Bucket.copied):
+        kept.clear()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:

@@ -172,6 +172,96 @@ def test_who_asks_while_a_file_is_being_forgotten_is_told_to_upload_it(api: Call
     assert REFERENCE in messages(api.project)
 
 
+@pytest.fixture
+def refused(aged: Aged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """What has the storage refuse to make new, or to read, what is in it by now: an archive, or a folder of others."""
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    def refuse() -> None:
+        if buckets.Bucket.objects:
+            buckets.Bucket.frozen.update(buckets.Bucket.objects)
+        else:
+            monkeypatch.setattr(os, "utime", denied)
+
+    buckets.Bucket.objects.clear()
+    return refuse
+
+
+@pytest.mark.parametrize("how", ["asked", "inside", "uploaded", "span"])
+def test_what_a_storage_will_not_make_new_fails_no_batch_and_is_not_taken(
+    api: Caller, aged: Aged, refused: Callable[[], None], how: str
+) -> None:
+    url = ask(api).json["uploadUrl"]
+    upload(api)
+    aged(LONG)
+    refused()
+
+    assert forget(api.project) == 0
+    match how:
+        case "asked":
+            if again := ask(api).json["uploadUrl"]:
+                assert put(api, again).status == 200
+            assert ask(api).json["uploadUrl"] is None
+        case "uploaded":
+            assert put(api, url).status == 200
+            assert ask(api).json["uploadUrl"] is None
+        case "inside":
+            assert post(api, span(2, attributes=genai({"type": "image_url", "image_url": {"url": URL}}))).json == {}
+            assert REFERENCE in messages(api.project)
+        case "span":
+            assert post(api, span(1, attributes=genai(IMAGE))).json == {}
+
+    assert forget(api.project) == 0
+    assert is_here(api.project)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_file_to_come_nobody_waits(api: Caller) -> None:
+    answers: list[Any] = []
+
+    def client() -> None:
+        answers.append(post(api, span(1, attributes=genai({"type": "image_url", "image_url": {"url": URL}}))).json)
+        connection.close()
+
+    with attachments.alone(attachments.folder(api.project) + DIGEST):
+        sending = threading.Thread(target=client)
+        sending.start()
+        sending.join(20)
+        assert answers == [{}]
+    sending.join()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_is_made_new_once_and_who_waits_for_that_is_not_refused(api: Caller, aged: Aged) -> None:
+    upload(api)
+    aged(LONG)
+    key = attachments.folder(api.project) + DIGEST
+    answers: list[Any] = []
+
+    def client() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '10ms'")
+            answers.append(attachments.seen(key))
+            with attachments.alone(key):
+                cursor.execute("SHOW lock_timeout")
+                answers.append(cursor.fetchone())
+        connection.close()
+
+    storage: Any = default_storage
+    buckets.Bucket.copied.clear()
+    with attachments.alone(key):
+        asking = threading.Thread(target=client)
+        asking.start()
+        asking.join(0.5)
+        storage.renew(key)
+    asking.join()
+
+    assert answers == [True, ("10ms",)]
+    assert buckets.Bucket.copied in ([], [key])
+
+
 def test_files_of_a_project_go_with_it(api: Caller, aged: Aged, superuser: Any) -> None:
     upload(api)
     other = caller("ingest")
