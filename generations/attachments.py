@@ -320,10 +320,10 @@ def _delete(project: int, key: str) -> None:
     default_storage.delete(key)
 
 
-def forget_all(project: Project) -> None:
-    """Delete all files of a project in which nothing is recorded any more."""
+def forget_all(project: int) -> None:
+    """Delete all files of a project that is gone, by its number."""
     storage: Any = default_storage
-    for key, _ in storage.listed(root(project)):
+    for key, _ in storage.listed(_root(project)):
         default_storage.delete(key)
 
 
@@ -331,13 +331,12 @@ def listed(project: Project, *, after: str = "", until: str | None = None) -> It
     """The files of a project that rows could name, and when each was kept or made new, as they are found: those with
     keys after one, up to another."""
     storage: Any = default_storage
-    told = f"{root(project)}media/"
-    return ((key, at) for key, at in storage.listed(root(project), after, until) if not key.startswith(told))
+    told = f"{_root(project.pk)}media/"
+    return ((key, at) for key, at in storage.listed(_root(project.pk), after, until) if not key.startswith(told))
 
 
-def root(project: Project) -> str:
-    """Where all of a project's files are."""
-    return f"attachments/{project.pk}/"
+def _root(project: int) -> str:
+    return f"attachments/{project}/"
 
 
 def _is_own(row: Attachment) -> bool:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import connection
+from django.db import OperationalError, connection
+from django.db.models.signals import post_delete
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -262,7 +263,10 @@ def test_a_file_is_made_new_once_and_who_waits_for_that_is_not_refused(api: Call
     assert buckets.Bucket.copied in ([], [key])
 
 
-def test_files_of_a_project_go_with_it(api: Caller, aged: Aged, superuser: Any) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_files_of_a_project_go_with_it_and_not_before(
+    api: Caller, aged: Aged, superuser: Any, fails: bool, django_capture_on_commit_callbacks: Any
+) -> None:
     upload(api)
     other = caller("ingest")
     upload(other)
@@ -270,8 +274,17 @@ def test_files_of_a_project_go_with_it(api: Caller, aged: Aged, superuser: Any) 
     client = Client()
     client.force_login(superuser)
 
-    client.post(reverse("admin:generations_project_delete", args=[api.project.pk]), {"post": "yes"})
+    def at_last(**_: object) -> None:
+        if fails:
+            raise OperationalError("The connection is lost.")
 
-    assert not Project.objects.filter(pk=api.project.pk).exists()
-    assert not is_here(api.project)
+    post_delete.connect(at_last, sender=Project)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            client.post(reverse("admin:generations_project_delete", args=[api.project.pk]), {"post": "yes"})
+    finally:
+        post_delete.disconnect(at_last, sender=Project)
+
+    assert Project.objects.filter(pk=api.project.pk).exists() == fails
+    assert is_here(api.project) == fails
     assert is_here(other.project)

@@ -138,16 +138,16 @@ class ProjectAdmin(Audited):
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Delete an empty project. The note of it belongs to the installation: the project's own audit goes with it."""
-        name, slug = obj.name, obj.slug
-        # What was uploaded for calls that never came. Interrupted, the project is still there to be deleted.
-        attachments.forget_all(obj)
+        pk, name, slug = obj.pk, obj.name, obj.slug
         with transaction.atomic():
+            # What was uploaded for calls that never came. The deletion may yet fail, and a file does not come back.
+            transaction.on_commit(lambda: attachments.forget_all(pk), robust=True)
             note(
                 request,
                 None,
                 "project.delete",
                 "project",
-                str(obj.pk),
+                str(pk),
                 {"name": name, "slug": slug, "through": "admin"},
             )
             for derived in DERIVED:
