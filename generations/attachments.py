@@ -131,7 +131,8 @@ def _write(key: str, content: bytes) -> None:
 
 
 def seen(key: str) -> bool:
-    """Whether there is a file under a key. One that is stays for a day and a half at least, whatever names it by then.
+    """Whether there is a file under a key. One that is stays from then on for a day and a half at least without any row
+    that names it; with the last row that did, it goes at once.
 
     Who is told that a file is here will not send it again, and the row that names it comes later than that. So one that
     `forget` might take soon is made new before anybody is told of it. One that cannot be made new is never taken.
@@ -328,11 +329,16 @@ def forget_all(project: int) -> None:
 
 
 def listed(project: Project, *, after: str = "", until: str | None = None) -> Iterator[tuple[str, dt.datetime]]:
-    """The files of a project that rows could name, and when each was kept or made new, as they are found: those with
-    keys after one, up to another."""
+    """The files of a project, and when each was kept or made new, as they are found: those with keys after one, up to
+    another."""
     storage: Any = default_storage
-    told = f"{_root(project.pk)}media/"
-    return ((key, at) for key, at in storage.listed(_root(project.pk), after, until) if not key.startswith(told))
+    found: Iterator[tuple[str, dt.datetime]] = storage.listed(_root(project.pk), after, until)
+    return found
+
+
+def may_be_named(project: Project, key: str) -> bool:
+    """Whether a row may name a file of the project: not one that only tells `placed` of another."""
+    return not key.startswith(f"{_root(project.pk)}media/")
 
 
 def _root(project: int) -> str:

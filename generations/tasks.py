@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -129,4 +128,4 @@ def retain() -> None:
         send(job)
     search.renew()
     # Last: a storage far away may take its time.
-    retention.forget_unnamed(int(time.time() // 3_600))
+    retention.forget_unnamed()

@@ -1,13 +1,15 @@
-"""Files that no row names go after two days, in a folder and a bucket; never one that somebody was told is here."""
+"""Files that no row names go after two days, in a folder and a bucket; not one that was found here since."""
 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 from django.core.files.base import ContentFile
@@ -21,6 +23,8 @@ from pytest_django.fixtures import Settings
 
 from generations import attachments, retention
 from generations.models import AuditEntry, Project
+from generations.retention import unnamed
+from generations.whole_files import WholeFiles
 from tests import buckets
 from tests.doors.rest import Caller, caller
 from tests.doors.test_langfuse_media import IMAGE, ask, kept, messages, put, upload
@@ -75,8 +79,8 @@ def api(aged: object) -> Caller:
     return made
 
 
-def forget(project: Project) -> int:
-    return retention.forget_unnamed(project.pk)
+def forget() -> int:
+    return retention.forget_unnamed()
 
 
 def is_here(project: Project) -> bool:
@@ -90,11 +94,10 @@ def test_a_file_whose_span_never_came_goes_and_is_asked_for_again(api: Caller, a
     upload(api)
     given = default_storage.save(attachments.new_key(api.project), ContentFile(b"of Literal's, without a step"))
     aged(LONG / 3)
-    assert forget(api.project) == 0
+    assert forget() == 0
     aged(LONG)
 
-    assert retention.forget_unnamed(api.project.pk + 1) == 0
-    assert forget(api.project) == 2
+    assert forget() == 2
 
     assert not is_here(api.project)
     assert not default_storage.exists(given)
@@ -102,7 +105,7 @@ def test_a_file_whose_span_never_came_goes_and_is_asked_for_again(api: Caller, a
     (entry,) = AuditEntry.objects.filter(project=api.project, action="retention.files")
     assert entry.detail == {"count": 2}
     assert ask(api).json["uploadUrl"]
-    assert forget(api.project) == 0
+    assert forget() == 0
 
 
 def test_what_a_row_names_stays_however_old_it_is(api: Caller, aged: Aged) -> None:
@@ -110,7 +113,7 @@ def test_what_a_row_names_stays_however_old_it_is(api: Caller, aged: Aged) -> No
     post(api, span(1, attributes=genai(IMAGE)))
     aged(LONG)
 
-    assert forget(api.project) == 0
+    assert forget() == 0
     assert is_here(api.project)
 
 
@@ -119,7 +122,7 @@ def test_what_is_older_than_its_project_is_left(api: Caller, aged: Aged) -> None
     upload(api)
     aged(3 * LONG)
 
-    assert forget(api.project) == 0
+    assert forget() == 0
     assert is_here(api.project)
 
 
@@ -140,7 +143,7 @@ def test_a_file_that_somebody_found_here_stays_from_then_on(api: Caller, aged: A
             post(api, span(2, attributes=genai({"type": "image_url", "image_url": {"url": URL}})))
 
     assert not attachments.forget(api.project, attachments.folder(api.project) + DIGEST)
-    assert forget(api.project) == 0
+    assert forget() == 0
     post(api, span(1, attributes=genai(IMAGE)))
     if how != "inside":
         assert REFERENCE in messages(api.project)
@@ -199,7 +202,7 @@ def test_what_a_storage_will_not_make_new_fails_no_batch_and_is_not_taken(
     aged(LONG)
     refused()
 
-    assert forget(api.project) == 0
+    assert forget() == 0
     match how:
         case "asked":
             if again := ask(api).json["uploadUrl"]:
@@ -214,7 +217,7 @@ def test_what_a_storage_will_not_make_new_fails_no_batch_and_is_not_taken(
         case "span":
             assert post(api, span(1, attributes=genai(IMAGE))).json == {}
 
-    assert forget(api.project) == 0
+    assert forget() == 0
     assert is_here(api.project)
 
 
@@ -261,6 +264,56 @@ def test_a_file_is_made_new_once_and_who_waits_for_that_is_not_refused(api: Call
 
     assert answers == [True, ("10ms",)]
     assert buckets.Bucket.copied in ([], [key])
+
+
+def test_a_turn_ends_in_time_whatever_there_is_to_do(api: Caller, aged: Aged, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(9):
+        default_storage.save(attachments.new_key(api.project), ContentFile(b"%d" % number))
+    aged(LONG)
+    with monkeypatch.context() as patched:
+        clock = itertools.count(0, 10)
+        patched.setattr(unnamed, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+        first = forget()
+    assert 0 < first < 5
+
+    assert forget() == 9 - first
+    entries = AuditEntry.objects.filter(action="retention.files")
+    assert sum(entries.values_list("detail__count", flat=True)) == 9
+
+
+class Guarded(WholeFiles):
+    """A folder from which one file of a project goes, and no other."""
+
+    project = 0
+    gone: ClassVar[list[str]] = []
+
+    def delete(self, name: str) -> None:
+        if name.startswith(f"attachments/{self.project}/") and "/media/" not in name:
+            if self.gone:
+                raise PermissionError(1, "Operation not permitted")
+            self.gone.append(name)
+        super().delete(name)
+
+
+@pytest.mark.parametrize("aged", ["folder"], indirect=True)
+def test_a_file_that_cannot_be_removed_hides_neither_what_went_nor_other_projects(
+    api: Caller, aged: Aged, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [caller("ingest") for _ in range(4)]
+    Project.objects.update(created_at=timezone.now() - 2 * LONG)
+    for one in [api, *others]:
+        upload(one)
+    default_storage.save(attachments.new_key(api.project), ContentFile(b"of Literal's, without a step"))
+    backend = {**settings.STORAGES["default"], "BACKEND": f"{__name__}.Guarded"}
+    settings.STORAGES = {**settings.STORAGES, "default": backend}
+    monkeypatch.setattr(Guarded, "project", api.project.pk)
+    monkeypatch.setattr(Guarded, "gone", [])
+    aged(LONG)
+
+    assert forget() == 5
+
+    told = AuditEntry.objects.filter(action="retention.files").values_list("project", "detail__count")
+    assert sorted(told) == [(project, 1) for project in sorted(one.project.pk for one in [api, *others])]
 
 
 @pytest.mark.parametrize("fails", [False, True])
