@@ -40,8 +40,6 @@ _MENDING: Final = (
     "See that the bucket {} is there and may be written to: credentials are found as boto3 finds them,"
     " STORAGE_ENDPOINT_URL names a store other than AWS."
 )
-OF_BUCKETS: Final = ("storage", "exports")
-"""Checks that write a file and remove it, in buckets too."""
 _BROKERS: Final = ("redis", "rediss", "amqp", "amqps")
 
 
@@ -57,7 +55,7 @@ class Finding:
 
 def examine(*, buckets: bool = True) -> Iterator[Finding]:
     """Every finding, in the order in which an operator would look. Nothing is changed, but a probe that is removed.
-    Without `buckets`, nothing is written into those."""
+    Without `buckets`, nothing is written into those: not the checks `of_buckets`."""
     for check in (_settings, _folder, _disk):
         yield from check()
     if (silence := _silence()) is None:
@@ -72,8 +70,15 @@ def examine(*, buckets: bool = True) -> Iterator[Finding]:
             yield from ask()
     else:
         yield Finding("database", "wrong", f"It does not answer: {silence}", _awakening(silence))
-    for look in (_broker, *((_storage, _export_buckets) if buckets else ()), _processes):
+    of_files = {"storage": _storage, "exports": _export_buckets}
+    left_out = () if buckets else of_buckets()
+    for look in (_broker, *(look for name, look in of_files.items() if name not in left_out), _processes):
         yield from look()
+
+
+def of_buckets() -> tuple[str, ...]:
+    """The checks that write into buckets, which somebody pays for."""
+    return ("storage", "exports") if _is_bucket() else ("exports",)
 
 
 def _settings() -> Iterator[Finding]:

@@ -312,3 +312,16 @@ def test_a_hold_that_is_added_meanwhile_keeps_what_is_left(monkeypatch: pytest.M
     assert (job.state, job.error[:22]) == (Job.State.FAILED, "A legal hold was added")
     assert job.result["generations"] == 1
     assert Generation.objects.in_project(own.pk).count() == 1
+
+
+def test_steps_within_steps_are_counted_beforehand_so_deep_and_no_deeper(django_assert_max_num_queries: Any) -> None:
+    own = project()
+    steps = [StepRecord(id="0", started_at=NOON, user_id="mia")]
+    steps += [StepRecord(id=str(n), started_at=NOON, parent_id=str(n - 1)) for n in range(1, 200)]
+    recording.record(own, steps)
+
+    with django_assert_max_num_queries(100):
+        foretold = retention.foretell(own, "mia")
+
+    assert not foretold.is_exact
+    assert 50 <= foretold.counts["steps"] < 200

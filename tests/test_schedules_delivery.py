@@ -270,3 +270,18 @@ def test_a_bucket_that_is_no_longer_allowed_gets_nothing(
 
     assert run(grant, schedule).state == "failed"
     assert bucket == {}
+
+
+def test_a_folder_that_fails_is_told_at_once_though_buckets_were_well(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(operations, "_well_until", 0.0)
+    folder = {"BACKEND": "generations.whole_files.WholeFiles", "OPTIONS": {"location": str(tmp_path)}}
+    settings.STORAGES = {**settings.STORAGES, "default": folder}
+    before = [one.level for one in operations.findings() if one.check == "storage"]
+    (tmp_path / "file").touch()
+    folder["OPTIONS"] = {"location": str(tmp_path / "file")}
+    settings.STORAGES = {**settings.STORAGES, "default": folder}
+
+    assert before == ["well"]
+    assert [one.level for one in operations.findings() if one.check == "storage"] == ["wrong"]

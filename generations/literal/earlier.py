@@ -35,8 +35,8 @@ def update_feedback(_: Any, info: Info, id: str, **given: Any) -> Node | None:
 def _voted(info: Info, made: records.ScoreRecord) -> Node:
     context = info.context
     context.grant.need(Scope.INGEST)
-    store(context, [made, *feedback.voted([made])])
-    row: Any = Score.objects.by_ids(context.project.pk, "score", [str(made.id)]).get()
+    kept = store(context, [made, *feedback.voted([made])])
+    row: Any = Score.objects.by_ids(context.project.pk, "score", [str(kept[0].id)]).get()
     return nodes.vote(row)
 
 

@@ -21,11 +21,13 @@ MAX_REFUSED: Final = 64 << 10
 MAX_VALUE: Final = 16 << 20
 
 
-def store(context: Context, items: Sequence[Record]) -> None:
-    """Record all of them; raises InvalidRecord for the first that cannot be."""
-    for receipt in recording.record(context.project, items):
+def store(context: Context, items: Sequence[Record]) -> list[recording.Receipt]:
+    """Record all of them, with their ids as they are kept; raises InvalidRecord for the first that cannot be."""
+    receipts = recording.record(context.project, items)
+    for receipt in receipts:
         if receipt.state == "rejected":
             raise receipt.refusal()
+    return receipts
 
 
 def ingest(context: Context, batch: Sequence[Mapping[str, Any]]) -> list[Node]:

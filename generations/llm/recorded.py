@@ -181,6 +181,8 @@ def scored_before(record: GenerationRecord, model_identifier: str) -> ScoringRes
     seqs = []
     for one in said:
         parts = [one.get("prompt", said[0]["prompt"]), one]
+        if not all(map(_is_whole, parts)):
+            return None
         tokens, logprobs, offsets = (
             [value for part in parts for value in part[name]] for name in ("tokens", "token_logprobs", "text_offset")
         )
@@ -190,6 +192,13 @@ def scored_before(record: GenerationRecord, model_identifier: str) -> ScoringRes
     made = ScoringResult(record.prompt, [str(one.content) for one in others], seqs, model_identifier)
     made.generation_id = record.id
     return made
+
+
+def _is_whole(part: Any) -> bool:
+    """Whether these are tokens, each with its probability and its place: somebody may have changed the record."""
+    lists = [part.get(name) for name in ("tokens", "token_logprobs", "text_offset")] if isinstance(part, dict) else []
+    sizes = {len(one) if isinstance(one, list) else None for one in lists}
+    return len(sizes) == 1 and None not in sizes
 
 
 def failed(call: Call, problem: LLMError, answer: Answer | None = None) -> GenerationRecord:

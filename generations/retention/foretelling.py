@@ -22,6 +22,8 @@ from generations.retention import copies, erasing
 
 MOST: Final = 5_000
 """Rows of a kind that are counted: whoever has more is told that there are more."""
+LEVELS: Final = 50
+"""Levels of steps within steps that are looked through: each is a query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,9 @@ def foretell(project: Project, id: str) -> Foretold:
     own = erasing.own(project, id)
     threads = _ids(own["thread"])
     steps = _ids(Step.objects.in_project(project.pk).filter(thread_id__in=threads)) | _ids(own["step"])
-    line = steps
-    while line and len(steps) < MOST:
+    line, levels = steps, 0
+    while line and len(steps) < MOST and levels < LEVELS:
+        levels += 1
         below = Step.objects.in_project(project.pk).filter(erasing.whose(id), parent_id__in=line)
         line = _ids(below) - steps
         steps |= line
@@ -67,7 +70,9 @@ def foretell(project: Project, id: str) -> Foretold:
         "refused bodies": rejects.filter(Q(record_id=id) | copies.mentions(id))[:MOST].count(),
         "participants": erasing.participants(project, id).count(),
     }
-    return Foretold({name: min(count, MOST) for name, count in counts.items()}, max(counts.values()) < MOST)
+    return Foretold(
+        {name: min(count, MOST) for name, count in counts.items()}, max(counts.values()) < MOST and not line
+    )
 
 
 def _ids(rows: QuerySet[Any]) -> set[str]:

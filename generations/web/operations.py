@@ -62,7 +62,7 @@ def findings() -> list[doctor.Finding]:
     if time.monotonic() < _well_until:
         return [*doctor.examine(buckets=False), *_well]
     found = list(doctor.examine())
-    _well[:] = [one for one in found if one.check in doctor.OF_BUCKETS]
+    _well[:] = [one for one in found if one.check in doctor.of_buckets()]
     if all(one.level == "well" for one in _well):
         _well_until = time.monotonic() + _REMEMBERED
     return found

@@ -64,6 +64,7 @@ def test_a_vote_is_made_and_changed() -> None:
     assert changed == {"value": 2, "comment": "nice", "strategy": "STARS"}
     assert Feedback.objects.in_project(who.project.pk).get(is_latest=True).rating == 2
     assert ask(who, change, id="none", v=1) == {"updateFeedback": None}
+    assert ask(who, make, s="half \ud83d", v=4)["createFeedback"]["value"] == 4
 
 
 @pytest.mark.parametrize("name", ["upsertThread", "updateThread", "createThread"])

@@ -75,6 +75,18 @@ def test_scores_are_told_again_to_the_last_token(straddle: str) -> None:
     assert Generation.objects.in_project(api.project.pk).count() == 2
 
 
+@pytest.mark.parametrize("logprobs", [{"prompt": {}}, {"prompt": {"tokens": []}, "tokens": [" a"]}, {"prompt": None}])
+def test_scores_whose_record_was_changed_meanwhile_are_no_error(logprobs: dict[str, Any]) -> None:
+    api = caller("write")
+    body = {"model": "ngram:", "prompt": "The sea is", "values": [" blue", " grey"]}
+    first = sent(api, "/api/score", body)
+    others = [{"index": n, "kind": "scored", "content": " blue", "logprobs": logprobs} for n in range(2)]
+    changed = {"output": {"alternatives": others}}
+    assert api.patch(f"/api/generations/{first.json['generationId']}", changed).status == 200
+
+    assert sent(api, "/api/score", body).status < 500
+
+
 def test_a_stream_that_nobody_reads_is_claimed_no_longer(endpoint: Scripted, settings: Any) -> None:
     settings.EGRESS_PRIVATE = ["127.0.0.1"]
     api = caller()
