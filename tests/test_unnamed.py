@@ -6,6 +6,7 @@ import datetime as dt
 import itertools
 import os
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -279,6 +280,29 @@ def test_a_turn_ends_in_time_whatever_there_is_to_do(api: Caller, aged: Aged, mo
     assert forget() == 9 - first
     entries = AuditEntry.objects.filter(action="retention.files")
     assert sum(entries.values_list("detail__count", flat=True)) == 9
+
+
+def test_a_folder_of_many_files_is_listed_without_holding_their_names(tmp_path: Path) -> None:
+    folder = tmp_path / "attachments" / "1" / "sha256"
+    folder.mkdir(parents=True)
+    for number in range(4_000):
+        (folder / f"{number:064}").touch()
+    (tmp_path / "attachments" / "1" / "given").touch()
+    storage = WholeFiles(location=str(tmp_path))
+
+    tracemalloc.start()
+    try:
+        number = sum(1 for _ in storage.listed("attachments/1/"))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert number == 4_001
+    assert most < 100_000
+    middle = f"attachments/1/sha256/{2_000:064}"
+    assert sum(1 for _ in storage.listed("attachments/1/", after=middle)) == 1_999
+    assert sum(1 for _ in storage.listed("attachments/1/", until=middle)) == 2_002
+    assert list(storage.listed("attachments/2/")) == []
 
 
 class Guarded(WholeFiles):
