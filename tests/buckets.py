@@ -19,11 +19,12 @@ NAME = "files"
 
 class Bucket(BaseHTTPRequestHandler):
     """One bucket; its objects by their keys, each with the moment that it was put there. Those that are frozen lie in
-    an archive: listed, but neither read nor copied until they are put anew."""
+    an archive: listed, but neither read nor copied until they are put anew. One that is closed tells nothing of any."""
 
     objects: ClassVar[dict[str, tuple[bytes, dt.datetime]]] = {}
     frozen: ClassVar[set[str]] = set()
     copied: ClassVar[list[str]] = []
+    closed: ClassVar[set[str]] = set()
     protocol_version = "HTTP/1.1"
 
     def do_PUT(self) -> None:
@@ -44,6 +45,8 @@ class Bucket(BaseHTTPRequestHandler):
         return self._answer(200, b"<CopyObjectResult><ETag>x</ETag></CopyObjectResult>" if source else b"")
 
     def do_GET(self) -> None:
+        if self.closed:
+            return self._answer(403, b"<Error><Code>ExpiredToken</Code></Error>")
         asked = parse_qs(urlsplit(self.path).query)
         if not self._key():
             prefix, marker = (asked.get(name, [""])[0] for name in ("prefix", "marker"))
@@ -90,7 +93,7 @@ def served() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    for kept in (Bucket.objects, Bucket.frozen, Bucket.copied):
+    for kept in (Bucket.objects, Bucket.frozen, Bucket.copied, Bucket.closed):
         kept.clear()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

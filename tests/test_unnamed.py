@@ -222,6 +222,18 @@ def test_what_a_storage_will_not_make_new_fails_no_batch_and_is_not_taken(
     assert is_here(api.project)
 
 
+@pytest.mark.parametrize("aged", ["bucket"], indirect=True)
+def test_a_span_waits_for_a_bucket_that_lets_nobody_in(api: Caller, aged: Aged) -> None:
+    upload(api)
+    buckets.Bucket.closed.add(buckets.NAME)
+
+    assert post(api, span(1, attributes=genai(IMAGE))).status == 503
+
+    buckets.Bucket.closed.clear()
+    assert post(api, span(1, attributes=genai(IMAGE))).json == {}
+    assert REFERENCE in messages(api.project)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_a_file_to_come_nobody_waits(api: Caller) -> None:
     answers: list[Any] = []
