@@ -327,12 +327,17 @@ def _is_made_for(client: Call, other: Call) -> bool:
 
 
 def beside(new: Iterable[Call], stored: Mapping[str, tuple[Any, Any]]) -> set[str]:
-    """Of stored calls, with when they began and ended, those at the time of new ones that a client may tell as well."""
+    """Of stored calls, with when they began and ended, those within or around new ones of which a client may tell, and
+    those within or around these."""
+    spans = [(c.record.started_at, c.record.ended_at) for c in new if _may_be_told_twice(c)]
     found: set[str] = set()
-    for one in new:
-        start, end = one.record.started_at, one.record.ended_at
-        if start is not None and end is not None and _may_be_told_twice(one):
-            found |= {id for id, (a, b) in stored.items() if b is not None and a <= end and start <= b}
+    while spans:
+        start, end = spans.pop()
+        if start is not None and end is not None:
+            times = ((id, a, b) for id, (a, b) in stored.items() if id not in found and b is not None)
+            more = {id for id, a, b in times if (a <= start and end <= b) or (start <= a and b <= end)}
+            found |= more
+            spans += [stored[id] for id in more]
     return found
 
 
