@@ -153,6 +153,8 @@ def _found(key: str, content: bytes | None) -> bool:
         except FileNotFoundError:
             return False
         except (PermissionError, StorageAway) as error:
+            if content is None and isinstance(error, StorageAway) and not isinstance(error, StorageRefuses):
+                raise  # it is away for a moment: `forget` may be let in again before the row comes
             log.info("The file %s is here and cannot be made new: %s", key, error)
             if content is not None:
                 # It is here, whatever becomes of this.

@@ -206,7 +206,7 @@ _BESIDE: Final = frozenset(
             "meta",
             "metadata",
         ),
-        *("statistics", "dimensions", "total_duration", "load_duration", "prompt_eval_count", "billingMetadata"),
+        *("statistics", "dimensions", "total_duration", "load_duration", "prompt_eval_count", "total_tokens"),
     }
 )
 """What providers say beside an embedding. Anything else is to be read."""

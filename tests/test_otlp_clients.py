@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from generations.ingest.otlp import lending
+from generations.records import GenerationRecord
 from tests.doors.rest import Caller, caller
 from tests.doors.test_otlp import START, calls, span, steps
 from tests.test_otlp_captures import stored
@@ -125,6 +127,29 @@ def test_calls_that_ask_for_something_else_are_two(api: Caller, words: str, numb
     send(api, at(2, 20, 90, ANTHROPIC, {**CLIENTS, **asking(words)}))
 
     assert len(calls(api)) == number
+
+
+def test_files_and_blanks_are_no_words() -> None:
+    parts = [{"type": "file", "file": {"filename": "a.pdf"}}, {"type": "text", "text": "Sum it up."}]
+    one = GenerationRecord(id="a", messages=[{"role": "user", "content": parts}])
+    other = GenerationRecord(
+        id="a", messages=[{"role": "user", "content": "attachment:3f?type=application/pdf Sum  it up."}]
+    )
+
+    assert lending.words(one) == lending.words(other) == "Sumitup."
+
+
+@pytest.mark.parametrize("provider", ["aws.bedrock", "gcp.vertex_ai", None])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (0, 2, 1)])
+def test_who_sells_a_model_makes_no_difference(api: Caller, provider: str | None, order: tuple[int, ...]) -> None:
+    others = {name: said for name, said in OTHERS.items() if name != "gen_ai.provider.name"}
+    if provider:
+        others["gen_ai.provider.name"] = provider
+    told = [ROOT, at(1, 10, 100, OTHER, others), CALL[2]]
+    for n in order:
+        send(api, told[n])
+
+    assert [call.response_id for call in calls(api)] == ["msg_1"]
 
 
 def test_what_ends_after_a_call_was_not_made_for_it(api: Caller) -> None:

@@ -234,6 +234,22 @@ def test_a_span_waits_for_a_bucket_that_lets_nobody_in(api: Caller, aged: Aged) 
     assert REFERENCE in messages(api.project)
 
 
+@pytest.mark.parametrize("aged", ["bucket"], indirect=True)
+def test_nobody_is_told_of_a_file_that_could_not_be_made_new_for_a_moment(
+    api: Caller, aged: Aged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    upload(api)
+    aged(LONG)
+    with monkeypatch.context() as moment:
+        moment.setattr(buckets.Bucket, "do_PUT", lambda handler: handler.send_error(503))
+
+        assert ask(api).status == 503
+
+    assert forget() == 1
+    assert ask(api).json["uploadUrl"]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_a_file_to_come_nobody_waits(api: Caller) -> None:
     answers: list[Any] = []

@@ -11,7 +11,8 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from generations import making, reading
+from generations import making
+from generations.ingest.otlp import lending
 from generations.ingest.otlp.lending import ANSWERED, FETCHED, FIELDS, LENT, SENT, SHARED, TOKENS, filled, lent_to, note
 from generations.ingest.otlp.quirks import CLIENTS, OF_CLIENTS, REPEATED
 from generations.records import GenerationRecord, Json, revised
@@ -322,7 +323,7 @@ def _is_made_for(client: Call, other: Call) -> bool:
         return False
     if a.completion_tokens and b.completion_tokens and a.completion_tokens != b.completion_tokens:
         return False
-    asked, other_asked = reading.preview(reading.input_text(a)), reading.preview(reading.input_text(b))
+    asked, other_asked = lending.words(a), lending.words(b)
     return not asked or not other_asked or asked in other_asked or other_asked in asked
 
 
@@ -341,11 +342,12 @@ def beside(new: Iterable[Call], stored: Mapping[str, tuple[Any, Any]]) -> set[st
     return found
 
 
-_PROVIDERS: Final = tuple(CLIENTS.values())
+_SOLD: Final = (*CLIENTS.values(), "claude", "stral")  # their models are others' as well: Bedrock's, Vertex AI's
 
 
 def _may_be_told_twice(call: Call) -> bool:
-    return call.scope.startswith(OF_CLIENTS) or (call.record.provider or "").startswith(_PROVIDERS)
+    said = f"{call.record.provider} {call.record.model_id} {call.record.model_version}"
+    return call.scope.startswith(OF_CLIENTS) or any(name in said for name in _SOLD)
 
 
 def _is_repeated(one: Call, other: Call) -> bool:

@@ -7,10 +7,12 @@ others (`LENT`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from generations import reading
 from generations.records import Alternative, GenerationRecord, Json, revised
 
 NOTE: Final = "call"
@@ -47,6 +49,14 @@ def filled(record: GenerationRecord, other: GenerationRecord, besides: Collectio
         names = [name for name in names if name not in _GROUPS[-1]]  # what was answered did not fail
     changes = {name: value for name in names if (value := getattr(other, name)) is not None}
     return revised(record, **changes) if changes else record
+
+
+def words(record: GenerationRecord) -> str:
+    """What a call was asked, without blanks and what stands for files: each instrumentation has its own of these."""
+    return _NO_WORDS.sub("", reading.input_text(record))
+
+
+_NO_WORDS: Final = re.compile(r"\[\w+\]|attachment:\S+|\s+")
 
 
 def difference(whole: GenerationRecord, stored: GenerationRecord) -> GenerationRecord:
