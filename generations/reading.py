@@ -193,20 +193,9 @@ _HOLDERS: Final = frozenset({"embedding", "embeddings", "data"})
 _WITHIN: Final = frozenset({"embedding", "values", "float"})
 _BESIDE: Final = frozenset(
     {
-        *(
-            "object",
-            "index",
-            "id",
-            "type",
-            "model",
-            "usage",
-            "created",
-            "provider",
-            "response_type",
-            "meta",
-            "metadata",
-        ),
-        *("statistics", "dimensions", "total_duration", "load_duration", "prompt_eval_count", "total_tokens"),
+        *("object", "index", "id", "type", "model", "usage", "created", "provider"),
+        *("response_type", "meta", "metadata", "statistics", "dimensions"),
+        *("total_duration", "load_duration", "prompt_eval_count", "total_tokens"),
     }
 )
 """What providers say beside an embedding. Anything else is to be read."""

@@ -164,6 +164,10 @@ def scored(call: Call, result: ScoringResult, said: Fields) -> GenerationRecord:
     return _made(call, _begun(call) | _stripped(said) | own)
 
 
+_OF_TOKENS: Final = ("tokens", "token_logprobs", "text_offset")
+"""What is kept of tokens: each has its probability and its place."""
+
+
 def _tokens(result: ScoringResult, seq: ScoredSequence, begin: int, end: int) -> Fields:
     return {
         "tokens": list(seq.tokens[begin:end]),
@@ -183,9 +187,7 @@ def scored_before(record: GenerationRecord, model_identifier: str) -> ScoringRes
         parts = [one.get("prompt", said[0]["prompt"]), one]
         if not all(map(_is_whole, parts)):
             return None
-        tokens, logprobs, offsets = (
-            [value for part in parts for value in part[name]] for name in ("tokens", "token_logprobs", "text_offset")
-        )
+        tokens, logprobs, offsets = ([value for part in parts for value in part[name]] for name in _OF_TOKENS)
         known = Vector(math.nan if logprob is None else logprob for logprob in logprobs)
         starts = tuple(offset + len(record.prompt) for offset in offsets)
         seqs.append(ScoredSequence(tuple(tokens), known, starts, len(one["tokens"]), one.get("straddles", False)))
@@ -196,7 +198,7 @@ def scored_before(record: GenerationRecord, model_identifier: str) -> ScoringRes
 
 def _is_whole(part: Any) -> bool:
     """Whether these are tokens, each with its probability and its place: somebody may have changed the record."""
-    lists = [part.get(name) for name in ("tokens", "token_logprobs", "text_offset")] if isinstance(part, dict) else []
+    lists = [part.get(name) for name in _OF_TOKENS] if isinstance(part, dict) else []
     sizes = {len(one) if isinstance(one, list) else None for one in lists}
     return len(sizes) == 1 and None not in sizes
 

@@ -247,9 +247,8 @@ def _lent(
         for other in sorted(others, key=lambda one: (-_weight(by_id[one].record), one)):
             before, lender = record, by_id[other]
             if lender.scope.startswith(OF_CLIENTS) and (lender.record.prompt_tokens or 0) > (record.prompt_tokens or 0):
-                record = revised(
-                    record, **dict.fromkeys(TOKENS)
-                )  # others leave out what was cached, or all of a stream
+                # Others leave out what was cached, or all of a stream.
+                record = revised(record, **dict.fromkeys(TOKENS))
             record = filled(record, lender.record, besides)
             # What each span of a trace says is known whenever one of them comes; what comes from elsewhere is not.
             if lender.is_fetched or (lender.record.trace_id or record.trace_id) != record.trace_id:

@@ -171,12 +171,7 @@ CLIENTS: Final[Mapping[str, str]] = {"com.anthropic.sdk.": "anthropic", "mistral
 """Scopes of clients that tell of their calls by themselves, whatever tells of them besides, and the providers."""
 OF_CLIENTS: Final = tuple(CLIENTS)
 _NO_CALLS: Final = frozenset({"InputTokenCountResponse", "count_tokens", "countTokens", "token_count", "cancel"})
-_NAMED_SO: Final = (
-    *OF_CLIENTS,
-    "openinference.instrumentation.openai",
-    "openinference.instrumentation.anthropic",
-    "openlit.",
-)
+_NAMED_SO: Final = (*OF_CLIENTS, EVERY_REQUEST, "openinference.instrumentation.anthropic", "openlit.")
 """What spans are named, or their methods, that count tokens or cancel what a model was asked, and whose: others name
 theirs for functions of an application."""
 _ANSWERS: Final = frozenset({"ChatCompletion", "Completion", "Response", "CreateEmbeddings"})
