@@ -242,14 +242,14 @@ def _ours(folder: Path) -> Iterator[list[Target]]:
                 port,
                 {"Authorization": f"Bearer {KEY}"},
                 lambda: int(rows["ours"].execute("SELECT count(*) FROM step").fetchone()[0]),  # type: ignore[index]
-                lambda: {**parts_of(up.pid), "database": family(database)},
+                lambda: {**parts_of(up.pid), "database": _without(database, "bare")},
             ),
             Target(
                 "bare: decode and COPY",
                 bare_socket.getsockname()[1],
                 {},
                 lambda: int(rows["bare"].execute("SELECT count(*) FROM span").fetchone()[0]),  # type: ignore[index]
-                lambda: {"web": family(least.pid), "database": family(database)},
+                lambda: {"web": family(least.pid), "database": _without(database, "ours")},
             ),
         ]
     finally:
@@ -259,6 +259,16 @@ def _ours(folder: Path) -> Iterator[list[Target]]:
         for connection in (*rows.values(), admin):
             connection.close()
         server.stop()
+
+
+def _without(server: int, other: str) -> list[int]:
+    """The processes of PostgreSQL, without the connections of the other's database: their titles say whose they are."""
+    own = []
+    for pid in family(server):
+        with contextlib.suppress(OSError):
+            if f" {other} ".encode() not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                own.append(pid)
+    return own
 
 
 def _peers(asked: argparse.Namespace, folder: Path) -> Iterator[contextlib.AbstractContextManager[Target]]:
