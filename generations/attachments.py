@@ -326,13 +326,6 @@ def _delete(project: int, key: str) -> None:
     default_storage.delete(key)
 
 
-def forget_all(project: int) -> None:
-    """Delete all files of a project that is gone, by its number."""
-    storage: Any = default_storage
-    for key, _ in storage.listed(_root(project)):
-        default_storage.delete(key)
-
-
 def listed(project: Project, *, after: str = "", until: str | None = None) -> Iterator[tuple[str, dt.datetime]]:
     """The files of a project, and when each was kept or made new, as they are found: those with keys after one, up to
     another."""
@@ -344,6 +337,11 @@ def listed(project: Project, *, after: str = "", until: str | None = None) -> It
 def may_be_named(project: Project, key: str) -> bool:
     """Whether a row may name a file of the project: not one that only tells `placed` of another."""
     return not key.startswith(f"{_root(project.pk)}media/")
+
+
+def is_below(project: Project, key: str) -> bool:
+    """Whether a file is among the project's attachments."""
+    return key.startswith(_root(project.pk))
 
 
 def _root(project: int) -> str:

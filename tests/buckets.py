@@ -50,13 +50,21 @@ class Bucket(BaseHTTPRequestHandler):
         asked = parse_qs(urlsplit(self.path).query)
         if not self._key():
             prefix, marker = (asked.get(name, [""])[0] for name in ("prefix", "marker"))
-            every = (key for key in sorted(self.objects) if key.startswith(prefix) and key > marker)
+            every = [key for key in sorted(self.objects) if key.startswith(prefix) and key > marker]
+            folders: set[str] = set()
+            if "delimiter" in asked:
+                below = {key: key[len(prefix) :].partition("/") for key in every}
+                folders = {f"{prefix}{name}/" for name, slash, _ in below.values() if slash}
+                every = [key for key, (_, slash, _) in below.items() if not slash]
             told = (
                 f"<Contents><Key>{escape(key)}</Key><Size>1</Size>"
                 f"<LastModified>{self.objects[key][1]:%Y-%m-%dT%H:%M:%S.000Z}</LastModified></Contents>"
                 for key in every
             )
-            listed = "<ListBucketResult><IsTruncated>false</IsTruncated>" + "".join(told) + "</ListBucketResult>"
+            inside = "".join(
+                f"<CommonPrefixes><Prefix>{escape(one)}</Prefix></CommonPrefixes>" for one in sorted(folders)
+            )
+            listed = f"<ListBucketResult><IsTruncated>false</IsTruncated>{''.join(told)}{inside}</ListBucketResult>"
             return self._answer(200, listed.encode())
         if (there := self.objects.get(self._key())) is None:
             return self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from generations import access, attachments, filters
+from generations import access, filters, retention
 from generations.access import DEFAULT_SCOPES, Scope
 from generations.admin.acting import Audited, ReadOnly, WithCurrency, grant_of, note
 from generations.admin.lists import KeysetAdmin
@@ -138,18 +138,13 @@ class ProjectAdmin(Audited):
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Delete an empty project. The note of it belongs to the installation: the project's own audit goes with it."""
-        pk, name, slug = obj.pk, obj.name, obj.slug
+        pk, since = obj.pk, obj.created_at
+        detail = {"name": obj.name, "slug": obj.slug, "through": "admin", retention.SINCE: since.isoformat()}
         with transaction.atomic():
-            # What was uploaded for calls that never came. The deletion may yet fail, and a file does not come back.
-            transaction.on_commit(lambda: attachments.forget_all(pk), robust=True)
-            note(
-                request,
-                None,
-                "project.delete",
-                "project",
-                str(pk),
-                {"name": name, "slug": slug, "through": "admin"},
-            )
+            # Uploads for calls that never came, exports. The deletion may yet fail, and a file does not come back; what
+            # is left of them if this is interrupted is found by the note.
+            transaction.on_commit(lambda: retention.forget_files(pk, since), robust=True)
+            note(request, None, retention.PROJECT_GONE, "project", str(pk), detail)
             for derived in DERIVED:
                 _rows(derived, obj).delete()
             obj.delete()

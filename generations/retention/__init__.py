@@ -5,6 +5,7 @@ from generations.retention.erasing import run as run_erasure
 from generations.retention.expiring import due, expired_on, plan, start
 from generations.retention.expiring import run as run_retention
 from generations.retention.foretelling import foretell
+from generations.retention.gone import PROJECT_GONE, SINCE, forget_files
 from generations.retention.intakes import forget_intake, forget_refused_bodies
 from generations.retention.rules import (
     BadRule,
@@ -22,6 +23,8 @@ from generations.retention.unnamed import forget_unnamed
 __all__ = [
     "COUNTED",
     "DELIVERED",
+    "PROJECT_GONE",
+    "SINCE",
     "BadRule",
     "add_hold",
     "add_rule",
@@ -29,6 +32,7 @@ __all__ = [
     "erase",
     "expired_on",
     "foretell",
+    "forget_files",
     "forget_intake",
     "forget_refused_bodies",
     "forget_unnamed",

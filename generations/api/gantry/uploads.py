@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from generations import identities
+from generations import identities, incoming
 from generations.access import Grant
 from generations.api import receive
 from generations.api.errors import Refused
@@ -119,7 +119,8 @@ def finish(grant: Grant, request: HttpRequest) -> HttpResponse:
 
 
 def _key(project: int, upload: str, number: int) -> str:
-    return f"uploads/{project}/{upload}/{number:05d}"
+    # Beside other files that wait to be imported: what nobody finishes goes as they do, and with whoever is erased.
+    return f"{incoming.folder(project)}{upload}-{number:05d}.part"
 
 
 def _lines(keys: Sequence[str]) -> Iterator[Json]:
