@@ -18,6 +18,11 @@ def store(project: Project, *calls: dict[str, Any]) -> None:
     assert all(receipt.state == "stored" for receipt in receipts)
 
 
+def pipeline(project: Project, stages: Any, **asked: Any) -> list[dict[str, Any]]:
+    """The rows that a pipeline gives."""
+    return metrics.documents(project, stages, **asked).rows
+
+
 def table(result: metrics.Result) -> list[tuple[Any, ...]]:
     """Each group as a tuple: its key, then its measures."""
     return [(*row.key.values(), *row.values.values()) for row in result.rows]

@@ -171,13 +171,13 @@ def test_a_person_and_the_judge_disagree_on_some() -> None:
 def test_answers_are_slower_from_a_release_on(grant: Grant) -> None:
     demo.seed(grant, now=NOW)
 
-    rows = metrics.pipeline(
+    rows = metrics.documents(
         grant.project,
         [
             {"$match": {"name": "answer", "error": {"$exists": False}, "model.id": "gpt-4o"}},
             {"$group": {"_id": "$release", "latency": {"$avg": "$performance.latency"}}},
         ],
-    )
+    ).rows
 
     latency = {row["_id"]: row["latency"] for row in rows}
     assert set(latency) == {"2.31.0", "2.31.1", "2.32.0"}

@@ -1,4 +1,4 @@
-"""Filters as parameters of a URL, as FilterSets, as lists of comparisons and as sentences."""
+"""Filters as parameters of a URL, as FilterSets and as sentences."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generations import filters
-from generations.filters import And, BadFilter, Leaf, Not
+from generations.filters import BadFilter, Leaf
 from generations.models import Generation
 from tests import rows
 from tests.conditions import conditions
@@ -167,45 +167,6 @@ def test_a_filterset_narrows_and_refuses_names_it_does_not_know() -> None:
     assert [row.public_id for row in found.qs] == ["a"]
     assert not wrong.is_valid()
     assert set(wrong.errors) == {"modle.id", "usage.cost"}
-
-
-# ---------------------------------------------------------------------------------------------- lists of comparisons
-@pytest.mark.parametrize(
-    ("item", "condition"),
-    [
-        ({"field": "name", "operator": "eq", "value": "a"}, eq("name", "a")),
-        ({"field": "name", "operator": "neq", "value": "a"}, Leaf("name", (), "ne", "a")),
-        ({"field": "name", "operator": "ilike", "value": "%a%"}, Leaf("name", (), "contains", "a")),
-        ({"field": "name", "operator": "ilike", "value": "a"}, Leaf("name", (), "contains", "a")),
-        ({"field": "name", "operator": "ilike", "value": "a%"}, Leaf("name", (), "startsWith", "a")),
-        ({"field": "name", "operator": "nilike", "value": "a"}, Not(Leaf("name", (), "contains", "a"))),
-        ({"field": "duration", "operator": "gte", "value": 2}, Leaf("performance.latency", (), "gte", 2)),
-        ({"field": "tags", "operator": "in", "value": ["a"]}, Leaf("tags", (), "in", ("a",))),
-        ({"field": "tags", "operator": "is", "value": None}, Leaf("tags", (), "exists", False)),
-        ({"field": "error", "operator": "nis", "value": None}, Leaf("error", (), "exists", True)),
-        ({"field": "hasError", "operator": "is", "value": True}, eq("hasError", True)),
-        ({"field": "metadata", "operator": "eq", "value": "x", "path": "a.b"}, Leaf("metadata", ("a", "b"), "eq", "x")),
-        ({"field": "scores", "operator": "gt", "value": 1, "path": "a.b"}, Leaf("scores", ("a.b",), "gt", 1)),
-    ],
-)
-def test_a_list_of_comparisons_is_read(item: dict[str, Any], condition: filters.Condition) -> None:
-    assert filters.from_list("generations", [item]) == condition
-    assert filters.from_list("generations", [item, item]) == And((condition, condition))
-    assert filters.from_list("generations", []) is None
-
-
-@pytest.mark.parametrize(
-    "items",
-    [
-        "x", {"field": "name"}, [5], [{}], [{"field": "name"}], [{"field": "name", "operator": "like", "value": "a"}],
-        [{"field": "nam", "operator": "eq", "value": "a"}], [{"field": "name", "operator": "ilike", "value": "a%b"}],
-        [{"field": "name", "operator": "ilike", "value": 5}], [{"field": "metadata", "operator": "eq", "value": "a"}],
-        [{"field": "name", "operator": "eq", "value": "a"}] * 201, [{"field": "name", "operator": "gt", "value": "a"}],
-    ],
-)  # fmt: skip
-def test_a_list_that_says_nothing_right_is_refused(items: Any) -> None:
-    with pytest.raises(BadFilter):
-        filters.from_list("generations", items)
 
 
 # -------------------------------------------------------------------------------------------------------- sentences

@@ -96,10 +96,10 @@ def test_they_are_found_and_counted_by_tag(grant: Grant) -> None:
 
     condition = filters.from_document("generations", {"tags": "maths", "thread.id": "sums-3"})
     found = filters.narrow("generations", grant.project.pk, condition)
-    counted = metrics.pipeline(
+    counted = metrics.documents(
         grant.project,
         [{"$match": {"tags": {"$in": ["coding"]}}}, {"$group": {"_id": "$model.id", "count": {"$sum": 1}}}],
-    )
+    ).rows
 
     assert sorted(found.values_list("thread_id", flat=True)) == ["sums-3", "sums-3"]
     assert counted == [{"_id": "gpt-4", "count": 20}]

@@ -10,10 +10,10 @@ from django.test.utils import CaptureQueriesContext
 
 from generations import access, filters, paging, recording
 from generations.ingest import rest
-from generations.metrics import BadQuery, pipeline
+from generations.metrics import BadQuery
 from generations.models import Project
 from generations.records import FeedbackRecord
-from tests.measuring import NOW, store
+from tests.measuring import NOW, pipeline, store
 
 pytestmark = pytest.mark.django_db
 

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from generations import access, metrics
-from generations.metrics import BadQuery, pipeline
+from generations.metrics import BadQuery
 from generations.models import Project
-from tests.measuring import NOW, store
+from tests.measuring import NOW, pipeline, store
 
 pytestmark = pytest.mark.django_db
 

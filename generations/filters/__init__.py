@@ -24,7 +24,6 @@ from generations.filters.kinds import OPERATORS, Kind
 from generations.filters.queries import to_query
 from generations.filters.sentences import sentence
 from generations.filters.sources import has_terms
-from generations.filters.triples import from_list
 
 __all__ = [
     "OPERATORS",
@@ -51,7 +50,6 @@ __all__ = [
     "fields",
     "filterset",
     "from_document",
-    "from_list",
     "from_query",
     "has_terms",
     "joined",

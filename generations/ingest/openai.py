@@ -18,12 +18,6 @@ OBJECTS: Final[Mapping[str, str]] = {
     "response": "openai.responses",
     "list": "openai.embeddings",
 }
-ENDPOINTS: Final[Mapping[str, str]] = {
-    "/v1/chat/completions": "openai.chat",
-    "/v1/completions": "openai.completion",
-    "/v1/responses": "openai.responses",
-    "/v1/embeddings": "openai.embeddings",
-}
 _NOT_SETTINGS: Final = frozenset(
     {
         "model", "messages", "prompt", "input", "instructions", "tools", "functions", "user", "metadata",

@@ -6,7 +6,7 @@ over the rows, or over rollups and those rows that they do not cover.
 
 from generations.metrics.answering import TIMEOUT, aggregate
 from generations.metrics.faceting import Facet, facets
-from generations.metrics.pipelines import MAX_DOCUMENTS, STAGES, Documents, documents, pipeline
+from generations.metrics.pipelines import MAX_DOCUMENTS, STAGES, Documents, documents
 from generations.metrics.query import (
     FUNCTIONS,
     MAX_LIMIT,
@@ -43,5 +43,4 @@ __all__ = [
     "aggregate",
     "documents",
     "facets",
-    "pipeline",
 ]

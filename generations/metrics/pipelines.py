@@ -60,13 +60,6 @@ def documents(
     return Documents(_documents(project, asked))
 
 
-def pipeline(
-    project: Project, stages: Sequence[Mapping[str, Any]], *, timeout: float = TIMEOUT
-) -> list[dict[str, Any]]:
-    """The rows of `documents`."""
-    return documents(project, stages, timeout=timeout).rows
-
-
 @dataclass(slots=True)
 class _Pipeline:
     """What the stages ask for, read one after the other."""

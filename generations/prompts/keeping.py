@@ -105,17 +105,6 @@ def of_number(grant: Grant, prompt: Prompt, number: int) -> PromptVersion | None
     return row
 
 
-def describe(grant: Grant, prompt: Prompt, description: str) -> Prompt:
-    """Say what a prompt is for. Needs `write`. Raises InvalidRecord."""
-    grant.need(Scope.WRITE)
-    clean = _bounded("description", description, MAX_DESCRIPTION).strip()
-    with transaction.atomic():
-        prompt.description = clean
-        prompt.save(update_fields=["description"])
-        audit(grant, "prompt.update", "prompt", str(prompt.pk), {"changed": ["description"]})
-    return prompt
-
-
 def drawn(grant: Grant, prompt: Prompt, number: int | None = None) -> PromptVersion | None:
     """The version of this number; without one, drawn by the weights of the rollout, or else the newest."""
     grant.need(Scope.READ)

@@ -2,12 +2,11 @@
 
 from generations.verdicts.apart import Apart
 from generations.verdicts.judging import asked_of_judge, judged
-from generations.verdicts.kinds import KINDS, MODELS, Kind, Option, checked
+from generations.verdicts.kinds import KINDS, Kind, Option, checked
 from generations.verdicts.rules import Unscored, Verdict, plain, said_by
 
 __all__ = [
     "KINDS",
-    "MODELS",
     "Apart",
     "Kind",
     "Option",

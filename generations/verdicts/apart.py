@@ -25,7 +25,6 @@ SECONDS: Final = 1.0
 """How long the process may work at one answer."""
 MEMORY: Final = 1 << 30
 """Bytes of addresses that the process may have."""
-KINDS: Final = ("regex", "json_schema")
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
 
 

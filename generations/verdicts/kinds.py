@@ -220,8 +220,6 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 """All kinds, in the order in which people choose among them."""
 
-MODELS: Final = tuple(kind.name for kind in KINDS.values() if kind.calls)
-
 
 def checked(kind: str, options: Mapping[str, Json]) -> dict[str, Json]:
     """The options of an evaluator, whole. Raises InvalidRecord naming the option, its value and what is right.

@@ -28,7 +28,6 @@ from generations.records import InvalidRecord, Json
 MAX_PARTS: Final = 1_000
 MAX_LINE: Final = 16 << 20
 SECONDS: Final = 24 * 3_600
-EVENTS: Final = "EVENTS"
 TABLE: Final = "CSV_WITH_HEADERS"
 _SALT: Final = "generations.gantry.upload"
 
