@@ -17,6 +17,9 @@ from generations.filters.kinds import Kind
 MAX_NUMBER: Final = 1e300
 """Any column and any JSON number lies within; what lies beyond could overflow a double."""
 
+MAX_MOMENT: Final = 64
+"""Characters of a moment. Patterns read it, one of them in the square of its length."""
+
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,4})?", re.IGNORECASE | re.ASCII)
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}|\d{4}-?W\d{2}-?\d", re.ASCII)
 _LOST_PLUS: Final = re.compile(r"(.*\d{2}:\d{2}\S*) (\d{2}:?\d{2})", re.ASCII)
@@ -127,6 +130,8 @@ def moment(name: str, raw: object) -> dt.datetime | dt.date | Relative:
     if not isinstance(raw, str):
         raise BadFilter(name, raw, _MOMENT)
     text = raw.strip()
+    if len(text) > MAX_MOMENT:
+        raise BadFilter(name, raw, _MOMENT)
     # "now+1h" and "...+02:00" reach us with a space where a URL was not encoded.
     relative = Relative.read(text.replace(" ", "+"))
     if relative is not None:

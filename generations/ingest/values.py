@@ -39,7 +39,7 @@ _ELSEWHERE: Final[Mapping[str, tuple[str, ...]]] = {
     "outputs": ("output", "output.content"),
 }
 """What is meant by the names that others have for fields of ours; of several the first that there is."""
-_CAMEL: Final = re.compile(r"_+([a-zA-Z0-9])")
+_CAMEL: Final = re.compile(r"(?<!_)_+([a-zA-Z0-9])")
 
 
 class UnknownField(InvalidRecord):

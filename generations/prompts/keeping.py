@@ -27,7 +27,8 @@ MAX_TEMPLATE: Final = 4 << 20
 MAX_DESCRIPTION: Final = 10_000
 IN_USE: Final = filters.from_document("prompts", {"deletedAt": {"$exists": False}})
 """What a list of prompts is narrowed by: those that were deleted are in none."""
-_VARIABLE: Final = re.compile(r"\{\{\{?\s*[#^&/]?\s*([\w.\-]+)\s*\}?\}\}")
+_VARIABLE: Final = re.compile(r"\{\{\{?\s*+(?:[#^&/]\s*+)?([\w.\-]++)\s*+\}?\}\}")
+"""What it took it never gives back: braces before a hundred thousand spaces would be read for minutes otherwise."""
 _NOT_CONTENT: Final = frozenset({"uuid", "templated"})
 
 
@@ -60,10 +61,9 @@ def get_or_create(grant: Grant, name: str, description: str = "") -> Prompt:
     clean = clean_string(name).strip()
     if not clean or len(clean) > MAX_NAME:
         raise InvalidRecord("name", name, f"a text of 1 to {MAX_NAME} characters")
+    said = _bounded("description", description, MAX_DESCRIPTION)
     with transaction.atomic():
-        prompt, made = Prompt.objects.get_or_create(
-            project=grant.project, name=clean, defaults={"description": clean_string(description)}
-        )
+        prompt, made = Prompt.objects.get_or_create(project=grant.project, name=clean, defaults={"description": said})
         if made:
             audit(grant, "prompt.create", "prompt", str(prompt.pk), {"name": clean})
         elif prompt.deleted_at is not None:
@@ -223,7 +223,7 @@ def variables_of(messages: Sequence[Json] | None, template: str | None) -> list[
     for message in messages or ():
         content = message.get("content") if isinstance(message, Mapping) else None
         parts = content if isinstance(content, list) else [content]
-        texts += [part.get("text") or "" if isinstance(part, Mapping) else str(part or "") for part in parts]
+        texts += [str((part.get("text") if isinstance(part, Mapping) else part) or "") for part in parts]
     return list(dict.fromkeys(name for text in texts for name in _VARIABLE.findall(text)))
 
 
