@@ -27,9 +27,11 @@ class Held(Exception):
 
     def __init__(self, hold: LegalHold, kind: str, *, is_emptied: bool = False) -> None:
         self.hold = hold
-        beside = "what it belongs to" if kind in _PARTS else "something in it"
+        what = f"this {kind}, or {'what it belongs to' if kind in _PARTS else 'something in it'}"
         done = "emptied" if is_emptied else "deleted"
-        keeps = f"keeps this {kind}, or {beside}. Nothing was {done}; release it first."
+        if kind == "participant":
+            what, done = "something of this participant's", "erased"
+        keeps = f"keeps {what}. Nothing was {done}; release it first."
         self.unnamed = f"A legal hold {keeps}"
         """The same without its reason, which is nothing for who may only send."""
         super().__init__(f'The legal hold "{hold.reason[:_SHOWN]}" {keeps}')

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
-from generations import access, datasets, evaluating, experiments, exporting, prompts, reviewing, tasks
+from generations import access, datasets, evaluating, experiments, exporting, prompts, retention, reviewing, tasks
 from generations.access import Grant, Scope
 from generations.datasets import NewItem
 from generations.exporting import schedules
@@ -42,6 +42,12 @@ def furnished(word: str) -> Room:
     Membership.objects.create(project=room.door.project, user=user, role=Role.MEMBER)
     member = access.by_user(user, room.door.project.slug)
     _recorded(room)
+    store(room.door, ParticipantRecord(id=f"gone {word}"))
+    erasure = retention.erase(grant, f"gone {word}")
+    tasks.run_job(str(erasure.pk))
+    erasure.refresh_from_db()
+    erasure.result["delivered"] = [{"to": f"folder {word}", "finishedAt": NOON.isoformat(), "job": str(erasure.pk)}]
+    erasure.save()
     dataset = datasets.create(grant, name=f"Set {word}", description=word, metadata={"of": word})
     made = NewItem(input=word, expected_output=word, metadata={"of": word}, generation_id="g", step_id="s", split=word)
     [item] = datasets.add_items(grant, str(dataset.pk), [made])
@@ -63,7 +69,7 @@ def furnished(word: str) -> Room:
     room.ids |= {
         "dataset": str(dataset.pk), "item": str(item.pk), "version": str(version.public_id),
         "evaluator": str(evaluator.pk), "judge": str(judge.pk), "evaluation": str(evaluation.pk),
-        "export": str(export.pk), "schedule": str(schedule.pk), "key": str(key.pk),
+        "export": str(export.pk), "erasure": str(erasure.pk), "schedule": str(schedule.pk), "key": str(key.pk),
         "prompt": str(version.prompt_uid),
     }  # fmt: skip
     return room

@@ -8,7 +8,7 @@ import pytest
 from django.apps import apps
 from django.db.models import Model
 
-from generations import datasets, evaluating, experiments, exporting, prompts
+from generations import datasets, evaluating, experiments, exporting, prompts, retention
 from generations.access import Scope
 from generations.exporting import schedules
 from generations.graphql.guards import Guard
@@ -68,6 +68,8 @@ MUTATIONS: dict[str, tuple[Scope, str]] = {
     "updateExportSchedule": (Scope.ADMIN, 'updateExportSchedule(id: "$SCHEDULE", input: {paused: true}) { id }'),
     "deleteExportSchedule": (Scope.ADMIN, 'deleteExportSchedule(id: "$SCHEDULE") { id }'),
     "runExportSchedule": (Scope.ADMIN, 'runExportSchedule(id: "$SCHEDULE") { id }'),
+    "startErasure": (Scope.ADMIN, 'startErasure(participantId: "u") { id }'),
+    "cancelErasure": (Scope.READ, 'cancelErasure(id: "$ERASURE") { id }'),
     "createKey": (Scope.ADMIN, 'createKey(name: "new") { token }'),
     "revokeKey": (Scope.ADMIN, 'revokeKey(id: "$KEY") { id }'),
 }
@@ -107,7 +109,7 @@ def test_all_of_the_query_but_who_asks_needs_a_scope() -> None:
     declared = {name: guard.scope for name, field in root_fields("Query").items() if (guard := guard_of(field))}
 
     assert {name for name, scope in declared.items() if scope is None} == {"me"}
-    assert {name for name, scope in declared.items() if scope is Scope.ADMIN} == {"keys"}
+    assert {name for name, scope in declared.items() if scope is Scope.ADMIN} == {"keys", "erasurePreview"}
     assert set(declared.values()) == {None, Scope.READ, Scope.ADMIN}
 
 
@@ -116,7 +118,9 @@ def door() -> Door:
     made = Door.of("Guards")
     store(
         made,
-        GenerationRecord(id="g", completion="Yes", tags=("t",), scores=(ScoreRecord(id="s", name="n", value=1),)),
+        GenerationRecord(
+            id="g", user_id="u", completion="Yes", tags=("t",), scores=(ScoreRecord(id="s", name="n", value=1),)
+        ),
         StepRecord(id="st"),
     )
     for scope in Scope:
@@ -136,12 +140,14 @@ def call(door: Door, request: pytest.FixtureRequest) -> str:
     evaluation = evaluating.start(door.grant, evaluating.asked(door.grant, {"evaluators": [str(evaluator.pk)]}))
     key = ApiKey.objects.get(project=door.project, name=Scope.READ.value)
     experiment = experiments.create(door.grant, name="Run")
+    store(door, StepRecord(id="of another", user_id="v"))
+    erasure = retention.erase(door.grant, "v")
     prompts.publish(door.grant, "$PROMPT", template="Hello")
     text = MUTATIONS[request.getfixturevalue("name")][1]
     rows: dict[str, Model] = {
         "$DATASET": dataset, "$ITEM": item, "$EXPORT": job, "$KEY": key, "$SCHEDULE": schedule,
         "$EVALUATOR": evaluator, "$JUDGE": judge, "$EVALUATION": evaluation,
-        "$EXPERIMENT": experiment,
+        "$EXPERIMENT": experiment, "$ERASURE": erasure,
     }  # fmt: skip
     for word, row in rows.items():
         text = text.replace(word, str(row.pk))
@@ -179,7 +185,9 @@ def test_a_mutation_without_its_scope_or_a_key_changes_nothing(door: Door, name:
     assert everything() == before
 
 
-NAMING_A_ROW = [name for name, (_, text) in MUTATIONS.items() if any(w in text for w in ('"g"', '"s"', '"t"', "$"))]
+NAMING_A_ROW = [
+    name for name, (_, text) in MUTATIONS.items() if any(w in text for w in ('"g"', '"s"', '"t"', '"u"', "$"))
+]
 
 
 @pytest.mark.django_db
@@ -207,7 +215,7 @@ def test_a_mutation_with_its_scope_changes_something(
 
     answer = door.ask(call, token=door.key(MUTATIONS[name][0]))
 
-    if name in ("cancelExport", "cancelEvaluation"):
+    if name in ("cancelExport", "cancelEvaluation", "cancelErasure"):
         # Whoever only reads may cancel what they started themselves.
         assert answer.codes == ["FORBIDDEN"]
         answer = door.ask(call, token=door.key(Scope.WRITE))

@@ -166,6 +166,7 @@ def test_lists_are_connections_with_the_same_arguments() -> None:
 
     assert sorted(lists) == [
         "datasets",
+        "erasures",
         "evaluations",
         "experiments",
         "exports",

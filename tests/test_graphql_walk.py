@@ -49,6 +49,8 @@ def arguments(room: Room) -> dict[str, str]:
         "Query.reviewQueue": f'id: "{ids["queue"]}"',
         "Query.evaluator": f'id: "{ids["evaluator"]}"',
         "Query.evaluation": f'id: "{ids["evaluation"]}"',
+        "Query.erasure": f'id: "{ids["erasure"]}"',
+        "Query.erasurePreview": 'participantId: "p"',
         "Query.evaluationEstimate": f'input: {{evaluators: ["{ids["judge"]}"], dataset: "{ids["dataset"]}"}}',
     }
 
@@ -101,7 +103,7 @@ ENOUGH = {
     Scope.ADMIN: {Scope.ADMIN},
 }
 NO_SCOPE = {"me"}
-KEYS_ONLY = {"keys"}
+KEYS_ONLY = {"keys", "erasurePreview"}
 
 
 def roots(schema: GraphQLSchema, room: Room) -> dict[str, str]:

@@ -16,6 +16,7 @@ from ninja.openapi.schema import OpenAPISchema
 from generations.api import (
     asking,
     datasets,
+    erasures,
     errors,
     evaluations,
     evaluators,
@@ -42,6 +43,7 @@ TAGS: Final = (
     "Steps",
     "Threads",
     "Participants",
+    "Erasures",
     "Datasets",
     "Experiments",
     "Evaluators",
@@ -142,6 +144,7 @@ def _door() -> Door:
     door.add_router("/steps", steps.steps)
     door.add_router("/threads", steps.threads)
     door.add_router("/participants", steps.participants)
+    door.add_router("/erasures", erasures.router)
     door.add_router("/scores", scores.router)
     door.add_router("/tags", scores.tags)
     door.add_router("/datasets", datasets.router)

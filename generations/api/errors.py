@@ -26,6 +26,7 @@ from generations.metrics import BadQuery, TooSlow
 from generations.paging import BadCursor
 from generations.prompts import NoSuchPrompt
 from generations.records import InvalidRecord
+from generations.retention import NoSuchParticipant
 from generations.trusting import Outdated
 
 CODES: Final[Mapping[int, str]] = {
@@ -34,7 +35,8 @@ CODES: Final[Mapping[int, str]] = {
     403: "The key has not the scope that is needed.",
     404: "There is nothing of that id in this project.",
     405: "The address does not know this method; `Allow` lists those it knows.",
-    409: "Not yet: a file is still being written, or the first request of the same `Idempotency-Key` answered.",
+    409: "Not now: a legal hold keeps it (`held`), a file is still being written (`not_ready`), or the first request of"
+    " the same `Idempotency-Key` is still being answered (`under_way`).",
     410: "Gone: the file has expired, or there never was one.",
     413: "The body, as sent or as unpacked, is larger than the server takes.",
     415: "The body's type or encoding is none that is read here.",
@@ -143,6 +145,7 @@ REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
     NoSuchEvaluator: _of_sentence(404, "not_found"),
     NoSuchExperiment: _of_sentence(404, "not_found"),
     NoSuchPrompt: _of_sentence(404, "not_found"),
+    NoSuchParticipant: _of_sentence(404, "not_found"),
     holds.Held: _of_sentence(409, "held"),
     claims.UnderWay: _of_sentence(409, "under_way", Retry_After=str(claims.UnderWay.retry_after)),
     recording.UnknownId: _of_sentence(404, "not_found"),

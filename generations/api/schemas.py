@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from generations.api import erasures
 from generations.api.describing import OBJECT, TIME, Schema, closed, generation, of_table, ref, sentences_of
 from generations.api.watching import STANDING
 from generations.ingest.rest_fields import ALTERNATIVE, ATTACHMENT, FEEDBACK, OWN_STEP_METADATA, SCORE, STEP
 from generations.models import ExportSchedule
+from generations.retention import COUNTED
 
 _ON: Final = ("generationId", "stepId", "threadId", "experimentItemId")
 _TEXT: Final[Schema] = {"type": "string"}
@@ -28,6 +30,7 @@ def components() -> dict[str, Schema]:
         "Export": _export(),
         "ExportSchedule": _schedule(),
         **_imports(),
+        **_erasures(),
     }
 
 
@@ -320,6 +323,37 @@ def _imports() -> dict[str, Schema]:
         "rows": {"type": "array", "items": closed(tuple(row), **row)}, "problems": _TEXTS,
     }  # fmt: skip
     return {"Import": closed(tuple(made), **made), "ImportPreview": closed(tuple(looked), **looked)}
+
+
+def _erasures() -> dict[str, Schema]:
+    counts = closed((), **{erasures.named(name): _WHOLE for name in COUNTED})
+    delivered = closed(
+        ("to", "finishedAt", "job"),
+        to={**_TEXT, "description": "A folder's file, or an address in a bucket."},
+        finishedAt=TIME,
+        job={**_TEXT, "description": "The export that wrote it."},
+    )
+    made: dict[str, Schema] = {
+        **STANDING,
+        "participant": _TEXT,
+        "counts": {
+            "anyOf": [counts, {"type": "null"}],
+            "description": "What went: by now, until it has ended; null until a worker begins it.",
+        },
+        "delivered": {
+            "type": "array",
+            "items": delivered,
+            "description": "Files outside that may hold something of theirs: for whoever has them to delete.",
+        },
+    }
+    held = {**_MAYBE, "description": "Why it would be refused: the legal hold that keeps something; null without one."}
+    looked: dict[str, Schema] = {
+        "participant": _TEXT,
+        "counts": {**counts, "description": "What would go if they were erased now. Files are not looked through."},
+        "exact": {"type": "boolean", "description": "False: counting ended at its bound; there are more."},
+        "held": held,
+    }
+    return {"Erasure": closed(tuple(made), **made), "ErasurePreview": closed(tuple(looked), **looked)}
 
 
 def _export() -> Schema:

@@ -23,6 +23,7 @@ from generations.ingest.rest_fields import Slot
 from generations.prompts import NoSuchPrompt
 from generations.recording import Busy, Receipt, UnknownId
 from generations.records import InvalidRecord
+from generations.retention import NoSuchParticipant
 
 MAX_MESSAGE: Final = 1_000
 
@@ -162,7 +163,8 @@ _CODES: Final[dict[type[Exception], Code]] = {
     NoSuchExperiment: Code.NOT_FOUND,
     NoSuchPrompt: Code.NOT_FOUND,
     UnknownId: Code.NOT_FOUND,
-    Held: Code.FORBIDDEN,
+    NoSuchParticipant: Code.NOT_FOUND,
+    Held: Code.CONFLICT,
     InvalidRecord: Code.BAD_INPUT,
     NotAuthenticated: Code.UNAUTHENTICATED,
     NotAllowed: Code.FORBIDDEN,

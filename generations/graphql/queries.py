@@ -13,6 +13,7 @@ from generations.graphql import aggregating, inputs
 from generations.graphql.arguments import After, Before, First, Id, Last, OrderBy, Where
 from generations.graphql.collections import CollectionQueries
 from generations.graphql.connections import Connection, connection
+from generations.graphql.erasures import ErasureQueries
 from generations.graphql.evaluations import EvaluationQueries
 from generations.graphql.guards import Info, guarded
 from generations.graphql.inputs import (
@@ -290,5 +291,5 @@ class RecordedQueries:
 
 
 @strawberry.type(description="What can be read. Everything is of one project.")
-class Query(RecordedQueries, CollectionQueries, EvaluationQueries):
+class Query(RecordedQueries, CollectionQueries, EvaluationQueries, ErasureQueries):
     """Root fields of queries."""

@@ -1,6 +1,6 @@
 """What is kept for how long, and how one person's records are taken out of everything."""
 
-from generations.retention.erasing import COUNTED, DELIVERED, erase, is_erasable
+from generations.retention.erasing import COUNTED, DELIVERED, NoSuchParticipant, erase, hold_of, is_erasable
 from generations.retention.erasing import run as run_erasure
 from generations.retention.expiring import due, expired_on, plan, start
 from generations.retention.expiring import run as run_retention
@@ -26,6 +26,7 @@ __all__ = [
     "PROJECT_GONE",
     "SINCE",
     "BadRule",
+    "NoSuchParticipant",
     "add_hold",
     "add_rule",
     "due",
@@ -36,6 +37,7 @@ __all__ = [
     "forget_intake",
     "forget_refused_bodies",
     "forget_unnamed",
+    "hold_of",
     "holds",
     "is_erasable",
     "move_up",

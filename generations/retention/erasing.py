@@ -19,6 +19,7 @@ from generations.models import (
     Generation,
     IngestReject,
     Job,
+    LegalHold,
     Participant,
     Project,
     ReviewItem,
@@ -28,7 +29,6 @@ from generations.models import (
 )
 from generations.retention import copies
 from generations.retention.removing import AT_ONCE, batches, remove
-from generations.retention.rules import BadRule
 
 COUNTED: Final = (
     *("threads", "steps", "generations", "scores", "feedback", "files", "dataset items", "experiment items"),
@@ -48,18 +48,30 @@ Count = Callable[[str, int], None]
 """Adds to a count of the report, in the transaction in which that went."""
 
 
-def erase(grant: Grant, participant_id: str) -> Job:
+class NoSuchParticipant(Exception):
+    """Nothing in the project is theirs who are to be erased. Doors answer 404."""
+
+    def __init__(self, id: str) -> None:
+        self.field, self.value = "participant", id[:80]
+        super().__init__(f"There is no participant {records.shown(id)} in this project, nor anything of theirs.")
+
+
+def erase(grant: Grant, participant_id: str, *, id: uuid.UUID | None = None) -> Job:
     """A job that erases a participant for good; its result counts what went, and names the files that may hold
     something of theirs and were delivered elsewhere. Needs the scope `admin`.
 
-    Raises BadRule when nobody has that id, or when a legal hold keeps something of theirs.
+    One of theirs that waits is the same job: it takes what there is when a worker begins it. `id` is that of a request
+    that may come again. Raises NoSuchParticipant, and Held when a legal hold keeps something of theirs.
     """
     grant.need(Scope.ADMIN)
     if not is_erasable(grant.project, participant_id):
-        raise BadRule(f"participant: there is none with the id {records.shown(participant_id)} in this project")
-    if _is_held(grant.project, participant_id):
-        raise BadRule("participant: a legal hold keeps something of theirs; release it first")
-    return jobs.create(grant, Job.Kind.ERASURE, {"participant": participant_id})
+        raise NoSuchParticipant(participant_id)
+    if (hold := hold_of(grant.project, participant_id)) is not None:
+        raise holds.Held(hold, "participant")
+    parameters = {"participant": participant_id}
+    waiting = Job.objects.filter(project=grant.project, kind=Job.Kind.ERASURE, state=Job.State.QUEUED)
+    same = waiting.filter(parameters=parameters).select_related("project").first()
+    return same or jobs.create(grant, Job.Kind.ERASURE, parameters, id=id)
 
 
 def is_erasable(project: Project, participant_id: str) -> bool:
@@ -77,7 +89,7 @@ def run(job_id: uuid.UUID | str) -> bool:
 def _run(lease: jobs.Lease) -> None:
     job = lease.job
     id = str(job.parameters["participant"])
-    if _is_held(job.project, id):
+    if hold_of(job.project, id) is not None:
         raise jobs.Failed(_HELD_SINCE if job.result else _HELD)
     # An attempt that takes over goes on counting where the last one stopped, and finds the same files that were
     # delivered and those of the meantime: once the rows are gone, nothing leads to them any more.
@@ -132,17 +144,19 @@ def participants(project: Project, id: str) -> QuerySet[Any]:
     return found
 
 
-def _is_held(project: Project, id: str) -> bool:
-    theirs, there = own(project, id), holds.open_holds(project.pk)
-    for kind, name in (("generations", "generation"), ("steps", "step")):
-        for hold in holds.conditions(there, kind):
-            if hold is None:
-                return True
-            held = theirs[name].filter(filters.q(kind, hold, project.pk))
-            threads = theirs["thread"].filter(public_id=OuterRef("thread_id"))
-            if held.exists() or filters.narrow(kind, project.pk, hold).filter(Exists(threads)).exists():
-                return True
-    return False
+def hold_of(project: Project, id: str) -> LegalHold | None:
+    """The first legal hold that keeps something of the participant's; None where none does."""
+    theirs = own(project, id)
+    for hold in holds.open_holds(project.pk):
+        for kind, name in (("generations", "generation"), ("steps", "step")):
+            for condition in holds.conditions([hold], kind):
+                if condition is None:
+                    return hold
+                held = theirs[name].filter(filters.q(kind, condition, project.pk))
+                threads = theirs["thread"].filter(public_id=OuterRef("thread_id"))
+                if held.exists() or filters.narrow(kind, project.pk, condition).filter(Exists(threads)).exists():
+                    return hold
+    return None
 
 
 def _erase(job: Job, id: str, count: Count, advance: Callable[[], None]) -> None:
@@ -156,7 +170,7 @@ def _erase(job: Job, id: str, count: Count, advance: Callable[[], None]) -> None
 
     def take(kind: str, ids: list[str]) -> None:
         try:
-            if not _is_held(project, id):
+            if hold_of(project, id) is None:
                 _take(project, kind, ids, count)
                 advance()
                 return

@@ -14,7 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from generations import filters, tasks
+from generations import filters, holds, tasks
 from generations import retention as keeping
 from generations.access import Grant, Scope
 from generations.filters import BadFilter
@@ -142,7 +142,7 @@ def erase(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
                 raise keeping.BadRule("confirm: expected the participant's id, exactly as it stands above")
             with transaction.atomic():
                 tasks.send(keeping.erase(grant, id))
-        except keeping.BadRule as error:
+        except (keeping.BadRule, keeping.NoSuchParticipant, holds.Held) as error:
             problem = str(error)
         else:
             messages.success(request, "Being erased. The report is below when it is done.")

@@ -32,7 +32,7 @@ def addresses() -> Iterator[tuple[str, str, Any]]:
 
 def theirs(api: Caller) -> dict[str, str]:
     """The id of something of each kind, by the beginning of its addresses."""
-    api.post("/api/generations", {"id": "g", "threadId": "t"})
+    api.post("/api/generations", {"id": "g", "threadId": "t", "metadata": {"userId": "u"}})
     api.post("/api/steps/batch", [{"id": "s"}])
     api.post("/api/generations/g/scores", {"id": "sc", "name": "n", "value": 1})
     api.post("/api/prompts/p/versions", {"template": "Hello"})
@@ -41,6 +41,7 @@ def theirs(api: Caller) -> dict[str, str]:
         "experiments": api.post("/api/experiments", {"name": "e", "items": [{"input": 1}]}),
         "evaluators": api.post("/api/evaluators", {"name": "r", "kind": "regex", "options": {"pattern": "."}}),
         "evaluations": api.post("/api/evaluations", {"evaluators": ["r"]}),
+        "erasures": api.post("/api/erasures", {"participant": "u"}),
         "exports": api.post("/api/exports", {}),
         "export-schedules": api.post("/api/export-schedules", {"name": "x", "destination": "there"}),
     }

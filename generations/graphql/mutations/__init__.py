@@ -9,6 +9,7 @@ from __future__ import annotations
 import strawberry
 
 from generations.graphql.mutations.datasets import DatasetMutations
+from generations.graphql.mutations.erasures import ErasureMutations
 from generations.graphql.mutations.evaluations import EvaluationMutations
 from generations.graphql.mutations.experiments import ExperimentMutations
 from generations.graphql.mutations.exports import ExportMutations
@@ -30,6 +31,7 @@ class Mutation(
     JudgementMutations,
     TagMutations,
     DatasetMutations,
+    ErasureMutations,
     EvaluationMutations,
     ExperimentMutations,
     ExportMutations,
