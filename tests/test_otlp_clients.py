@@ -187,3 +187,61 @@ def test_a_longer_call_leaves_the_shorter_one_its_own(api: Caller) -> None:
     )
 
     assert sorted(str(call.response_id) for call in calls(api)) == ["msg_1", "msg_2"]
+
+
+FAILED = {**MODEL, "error.type": "invalid_request_error"}
+ASKED = {**MODEL, "gen_ai.input.messages": '[{"role": "user", "parts": [{"type": "text", "content": "Fail."}]}]'}
+COUNTED = {name: value for name, value in OTHERS.items() if name != "gen_ai.output.messages"}
+AT_ONCE = [
+    at(1, 10, 300, OTHER, ASKED, status={"code": 2}),
+    at(2, 20, 290, ANTHROPIC, FAILED, parent=1, status={"code": 2}),
+    at(3, 30, 200, OTHER, COUNTED),
+    at(4, 40, 190, ANTHROPIC, CLIENTS, parent=3),
+]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 3, 0, 1), (1, 3, 0, 2), (3, 0, 2, 1)])
+@pytest.mark.parametrize("split", [(4,), (2, 2), (1, 1, 1, 1)])
+def test_a_call_that_failed_takes_no_call_from_another_at_the_same_time(
+    api: Caller, order: tuple[int, ...], split: tuple[int, ...]
+) -> None:
+    send(api, ROOT)
+    spans = [AT_ONCE[n] for n in order]
+    for size in split:
+        send(api, *spans[:size])
+        spans = spans[size:]
+
+    assert sorted(str(call.response_id) for call in calls(api)) == ["None", "msg_1"]
+
+
+LOGFIRE = "logfire.anthropic"
+STREAM = [
+    at(1, 10, 180, LOGFIRE, MODEL),
+    at(2, 20, 350, ANTHROPIC, CLIENTS, parent=1),
+    at(3, 360, 360, LOGFIRE, {**OTHERS, "duration": 0.178}),
+]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("split", [(3,), (1, 2), (2, 1), (1, 1, 1)])
+def test_a_stream_that_is_told_when_it_is_over_is_the_call_of_the_client_that_ends_within(
+    api: Caller, order: tuple[int, ...], split: tuple[int, ...]
+) -> None:
+    send(api, ROOT)
+    spans = [STREAM[n] for n in order]
+    for size in split:
+        send(api, *spans[:size])
+        spans = spans[size:]
+
+    (call,) = calls(api)
+    assert (call.span_id, call.response_id, call.prompt_tokens) == (f"{3:016x}", "msg_1", 67)
+
+
+def test_a_stream_that_broke_off_is_one_call_that_failed(api: Caller) -> None:
+    broken = {**MODEL, "error.type": "connection_error"}
+    begun = {**OTHERS, "gen_ai.usage.output_tokens": "1"}
+    send(api, ROOT, STREAM[0], at(2, 20, 350, ANTHROPIC, broken, parent=1, status={"code": 2}))
+    send(api, at(3, 360, 360, LOGFIRE, {**begun, "duration": 0.178}))
+
+    (call,) = calls(api)
+    assert (call.error, call.completion_tokens) == ("connection_error", 1)

@@ -14,7 +14,7 @@ from generations.api import otlp_common, otlp_media, otlp_moving, otlp_roots, ot
 from generations.identities import uid
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
-from generations.ingest.otlp import couples, lending
+from generations.ingest.otlp import clients, couples, lending
 from generations.ingest.otlp.names import about, kinds_said
 from generations.ingest.otlp.spans import Told
 from generations.models import Generation, Project, Step, StepPayload
@@ -230,9 +230,10 @@ def _calls(
             own[one.step.id] = lending.filled(said, own[one.step.id]) if one.step.id in own else said
     near: set[str] = set()
     if known:
-        arrived = (couples.made_call(said, None, new[id].span.scope) for id, said in own.items())
+        over = {id: couples.call_above(id, places)[0] for id in own}
+        arrived = (couples.made_call(said, over[id], new[id].span.scope) for id, said in own.items())
         times = {id: (rows[id]["started_at"], rows[id]["ended_at"]) for id in known}
-        beside = couples.beside(arrived, times)
+        beside = clients.beside(arrived, times)
         near = (couples.around(new.keys() | answers | beside, places) | new.keys() | beside) & known
     there = _generations(project, near.union(answers))
     came = otlp_stored.fetched(project, [said for said in own.values() if couples.waits(said)])

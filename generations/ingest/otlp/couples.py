@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from generations import making
-from generations.ingest.otlp import lending
+from generations.ingest.otlp import clients, lending
 from generations.ingest.otlp.lending import ANSWERED, FETCHED, FIELDS, LENT, SENT, SHARED, TOKENS, filled, lent_to, note
-from generations.ingest.otlp.quirks import CLIENTS, OF_CLIENTS, REPEATED
+from generations.ingest.otlp.quirks import OF_CLIENTS, REPEATED, STREAMS_APART
 from generations.records import GenerationRecord, Json, revised
 
 CALLS: Final = frozenset({"llm", "embedding", "rerank"})
@@ -131,8 +131,8 @@ def settle(calls: Sequence[Call]) -> Settled:
     if any(call.parent_id in by_id for call in by_id.values()):
         into, lenders = _by_place(by_id)
         by_id |= _lent(by_id, lenders, SHARED)
-    for alike in (_by_response, _by_client):
-        if groups := alike(call for id, call in by_id.items() if id not in into):
+    for alike, besides in ((_by_response, frozenset()), (clients.groups, clients.settled(by_id))):
+        if groups := alike(call for id, call in by_id.items() if id not in into and id not in besides):
             lenders = {}
             for group in groups:
                 best = max((call.record.id for call in group), key=lambda id: (_weight(by_id[id].record), id))
@@ -203,7 +203,8 @@ def _by_place(by_id: Mapping[str, Call]) -> tuple[dict[str, str | None], dict[st
     order = [id for id in by_id if id not in above]
     for id in order:  # grows: each call before those below it; spans that are each other's parents are never met
         order += below[id]
-    weights = {id: _weight(by_id[id].record) for id in order}
+    taken = {id for id in above if clients.is_taken(by_id[id], by_id)}
+    weights = {id: -1 if id in taken else _weight(by_id[id].record) for id in order}
     highest: dict[str, int] = {}
     for id in order:
         highest[id] = max(highest[above[id]], weights[above[id]]) if id in above else -1
@@ -250,6 +251,9 @@ def _lent(
                 # Others leave out what was cached, or all of a stream.
                 record = revised(record, **dict.fromkeys(TOKENS))
             record = filled(record, lender.record, besides)
+            if lender.record.error is not None and by_id[id].scope.startswith(STREAMS_APART):
+                # How a stream ended is not told with what it brought.
+                record = revised(record, **{name: getattr(lender.record, name) for name in lending.ERRORS})
             # What each span of a trace says is known whenever one of them comes; what comes from elsewhere is not.
             if lender.is_fetched or (lender.record.trace_id or record.trace_id) != record.trace_id:
                 kept |= {name for name in FIELDS if getattr(record, name) is not getattr(before, name)}
@@ -279,74 +283,6 @@ def _by_response(calls: Iterable[Call]) -> list[list[Call]]:
                 groups.append([head, *together.values()])
                 rest = [call for call in rest if call not in together.values()]
     return groups
-
-
-def _by_client(calls: Iterable[Call]) -> list[list[Call]]:
-    """Calls that clients tell of by themselves, each with the call of an instrumentation that it was made for.
-
-    Those instrumentations keep their span from being the parent, or are told when all is over, and some name no answer.
-    """
-    clients: list[Call] = []
-    others: list[Call] = []
-    for call in calls:
-        (clients if call.scope.startswith(OF_CLIENTS) else others).append(call)
-    groups = []
-    # Those that were found to be told of first: what else came since takes their calls from none of them.
-    for call in sorted(clients, key=lambda one: (not one.is_gone, _times(one))) if others else ():
-        if found := [other for other in others if _is_made_for(call, other)]:
-            # The one that ends first: the longer one may be around another of the client's.
-            other = min(found, key=lambda one: (str(one.record.ended_at), one.record.id))
-            others.remove(other)
-            groups.append([other, call])
-    return groups
-
-
-def _times(call: Call) -> tuple[str, str]:
-    return str(call.record.started_at), call.record.id
-
-
-def _is_made_for(client: Call, other: Call) -> bool:
-    """Whether a client may have made its call for the other one: it is within that, and nothing differs."""
-    a, b = client.record, other.record
-    if a.started_at is None or b.started_at is None or a.ended_at is None or b.ended_at is None:
-        return False
-    # What is noted of a call says neither its type nor its trace, which is this one.
-    if None not in (a.trace_id, b.trace_id) and a.trace_id != b.trace_id:
-        return False
-    if not (b.started_at <= a.started_at and a.ended_at <= b.ended_at) or (a.error is not None and b.error is None):
-        return False
-    names = {name for name in (a.model_id, a.model_version) if name}
-    if names.isdisjoint((b.model_id, b.model_version)) or (a.response_id and b.response_id):
-        return False
-    if a.type and b.type and a.type != b.type:
-        return False
-    if a.completion_tokens and b.completion_tokens and a.completion_tokens != b.completion_tokens:
-        return False
-    asked, other_asked = lending.words(a), lending.words(b)
-    return not asked or not other_asked or asked in other_asked or other_asked in asked
-
-
-def beside(new: Iterable[Call], stored: Mapping[str, tuple[Any, Any]]) -> set[str]:
-    """Of stored calls, with when they began and ended, those within or around new ones of which a client may tell, and
-    those within or around these."""
-    spans = [(c.record.started_at, c.record.ended_at) for c in new if _may_be_told_twice(c)]
-    found: set[str] = set()
-    while spans:
-        start, end = spans.pop()
-        if start is not None and end is not None:
-            times = ((id, a, b) for id, (a, b) in stored.items() if id not in found and b is not None)
-            more = {id for id, a, b in times if (a <= start and end <= b) or (start <= a and b <= end)}
-            found |= more
-            spans += [stored[id] for id in more]
-    return found
-
-
-_SOLD: Final = (*CLIENTS.values(), "claude", "stral")  # their models are others' as well: Bedrock's, Vertex AI's
-
-
-def _may_be_told_twice(call: Call) -> bool:
-    said = f"{call.record.provider} {call.record.model_id} {call.record.model_version}"
-    return call.scope.startswith(OF_CLIENTS) or any(name in said for name in _SOLD)
 
 
 def _is_repeated(one: Call, other: Call) -> bool:

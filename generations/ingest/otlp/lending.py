@@ -27,7 +27,8 @@ SENT: Final = ("messages", "prompt", "input")
 FETCHED: Final = "fetched"
 """What is noted of an answer that was fetched, in the place of the call that asked for it, which may come later."""
 ANSWERED: Final = ("message_completion", "completion", "output")
-_GROUPS: Final = (TOKENS, SENT, (*ANSWERED, "alternatives"), ("error", "error_type", "error_detail"))
+ERRORS: Final = ("error", "error_type", "error_detail")
+_GROUPS: Final = (TOKENS, SENT, (*ANSWERED, "alternatives"), ERRORS)
 """Fields that are taken of another together, where a call has none of them."""
 SHARED: Final = ("thread_id", "user_id", "tags")
 """Fields that the spans of a trace have in common anyway."""
