@@ -158,7 +158,8 @@ def _join(
         near = not there and not notes and here.isdisjoint(before)
         threads = [one.thread for one in told if one.thread is not None]
         ends = not threads and not left and len(connection.atomic_blocks) == 1
-        receipts = recording.record(project, records, halves=halves, ready=ready, locks=False, near=near, ends=ends)
+        how: dict[str, Any] = {"locks": False, "shared": not is_alone, "near": near, "ends": ends}
+        receipts = recording.record(project, records, halves=halves, ready=ready, **how)
         # By themselves: with their spans they would take over the spans' times for the whole thread's.
         if threads:
             recording.record(project, threads, halves=halves)

@@ -94,6 +94,7 @@ def record(
     ready: Ready | None = None,
     trust: trusting.Trust | None = None,
     locks: bool = True,
+    shared: bool = False,
     near: bool = False,
     ends: bool = False,
 ) -> list[Receipt]:
@@ -108,10 +109,11 @@ def record(
     A value that the database refuses is found by `halves`, which takes a savepoint. Without, in a transaction of the
     caller's, Doubtful is raised: it is all to be written again, with `halves`. What is `ready` of these very records is
     not done again. Without `locks` the caller has locked what these records hang together by (see `locking`), asks for
-    no `halves`, and nobody for how they stand. What is `near` is at its start or new: nobody looks for it elsewhere.
-    With `ends` nothing follows in the caller's transaction, and the last message may end it. A grant that is only
-    remembered is confirmed by those who share a transaction, with its `trust`: raises trusting.Outdated if it is none
-    any more, or the transaction is not shared.
+    no `halves`, and nobody for how they stand; where that is `shared` with others, Doubtful is raised too if threads
+    are to take back a start that was only assumed, which is done alone. What is `near` is at its start or new: nobody
+    looks for it elsewhere. With `ends` nothing follows in the caller's transaction, and the last message may end it. A
+    grant that is only remembered is confirmed by those who share a transaction, with its `trust`: raises
+    trusting.Outdated if it is none any more, or the transaction is not shared.
     """
     moment = now or timezone.now()
     receipts: dict[int, Receipt] = {}
@@ -135,8 +137,9 @@ def record(
     tidy = tying.tied(project, tidy)
     if now is not None or not 0 < len(tidy) <= GROUPED or connection.in_atomic_block:
         trusting.sure(trust)
+        how: dict[str, Any] = {"locks": locks, "shared": shared, "near": near, "ends": ends}
         outcomes: Sequence[Outcome] = _write_or_halve(
-            project.pk, tidy, packed, moment, halves=halves, ready=ready, locks=locks, near=near, ends=ends
+            project.pk, tidy, packed, moment, halves=halves, ready=ready, **how
         )
     else:
         outcomes = grouping.together(
@@ -196,6 +199,7 @@ def _write_or_halve(
     halves: bool = True,
     ready: Ready | None = None,
     locks: bool = True,
+    shared: bool = False,
     near: bool = False,
     ends: bool = False,
     trusts: Sequence[trusting.Trust] = (),
@@ -214,6 +218,7 @@ def _write_or_halve(
                 savepoint=halves,
                 ready=ready or Ready(),
                 locks=locks,
+                shared=shared,
                 near=near,
                 ends=ends,
                 trusts=trusts,
@@ -304,6 +309,7 @@ def _write(
     savepoint: bool,
     ready: Ready,
     locks: bool,
+    shared: bool,
     near: bool,
     ends: bool,
     trusts: Sequence[trusting.Trust],
@@ -326,7 +332,9 @@ def _write(
         rows = merging.merged(batch, found, now, lambda one: ready.row(one, found.prices))
         if locks:  # spans, which lock what they name, take back no more than they lent each other
             keeping.refuse(project, batch.told, rows)
-        left = narrowing.moved(rows) if locks else narrowing.Left()  # spans say when they start
+        left = narrowing.moved(rows)
+        if left and shared:
+            raise Doubtful
         is_last = not rows["feedback"] and not left and (ends or len(connection.atomic_blocks) == 1)
         named = merging.named(batch, found, now)
         departing.moved(cursor, project, rows)
