@@ -137,8 +137,8 @@ def _join(
         plain = {one.step.id for one in told if one.generation is None}
         demoted = [id for id in there if id in settled.into or id in plain]
         here, before = {one.step.id for one in told}, {row["public_id"] for row in stored}
-        on_roots = otlp_roots.scored(project, told, stored, waiting)
-        if not is_alone and (left or on_roots or demoted or not (here | before).issuperset({*answers, *there})):
+        waited = [*otlp_roots.scored(project, told, stored, waiting), *otlp_roots.answered(project, told, waiting)]
+        if not is_alone and (left or waited or demoted or not (here | before).issuperset({*answers, *there})):
             raise _Entangled
         notes = {id: {lending.NOTE: note} for id, note in settled.notes.items()}
         records: list[Record] = [_with(one.step, notes.pop(one.step.id, None)) for one in told]
@@ -149,7 +149,7 @@ def _join(
             records += otlp_moving.moved(project, demoted, settled.into)
             recording.delete(project, "generation", demoted)
         # After those that moved with their call: of a score on the whole trace, its root says where it is.
-        said_of = [*(score for one in told for score in one.scores), *on_roots]
+        said_of = [*(score for one in told for score in one.scores), *waited]
         judged = [_on_the_call(score, settled.into) for score in said_of]
         records += [*judged, *feedback.voted(judged)]
         if demoted or any(one.has_files for one in told):

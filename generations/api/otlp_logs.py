@@ -251,7 +251,8 @@ def _longer(there: GenerationRecord, fields: dict[str, Any]) -> GenerationRecord
 
 
 def _scored(project: Project, scores: Sequence[ScoreRecord], calls: _Calls) -> tuple[list[ScoreRecord], list[str]]:
-    """Scores with what they judge, and why others have none: a score without a span finds it by the answer's id."""
+    """Scores with what they judge, and why others have none: a score without a span finds it by the answer's id, and
+    waits for it if it has not come."""
     responses = {str(s.metadata["responseId"]) for s in scores if s.generation_id is None and s.metadata}
     rows = Generation.objects.in_project(project.pk).filter(response_id__in=responses).order_by("started_at", "uid")
     found = {str(r): id for r, id in rows.values_list("response_id", "public_id")} if responses else {}
@@ -266,5 +267,5 @@ def _scored(project: Project, scores: Sequence[ScoreRecord], calls: _Calls) -> t
         elif response in found:
             ready.append(revised(score, generation_id=found[response], step_id=found[response]))
         else:
-            refused.append(f"The evaluation '{score.name}' names no span, and no generation answered '{response}'.")
+            ready.append(otlp_roots.waiting(score, response))
     return ready, refused

@@ -1,9 +1,10 @@
-"""Scores on whole traces: each is on the root of its trace, and moves when a truer one comes."""
+"""Scores whose target comes later: those on whole traces are on the root of their trace, and move when a truer one
+comes; those on an answer by its id wait for its call."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from generations import bundles
@@ -59,4 +60,24 @@ def scored(
         revised(bundles.score_record(score), step_id=targets[score.step_id], generation_id=targets[score.step_id])
         for score in Score.objects.in_project(project.pk).filter(step_id__in=list(targets))
         if score.step_id is not None and langfuse.is_on_trace(score.metadata)
+    ]
+
+
+def waiting(score: ScoreRecord, response: str) -> ScoreRecord:
+    """A score on an answer of which no call has come: its step is the answer's own id until then."""
+    return revised(score, step_id=response)
+
+
+def answered(project: Project, told: Sequence[Told], waiting: Collection[str]) -> list[ScoreRecord]:
+    """The scores that wait for answers of these calls, whole, on the first call with each. One query, if some do."""
+    calls = [one.generation for one in told if one.generation is not None and one.generation.response_id in waiting]
+    if not calls:
+        return []
+    calls.sort(key=lambda call: (str(call.started_at), str(call.id)), reverse=True)
+    found = {str(call.response_id): call.id for call in calls}
+    rows = Score.objects.in_project(project.pk).filter(step_id__in=list(found), generation_id=None)
+    return [
+        revised(bundles.score_record(score), step_id=found[score.step_id], generation_id=found[score.step_id])
+        for score in rows
+        if score.step_id is not None and score.metadata.get("responseId") == score.step_id
     ]

@@ -34,7 +34,7 @@ _STORED: Final = prepared.Statement(
         steps=prepared.found(", ".join(_STEP), "step", "trace_id", "$1", " AND trace_id IS NOT NULL"),
         calls=prepared.found("*", "generation", "response_id", "$2", " AND response_id IS NOT NULL"),
         asked=prepared.found("*", "generation", "response_id", "$5", " AND response_id IS NOT NULL"),
-        scores=prepared.found("step_id", "score", "step_id", "$1", " AND step_id IS NOT NULL"),
+        scores=prepared.found("step_id", "score", "step_id", "$1 || $2", " AND step_id IS NOT NULL"),
         most=MOST,
     ),
 )
@@ -48,7 +48,7 @@ class Around(NamedTuple):
     answers: list[str]
     """Ids of generations that answered as one of the calls that are asked about did: with the same id, and then."""
     scored: list[str]
-    """Those of the traces with scores that wait for their root."""
+    """Traces with scores that wait for their root, and ids of answers with scores that wait for them."""
 
 
 def around(
