@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from generations.ingest.otlp import items, messages, parts
 from generations.records import Alternative, Json
 
 Fields = dict[str, Any]
 """Values of a GenerationRecord by field name; what is absent is not in it."""
+SENT: Final = frozenset({"messages", "prompt", "input"})
+"""The fields that hold what was asked."""
+ANSWERED: Final = frozenset({"message_completion", "completion", "output"})
+"""The fields that hold what came back."""
 
 
 def asked_fields(asked: Sequence[Json], kind: str) -> Fields:
@@ -29,7 +33,7 @@ def answered(given: Sequence[Json], kind: str, is_choices: bool) -> Fields:
     answers: list[dict[str, Json]] = []
     reasons: list[str | None] = []
     for one in given:
-        if made := messages.message(one):
+        if made := messages.message({"role": "assistant", "content": one} if isinstance(one, str) else one):
             answers.append(made[0])
             said = one.get("finish_reason", one.get("stop_reason")) if isinstance(one, dict) else None
             reasons.append(None if said is None else messages.finish_reason(said))
@@ -78,3 +82,13 @@ def is_messages(value: Json) -> bool:
             for m in value
         )
     )
+
+
+def may_be_message(one: Json) -> bool:
+    """Whether a value says anything that is known of messages."""
+    if type(one) is not dict:
+        return isinstance(one, str | list)
+    return "role" in one or not _OF_MESSAGES.isdisjoint(one) or parts.is_part(one) or type(one.get("message")) is dict
+
+
+_OF_MESSAGES: Final = frozenset({"content", "parts", "tool_calls", "toolCalls"})

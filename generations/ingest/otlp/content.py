@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
-from generations.ingest.otlp import langfuse, messages, parts, raw, sentry, spelt
-from generations.ingest.otlp.answers import Fields, answered, asked_fields, reasoned
+from generations.ingest.otlp import genai, langfuse, messages, raw, sentry, spelt
+from generations.ingest.otlp.answers import ANSWERED, SENT, Fields, answered, asked_fields, reasoned
 from generations.ingest.otlp.dialects import member
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.names import About
@@ -30,7 +30,7 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
         _identify(fields, whole)
         _fill(fields, whole)
     if "gen_ai.system_instructions" in attributes and "gen_ai.input.messages" not in attributes:
-        _instruct(fields, messages.system(attributes["gen_ai.system_instructions"]))
+        genai.instruct(fields, messages.system(attributes["gen_ai.system_instructions"]))
     if kind == "embedding":
         if "messages" in fields:
             _fill(fields, asked_fields(fields.pop("messages"), kind))
@@ -38,13 +38,6 @@ def read(attributes: Attributes, about: About, kind: str, choices: int | None) -
         for name in ("output", "message_completion", "completion", "alternatives"):
             fields.pop(name, None)
     return _typed(fields)
-
-
-def _instruct(fields: Fields, instructions: list[Json]) -> None:
-    """Put instructions that are told apart before the messages, unless they are among them."""
-    said = fields.get("messages") or []
-    if isinstance(said, list) and said[: len(instructions)] != instructions:
-        fields["messages"] = [*instructions, *said]
 
 
 _STORABLE: Final = frozenset({str, list, dict})
@@ -89,20 +82,16 @@ def _fill(fields: Fields, more: Fields) -> None:
     if not fields:
         fields.update(more if None not in more.values() else {n: v for n, v in more.items() if v is not None})
         return
-    has_input, has_output = not _SENT.isdisjoint(fields), not _ANSWERED.isdisjoint(fields)
-    is_same = has_output and any(name in fields and fields[name] == more.get(name) for name in _ANSWERED)
+    has_input, has_output = not SENT.isdisjoint(fields), not ANSWERED.isdisjoint(fields)
+    is_same = has_output and any(name in fields and fields[name] == more.get(name) for name in ANSWERED)
     for name, value in more.items():
         if value is None or name in fields:
             continue
-        if has_input and name in _SENT:
+        if has_input and name in SENT:
             continue
-        if has_output and (name in _ANSWERED or (name == "alternatives" and not is_same)):
+        if has_output and (name in ANSWERED or (name == "alternatives" and not is_same)):
             continue
         fields[name] = value
-
-
-_SENT: Final = frozenset({"messages", "prompt", "input"})
-_ANSWERED: Final = frozenset({"message_completion", "completion", "output"})
 
 
 def _identify(fields: Fields, whole: Fields) -> None:
@@ -134,107 +123,6 @@ def _is_broken(message: Json) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------------- dialects
-def _genai(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
-    said = attributes.get("gen_ai.system_instructions")
-    instructions = [] if said is None else messages.system(said)
-    asked = messages.conversation(attributes.get("gen_ai.input.messages"))
-    if not instructions and attributes.get("gen_ai.prompt.0.role") == "system":
-        # Laminar's, of OpenAI's newer interface.
-        instructions = messages.system(attributes.get("gen_ai.prompt.0.content"))
-    if instructions and asked[: len(instructions)] != instructions:  # some say them in both
-        asked = [*instructions, *asked]
-    given = loaded(attributes.get("gen_ai.output.messages"))
-    if isinstance(given, str):
-        given = [{"role": "assistant", "content": given}] if given else []
-    if isinstance(given, dict):
-        given = [given]
-    fields = asked_fields(asked, kind)
-    listed = [one for one in given if not _is_hollow(one)] if isinstance(given, list) else []
-    if len(listed) > 1:
-        listed = _without_chunks(listed)
-    own = listed
-    if len(listed) > 1:
-        listed = reasoned(listed, attributes.get("gen_ai.response.finish_reasons"))
-    # Reasons told beside them may be of items, too: an answer's thoughts, its words and its calls.
-    are_choices = _are_choices(own) or (_are_choices(listed) and not any(map(_is_without_words, listed)))
-    is_choices = len(listed) > 1 and (are_choices if choices is None else choices > 1)
-    return fields | answered(listed, kind, is_choices)
-
-
-def _without_chunks(answers: list[Json]) -> list[Json]:
-    """The answers but for the chunks of a stream that come before the whole, which alone has a reason for its end.
-
-    Google's ADK lists every response of a call, and those of a stream are its chunks and then all of them together:
-    `_build_output_messages` in its telemetry/_experimental_semconv.py.
-    """
-    *chunks, whole = answers
-    if not isinstance(whole, dict) or not whole.get("finish_reason"):
-        return answers
-    told = {str(part.get("id")) for part in _said(whole)}
-    text = "".join(str(part.get("content")) for part in _said(whole))
-    for chunk in chunks:
-        if not isinstance(chunk, dict) or chunk.get("finish_reason") != "":
-            return answers
-        for part in _said(chunk):
-            is_call = part.get("type") == "tool_call"
-            if str(part.get("id")) not in told if is_call else str(part.get("content")) not in text:
-                return answers
-    return [whole]
-
-
-def _said(answer: Mapping[str, Json]) -> list[Mapping[str, Json]]:
-    parts = answer.get("parts")
-    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
-
-
-def _are_choices(answers: Sequence[Json]) -> bool:
-    """Whether answers are several; else they are items of one, as OpenAI's newer interface has them."""
-    reasons = [m.get("finish_reason") if isinstance(m, dict) else None for m in answers]
-    if all(reason == _STATUS for reason in reasons):
-        return False
-    return all(map(messages.finish_reason, reasons)) and not all(map(_only_calls, answers))
-
-
-_STATUS: Final = "completed"
-"""The status of an answer by OpenAI's newer interface, which MLflow gives each of its items as a reason."""
-
-
-def _is_hollow(one: Json) -> bool:
-    """Whether an answer has nothing in it, as LiteLLM's and Mastra's that call tools: others may have it."""
-    if not isinstance(one, dict) or one.get("content") or one.get("tool_calls"):
-        return False
-    said = one.get("parts")
-    if not isinstance(said, list):
-        return False
-    for part in said:
-        if not isinstance(part, dict) or part.get("type") != "text" or part.get("content") != "":
-            return False
-    return True
-
-
-def _only_calls(one: Json) -> bool:
-    parts = one.get("parts") if isinstance(one, dict) else None
-    return isinstance(parts, list) and all(isinstance(p, dict) and p.get("type") == "tool_call" for p in parts)
-
-
-def _is_without_words(one: Json) -> bool:
-    """Whether an answer is but thoughts or calls of tools."""
-    said = one.get("parts", one.get("content")) if isinstance(one, dict) else None
-    if isinstance(said, list):
-        return all(isinstance(part, dict) and parts.typed(part).get("type") in _WORDLESS for part in said)
-    return isinstance(one, dict) and not said
-
-
-_WORDLESS: Final = ("tool_call", "tool_use", "function_call", "reasoning", "thinking")
-
-
-def _flattened_genai(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
-    """Future AGI's: the names of the conventions, spread out as OpenInference's are."""
-    asked = spelt.valued(about.lists["gen_ai.input.messages."], attributes)
-    given = spelt.valued(about.lists["gen_ai.output.messages."], attributes)
-    return asked_fields(messages.conversation(asked), kind) | answered(given, kind, (choices or 1) > 1)
-
-
 def _openinference(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
     fields: Fields = {}
     spoken = spelt.spoken(about.asked, attributes) if about.asked else None
@@ -373,6 +261,17 @@ def _deep(node: Json, *path: str) -> Json:
     for name in path:
         node = node.get(name) if isinstance(node, dict) else None
     return node
+
+
+def _genai(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
+    return genai.read(attributes, kind, choices)
+
+
+def _flattened_genai(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:
+    """Future AGI's: the names of the conventions, spread out as OpenInference's are."""
+    asked = spelt.valued(about.lists["gen_ai.input.messages."], attributes)
+    given = spelt.valued(about.lists["gen_ai.output.messages."], attributes)
+    return asked_fields(messages.conversation(asked), kind) | answered(given, kind, (choices or 1) > 1)
 
 
 def _langfuse(attributes: Attributes, about: About, kind: str, choices: int | None) -> Fields:

@@ -20,6 +20,8 @@ def read(attributes: Mapping[str, Json], kind: str, choices: int | None) -> Fiel
     if isinstance(asked, dict) and isinstance(asked.get("messages"), list):
         fields["tools"] = messages.tools(asked.get("tools"))
         asked = asked["messages"]
+    if isinstance(asked, dict) and "role" in asked:
+        asked = [asked]
     if is_messages(asked):
         if tools := [one["content"] for one in asked if _is_definition(one)]:
             fields["tools"] = messages.tools(tools)

@@ -51,6 +51,11 @@ def loaded(value: Json) -> Json:
     return value
 
 
+def said(value: Json) -> Json:
+    """What was said: the JSON in a text, which may be a number alone."""
+    return found if isinstance(found := loaded(value), str | list | dict) else value
+
+
 def finish_reason(value: Json) -> str | None:
     """The first reason of a text, a list or a list in JSON, with the spellings of a call of tools made one."""
     return _reason_before(value) if type(value) is str and len(value) <= _LONGEST_REASON else _reason(value)
@@ -80,7 +85,7 @@ _reason_before: Final = lru_cache(maxsize=128)(_reason)
 
 def conversation(value: Json) -> list[Json]:
     """A list of messages out of a list, a single message or a text; results of tools become messages of their own."""
-    value = loaded(value)
+    value = said(value)
     if isinstance(value, str):
         return [{"role": "user", "content": value}] if value else []
     if isinstance(value, dict):
@@ -110,8 +115,8 @@ def _continued(found: list[Json], made: list[Json]) -> list[Json]:
 
 
 def _asked(one: Json) -> Json:
-    """A message that says nothing but its content, as what was asked: Laminar's texts to embed."""
-    return {"role": "user", **one} if isinstance(one, dict) and one.keys() == {"content"} else one
+    """What says nothing but its content, as what was asked: Laminar's texts to embed, and Gemini's first messages."""
+    return {"role": "user", **one} if isinstance(one, dict) and one.keys() in ({"content"}, {"parts"}) else one
 
 
 def system(value: Json) -> list[Json]:
@@ -386,15 +391,10 @@ def _parts(content: Json) -> list[Json]:
     return content if isinstance(content, list) else [{"type": "text", "text": content}]
 
 
-def is_place(name: str) -> bool:
-    """Whether a name says which one of a list something is: no list is so long that it takes more digits."""
-    return name.isascii() and name.isdigit() and len(name) < 10
-
-
 def listed(value: Json) -> list[Json]:
     """A list, or the values of an object whose names are places, in their order."""
     if isinstance(value, list):
         return value
-    if isinstance(value, dict) and value and all(is_place(k) for k in value):
+    if isinstance(value, dict) and value and all(kinds.is_place(k) for k in value):
         return [value[k] for k in sorted(value, key=int)]
     return []

@@ -43,6 +43,11 @@ CAPITALS: Final = ("System", "User", "Assistant", "Tool")
 """Roles as Semantic Kernel writes them in .NET."""
 
 
+def is_place(name: str) -> bool:
+    """Whether a name says which one of a list something is: no list is so long that it takes more digits."""
+    return name.isascii() and name.isdigit() and len(name) < 10
+
+
 def is_typed(value: Json) -> bool:
     """Whether a value is a part that names its type."""
     return isinstance(value, dict) and "type" in value

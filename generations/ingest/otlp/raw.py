@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
 from generations.ingest import anthropic, openai, streams
 from generations.ingest.otlp import messages, parts
-from generations.ingest.otlp.answers import Fields, answered, asked_fields, is_messages
+from generations.ingest.otlp.answers import ANSWERED, SENT, Fields, answered, asked_fields, is_messages, may_be_message
 from generations.ingest.otlp.dialects import member
 from generations.ingest.otlp.fields import MASTRA
 from generations.ingest.otlp.usage import written_apart
@@ -59,11 +59,46 @@ _KEPT: Final = (
 
 
 def read(asked: Json, given: Json, kind: str) -> Fields:
-    """The content of a call of type `kind` in its request and its response, as far as they are understood."""
+    """The content of a call of type `kind` in its request and its response; what is not understood is kept as it is."""
     if (whole := _put_together(given)) is not None:
         counts, response = whole
         return counts | read(asked, response, kind)
     asked, given = _unwrapped(asked), _unwrapped(given)
+    fields = {name: value for name, value in _read(asked, given, kind).items() if value is not None}
+    # A request of one form and a response of another are read each by itself.
+    if asked is not None and SENT.isdisjoint(fields):
+        fields |= _only(_read(asked, None, kind), SENT)
+        if isinstance(asked, dict) and SENT.isdisjoint(fields) and not _is_of_settings(asked):
+            fields["input"] = asked
+    if given and ANSWERED.isdisjoint(fields):
+        is_wordless = isinstance(given, dict) and _is_wordless(given)
+        fields |= _only(_read(None, given, kind), _OF_ANSWERS - {"output"} if is_wordless else _OF_ANSWERS)
+    return fields
+
+
+_OF_ANSWERS: Final = frozenset({*ANSWERED, "alternatives", "finish_reason"})
+
+
+def _only(fields: Fields, names: Collection[str]) -> Fields:
+    return {name: value for name, value in fields.items() if name in names and value is not None}
+
+
+def _is_of_settings(asked: Mapping[str, Json]) -> bool:
+    """Whether a request says nothing of what was asked, or that nothing was."""
+    return not asked or "model" in asked or any(name in asked for name in _ASKED)
+
+
+def _is_wordless(given: Mapping[str, Json]) -> bool:
+    """Whether a response is a provider's or a framework's, of which all that it says was found, is but empty, or but
+    counts tokens. What a model was made to answer by a schema may have an id, a type or a message as well."""
+    if not _OF_RESPONSES.isdisjoint(given) or any(given.keys() >= names for names in _TOGETHER):
+        return True
+    if isinstance(given.get("error"), dict) or given.get("type") == "message":
+        return True
+    return not any(value for name, value in given.items() if name != "object" and not name.endswith("_tokens"))
+
+
+def _read(asked: Json, given: Json, kind: str) -> Fields:
     if isinstance(asked, dict) and "model" in asked and not any(name in asked for name in _ASKED):
         asked = None  # a request without what was asked in it
     request = asked if isinstance(asked, dict) else {}
@@ -73,7 +108,8 @@ def read(asked: Json, given: Json, kind: str) -> Fields:
         return _asked(asked, kind) | _about(answers) | answered(answers, kind, len(answers) > 1)
     answers = _answers(response)
     if answers is not None or "contents" in request or ("config" in request and not response):
-        request = {"messages": asked} if isinstance(asked, list) else request
+        if isinstance(asked, list) and any(map(may_be_message, asked)):
+            request = {"messages": asked}
         named = {"response_id": id} if isinstance(id := response.get("id"), str) and id else {}
         return named | _conversation(request, kind) | answered(answers or [], kind, len(answers or ()) > 1)
     if known := _known(request, response):
@@ -238,7 +274,7 @@ def _asked(asked: Json, kind: str) -> Fields:
         asked = asked[0]
     if kind == "embedding" and isinstance(asked, dict) and isinstance(asked.get("text"), str):
         asked = asked["text"]  # as Haystack's are asked
-    if is_messages(asked):
+    if is_messages(asked) or (isinstance(asked, dict) and "role" in asked and is_messages([asked])):
         return asked_fields(messages.conversation(asked), kind)
     if isinstance(asked, str):
         return {"prompt": asked} if kind == "completion" else {"messages": messages.conversation([asked])}
@@ -266,6 +302,10 @@ def _given(given: Json, kind: str) -> Fields:
     return {} if given is None else {"output": given}
 
 
+_OF_RESPONSES: Final = frozenset({"choices", "candidates", "replies", "generations", "usage"})
+"""Names in responses of providers and frameworks, of which some say nothing: those to be fetched later, and streams."""
+_TOGETHER: Final = (frozenset({"id", "model"}), frozenset({"id", "object"}), frozenset({"created", "data"}))
+"""Names that stand together in others of theirs."""
 _OBJECT: Final = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
 """An object as Python shows it, which is all that is said of a stream by some: no text."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from generations.ingest.otlp import messages
+from generations.ingest.otlp import messages, parts
 from generations.records import Json
 
 
@@ -16,7 +16,7 @@ def flattened(attributes: Mapping[str, Json], prefix: str) -> list[Any]:
         if not name.startswith(prefix):
             continue
         place, *path = name[len(prefix) :].split(".")
-        if not messages.is_place(place):
+        if not parts.is_place(place):
             continue
         node, key = tree, place
         for step in path:
@@ -41,7 +41,7 @@ def valued(tree: Any, attributes: Mapping[str, Json]) -> Any:
 def _lists(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
-    if node and all(messages.is_place(k) for k in node):
+    if node and all(parts.is_place(k) for k in node):
         return [_lists(node[k]) for k in sorted(node, key=int)]
     return {k: _lists(v) for k, v in node.items()}
 
