@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any, Final
@@ -22,7 +23,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from generations import identities
+from generations import at_once, identities
+from generations.at_once import Statement
 from generations.ingest.media import Media, Reference, media_id
 from generations.models import Attachment, Project
 from generations.outages import StorageAway, StorageRefuses
@@ -37,6 +39,8 @@ _MEDIA: Final = "generations.media"
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _LOCK: Final = 0x46494C45
 _PATIENCE: Final = "30s"
+_AT_ONCE: Final = 50
+"""Locks that one message takes: PostgreSQL has room for some 64 a connection."""
 STAYS: Final = dt.timedelta(days=2)
 """For so long a file stays that no row names, from when it was kept or last found here."""
 _MADE_NEW: Final = STAYS / 4
@@ -111,16 +115,43 @@ def folder(project: Project) -> str:
     return f"attachments/{project.pk}/sha256/"
 
 
-def keep(project: Project, found: Iterable[Media]) -> None:
-    """Keep files that were inside of messages, under their digests. One that is there already is not written again."""
-    for one in sorted(found, key=lambda one: one.sha256):  # each may be waited for: by all in the same order
-        _keep(folder(project) + one.sha256, one.content)
+def keep(project: Project, found: Iterable[Media]) -> list[Media]:
+    """Keep files that were inside of messages, under their digests. Those that are here already are not written again:
+    they are returned, for `stay`."""
+    every = sorted(found, key=lambda one: one.sha256)  # each may be waited for: by all in the same order
+    return [one for one in every if _is_here(folder(project) + one.sha256, one.content)]
 
 
-def _keep(key: str, content: bytes) -> None:
+def stay(project: Project, found: Iterable[Media]) -> bool:
+    """Keep anew those of these files that are gone, once the rows that name them are stored; whether none was.
+
+    Whoever removes the last row that named one may not have seen the new one yet: from when this is asked on they do.
+    """
+    by_key = {folder(project) + one.sha256: one for one in found}
+    if connection.in_atomic_block:
+        transaction.on_commit(lambda: bool(stay(project, by_key.values())))
+        return True
+    gone = have_gone(by_key)
+    for key in gone:
+        _write(key, by_key[key].content)
+    return not gone
+
+
+def have_gone(keys: Iterable[str]) -> list[str]:
+    """Those of these files that are not here, once nobody removes any of them by rows of before."""
+    gone, every = list[str](), iter(sorted(keys))
+    while some := list(itertools.islice(every, _AT_ONCE)):
+        at_once.send(_locked(some))
+        gone += [key for key in some if _age(key) is None]
+    return gone
+
+
+def _is_here(key: str, content: bytes) -> bool:
+    """Whether a file is here already; it is kept now if not."""
     # What is new is written by everybody who has it, side by side: nobody waits, and who removes files leaves it.
-    if not _found(key, content):
+    if not (is_found := _found(key, content)):
         _write(key, content)
+    return is_found
 
 
 def _write(key: str, content: bytes) -> None:
@@ -196,14 +227,28 @@ def forget(project: Project, key: str) -> bool:
 def alone(key: str) -> Iterator[None]:
     """Let nobody else make this file new or forget it meanwhile; of other files, and of one to come, nobody waits."""
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            # Who holds it may wait for a storage far away: longer than a request may wait for a row.
-            cursor.execute("SELECT current_setting('lock_timeout')")
-            (before,) = cursor.fetchone() or ("0",)
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [_PATIENCE])
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCK, key])
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [before])
+        at_once.send(_locked([key]))
         yield
+
+
+@contextmanager
+def _briefly_alone(key: str) -> Iterator[None]:
+    """The same, and not until the transaction ends, which takes other locks. What is written meanwhile is undone."""
+    with transaction.atomic(), transaction.atomic():
+        at_once.send(_locked([key]))
+        yield
+        transaction.set_rollback(True)
+
+
+def _locked(keys: Sequence[str]) -> list[Statement]:
+    # Who holds it may wait for a storage far away: longer than a request may wait for a row.
+    lock = "SELECT pg_advisory_xact_lock(%s, hashtext(key)) FROM unnest(%s::text[]) AS named (key)"
+    return [
+        ("SELECT set_config('generations.patience', current_setting('lock_timeout'), true)", ()),
+        ("SELECT set_config('lock_timeout', %s, true)", [_PATIENCE]),
+        (lock, [_LOCK, list(keys)]),
+        ("SELECT set_config('lock_timeout', current_setting('generations.patience'), true)", ()),
+    ]
 
 
 def _age(key: str) -> dt.timedelta | None:
@@ -214,11 +259,12 @@ def _age(key: str) -> dt.timedelta | None:
         return None
 
 
-def place(project: Project, one: Media) -> None:
-    """Keep a file that was uploaded by itself, and then what tells `placed` of it. What is there already stays."""
-    keep(project, [one])
+def place(project: Project, one: Media) -> list[Media]:
+    """As `keep`, of a file that was uploaded by itself, and then what tells `placed` of it."""
+    here = keep(project, [one])
     said = {"sha256": one.sha256, "mime": one.mime, "size": len(one.content), "at": timezone.now().isoformat()}
-    _keep(_alias(project.pk, media_id(one.sha256)), json.dumps(said).encode())
+    _is_here(_alias(project.pk, media_id(one.sha256)), json.dumps(said).encode())
+    return here
 
 
 def placed(project: Project, id: str) -> Placed | None:
@@ -312,9 +358,15 @@ def _signature(*parts: str) -> str:
 
 
 def delete(row: Attachment, others: QuerySet[Attachment]) -> None:
-    """Delete the bytes of an attachment, where they are ours and none of the `others` refers to them. One query."""
-    if row.storage_key and _is_own(row) and not others.filter(storage_key=row.storage_key).exists():
-        _delete(row.project_id, row.storage_key)
+    """Delete the bytes of an attachment, where they are ours and none of the `others` refers to them.
+
+    Whoever stores a row that refers to them while this is done finds that they are gone: see `stay`.
+    """
+    key = row.storage_key
+    if key and _is_own(row) and not others.filter(storage_key=key).exists():
+        with _briefly_alone(key):
+            if not others.filter(storage_key=key).exists():
+                _delete(row.project_id, key)
 
 
 def _delete(project: int, key: str) -> None:
@@ -337,11 +389,6 @@ def listed(project: Project, *, after: str = "", until: str | None = None) -> It
 def may_be_named(project: Project, key: str) -> bool:
     """Whether a row may name a file of the project: not one that only tells `placed` of another."""
     return not key.startswith(f"{_root(project.pk)}media/")
-
-
-def is_below(project: Project, key: str) -> bool:
-    """Whether a file is among the project's attachments."""
-    return key.startswith(_root(project.pk))
 
 
 def _root(project: int) -> str:

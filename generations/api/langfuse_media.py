@@ -74,8 +74,9 @@ def _asked(request: HttpRequest, grant: Grant) -> HttpResponse:
         intake.keep(grant.project, DOOR, [Refusal(error.message)], receive.taken(request), agent)
         intake.count(grant.project, DOOR, agent, 1, 1)
         raise
-    if attachments.placed(grant.project, asked.media_id) is not None:
+    if (there := attachments.placed(grant.project, asked.media_id)) is not None:
         otlp_media.uploaded(grant.project, asked.trace_id, asked.span_id)
+    if there is not None and not attachments.have_gone([attachments.folder(grant.project) + there.file.sha256]):
         return document({"mediaId": asked.media_id, "uploadUrl": None})
     token = attachments.media_token(
         {
@@ -125,8 +126,12 @@ def _put(request: HttpRequest, token: str) -> HttpResponse:
         raise Refused(400, "invalid", str(error)) from None
     if len(digests) > 1:
         raise Refused(400, "invalid", "The SHA-256 of the body is not the one that was announced.")
-    attachments.place(project, Media(said["sha256"], said["mime"], body))
+    one = Media(said["sha256"], said["mime"], body)
+    here = attachments.place(project, one)
     otlp_media.uploaded(project, said["trace"], said["span"])
+    if here and not attachments.stay(project, [one]):
+        attachments.place(project, one)
+        otlp_media.uploaded(project, said["trace"], said["span"])
     return HttpResponse()
 
 

@@ -43,8 +43,9 @@ def write_spans(
     if has_files or connection.in_atomic_block:
         trusting.sure(trust)
     places = otlp_media.Places(project)
+    here: list[Media] = []
     if has_files:
-        told = _without_files(project, told, places)
+        told, here = _without_files(project, told, places)
     ready = None
     if len(told) > FEW:
         told, ready = _readied(project, told)
@@ -55,6 +56,8 @@ def write_spans(
         outcomes = recording.together(
             "spans", project.pk, given, lambda all, trusts: _write(project, all, trusts), trust, beside=True
         )
+    if here:
+        attachments.stay(project, here)
     if places.have_come():
         marked = [one for one in told if otlp_media.named(filter(None, (one.step, one.generation)))]
         otlp_media.amend(project, {one.span.trace_id for one in marked}, [one.step.id for one in marked])
@@ -173,7 +176,7 @@ def _join(
     return [refused.get(one.step.id, []) for one in given]
 
 
-def _without_files(project: Project, told: Sequence[Told], look: media.Look) -> list[Told]:
+def _without_files(project: Project, told: Sequence[Told], look: media.Look) -> tuple[list[Told], list[Media]]:
     found: dict[str, Media] = {}
     changed = [
         replace(
@@ -184,8 +187,7 @@ def _without_files(project: Project, told: Sequence[Told], look: media.Look) -> 
         )
         for one in told
     ]
-    attachments.keep(project, found.values())
-    return changed
+    return changed, attachments.keep(project, found.values())
 
 
 def with_attachments(project: Project, records: Sequence[Record]) -> list[Record]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
@@ -21,6 +22,14 @@ from generations.models import Generation, Project, Step, StepPayload
 from generations.records import GenerationRecord, Json, Record, ScoreRecord, StepRecord, revised
 
 
+@dataclass(slots=True)
+class _Kept:
+    """The files that were kept, by their digests, and those of them that were here before."""
+
+    digests: set[str]
+    here: list[Media]
+
+
 def write_logs(project: Project, events: Sequence[LogEvent], has_files: bool) -> list[str]:
     """Store what log events say of calls, and scores; returns the reasons of those refused.
 
@@ -32,7 +41,10 @@ def write_logs(project: Project, events: Sequence[LogEvent], has_files: bool) ->
     if not spoken and not scores and not any(heard):
         return refused
     kept = _kept(project, spoken, heard) if has_files else None
-    return refused + prepared.again(lambda: _write(project, spoken, scores, heard, kept))
+    refused += prepared.again(lambda: _write(project, spoken, scores, heard, kept))
+    if kept is not None and kept.here:
+        attachments.stay(project, kept.here)
+    return refused
 
 
 def _write(
@@ -40,7 +52,7 @@ def _write(
     spoken: Sequence[Spoken],
     scores: Sequence[ScoreRecord],
     apart: Heard,
-    kept: Collection[str] | None,
+    kept: _Kept | None,
 ) -> list[str]:
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -131,9 +143,8 @@ def _write_scores(project: Project, scores: Sequence[ScoreRecord]) -> list[str |
     return [r.reason or "refused" if r.state == "rejected" else None for r in receipts[: len(ready)]]
 
 
-def _kept(project: Project, spoken: Sequence[Spoken], apart: Heard) -> Collection[str]:
-    """Keep the files that the events bring, before the project is locked: a storage far away may take its time. Returns
-    their digests."""
+def _kept(project: Project, spoken: Sequence[Spoken], apart: Heard) -> _Kept:
+    """Keep the files that the events bring, before the project is locked: a storage far away may take its time."""
     found: dict[str, Media] = {}
     for one in spoken:
         new = logs.parts(one.events, {})
@@ -142,17 +153,18 @@ def _kept(project: Project, spoken: Sequence[Spoken], apart: Heard) -> Collectio
     told: list[GenerationRecord | StepRecord] = [*apart.words, *apart.calls]
     for record in told:
         media.taken_out(record, found)
-    attachments.keep(project, found.values())
-    return found.keys()
+    return _Kept(set(found), attachments.keep(project, found.values()))
 
 
-def _without_files(project: Project, records: Sequence[Record], kept: Collection[str]) -> list[Record]:
-    """The records with references in the place of their files. What is not kept by now was stored with its files."""
+def _without_files(project: Project, records: Sequence[Record], kept: _Kept) -> list[Record]:
+    """The records with references in the place of their files. What is not `kept` by now was stored with its files, and
+    is from here on."""
     found: dict[str, Media] = {}
     changed: list[Record] = [
         media.taken_out(r, found) if isinstance(r, GenerationRecord | StepRecord) else r for r in records
     ]
-    attachments.keep(project, [one for digest, one in found.items() if digest not in kept])
+    kept.here += attachments.keep(project, [one for digest, one in found.items() if digest not in kept.digests])
+    kept.digests.update(found)
     return otlp_joining.with_attachments(project, changed)
 
 

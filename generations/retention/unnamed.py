@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from django.core.files.storage import default_storage
@@ -56,8 +57,8 @@ def _forget_of_the_gone(until: float) -> int:
 def _forget(project: Project, until: float) -> int:
     number = 0
     try:
-        for key in itertools.chain(_unnamed(project, until), _left(project, until)):
-            number += _is_forgotten(project, key)
+        for is_forgotten in itertools.chain(_unnamed(project, until), _left(project, until)):
+            number += is_forgotten()
             if time.monotonic() > until:
                 break
     except (OSError, OperationalError) as error:
@@ -68,15 +69,8 @@ def _forget(project: Project, until: float) -> int:
     return number
 
 
-def _is_forgotten(project: Project, key: str) -> bool:
-    if attachments.is_below(project, key):
-        return attachments.forget(project, key)
-    default_storage.delete(key)
-    return True
-
-
-def _unnamed(project: Project, until: float) -> Iterator[str]:
-    """The old attachments of a project that no row names, as far as one comes in time."""
+def _unnamed(project: Project, until: float) -> Iterator[Callable[[], bool]]:
+    """What forgets each of the old attachments of a project that no row names, as far as one comes in time."""
     start = f"{attachments.folder(project)}{secrets.token_hex(1)}"
     every = itertools.chain(attachments.listed(project, after=start), attachments.listed(project, until=start))
 
@@ -85,11 +79,11 @@ def _unnamed(project: Project, until: float) -> Iterator[str]:
         return set(rows.values_list("storage_key", flat=True))
 
     found = ((key, at) for key, at in every if attachments.may_be_named(project, key))
-    return _old(project, found, named, until)
+    return (partial(attachments.forget, project, key) for key in _old(project, found, named, until))
 
 
-def _left(project: Project, until: float) -> Iterator[str]:
-    """The old files of datasets that were deleted, and of exports that no worker came to the end of."""
+def _left(project: Project, until: float) -> Iterator[Callable[[], bool]]:
+    """The same of the files of datasets that were deleted, and of exports that no worker came to the end of."""
 
     def of_datasets(keys: Collection[str]) -> Collection[str]:
         rows = DatasetFile.objects.filter(dataset__project=project, storage_key__in=keys)
@@ -105,7 +99,13 @@ def _left(project: Project, until: float) -> Iterator[str]:
 
     storage: Any = default_storage
     for root, named in (("datasets", of_datasets), ("exports", of_exports)):
-        yield from _old(project, storage.listed(f"{root}/{project.pk}/"), named, until)
+        old = _old(project, storage.listed(f"{root}/{project.pk}/"), named, until)
+        yield from (partial(_is_deleted, key) for key in old)
+
+
+def _is_deleted(key: str) -> bool:
+    default_storage.delete(key)
+    return True
 
 
 def _job_of(key: str) -> uuid.UUID | None:
