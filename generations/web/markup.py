@@ -30,6 +30,8 @@ CHUNK: Final = 64 * 1024
 """The most bytes of HTML that one block puts into a page; the rest is asked for."""
 MARKDOWN_LIMIT: Final = 32 * 1024
 MOST_MARKS: Final = 200
+MOST_LOOKS: Final = 5_000
+"""How often the values of variables are looked for in a text: a letter stands in it tens of thousands of times."""
 MOST_COLOURED: Final = 8
 COLOURS: Final = 6
 """How many colours variables have."""
@@ -149,16 +151,20 @@ def plain(
 def _found(text: str, start: int, end: int, variables: Variables) -> list[Span]:
     """Where values stand in the text, longest value first where two would overlap; short ones as whole words only."""
     taken: list[Span] = []
+    looks = 0
     for name, value in sorted(variables.values.items(), key=lambda pair: -len(pair[1])):
         if not value.strip():
             continue
-        at = text.find(value, start, end)
-        while at != -1 and len(taken) < MOST_MARKS:
+        until = start
+        while looks < MOST_LOOKS and len(taken) < MOST_MARKS:
+            looks += 1
+            at = text.find(value, until, end)
+            if at == -1:
+                break
             until = at + len(value)
             is_free = all(until <= first or at >= last for first, last, _ in taken)
             if is_free and (len(value) > SHORT or _is_word(text, at, until)):
                 taken.append((at, until, name))
-            at = text.find(value, until, end)
     return sorted(taken)
 
 
