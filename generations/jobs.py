@@ -25,6 +25,7 @@ from django.db.models.functions import Coalesce, Concat, Now
 
 from generations import access, outages
 from generations.access import Grant, NotAllowed, Scope, audit
+from generations.cleaning import clean_json
 from generations.models import ExportSchedule, Job
 from generations.models.accounts import new_uuid
 
@@ -38,6 +39,8 @@ LOOK_EVERY: Final = 1.0
 UNSENT_AFTER: Final = dt.timedelta(seconds=10)
 RESEND_AFTER: Final = dt.timedelta(seconds=60)
 SWEPT_AT_ONCE: Final = 100
+MAX_PARAMETERS: Final = 64 << 20
+"""Bytes of JSON that say what a job is to do: a filter, and what is done to what matches."""
 _JUST_NOW: Final = (Now() - UNSENT_AFTER, Now() + UNSENT_AFTER)
 _TOO_FAR: Final = 2
 """How many times its length a lease may lie ahead at most: one that lies further was given before the database's clock
@@ -282,8 +285,10 @@ def create(
 ) -> Job:
     """A new job that waits for a worker, with its audit entry. The door sends it to one after the commit.
 
-    Of several requests for a job of one `id`, of which the project is a part, the first one makes it.
+    Of several requests for a job of one `id`, of which the project is a part, the first one makes it. Raises
+    InvalidRecord for parameters that cannot be stored.
     """
+    parameters = clean_json("parameters", parameters, MAX_PARAMETERS)
     with transaction.atomic():
         job, is_new = Job.objects.select_related("project").get_or_create(
             pk=id or new_uuid(),

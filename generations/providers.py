@@ -38,6 +38,7 @@ ENDPOINTS: Final[Mapping[str, str]] = {
 }
 """The kinds of providers, and where each answers unless an endpoint is given; empty: one has to be."""
 MAX_NAME: Final = 120
+MAX_ENDPOINT: Final = 200
 MAX_SECRET: Final = 4_000
 
 
@@ -77,10 +78,7 @@ def save(
         raise InvalidRecord("name", name, f"a text of 1 to {MAX_NAME} characters without a slash")
     if kind not in ENDPOINTS:
         raise InvalidRecord("provider", kind, f"one of {', '.join(ENDPOINTS)}")
-    where = endpoint.strip().rstrip("/")
-    parts = urlsplit(where)
-    if where and (parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query):
-        raise InvalidRecord("endpoint", endpoint, "an address such as https://llm.example.com/v1")
+    where = _address(endpoint)
     if not where and not ENDPOINTS[kind]:
         raise InvalidRecord("endpoint", endpoint, f"an address: '{kind}' has none of its own")
     if secret is not None and len(secret) > MAX_SECRET:
@@ -96,6 +94,21 @@ def save(
         row.save()
         audit(grant, "provider.save", "provider", str(row.pk), {"name": clean, "provider": kind, "endpoint": where})
     return row
+
+
+def _address(endpoint: str) -> str:
+    """An endpoint without the slash at its end; "" for none. Raises InvalidRecord."""
+    where = endpoint.strip().rstrip("/")
+    try:
+        parts = urlsplit(where)
+        is_web = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_address = is_web and not ("@" in parts.netloc or parts.query or parts.fragment)
+    except ValueError:
+        is_address = False
+    if where and (not is_address or len(where) > MAX_ENDPOINT or clean_string(where) != where):
+        expected = f"an address of at most {MAX_ENDPOINT} characters, such as https://llm.example.com/v1"
+        raise InvalidRecord("endpoint", endpoint, expected)
+    return where
 
 
 def _has_key(row: ProviderCredential) -> bool:

@@ -106,6 +106,7 @@ MIDDLEWARE = [
     "generations.api.straight.Straight",
     "generations.web.middleware.ServerTiming",
     "generations.web.middleware.TryAgain",
+    "generations.web.middleware.RefuseValues",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

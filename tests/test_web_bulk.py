@@ -98,6 +98,16 @@ def test_a_viewer_is_shown_no_bulk_actions_and_allowed_none() -> None:
     assert Generation.objects.in_project(project.pk).get().tags == []
 
 
+def test_a_job_is_kept_without_what_the_database_has_no_place_for() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    recording.record(project, [call(1)])
+
+    job = started(client, project, do="tag", tags="a\0b")
+
+    assert (job.state, tags_of(project)) == (Job.State.DONE, {"call-001": ["ab"]})
+
+
 def test_bulk_leads_back_to_this_site_only() -> None:
     project = web.project()
     client = web.signed_in(project)

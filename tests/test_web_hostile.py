@@ -52,6 +52,17 @@ def test_nothing_that_was_said_becomes_markup(client: Client, project: Project, 
         assert not (attributes.get("href") or "").startswith("javascript:")
 
 
+@pytest.mark.parametrize("header", ["Referer", "HX-Current-URL"])
+def test_an_address_that_is_none_in_a_header_is_none_at_all(client: Client, project: Project, header: str) -> None:
+    recorded(project)
+
+    response = client.get(
+        f"/projects/{project.slug}/generations/one/", headers={header: "http://[::1", "HX-Request": "true"}
+    )
+
+    assert response.status_code == 200
+
+
 @pytest.mark.parametrize("letter", ["a", "<", "'", "é", "東", "\n", "- ", "```\n"])
 @pytest.mark.parametrize("view", ["formatted", "json"])
 def test_a_page_is_bounded_whatever_was_said(client: Client, project: Project, letter: str, view: str) -> None:

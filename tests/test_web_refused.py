@@ -181,3 +181,16 @@ def test_a_refused_trigger_and_a_refused_change_of_an_evaluator_keep_what_was_ty
     assert {("share", "10"), ("filter", "model.idd=x")} <= asked.typed
     assert {("name", "x" * 300), ("text", "excuse")} <= named.typed
     assert [[field for field, _ in one.wrong] for one in (share, asked, named)] == [["share"], ["filter"], ["name"]]
+
+
+def test_a_value_that_the_database_refuses_is_no_failure_of_the_server() -> None:
+    project = web.project()
+    client = web.signed_in(project, Role.ADMIN)
+
+    asked = client.get("/graphql/?project=%00", headers={"Accept": "text/html"})
+    sent = client.post(f"/projects/{project.slug}/settings/keys/", {"name": "My\0 key", "scopes": ["read"]})
+
+    assert (asked.status_code, sent.status_code) == (400, 400)
+    assert "cannot contain NUL" in web.text(asked)
+    assert "My key" in sent.content.decode().replace("\0", "")
+    assert not project.keys.exists()

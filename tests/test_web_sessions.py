@@ -69,6 +69,11 @@ def test_signing_in_never_leads_to_another_site(elsewhere: str) -> None:
     assert response["Location"] == "/"
 
 
+@pytest.mark.parametrize("place", ["logout", "web:projects", "a:b", "?a=b", "\0", "²"])
+def test_what_is_no_path_is_no_place_to_be_led_to(place: str) -> None:
+    assert Client().post("/theme/", {"theme": "dark", "next": place})["Location"] == "/"
+
+
 def test_a_wrong_password_is_refused_with_the_name_kept() -> None:
     web.person()
 

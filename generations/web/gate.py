@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, Final, ParamSpec, cast
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -39,6 +40,14 @@ class CallersId:
         """The segment that stands for the id."""
         text = _AWKWARD.sub(lambda found: f"~{ord(found[0]):02X}", str(value))
         return text.replace(".", "~2E") if set(text) <= {"."} else text
+
+
+def address_in(request: HttpRequest, header: str) -> SplitResult:
+    """The address that a header says; an empty one where it is none."""
+    try:
+        return urlsplit(request.headers.get(header, ""))
+    except ValueError:
+        return urlsplit("")
 
 
 def is_part(request: HttpRequest) -> bool:

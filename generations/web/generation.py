@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -32,7 +32,7 @@ from generations.web import (
 )
 from generations.web.conversation import Reading
 from generations.web.frame import part, show
-from generations.web.gate import is_part, page
+from generations.web.gate import address_in, is_part, page
 from generations.web.markup import Budget, Variables
 from generations.web.missing import Gone
 from generations.web.parts import Block
@@ -301,7 +301,7 @@ def actions(request: HttpRequest, grant: Grant, id: str) -> dict[str, str]:
 
     They stand in every block of a page, and an id may be long.
     """
-    shown = urlsplit(request.headers.get("HX-Current-URL", "")).path if is_part(request) else request.path
+    shown = address_in(request, "HX-Current-URL").path if is_part(request) else request.path
     page_path = unquote(reverse("web:generation", args=[grant.project.slug, id]))
     up = "../" if unquote(shown).removeprefix(page_path) in ("block/", "messages/") else ""
     names = (

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -27,6 +26,7 @@ from generations.access import Grant
 from generations.filters import BadFilter, Condition, Relative
 from generations.models import Generation, Step, Thread
 from generations.records import Json
+from generations.web.gate import address_in
 
 NOT_FILTERS: Final = ("order", "limit", "after", "before", "q", "view", "by")
 PLACES: Final = ("after", "before")
@@ -341,7 +341,7 @@ def _carried(request: HttpRequest, address: str) -> str:
     browser says where it came from, where they are too long for every row of the list to carry them."""
     if "list" in request.GET:
         return request.GET["list"]
-    before = urlsplit(request.headers.get("Referer", ""))
+    before = address_in(request, "Referer")
     if before.path != address:
         return ""
     narrowed = _query(QueryDict(before.query), drop=(*PLACES, "limit"))

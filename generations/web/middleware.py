@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from django.db import connection
+from django.db import DataError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
@@ -144,6 +144,26 @@ class TryAgain:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """The answer to what will be over in a moment; None for anything else."""
         return _later(request, exception)
+
+
+class RefuseValues:
+    """Answers 400 where the database refuses a value that a page or the admin was sent, whatever no check before has
+    found. The other doors do so themselves, in their own form."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """The answer to a value that the database refuses; None for anything else."""
+        if not isinstance(exception, DataError):
+            return None
+        reason = str(exception.__cause__ or exception).partition("\n")[0]
+        is_read = request.method in ("GET", "HEAD")
+        context = {"reason": reason, "typed": None if is_read else typed(request)}
+        return render(request, "refused.html", context, status=400)
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:

@@ -24,12 +24,13 @@ MOST_NAME: Final = 200
 
 
 def safe_next(request: HttpRequest, fallback: str) -> str:
-    """Where the request asks to be led afterwards, if that is on this site; else `fallback`."""
+    """Where the request asks to be led afterwards, if that is a path or an address of this site; else `fallback`."""
     wanted = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME) or ""
     is_ours = url_has_allowed_host_and_scheme(
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    return wanted if is_ours else fallback
+    # `redirect` takes what has no slash for the name of a page.
+    return wanted if is_ours and "/" in wanted else fallback
 
 
 @require_safe
