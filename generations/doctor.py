@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
-import importlib.util
 import os
 import stat
 import sys
@@ -369,9 +368,6 @@ def _storage() -> Iterator[Finding]:
 def _export_buckets() -> Iterator[Finding]:
     """Whether scheduled exports may write to their buckets: they may be let do nothing else there."""
     if not settings.EXPORT_BUCKETS:
-        return
-    if importlib.util.find_spec("boto3") is None or importlib.util.find_spec("storages") is None:
-        yield Finding("exports", "wrong", "EXPORT_BUCKETS names buckets, and boto3 is lacking.", "pip install '.[s3]'")
         return
     # Some 30 MB that only those need who have buckets.
     from generations.buckets import Bucket

@@ -3,6 +3,7 @@
 `Environment` is the whole list: the README's table is compared with it by a test.
 """
 
+import importlib.util
 import ipaddress
 import os
 import re
@@ -99,7 +100,7 @@ class Environment(BaseSettings):
     )
     EXPORT_BUCKETS: CommaSeparated = Field(
         default=[],
-        description="S3 buckets that scheduled exports may write to, by commas (`pip install .[s3]`); empty: none.",
+        description="S3 buckets that scheduled exports may write to, by commas (see below); empty: none.",
     )
     WEB_PROCESSES: int = Field(
         default=2, ge=1, le=64, description="Processes that answer requests, each on one processor at most."
@@ -136,7 +137,7 @@ class Environment(BaseSettings):
     )
     STORAGE_BUCKET: str = Field(
         default="",
-        description="S3 bucket for exports and attachments (`pip install .[s3]`); empty: DATA_DIR/media.",
+        description="S3 bucket for exports and attachments (see below); empty: DATA_DIR/media.",
     )
     STORAGE_ENDPOINT_URL: str = Field(default="", description="Endpoint of an S3-compatible store other than AWS.")
 
@@ -240,6 +241,9 @@ class Environment(BaseSettings):
         for one in [value] if isinstance(value, str) else value:
             if one and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", one):
                 raise ValueError(f"{one!r} is no name of a bucket, such as generations-files")
+        lacking = [name for name in ("boto3", "storages") if value and importlib.util.find_spec(name) is None]
+        if lacking:
+            raise ValueError(f"buckets need {' and '.join(lacking)}: {_INSTALLING}")
         return value
 
 
@@ -261,6 +265,7 @@ def _address(value: str, schemes: tuple[str, ...], *, needs_host: bool = True) -
 
 _SECRET: Final = {"SECRET_KEY", "DATABASE_URL", "CELERY_BROKER_URL", "BOOTSTRAP_API_KEY", "BOOTSTRAP_PASSWORD"}
 """Those of which the value is not repeated where it cannot be used."""
+_INSTALLING: Final = "`.venv/bin/python -m pip install --require-hashes -r requirements-s3.txt` in the clone"
 _SHORTEST: Final = 7
 """Names shorter than this are too near to those of other programs for a guess at what was meant."""
 

@@ -71,6 +71,18 @@ def test_a_setting_that_cannot_be_used_is_named_with_what_would_be_right(
     assert "secret" not in line
 
 
+@pytest.mark.parametrize("name", ["STORAGE_BUCKET", "EXPORT_BUCKETS"])
+def test_a_bucket_without_what_it_needs_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "files")
+    monkeypatch.setitem(sys.modules, "boto3", None)
+
+    with pytest.raises(ImproperlyConfigured, match=f"{name} is 'files': buckets need boto3: .*requirements-s3.txt"):
+        environment.read()
+
+    monkeypatch.setenv(name, "")
+    environment.read()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

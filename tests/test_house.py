@@ -106,7 +106,7 @@ def test_the_readme_tells_every_setting_and_no_other() -> None:
 
 
 def test_links_of_the_documents_lead_somewhere() -> None:
-    documents = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")]
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("*/*.md")]
     links = [
         (page, *link)
         for page in documents
@@ -123,9 +123,38 @@ def test_links_of_the_documents_lead_somewhere() -> None:
     ] == []
 
 
-def _sections(page: Path) -> set[str]:
+def test_whoever_looks_for_something_finds_it() -> None:
+    pages = sorted(ROOT.glob("docs/*.md"))
+    index = (ROOT / "README.md").read_text().split("\n## Find your way\n")[1]
+    long = [page for page in pages if page.read_text().count("\n") > 200]
+
+    assert [page.name for page in pages if f"(docs/{page.name})" not in index] == []
+    for page in long:
+        contents = set(re.findall(r"\]\(#(\S+)\)", page.read_text().split("\n## ")[0]))
+        assert _sections(page, "##") - contents == set(), f"{page.name} does not name these before the first"
+
+
+def test_what_is_told_to_be_installed_can_be() -> None:
+    """We are in no index, and no package can be made of the clone: our own extras cannot be named to pip."""
+    told = [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("*/*.md"),
+        *ROOT.glob("generations/**/*.py"),
+        *ROOT.glob("observability/*.py"),
+    ]
+
+    assert [
+        page.name for page in told if re.search(r"pip install .*(?:\s|['\"])(?:\.|generations)\[", page.read_text())
+    ] == []
+    for page in told:
+        locks = re.findall(r"\brequirements[\w-]*\.txt", page.read_text())
+        assert [lock for lock in locks if not (ROOT / lock).exists()] == []
+
+
+def _sections(page: Path, level: str = "#+") -> set[str]:
     """The headings of a document as they are linked to: in small letters, without marks, with hyphens for spaces."""
-    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(rf"^{level} (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 

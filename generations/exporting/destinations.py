@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -46,8 +45,6 @@ def read(text: object) -> Destination:
     if bucket not in settings.EXPORT_BUCKETS:
         there = ", ".join(settings.EXPORT_BUCKETS) or "none; EXPORT_BUCKETS names them"
         raise InvalidRecord("destination", text, f"a bucket that the server may write to ({there})")
-    if importlib.util.find_spec("boto3") is None:
-        raise InvalidRecord("destination", text, "a folder; for buckets the server needs `pip install .[s3]`")
     return Destination(_path(prefix) if prefix.strip("/") else PurePosixPath(), bucket)
 
 

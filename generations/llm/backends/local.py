@@ -40,7 +40,7 @@ class Local:
                 import transformers
             except ImportError as problem:
                 raise NotConfigured(
-                    f"local:{self.name} needs torch and transformers: pip install 'generations[local]'"
+                    f"local:{self.name} needs torch and transformers: pip install torch transformers"
                 ) from problem
             device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
             model, tokenizer = self.given_model, self.given_tokenizer
