@@ -10,7 +10,7 @@ import pytest
 
 from generations.ingest.otlp import raw
 from generations.ingest.otlp.answers import ANSWERED, SENT
-from generations.ingest.otlp.shapes import Span
+from generations.ingest.otlp.shapes import Event, Span
 from generations.ingest.otlp.spans import told
 from generations.records import GenerationRecord
 
@@ -64,8 +64,9 @@ GIVEN: Final[dict[str, Any]] = {
 }
 
 
-def call(attributes: dict[str, Any]) -> GenerationRecord:
-    span = Span("a" * 32, "b" * 16, None, "span", START, START + 10**9, {**CALL, **attributes}, scope="tests")
+def call(attributes: dict[str, Any], events: tuple[Event, ...] = ()) -> GenerationRecord:
+    said = {**CALL, **attributes}
+    span = Span("a" * 32, "b" * 16, None, "span", START, START + 10**9, said, scope="tests", events=events)
     generation = told(span).generation
     assert generation is not None
     return generation
@@ -144,3 +145,35 @@ def test_a_count_of_tokens_is_no_answer() -> None:
     record = call({**counted, "input.value": json.dumps(asked), "output.value": json.dumps({"input_tokens": 12})})
 
     assert json.loads(kept(record, ANSWERED)) == [None, None, None]
+
+
+@pytest.mark.parametrize("form", ["as its body", "in a message", "spread", "in a text", "in a name of its own"])
+def test_what_events_say_is_kept_in_whatever_form(form: str) -> None:
+    asked, given = {"role": "user", "content": "question?"}, {"role": "assistant", "content": "answer!"}
+    forms: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "as its body": ({"body": json.dumps(asked)}, {"event_body": json.dumps({"index": 0, "message": given})}),
+        "in a message": ({"message": json.dumps(asked)}, {"message": json.dumps(given)}),
+        "spread": (
+            {f"message.{name}": said for name, said in asked.items()},
+            {"index": 0, **{f"message.{name}": said for name, said in given.items()}},
+        ),
+        "in a text": ({"content": "question?"}, {"content": "answer!"}),
+        "in a name of its own": ({"text": "question?"}, {"index": 0, "text": "answer!"}),
+    }
+    events = tuple(
+        Event(name, START, said)
+        for name, said in zip(("gen_ai.user.message", "gen_ai.choice"), forms[form], strict=True)
+    )
+
+    record = call({}, events)
+
+    assert "question?" in kept(record, SENT)
+    assert "answer!" in kept(record, ANSWERED)
+
+
+def test_events_without_content_say_what_ended_an_answer_and_no_more() -> None:
+    events = (Event("gen_ai.choice", START, {"index": 0, "finish_reason": "tool_calls"}),)
+
+    record = call({}, events)
+
+    assert (record.finish_reason, record.message_completion) == ("tool_calls", {"role": "assistant", "content": None})

@@ -40,6 +40,9 @@ _OF_A_TOOL: Final = (
     ("gen_ai.input.messages", "gen_ai.tool.call.arguments"),
     ("gen_ai.output.messages", "gen_ai.tool.call.result"),
 )
+_BODIES: Final = ("gen_ai.event.content", "event_body", "body")
+_SPREAD: Final = "message."
+"""What the names of a message's members begin with where it is spread over the attributes of an event."""
 _MEMBERS: Final = ("content", "message", "tool_calls", "parts")
 
 
@@ -97,9 +100,12 @@ def _with_choice(told: list[tuple[str, dict[str, Json]]]) -> list[tuple[str, dic
 
 def body_of(attributes: Mapping[str, Json]) -> dict[str, Json]:
     """The body that an event of a span has spread over its attributes, or as JSON in one of them."""
-    if isinstance(whole := loaded(attributes.get("gen_ai.event.content")), dict):
-        return whole
+    for name in _BODIES:
+        if isinstance(whole := loaded(attributes.get(name)), dict):
+            return whole
     body = {name: value for name, value in attributes.items() if not name.startswith(("gen_ai.", "event."))}
+    if spread := {name: body.pop(name) for name in attributes if name.startswith(_SPREAD)}:
+        body["message"] = {name.removeprefix(_SPREAD): value for name, value in spread.items()}
     for name in _MEMBERS:
         inner = loaded(body.get(name))
         # A text may be JSON that somebody said: of contents, only what is a list of parts is unpacked.
@@ -122,7 +128,9 @@ def spoken(told: Iterable[tuple[str, Json]]) -> dict[str, Any]:
         if name == CHOICE:
             choices.append(body)
         elif name in ASKED:
-            given = {"role": ASKED[name], **body}
+            if not body.keys() & _OF_MESSAGES and isinstance(body.get("message"), dict):
+                body = body["message"]
+            given = {"role": ASKED[name], **(body if body.keys() & _OF_MESSAGES else {"content": body or None})}
             if name == "gen_ai.tool.message" and "id" in given:
                 given["tool_call_id"] = given.pop("id")
             for one in messages.message(given):
@@ -137,7 +145,15 @@ def spoken(told: Iterable[tuple[str, Json]]) -> dict[str, Any]:
 
 def _message(choice: Mapping[str, Json]) -> dict[str, Json]:
     inner = choice.get("message")
+    if inner is None and not choice.keys() & _OF_CHOICES and (rest := choice.keys() - _ABOUT):
+        inner = {name: choice[name] for name in rest}
     calls = {"tool_calls": found} if (found := choice.get("tool_calls")) else {}
     if isinstance(inner, dict) and not inner.keys().isdisjoint(("role", "content", "tool_calls", "parts", "items")):
         return {"role": "assistant", **calls, **inner}
     return {"role": "assistant", "content": choice.get("content") if inner is None else inner, **calls}
+
+
+_OF_MESSAGES: Final = frozenset({"role", "content", "tool_calls", "parts", "items", "id", "name"})
+_OF_CHOICES: Final = frozenset({"content", "tool_calls"})
+_ABOUT: Final = frozenset({"index", "finish_reason", "role", "toolcalls"})
+"""What a choice says beside its message."""
