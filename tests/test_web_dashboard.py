@@ -203,6 +203,22 @@ def test_a_breakdown_draws_those_with_the_most_of_what_the_chart_is_about(
     assert said["note"] == note
 
 
+@pytest.mark.parametrize("is_one_by_one", [False, True])
+def test_money_in_another_currency_is_said_to_be_left_out(is_one_by_one: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if is_one_by_one:
+        monkeypatch.setattr("generations.web.drawing.AT_ONCE", 1)
+    project = web.project()
+    client = web.signed_in(project)
+    many = [call(-n - k * 60, model_id=f"m{k}") for k in range(7) for n in range(3)]
+    recording.record(project, [*many, call(-900, model_id="far", currency="JPY", cost=Decimal(5_000))])
+
+    assert "Cost, without JPY $5.25" in web.text(client.get(f"{place(project)}?{WEEK}"))
+    # The model that was paid in it is not one of the six: without a word it would seem to have cost less than they did.
+    said = data(client, project, "cost", f"{WEEK}&by=model.id")
+    assert "far" not in lines(said)
+    assert said["note"] == "The 6 that cost the most. Without what was paid in JPY."
+
+
 def test_a_cost_that_nobody_knows_is_not_drawn_as_nothing() -> None:
     project = web.project()
     client = web.signed_in(project)
@@ -245,7 +261,7 @@ def test_money_of_two_currencies_is_never_added() -> None:
     )
 
     assert lines(data(client, project, "cost"))["cost"][-1] == 0.5
-    assert "Cost $0.50" in web.text(client.get(f"{place(project)}?{WEEK}"))
+    assert "Cost, without EUR $0.50" in web.text(client.get(f"{place(project)}?{WEEK}"))
 
 
 def test_scores_are_averaged_by_their_name() -> None:

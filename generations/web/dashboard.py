@@ -272,9 +272,10 @@ def _tiles(grant: Grant, period: Period) -> list[Tile]:
             change, is_up = "hardly any before", None
         is_good = None if is_up is None or is_more_good is None else is_up == is_more_good
         made.append(Tile(title, now.values[name], unit, None, change, is_up, is_good, address))
-    (cost, currency), (earlier, earlier_currency) = (_cost(grant, rest, one) for one in (line, before))
+    (cost, currency, others), (earlier, earlier_currency, _) = (_cost(grant, rest, one) for one in (line, before))
     change, is_up = _change(cost, earlier if earlier_currency == currency else None, "money")
-    made.append(Tile("Cost", cost, "money", currency, change, is_up, None, _list(grant, period.made, **bounds)))
+    title = f"Cost, without {', '.join(others)}" if others else "Cost"
+    made.append(Tile(title, cost, "money", currency, change, is_up, None, _list(grant, period.made, **bounds)))
     return made
 
 
@@ -292,14 +293,16 @@ def _numbers(grant: Grant, condition: Condition | None, line: Timeline) -> Row:
     return metrics.aggregate(grant.project, asked, timeout=drawing.TIMEOUT).rows[0]
 
 
-def _cost(grant: Grant, condition: Condition | None, line: Timeline) -> tuple[Any, str | None]:
+def _cost(grant: Grant, condition: Condition | None, line: Timeline) -> tuple[Any, str | None, list[str]]:
+    """What the calls cost in the currency that most are in, that currency, and the others: what is not in it."""
     asked = Query(
         condition=_within(condition, line),
         dimensions=(Dimension("currency", "usage.currency"),),
         measures=(Measure("cost", "sum", "usage.cost"),),
     )
-    rows, currency = drawing.of_currency(metrics.aggregate(grant.project, asked, timeout=drawing.TIMEOUT).rows)
-    return (rows[0].values["cost"], currency) if rows else (None, None)
+    found = metrics.aggregate(grant.project, asked, timeout=drawing.TIMEOUT).rows
+    rows, currency = drawing.of_currency(found)
+    return rows[0].values["cost"] if rows else None, currency, drawing.other_currencies(found, currency)
 
 
 def _are_too_few(then: Any, now: Any) -> bool:

@@ -179,13 +179,14 @@ def _divided(grant: Grant, chart: Chart, condition: Condition | None, line: Time
     # Of tags there are mostly few: one look at all of them takes half of a look for the largest and another at those.
     found = _aggregated(grant, chart, asked) if field.kind is Kind.TAGS else None
     if found is None or found.more:
-        groups, has_more = _largest(grant, chart, asked)
+        ranked, groups, has_more = _largest(grant, chart, asked)
         if not groups:
             return Drawn(chart, line, line.starts())
         asked = replace(asked, condition=filters.both(condition, _any_of(field.path, groups)), limit=metrics.MAX_LIMIT)
         found = _aggregated(grant, chart, asked)
     else:
-        groups, has_more = _largest_of(chart, found.rows)
+        ranked = found.rows
+        groups, has_more = _largest_of(chart, ranked)
     rows, currency = _of_one_currency(chart, found.rows)
     by_group: dict[Any, dict[Any, Row]] = {group: {} for group in groups}
     for row in rows:
@@ -197,15 +198,16 @@ def _divided(grant: Grant, chart: Chart, condition: Condition | None, line: Time
         query = {f"{field.path}__exists": "false"} if group is None else {field.path: str(group)}
         label = "none" if group is None else str(group)
         drawn.lines.append(Line(label, _values(drawn.starts, by_group[group], chart.main), query))
-    drawn.note = _left_out(chart, [row for row in found.rows if row.key[_GROUP] in by_group], currency)
+    # Groups in another currency are never among those that cost the most: that is to be said of all that were ranked.
+    drawn.note = _left_out(chart, [row for row in found.rows if row.key[_GROUP] in by_group], currency, ranked)
     if has_more:
         most = _MOST.get(chart.main.name, "with the most generations")
         drawn.note = f"The {TOP} {most}. {drawn.note}".strip()
     return drawn
 
 
-def _largest(grant: Grant, chart: Chart, asked: Query) -> tuple[list[Any], bool]:
-    """The groups of a breakdown with the most of what is drawn in all, and whether there are others."""
+def _largest(grant: Grant, chart: Chart, asked: Query) -> tuple[list[Row], list[Any], bool]:
+    """What was ranked, the groups of it with the most of what is drawn in all, and whether there are others."""
     asked = replace(asked, bucket=None, limit=RANKED, order=(("count", True),))
     if chart.main.name not in _MOST:
         asked = replace(asked, measures=(_COUNT,), limit=TOP)
@@ -213,7 +215,7 @@ def _largest(grant: Grant, chart: Chart, asked: Query) -> tuple[list[Any], bool]
         asked = replace(asked, order=((chart.main.name, True), ("count", True)))
     top = _aggregated(grant, chart, asked)
     groups, has_more = _largest_of(chart, top.rows)
-    return groups, has_more or top.more
+    return top.rows, groups, has_more or top.more
 
 
 def _largest_of(chart: Chart, rows: Sequence[Row]) -> tuple[list[Any], bool]:
@@ -280,16 +282,24 @@ def _place(row: Row) -> tuple[Any, Any]:
     return row.key.get("time"), row.key.get(_GROUP)
 
 
-def _left_out(chart: Chart, rows: Sequence[Row], currency: str | None) -> str:
-    """What of the money of these rows a chart does not show, in a sentence; empty where it shows all."""
+def _left_out(chart: Chart, rows: Sequence[Row], currency: str | None, ranked: Sequence[Row] = ()) -> str:
+    """What of the money of these rows a chart does not show, in a sentence; empty where it shows all.
+
+    `ranked` are rows that were not all chosen to be shown."""
     if chart.unit != "money" or not rows:
         return ""
     if currency is None:
         return "What these calls cost is unknown: their models have no price, or they came without tokens."
-    others = {str(row.key[_CURRENCY]) for row in rows if row.values["cost"] is not None} - {currency}
-    left = [f"what was paid in {', '.join(sorted(others))}"] if others else []
+    others = other_currencies([*rows, *ranked], currency)
+    left = [f"what was paid in {', '.join(others)}"] if others else []
     left += ["calls whose cost is unknown"] if any(row.unknown.get("cost") for row in rows) else []
     return f"Without {' and '.join(left)}." if left else ""
+
+
+def other_currencies(rows: Sequence[Row], currency: str | None) -> list[str]:
+    """Of rows grouped by `currency` those in which something was paid, without the one that is shown."""
+    met = {row.key[_CURRENCY] for row in rows if row.values["cost"] is not None}
+    return sorted(str(one or "an unknown currency") for one in met if one != currency)
 
 
 def of_currency(rows: Sequence[Row]) -> tuple[list[Row], str | None]:
