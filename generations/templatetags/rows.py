@@ -173,7 +173,7 @@ def _score(score: Score) -> str:
         return f'<span title="{author}: {excerpt(score.comment)}">{comment}</span>'
     value = number(score.value) if score.label is None else excerpt(score.label, 32)
     title = f"{escape(score.type)}, {author}"
-    return f'<span class="score-mark" title="{title}">{excerpt(score.name, 40)} <b>{value}</b></span>'
+    return f'<span class="score-mark" title="{title}"><span>{excerpt(score.name, 40)}</span> <b>{value}</b></span>'
 
 
 _GENERATION: Final[Cells] = {

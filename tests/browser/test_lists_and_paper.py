@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from urllib.parse import quote
 
 from playwright.sync_api import Browser, expect
 
@@ -98,10 +99,62 @@ def test_triage_shows_what_failed_beside_any_text_and_is_read_by_ear(watched: Wa
 def test_items_of_a_list_stand_at_their_marks_whichever_way_they_run(watched: Watched, filled: Stack) -> None:
     page, id = watched.page, uuid.uuid4().hex
     with filled.client() as client:
-        said = {"role": "assistant", "content": "# الطقس\n\n- مشمس في القاهرة\n- 30 C"}
+        said = {"role": "assistant", "content": "# الطقس\n\n- مشمس في القاهرة\n- 30 C\n\n```python\nprint('حار')\n```"}
         assert client.post("/api/generations", json={"id": id, "messageCompletion": said}).status_code == 201
     page.goto(f"{filled.url}/projects/default/generations/{id}/")
 
     expect(page.locator(".prose li")).to_have_count(2)
     for item in page.locator(".prose li").all():
         expect(item).to_have_css("text-align", "right")
+    # A program runs from left to right whatever language it is explained in.
+    expect(page.locator(".prose pre")).to_have_css("direction", "ltr")
+
+
+def test_what_was_sent_stands_below_a_long_trace_without_scrolling_past_it(watched: Watched, filled: Stack) -> None:
+    page, id = watched.page, uuid.uuid4().hex
+    trace = "Traceback (most recent call last):\n" + "  File 'a.py', line 1, in run\n" * 200 + "Boom: too much"
+    failed = {"error": "Boom", "errorDetail": trace}
+    with filled.client() as client:
+        call = {"id": id, "prompt": "What was sent", **failed}
+        step = {"id": id, "type": "tool", "input": "What was sent", **failed}
+        assert client.post("/api/generations", json=call).status_code == 201
+        assert client.post("/api/steps/batch", json=[step]).status_code == 200
+
+    for room in ("generations", "steps"):
+        page.goto(f"{filled.url}/projects/default/{room}/{id}/")
+        expect(page.locator("#error pre")).to_contain_text("Boom")
+        expect(page.get_by_text("What was sent", exact=True)).to_be_in_viewport()
+        # It is scrolled by keyboard, and paper has all of it.
+        page.locator("#error pre").focus()
+        press(page, "End")
+        page.wait_for_function("() => document.querySelector('#error pre').scrollTop > 1000")
+        page.emulate_media(media="print")
+        assert page.locator("#error pre").evaluate("(one) => one.scrollHeight === one.clientHeight")
+        page.emulate_media(media="screen")
+    assert watched.is_clean()
+
+
+def test_long_names_and_numbers_leave_every_column_its_place(watched: Watched, filled: Stack) -> None:
+    page, own = watched.page, uuid.uuid4().hex[:8]
+    long = f"{own} " + "of a long name " * 9
+    score = {"name": "s" * 90, "value": -1_000_000}
+    told = {"name": long, "threadId": long, "metadata": {"userId": long, "tags": [own, "t" * 90]}}
+    call = {"id": own, "scores": [score], "usage": {"totalTokens": 1_234_567_890}, "prompt": "x" * 90, **told}
+    steps = [{"id": own, "type": "tool", "input": "x" * 90, "output": "y" * 90, **told}]
+    with filled.client() as client:
+        assert client.post("/api/generations", json=call).status_code == 201
+        assert client.post("/api/steps/batch", json=steps).status_code == 200
+
+    for room in ("generations", "steps", "threads", "users"):
+        page.goto(f"{filled.url}/projects/default/{room}/")
+        expect(page.get_by_text(own).first).to_be_visible()
+        table = page.locator(".table-wrap")
+        assert table.evaluate("(one) => one.scrollWidth <= one.clientWidth"), room
+    page.goto(f"{filled.url}/projects/default/generations/")
+    assert page.locator(".score-mark b", has_text="-1,000,000").evaluate("(b) => b.scrollWidth <= b.clientWidth")
+    page.goto(f"{filled.url}/projects/default/dashboard/?name={quote(long)}")
+    tokens = page.locator(".tile-value", has_text="1,234,567,890")
+    assert tokens.evaluate("(one) => one.offsetHeight") == page.locator(".tile-value").first.evaluate(
+        "(one) => one.offsetHeight"
+    )
+    assert watched.is_clean()
