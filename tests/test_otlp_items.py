@@ -125,3 +125,22 @@ def test_an_answer_that_is_nothing_but_its_parts_is_an_answer() -> None:
         "content": "I look.",
         "tool_calls": [{**CALLED[0], "function": {"name": "get_weather", "arguments": '{"city":"Lima"}'}}],
     }
+
+
+@pytest.mark.parametrize("id", ["__fake_id__", "resp_1"])
+def test_a_whole_answer_alone_in_a_list_is_the_answer_with_all_that_it_counts(id: str) -> None:
+    usage = {"input_tokens": 10, "input_tokens_details": {"cached_tokens": 8}, "output_tokens": 3}
+    item = {**TEXT, "id": id, "provider_data": {"response_id": "chatcmpl-1"}}
+    record = call(
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "gpt-4o-mini",
+            "output.value": json.dumps([{"id": id, "object": "response", "output": [item], "usage": usage}]),
+            "llm.token_count.prompt": 10,
+            "llm.token_count.completion": 3,
+        }
+    )
+
+    assert record.message_completion == {"role": "assistant", "content": "Sunny."}
+    assert (record.prompt_tokens, record.cached_tokens) == (10, 8)
+    assert record.response_id == ("resp_1" if id == "resp_1" else "chatcmpl-1")

@@ -15,7 +15,7 @@ TOOL: dict[str, Any] = {
     "type": "function",
     "function": {"name": "get_weather", "description": "The weather of a city.", "parameters": {"type": "object"}},
 }
-CALLED = [
+CALLED: list[dict[str, Any]] = [
     {"id": f"call_{n}", "type": "function", "function": {"name": "get_weather", "arguments": f'{{"city":"{city}"}}'}}
     for n, city in enumerate(("Lima", "Cusco"))
 ]
@@ -125,3 +125,24 @@ def test_tools_among_the_settings_are_tools_where_nothing_else_is() -> None:
 def test_the_user_whom_a_proxy_names_where_nobody_is_named_is_nobody() -> None:
     assert call({**LITELLM, "user.id": "default_user_id"}).user_id is None
     assert call({**LITELLM, "user.id": "default_user_id", "llm.user": "ada"}).user_id == "ada"
+
+
+def test_what_openai_s_newer_interface_was_asked_beside_its_tools_are_messages() -> None:
+    calls = [{"type": "function_call", "call_id": one["id"], **one["function"]} for one in CALLED]
+    results = [{"type": "function_call_output", "call_id": one["id"], "output": "sunny"} for one in CALLED]
+    flat = {"type": "function", **TOOL["function"]}
+    said = {"input": [QUESTION, *calls, *results], "tools": [flat], "tool_choice": "auto", "parallel_tool_calls": True}
+
+    record = call({**GENERATION, "langfuse.observation.input": json.dumps(said)})
+
+    assert record.tools == [TOOL]
+    found = record.messages or []
+    assert found[0] == QUESTION
+    assert [one["id"] for message in found for one in message.get("tool_calls") or ()] == ["call_0", "call_1"]
+    assert [one.get("tool_call_id") for one in found if one["role"] == "tool"] == ["call_0", "call_1"]
+
+
+def test_an_input_of_an_application_that_has_an_input_and_more_is_kept_as_it_is() -> None:
+    said = {"input": "Lima", "language": "es"}
+
+    assert call({**GENERATION, "langfuse.observation.input": json.dumps(said)}).input == said

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from generations.ingest.otlp import items, messages, parts
+from generations.ingest.otlp.dialects import member
 from generations.records import Alternative, Json
 
 Fields = dict[str, Any]
@@ -92,3 +93,22 @@ def may_be_message(one: Json) -> bool:
 
 
 _OF_MESSAGES: Final = frozenset({"content", "parts", "tool_calls", "toolCalls"})
+
+
+def alone(value: Json) -> Json:
+    """A whole answer out of a list of it alone, with the id that it had; anything else as it is.
+
+    OpenInference has so what came of a stream by OpenAI's Agents and the older interface. Their own id is made up: the
+    provider's is with each item (openai-agents 0.24, agents/models/chatcmpl_stream_handler.py).
+    """
+    if not isinstance(value, list) or len(value) != 1 or not isinstance(whole := value[0], dict):
+        return value
+    if whole.get("object") != "response":
+        return value
+    if whole.get("id") != _NO_ID:
+        return whole
+    ids = [member(item, "provider_data>response_id") for item in whole.get("output") or ()]
+    return {**whole, "id": next((id for id in ids if isinstance(id, str)), None)}
+
+
+_NO_ID: Final = "__fake_id__"

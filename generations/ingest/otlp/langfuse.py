@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from generations.ingest import openai
 from generations.ingest.otlp import messages
@@ -17,9 +18,9 @@ def read(attributes: Mapping[str, Json], kind: str, choices: int | None) -> Fiel
     given = loaded(attributes.get("langfuse.observation.output"))
     fields: Fields = {}
     instructions = messages.system(attributes.get("langfuse.observation.metadata.instructions"))
-    if isinstance(asked, dict) and isinstance(asked.get("messages"), list):
+    if isinstance(asked, dict) and (name := _request(asked, kind)) is not None:
         fields["tools"] = messages.tools(asked.get("tools"))
-        asked = asked["messages"]
+        asked = asked[name]
     if isinstance(asked, dict) and "role" in asked:
         asked = [asked]
     if is_messages(asked):
@@ -46,6 +47,21 @@ def read(attributes: Mapping[str, Json], kind: str, choices: int | None) -> Fiel
     elif given is not None:
         fields["output"] = given
     return fields
+
+
+def _request(asked: Mapping[str, Json], kind: str) -> str | None:
+    """Which member of an input has what was asked, where it has what else was asked for beside; None if there is none.
+
+    Of OpenAI's newer interface it has the tools and how to choose among them: `_RESPONSES_PROMPT_FIELDS` in the SDK's
+    langfuse/openai.py, version 5.
+    """
+    if isinstance(asked.get("messages"), list):
+        return "messages"
+    is_newer = kind == "chat" and asked.keys() <= _NEWER and isinstance(asked.get("input"), str | list)
+    return "input" if is_newer else None
+
+
+_NEWER: Final = frozenset({"input", "tools", "tool_choice", "parallel_tool_calls"})
 
 
 def _is_definition(one: Json) -> bool:

@@ -8,7 +8,16 @@ from typing import Any, Final, TypeGuard
 
 from generations.ingest import anthropic, openai, streams
 from generations.ingest.otlp import messages, parts
-from generations.ingest.otlp.answers import ANSWERED, SENT, Fields, answered, asked_fields, is_messages, may_be_message
+from generations.ingest.otlp.answers import (
+    ANSWERED,
+    SENT,
+    Fields,
+    alone,
+    answered,
+    asked_fields,
+    is_messages,
+    may_be_message,
+)
 from generations.ingest.otlp.dialects import member
 from generations.ingest.otlp.fields import MASTRA
 from generations.ingest.otlp.usage import written_apart
@@ -63,7 +72,7 @@ def read(asked: Json, given: Json, kind: str) -> Fields:
     if (whole := _put_together(given)) is not None:
         counts, response = whole
         return counts | read(asked, response, kind)
-    asked, given = _unwrapped(asked), _unwrapped(given)
+    asked, given = _unwrapped(asked), alone(_unwrapped(given))
     fields = {name: value for name, value in _read(asked, given, kind).items() if value is not None}
     # A request of one form and a response of another are read each by itself.
     if asked is not None and SENT.isdisjoint(fields):

@@ -44,7 +44,7 @@ _WHOLE: Final = "output.value"
 
 def _told_in(answer: str, found: dict[str, int]) -> dict[str, int]:
     """These counts with what the answer of the provider says of the same ones."""
-    usage = dialects.member(answer, "usage")
+    usage = dialects.member(answer, "usage") or dialects.member(answer, "0>usage")  # the only one of a list
     details = _detailed(usage) if isinstance(usage, Mapping) else {}
     is_same = all(details.get(name) == found[name] for name in ("prompt_tokens", "completion_tokens") if name in found)
     return gross({**details, **found} if is_same else found)
