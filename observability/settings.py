@@ -196,9 +196,11 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "observability.refusing.no_form"
-# Two copies on one machine share the host name, and browsers do not tell ports apart in cookies.
-SESSION_COOKIE_NAME = f"generations_session_{env.PORT}"
-CSRF_COOKIE_NAME = f"generations_csrf_{env.PORT}"
+# Browsers keep cookies by host, whatever the port: copies on one host are told apart by the port that people see, and
+# those behind one address, on several machines or ports, are not.
+_seen_port = _public.port or (443 if _public.scheme == "https" else 80)
+SESSION_COOKIE_NAME = f"generations_session_{_seen_port}"
+CSRF_COOKIE_NAME = f"generations_csrf_{_seen_port}"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

@@ -1,5 +1,6 @@
 """A setting that cannot be used is named in one line, with what would be right; a name that is nearly one is told."""
 
+import os
 import re
 import signal
 import subprocess
@@ -182,3 +183,20 @@ def test_a_command_without_a_database_ends_with_a_sentence(command: str) -> None
     assert last.endswith("Start Generations, or the database that DATABASE_URL names; or correct its host and port.")
     assert "Traceback" not in ended.stderr
     assert "secret" not in ended.stderr
+
+
+def test_copies_behind_one_address_share_their_cookies_and_others_on_the_host_do_not() -> None:
+    def names(port: int, **public: str) -> str:
+        told = "from observability import settings as s; print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME)"
+        given = {
+            **{name: said for name, said in os.environ.items() if name != "PUBLIC_URL"},
+            "PORT": str(port),
+            **public,
+        }
+        return subprocess.check_output([sys.executable, "-c", told], cwd=ROOT, env=given, text=True).strip()
+
+    at, elsewhere = "https://generations.example.com", "https://generations.example.com:8443"
+
+    assert names(8001) == "generations_session_8001 generations_csrf_8001"
+    assert names(8001, PUBLIC_URL=at) == names(8002, PUBLIC_URL=at) == "generations_session_443 generations_csrf_443"
+    assert names(8001, PUBLIC_URL=elsewhere) == "generations_session_8443 generations_csrf_8443"
