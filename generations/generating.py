@@ -62,6 +62,7 @@ GENERATE: Final = (
     "parameters",
     "stream",
 )
+LITERALLY: Final = "with variables no {{name}} is sent as it stands, but for one that is the value of itself"
 SCORE: Final = ("model", "prompt", "values", "variables", "separator", "straddle")
 BUILT_IN: Final = ("ngram:", "random")
 TIMEOUT: Final = 60.0
@@ -136,12 +137,13 @@ def asked(document: Mapping[str, Json]) -> Asked:
     if not isinstance(document.get("stream"), bool | None):
         raise InvalidRecord("stream", document["stream"], "true or false")
     given = _checked_prompt(messages if messages is not None else prompt)
+    context = _context(document, given)
     return Asked(
         model=_model_name(document),
         prompt=given,
         max_tokens=document.get("maxTokens", settings_.get("max_tokens")),
         decoder=document.get("decoder") or settings_.get("decoder") or _decoder(settings_, options),
-        options=options | _context(document),
+        options=options | context,
         is_stream=document.get("stream") is True,
     )
 
@@ -157,7 +159,7 @@ def asked_to_score(document: Mapping[str, Json]) -> Asked:
         raise InvalidRecord("prompt", prompt, "a text")
     options = {name: document[name] for name in ("separator", "straddle") if document.get(name) is not None}
     texts = [values] if isinstance(values, str) else values
-    return Asked(model=_model_name(document), prompt=prompt, values=texts, options=options | _context(document))
+    return Asked(model=_model_name(document), prompt=prompt, values=texts, options=options | _context(document, prompt))
 
 
 def generate(grant: Grant, asked: Asked) -> llm.Completion:
@@ -354,7 +356,7 @@ def _mapping(document: Mapping[str, Json], name: str) -> dict[str, Json]:
     return dict(value or {})
 
 
-def _context(document: Mapping[str, Json]) -> dict[str, Any]:
+def _context(document: Mapping[str, Json], template: str | list[dict[str, Json]]) -> dict[str, Any]:
     """What is said of the call beside the call itself, and its variables, as options of the library."""
     said = {name: document[key] for key, name in _CONTEXT.items() if document.get(key) is not None}
     for key, name in _CONTEXT.items():
@@ -369,7 +371,9 @@ def _context(document: Mapping[str, Json]) -> dict[str, Any]:
             raise InvalidRecord(key, value, kind)
     options: dict[str, Any] = {"record": said} if said else {}
     if document.get("variables") is not None:
-        options["variables"] = _mapping(document, "variables")
+        options["variables"] = known = _mapping(document, "variables")
+        if missing := [name for name in llm.holes(template) if name not in known]:
+            raise InvalidRecord("variables", sorted(known), f"a value for {', '.join(missing)}, too: {LITERALLY}")
     return options
 
 

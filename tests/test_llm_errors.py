@@ -13,6 +13,10 @@ from tests.scripted import Scripted
 from tests.test_llm_http import Kept
 
 __all__ = ["endpoint"]
+BRACED = [
+    {"role": "system", "content": "{{a}} {{z}}"},
+    {"role": "user", "content": [{"type": "text", "text": "{{b}}"}, {"type": "tool_result", "content": "{{c}}"}]},
+]
 
 
 def told(message: str, **more: Any) -> bytes:
@@ -191,6 +195,8 @@ def test_a_server_that_does_not_score_is_refused(endpoint: Scripted, answer: tup
         (lambda m: m.generate_sync("x", top_p=2), "top_p: 2"),
         (lambda m: m.generate_sync("x", stop=""), "stop: ''"),
         (lambda m: m.generate_sync("{{a}} {{b}}", variables={"a": 1}), "no value for 'b'"),
+        (lambda m: m.generate_sync("{{a}} {{b}} {{c}} {{b}}", variables={}), "no value for 'a', 'b', 'c' of"),
+        (lambda m: m.generate_sync(BRACED, variables={"z": 1}), "no value for 'a', 'b' of the template; given are: z"),
         (lambda m: m.generate_sync("x", record={"thread": "t"}), "record: 'thread' is not known"),
         (lambda m: m.generate_sync("x", metadata_set={1, 2}), "cannot be written as JSON"),
         (lambda m: m.score_sync("x", []), "values: "),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from generations import access, bundles, datasets, providers, recording
+from generations import access, bundles, datasets, prompts, providers, recording
 from generations.models import DatasetItem, Generation, Project, PromptVersion, ProviderCredential
 from generations.models.accounts import Role
 from generations.records import GenerationRecord
@@ -342,3 +342,55 @@ def test_a_provider_that_cannot_be_used_is_not_kept(shop: Project) -> None:
     assert page.status_code == 400
     assert "endpoint" in text(page)
     assert "sk-1" not in page.content.decode()
+
+
+def test_a_variable_without_a_value_is_told_before_anything_is_sent_and_gets_a_field(
+    shop: Project, client: Client
+) -> None:
+    said = form(content=["{{greeting}}, {{what}} {{who.name}}"], var=[], value=[])
+
+    page = client.post(there(shop), said)
+    streamed = client.post(there(shop, "stream/"), said)
+    asked = client.post(there(shop), said | {"action": "variable"})
+    scored = client.post(there(shop), said | {"action": "score", "values": "a"})
+
+    for answer in (page, streamed, scored):
+        assert answer.status_code == 400
+        assert "a value for greeting, what, who.name, too" in answer.content.decode()
+    assert "makes a field for each" in streamed.content.decode()
+    for shown in (page, asked):
+        names = [tag.get("value") for tag in tags(shown, "input") if tag.get("name") == "var"]
+        assert names == ["greeting", "what", "who.name"]
+    assert not Generation.objects.exists()
+
+
+def test_what_is_to_stay_in_braces_is_the_value_of_itself(shop: Project, client: Client) -> None:
+    page = client.post(there(shop), form(var=["what"], value=["{{what}}"]))
+
+    assert page.status_code == 200
+    assert bundles.generation(shop, latest(shop).public_id).record.prompt == "The {{what}} is"
+
+
+def test_braces_that_were_recorded_without_variables_are_sent_again_as_they_stand(
+    shop: Project, client: Client
+) -> None:
+    recorded(shop, id="jinja", model_id="ngram:", prompt="In Jinja {{ name }} is", completion="a variable")
+    said = {"origin": "jinja", "place": ["0"], "var": [], "value": []}
+
+    page = client.post(there(shop), form(content=["In Jinja {{ name }} is"], **said))
+    changed = client.post(there(shop), form(content=["In Jinja {{ name }} and {{more}} is"], **said))
+
+    assert page.status_code == 200
+    assert bundles.generation(shop, latest(shop).public_id).record.prompt == "In Jinja {{ name }} is"
+    assert changed.status_code == 400
+    assert "a value for name, more, too" in changed.content.decode()
+
+
+def test_a_prompt_version_is_a_template_also_without_variables(shop: Project, client: Client) -> None:
+    version, _ = prompts.publish(access.of_system(shop), "greet", template="Hello {{name}}", model_id="ngram:")
+    said = form(content=["Hello {{name}}"], prompt_version=version.public_id, place=["0"], var=[], value=[])
+
+    page = client.post(there(shop), said)
+
+    assert page.status_code == 400
+    assert "a value for name, too" in page.content.decode()

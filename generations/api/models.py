@@ -36,7 +36,11 @@ _CONTEXT: Final[dict[str, Schema]] = {
     ),
     "tags": {"type": "array", "items": _TEXT},
     "metadata": _ANY_OBJECT,
-    "variables": {**_ANY_OBJECT, "description": "Values for `{{name}}` in the prompt or the messages."},
+    "variables": {
+        **_ANY_OBJECT,
+        "description": "Values for `{{name}}` in the prompt or the messages. With them, an empty object too, each name"
+        " needs one, else 422 names those without; without them a text is sent as it stands.",
+    },
 }
 _ASKED: Final = sent(
     ("model",),

@@ -17,7 +17,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from generations.llm.calls import Piece
+from generations.llm.calls import Piece, holes
 from generations.llm.egress import Egress
 from generations.llm.errors import (
     Broken,
@@ -72,6 +72,7 @@ __all__ = [
     "generate",
     "generate_sync",
     "get_default_model",
+    "holes",
     "model",
     "score",
     "score_sync",

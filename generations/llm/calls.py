@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -178,25 +178,49 @@ def values_of(prompt: object, values: object) -> list[str]:
     return list(given)
 
 
+def holes(template: str | Sequence[Mapping[str, Json]]) -> list[str]:
+    """The names of a template's variables, each once: of a text, or of the texts in messages' contents."""
+
+    def texts(content: Json) -> Iterator[str]:
+        if isinstance(content, str):
+            yield content
+        elif isinstance(content, list):
+            for part in content:
+                yield from texts(part)
+        elif isinstance(content, Mapping) and isinstance(content.get("text"), str):
+            yield content["text"]
+
+    contents = [template] if isinstance(template, str) else [one.get("content") for one in template]
+    return list(dict.fromkeys(name for one in contents for text in texts(one) for name in filling.names(text)))
+
+
+def check_filled(template: str | Sequence[Mapping[str, Json]], variables: Mapping[str, Json]) -> None:
+    """Refuse a template of which something would be sent unfilled. Raises InvalidCall naming all that has no value."""
+    missing = [name for name in holes(template) if name not in variables]
+    if missing:
+        known = ", ".join(sorted(map(str, variables))) or "none"
+        raise InvalidCall(
+            f"variables: there is no value for {', '.join(map(repr, missing))} of the template; given are: {known}"
+        )
+
+
 def rendered(template: str, variables: Mapping[str, Json]) -> str:
-    """`template` with each `{{name}}` replaced by its variable. Raises InvalidCall for one that has no value."""
-    for name in filling.names(template):
-        if name not in variables:
-            known = ", ".join(sorted(map(str, variables))) or "none"
-            raise InvalidCall(f"variables: there is no value for {name!r} of the template; given are: {known}")
+    """`template` with each `{{name}}` replaced by its variable. Raises InvalidCall for those that have no value."""
+    check_filled(template, variables)
     return filling.filled(template, variables)
 
 
 def rendered_messages(messages: Sequence[Mapping[str, Json]], variables: Mapping[str, Json]) -> list[dict[str, Json]]:
-    """Messages with the variables put into the texts of their contents."""
+    """Messages with the variables put into the texts of their contents. Raises InvalidCall as `rendered` does."""
+    check_filled(messages, variables)
 
     def content(given: Json) -> Json:
         if isinstance(given, str):
-            return rendered(given, variables)
+            return filling.filled(given, variables)
         if isinstance(given, list):
             return [content(part) for part in given]
         if isinstance(given, Mapping) and isinstance(given.get("text"), str):
-            return {**given, "text": rendered(given["text"], variables)}
+            return {**given, "text": filling.filled(given["text"], variables)}
         return given
 
     return [{**message, "content": content(message.get("content"))} for message in messages]

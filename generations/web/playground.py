@@ -92,12 +92,13 @@ def playground(request: HttpRequest, grant: Grant) -> HttpResponse:
     if action == "row":
         return _shown(request, grant, replace(form, rows=[*form.rows, Row("user")]))
     if action == "variable":
-        return _shown(request, grant, replace(form, variables=[*form.variables, (f"name{len(form.variables)}", "")]))
+        with_own = replace(form, variables=[*form.variables, (f"name{len(form.variables)}", "")])
+        return _shown(request, grant, playing.with_fields(form) if playing.unfilled(form) else with_own)
     make = _scored if action == "score" else _run
     try:
         results = [make(grant, form, column) for column in form.columns]
     except InvalidRecord as problem:
-        return _shown(request, grant, form, problem=str(problem), status=400)
+        return _shown(request, grant, playing.with_fields(form), problem=str(problem), status=400)
     return _shown(request, grant, form, results=results)
 
 
@@ -113,7 +114,8 @@ def stream(request: HttpRequest, grant: Grant) -> HttpResponse:
     try:
         begun = generating.stream(grant, generating.asked(playing.document(form, column)))
     except (InvalidRecord, llm.LLMError) as problem:
-        return HttpResponse(str(problem), status=400, content_type="text/plain; charset=utf-8")
+        hint = ' The button "Variable" makes a field for each.' if playing.unfilled(form) else ""
+        return HttpResponse(f"{problem}{hint}", status=400, content_type="text/plain; charset=utf-8")
     response = StreamingHttpResponse(
         _events(request, grant, form, column, begun), content_type="text/event-stream; charset=utf-8"
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
 from django.http import HttpRequest, QueryDict
 from django.utils.html import escape
 
-from generations import bundles, generating, reading
+from generations import bundles, generating, llm, reading
 from generations.access import Grant
 from generations.bundles import Bundle
 from generations.llm.recorded import TEMPLATE
@@ -234,21 +234,43 @@ def score_document(form: Form, column: Column) -> dict[str, Json]:
 
 
 def _said(form: Form) -> dict[str, Json]:
-    messages = [message for row in form.rows if (message := _message(form, row)) is not None]
-    if len(form.rows) >= ROWS:
-        messages += [dict(message) for message in form.base[ROWS:] if isinstance(message, Mapping)]
+    messages = _messages(form)
     said: dict[str, Json] = {}
     if messages and messages[0]["role"] == TEXT:
         said["prompt"] = messages[0]["content"]
     else:
         said["messages"] = messages
-    if form.variables:
+    if form.variables or unfilled(form):
         said["variables"] = dict(form.variables)
     if form.origin:
         said["metadata"] = {ORIGIN: form.origin}
     if form.version:
         said["promptVersionId"] = form.version
     return said
+
+
+def _messages(form: Form) -> list[dict[str, Json]]:
+    messages = [message for row in form.rows if (message := _message(form, row)) is not None]
+    if len(form.rows) >= ROWS:
+        messages += [dict(message) for message in form.base[ROWS:] if isinstance(message, Mapping)]
+    return messages
+
+
+def unfilled(form: Form) -> list[str]:
+    """The variables of the texts that have no value. What was recorded without variables is no template: what stands
+    in braces there was sent so, and is again."""
+    names = llm.holes(_messages(form))
+    if not form.version and not form.variables:
+        recorded = llm.holes([one for one in form.base if isinstance(one, Mapping)])
+        if set(names) <= set(recorded):
+            return []
+    given = dict(form.variables)
+    return [name for name in names if name not in given]
+
+
+def with_fields(form: Form) -> Form:
+    """The form with an empty field for each variable that has none."""
+    return replace(form, variables=[*form.variables, *((name, "") for name in unfilled(form))])
 
 
 def _message(form: Form, row: Row) -> dict[str, Json] | None:

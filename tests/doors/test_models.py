@@ -144,7 +144,7 @@ def test_leaving_a_stream_ends_the_call_and_records_it_as_cancelled(endpoint: Sc
         ("generate", {"model": "ngram:", "prompt": "x", "stream": "yes"}, 422, "invalid_record", "stream"),
         ("generate", {"model": "ngram:", "prompt": "x", "n": 0}, 422, "invalid_call", "n: 0"),
         ("generate", {"model": "ngram:", "prompt": "x", "maxTokens": "many"}, 422, "invalid_call", "max_tokens"),
-        ("generate", {"model": "ngram:", "prompt": "{{a}}", "variables": {}}, 422, "invalid_call", "'a'"),
+        ("generate", {"model": "ngram:", "prompt": "{{a}}", "variables": {}}, 422, "invalid_record", "for a, too"),
         ("generate", {"model": "gpt-9", "prompt": "x"}, 422, "unknown_model", "it has ngram:, random"),
         ("generate", {"model": "ngram:/etc/passwd", "prompt": "x"}, 422, "unknown_model", "no model"),
         ("generate", {"model": "local:gpt2", "prompt": "x"}, 422, "unknown_model", "no model"),

@@ -20,7 +20,10 @@ class CallInput:
     """The context of a call."""
 
     model: str = strawberry.field(description="`ngram:`, `random`, or `NAME/MODEL` of a provider of the project.")
-    variables: JSON | None = may("Values for `{{name}}` in the prompt or the messages.")
+    variables: JSON | None = may(
+        "Values for `{{name}}` in the prompt or the messages. With them, an empty object too, each name needs one; "
+        "without them a text is sent as it stands."
+    )
     name: str | None = may("What the call is for.")
     thread_id: str | None = may("The thread it belongs to.")
     step_id: str | None = may("The step it hangs on.")
