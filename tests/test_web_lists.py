@@ -6,13 +6,14 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from django.db import connection
+from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from generations import recording
+from generations import filters, recording
 from generations.models import Job, Project
 from generations.records import FeedbackRecord, ScoreRecord, StepRecord, ThreadRecord
-from generations.web import sums
+from generations.web import building, sums
 from tests import web
 from tests.web import NOON, call, ids
 
@@ -254,6 +255,28 @@ def test_times_are_told_in_the_projects_zone() -> None:
 
     # The second, once that year is over.
     assert re.search("Nov 20 21:00:00|2026-11-20 21:00", web.text(response))
+
+
+def test_a_time_that_is_typed_without_a_zone_is_the_projects_on_pages_and_utc_in_addresses() -> None:
+    project = web.project()
+    Project.objects.update(time_zone="Asia/Tokyo")
+    client, at = web.signed_in(project), f"/projects/{project.slug}/generations/"
+
+    def led(**typed: str) -> dict[str, str]:
+        answer = client.get(at, {"_field": "timestamp", **typed})
+        return dict(parse_qsl(urlsplit(answer["Location"]).query))
+
+    assert led(_op="gte", _value="2026-11-20 21:00") == {"timestamp__gte": "2026-11-20T12:00:00Z"}
+    assert led(_op="gte", _value="2026-11-20T21:00Z") == {"timestamp__gte": "2026-11-20T21:00Z"}
+    assert led(_op="lte", _value="2026-11-20") == {"timestamp__lte": "2026-11-20"}
+    assert led(_op="gt", _value="now-2h") == {"timestamp__gt": "now-2h"}
+    root = building.read("generations", QueryDict("g=all&f.0=timestamp&o.0=gt&v.0=2026-11-20T21:00:00"))
+    with timezone.override("Asia/Tokyo"):
+        assert filters.to_document(building.condition(root)) == {"timestamp": {"$gt": "2026-11-20T12:00:00Z"}}
+    recording.record(project, [call(0)])
+    plain = client.get(at, {"timestamp__gte": "2026-11-20T12:00:01"})
+    assert "Reply 0" not in web.text(plain)
+    assert "Reply 0" in web.text(client.get(at, {"timestamp__gte": "2026-11-20T12:00:00"}))
 
 
 def test_hostile_text_in_a_list_is_text() -> None:

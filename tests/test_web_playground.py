@@ -55,6 +55,13 @@ def failed_call(shop: Project) -> None:
     )  # fmt: skip
 
 
+def sent(shop: Project) -> str | None:
+    """What the latest call was asked."""
+    bundle = bundles.generation(shop, latest(shop).public_id)
+    assert bundle is not None
+    return bundle.record.prompt
+
+
 def latest(shop: Project) -> Generation:
     row = Generation.objects.in_project(shop.pk).order_by("-started_at").first()
     assert isinstance(row, Generation)
@@ -368,7 +375,7 @@ def test_what_is_to_stay_in_braces_is_the_value_of_itself(shop: Project, client:
     page = client.post(there(shop), form(var=["what"], value=["{{what}}"]))
 
     assert page.status_code == 200
-    assert bundles.generation(shop, latest(shop).public_id).record.prompt == "The {{what}} is"
+    assert sent(shop) == "The {{what}} is"
 
 
 def test_braces_that_were_recorded_without_variables_are_sent_again_as_they_stand(
@@ -381,7 +388,7 @@ def test_braces_that_were_recorded_without_variables_are_sent_again_as_they_stan
     changed = client.post(there(shop), form(content=["In Jinja {{ name }} and {{more}} is"], **said))
 
     assert page.status_code == 200
-    assert bundles.generation(shop, latest(shop).public_id).record.prompt == "In Jinja {{ name }} is"
+    assert sent(shop) == "In Jinja {{ name }} is"
     assert changed.status_code == 400
     assert "a value for name, more, too" in changed.content.decode()
 

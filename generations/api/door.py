@@ -59,7 +59,8 @@ it needs: `write` includes `ingest` and `read`, `admin` includes all. Someone wh
 with `?project=its-slug`.
 
 **Documents** have the same shape in and out. A name that is not known is left out of what is shown, and refused, with
-the nearest right one, in what is sent. Times are ISO 8601 in UTC, durations seconds, tokens whole numbers.
+the nearest right one, in what is sent. Times are ISO 8601 in UTC, also where they name no
+zone; a date in a filter is its whole day there. Durations are seconds, tokens whole numbers.
 
 **Lists** are pages: `page.next` is the cursor for `after`. Filters are paths of the document, with `__` and an operator
 behind where it is not equality.

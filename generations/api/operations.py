@@ -115,8 +115,13 @@ def of_list(kind: str, *, fields: bool = False) -> list[Parameter]:
         if not field.dynamic
     ]
     found += [
-        _text("from", "The earliest moment: ISO 8601, or counted from now as `now-24h`."),
-        _text("to", "The latest moment: ISO 8601, a date for its whole day, or counted from now."),
+        _text(
+            "from", "The earliest moment: ISO 8601, in UTC where it names no zone; or counted from now as `now-24h`."
+        ),
+        _text(
+            "to",
+            "The latest moment: ISO 8601, in UTC without a zone, a date for its whole day there; or counted from now.",
+        ),
         _text(
             "filter", f'A filter as a JSON document: `{{"id": {{"$in": ["a", "b"]}}}}`. Also for {dynamic or "all"}.'
         ),

@@ -24,7 +24,10 @@ _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,4})?", re.IGNORE
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}|\d{4}-?W\d{2}-?\d", re.ASCII)
 _LOST_PLUS: Final = re.compile(r"(.*\d{2}:\d{2}\S*) (\d{2}:?\d{2})", re.ASCII)
 _BOOLEANS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-_MOMENT: Final = "a time in ISO 8601, such as 2026-01-31 or 2026-01-31T23:59:59Z, or a relative one, such as now-24h"
+_MOMENT: Final = (
+    "a time in ISO 8601, such as 2026-01-31 or 2026-01-31T23:59:59Z (in UTC where it names no zone), or a relative one,"
+    " such as now-24h"
+)
 
 
 def leaf(field: Field, op: str, raw: object) -> Leaf:

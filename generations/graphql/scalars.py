@@ -65,7 +65,8 @@ def _text(value: object) -> str:
 MAP: Final[dict[object, ScalarDefinition]] = {
     dt.datetime: strawberry.scalar(
         name="DateTime",
-        description="A moment as ISO 8601 in UTC: `2026-01-31T12:00:00Z`. Other offsets are taken and turned to UTC.",
+        description="A moment as ISO 8601 in UTC: `2026-01-31T12:00:00Z`. Other offsets are taken and turned to UTC;"
+        " one without is UTC already.",
         specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
         serialize=written,
         parse_value=read_moment,
@@ -78,7 +79,8 @@ MAP: Final[dict[object, ScalarDefinition]] = {
     ),
     Moment: strawberry.scalar(
         name="Moment",
-        description="A moment to compare with: ISO 8601, a date for its whole day in UTC, or relative: `now-24h`.",
+        description="A moment to compare with: ISO 8601, in UTC without an offset, a date for its whole day there, or"
+        " relative: `now-24h`.",
         parse_value=_text,
     ),
     Value: strawberry.scalar(

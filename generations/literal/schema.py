@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,8 @@ from graphql.language import (
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
+    ValueNode,
+    VariableNode,
 )
 
 from generations.literal import mutations, queries
@@ -99,19 +102,44 @@ def _excess(parsed: DocumentNode) -> list[GraphQLError]:
     return []
 
 
-def only_steps(parsed: DocumentNode, variables: dict[str, Any]) -> list[tuple[str, dict[str, Any]]] | None:
-    """The alias and arguments of each `ingestStep` of a document that does nothing else; None for any other.
+def only_steps(parsed: DocumentNode, variables: dict[str, Any]) -> list[tuple[str, dict[str, Any], list[str]]] | None:
+    """The alias and arguments of each `ingestStep` of a document that does nothing else; None for any other. Beside
+    them what is to be told of variables that the document neither declares nor is given: they say nothing.
 
     Arguments are taken as they are: coercion by type would let one bad variable reject its neighbours.
     """
     operations = [one for one in parsed.definitions if isinstance(one, OperationDefinitionNode)]
     if len(parsed.definitions) != 1 or not operations or operations[0].operation is not OperationType.MUTATION:
         return None
-    found: list[tuple[str, dict[str, Any]]] = []
+    known = {one.variable.name.value for one in operations[0].variable_definitions or ()} | variables.keys()
+    found: list[tuple[str, dict[str, Any], list[str]]] = []
     for node in operations[0].selection_set.selections:
         if not isinstance(node, FieldNode) or node.name.value != "ingestStep":
             return None
-        read = {one.name.value: value_from_ast_untyped(one.value, variables) for one in node.arguments or ()}
+        read = {one.name.value: _value(one.value, variables) for one in node.arguments or ()}
         given = {name: value for name, value in read.items() if value is not Undefined}
-        found.append((node.alias.value if node.alias else node.name.value, given))
+        lost = [
+            f"{one.name.value}: the variable ${name} is not declared by this document and has no value"
+            for one in node.arguments or ()
+            for name in _named(one.value)
+            if name not in known
+        ]
+        found.append((node.alias.value if node.alias else node.name.value, given, lost))
     return found
+
+
+def _value(node: ValueNode, variables: dict[str, Any]) -> Any:
+    """A value, with null where something within it has none."""
+    if isinstance(node, VariableNode):
+        return value_from_ast_untyped(node, variables)
+    return value_from_ast_untyped(node, {**dict.fromkeys(_named(node)), **variables})
+
+
+def _named(value: ValueNode) -> Iterator[str]:
+    """The variables in a value."""
+    if isinstance(value, VariableNode):
+        yield value.name.value
+    for part in getattr(value, "values", ()):
+        yield from _named(part)
+    for one in getattr(value, "fields", ()):
+        yield from _named(one.value)

@@ -155,8 +155,11 @@ def graphql(request: HttpRequest, context: Context) -> HttpResponse:
         return JsonResponse({"errors": [{"message": error.message} for error in parsed]}, status=400)
     steps = schema.only_steps(parsed, variables)
     if steps is not None:
-        results = ingesting.ingest(context, [given for _, given in steps])
-        return _json({"data": {alias: result for (alias, _), result in zip(steps, results, strict=True)}})
+        results = ingesting.ingest(context, [given for _, given, _ in steps])
+        for (_, _, lost), told in zip(steps, results, strict=True):
+            # Stored without them, and told: `ok: false` or `errors` would make the clients drop the whole batch.
+            told["message"] = "; ".join([*filter(None, [told["message"]]), *lost]) or None
+        return _json({"data": {alias: told for (alias, _, _), told in zip(steps, results, strict=True)}})
     result = execute_sync(
         schema.SCHEMA,
         parsed,

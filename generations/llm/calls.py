@@ -190,7 +190,7 @@ def holes(template: str | Sequence[Mapping[str, Json]]) -> list[str]:
         elif isinstance(content, Mapping) and isinstance(content.get("text"), str):
             yield content["text"]
 
-    contents = [template] if isinstance(template, str) else [one.get("content") for one in template]
+    contents: list[Json] = [template] if isinstance(template, str) else [one.get("content") for one in template]
     return list(dict.fromkeys(name for one in contents for text in texts(one) for name in filling.names(text)))
 
 

@@ -16,6 +16,7 @@ from django.http import QueryDict
 from generations import filters
 from generations.filters import And, BadFilter, Condition, Leaf, Not, Or, Some, joined
 from generations.filters.conditions import MAX_CONDITIONS, MAX_DEPTH
+from generations.web import filtering
 
 MATCHES: Final = {"all": "All of these", "any": "Any of these", "none": "None of these", "notall": "Not all of these"}
 HOWS: Final = {"some": "at least one", "none": "none", "every": "every one"}
@@ -206,7 +207,8 @@ def _compared(node: Node) -> Condition | None:
         return None
     name = node.field if node.op == "eq" else f"{node.field}__{node.op}"
     try:
-        return filters.from_query(node.kind, {name: [node.value or "true"]})
+        value = filtering.in_zone(node.kind, node.field, node.value)
+        return filters.from_query(node.kind, {name: [value or "true"]})
     except BadFilter as error:
         node.problem = str(error)
         return None

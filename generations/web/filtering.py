@@ -43,6 +43,7 @@ def plain_address(request: HttpRequest, kind: str) -> str | None:
     key = given.get("_key", "").strip()
     name = f"{path}.{key}" if key and path in dynamic(kind) else path
     if name and (value or op == "exists"):
+        value = in_zone(kind, name, value)
         query.appendlist(name if op == "eq" else f"{name}__{op}", value or "true")
     for bound in ("from", "to"):
         if given.get(f"_{bound}"):
@@ -61,6 +62,15 @@ def _moment(text: str) -> str:
         return timezone.make_aware(local).astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
     except (ValueError, OverflowError):
         return text
+
+
+def in_zone(kind: str, path: str, text: str) -> str:
+    """What somebody typed to compare a field with: times of day without a zone are of the project's, in which its pages
+    tell them. A date stays one: its whole day in UTC, as at every door."""
+    field = filters.catalogue(kind).find(path)
+    if field is None or field.kind is not Kind.TIME:
+        return text
+    return ",".join(_moment(one.strip()) if ":" in one else one for one in text.split(","))
 
 
 def shown_moment(text: str) -> str:

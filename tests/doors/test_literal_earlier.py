@@ -107,3 +107,27 @@ def test_a_version_that_is_promoted_is_drawn_alone() -> None:
     assert ask(who, promote, l="none", v=0) == {"promotePromptVersion": None}
     refused = send(who, {"query": promote, "variables": {"l": lineage, "v": 9}}).json
     assert refused["errors"][0]["message"] == "The prompt 'p' has no version 9."
+
+
+def test_a_variable_that_a_document_does_not_declare_is_told_and_nothing_is_dropped() -> None:
+    who = client()
+    step = """step0: ingestStep(id: "a", threadId: $t, name: "n", metadata: {deep: [$m]}, tags: $given) { ok message }
+              step1: ingestStep(id: $none, name: "x") { ok message }
+              step2: ingestStep(id: "c", name: $n) { ok message }"""
+
+    answer = send(who, {"query": f"mutation AddStep($n: String) {{ {step} }}", "variables": {"given": ["g"]}})
+
+    assert (answer.status, list(answer.json)) == (200, ["data"])
+    first, second, third = answer.json["data"].values()
+    assert first["ok"] is True
+    assert first["message"] == (
+        "threadId: the variable $t is not declared by this document and has no value; "
+        "metadata: the variable $m is not declared by this document and has no value"
+    )
+    assert second == {"ok": True, "message": "id: the variable $none is not declared by this document and has no value"}
+    assert third == {"ok": True, "message": None}
+    kept = Step.objects.in_project(who.project.pk).exclude(name="x")
+    assert list(kept.order_by("public_id").values_list("public_id", "thread_id", "tags")) == [
+        ("a", None, ["g"]),
+        ("c", None, []),
+    ]
