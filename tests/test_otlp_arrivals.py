@@ -15,7 +15,7 @@ from generations.models import Feedback, Participant, Score, Thread
 from tests.doors.rest import Answer, Caller, caller
 from tests.doors.test_otlp import BARE, CHAT, TRACE, post, span
 from tests.test_otlp_captures import body, stored
-from tests.test_otlp_joining import USER, event, log
+from tests.test_otlp_joining import FIRST, SYSTEM, USER, event, log
 from tests.test_otlp_terminals import GEMINI
 from tests.test_otlp_terminals import log as tell
 
@@ -82,6 +82,19 @@ def test_an_evaluation_is_of_the_answer_that_it_names_though_that_comes_later(or
     ]
     (feedback,) = Feedback.objects.in_project(api.project.pk)
     assert (feedback.thumbs, feedback.generation_id, feedback.is_latest) == ("up", call, True)
+
+
+def test_what_is_said_once_and_comes_twice_in_a_request_is_one_answer() -> None:
+    """As a collector puts together what was sent and what was sent again."""
+    found = []
+    for times in (1, 2):
+        api = caller("ingest")
+        post(api, span(1, attributes=BARE))
+        assert log(api, *[SYSTEM] * times, USER, *[FIRST] * times).json == {}
+        found.append(stored(api.project))
+
+    assert found[0] == found[1]
+    assert found[0]["Alternative"] == []
 
 
 # -------------------------------------------------------------------------------------------- agents in a terminal

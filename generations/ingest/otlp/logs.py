@@ -30,6 +30,7 @@ PREFIX: Final = "log."
 MOST: Final = 2_000
 """Events of one span that are read of a request."""
 _SPOKEN: Final = frozenset({DETAILS, events.CHOICE, *events.ASKED})
+_SAID_ONCE: Final = frozenset({DETAILS, events.CHOICE, "gen_ai.system.message"})
 _EVALUATION: Final = "gen_ai.evaluation.result"
 
 
@@ -93,12 +94,14 @@ def parts(heard: Sequence[LogEvent], known: Mapping[str, Json]) -> dict[str, Jso
             said["attributes"] = event.attributes
         text = compact(said)
         time = f"{event.time:020d}"
-        # The same words may be said twice in a conversation, and at the same time by a clock of milliseconds.
-        repeated[time + text] += 1
+        # The same words may be said twice in a conversation, and at the same time by a clock of milliseconds. What is
+        # said once comes twice where a collector puts what was sent again into the same request.
+        repeated[time + text] = 1 if event.name in _SAID_ONCE else repeated[time + text] + 1
         digest = hashlib.blake2b(
             f"{text}\0{repeated[time + text]}".encode("utf-8", "replace"), digest_size=6
         ).hexdigest()
         if (time, digest) not in digests:
+            digests.add((time, digest))
             found[f"{PREFIX}{time}.{places[time]:04d}.{digest}"] = said
             places[time] += 1
     return found
