@@ -392,4 +392,4 @@ def _processes() -> Iterator[Finding]:
         if state != "ready":
             yield Finding("processes", "wrong", f"{name} is {state}.", "The log of `manage.py up` says why.")
     if parts and all(state == "ready" for state in parts.values()):
-        yield Finding("processes", "well", f"{', '.join(parts)} are ready")
+        yield Finding("processes", "well", f"{', '.join(parts)} {'are' if len(parts) > 1 else 'is'} ready")

@@ -7,6 +7,7 @@ Every door answers such an error with 503 and `Retry-After`, in its own form and
 from __future__ import annotations
 
 import errno
+import logging
 from dataclasses import dataclass
 from typing import Final
 
@@ -96,3 +97,16 @@ def of(error: BaseException) -> Outage | None:
     known = next((outage for kind, outage in _KNOWN if isinstance(error.__cause__, kind)), None)
     # Of PostgreSQL's internal errors most are faults of ours.
     return known or (None if isinstance(error, InternalError) else _AWAY)
+
+
+class Shortly(logging.Filter):
+    """A task that an outage ended is one line of the log: it comes again, and where it stood then helps nobody."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None or of(error) in (None, _TOO_SLOW):
+            return True
+        said = record.args if isinstance(record.args, dict) else {}
+        record.msg, record.args = "%s was not done and comes again: %s", (said.get("name", "A task"), error)
+        record.exc_info = record.exc_text = None
+        return True

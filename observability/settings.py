@@ -215,6 +215,7 @@ LOGGING = {
     "formatters": {
         "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
     },
+    "filters": {"shortly": {"()": "generations.outages.Shortly"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": env.LOG_LEVEL},
     "loggers": {
@@ -224,8 +225,9 @@ LOGGING = {
         # What the supervisor and beat do all day, every few seconds, and each call to a model.
         **{
             name: {"level": "DEBUG" if env.LOG_LEVEL == "DEBUG" else "WARNING"}
-            for name in ("_granian", "celery.beat", "celery.worker", "celery.app.trace", "httpx")
+            for name in ("_granian", "celery.beat", "celery.worker", "httpx")
         },
+        "celery.app.trace": {"level": "DEBUG" if env.LOG_LEVEL == "DEBUG" else "WARNING", "filters": ["shortly"]},
     },
 }
 

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ import psycopg.errors
 import psycopg_pool
 import pytest
 from botocore.stub import Stubber
+from celery import Celery
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
 from django.utils import timezone
@@ -296,3 +298,27 @@ def test_a_form_that_cannot_be_answered_now_keeps_what_was_typed(api: Caller) ->
     assert b"secret" not in with_key.content
     assert b"never sent back: go back" in with_key.content
     assert b"Go back, and send it again" in empty.content
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OperationalError("couldn't get a connection"), "couldn't get a connection"),
+        (outages.StorageAway("no answer"), "no answer"),
+        (ValueError("ours"), ""),
+    ],
+)
+def test_a_task_that_an_outage_ends_is_a_line_of_the_log(
+    caplog: pytest.LogCaptureFixture, error: Exception, said: str
+) -> None:
+    def work() -> None:
+        raise error
+
+    Celery(set_as_current=False).task(name="work")(work).apply()
+
+    [record] = [one for one in caplog.records if one.name == "celery.app.trace" and one.levelno == logging.ERROR]
+    told = logging.Formatter().format(record)
+    if said:
+        assert told == f"work was not done and comes again: {said}"
+    else:
+        assert "Traceback" in told
