@@ -20,12 +20,13 @@ from graphql import DocumentNode, ExecutionResult, GraphQLError, execute_sync
 
 from generations import access, attachments, datasets, experiments, holds, outages, paging, prompts, recording
 from generations.access import Scope
+from generations.cleaning import clean_string
 from generations.compressing import compressed
 from generations.filters import BadFilter
 from generations.identities import is_uuid
 from generations.literal import ingesting, nodes, schema
 from generations.literal.loading import Context
-from generations.records import InvalidRecord
+from generations.records import InvalidRecord, Json
 
 log = logging.getLogger(__name__)
 View = Callable[..., HttpResponse]
@@ -123,8 +124,18 @@ def _without_nul(said: str) -> str:
     return _NULS.sub(r"\1", said) if _NUL in said else said
 
 
+def _whole(said: Json) -> Json:
+    """What was said, each text of it as the writer cleans it: what is looked for is what was kept."""
+    if isinstance(said, str):
+        return clean_string(said)
+    if isinstance(said, list):
+        return [_whole(one) for one in said]
+    return {clean_string(name): _whole(one) for name, one in said.items()} if isinstance(said, dict) else said
+
+
 def _body(request: HttpRequest) -> dict[str, Any]:
-    """The JSON object of a request. NaN and lone surrogates get past here and are refused step by step."""
+    """The JSON object of a request, without lone surrogates, as the writer would keep it. NaN gets past here and is
+    refused step by step."""
     said = request.body
     if _NUL.encode() in said:
         said = _without_nul(said.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
@@ -132,7 +143,7 @@ def _body(request: HttpRequest) -> dict[str, Any]:
         read = orjson.loads(said)
     except orjson.JSONDecodeError:
         try:
-            read = json.loads(said)
+            read = _whole(json.loads(said))
         except (ValueError, RecursionError) as error:
             raise _Refused(400, f"The body is not JSON: {error}") from error
     if not isinstance(read, dict):

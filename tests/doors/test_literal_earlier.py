@@ -131,3 +131,17 @@ def test_a_variable_that_a_document_does_not_declare_is_told_and_nothing_is_drop
         ("a", None, ["g"]),
         ("c", None, []),
     ]
+
+
+def test_half_a_character_is_no_fault_of_ours_wherever_it_is_said() -> None:
+    who = client()
+    make = "mutation ($i: String!, $m: Json) { createParticipant(identifier: $i, metadata: $m) { id identifier } }"
+
+    made = ask(who, make, i="mia \ud83d", m={"half \ud83d": ["\ud83d"]})["createParticipant"]
+    again = ask(who, make, i="mia \ud83d")["createParticipant"]
+    upload = who.post("/api/upload/file", {"contentType": "\ud83d", "fileName": "\ud83d"})
+    named = who.post("/api/export/dataset", {"name": "\ud83d"})
+
+    assert made == again
+    assert made["identifier"].startswith("mia ")
+    assert (upload.status, named.status) == (200, 200)
