@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from urllib.parse import quote
 
@@ -123,6 +124,8 @@ def test_what_was_sent_stands_below_a_long_trace_without_scrolling_past_it(watch
     for room in ("generations", "steps"):
         page.goto(f"{filled.url}/projects/default/{room}/{id}/")
         expect(page.locator("#error pre")).to_contain_text("Boom")
+        # Of two tabs with calls of one model each says which it is.
+        expect(page).to_have_title(re.compile(id))
         expect(page.get_by_text("What was sent", exact=True)).to_be_in_viewport()
         # It is scrolled by keyboard, and paper has all of it.
         page.locator("#error pre").focus()
@@ -157,4 +160,17 @@ def test_long_names_and_numbers_leave_every_column_its_place(watched: Watched, f
     assert tokens.evaluate("(one) => one.offsetHeight") == page.locator(".tile-value").first.evaluate(
         "(one) => one.offsetHeight"
     )
+    assert watched.is_clean()
+
+
+def test_the_next_page_is_read_from_its_first_row(watched: Watched, filled: Stack) -> None:
+    page = watched.page
+    page.goto(f"{filled.url}/projects/default/generations/?limit=25")
+
+    page.get_by_role("link", name="Next").click()
+
+    expect(page).to_have_url(re.compile("after="))
+    expect(page.locator("tr[data-row]").first).to_be_in_viewport()
+    # Who pages by keyboard stays at what leads on.
+    expect(page.get_by_role("link", name="Next")).to_be_focused()
     assert watched.is_clean()
