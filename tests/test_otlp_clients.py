@@ -189,6 +189,25 @@ def test_a_longer_call_leaves_the_shorter_one_its_own(api: Caller) -> None:
     assert sorted(str(call.response_id) for call in calls(api)) == ["msg_1", "msg_2"]
 
 
+WITHIN = [at(1, 10, 300, OTHER, OTHERS), at(2, 20, 90, ANTHROPIC, CLIENTS), at(3, 15, 100, OTHER, OTHERS)]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("split", [(3,), (1, 2), (2, 1), (1, 1, 1)])
+def test_what_a_call_counted_itself_is_its_own_again_when_the_client_s_turns_out_to_be_another_s(
+    api: Caller, order: tuple[int, ...], split: tuple[int, ...]
+) -> None:
+    send(api, ROOT)
+    spans = [WITHIN[n] for n in order]
+    for size in split:
+        send(api, *spans[:size])
+        spans = spans[size:]
+    send(api, WITHIN[1])
+
+    found = [(call.response_id, call.prompt_tokens, call.completion_tokens, call.total_tokens) for call in calls(api)]
+    assert found == [(None, 25, 20, 45), ("msg_1", 67, 20, 87)]
+
+
 FAILED = {**MODEL, "error.type": "invalid_request_error"}
 ASKED = {**MODEL, "gen_ai.input.messages": '[{"role": "user", "parts": [{"type": "text", "content": "Fail."}]}]'}
 COUNTED = {name: value for name, value in OTHERS.items() if name != "gen_ai.output.messages"}

@@ -13,7 +13,19 @@ from typing import Any, Final
 
 from generations import making
 from generations.ingest.otlp import clients, lending
-from generations.ingest.otlp.lending import ANSWERED, FETCHED, FIELDS, LENT, SENT, SHARED, TOKENS, filled, lent_to, note
+from generations.ingest.otlp.lending import (
+    ANSWERED,
+    COUNTED,
+    FETCHED,
+    FIELDS,
+    LENT,
+    SENT,
+    SHARED,
+    TOKENS,
+    filled,
+    lent_to,
+    note,
+)
 from generations.ingest.otlp.quirks import OF_CLIENTS, REPEATED, STREAMS_APART
 from generations.records import GenerationRecord, Json, revised
 
@@ -322,8 +334,10 @@ def _written(call: Call, settled: Call) -> GenerationRecord | None:
     gone = {name for name in before if getattr(whole, name) is None and getattr(call.stored, name) is not None}
     about: dict[str, Any] = {}
     if lent or before:
-        rest = {name: value for name, value in (whole.attributes or {}).items() if name != LENT}
+        rest = {name: value for name, value in (whole.attributes or {}).items() if name not in (LENT, COUNTED)}
         about["attributes"] = {**rest, LENT: lent} if lent else rest
+        if not set(TOKENS).isdisjoint(lent) and (counted := lending.counted(call.record)):
+            about["attributes"][COUNTED] = counted
         gone |= {"attributes", *({"metadata"} & before)}  # replaced, and not merged with what they were
     if call.stored is None or call.is_new:
         return revised(whole, **about, cleared=whole.cleared | gone) if about else whole

@@ -19,6 +19,8 @@ NOTE: Final = "call"
 """Attribute of the step of a call that other spans tell of: what its own span says of it."""
 LENT: Final = "lent"
 """Attribute of a generation: the fields that it has of others."""
+COUNTED: Final = "counted"
+"""Attribute of a generation that has others' tokens: those that its own span counted."""
 TOKENS: Final = (
     *("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens"),
     *("reasoning_tokens", "input_audio_tokens", "output_audio_tokens"),
@@ -72,7 +74,21 @@ def by_itself(stored: GenerationRecord) -> GenerationRecord:
     found: dict[str, Any] = {n: getattr(stored, n) or None for n in ("metadata", "parameters", "tags")}
     if _is_derived(stored):
         found["total_tokens"] = None
-    return revised(stored, **{**found, **dict.fromkeys(lent_to(stored))})
+    return revised(stored, **{**found, **dict.fromkeys(lent_to(stored)), **_counted(stored)})
+
+
+def _counted(stored: GenerationRecord) -> dict[str, int]:
+    """The tokens that a generation's own span counted, where it has others'."""
+    said = (stored.attributes or {}).get(COUNTED)
+    return {n: v for n, v in said.items() if n in TOKENS and type(v) is int} if isinstance(said, dict) else {}
+
+
+def counted(record: GenerationRecord) -> dict[str, Json]:
+    """What is kept of the tokens of a call by itself while it has those of another."""
+    found: dict[str, Json] = {name: value for name in TOKENS if (value := getattr(record, name)) is not None}
+    if _is_derived(record):
+        del found["total_tokens"]
+    return found
 
 
 def _is_derived(record: GenerationRecord) -> bool:
