@@ -153,24 +153,27 @@ def unanswered() -> str | None:
 
 def _silence() -> str | None:
     """Why the database does not answer; None when it does. The pool would ask again for ten seconds."""
-    told = connection.settings_dict
-    options = {name: value for name, value in told["OPTIONS"].items() if name != "pool"}
-    names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
-    said = {name: told[setting] for name, setting in names.items() if told[setting]}
     try:
-        psycopg.connect(**{**options, **said, "connect_timeout": 3}).close()
+        psycopg.connect(**suitability.address()).close()
     except psycopg.Error as error:
         return str(error).strip().partition("\n")[0]
     return None
 
 
 _AWAKENINGS: Final = (
+    ("No space left", "Make room on the disk of the database: it goes on by itself."),
+    ("startup parameter", suitability.DIRECTLY),
+    ("the database system is", "Wait a moment: it starts, stops or recovers. If that goes on, its log says why."),
+    ("too many", "Lower DATABASE_POOL_SIZE, or let the database have more connections (max_connections)."),
+    ("connection slots", "Lower DATABASE_POOL_SIZE, or let the database have more connections (max_connections)."),
     ("pg_hba.conf", "Let this machine and user in there (pg_hba.conf), or correct DATABASE_URL."),
     ("authentication", "Correct the user and the password in DATABASE_URL."),
+    ("permission denied", "Let that user in, as a superuser: GRANT CONNECT ON DATABASE ... TO ..."),
+    ("not permitted to log in", "Let that user in, as a superuser: ALTER ROLE ... LOGIN"),
+    ("not currently accepting", "Let it be connected to, as a superuser: ALTER DATABASE ... ALLOW_CONNECTIONS true"),
     ("role ", "Make that user in the database, or correct the user in DATABASE_URL."),
     ("database ", "Make that database (createdb), or correct the name behind the last / of DATABASE_URL."),
     ("resolve host", "Correct the host in DATABASE_URL: there is none of that name."),
-    ("too many", "Lower DATABASE_POOL_SIZE, or let the database have more connections (max_connections)."),
 )
 """What to do about a database that does not answer, by what it or the way to it says."""
 
@@ -195,7 +198,7 @@ def _database() -> Iterator[Finding]:
             " pg_database_size(current_database()), lower('Ä') = 'ä'"
         )
         version, major, size, has_letters = cursor.fetchone()
-    for lack in (*suitability.lacks(), suitability.newer()):
+    for lack in (*suitability.lacks(), suitability.newer(), suitability.pooler()):
         if lack is not None:
             yield Finding("database", "wrong", lack.said, lack.todo)
     if major > suitability.NEWEST:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+import psycopg
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
@@ -47,6 +48,57 @@ def lacks() -> list[Lack]:
         said = f"The user {user} may make no extensions in the database {name}."
         found.append(Lack(said, f"Have a superuser do it, in that database: {todo}"))
     return found
+
+
+def address() -> dict[str, Any]:
+    """What a connection of our own is made with, beside the pool."""
+    told = connection.settings_dict
+    options = {name: value for name, value in told["OPTIONS"].items() if name != "pool"}
+    names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    said = {name: told[setting] for name, setting in names.items() if told[setting]}
+    return {**options, **said, "connect_timeout": 3}
+
+
+DIRECTLY: Final = "Name the server itself in DATABASE_URL: each process keeps its connections (DATABASE_POOL_SIZE)."
+
+
+def pooler() -> Lack | None:
+    """That something before the database takes settings from connections, or gives each transaction another session.
+
+    Requests would wait for locks without end, and what is claimed for a session would stay claimed, or be another's.
+    None too where the database does not answer.
+    """
+    given = address()
+    probe = {**given, "options": f"{given.get('options', '')} -c lock_timeout=1234ms".strip(), "autocommit": True}
+    try:
+        with psycopg.connect(**probe) as one:
+            patience, pid = _session(one)
+            # Who answers is the server that was connected to, or somebody stands between.
+            is_direct = one.info.backend_pid == pid
+            if is_direct or patience == _PATIENCE:
+                return None if is_direct or not _moves(one, given) else _UNSTEADY
+    except psycopg.Error as error:
+        if "startup parameter" not in str(error):
+            return None
+    return Lack("A connection pooler before the database passes on no settings.", DIRECTLY)
+
+
+_PATIENCE: Final = "1234ms"
+_UNSTEADY: Final = Lack("A connection pooler before the database gives each transaction another session.", DIRECTLY)
+
+
+def _session(connected: psycopg.Connection[Any]) -> tuple[str, int]:
+    row = connected.execute("SELECT current_setting('lock_timeout'), pg_backend_pid()").fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def _moves(one: psycopg.Connection[Any], given: dict[str, Any]) -> bool:
+    """Whether a connection is another session once somebody else is in a transaction in the one that it was."""
+    before = _session(one)
+    with psycopg.connect(**given) as other:
+        _session(other)
+        return _session(one) != before
 
 
 def newer() -> Lack | None:

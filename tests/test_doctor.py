@@ -156,6 +156,19 @@ def test_a_wrong_address_of_the_database_is_told_by_what_is_wrong_in_it(
         ),
         ("failed to resolve host 'nowhere': [Errno -2] Name or service not known", "Correct the host"),
         ("connection failed: FATAL:  sorry, too many clients already", "Lower DATABASE_POOL_SIZE"),
+        ('connection failed: FATAL:  too many connections for role "mia"', "Lower DATABASE_POOL_SIZE"),
+        ('connection failed: FATAL:  too many connections for database "x"', "Lower DATABASE_POOL_SIZE"),
+        (
+            "connection failed: FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
+            "Lower DATABASE_POOL_SIZE",
+        ),
+        ("connection failed: FATAL:  the database system is starting up", "Wait a moment"),
+        ("connection failed: FATAL:  the database system is in recovery mode", "Wait a moment"),
+        ("connection failed: FATAL:  could not write init file: No space left on device", "Make room"),
+        ('connection failed: FATAL:  permission denied for database "x"', "Let that user in"),
+        ('connection failed: FATAL:  role "mia" is not permitted to log in', "Let that user in"),
+        ('connection failed: FATAL:  database "x" is not currently accepting connections', "Let it be connected to"),
+        ("connection failed: FATAL:  unsupported startup parameter: options", "Name the server itself"),
     ],
 )
 def test_what_a_database_says_leads_to_what_is_to_be_done(silence: str, todo: str) -> None:

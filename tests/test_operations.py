@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -91,6 +91,21 @@ def test_metrics_tell_of_jobs_tables_disk_and_connections() -> None:
     assert (value(body, f'generations_disk_free_bytes{{folder="{settings.DATA_DIR}"}}') or 0) > 0
     assert value(body, "generations_database_reachable") == 1
     assert (value(body, "generations_database_connections") or 0) >= 1
+
+
+def test_while_the_database_is_away_metrics_tell_of_the_machine_all_the_same() -> None:
+    """It may be away for want of room, which is what is to be seen then."""
+
+    def away(*_: Any) -> Any:
+        raise OperationalError("the connection is closed")
+
+    with connection.execute_wrapper(away):
+        body = scraped()
+
+    assert value(body, "generations_database_reachable") == 0
+    assert "generations_disk_free_bytes{" in body
+    assert "# TYPE generations_part_ready gauge" in body
+    assert "generations_table_bytes" not in body
 
 
 def test_metrics_tell_of_bytes_by_month_and_by_project(monkeypatch: pytest.MonkeyPatch) -> None:

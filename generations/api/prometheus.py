@@ -81,14 +81,21 @@ class CountRequests:
 _MOST_PROJECTS: Final = 100
 
 
-class _Installation:
-    """What is asked of the database and the machine when somebody reads."""
+class _Machine:
+    """What is asked of this machine, also while the database is away: that may be for want of room."""
 
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("generations_part_ready", "1 when a part is ready, else 0.", labels=("part",))
         for part, state in operations.parts().items():
             up.add_metric((part,), float(state == "ready"))
         yield up
+        yield from _disks()
+
+
+class _Installation:
+    """What is asked of the database when somebody reads."""
+
+    def collect(self) -> Iterator[Metric]:
         jobs = GaugeMetricFamily("generations_jobs", "Jobs that are not done.", labels=("kind", "state"))
         age = GaugeMetricFamily(
             "generations_job_oldest_timestamp_seconds", "When the oldest of them was made.", labels=("kind", "state")
@@ -130,7 +137,6 @@ class _Installation:
         yield _gauge("generations_search_waiting", "Calls recorded and not searched yet.", behind.count)
         yield _gauge("generations_search_lag_seconds", "For how long the oldest of them waits.", behind.seconds)
         yield from _slowest()
-        yield from _disks()
         now = operations.connections()
         yield _gauge("generations_database_connections", "Connections to the database server.", now.used)
         yield _gauge("generations_database_connections_most", "Connections that it allows.", now.most)
@@ -165,6 +171,8 @@ def _gauge(name: str, about: str, value: float) -> Metric:
     return GaugeMetricFamily(name, about, value=value)
 
 
+_machine = CollectorRegistry()
+_machine.register(_Machine())
 _installation = CollectorRegistry()
 _installation.register(_Installation())
 
@@ -186,7 +194,7 @@ class _Reachable:
 def metrics(request: HttpRequest) -> HttpResponse:
     """The text that Prometheus reads. Needs METRICS_TOKEN as a bearer token; without one set, a caller on this machine.
 
-    While the database is away it tells what the web processes know by themselves.
+    While the database is away it tells what this machine and the web processes know by themselves.
     """
     if not _may_read(request):
         said = "Send METRICS_TOKEN as 'Authorization: Bearer TOKEN'; without one set, ask from the machine itself.\n"
@@ -200,7 +208,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
     operations.tell_of_pool()
     reachable = CollectorRegistry()
     reachable.register(_Reachable(is_reachable))
-    content = generate_latest(counting.counted()) + generate_latest(reachable) + installation
+    content = generate_latest(counting.counted()) + generate_latest(reachable)
+    content += generate_latest(_machine) + installation
     return HttpResponse(content, content_type=CONTENT_TYPE)
 
 

@@ -46,6 +46,11 @@ class Command(BaseCommand):
             self._tell({name: getattr(settings, name) for name in _TOLD})
             if not sys.stdin.readline():
                 return
+        from generations import suitability
+
+        # Before anything is claimed for a session, which might stay so.
+        if pooler := suitability.pooler():
+            raise CommandError(f"{pooler.said} {pooler.todo}")
         with _alone():
             _migrate()
             _count_statements()
