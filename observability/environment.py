@@ -265,7 +265,10 @@ def _address(value: str, schemes: tuple[str, ...], *, needs_host: bool = True) -
 
 _SECRET: Final = {"SECRET_KEY", "DATABASE_URL", "CELERY_BROKER_URL", "BOOTSTRAP_API_KEY", "BOOTSTRAP_PASSWORD"}
 """Those of which the value is not repeated where it cannot be used."""
-_INSTALLING: Final = "`.venv/bin/python -m pip install --require-hashes -r requirements-s3.txt` in the clone"
+_INSTALLING: Final = (
+    "`.venv/bin/python -m pip install --require-hashes -r requirements-s3.txt` in the clone,"
+    " or an image that was built with `--build-arg STORAGE=s3`"
+)
 _SHORTEST: Final = 7
 """Names shorter than this are too near to those of other programs for a guess at what was meant."""
 
