@@ -77,6 +77,12 @@ _NOT_SENT: Final = frozenset(
 _log = logging.getLogger(__name__)
 
 
+def documented(argument: str) -> str:
+    """An argument of the library by its path in the documents of the doors: `maxTokens`, `parameters.topP`."""
+    name = next((ours for ours, theirs in _SPELT.items() if theirs == argument), argument)
+    return name if name.partition("[")[0] in {*GENERATE, *SCORE} else f"parameters.{name}"
+
+
 class Full(Exception):
     """As many calls are under way as this process makes at once. Doors answer 503."""
 

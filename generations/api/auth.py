@@ -40,6 +40,8 @@ class Gate(AuthBase):
         self.remembers = remembers
         self.query: Collection[str] | None = None
         """What a GET may ask beside its address; None where the view looks itself."""
+        self.repeated: Collection[str] = ()
+        """What of that may come more than once."""
 
     def __call__(self, request: HttpRequest) -> Grant:
         """The grant, which the view finds with `grant_of`."""
@@ -56,6 +58,8 @@ class Gate(AuthBase):
             if name not in self.query:
                 # What is passed over would be taken for answered.
                 raise BadFilter(name, value, f"one of {', '.join(self.query)}{nearest(name, self.query)}")
+            if name not in self.repeated and len(given := request.GET.getlist(name)) > 1:
+                raise BadFilter(name, ", ".join(given), "it once")
 
     def opened(self, request: HttpRequest) -> Grant:
         """The grant, whatever its scopes."""

@@ -123,6 +123,10 @@ def _of_model(error: llm.LLMError) -> Refused:
     if isinstance(error, llm.RateLimited):
         return Refused(429, error.kind, str(error), headers={**known, "Retry-After": str(int(error.retry_after or 1))})
     others = (llm.WrongKey, llm.Unreachable, llm.TooSlow, llm.Broken, llm.ProviderFailed)
+    if isinstance(error, llm.InvalidCall) and error.field is not None:
+        field = generating.documented(error.field)
+        message = field + str(error).removeprefix(error.field)
+        return Refused(422, error.kind, message, field, error.value, error.expected, headers=known)
     return Refused(502 if isinstance(error, others) else 422, error.kind, str(error), headers=known)
 
 

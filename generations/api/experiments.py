@@ -130,7 +130,7 @@ def compare_experiments(request: HttpRequest) -> HttpResponse:
     """
     ids = list(dict.fromkeys(request.GET.getlist("id")))
     if not 2 <= len(ids) <= experiments.MOST_RUNS:
-        raise BadFilter("id", len(ids), f"the ids of 2 to {experiments.MOST_RUNS} experiments")
+        raise BadFilter("id", ", ".join(ids), f"the ids of 2 to {experiments.MOST_RUNS} experiments")
     grant = grant_of(request)
     comparison = experiments.compare(grant, [_experiment(grant, id) for id in ids])
     return answer(

@@ -89,6 +89,7 @@ def operation(
     gate = auth or Gate(scope)
     names = [str(one["name"]) for one in (*query, PROJECT)]
     # A list of the catalogue reads them itself: paths and operators are more than can be listed.
+    gate.repeated = [str(one["name"]) for one in query if one["schema"].get("type") == "array"]
     gate.query = None if "filter" in names else tuple(dict.fromkeys(names))
     return {
         "auth": gate,

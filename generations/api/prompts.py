@@ -164,12 +164,16 @@ def compare_versions(request: HttpRequest, name: str) -> HttpResponse:
     found = _prompt(grant, name)
     versions = [lists.whole("version", text, 0) for text in dict.fromkeys(request.GET.getlist("version"))]
     if not 1 <= len(versions) <= MOST_VERSIONS:
-        raise BadFilter("version", len(versions), f"1 to {MOST_VERSIONS} numbers of versions")
+        said = ", ".join(map(str, versions))
+        raise BadFilter("version", said, f"1 to {MOST_VERSIONS} numbers of versions, each as `version=`")
     days = lists.whole("days", request.GET.get("days"), 30)
     if not 1 <= days <= MOST_DAYS:
         raise BadFilter("days", days, f"a whole number from 1 to {MOST_DAYS}")
     now = timezone.now()
     told = prompts.numbers(grant, found, versions, now - dt.timedelta(days=days), now)
+    for number, row in told.items():
+        if not row.count and prompts.of_number(grant, found, number) is None:
+            raise prompts.NoSuchPrompt(f"The prompt '{found.name}' has no version {number}.")
     return answer({"data": [{"version": number, **numbers_document(row)} for number, row in told.items()]})
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
+
+_NAMED: Final = re.compile(
+    r"(?P<field>[\w.\[\]]{1,80}): (?:(?P<value>.{1,400}?) is not valid; )?expected (?P<expected>.+)", re.DOTALL
+)
 
 
 class LLMError(Exception):
@@ -26,9 +31,19 @@ class LLMError(Exception):
 
 
 class InvalidCall(LLMError, ValueError):
-    """What was asked makes no sense: the message names the argument, its value and what would be right."""
+    """What was asked makes no sense: the message names the argument, its value and what would be right.
+
+    So do `field`, `value` and `expected`, each None where the message is another sentence.
+    """
 
     kind = "invalid_call"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        said = _NAMED.fullmatch(message)
+        self.field = said["field"] if said else None
+        self.value = said["value"] if said else None
+        self.expected = said["expected"] if said else None
 
 
 class UnknownModel(LLMError):

@@ -143,11 +143,15 @@ def test_leaving_a_stream_ends_the_call_and_records_it_as_cancelled(endpoint: Sc
         ("generate", {"model": "ngram:", "prompt": "x", "parameters": {"record": 1}}, 422, "invalid_record", "record"),
         ("generate", {"model": "ngram:", "prompt": "x", "stream": "yes"}, 422, "invalid_record", "stream"),
         ("generate", {"model": "ngram:", "prompt": "x", "n": 0}, 422, "invalid_call", "n: 0"),
-        ("generate", {"model": "ngram:", "prompt": "x", "maxTokens": "many"}, 422, "invalid_call", "max_tokens"),
-        ("generate", {"model": "ngram:", "prompt": "{{a}}", "variables": {}}, 422, "invalid_record", "for a, too"),
+        ("generate", {"model": "ngram:", "prompt": "x", "maxTokens": "many"}, 422, "invalid_call",
+         "maxTokens: 'many' is not"),
+        ("generate", {"model": "ngram:", "prompt": "{{a}}", "variables": {}}, 422, "invalid_record",
+         "for a, too"),
         ("generate", {"model": "gpt-9", "prompt": "x"}, 422, "unknown_model", "it has ngram:, random"),
         ("generate", {"model": "ngram:/etc/passwd", "prompt": "x"}, 422, "unknown_model", "no model"),
         ("generate", {"model": "local:gpt2", "prompt": "x"}, 422, "unknown_model", "no model"),
+        ("generate", {"model": "ngram:", "prompt": "x", "parameters": {"topP": 2}}, 422, "invalid_call",
+         "parameters.topP: 2 is not valid"),
         ("score", {"model": "ngram:", "prompt": "x", "values": []}, 422, "invalid_call", "values"),
         ("score", {"model": "ngram:", "prompt": "x", "values": [""]}, 422, "invalid_call", r"values[0]"),
         ("score", {"model": "ngram:", "prompt": "x", "values": ["a", 3]}, 422, "invalid_call", r"values[1]"),
@@ -166,6 +170,9 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_written(
 
     assert (answer.status, answer.error["code"]) == (status, code), answer.content
     assert words in answer.error["message"]
+    if code == "invalid_call":
+        assert answer.error["message"].startswith(f"{answer.error['field']}: ")
+        assert answer.error["message"].endswith(answer.error["expected"])
     assert rows() == before
 
 

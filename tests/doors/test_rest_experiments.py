@@ -191,6 +191,8 @@ def test_labels_are_moved_together_or_not_at_all(api: Caller) -> None:
         ("GET", "?version=0&label=prod", None, 400, "version"),
         ("GET", "/compare", None, 400, "version"),
         ("GET", "/compare?version=0&days=900", None, 400, "days"),
+        ("GET", "/compare?version=0&days=9&days=3", None, 400, "days"),
+        ("GET", "/compare?version=0&version=7", None, 404, None),
     ],
 )
 def test_what_cannot_be_asked_of_a_prompt(

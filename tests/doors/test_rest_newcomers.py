@@ -127,3 +127,11 @@ def test_a_call_of_a_model_that_is_named_with_its_provider_has_a_cost_and_keeps_
     stored = api.post("/api/generations", {"model": {"id": name}, "usage": usage}).json
 
     assert (stored["model"], stored["usage"]["cost"]) == ({"id": name}, 0.0045)
+
+
+def test_a_list_that_is_asked_for_two_lengths_says_so_and_what_was_sent_is_told(api: Caller) -> None:
+    twice = api.get("/api/evaluations?limit=1&limit=2")
+    compared = api.get("/api/experiments/compare?id=one")
+
+    assert (twice.status, twice.error["field"], twice.error["expected"]) == (400, "limit", "it once")
+    assert (compared.status, compared.error["value"]) == (400, "'one'")
