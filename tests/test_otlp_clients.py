@@ -264,3 +264,27 @@ def test_a_stream_that_broke_off_is_one_call_that_failed(api: Caller) -> None:
 
     (call,) = calls(api)
     assert (call.error, call.completion_tokens) == ("connection_error", 1)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("counted", [21, 20, None])
+def test_what_a_client_counts_of_a_stream_is_what_counts(
+    api: Caller, order: tuple[int, int], counted: int | None
+) -> None:
+    counts = {"gen_ai.usage.input_tokens": "67", "gen_ai.usage.output_tokens": counted and str(counted)}
+    told = [at(1, 10, 100, OTHER, {**CLIENTS, **OTHERS, **counts}), at(2, 20, 90, ANTHROPIC, CLIENTS)]
+    send(api, ROOT)
+    for n in order:
+        send(api, told[n])
+
+    (call,) = calls(api)
+    assert (call.prompt_tokens, call.completion_tokens, call.total_tokens) == (67, 20, 87)
+
+
+def test_what_a_client_does_not_count_is_what_the_other_counts(api: Caller) -> None:
+    broken = {name: value for name, value in CLIENTS.items() if name != "gen_ai.usage.output_tokens"}
+    send(api, ROOT, at(1, 10, 100, OTHER, {**CLIENTS, **OTHERS, "gen_ai.usage.input_tokens": "67"}))
+    send(api, at(2, 20, 90, ANTHROPIC, broken))
+
+    (call,) = calls(api)
+    assert (call.prompt_tokens, call.completion_tokens) == (67, 20)

@@ -81,3 +81,34 @@ def test_a_model_that_answers_by_the_name_it_was_asked_by_has_no_other_version()
     record = call(said)
 
     assert (record.model_id, record.model_version, record.response_id) == ("claude-haiku-4-5", None, "msg_1")
+
+
+@pytest.mark.parametrize("has_calls", [True, False])
+def test_a_stream_of_langchain_in_javascript_has_its_words_its_calls_once_and_its_reason(has_calls: bool) -> None:
+    text = {"index": 0, "type": "text", "text": "Let me look."}
+    begun = {"index": 1, "type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": ""}
+    pieces = {"index": 1, "type": "input_json_delta", "input": '{"city": "Lima"}'}
+    calls = [{"name": "get_weather", "args": {"city": "Lima"}, "id": "toolu_1", "type": "tool_call"}]
+    more = {"content": [text, begun, pieces], "tool_calls": calls} if has_calls else {"content": [text]}
+    said = {**more, "additional_kwargs": {"stop_reason": "tool_use" if has_calls else "end_turn"}}
+    inner = {"lc": 1, "type": "constructor", "id": ["AIMessageChunk"], "kwargs": said}
+    whole = json.dumps({"generations": [[{"text": "", "message": inner}]]})
+    about = {"openinference.span.kind": "LLM", "llm.model_name": "claude-haiku-4-5"}
+
+    # OpenInference says nothing of content that is a list of parts.
+    record = call({**about, "output.value": whole, "llm.output_messages.0.message.role": "assistant"})
+
+    answer = record.message_completion or {}
+    assert answer["content"] == "Let me look."
+    assert [one["id"] for one in answer.get("tool_calls", ())] == (["toolu_1"] if has_calls else [])
+    assert record.finish_reason == ("tool_calls" if has_calls else "end_turn")
+
+
+def test_what_logfire_knows_of_a_claude_agent_s_call_when_it_begins_is_what_was_sent() -> None:
+    said = {"input_tokens": 65, "output_tokens": 1, "cache_read.input_tokens": 30, "cache_creation.input_tokens": 12}
+    about = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "claude-haiku-4-5"}
+
+    record = call({**about, **{f"gen_ai.usage.partial.{name}": count for name, count in said.items()}})
+
+    assert (record.prompt_tokens, record.cached_tokens, record.cache_write_tokens) == (65, 30, 12)
+    assert record.completion_tokens is None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from generations.ingest.otlp import lending
 from generations.ingest.otlp.quirks import CLIENTS, OF_CLIENTS, STREAMS_APART
+from generations.records import GenerationRecord
 
 if TYPE_CHECKING:
     from generations.ingest.otlp.couples import Call
@@ -28,6 +29,15 @@ def settled(by_id: Mapping[str, Call]) -> frozenset[str]:
 def is_taken(call: Call, by_id: Mapping[str, Call]) -> bool:
     """Whether a client's call was found to be another's: it stays none, also where a truer one comes above it."""
     return call.is_gone and call.scope.startswith(OF_CLIENTS) and call.into in by_id
+
+
+def counts_more(client: GenerationRecord, other: GenerationRecord) -> bool:
+    """Whether a client's counts are truer: others leave out what was cached, or all of a stream, or add up what its
+    chunks say of the whole (OpenLLMetry's of Anthropic: `_process_response_item` in its streaming.py, version 0.62)."""
+    sent, answered = client.prompt_tokens or 0, client.completion_tokens or 0
+    if sent != (other.prompt_tokens or 0):
+        return sent > (other.prompt_tokens or 0)
+    return bool(sent and answered) and answered != other.completion_tokens
 
 
 def groups(calls: Iterable[Call]) -> list[list[Call]]:

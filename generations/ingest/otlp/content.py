@@ -102,7 +102,8 @@ def _identify(fields: Fields, whole: Fields) -> None:
             fields["messages"] = told
     if _is_broken(fields.get("message_completion")):
         told = whole.get("message_completion")
-        if isinstance(told, dict) and told.get("tool_calls") and not _is_broken(told):
+        is_empty = len(fields["message_completion"]) == 2 and "tool_calls" not in fields["message_completion"]
+        if isinstance(told, dict) and (is_empty or told.get("tool_calls")) and not _is_broken(told):
             fields["message_completion"] = told
 
 

@@ -24,7 +24,8 @@ _MIR: Final = "mirascope.response.usage>"
 
 COUNTS: Final[Mapping[str, Names]] = {
     "prompt_tokens": by(
-        genai=(f"{_USE}input_tokens", f"{_USE}prompt_tokens"),
+        # Partial are Logfire's of a Claude agent, which knows how a stream began: what came back is no count then.
+        genai=(f"{_USE}input_tokens", f"{_USE}prompt_tokens", f"{_USE}partial.input_tokens"),
         openinference=("llm.token_count.prompt",),
         traceloop=("llm.usage.prompt_tokens",),
         vercel=(f"{_AI}inputTokens", f"{_AI}promptTokens", f"{_AI}tokens"),
@@ -68,7 +69,7 @@ COUNTS: Final[Mapping[str, Names]] = {
     ),
     "cached_tokens": by(
         genai=(
-            f"{_USE}cache_read.input_tokens",
+            *(f"{_USE}cache_read.input_tokens", f"{_USE}partial.cache_read.input_tokens"),
             f"{_USE}cached_tokens",
             *(f"{_USE}cached_input_tokens", f"{_USE}cached_prompt_text_tokens"),  # the last is xAI's
             f"{_USE}details.cache_read_tokens",
@@ -100,7 +101,7 @@ COUNTS: Final[Mapping[str, Names]] = {
     "cache_write_tokens": by(
         genai=(
             f"{_USE}cache_write.input_tokens",
-            f"{_USE}cache_creation.input_tokens",
+            *(f"{_USE}cache_creation.input_tokens", f"{_USE}partial.cache_creation.input_tokens"),
             f"{_USE}cache_write_input_tokens",
             *(f"{_USE}details.cache_write_tokens", f"{_USE}input_tokens.cache_write"),
             f"{_USE}input_token_details>cache_creation",

@@ -259,8 +259,7 @@ def _lent(
         record, kept = by_id[id].record, by_id[id].kept
         for other in sorted(others, key=lambda one: (-_weight(by_id[one].record), one)):
             before, lender = record, by_id[other]
-            if lender.scope.startswith(OF_CLIENTS) and (lender.record.prompt_tokens or 0) > (record.prompt_tokens or 0):
-                # Others leave out what was cached, or all of a stream.
+            if lender.scope.startswith(OF_CLIENTS) and clients.counts_more(lender.record, record):
                 record = revised(record, **dict.fromkeys(TOKENS))
             record = filled(record, lender.record, besides)
             if lender.record.error is not None and by_id[id].scope.startswith(STREAMS_APART):

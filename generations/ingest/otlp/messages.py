@@ -191,7 +191,7 @@ def message(given: Json) -> list[Json]:
                 results.append(_result(part))
             elif kind in ("reasoning", "thinking"):
                 reasoning.append(items.thought(part))
-            else:
+            elif kind != "input_json_delta" or not calls:  # pieces of a call, which LangChain in JavaScript has beside
                 shown.append(content_part(part))
         texts = [p["text"] for p in shown if isinstance(p, dict) and set(p) == {"type", "text"} and p["type"] == "text"]
         made["content"] = (texts[0] if len(shown) == len(texts) == 1 else shown) if shown else None

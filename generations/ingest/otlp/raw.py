@@ -253,7 +253,7 @@ def _generations(response: Mapping[str, Json]) -> list[Json] | None:
             continue
         inner = one.get("message")
         said = parts.message(inner) if isinstance(inner, dict) else {"content": one.get("text")}
-        places = (one.get("generation_info"), said.get("response_metadata"))
+        places = (one.get("generation_info"), said.get("response_metadata"), said.get("additional_kwargs"))
         names = ("finish_reason", "stop_reason")
         reason = next((p[n] for p in places if isinstance(p, dict) for n in names if p.get(n)), None)
         whole = inner.get("kwargs", inner) if isinstance(inner, dict) else {}
