@@ -70,7 +70,8 @@ def _write(
         receipts = recording.record(project, [*records, *scored, *feedback.voted(scored)])
         if heard.gone:
             recording.delete(project, "step", heard.gone)
-            recording.narrow(project.pk, left)
+            if at_edges := otlp_conversations.edges(project, left):
+                recording.narrow(project.pk, at_edges)
     return refused + [r.reason or "refused" for r in receipts if r.state == "rejected"]
 
 
