@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from generations.models import Project
-from generations.records import GenerationRecord
+from generations.records import GenerationRecord, StepRecord
 from tests import web
 from tests.test_web_trees import at, record, show, step
 from tests.web import shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
@@ -111,3 +111,15 @@ def test_of_a_step_that_failed_with_a_trace_what_it_ends_with_comes_first(client
 
         assert "KeyError: city" in told.partition("Traceback")[0]
         assert told.count("KeyError: city") == 2
+
+
+def test_others_that_failed_so_are_one_click_away_also_where_no_type_is_known(client: Client, project: Project) -> None:
+    said = '\n  100 % of the "budget" & more_is used up: wait for the next month or ask\nTraceback'
+    alike = {"alike": said.replace("ask", "pay"), "one": said, "other": "Timeout"}
+    record(project, [GenerationRecord(id=id, error=error) for id, error in alike.items()])
+    record(project, [StepRecord(id=id, error=error) for id, error in alike.items()])
+
+    for room in ("generations", "steps"):
+        place = f"/projects/{project.slug}/{room}/"
+        address = next(link for link in web.links(client.get(f"{place}one/")) if "error__contains=" in link)
+        assert set(web.ids(client.get(address))) == {"alike", "one"}, room

@@ -223,6 +223,12 @@ def measured(value: float | Decimal | None, unit: str, currency: str | None = No
 
 
 @register.filter
+def beginning(value: str | None) -> str:
+    """The first words of a text on one line, by which others that say the same are found: 60 characters at most."""
+    return next((line.strip()[:60].strip() for line in (value or "").splitlines() if line.strip()), "")
+
+
+@register.filter
 def size(value: int | None) -> str:
     """A number of bytes: `512 B`, `1.4 MB`."""
     if value is None:
