@@ -18,7 +18,7 @@ from generations.api.generations import received
 from generations.api.operations import AGAIN, LIMIT, PROJECT, of_list, operation
 from generations.filters import Leaf
 from generations.ingest import rest
-from generations.models import Thread
+from generations.models import Participant, Thread
 from generations.records import Json
 
 steps = Router()
@@ -137,3 +137,19 @@ def _inside(grant: Grant, kind: str, show: lists.Show, thread_id: str, limit: in
 def find_participants(request: HttpRequest) -> HttpResponse:
     """The end users of the application: those seen last come first."""
     return lists.answered(request, grant_of(request), "participants", lists.each(bundles.participant_document))
+
+
+@participants.get(
+    "/{anyid:id}",
+    **operation(
+        "Get a participant", tag="Participants", scope=Scope.READ, ok={200: ref("Participant")}, query=[PROJECT]
+    ),
+)
+def get_participant(request: HttpRequest, id: str) -> HttpResponse:
+    """The participant of this id. What they did is at `/api/threads?userId=` and `/api/generations?metadata.userId=`;
+    `POST /api/erasures` takes all of it away.
+    """
+    row = Participant.objects.by_ids(grant_of(request).project.pk, "participant", [id]).first()
+    if row is None:
+        raise not_found("participant", id)
+    return answer(bundles.participant_document(row))

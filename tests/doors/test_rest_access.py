@@ -58,7 +58,7 @@ def named(route: Route) -> str:
 
 
 def test_the_walk_finds_the_routes() -> None:
-    assert len(ROUTES) == 79
+    assert len(ROUTES) == 80
     assert Route("POST", "/api/generations/batch", Scope.INGEST) in ROUTES
     assert Route("DELETE", "/api/generations/{anyid:id}", Scope.WRITE) in ROUTES
     assert Route("POST", "/api/generations/{anyid:id}/feedback", Scope.INGEST) in ROUTES

@@ -47,7 +47,7 @@ def theirs(api: Caller) -> dict[str, str]:
     }
     file = {"file": SimpleUploadedFile("calls.csv", b"input,output\na,b\n")}
     upload: Any = api.client.post("/api/imports", file, headers={"x-api-key": str(api.token)})
-    ids = {"generations": "g", "threads": "t", "steps": "s", "scores": "sc", "prompts": "p"}
+    ids = {"generations": "g", "participants": "u", "threads": "t", "steps": "s", "scores": "sc", "prompts": "p"}
     ids["imports"] = upload.json()["id"]
     return ids | {kind: answer.json["id"] for kind, answer in made.items()}
 

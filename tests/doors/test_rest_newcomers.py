@@ -135,3 +135,15 @@ def test_a_list_that_is_asked_for_two_lengths_says_so_and_what_was_sent_is_told(
 
     assert (twice.status, twice.error["field"], twice.error["expected"]) == (400, "limit", "it once")
     assert (compared.status, compared.error["value"]) == (400, "'one'")
+
+
+def test_a_participant_is_found_by_id_as_in_the_list_also_with_a_slash_in_it(api: Caller) -> None:
+    api.post("/api/generations", {"id": "a", "threadId": "t", "metadata": {"userId": "team/mia b"}})
+
+    found = api.get("/api/participants/team%2Fmia%20b")
+    theirs = api.get("/api/generations?metadata.userId=team/mia b").data
+
+    assert (found.status, found.json) == (200, api.get("/api/participants").data[0])
+    assert found.json["id"] == "team/mia b"
+    assert [one["id"] for one in theirs] == ["a"]
+    assert [api.get(f"/api/participants/{id}").status for id in ("nobody", "%00")] == [404, 404]
