@@ -83,7 +83,24 @@ def test_who_dies_in_the_answer_has_broken(endpoint: Scripted) -> None:
         llm.model("m", endpoint=endpoint.url, sink=None).generate_sync("the")
 
 
-@pytest.mark.parametrize("how", ["cut", "error", "garbage"])
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("body", [b"<html>Log in first</html>", b"[" * 200_000])
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_an_answer_that_cannot_be_read_is_an_error_of_its_provider(
+    endpoint: Scripted, status: int, body: bytes, is_stream: bool
+) -> None:
+    endpoint.script += [(status, JSON, body)]
+    sink = Kept()
+    model = llm.model("m", endpoint=endpoint.url, sink=sink, attempts=1)
+
+    with pytest.raises(llm.LLMError) as caught:
+        "".join(piece.text for piece in model.stream("the")) if is_stream else model.generate_sync("the")
+
+    assert type(caught.value) is (llm.Broken if status == 200 else llm.ProviderFailed)
+    assert [record.error_type for record in sink.records] == [caught.value.kind]
+
+
+@pytest.mark.parametrize("how", ["cut", "error", "garbage", "depth"])
 def test_a_stream_that_breaks_keeps_what_had_arrived(endpoint: Scripted, how: str) -> None:
     status, headers, body = answered("POST", "/", b'{"prompt": "the dog", "max_tokens": 9, "stream": true}')
     assert not isinstance(body, bytes)
@@ -91,8 +108,9 @@ def test_a_stream_that_breaks_keeps_what_had_arrived(endpoint: Scripted, how: st
         "cut": b"",
         "error": b"data: " + told("overloaded", type="server_error") + b"\n\n",
         "garbage": b"data: {\n\n",
+        "depth": b"data: " + b"[" * 200_000 + b"\n\n",
     }
-    kinds = {"cut": llm.Broken, "error": llm.ProviderFailed, "garbage": llm.Broken}
+    kinds = {"cut": llm.Broken, "error": llm.ProviderFailed, "garbage": llm.Broken, "depth": llm.Broken}
     parts = [*body[:3], endings[how]] if endings[how] else body[:3]
     endpoint.script.append((status, headers, parts))
     sink = Kept()

@@ -78,7 +78,7 @@ async def get(url: str, headers: Mapping[str, str], reach: Reach) -> Any:
     if response.status_code >= 300:
         raise error_of(response, url)
     try:
-        return response.json()
+        return _read(response.content)
     except ValueError:
         raise Broken(f"{url} answered something other than JSON.", status=response.status_code) from None
 
@@ -99,7 +99,7 @@ async def _once(url: str, headers: Mapping[str, str], body: Mapping[str, Any], r
             return None, [event async for event in _events(response)]
         raw = await response.aread()
     try:
-        return json.loads(raw), []
+        return _read(raw), []
     except ValueError:
         raise Broken(f"{url} answered something other than JSON.", status=response.status_code) from None
 
@@ -114,7 +114,7 @@ async def stream(url: str, headers: Mapping[str, str], body: Mapping[str, Any], 
         try:
             async with _response(url, headers, body, reach) as response:
                 if not _is_stream(response):
-                    yield json.loads(await response.aread())
+                    yield _read(await response.aread())
                     return
                 async for event in _events(response):
                     has_begun = True
@@ -156,6 +156,14 @@ async def _response(
             yield response
 
 
+def _read(text: str | bytes) -> Any:
+    """The value of a JSON text. Raises ValueError, also for one that is nested too deep."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
 def _is_stream(response: httpx.Response) -> bool:
     return str(response.headers.get("content-type", "")).startswith("text/event-stream")
 
@@ -174,7 +182,7 @@ async def _events(response: httpx.Response) -> AsyncIterator[Any]:
             is_ended = True
             continue
         try:
-            event = json.loads(data)
+            event = _read(data)
         except ValueError:
             raise Broken("The stream holds something that is no JSON.") from None
         if isinstance(event, dict):
@@ -220,7 +228,7 @@ def error_of(response: httpx.Response, url: str) -> LLMError:
         where = response.headers.get("location", "elsewhere")[:200]
         return Refused(f"{url.split('?', 1)[0]} sends on to {where}; redirects are not followed.", status=status)
     try:
-        told = response.json()
+        told = _read(response.content)
     except ValueError:
         told = None
     asked = retry_after(response.headers)
