@@ -233,11 +233,12 @@ def _kept(scheme: str, netloc: str) -> _Connection | None:
 
 def _keep(connection: _Connection) -> None:
     connection.idle_since = time.monotonic()
-    idle = _idle.setdefault(connection.place, deque())
-    idle.append(connection)
-    with suppress(IndexError):
-        while len(idle) > MOST_KEPT or idle[0].idle_since + KEPT_SECONDS < connection.idle_since:
-            idle.popleft().end()
+    _idle.setdefault(connection.place, deque()).append(connection)
+    # Of all upstreams: of one that nobody calls again they would stay open for good.
+    for idle in list(_idle.values()):
+        with suppress(IndexError):  # another thread took it
+            while len(idle) > MOST_KEPT or idle[0].idle_since + KEPT_SECONDS < connection.idle_since:
+                idle.popleft().end()
 
 
 def let_go() -> None:

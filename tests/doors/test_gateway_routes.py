@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from generations import access, providers
+from generations.gateway import upstream
 from tests.doors.gateway import CHAT, JSON, api, call, completion, content, provider, recorded
 from tests.doors.rest import Caller
 from tests.scripted import Scripted
@@ -68,6 +69,25 @@ def test_a_provider_is_chosen_by_header_or_by_what_stands_before_the_models_slas
     assert [json.loads(body)["model"] for *_, body in other.requests] == ["llama", "gpt-4o-mini"]
     assert [json.loads(body)["model"] for *_, body in provider.requests] == ["meta-llama/llama"]
     assert (refused.status_code, "third" in refused.json()["error"]["message"]) == (400, True)
+
+
+def test_a_connection_to_who_is_called_no_more_is_closed_when_its_time_is_over(
+    api: Caller, provider: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Scripted()
+    other.answer = lambda *_: (200, JSON, completion())
+    providers.save(access.of_system(api.project), kind="vllm", name="other", secret="k", endpoint=f"{other.url}/v1")
+    try:
+        content(call(api, {**CHAT, "model": "other/llama"}))
+        (kept,) = upstream._idle["http", other.url.removeprefix("http://")]
+        assert kept.wire.socket.fileno() > 0
+
+        monkeypatch.setattr(upstream, "KEPT_SECONDS", 0.0)
+        content(call(api))
+    finally:
+        other.close()
+
+    assert kept.wire.socket.fileno() == -1
 
 
 def test_a_key_that_another_machine_encrypted_with_its_own_secret_key_is_named(api: Caller, settings: Any) -> None:
