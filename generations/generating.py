@@ -184,7 +184,10 @@ def score(grant: Grant, asked: Asked) -> ScoringResult:
 
 
 def scored_before(grant: Grant, asked: Asked) -> ScoringResult | None:
-    """What a call of the same id was answered; None where there was none, it failed, or its text is gone."""
+    """What a call of the same id was answered; None where there was none, it failed, or its text is gone.
+
+    Needs `write`.
+    """
     id = asked.options.get("record", {}).get("id")
     there = None if id is None else bundles.generation(grant.need(Scope.WRITE).project, id)
     if there is None or there.record.error is not None:

@@ -39,8 +39,6 @@ LOOK_EVERY: Final = 1.0
 UNSENT_AFTER: Final = dt.timedelta(seconds=10)
 RESEND_AFTER: Final = dt.timedelta(seconds=60)
 SWEPT_AT_ONCE: Final = 100
-MAX_PARAMETERS: Final = 64 << 20
-"""Bytes of JSON that say what a job is to do: a filter, and what is done to what matches."""
 _JUST_NOW: Final = (Now() - UNSENT_AFTER, Now() + UNSENT_AFTER)
 _TOO_FAR: Final = 2
 """How many times its length a lease may lie ahead at most: one that lies further was given before the database's clock
@@ -285,10 +283,9 @@ def create(
 ) -> Job:
     """A new job that waits for a worker, with its audit entry. The door sends it to one after the commit.
 
-    Of several requests for a job of one `id`, of which the project is a part, the first one makes it. Raises
-    InvalidRecord for parameters that cannot be stored.
+    Of several requests for a job of one `id`, of which the project is a part, the first makes it. Raises InvalidRecord.
     """
-    parameters = clean_json("parameters", parameters, MAX_PARAMETERS)
+    parameters = clean_json("parameters", parameters, 64 << 20)
     with transaction.atomic():
         job, is_new = Job.objects.select_related("project").get_or_create(
             pk=id or new_uuid(),
@@ -301,9 +298,8 @@ def create(
                 "created_by_key": grant.key,
             },
         )
-        if not is_new:
-            return job
-        audit(grant, f"{kind.value}.start", "job", str(job.pk), parameters)
+        if is_new:
+            audit(grant, f"{kind.value}.start", "job", str(job.pk), parameters)
     return job
 
 
@@ -319,7 +315,7 @@ def grant_of(job: Job, scope: Scope = Scope.WRITE) -> Grant:
 
 
 def find(grant: Grant, job_id: uuid.UUID | str, kind: Job.Kind | None = None) -> Job | None:
-    """The project's job of this id; None when there is none, or when the text is no id at all."""
+    """The project's job of this id; None where there is none, or the text is no id at all. Needs `read`."""
     grant.need(Scope.READ)
     try:
         number = job_id if isinstance(job_id, uuid.UUID) else uuid.UUID(job_id)

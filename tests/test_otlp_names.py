@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from generations.ingest import media
-from generations.ingest.otlp import calls, decode, dialects, kinds, messages, names, spans, spelt
+from generations.ingest.otlp import calls, decode, definitions, dialects, kinds, messages, names, spans, spelt
 from generations.ingest.otlp.shapes import Span
 from tests.test_otlp_conventions import call
 
@@ -24,8 +24,8 @@ REMEMBERED: Final = (
     calls._named_provider,
     kinds._types_said,
     messages._reason_before,
-    messages._tools_before,
-    messages._defined_before,
+    definitions._tools_before,
+    definitions._defined_before,
     dialects._is_secret,
 )
 ODD: Final[tuple[Any, ...]] = (
@@ -145,8 +145,8 @@ def test_no_number_of_senders_with_names_of_their_own_makes_a_process_grow() -> 
         (calls._settled, {"llm.invocation_parameters": f'{{"note": "{"x" * 600}"}}'}),
         (calls._named_model, {"gen_ai.request.model": "x" * 600}),
         (calls._named_provider, {"gen_ai.system": "x" * 600}),
-        (messages._tools_before, {"gen_ai.tool.definitions": f'[{{"name": "{"x" * 9_000}"}}]'}),
-        (messages._defined_before, {"llm.tools.0.tool.json_schema": f'{{"name": "{"x" * 9_000}"}}'}),
+        (definitions._tools_before, {"gen_ai.tool.definitions": f'[{{"name": "{"x" * 9_000}"}}]'}),
+        (definitions._defined_before, {"llm.tools.0.tool.json_schema": f'{{"name": "{"x" * 9_000}"}}'}),
         (dialects._is_secret, {"llm.invocation_parameters": f'{{"{"x" * 600}": 1}}'}),
     ],
     ids=[

@@ -54,7 +54,10 @@ def items(dataset: Dataset, version: int | None = None) -> QuerySet[DatasetItem]
 
 
 def item(grant: Grant, item_id: str) -> DatasetItem | None:
-    """An item of the project, whatever versions it is part of, with its dataset; None when there is none."""
+    """An item of the project, whatever versions it is part of, with its dataset; None when there is none.
+
+    Needs `read`.
+    """
     grant.need(Scope.READ)
     key = key_of(item_id)
     rows = DatasetItem.objects.select_related("dataset").filter(dataset__project=grant.project)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from generations import bundles
 from generations.access import Grant, Scope
@@ -28,17 +28,16 @@ def add_generations(
 ) -> list[DatasetItem]:
     """Add an item for each generation: what was sent as its input, what was answered as its expected output.
 
-    A constant number of queries. Raises NoSuchDataset, also for an id that the project has no generation of.
+    A constant number of queries. Needs `write`. Raises NoSuchDataset, also for an id of no generation of the project.
     """
     grant.need(Scope.WRITE)
     wanted = _distinct(ids)
     # Asked before what they are made from, which may be gone since.
     if there := added_before(grant, dataset_id, once, len(wanted)):
         return there
-    rows = {row.public_id: row for row in Generation.objects.by_ids(grant.project.pk, "generation", wanted)}
     found = bundles.of_generations(
         grant.project,
-        [rows[i] for i in _all_known("generation", wanted, rows)],
+        _rows(Generation, grant, "generation", wanted),
         alternatives=False,
         scores=False,
         feedback=False,
@@ -59,15 +58,14 @@ def add_steps(
 ) -> list[DatasetItem]:
     """Add an item for each step: its input, its output as what is expected, and its children as intermediary steps.
 
-    A constant number of queries. Raises NoSuchDataset, also for an id that the project has no step of.
+    A constant number of queries. Needs `write`. Raises NoSuchDataset, also for an id of no step of the project.
     """
     grant.need(Scope.WRITE)
     wanted = _distinct(ids)
     # Asked before what they are made from, which may be gone since.
     if there := added_before(grant, dataset_id, once, len(wanted)):
         return there
-    rows = {row.public_id: row for row in Step.objects.by_ids(grant.project.pk, "step", wanted)}
-    parents = [rows[i] for i in _all_known("step", wanted, rows)]
+    parents = _rows(Step, grant, "step", wanted)
     below_them = Step.objects.in_project(grant.project.pk).filter(parent_id__in=wanted)
     children = list(below_them.order_by("started_at", "uid")[: MAX_CHILDREN + 1])
     if len(children) > MAX_CHILDREN:
@@ -101,11 +99,13 @@ def _distinct(ids: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(clean_string(i) for i in ids))
 
 
-def _all_known(kind: str, wanted: Sequence[str], rows: Mapping[str, object]) -> Sequence[str]:
+def _rows(model: Any, grant: Grant, kind: str, wanted: Sequence[str]) -> list[Any]:
+    """The rows of these ids, in this order. Raises NoSuchDataset for an id that the project has none of."""
+    rows = {row.public_id: row for row in model.objects.by_ids(grant.project.pk, kind, wanted)}
     missing = next((i for i in wanted if i not in rows), None)
     if missing is not None:
         raise NoSuchDataset(kind, missing)
-    return wanted
+    return [rows[i] for i in wanted]
 
 
 def _from_generation(bundle: bundles.Bundle, metadata: Mapping[str, Json] | None) -> NewItem:

@@ -55,7 +55,7 @@ def every(grant: Grant) -> list[ExportSchedule]:
 
 
 def find(grant: Grant, schedule_id: uuid.UUID | str) -> ExportSchedule | None:
-    """The project's schedule of this id; None when there is none, or when the text is no id at all."""
+    """The project's schedule of this id; None where there is none, or the text is no id at all. Needs `read`."""
     grant.need(Scope.READ)
     try:
         number = schedule_id if isinstance(schedule_id, uuid.UUID) else uuid.UUID(schedule_id)
@@ -155,13 +155,13 @@ def distrust(moment: dt.datetime) -> None:
 
 
 def runs(grant: Grant, schedule: ExportSchedule, number: int) -> list[Job]:
-    """The last runs, the newest first."""
+    """The last runs, the newest first. Needs `read`."""
     grant.need(Scope.READ)
     return list(Job.objects.filter(project=grant.project, schedule=schedule).order_by("-created_at")[:number])
 
 
 def last_runs(grant: Grant, number: int) -> list[Job]:
-    """So many of the last runs of each schedule of the project, the newest first, in one query."""
+    """So many of the last runs of each schedule of the project, the newest first, in one query. Needs `read`."""
     grant.need(Scope.READ)
     place = Window(RowNumber(), partition_by=F("schedule_id"), order_by=F("created_at").desc())
     runs = Job.objects.filter(project=grant.project, schedule__isnull=False).annotate(place=place)

@@ -125,21 +125,10 @@ def _one(kind: str | None, value: Node, place: str) -> Iterator[Found]:
     id = value.get("id")
     if not isinstance(id, str) or not id:
         raise InvalidRecord("id", id, "the id, so that importing again merges")
-    dot = f"{place}." if place else ""
     if kind == "threads":
-        user = value.get("participant")
-        user = user if isinstance(user, Mapping) and user.get("id") else {}
-        if user:
-            yield _found("participants", literal.participant(str(user["id"]), user), place)
-        made = literal.thread({**value, "participantId": user.get("id")}, _environment(value))
-        started = literal.moment(value.get("createdAt"), "createdAt")
-        yield _found("threads", records.revised(made, started_at=started) if started else made, place)
-        yield from _everything(value.get("steps") or [], f"{dot}steps", "steps")
+        yield from _thread(value, place)
     elif kind == "steps":
-        for record in literal.step(value, _environment(value)):
-            if isinstance(record, StepRecord):
-                record = records.revised(record, attachments=tuple(_outside(value, record)))
-            yield _found(_KINDS[type(record)], record, place)
+        yield from _step(value, place)
     elif kind == "generations":
         kind_name = str(value.get("type") or "").removeprefix("GenerationType.")
         yield _found(kind, literal.generation({**value, "type": kind_name}, StepRecord(id=id)), place)
@@ -157,6 +146,24 @@ def _one(kind: str | None, value: Node, place: str) -> Iterator[Found]:
     else:
         act = _dataset if kind == "datasets" else _prompt
         yield _found(kind, partial(act, value), place, str(value.get("name") or ""))
+
+
+def _thread(value: Node, place: str) -> Iterator[Found]:
+    user = value.get("participant")
+    user = user if isinstance(user, Mapping) and user.get("id") else {}
+    if user:
+        yield _found("participants", literal.participant(str(user["id"]), user), place)
+    made = literal.thread({**value, "participantId": user.get("id")}, _environment(value))
+    started = literal.moment(value.get("createdAt"), "createdAt")
+    yield _found("threads", records.revised(made, started_at=started) if started else made, place)
+    yield from _everything(value.get("steps") or [], f"{place}.steps" if place else "steps", "steps")
+
+
+def _step(value: Node, place: str) -> Iterator[Found]:
+    for record in literal.step(value, _environment(value)):
+        if isinstance(record, StepRecord):
+            record = records.revised(record, attachments=tuple(_outside(value, record)))
+        yield _found(_KINDS[type(record)], record, place)
 
 
 def _outside(step: Node, made: StepRecord) -> Iterator[AttachmentRecord]:

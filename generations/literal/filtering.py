@@ -143,12 +143,7 @@ def _part(project: Project, kind: str, item: Any) -> Document:
     if field == "promptLineage":
         value = _lineage_names(project, value)
     if name == "metadata":
-        if not path:
-            raise BadFilter("path", None, "the key of the metadata that is asked about")
-        name = f"metadata.{path}"
-        if said in ("eq", "neq") and isinstance(value, str):
-            # The clients compare the text of the JSON: "1" is the number as well as the text.
-            return {name: {"in" if said == "eq" else "nin": [value, *_as_json(value)]}}
+        return _metadata(operator, said, value, path)
     if (kind, name) == ("scores", "type") and operator == "contains":
         return _negated(said == "nilike", {name: {"in": [one for one in SCORE_TYPES if str(value).upper() in one]}})
     if said in ("is", "nis") and name == "tags":
@@ -156,6 +151,16 @@ def _part(project: Project, kind: str, item: Any) -> Document:
         return {name: {"exists": said == "nis"}}
     if name in ("input.content", "output.content") and operator != "contains":
         return _content(name, said, value)
+    return _negated(said == "nilike", {name: _compared(operator, said, value)})
+
+
+def _metadata(operator: str, said: str, value: Any, path: Any) -> Document:
+    if not path:
+        raise BadFilter("path", None, "the key of the metadata that is asked about")
+    name = f"metadata.{path}"
+    if said in ("eq", "neq") and isinstance(value, str):
+        # The clients compare the text of the JSON: "1" is the number as well as the text.
+        return {name: {"in" if said == "eq" else "nin": [value, *_as_json(value)]}}
     return _negated(said == "nilike", {name: _compared(operator, said, value)})
 
 

@@ -106,7 +106,10 @@ def of_number(grant: Grant, prompt: Prompt, number: int) -> PromptVersion | None
 
 
 def drawn(grant: Grant, prompt: Prompt, number: int | None = None) -> PromptVersion | None:
-    """The version of this number; without one, drawn by the weights of the rollout, or else the newest."""
+    """The version of this number; without one, drawn by the weights of the rollout, or else the newest.
+
+    Needs `read`.
+    """
     grant.need(Scope.READ)
     rows = PromptVersion.objects.in_project(grant.project.pk).filter(prompt_uid=prompt.pk, version__gte=0)
     if number is None:
@@ -162,10 +165,7 @@ def add_version(
             same: PromptVersion | None = rows.filter(content_hash=content, version__gte=0).order_by("-version").first()
             if same is not None:
                 return same
-        numbers = rows.filter(version__lt=0) if is_draft else rows.filter(version__gte=0)
-        last = numbers.order_by("version" if is_draft else "-version").values_list("version", flat=True).first()
-        step = -1 if is_draft else 1
-        number = (-1 if is_draft else first) if last is None else last + step
+        number, is_first = _next(rows, first, is_draft=is_draft)
         public_id = id or identities.new_id()
         row: PromptVersion = PromptVersion.objects.create(
             project=grant.project,
@@ -188,7 +188,7 @@ def add_version(
         )
         Project.objects.filter(pk=grant.project.pk).update(versions_made=F("versions_made") + 1)
         grant.project.refresh_from_db(fields=["versions_made"])
-        if last is None and not is_draft:
+        if is_first and not is_draft:
             Prompt.objects.filter(pk=prompt.pk).update(rollout=[{"version": number, "rollout": 100}])
         audit(grant, "prompt.version", "prompt", str(prompt.pk), {"version": number})
     return row
@@ -246,6 +246,15 @@ def _content(messages: Json, template: str | None, settings: Mapping[str, Json],
 
 def _in_use(grant: Grant) -> QuerySet[Prompt]:
     return Prompt.objects.filter(project=grant.project, deleted_at=None)
+
+
+def _next(rows: QuerySet[PromptVersion], first: int, *, is_draft: bool) -> tuple[int, bool]:
+    """The number of a new one beside these versions, and whether it is the first of its sort: drafts count down."""
+    numbers = rows.filter(version__lt=0) if is_draft else rows.filter(version__gte=0)
+    last = numbers.order_by("version" if is_draft else "-version").values_list("version", flat=True).first()
+    if last is None:
+        return (-1 if is_draft else first), True
+    return last + (-1 if is_draft else 1), False
 
 
 def _bounded(field: str, text: str, most: int) -> str:

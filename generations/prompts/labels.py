@@ -32,7 +32,10 @@ def labelled(grant: Grant, prompt: Prompt, label: str) -> PromptVersion | None:
 
 
 def labels_of(grant: Grant, prompts: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, int]]:
-    """For each of these prompts, its labels with the number of the version that carries each. One query."""
+    """For each of these prompts, its labels with the number of the version that carries each. One query.
+
+    Needs `read`.
+    """
     grant.need(Scope.READ)
     rows = PromptVersion.objects.in_project(grant.project.pk).filter(prompt_uid__in=prompts).exclude(labels=[])
     found: dict[uuid.UUID, dict[str, int]] = defaultdict(dict)

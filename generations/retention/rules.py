@@ -45,13 +45,13 @@ class Due:
 
 
 def rules(grant: Grant) -> list[RetentionRule]:
-    """The project's rules, in the order in which they decide."""
+    """The project's rules, in the order in which they decide. Needs `read`."""
     grant.need(Scope.READ)
     return list(RetentionRule.objects.filter(project=grant.project))
 
 
 def holds(grant: Grant) -> list[LegalHold]:
-    """The project's holds, released ones too, the newest first."""
+    """The project's holds, released ones too, the newest first. Needs `read`."""
     grant.need(Scope.READ)
     return list(LegalHold.objects.filter(project=grant.project).select_related("created_by"))
 

@@ -64,6 +64,11 @@ def blocks(said: Json, place: str) -> Iterator[Block]:
     elif content is not None and content != "":
         kind = "result" if answers else "text"
         yield Block(kind if isinstance(content, str) or answers else "json", spot, call_id=answers)
+    yield from _beside(said, place)
+
+
+def _beside(said: Mapping[str, Json], place: str) -> Iterator[Block]:
+    """What stands beside a message's content: a refusal, a sound, calls of tools."""
     if isinstance(said.get("refusal"), str) and said["refusal"]:
         yield Block("text", place + markup.pointer("refusal"), label="Refusal")
     if isinstance(said.get("audio"), Mapping) and said["audio"].get("data"):

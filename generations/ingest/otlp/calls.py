@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from generations import moments, vendors
 from generations.cleaning import MAX_TEXT
-from generations.ingest.otlp import content, dialects, messages, pythonic, quirks, values
+from generations.ingest.otlp import content, definitions, dialects, messages, pythonic, quirks, values
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.names import About, Settings
 from generations.ingest.otlp.shapes import Span
@@ -75,7 +75,7 @@ def generation(
             fields.setdefault("error", reason)
         elif reason == "error" and span.scope.startswith(quirks.ERRORS_ARE_NONE):
             del fields["finish_reason"]
-    if "tools" in held and (tools := messages.tools(held["tools"])):
+    if "tools" in held and (tools := definitions.tools(held["tools"])):
         fields["tools"] = tools
     if parameters:
         fields["parameters"] = parameters

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
-from generations.ingest.otlp import genai, langfuse, messages, raw, sentry, spelt
+from generations.ingest.otlp import definitions, genai, langfuse, messages, raw, sentry, spelt
 from generations.ingest.otlp.answers import ANSWERED, SENT, Fields, answered, asked_fields, reasoned
 from generations.ingest.otlp.dialects import member
 from generations.ingest.otlp.messages import loaded
@@ -152,11 +152,11 @@ def _openinference(attributes: Attributes, about: About, kind: str, choices: int
     else:
         fields |= answered(given, kind, (choices or 1) > 1)
     if about.tools and all(type(attributes[name]) is str for name in about.tools):
-        fields["tools"] = messages.defined(tuple([attributes[name] for name in about.tools]))
+        fields["tools"] = definitions.defined(tuple([attributes[name] for name in about.tools]))
     elif tools := spelt.valued(about.lists["llm.tools."], attributes):
-        fields["tools"] = messages.tools(tools)
+        fields["tools"] = definitions.tools(tools)
     elif '"tools"' in str(attributes.get("llm.invocation_parameters")):
-        fields["tools"] = messages.tools(member(attributes["llm.invocation_parameters"], "tools"))
+        fields["tools"] = definitions.tools(member(attributes["llm.invocation_parameters"], "tools"))
     return fields
 
 
@@ -194,7 +194,7 @@ def _traceloop(attributes: Attributes, about: About, kind: str, choices: int | N
             given = reasoned(given, attributes.get("gen_ai.response.finish_reasons"))
         fields |= answered(given, kind, len(given) > 1)
     if functions := _listed(attributes, about, "llm.request.functions.", "gen_ai.request.functions."):
-        fields["tools"] = messages.tools(functions)
+        fields["tools"] = definitions.tools(functions)
     return fields
 
 

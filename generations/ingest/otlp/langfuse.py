@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from generations.ingest import openai
-from generations.ingest.otlp import messages
+from generations.ingest.otlp import definitions, messages
 from generations.ingest.otlp.answers import Fields, answered, asked_fields, is_messages
 from generations.ingest.otlp.messages import loaded
 from generations.records import Json
@@ -19,13 +19,13 @@ def read(attributes: Mapping[str, Json], kind: str, choices: int | None) -> Fiel
     fields: Fields = {}
     instructions = messages.system(attributes.get("langfuse.observation.metadata.instructions"))
     if isinstance(asked, dict) and (name := _request(asked, kind)) is not None:
-        fields["tools"] = messages.tools(asked.get("tools"))
+        fields["tools"] = definitions.tools(asked.get("tools"))
         asked = asked[name]
     if isinstance(asked, dict) and "role" in asked:
         asked = [asked]
     if is_messages(asked):
         if tools := [one["content"] for one in asked if _is_definition(one)]:
-            fields["tools"] = messages.tools(tools)
+            fields["tools"] = definitions.tools(tools)
         said = [one for one in asked if not _is_definition(one)]
         fields |= asked_fields([*instructions, *messages.conversation(list(_results(said)))], kind)
     elif isinstance(asked, str) and kind == "chat":

@@ -11,10 +11,10 @@ from typing import Any, Final
 from generations.ingest.otlp import (
     answers,
     content,
+    definitions,
     evaluations,
     events,
     kinds,
-    messages,
     names,
     quirks,
     spans,
@@ -120,7 +120,7 @@ def fields(attributes: Mapping[str, Json]) -> dict[str, Any]:
             whole = {**(body if isinstance(body, dict) else {}), **said["attributes"]}
             about = names.about(whole)
             told |= content.read(whole, about, kinds.call_type(whole, about) or "chat", None)
-            if tools := messages.tools(spans.first(whole, about, "tools")):
+            if tools := definitions.tools(spans.first(whole, about, "tools")):
                 told["tools"] = tools
         else:
             others.append((kind, body))

@@ -167,41 +167,51 @@ def message(given: Json) -> list[Json]:
             made[name] = given[name]
     if "reasoning" not in made and (thought := next((text for name in _THOUGHTS if (text := given.get(name))), None)):
         made["reasoning"] = thought
-    results: list[Json] = []
     calls = [call(one) for one in listed(loaded(given.get("tool_calls", given.get("toolCalls"))))]
-    if not isinstance(parts, list):
-        made["content"] = content
+    results: list[Json] = []
+    if isinstance(parts, list):
+        told, results = _told_by(parts, calls)
+        made |= told
     else:
-        shown, reasoning = [], []
-        for part in parts:
-            if isinstance(part, dict) and isinstance(inner := part.get("message_content"), dict):
-                # OpenInference has the call of a part of Anthropic's beside what it says of the part.
-                part = {**inner, "tool_call": part["tool_call"]} if "tool_call" in part else inner
-            part = kinds.typed(part)
-            kind = part.get("type") if isinstance(part, dict) else None
-            # The last as Strands has it in JavaScript.
-            if kind in ("tool_call", "tool-call", "tool_use", "toolUse"):
-                one = call(part)
-                if one["id"] is None or one["id"] not in [c["id"] for c in calls]:
-                    calls.append(one)
-            elif kind == "function_call":  # LangChain's, of OpenAI's newer interface, beside the calls
-                item = items.message(part) or {}
-                calls += [one for one in map(call, item["tool_calls"]) if one["id"] not in [c["id"] for c in calls]]
-            elif kind in ("tool_call_response", "tool-result", "tool_result", "toolresult"):  # the last is Rig's
-                results.append(_result(part))
-            elif kind in ("reasoning", "thinking"):
-                reasoning.append(items.thought(part))
-            elif kind != "input_json_delta" or not calls:  # pieces of a call, which LangChain in JavaScript has beside
-                shown.append(content_part(part))
-        texts = [p["text"] for p in shown if isinstance(p, dict) and set(p) == {"type", "text"} and p["type"] == "text"]
-        made["content"] = (texts[0] if len(shown) == len(texts) == 1 else shown) if shown else None
-        if any(reasoning):
-            made["reasoning"] = "\n".join(filter(None, reasoning))
+        made["content"] = content
     if calls:
         made["tool_calls"] = calls
     if results and not calls and (made.get("content") is None or _is_said_twice(role, made["content"], results)):
         return results
     return [made, *results]
+
+
+def _told_by(parts: list[Json], calls: list[Json]) -> tuple[dict[str, Json], list[Json]]:
+    """What the parts of a message show and what was thought, and the results of tools among them; calls of tools are
+    added to those there are."""
+    shown: list[Json] = []
+    reasoning: list[str] = []
+    results: list[Json] = []
+    for part in parts:
+        if isinstance(part, dict) and isinstance(inner := part.get("message_content"), dict):
+            # OpenInference has the call of a part of Anthropic's beside what it says of the part.
+            part = {**inner, "tool_call": part["tool_call"]} if "tool_call" in part else inner
+        part = kinds.typed(part)
+        kind = part.get("type") if isinstance(part, dict) else None
+        # The last as Strands has it in JavaScript.
+        if kind in ("tool_call", "tool-call", "tool_use", "toolUse"):
+            one = call(part)
+            if one["id"] is None or one["id"] not in [c["id"] for c in calls]:
+                calls.append(one)
+        elif kind == "function_call":  # LangChain's, of OpenAI's newer interface, beside the calls
+            item = items.message(part) or {}
+            calls += [one for one in map(call, item["tool_calls"]) if one["id"] not in [c["id"] for c in calls]]
+        elif kind in ("tool_call_response", "tool-result", "tool_result", "toolresult"):  # the last is Rig's
+            results.append(_result(part))
+        elif kind in ("reasoning", "thinking"):
+            reasoning.append(items.thought(part))
+        elif kind != "input_json_delta" or not calls:  # pieces of a call, which LangChain in JavaScript has beside
+            shown.append(content_part(part))
+    texts = [p["text"] for p in shown if isinstance(p, dict) and set(p) == {"type", "text"} and p["type"] == "text"]
+    told: dict[str, Json] = {"content": (texts[0] if len(shown) == len(texts) == 1 else shown) if shown else None}
+    if any(reasoning):
+        told["reasoning"] = "\n".join(filter(None, reasoning))
+    return told, results
 
 
 def _known(given: dict[str, Json]) -> list[Json] | None:
@@ -322,50 +332,6 @@ def content_part(part: Json) -> Json:
     if kind == "file" and part.get("file_id"):
         return {"type": "file", "file": {"file_id": part["file_id"]}}
     return dict(part)
-
-
-def tool(given: Json) -> Json:
-    """A tool's definition, in OpenAI's nesting where it is a function."""
-    given = loaded(given)
-    if not isinstance(given, dict):
-        return given
-    if isinstance(given.get("function"), dict) or given.get("type", "function") != "function":
-        return dict(given)
-    names = ("parameters", "inputSchema", "input_schema", "parametersJsonSchema", "parameters_json_schema")
-    schema = kinds.schema(loaded(next((given[n] for n in names if n in given), None)))
-    function = {"name": given.get("name"), "description": given.get("description"), "parameters": schema}
-    return {"type": "function", "function": {k: v for k, v in function.items() if v is not None}}
-
-
-def _unwrapped(given: Json) -> Json:
-    """A definition out of what OpenInference has around it."""
-    inner = given.get("tool") if isinstance(given, dict) else None
-    return loaded(inner.get("json_schema")) if isinstance(inner, dict) else given
-
-
-def defined(texts: tuple[str, ...]) -> list[Json] | None:
-    """What `tools` makes of definitions that are the JSON of one tool each; nobody may change it, as it is shared."""
-    return _defined_before(texts) if sum(map(len, texts)) <= _MOST_CHARACTERS else _defined(texts)
-
-
-def _defined(texts: tuple[str, ...]) -> list[Json] | None:
-    return _tools([{"tool": {"json_schema": text}} for text in texts])
-
-
-def tools(value: Json) -> list[Json] | None:
-    """Definitions of tools out of a list, or the JSON of one; nobody may change them, as they are shared."""
-    return _tools_before(value) if type(value) is str and len(value) <= _MOST_CHARACTERS else _tools(value)
-
-
-def _tools(value: Json) -> list[Json] | None:
-    whole = (_unwrapped(loaded(one)) for one in listed(loaded(value)))
-    return [tool(one) for given in whole for one in (kinds.tool(given) if isinstance(given, dict) else [given])] or None
-
-
-# A program sends the same tools with every call.
-_MOST_CHARACTERS: Final = 8_000
-_defined_before: Final = lru_cache(maxsize=64)(_defined)
-_tools_before: Final = lru_cache(maxsize=64)(_tools)
 
 
 def joined(answers: Iterable[Mapping[str, Json]]) -> dict[str, Json]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
 from generations.ingest import anthropic, openai, streams
-from generations.ingest.otlp import messages, parts
+from generations.ingest.otlp import definitions, messages, parts
 from generations.ingest.otlp.answers import (
     ANSWERED,
     SENT,
@@ -167,12 +167,12 @@ def _known(request: Mapping[str, Json], response: Mapping[str, Json]) -> Fields:
             fields = {name: found[name] for name in _KEPT if found.get(name) is not None}
             if answer := fields.pop("message_completion", None):
                 fields |= answered([answer], "chat", False)
-            fields["tools"] = messages.tools(fields.get("tools"))
+            fields["tools"] = definitions.tools(fields.get("tools"))
             fields["messages"] = messages.conversation(fields.get("messages") or []) or None
         elif "role" in response and "stop_reason" in response:  # LangSmith's of Anthropic: a message, with our calls
             fields = asked_fields(messages.conversation(request.get("messages")), "chat")
             fields |= answered([response], "chat", False)
-            fields["tools"] = messages.tools(request.get("tools"))
+            fields["tools"] = definitions.tools(request.get("tools"))
         elif shape is not None:
             found = openai.content(shape, request, response)
             fields = {name: found[name] for name in _KEPT if found.get(name) is not None}
@@ -203,7 +203,7 @@ def _conversation(request: Mapping[str, Json], kind: str) -> Fields:
     if given is None and isinstance(settings := request.get("toolConfig"), dict):
         given = settings.get("tools")
     fields = asked_fields([*messages.system(said), *asked], kind)
-    return fields | ({"tools": tools} if (tools := messages.tools(given)) else {})
+    return fields | ({"tools": tools} if (tools := definitions.tools(given)) else {})
 
 
 def _answers(response: Mapping[str, Json]) -> list[Json] | None:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from generations import vendors
 from generations.cleaning import MAX_TEXT
-from generations.ingest.otlp import calls, content, dialects, messages, names, raw, spans, usage, values
+from generations.ingest.otlp import calls, content, definitions, dialects, messages, names, raw, spans, usage, values
 from generations.ingest.otlp.counts import COUNTS
 from generations.ingest.otlp.events import DETAILS
 from generations.ingest.otlp.fields import RESOURCE
@@ -235,7 +235,7 @@ def detailed(event: LogEvent, call: Mapping[str, Any]) -> dict[str, Any]:
         found = {name: value for name, value in found.items() if name not in _GIVEN}
     if settings := calls.settings_of(Span("", "", None, "", 0, 0, a, scope=event.scope), about):
         found["parameters"] = settings
-    if tools := messages.tools(spans.first(a, about, "tools")):
+    if tools := definitions.tools(spans.first(a, about, "tools")):
         found["tools"] = tools
     if response := values.identifier(a.get("gen_ai.response.id")):
         found["response_id"] = response
