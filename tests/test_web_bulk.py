@@ -394,6 +394,9 @@ def test_users_are_erased_by_a_job_each_once_that_was_typed() -> None:
     refused = member.post(address, {"do": "erase", "id": ["u-0"], "confirm": "erase"})
     untyped = admin.post(address, {"do": "erase", "id": ["u-0"]}, follow=True)
     unknown = admin.post(address, {"do": "erase", "id": ["u-0", "u-7"], "confirm": "erase"}, follow=True)
+    hold = retention.add_hold(access.of_system(project), reason="Case", kind="generations", document={"id": "call-001"})
+    held = admin.post(address, {"do": "erase", "id": ["u-0", "u-1"], "confirm": "erase"}, follow=True)
+    retention.release_hold(access.of_system(project), str(hold.pk))
     everybody = admin.post(address, {"do": "erase", "all": "1", "query": "", "confirm": "erase"}, follow=True)
     assert not Job.objects.exists()
     led = admin.post(address, {"do": "erase", "id": ["u-0", "u-2"], "confirm": "Erase"})
@@ -402,7 +405,9 @@ def test_users_are_erased_by_a_job_each_once_that_was_typed() -> None:
 
     assert refused.status_code == 403
     assert "Type 'erase' to confirm. Nobody was erased." in web.text(untyped)
-    assert "u-7: participant: there is none with the id 'u-7' in this project. Nobody was erased." in web.text(unknown)
+    nobody = "u-7: There is no participant 'u-7' in this project, nor anything of theirs. Nobody was erased."
+    assert nobody in web.text(unknown)
+    assert 'u-1: The legal hold "Case" keeps something of this participant' in web.text(held)
     assert "all that match are never erased at once" in web.text(everybody)
     assert led["Location"] == f"/projects/{project.slug}/settings/retention/"
     assert list(tags_of(project)) == ["call-001"]

@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
 from generations import bulk as verbs
-from generations import datasets, exporting, filters, identities, reading, retention, reviewing, tasks
+from generations import datasets, exporting, filters, holds, identities, reading, retention, reviewing, tasks
 from generations.access import Grant, Scope
 from generations.filters import BadFilter
 from generations.models import Dataset, ReviewQueue
@@ -101,8 +101,8 @@ def _erase(request: HttpRequest, grant: Grant, ids: list[str], *, is_all: bool) 
         for id in ids:
             try:
                 tasks.send(retention.erase(grant, id))
-            except retention.BadRule as error:
-                raise verbs.BadBulk(f"{id[:80]}: {error}. Nobody was erased.") from error
+            except (retention.NoSuchParticipant, holds.Held) as error:
+                raise verbs.BadBulk(f"{id[:80]}: {error} Nobody was erased.") from error
     count = "1 user is" if len(ids) == 1 else f"{len(ids)} users are"
     messages.success(request, f"{count} being erased. The reports are below when it is done.")
     return redirect("web:retention", slug=grant.project.slug)
