@@ -146,3 +146,16 @@ def test_an_input_of_an_application_that_has_an_input_and_more_is_kept_as_it_is(
     said = {"input": "Lima", "language": "es"}
 
     assert call({**GENERATION, "langfuse.observation.input": json.dumps(said)}).input == said
+
+
+def test_instructions_that_stand_before_the_messages_as_well_are_said_once() -> None:
+    said = [{"role": "system", "content": "Be brief."}, QUESTION]
+    for input in (said, {"input": said, "tools": [TOOL]}, said[1:]):
+        record = call(
+            {
+                **GENERATION,
+                "langfuse.observation.input": json.dumps(input),
+                "langfuse.observation.metadata.instructions": "Be brief.",
+            }
+        )
+        assert record.messages == said

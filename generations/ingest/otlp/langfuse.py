@@ -27,7 +27,10 @@ def read(attributes: Mapping[str, Json], kind: str, choices: int | None) -> Fiel
         if tools := [one["content"] for one in asked if _is_definition(one)]:
             fields["tools"] = definitions.tools(tools)
         said = [one for one in asked if not _is_definition(one)]
-        fields |= asked_fields([*instructions, *messages.conversation(list(_results(said)))], kind)
+        talk = messages.conversation(list(_results(said)))
+        if talk[: len(instructions)] != instructions:  # its SDK says them in both from version 5 on
+            talk = [*instructions, *talk]
+        fields |= asked_fields(talk, kind)
     elif isinstance(asked, str) and kind == "chat":
         fields["messages"] = [*instructions, *messages.conversation([asked])]
     elif isinstance(asked, str):
