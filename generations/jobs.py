@@ -336,16 +336,15 @@ def repeated(grant: Grant, kind: Job.Kind, id: uuid.UUID) -> tuple[Job | None, u
 def cancel(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
     """Stop a job: at once when it waits, within a second or so when it is worked on. None when there is no such job.
 
-    Whoever started a job may cancel it; anyone else needs the scope `write`. A job that has ended stays as it is.
+    Whoever started a job may cancel it; anyone else needs the scope `write`, and `admin` for what only an administrator
+    starts. A job that has ended stays as it is.
     """
     job = find(grant, job_id)
     if job is None:
         return None
-    is_own = (grant.user is not None and job.created_by_id == grant.user.pk) or (
-        grant.key is not None and job.created_by_key_id == grant.key.pk
-    )
-    if not is_own and not grant.may(Scope.WRITE):
-        raise NotAllowed("Only who started this job, or a key or role with the scope 'write', may cancel it.")
+    if not may_cancel(grant, job):
+        scope = cancelled_with(Job.Kind(job.kind)).value
+        raise NotAllowed(f"Only who started this job, or a key or role with the scope '{scope}', may cancel it.")
     with transaction.atomic():
         waiting = Job.objects.filter(pk=job.pk, state=Job.State.QUEUED)
         running = Job.objects.filter(pk=job.pk, state=Job.State.RUNNING, cancel_requested_at=None)
@@ -358,6 +357,19 @@ def cancel(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
     return job
 
 
+def may_cancel(grant: Grant, job: Job) -> bool:
+    """Whether `cancel` would take this job of the grant's project."""
+    is_own = (grant.user is not None and job.created_by_id == grant.user.pk) or (
+        grant.key is not None and job.created_by_key_id == grant.key.pk
+    )
+    return is_own or grant.may(cancelled_with(Job.Kind(job.kind)))
+
+
+def cancelled_with(kind: Job.Kind) -> Scope:
+    """The scope that cancelling somebody else's job of a kind needs."""
+    return Scope.ADMIN if _STARTED_WITH.get(kind) == Scope.ADMIN else Scope.WRITE
+
+
 def retry(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
     """A new job that asks for the same as one that failed, was cancelled or has expired; None when there is none.
 
@@ -368,13 +380,22 @@ def retry(grant: Grant, job_id: uuid.UUID | str) -> Job | None:
     job = find(grant, job_id)
     if job is None:
         return None
-    is_run = "destination" in job.parameters
-    grant.need(Scope.ADMIN if is_run else _STARTED_WITH.get(Job.Kind(job.kind), Scope.WRITE))
+    grant.need(_begun_again_with(job))
     if job.state not in ENDED_BADLY:
         raise Failed(
             f"This job is {job.state}: only those that failed, were cancelled or have expired are begun again."
         )
     return create(grant, Job.Kind(job.kind), job.parameters)
+
+
+def may_retry(grant: Grant, job: Job) -> bool:
+    """Whether `retry` would take this job of the grant's project."""
+    return job.state in ENDED_BADLY and grant.may(_begun_again_with(job))
+
+
+def _begun_again_with(job: Job) -> Scope:
+    is_run = "destination" in job.parameters
+    return Scope.ADMIN if is_run else _STARTED_WITH.get(Job.Kind(job.kind), Scope.WRITE)
 
 
 def sweep() -> list[str]:

@@ -255,6 +255,24 @@ def test_a_key_with_read_cancels_its_own_jobs_only(grant: Grant) -> None:
     assert other.state == "queued"
 
 
+@pytest.mark.parametrize("kind", [Job.Kind.ERASURE, Job.Kind.RETENTION, Job.Kind.REPRICE])
+def test_what_an_administrator_started_is_cancelled_by_one(grant: Grant, kind: Job.Kind) -> None:
+    admin, writer = (
+        access.by_key(access.create_key(grant, name=scope.value, scopes=[scope])[1])
+        for scope in (Scope.ADMIN, Scope.WRITE)
+    )
+    job = jobs.create(admin, kind, {"participant": "mia"})
+
+    with pytest.raises(NotAllowed, match="'admin'"):
+        jobs.cancel(writer, job.pk)
+
+    assert not jobs.may_cancel(writer, job)
+    job.refresh_from_db()
+    assert job.state == "queued"
+    cancelled = jobs.cancel(grant, job.pk)
+    assert cancelled is not None and cancelled.state == "cancelled"
+
+
 @pytest.mark.parametrize(
     ("kind", "parameters", "scope"),
     [

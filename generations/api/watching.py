@@ -73,7 +73,8 @@ def add(router: Router, kind: Job.Kind, document: Callable[[Job], Json], *, tag:
         assert job is not None
         return answer(document(job))
 
-    about = f"Whoever started it may cancel it, anyone else needs the scope write. {stays}"
+    scope = jobs.cancelled_with(kind).value
+    about = f"Whoever started it may cancel it, anyone else needs the scope {scope}. {stays}"
     router.get(
         "/{id}",
         **operation(f"Watch an {kind.value}", tag=tag, scope=Scope.READ, ok=schema, query=[PROJECT]),

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from generations import exporting, filters, tasks
 from generations.access import Grant
 from generations.filters import BadFilter
+from generations.jobs import may_cancel
 from generations.models import Job
 from generations.records import Json
 from generations.web import schedules
@@ -36,25 +37,28 @@ class Row:
     ending: str
     is_open: bool
     is_stopping: bool
+    may_cancel: bool
     percent: int | None
     is_lost: bool
     download: str
 
 
-def rows_of(jobs: Sequence[Job]) -> list[Row]:
+def rows_of(jobs: Sequence[Job], grant: Grant) -> list[Row]:
     """What the list shows of exports."""
     lost = exporting.lost(jobs)
-    return [_row(job, job.pk in lost) for job in jobs]
+    return [_row(job, grant, job.pk in lost) for job in jobs]
 
 
-def _row(job: Job, is_lost: bool) -> Row:
+def _row(job: Job, grant: Grant, is_lost: bool) -> Row:
     asked, total = exporting.Asked.of(job), job.progress_total
+    is_stopping = job.state in OPEN and job.cancel_requested_at is not None
     return Row(
         job=job,
         sentence=asked.sentence,
         ending=asked.ending.removeprefix("."),
         is_open=job.state in OPEN,
-        is_stopping=job.state in OPEN and job.cancel_requested_at is not None,
+        is_stopping=is_stopping,
+        may_cancel=job.state in OPEN and not is_stopping and may_cancel(grant, job),
         percent=min(100, job.progress_done * 100 // total) if total else None,
         is_lost=is_lost,
         download=exporting.download_path(job) if exporting.has_file(job) and not is_lost else "",
@@ -73,7 +77,7 @@ def listed(request: HttpRequest, grant: Grant, given: schedules.Given | None = N
     only = filters.Leaf("kind", (), "eq", Job.Kind.EXPORT.value)
     made = listing(request, grant, "jobs", fixed=only)
     made.path = reverse("web:exports", args=[grant.project.slug])
-    context = {"listing": made, "rows": rows_of(made.rows), **schedules.context(grant, given)}
+    context = {"listing": made, "rows": rows_of(made.rows, grant), **schedules.context(grant, given)}
     status = 400 if given else made.status
     return show(request, grant, "exports/page.html", context, here="exports", status=status)
 
@@ -85,7 +89,7 @@ def export(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
     job = exporting.find(grant, id)
     if job is None:
         raise Http404("There is no such export in this project.")
-    (row,) = rows_of([job])
+    (row,) = rows_of([job], grant)
     context = {"row": row, "rows": [row], "is_one": True}
     return show(request, grant, "exports/page.html", context, here="exports", part="exports/_row.html")
 

@@ -51,6 +51,7 @@ class Row:
     is_open: bool
     is_stopping: bool
     percent: int | None
+    may_cancel: bool
     may_retry: bool
     numbers: list[tuple[str, int]] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
@@ -60,8 +61,9 @@ class Row:
     links: list[tuple[str, str]] = field(default_factory=list)
 
 
-def shown(job: Job, slug: str) -> Row:
-    """A job as pages show it."""
+def shown(job: Job, grant: Grant) -> Row:
+    """A job as pages show it to who may read it; what they may not do with it is not offered."""
+    slug, is_stopping = grant.project.slug, job.state in OPEN and job.cancel_requested_at is not None
     total = job.progress_total
     # What a run of rules noted is by their numbers.
     is_told = job.state in jobs.ENDED_BADLY and job.kind != Job.Kind.RETENTION
@@ -75,9 +77,10 @@ def shown(job: Job, slug: str) -> Row:
         actor=_actor(job),
         sentence=_sentence(job),
         is_open=job.state in OPEN,
-        is_stopping=job.state in OPEN and job.cancel_requested_at is not None,
+        is_stopping=is_stopping,
         percent=min(100, job.progress_done * 100 // total) if total else None,
-        may_retry=job.state in jobs.ENDED_BADLY,
+        may_cancel=job.state in OPEN and not is_stopping and jobs.may_cancel(grant, job),
+        may_retry=jobs.may_retry(grant, job),
         numbers=numbers,
         refusals=refusals,
         further=max(0, result.get("refused", 0) - len(refusals)) if refusals else 0,
@@ -171,7 +174,7 @@ def job_list(request: HttpRequest, grant: Grant) -> HttpResponse:
     prefetch_related_objects(list(made.rows), "created_by", "created_by_key")
     context = {
         "listing": made,
-        "rows": [shown(job, grant.project.slug) for job in made.rows],
+        "rows": [shown(job, grant) for job in made.rows],
         "kinds": Job.Kind.values,
         "states": Job.State.values,
         "kind": request.GET.get("kind", ""),
@@ -184,7 +187,7 @@ def job_list(request: HttpRequest, grant: Grant) -> HttpResponse:
 @require_safe
 def job(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
     """One job, which asks for itself again while it is worked on, and its report when it is done."""
-    context = {"row": shown(_found(grant, id), grant.project.slug)}
+    context = {"row": shown(_found(grant, id), grant)}
     return show(request, grant, "jobs/job.html", context, here="jobs", part="jobs/_job.html")
 
 

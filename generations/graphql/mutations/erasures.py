@@ -33,7 +33,7 @@ class ErasureMutations:
         tasks.send(job)
         return Erasure(row=job, batch=Batch(grant, [job]))
 
-    @guarded(Scope.READ, "Stop an erasure; what went by then is gone. Another's needs the scope `write`.")
+    @guarded(Scope.READ, "Stop an erasure; what went by then is gone. Another's needs the scope `admin`.")
     def cancel_erasure(self, info: Info, id: Id) -> Erasure | None:
         """A job, cancelled or about to be."""
         grant = info.context.grant
