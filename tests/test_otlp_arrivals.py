@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from generations.models import Attachment, Feedback, Participant, Score, Thread
@@ -179,22 +177,6 @@ def test_an_image_that_was_asked_about_is_that_of_the_call_that_comes_in_another
     (call,) = (json.loads(row) for row in stored(api.project)["Generation"])
     assert file.generation_id == call["public_id"]
     assert PNG not in stored(api.project)["GenerationPayload"][0]
-
-
-def test_a_conversation_is_not_read_for_the_words_of_a_call_in_the_middle_of_it() -> None:
-    api = caller("ingest")
-    said = {"conversation.id": "chat-1", "model": "gpt-5-mini"}
-    prompt = {**said, "event.name": "codex.user_prompt", "prompt": "The capital of Peru?"}
-    answered = {**said, "event.name": "codex.sse_event", "input_token_count": 50}
-    narrowed = []
-    for at in (1, 5):
-        tell(api, {**prompt, "at": at})
-        with CaptureQueriesContext(connection) as asked:
-            tell(api, {**answered, "at": at + 1})
-        narrowed.append(sum(one["sql"].startswith("UPDATE thread") for one in asked))
-
-    assert narrowed == [1, 0]
-    assert stored(api.project)["Step"] == []
 
 
 def test_how_long_a_call_took_is_unknown_where_nothing_says_when_it_began() -> None:

@@ -12,7 +12,7 @@ from generations import bundles
 from generations.ingest.otlp import conversations, terminals, values
 from generations.ingest.otlp.conversations import Heard
 from generations.ingest.otlp.terminals import Event
-from generations.models import Generation, Project, Step, Thread
+from generations.models import Generation, Project, Step
 from generations.records import GenerationRecord, StepRecord
 
 BEFORE: Final = 3
@@ -35,15 +35,11 @@ _SQL: Final = (
 )
 
 
-Left = tuple[str, dt.datetime, dt.datetime]
-"""A thread, and when a step of it began and ended that is gone."""
-
-
 class Joined(NamedTuple):
     """What conversations tell by now, and when the steps of events were there that wait no more, by thread."""
 
     heard: Heard
-    left: list[Left]
+    left: list[tuple[str, dt.datetime, dt.datetime]]
 
 
 def joined(project: Project, events: Sequence[Event]) -> Joined:
@@ -79,19 +75,6 @@ def joined(project: Project, events: Sequence[Event]) -> Joined:
     gone = set(heard.gone)
     left = [(s.thread_id, s.started_at, s.started_at) for s in steps if s.id in gone and s.thread_id and s.started_at]
     return Joined(heard, left)
-
-
-def edges(project: Project, left: Sequence[Left]) -> list[Left]:
-    """Of what left, where its thread began or was active last: all others stay as they are, and are not read for it.
-
-    One query, and none where nothing left.
-    """
-    if not left:
-        return []
-    ids = {id for id, _, _ in left}
-    rows = Thread.objects.in_project(project.pk).by_ids(project.pk, "thread", ids)
-    times = {id: (first, last) for id, first, last in rows.values_list("public_id", "started_at", "last_activity_at")}
-    return [one for one in left if one[0] in times and (one[1] <= times[one[0]][0] or one[2] >= times[one[0]][1])]
 
 
 def _since(calls: Collection[GenerationRecord], threads: dict[str, tuple[int, int]]) -> dict[str, int]:

@@ -70,8 +70,7 @@ def _write(
         receipts = recording.record(project, [*records, *scored, *feedback.voted(scored)])
         if heard.gone:
             recording.delete(project, "step", heard.gone)
-            if at_edges := otlp_conversations.edges(project, left):
-                recording.narrow(project.pk, at_edges)
+            recording.narrow(project.pk, left)
     return refused + [r.reason or "refused" for r in receipts if r.state == "rejected"]
 
 
