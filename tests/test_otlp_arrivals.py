@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import json
 import random
@@ -12,20 +11,16 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from generations.models import Attachment, Feedback, Participant, Score, Thread
+from generations.models import Feedback, Participant, Score, Thread
 from tests.doors.rest import Answer, Caller, caller
 from tests.doors.test_otlp import BARE, CHAT, TRACE, post, span
-from tests.own_files import storage
 from tests.test_otlp_captures import body, stored
 from tests.test_otlp_joining import FIRST, SYSTEM, USER, event, log
-from tests.test_otlp_media import PIXEL
 from tests.test_otlp_terminals import GEMINI
 from tests.test_otlp_terminals import log as tell
 
-__all__ = ["storage"]
 pytestmark = pytest.mark.django_db
 
-PNG = base64.b64encode(PIXEL).decode()
 SAID = {"session.id": "chat-1", "user.id": "ada"}
 
 
@@ -157,26 +152,6 @@ def test_three_events_of_one_call_of_gemini_cli_may_come_in_any_order_and_again(
     first, second = (json.loads(row) for row in found[0]["GenerationPayload"])
     assert [m["content"] for m in first["messages"] or second["messages"]] == ["Be brief.", "The capital of Peru?"]
     assert found[0]["Step"] == []
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_an_image_that_was_asked_about_is_that_of_the_call_that_comes_in_another_request(
-    order: tuple[int, ...],
-) -> None:
-    api = caller("ingest")
-    parts = [{"text": "What is it?"}, {"inlineData": {"mimeType": "image/png", "data": PNG}}]
-    asked = json.dumps([{"role": "user", "parts": parts}])
-    events: list[dict[str, Any]] = [
-        {"at": 1, "event.name": "gemini_cli.api_request", "request_text": asked},
-        {"at": 3, "event.name": "gemini_cli.api_response", "event.timestamp": "T3", "duration_ms": 2000},
-    ]
-    for n in order:
-        assert tell(api, {**GEMINI, **events[n]}, scope="gemini-cli") == {}
-
-    (file,) = Attachment.objects.in_project(api.project.pk)
-    (call,) = (json.loads(row) for row in stored(api.project)["Generation"])
-    assert file.generation_id == call["public_id"]
-    assert PNG not in stored(api.project)["GenerationPayload"][0]
 
 
 def test_how_long_a_call_took_is_unknown_where_nothing_says_when_it_began() -> None:

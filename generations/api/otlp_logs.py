@@ -65,8 +65,10 @@ def _write(
         for one in spoken:
             records += _told(calls, one)
         scored, refused = _scored(project, scores, calls)
-        if kept is not None or heard.gone:  # what waited may bring files as well
-            records = _without_files(project, records, kept or _Kept(set(), []))
+        if kept is not None:
+            records = _without_files(project, records, kept)
+        elif heard.gone:  # what waited may name files
+            records = otlp_joining.with_attachments(project, records)
         receipts = recording.record(project, [*records, *scored, *feedback.voted(scored)])
         if heard.gone:
             recording.delete(project, "step", heard.gone)
