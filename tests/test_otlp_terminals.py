@@ -225,9 +225,12 @@ def test_words_are_those_of_the_next_call_of_their_thread_though_that_comes_in_a
 
     assert [call.get("messages") for call in told(api)] == [WORDS, None]
     steps = Step.objects.in_project(api.project.pk).order_by("thread_id")
-    assert [(step.name, step.thread_id) for step in steps] == [("codex.user_prompt", "chat-2")]
+    assert [(step.name, step.thread_id) for step in steps] == [
+        ("codex.user_prompt", "chat-1"),
+        ("codex.user_prompt", "chat-2"),
+    ]
     payloads = StepPayload.objects.in_project(api.project.pk).values_list("input", flat=True)
-    assert list(payloads) == ["The capital of Peru?"]
+    assert list(payloads) == ["The capital of Peru?"] * 2
 
 
 def test_a_request_asks_as_often_for_the_words_of_many_threads_as_for_those_of_one(api: Caller) -> None:

@@ -20,7 +20,7 @@ from generations.ingest.otlp.events import DETAILS
 from generations.ingest.otlp.fields import RESOURCE
 from generations.ingest.otlp.shapes import LogEvent, Span
 from generations.reading import compact
-from generations.records import Json
+from generations.records import GenerationRecord, Json, StepRecord, revised
 
 _PROVIDERS: Final = {"claude_code": "anthropic", "gemini_cli": "google"}
 """Whose models an agent calls; Codex calls those of others too."""
@@ -34,20 +34,22 @@ _CALLS: Final = frozenset(
     }
 )
 """Events of a call that has ended. Of Codex's, those that have counts."""
-ASKED: Final = {
+_ASKED: Final = {
     "claude_code.user_prompt": "prompt",
     "codex.user_prompt": "prompt",
     "gemini_cli.api_request": "request_text",
 }
 """Events of words that come before their call, and the attribute that has them."""
-PLACED: Final = "gemini_cli.api_request"
+_PLACED: Final = "gemini_cli.api_request"
 """The one of them that stands in the span of its call, where Gemini CLI sends spans; its answer's event does not."""
-ANSWER: Final = "claude_code.assistant_response"
-ANSWERED: Final = {ANSWER: "response", "claude_code.api_response_body": "body"}
+ASKED: Final = frozenset(_ASKED)
+"""Names of the steps that words are for which no call has come."""
+_ANSWER: Final = "claude_code.assistant_response"
+_ANSWERED: Final = {_ANSWER: "response", "claude_code.api_response_body": "body"}
 """Events of words that come after their call; of the second, which has the provider's whole answer, last."""
-TURNS: Final = "answer."
+_TURNS: Final = "answer."
 """Beginning of the attributes of a turn's step that keep what was answered, by the id that the call's span has too."""
-BEGUN: Final = frozenset({"codex.api_request", "codex.websocket_request"})
+_BEGUN: Final = frozenset({"codex.api_request", "codex.websocket_request"})
 """Events whose time and duration say when the call began that ends with the next one of its conversation; with an
 error, they are of a call that failed."""
 _MODELS: Final = ("/responses", "/chat/completions")
@@ -65,44 +67,101 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "error_type": ("error.type", "error_type", "status_code", "http.response.status_code"),
     "response_id": ("gen_ai.response.id", "request_id"),
 }
-HIDDEN: Final = frozenset({"<REDACTED>", "[REDACTED]", ""})
+_HIDDEN: Final = frozenset({"<REDACTED>", "[REDACTED]", ""})
 _WORDS: Final = frozenset({"prompt", "response", "response_text", "request_text"})
 """Attributes that are content, and are not kept beside it."""
-WHEN: Final = "event.timestamp"
+_WHEN: Final = "event.timestamp"
 """The attribute in which Gemini CLI's two events of one call are alike."""
 
 
-class Event(NamedTuple):
-    """An event under the name that agents have given it; `step` is the id of the step that it waited as."""
+class Heard(NamedTuple):
+    """The calls that were told of; and words as steps of their threads: those of which the call has not come yet, and
+    answers within a span as what that made."""
 
-    name: str
-    said: LogEvent
-    step: str | None = None
-
-    @property
-    def id(self) -> str:
-        """The id of its call, or of the step that it waits as."""
-        return self.step or _id(self.name.partition(".")[0], self.said)
-
-    @property
-    def place(self) -> tuple[int, float, int]:
-        """When it comes among others."""
-        return self.said.time, values.number(self.said.attributes.get("event.sequence")) or 0.0, 0
-
-    @property
-    def thread(self) -> str:
-        """The conversation that it is of; empty where it says none."""
-        return text(self.said.attributes, "thread_id") or ""
+    calls: list[GenerationRecord]
+    words: list[StepRecord]
 
 
-def named(told: Iterable[LogEvent]) -> list[Event]:
-    """The events that are read, with the names that agents have given them, in an attribute or in the body."""
-    return [Event(name, event) for name, event in _named(told)]
+def heard(told: Iterable[LogEvent]) -> Heard:
+    """What these events tell. An event within a span tells of what that span tells, Codex's aside."""
+    found: list[dict[str, Any]] = []
+    last: dict[str, dict[str, Any]] = {}
+    asked: dict[str, tuple[list[Json], StepRecord | None]] = {}
+    begun: dict[str, int] = {}
+    made: dict[str, StepRecord] = {}
+    placed: dict[str, LogEvent] = {}
+    for name, event in sorted(_named(told), key=lambda one: (one[1].time, _place(one[1]))):
+        thread = _text(event.attributes, "thread_id") or ""
+        is_begun = name in _BEGUN
+        if is_begun and "error.message" not in event.attributes:
+            begun[thread] = event.time - _nanoseconds(event.attributes)
+        elif name == DETAILS:
+            call = last.get(thread) if event.span_id is None else None
+            if call is not None and call["attributes"].get(_WHEN) == event.attributes.get(_WHEN):
+                call.update(_detailed(event, call))
+        elif name in _ASKED:
+            if name == _PLACED and event.trace_id and event.span_id:
+                placed[thread] = event
+            said = event.attributes.get(_ASKED[name])
+            if isinstance(said, str) and said not in _HIDDEN:
+                asked[thread] = question(name, said), _words(name, said, event)
+        elif name in _ANSWERED:
+            if event.trace_id and event.span_id:
+                _make(made, name, event)
+            elif thread in last:
+                last[thread].update(_answer(name, event))
+        else:
+            call = _call(name, event, None if is_begun else begun.pop(thread, None))
+            if thread in asked:
+                call["messages"] = asked[thread][0]
+                if call["error"] is None:  # another attempt may follow
+                    del asked[thread]
+            if (place := placed.pop(thread, None)) is not None:
+                call |= {"trace_id": place.trace_id, "step_id": f"{place.trace_id}-{place.span_id}"}
+            last[thread] = call
+            found.append(call)
+    return Heard(
+        [GenerationRecord(**{k: v for k, v in call.items() if v is not None}) for call in found],
+        [*made.values(), *(words for _, words in asked.values() if words is not None)],
+    )
 
 
 def question(name: str, said: str) -> list[Json]:
     """The messages that the words of an event of this name are."""
-    return messages.conversation(said if ASKED[name] == "request_text" else [said])
+    return messages.conversation(said if _ASKED[name] == "request_text" else [said])
+
+
+def _words(name: str, said: str, event: LogEvent) -> StepRecord | None:
+    """Words whose call may come in another request: agents send what they have every few seconds."""
+    agent, thread = name.partition(".")[0], _text(event.attributes, "thread_id")
+    if thread is None or (agent == "claude_code" and event.span_id is not None):
+        return None  # the span that they stand in has them
+    moment = values.moment(event.time)
+    return StepRecord(
+        id=_id(agent, event),
+        type="undefined",
+        name=name,
+        thread_id=thread,
+        user_id=_text(event.attributes, "user_id"),
+        started_at=moment,
+        ended_at=moment,
+        environment=_resource(event, "environment"),
+        release=_resource(event, "release"),
+        input=said,
+    )
+
+
+def _make(made: dict[str, StepRecord], name: str, event: LogEvent) -> None:
+    """Say of the step of the span that an answer stands in, the turn's, what that made, and keep it for its call."""
+    if not (answer := _answer(name, event).get("message_completion")):
+        return
+    id = f"{event.trace_id}-{event.span_id}"
+    step = made.get(id) or StepRecord(id=id, trace_id=event.trace_id, span_id=event.span_id)
+    if response := _text(event.attributes, "response_id"):
+        key = f"{_TURNS}{response}.{'text' if name == _ANSWER else 'whole'}"
+        made[id] = step = revised(step, attributes={**(step.attributes or {}), key: answer})
+    if name == _ANSWER:
+        made[id] = revised(step, output=answer["content"])
 
 
 def answers(attributes: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
@@ -110,8 +169,8 @@ def answers(attributes: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
 
     A provider's whole answer, which says what tools were called, is preferred to its text.
     """
-    kept = sorted(name for name in attributes if name.startswith(TURNS))  # a text before the whole
-    found = ((name[len(TURNS) :].rpartition(".")[0], attributes[name]) for name in kept)
+    kept = sorted(name for name in attributes if name.startswith(_TURNS))  # a text before the whole
+    found = ((name[len(_TURNS) :].rpartition(".")[0], attributes[name]) for name in kept)
     return {response: said for response, said in found if isinstance(said, dict)}
 
 
@@ -120,19 +179,19 @@ def _id(agent: str, event: LogEvent) -> str:
     return f"{agent}-{hashlib.blake2b(said, digest_size=16).hexdigest()}"
 
 
-def answer(name: str, event: LogEvent) -> dict[str, Any]:
+def _answer(name: str, event: LogEvent) -> dict[str, Any]:
     """What was answered, as a text or in a whole answer of Anthropic's; one that is cut is none."""
-    said = event.attributes.get(ANSWERED[name])
-    if not isinstance(said, str) or said in HIDDEN:
+    said = event.attributes.get(_ANSWERED[name])
+    if not isinstance(said, str) or said in _HIDDEN:
         return {}
-    if name == ANSWER:
+    if name == _ANSWER:
         return {"message_completion": {"role": "assistant", "content": said}}
     whole = messages.loaded(said)
     if not isinstance(whole, dict) or whole.get("type") != "message":
         return {}
     found = raw.read(None, whole, "chat")
     answer = found.get("message_completion")
-    if isinstance(answer, dict) and answer.get("reasoning") in HIDDEN:
+    if isinstance(answer, dict) and answer.get("reasoning") in _HIDDEN:
         del answer["reasoning"]
     return {"message_completion": answer, "finish_reason": messages.finish_reason(found.get("finish_reason"))}
 
@@ -149,31 +208,27 @@ def _named(told: Iterable[LogEvent]) -> Iterable[tuple[str, LogEvent]]:
             break
 
 
-_READ: Final = _CALLS | ASKED.keys() | ANSWERED.keys() | BEGUN | {DETAILS}
-WAITING: Final = sorted(_READ - _CALLS)
-"""Names of the steps that events wait as."""
-CALLED: Final = sorted(_CALLS | BEGUN)
-"""Names of calls."""
+_READ: Final = _CALLS | ASKED | _ANSWERED.keys() | _BEGUN | {DETAILS}
 
 
 def _is_of_a_call(name: str, a: Mapping[str, Json]) -> bool:
     if name == "codex.sse_event":
         return "input_token_count" in a
-    return name not in BEGUN or str(a.get("endpoint", _MODELS[0])).startswith(_MODELS)
+    return name not in _BEGUN or str(a.get("endpoint", _MODELS[0])).startswith(_MODELS)
 
 
-def call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
+def _call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
     a = event.attributes
-    if start is None and (lasted := nanoseconds(a)):
-        start = event.time - lasted
+    if start is None:
+        start = event.time - _nanoseconds(a)
     model = values.identifier(a.get("model"))
     counts = {n: c for n in COUNTS if n in _NAMES and (c := _number(a, _NAMES[n])) is not None}
     agent = name.partition(".")[0]
     cost = values.number(a.get("cost_usd"))
     waited = values.number(a.get("ttft_ms"))
-    has_failed = name.endswith("_error") or name in BEGUN
+    has_failed = name.endswith("_error") or name in _BEGUN
     reason = messages.finish_reason(a.get("finish_reasons"))
-    thread = text(a, "thread_id")
+    thread = _text(a, "thread_id")
     return {
         "id": _id(agent, event),
         "type": "chat",
@@ -182,18 +237,18 @@ def call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
         "provider": _PROVIDERS.get(agent) or vendors.provider_of(model),
         "thread_id": thread,
         "session_id": thread,
-        "user_id": text(a, "user_id"),
-        "started_at": None if start is None else values.moment(start),
+        "user_id": _text(a, "user_id"),
+        "started_at": values.moment(start),
         "ended_at": values.moment(event.time),
         "time_to_first_token": None if waited is None else waited / 1000,
         "finish_reason": reason,
         "cost": Decimal(repr(cost)) if cost and 0 < cost < 1e9 else None,
-        "error": (text(a, "error") or "error") if has_failed else None,
-        "error_type": text(a, "error_type") if has_failed else None,
-        "response_id": text(a, "response_id"),
+        "error": (_text(a, "error") or "error") if has_failed else None,
+        "error_type": _text(a, "error_type") if has_failed else None,
+        "response_id": _text(a, "response_id"),
         "message_completion": _streamed(messages.loaded(a.get("response_text"))),
-        "environment": resource(event, "environment"),
-        "release": resource(event, "release"),
+        "environment": _resource(event, "environment"),
+        "release": _resource(event, "release"),
         "trace_id": event.trace_id,
         "attributes": {k: v for k, v in a.items() if k not in _WORDS} | {"scope": event.scope},
         # Claude Code counts what was cached beside the input.
@@ -224,13 +279,13 @@ def _parts(chunk: Json) -> list[Json]:
     return found if isinstance(found, list) else []
 
 
-def detailed(event: LogEvent, call: Mapping[str, Any]) -> dict[str, Any]:
+def _detailed(event: LogEvent, call: Mapping[str, Any]) -> dict[str, Any]:
     """What an event of all details says of a call, of which something is known already."""
     a = event.attributes
     about = names.about(a)
     found: dict[str, Any] = content.read(a, about, "chat", None)
     if "messages" in found and "gen_ai.input.messages" not in a:
-        found["messages"] = [*found["messages"], *(call.get("messages") or ())]
+        found["messages"] = [*found["messages"], *call.get("messages", [])]
     if call.get("message_completion"):  # of a stream, Gemini CLI lists each chunk here as an answer
         found = {name: value for name, value in found.items() if name not in _GIVEN}
     if settings := calls.settings_of(Span("", "", None, "", 0, 0, a, scope=event.scope), about):
@@ -245,7 +300,7 @@ def detailed(event: LogEvent, call: Mapping[str, Any]) -> dict[str, Any]:
 _GIVEN: Final = frozenset({"message_completion", "alternatives", "finish_reason"})
 
 
-def text(a: Mapping[str, Json], field: str) -> str | None:
+def _text(a: Mapping[str, Json], field: str) -> str | None:
     found = next((a[n] for n in _NAMES.get(field, ()) if a.get(n) not in (None, "")), None)
     return values.text(found) if field == "error" else (values.identifier(found) or "")[:MAX_TEXT] or None
 
@@ -255,10 +310,14 @@ def _number(a: Mapping[str, Json], names: Iterable[str]) -> int | None:
     return int(found) if found is not None and 0 <= found < 2**31 else None
 
 
-def nanoseconds(a: Mapping[str, Json]) -> int:
+def _nanoseconds(a: Mapping[str, Json]) -> int:
     """How long a call took, by its event; 0 where that does not say it."""
     return int((values.number(a.get("duration_ms")) or 0) * 1e6)
 
 
-def resource(event: LogEvent, field: str) -> str | None:
+def _place(event: LogEvent) -> float:
+    return values.number(event.attributes.get("event.sequence")) or 0
+
+
+def _resource(event: LogEvent, field: str) -> str | None:
     return values.short(next((event.resource[n] for n in RESOURCE[field] if event.resource.get(n)), None))
