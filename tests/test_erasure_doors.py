@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
 
 from generations import access, recording, retention, tasks
+from generations.access import Scope
 from generations.models import AuditEntry, Generation, IngestReject, Job
 from generations.records import ScoreRecord
 from tests.asking import Door
 from tests.doors.rest import Caller, caller
 from tests.erasing import call
 from tests.own_files import storage
+from tests.web import NOON
 
 __all__ = ["storage"]
 pytestmark = pytest.mark.django_db
@@ -186,3 +189,48 @@ def test_an_erasure_that_waits_is_cancelled_and_one_that_failed_says_what_went(a
     assert (failed["state"], failed["counts"]) == ("failed", None)
     assert "legal hold" in failed["error"]
     assert (again["state"], again["error"]) == ("failed", failed["error"])
+
+
+def waiting_for_an_import(api: Caller) -> Job:
+    """An erasure that was done at once, and waits for an import that began before it."""
+    Job.objects.create(
+        project=api.project, kind=Job.Kind.IMPORT, state=Job.State.RUNNING, leased_until=NOON + dt.timedelta(days=9_999)
+    )
+    first = Job.objects.get(pk=api.post("/api/erasures", {"participant": "mia"}).json["id"])
+    tasks.run_job(str(first.pk))
+    first.refresh_from_db()
+    assert first.state == "queued" and first.started_at is not None
+    return first
+
+
+def test_what_came_since_is_erased_at_once_though_another_erasure_of_theirs_waits(api: Caller) -> None:
+    first = waiting_for_an_import(api)
+    recording.record(api.project, [call("since", "mia")])
+
+    second = api.post("/api/erasures", {"participant": "mia"}).json["id"]
+    tasks.run_job(second)
+
+    assert second != str(first.pk)
+    assert not Generation.objects.in_project(api.project.pk).filter(user_id="mia").exists()
+
+
+def test_a_key_is_remembered_also_where_another_erasure_of_theirs_waits(api: Caller) -> None:
+    body, again = {"participant": "mia"}, {"Idempotency-Key": "k"}
+    api.post("/api/erasures", body)
+
+    first = api.send("POST", "/api/erasures", body, headers=again)
+    tasks.run_job(first.json["id"])
+    second = api.send("POST", "/api/erasures", body, headers=again)
+
+    assert (first.status, second.status, second.json["id"]) == (202, 202, first.json["id"])
+
+
+@pytest.mark.parametrize("scope", [Scope.READ, Scope.WRITE])
+def test_an_erasure_is_not_cancelled_by_who_may_not_erase(api: Caller, scope: Scope) -> None:
+    waiting = api.post("/api/erasures", {"participant": "mia"}).json["id"]
+    other = Caller(api.project, access.create_key(access.of_system(api.project), name="other", scopes=[scope])[1])
+
+    answer = other.post(f"/api/erasures/{waiting}/cancel", {})
+
+    assert (answer.status, answer.error["code"]) == (403, "not_allowed")
+    assert Job.objects.get(pk=waiting).state == "queued"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db.models import Model
 
-from generations import evaluating, exporting, prompts
+from generations import evaluating, exporting, prompts, retention
 from generations.access import Scope
 from generations.exporting import schedules
 from generations.models import Dataset, Prompt
@@ -27,6 +27,7 @@ QUERIES: dict[str, tuple[str, Any]] = {
     "participants": ("participants { nodes { id } }", {"nodes": []}),
     "scores": ("scores { nodes { id } }", {"nodes": []}),
     "exports": ("exports { nodes { id } }", {"nodes": []}),
+    "erasures": ("erasures { nodes { id } }", {"nodes": []}),
     "tags": ("tags { nodes { name } }", {"nodes": []}),
     "datasets": ("datasets { nodes { id } }", {"nodes": []}),
     "experiments": ("experiments { nodes { id } }", {"nodes": []}),
@@ -47,6 +48,8 @@ QUERIES: dict[str, tuple[str, Any]] = {
     "score": ('score(id: "s") { id }', None),
     "tag": ('tag(name: "t") { name }', None),
     "export": ('export(id: "$EXPORT") { id }', None),
+    "erasure": ('erasure(id: "$ERASURE") { id }', None),
+    "erasurePreview": ('erasurePreview(participantId: "ann") { exact }', "NOT_FOUND"),
     "dataset": ('dataset(id: "$DATASET") { id }', None),
     "experiment": ('experiment(id: "$EXPERIMENT") { id }', None),
     "prompt": ('prompt(id: "$PROMPT") { id }', None),
@@ -87,6 +90,7 @@ def call(here: Door, request: pytest.FixtureRequest) -> str:
         "$PROMPT": Prompt.objects.get(),
         "$QUEUE": queue(here, "g"),
         "$EXPORT": exporting.start(here.grant),
+        "$ERASURE": retention.erase(here.grant, "ann"),
         "$EVALUATOR": evaluator,
         "$EVALUATION": evaluating.start(here.grant, evaluating.asked(here.grant, {"evaluators": ["long"]})),
     }
@@ -117,7 +121,7 @@ def test_a_query_is_answered_to_its_project_alone(here: Door, name: str, call: s
         unknown = here.ask(call, token=token)
         assert (unknown.status, unknown.data, unknown.codes) == (401, None, ["UNAUTHENTICATED"])
     elsewhere = there.ask(call)
-    if QUERIES[name][1] == "BAD_INPUT":
-        assert elsewhere.codes == ["BAD_INPUT"]
+    if isinstance(code := QUERIES[name][1], str):
+        assert elsewhere.codes == [code]
     else:
         assert (elsewhere.errors, elsewhere.data[name]) == ([], QUERIES[name][1])

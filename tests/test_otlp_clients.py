@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from generations.ingest.otlp import lending
+from generations.ingest.otlp import clients, couples, lending
 from generations.records import GenerationRecord
 from tests.doors.rest import Caller, caller
 from tests.doors.test_otlp import START, calls, span, steps
@@ -288,3 +288,15 @@ def test_what_a_client_does_not_count_is_what_the_other_counts(api: Caller) -> N
 
     (call,) = calls(api)
     assert (call.prompt_tokens, call.completion_tokens) == (67, 20)
+
+
+def test_calls_of_a_client_within_one_another_are_looked_through_once(api: Caller) -> None:
+    """Ten thousand of them, each within the one before, would keep the project for an hour if each looked up all."""
+    told = [
+        couples.Call(GenerationRecord(id=str(n), model_id="claude", completion_tokens=n), str(n - 1), ANTHROPIC)
+        for n in range(1, 10_000)
+    ]
+    other = couples.Call(GenerationRecord(id="0", model_id="claude"), None, OTHER)
+
+    assert clients.settled({call.record.id: call for call in told}) == frozenset()
+    assert len(clients.settled({call.record.id: call for call in [*told, other]})) == 10_000

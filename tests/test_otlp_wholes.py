@@ -111,6 +111,30 @@ def test_instructions_go_before_a_request_that_stands_where_messages_are_expecte
     assert record.messages == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "question?"}]
 
 
+def test_choices_beside_a_whole_request_are_choices() -> None:
+    given = [{"role": "assistant", "content": text, "finish_reason": "stop"} for text in ("Lima.", "Cusco.")]
+
+    record = call({"gen_ai.input.messages": json.dumps(ASKED["OpenAI's"]), "gen_ai.output.messages": json.dumps(given)})
+
+    assert record.messages == [{"role": "user", "content": "question?"}]
+    assert record.message_completion == {"role": "assistant", "content": "Lima."}
+    assert [one.content for one in record.alternatives or ()] == [{"role": "assistant", "content": "Cusco."}]
+
+
+@pytest.mark.parametrize("text", ['{"city": "Lima"}', "[1, 2]", "12"])
+def test_json_in_a_json_text_is_what_somebody_said(text: str) -> None:
+    record = call({"gen_ai.input.messages": json.dumps(text), "gen_ai.output.messages": json.dumps(text)})
+
+    assert record.messages == [{"role": "user", "content": text}]
+    assert record.message_completion == {"role": "assistant", "content": text}
+
+
+def test_why_an_answer_ended_is_told_without_it() -> None:
+    record = call({"gen_ai.output.messages": json.dumps([{"finish_reason": "stop"}])})
+
+    assert (record.finish_reason, record.output) == ("stop", None)
+
+
 def test_a_number_alone_is_what_somebody_said() -> None:
     record = call({"gen_ai.input.messages": "12", "gen_ai.output.messages": "42"})
 

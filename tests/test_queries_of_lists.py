@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from generations import datasets, evaluating, experiments, exporting, prompts, reviewing
+from generations import datasets, evaluating, experiments, exporting, prompts, retention, reviewing
 from generations.access import Scope
 from generations.api.door import door as rest_door
 from generations.datasets import NewItem
@@ -82,6 +82,7 @@ def filled(name: str, rows: int) -> Door:
         asked = {"name": f"check {n}", "dataset": dataset, "evaluators": [str(rule.pk)]}
         evaluating.start(grant, evaluating.asked(grant, asked))
         exporting.start(grant)
+        retention.erase(grant, f"p{n}")
     Job.objects.filter(project=made.project).update(state=Job.State.FAILED)
     made.key(Scope.ADMIN)
     return made
@@ -105,9 +106,10 @@ def statements(ask: Callable[[str], object], what: str) -> int:
 def test_a_list_of_graphql_takes_as_many_statements_for_one_row_as_for_many(rooms: tuple[Door, Door]) -> None:
     schema = introspected(rooms[0])
     arguments = {f"Query.{name}": f'id: "{id}"' for name, id in ONE_ROW.items()}
-    missing = ("export", "experiment", "reviewQueue", "evaluator", "evaluation", "evaluationEstimate")
+    missing = ("export", "erasure", "experiment", "reviewQueue", "evaluator", "evaluation", "evaluationEstimate")
     arguments |= {f"Query.{name}": 'id: "none"' for name in missing}
     arguments |= {
+        "Query.erasurePreview": 'participantId: "p0"',
         "Query.tag": 'name: "tag0"',
         "Query.promptVersion": 'name: "prompt 0"',
         "Query.dataset": 'name: "set 0"',

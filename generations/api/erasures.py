@@ -83,8 +83,9 @@ def preview_erasure(request: HttpRequest) -> HttpResponse:
     ),
 )
 def start_erasure(request: HttpRequest) -> HttpResponse:
-    """A job that deletes everything of theirs for good; `Location` is where to watch it. There is no way back. One of
-    theirs that still waits is the same job. 409 `held` while a legal hold keeps something of theirs."""
+    """A job that deletes everything of theirs for good; `Location` is where to watch it. There is no way back. Without
+    an `Idempotency-Key` one of theirs that no worker has begun is the same job. 409 `held` while a legal hold keeps
+    something of theirs."""
     grant, id = grant_of(request), _participant(request)
     job, again = repeats.job_of(request, grant, Job.Kind.ERASURE)
     if job is None:

@@ -60,8 +60,9 @@ def erase(grant: Grant, participant_id: str, *, id: uuid.UUID | None = None) -> 
     """A job that erases a participant for good; its result counts what went, and names the files that may hold
     something of theirs and were delivered elsewhere. Needs the scope `admin`.
 
-    One of theirs that waits is the same job: it takes what there is when a worker begins it. `id` is that of a request
-    that may come again. Raises NoSuchParticipant, and Held when a legal hold keeps something of theirs.
+    One of theirs that no worker has begun is the same job: it takes what there is then. `id` is that of a request that
+    may come again, which has a job of its own. Raises NoSuchParticipant, and Held when a legal hold keeps something of
+    theirs.
     """
     grant.need(Scope.ADMIN)
     if not is_erasable(grant.project, participant_id):
@@ -69,8 +70,11 @@ def erase(grant: Grant, participant_id: str, *, id: uuid.UUID | None = None) -> 
     if (hold := hold_of(grant.project, participant_id)) is not None:
         raise holds.Held(hold, "participant")
     parameters = {"participant": participant_id}
-    waiting = Job.objects.filter(project=grant.project, kind=Job.Kind.ERASURE, state=Job.State.QUEUED)
-    same = waiting.filter(parameters=parameters).select_related("project").first()
+    # One that was begun and waits for imports takes no more than what those bring.
+    waiting = Job.objects.filter(
+        project=grant.project, kind=Job.Kind.ERASURE, state=Job.State.QUEUED, started_at=None, parameters=parameters
+    )
+    same = waiting.select_related("project").first() if id is None else None
     return same or jobs.create(grant, Job.Kind.ERASURE, parameters, id=id)
 
 

@@ -57,7 +57,7 @@ def _forget_of_the_gone(until: float) -> int:
 def _forget(project: Project, until: float) -> int:
     number = 0
     try:
-        for is_forgotten in itertools.chain(_unnamed(project, until), _left(project, until)):
+        for is_forgotten in itertools.chain(_left(project, until), _unnamed(project, until)):
             number += is_forgotten()
             if time.monotonic() > until:
                 break

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -297,10 +299,10 @@ def _parsed(name: str, text: str, kind: type[Any]) -> Any:
 
 
 def _number(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as problem:
-        raise InvalidRecord(name, text, "a number") from problem
+    with suppress(ValueError):
+        if math.isfinite(found := float(text)):
+            return found
+    raise InvalidRecord(name, text, "a number")
 
 
 def _text(value: Json) -> str:

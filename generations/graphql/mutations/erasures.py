@@ -24,7 +24,8 @@ class ErasureMutations:
     @guarded(
         Scope.ADMIN,
         "Erase everything of a participant's for good; there is no way back. A worker does it; ask `erasure(id)` for"
-        " its report. One of theirs that still waits is the same job; a legal hold that keeps something refuses it.",
+        " its report. One of theirs that no worker has begun is the same job; a legal hold that keeps something"
+        " refuses it.",
     )
     def start_erasure(self, info: Info, participant_id: ParticipantId) -> Erasure | None:
         """A job, sent to a worker."""

@@ -92,7 +92,7 @@ def may_be_message(one: Json) -> bool:
     return "role" in one or not _OF_MESSAGES.isdisjoint(one) or parts.is_part(one) or type(one.get("message")) is dict
 
 
-_OF_MESSAGES: Final = frozenset({"content", "parts", "tool_calls", "toolCalls"})
+_OF_MESSAGES: Final = frozenset({"content", "parts", "tool_calls", "toolCalls", "finish_reason"})
 
 
 def alone(value: Json) -> Json:

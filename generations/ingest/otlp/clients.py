@@ -16,13 +16,23 @@ if TYPE_CHECKING:
 def settled(by_id: Mapping[str, Call]) -> frozenset[str]:
     """The calls of clients that are below one of an instrumentation, and these: each has the other already."""
     found: set[str] = set()
+    passed: dict[str, bool] = {}
     for id, call in by_id.items():
-        if call.scope.startswith(OF_CLIENTS):
-            line = [id]
-            while (parent := by_id[line[-1]].parent_id) is not None and parent in by_id and parent not in line:
-                line.append(parent)
-            others = {one for one in line if not by_id[one].scope.startswith(OF_CLIENTS)}
-            found |= others and {id, *others}
+        if not call.scope.startswith(OF_CLIENTS):
+            continue
+        line: dict[str, None] = {}
+        place: str | None = id
+        while place is not None and place in by_id and place not in line and place not in passed:
+            line[place] = None
+            place = by_id[place].parent_id
+        is_below = passed.get(place or "", False)
+        for one in reversed(line):
+            is_other = not by_id[one].scope.startswith(OF_CLIENTS)
+            if is_other:
+                found.add(one)
+            is_below = is_below or is_other
+            passed[one] = is_below
+    found |= {id for id, is_below in passed.items() if is_below and by_id[id].scope.startswith(OF_CLIENTS)}
     return frozenset(found)
 
 

@@ -19,16 +19,17 @@ def read(attributes: Mapping[str, Json], kind: str, choices: int | None) -> Fiel
     instructions = [] if said is None else messages.system(said)
     said = messages.said(attributes.get("gen_ai.input.messages"))
     given = messages.said(attributes.get("gen_ai.output.messages"))
-    if _is_whole(said) or _is_whole(given):  # a request or a response where the conventions have messages
-        whole = raw.read(said, given, kind)
-        if instructions:
+    whole: Fields = {}
+    if (is_request := _is_whole(said)) | (is_response := _is_whole(given)):  # where the conventions have messages
+        whole = raw.read(said if is_request else None, given if is_response else None, kind)
+        if is_request and instructions:
             instruct(whole, instructions)
-        return whole
-    asked = messages.conversation(said)
+        said, given = None if is_request else said, None if is_response else given
+    asked = messages.conversation([said] if isinstance(said, str) and said else said)
     if not instructions and attributes.get("gen_ai.prompt.0.role") == "system":
         # Laminar's, of OpenAI's newer interface.
         instructions = messages.system(attributes.get("gen_ai.prompt.0.content"))
-    if instructions and asked[: len(instructions)] != instructions:  # some say them in both
+    if instructions and not whole.get("messages") and asked[: len(instructions)] != instructions:  # some say both
         asked = [*instructions, *asked]
     if isinstance(given, str):
         given = [{"role": "assistant", "content": given}] if given else []
@@ -44,7 +45,7 @@ def read(attributes: Mapping[str, Json], kind: str, choices: int | None) -> Fiel
     # Reasons told beside them may be of items, too: an answer's thoughts, its words and its calls.
     are_choices = _are_choices(own) or (_are_choices(listed) and not any(map(_is_without_words, listed)))
     is_choices = len(listed) > 1 and (are_choices if choices is None else choices > 1)
-    return fields | answered(listed, kind, is_choices)
+    return fields | answered(listed, kind, is_choices) | whole
 
 
 def _is_whole(said: Json) -> bool:
