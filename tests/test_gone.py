@@ -153,3 +153,13 @@ def test_files_of_exports_that_came_to_no_end_go(api: Caller, aged: Aged, state:
     retention.forget_unnamed()
 
     assert are_here(names) == {not goes}
+
+
+def test_parts_of_uploads_that_earlier_versions_kept_go(api: Caller, aged: Aged) -> None:
+    name = f"uploads/{api.project.pk}/{uuid.uuid4()}/00000"
+    default_storage.save(name, ContentFile(b"x"))
+    aged(LONG)
+
+    retention.forget_unnamed()
+
+    assert are_here([name]) == {False}

@@ -15,7 +15,7 @@ from django.utils import timezone
 from generations import attachments
 from generations.models import AuditEntry, Project
 
-ROOTS: Final = ("attachments", "datasets", "exports", "imports")
+ROOTS: Final = ("attachments", "datasets", "exports", "imports", "uploads")
 """The folders of the storage in which each project has one that is called by its number."""
 PROJECT_GONE: Final = "project.delete"
 """The action of the note that a deletion leaves; it belongs to no project."""

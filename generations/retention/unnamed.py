@@ -98,7 +98,8 @@ def _left(project: Project, until: float) -> Iterator[Callable[[], bool]]:
         return {key for key, id in jobs.items() if id in kept}
 
     storage: Any = default_storage
-    for root, named in (("datasets", of_datasets), ("exports", of_exports)):
+    # Where earlier versions kept parts of Gantry's uploads, of which those that nobody finished stayed.
+    for root, named in (("datasets", of_datasets), ("exports", of_exports), ("uploads", lambda keys: ())):
         old = _old(project, storage.listed(f"{root}/{project.pk}/"), named, until)
         yield from (partial(_is_deleted, key) for key in old)
 

@@ -60,9 +60,10 @@ def groups(calls: Iterable[Call]) -> list[list[Call]]:
     for call in calls:
         (own if call.scope.startswith(OF_CLIENTS) else others).append(call)
     found = []
+    words = {call.record.id: lending.words(call.record) for call in (*own, *others)} if own and others else {}
     # Those that were found to be told of first: what else came since takes their calls from none of them.
     for call in sorted(own, key=lambda one: (not one.is_gone, _times(one))) if others else ():
-        if made := [other for other in others if _is_made_for(call, other)]:
+        if made := [other for other in others if _is_made_for(call, other, words)]:
             # The one that ends first: the longer one may be around another of the client's.
             other = min(made, key=lambda one: (str(one.record.ended_at), one.record.id))
             others.remove(other)
@@ -74,7 +75,7 @@ def _times(call: Call) -> tuple[str, str]:
     return str(call.record.started_at), call.record.id
 
 
-def _is_made_for(client: Call, other: Call) -> bool:
+def _is_made_for(client: Call, other: Call, words: Mapping[str, str]) -> bool:
     """Whether a client may have made its call for the other one: it is within that, and nothing differs.
 
     Of a stream that is told when all is over, the other is from the first chunk on that was read: it ends within that.
@@ -97,7 +98,7 @@ def _is_made_for(client: Call, other: Call) -> bool:
         return False
     if a.completion_tokens and b.completion_tokens and a.completion_tokens != b.completion_tokens:
         return False
-    asked, other_asked = lending.words(a), lending.words(b)
+    asked, other_asked = words[a.id], words[b.id]
     return not asked or not other_asked or asked in other_asked or other_asked in asked
 
 
