@@ -182,6 +182,11 @@ def test_the_debug_link_leads_to_the_answer_on_our_page_of_the_thread(
     ours.goto(link)
 
     assert ours.url == f"{live_stack.url}/projects/default/threads/{thread}/?currentStepId={step}#current"
+    for _ in range(40):  # Chainlit shows an answer before it sends it
+        if ours.locator("article.current").count():
+            break
+        ours.wait_for_timeout(500)
+        ours.reload()
     expect(ours.locator("article.current")).to_contain_text("Before: ['Welcome', 'You said How is the sky?']")
     expect(ours.locator("article.current")).to_be_in_viewport()
     ours.goto(f"{live_stack.url}/projects/default/threads/{thread}/")
