@@ -32,6 +32,8 @@ from generations.models import Project
 
 DOOR: Final = "gateway"
 SWEEP_SECONDS: Final = 15.0
+BEGINS_SECONDS: Final = 60.0
+"""For so long an empty file that nobody holds may be that of a call which begins."""
 GATHER_SECONDS: Final = 0.05
 """How long a call that has ended waits for others, to be written with them: a transaction takes time from answers."""
 TOGETHER: Final = 50
@@ -193,6 +195,10 @@ def sweep() -> int:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(file)
+                continue
+            about = os.fstat(file)
+            if not about.st_size and time.time() - about.st_mtime < BEGINS_SECONDS:
+                os.close(file)  # somebody has just made it, and locks it next
                 continue
             found += 1
             if not _record([(path, file)]):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +112,17 @@ def test_a_key_that_was_good_passes_while_the_database_is_away(
     assert journal.sweep() == 2
 
     assert len(all_recorded(api)) == 2
+
+
+def test_the_file_of_a_call_that_has_just_begun_is_left_to_it() -> None:
+    """Between its making and its lock another process may come by."""
+    journal.folder().mkdir(parents=True, exist_ok=True)
+    path = journal.folder() / "begun"
+    path.touch()
+
+    journal.sweep()
+
+    assert path.exists()
+    os.utime(path, (time.time() - journal.BEGINS_SECONDS - 1,) * 2)
+    journal.sweep()
+    assert not path.exists()
