@@ -148,7 +148,7 @@ class TryAgain:
 
 class RefuseValues:
     """Answers 400 where the database refuses a value that a page or the admin was sent, whatever no check before has
-    found. The other doors do so themselves, in their own form."""
+    found. REST, GraphQL and OTLP do so themselves, in their own form."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
