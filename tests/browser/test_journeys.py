@@ -196,8 +196,10 @@ def test_a_pasted_id_and_a_point_of_a_chart_lead_to_what_they_name(visitor: Watc
     expect(page.locator(".facets > [hx-get]")).to_have_count(1)
 
     page.goto(f"{recorded.url}/projects/default/dashboard/?metadata.userId={USER}&from=now-24h")
-    over = page.locator(".chart .u-over").first
+    # Each tile is fetched by itself: the first place on the page, not the first that is there.
+    over = page.locator(".chart").first.locator(".u-over")
     expect(over).to_be_visible()
+    settled(page)
     over.scroll_into_view_if_needed()
     box = over.bounding_box()
     assert box is not None
