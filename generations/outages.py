@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -82,6 +83,22 @@ _OF_THE_SYSTEM: Final = {
     **dict.fromkeys((errno.EROFS, errno.EIO), _DISK),
 }
 """A file system is mounted read-only when its disk fails."""
+
+
+_FULL_FOR: Final = 15.0
+"""Seconds: those who were told that a disk is full come again within less."""
+_full_at: float | None = None
+
+
+def note_full() -> None:
+    """The database has just refused a change because its disk is full."""
+    global _full_at
+    _full_at = time.monotonic()
+
+
+def is_full() -> bool:
+    """Whether the database refused this process something for a full disk a moment ago."""
+    return _full_at is not None and time.monotonic() - _full_at < _FULL_FOR
 
 
 def of(error: BaseException) -> Outage | None:

@@ -13,7 +13,7 @@ handler500 = "generations.web.middleware.server_error"
 
 urlpatterns = [
     path("healthz", health.healthz),
-    path("readyz", health.healthz),
+    path("readyz", health.readyz),
     path("metrics", prometheus.metrics),
     path("admin/", admin.site.urls),
     path("", include("generations.graphql.urls")),

@@ -13,10 +13,10 @@ import pytest
 from botocore.stub import Stubber
 from celery import Celery
 from django.core.files.storage import default_storage
-from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from generations import attachments, outages
+from generations import attachments, operations, outages
 from generations.models import User
 from tests.doors import literal
 from tests.doors.rest import Caller, caller
@@ -127,6 +127,41 @@ def test_who_asks_whether_it_is_ready_is_told_when_to_ask_again(api: Caller, pat
         answer = api.get(path)
 
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+
+
+def test_who_only_asks_is_sent_to_a_machine_whose_database_takes_no_changes(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told() -> tuple[int, int, str]:
+        well, ready = api.get("/healthz"), api.get("/readyz")
+        assert well.json == ready.json
+        assert ("Retry-After" in well.headers, "Retry-After" in ready.headers) == (well.status == 503, False)
+        return well.status, ready.status, well.json["parts"]["database"]
+
+    monkeypatch.setattr(outages, "_full_at", None)
+    assert told() == (200, 200, "ready")
+    with pytest.raises(OperationalError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DO $$ BEGIN RAISE disk_full; END $$")
+    assert told() == (503, 200, "full")
+    monkeypatch.setattr(outages, "_full_at", None)
+    assert told() == (200, 200, "ready")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION READ ONLY")
+        assert told() == (503, 200, "read-only")
+        transaction.set_rollback(True)
+
+
+def test_a_worker_that_is_started_again_takes_no_requests_from_a_machine(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(**parts: str) -> tuple[int, int]:
+        monkeypatch.setattr(operations, "parts", lambda supervisor: parts)
+        return api.get("/healthz").status, api.get("/readyz").status
+
+    assert told(web="ready", worker="ready", postgresql="ready") == (200, 200)
+    assert told(web="ready", worker="restarting", postgresql="ready") == (503, 200)
+    assert told(web="starting", worker="ready", postgresql="ready") == (503, 503)
+    assert told(web="ready", worker="ready", postgresql="starting") == (503, 503)
 
 
 @pytest.mark.parametrize("door", DOORS)

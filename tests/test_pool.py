@@ -15,12 +15,13 @@ import psycopg.conninfo
 import pytest
 from django.conf import settings
 from django.db import DataError, OperationalError, connection, connections, transaction
+from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolTimeout
 
 from generations import claims
 from generations.prepared import Execute, Prepare
-from observability.postgresql import silence
+from observability.postgresql import base, silence
 from observability.postgresql.base import Pool, check
 
 
@@ -53,6 +54,27 @@ def test_a_connection_that_the_server_ended_is_replaced(pool: Pool) -> None:
     with pool.connection() as first, pool.connection() as second:
         assert ended not in (first.info.backend_pid, second.info.backend_pid)
         assert first.execute("SELECT 1").fetchone() == second.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_who_came_to_a_server_that_takes_no_changes_is_soon_let_go_to_look_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name that leads to a standby for a while, as after a fail-over: connections that stay would stay there."""
+    there = {"options": "-c default_transaction_read_only=on"}
+    with Pool(os.environ["DATABASE_URL"], kwargs=there, min_size=1, max_size=1, check=check, timeout=30) as made:
+        with made.connection() as first, pytest.raises(ReadOnlySqlTransaction):
+            first.execute("CREATE TABLE refused ()")
+        with made.connection() as same:
+            assert same is first
+        there.clear()
+        monkeypatch.setattr(base, "READ_ONLY_FOR", 0.0)
+        with made.connection() as same:
+            assert same is first
+        with made.connection() as other:
+            assert other is not first
+            assert other.execute("SHOW transaction_read_only").fetchone() == ("off",)
+        with made.connection() as same:
+            assert same is other
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ closed: each holds megabytes. psycopg's own pool gives out the one that rested l
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -15,12 +16,15 @@ from typing import Any, Final
 
 from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
-from psycopg import ClientCursor, generators
+from django.db.utils import DatabaseErrorWrapper
+from django.utils.functional import cached_property
+from psycopg import ClientCursor, errors, generators
 from psycopg.adapt import PyFormat
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.waiting import Wait
 from psycopg_pool import ConnectionPool
 
+from generations import outages
 from generations.at_once import Copies
 from generations.prepared import Execute, Prepare
 
@@ -29,6 +33,9 @@ class Pool(ConnectionPool[Any]):
     """A pool that is a stack. What it overrides is psycopg_pool's own: tests/test_pool.py tells when that goes.
 
     `out` are the connections that somebody has, `returned` says how often one came back.
+
+    One to a server that takes no changes is given out for a few seconds only. After a fail-over the name leads to
+    another server before long, and who kept his connection would be refused by the old one until it is shut down.
     """
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -46,11 +53,26 @@ class Pool(ConnectionPool[Any]):
         """Give it back."""
         self.out.discard(conn)
         self.returned += 1
+        if time.monotonic() - conn._created_at > READ_ONLY_FOR and takes_no_changes(conn):
+            conn._expire_at = 0.0
         super().putconn(conn)
 
     def _get_ready_connection(self, timeout: float | None) -> Any:
         self._pool.rotate(1)
         return super()._get_ready_connection(timeout)
+
+
+READ_ONLY_FOR: Final = 5.0
+"""Seconds for which a connection to a server that takes no changes is kept."""
+_SAID_OF_ITSELF: Final = ("in_hot_standby", "default_transaction_read_only")
+"""What a server tells its clients without being asked, since version 14."""
+
+
+def takes_no_changes(connection: Any) -> bool:
+    """Whether the server said so of itself: a standby, or one whose provider or operator has closed it for a while."""
+    if connection.closed:
+        return False
+    return any(connection.info.parameter_status(name) == "on" for name in _SAID_OF_ITSELF)
 
 
 def check(connection: Any) -> None:
@@ -188,8 +210,22 @@ class Cursor(_backend.Cursor):  # type: ignore[misc]  # for that it is Any
         self._set_results(results)
 
 
+class _Noting(DatabaseErrorWrapper):
+    """Turns errors of psycopg into Django's, and takes note of a disk that is full."""
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if isinstance(error, errors.DiskFull):
+            outages.note_full()
+        super().__exit__(kind, error, trace)
+
+
 class DatabaseWrapper(_backend.DatabaseWrapper):  # type: ignore[misc]  # for that it is Any
     """A connection of Django's that comes from such a pool and has such cursors."""
+
+    @cached_property
+    def wrap_database_errors(self) -> _Noting:
+        """What every statement, COPY and commit is done within."""
+        return _Noting(self)
 
     def get_connection_params(self) -> dict[str, Any]:
         """What psycopg is told of a connection."""
