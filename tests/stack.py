@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 240.0
 """Seconds: a machine that runs other tests beside this one has taken 60 for a first start."""
 _numbers = itertools.count()
+_ports: set[int] = set()
 
 
 class Stack:
@@ -116,8 +119,12 @@ class Stack:
         return {pid: command for pid, command in found.items() if command}
 
     def pid_of(self, words: str) -> int:
-        """The one process with these words in its command line."""
-        (pid,) = [pid for pid, command in self.processes().items() if words in command]
+        """The one process with these words in its command line.
+
+        What was forked a moment ago still has those of what it was forked from, and is not it.
+        """
+        found = [pid for pid, command in self.processes().items() if words in command]
+        (pid,) = [pid for pid in found if _parent_of(pid) not in {None, *found}]
         return pid
 
     def stop(self) -> float:
@@ -125,7 +132,7 @@ class Stack:
         assert self.process is not None
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(120)
         return time.monotonic() - began
 
     def discard(self) -> None:
@@ -137,7 +144,7 @@ class Stack:
 
     def client(self) -> httpx.Client:
         """A client with this copy's address and key."""
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.api_key}"}, timeout=30)
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.api_key}"}, timeout=120)
 
 
 class _Database:
@@ -157,20 +164,44 @@ class _Database:
             connection.execute(sql.SQL(statement).format(sql.Identifier(self._name)))
 
 
+def _parent_of(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:  # it has ended
+        return None
+
+
+def given_to_anybody() -> range:
+    """The ports of which the kernel gives one to whoever connects, or listens at any."""
+    first, last = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    return range(int(first), int(last) + 1)
+
+
 def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        port: int = asked.getsockname()[1]
-        return port
+    """A port that nobody listens on right now, and that nobody will be given who does not ask for it by its number.
+
+    Until a copy listens there, seconds pass in which other tests connect and listen, thousands of times in a run. Each
+    worker of xdist has ports of its own.
+    """
+    own = range(20_000 + _worker() % 4, min(32_000, given_to_anybody().start), 4)
+    for port in random.SystemRandom().sample(own, len(own)):
+        if port not in _ports:
+            with socket.socket() as asked, suppress(OSError):
+                asked.bind(("127.0.0.1", port))
+                _ports.add(port)
+                return port
+    raise AssertionError("No port is free.")
+
+
+def _worker() -> int:
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 
 
 def _database_of_its_own(broker: str) -> str:
     """The tests themselves use 0, each copy another, each worker of xdist other ones."""
     if not broker.startswith("redis://"):
         return broker
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    return urlsplit(broker)._replace(path=f"/{1 + worker % 2 * 200 + next(_numbers) % 200}").geturl()
+    return urlsplit(broker)._replace(path=f"/{1 + _worker() % 2 * 200 + next(_numbers) % 200}").geturl()
 
 
 @pytest.fixture(scope="session")
