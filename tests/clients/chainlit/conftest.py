@@ -68,15 +68,15 @@ def chainlit(live_stack: Stack, python: Path, tmp_path_factory: pytest.TempPathF
         yield url
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         try:
-            httpx.get(url, timeout=5)
+            httpx.get(url, timeout=60)
         except httpx.TransportError:
             time.sleep(0.2)
         else:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect, sync_playwright
 
-from tests.browsing import CHROMIUM, IN_A_BROWSER
+from tests.browsing import CHROMIUM, IN_A_BROWSER, PATIENCE
 from tests.stack import Stack
 
 KEY = "sk-the-own-key-of-this-user"
@@ -34,6 +34,7 @@ def chat(browser: Browser, chainlit: str) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     # Its fonts are from elsewhere: where there is no network, its pages would wait for them.
     context.route(re.compile("^https:"), lambda route: route.abort())
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto(chainlit)
     page.locator("#email").fill("eve")
@@ -54,6 +55,7 @@ def chat(browser: Browser, chainlit: str) -> Iterator[Page]:
 def ours(browser: Browser, live_stack: Stack) -> Iterator[Page]:
     """A browser with the owner signed in to our pages."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto(f"{live_stack.url}/login/")
     page.get_by_label("User name").fill(live_stack.username)
@@ -182,10 +184,9 @@ def test_the_debug_link_leads_to_the_answer_on_our_page_of_the_thread(
     ours.goto(link)
 
     assert ours.url == f"{live_stack.url}/projects/default/threads/{thread}/?currentStepId={step}#current"
-    for _ in range(40):  # Chainlit shows an answer before it sends it
-        if ours.locator("article.current").count():
-            break
-        ours.wait_for_timeout(500)
+    deadline = time.monotonic() + 120
+    while not ours.locator("article.current").count() and time.monotonic() < deadline:
+        ours.wait_for_timeout(500)  # Chainlit shows an answer before it sends it
         ours.reload()
     expect(ours.locator("article.current")).to_contain_text("Before: ['Welcome', 'You said How is the sky?']")
     expect(ours.locator("article.current")).to_be_in_viewport()
@@ -232,7 +233,7 @@ def test_no_page_and_no_answer_of_ours_shows_the_users_key(live_stack: Stack, ou
     thread = thread_of(chat)
     with live_stack.client() as client:
         # Chainlit writes what it keeps of a user when they leave; a busy machine may need it twice.
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 240
         while "OPENAI_API_KEY" not in (threads := client.get("/api/threads", params={"id": thread}).text):
             assert time.monotonic() < deadline, threads
             chat.reload()

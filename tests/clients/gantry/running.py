@@ -34,7 +34,7 @@ def results(stack: Stack, program: str, folder: Path, **besides: str) -> tuple[d
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"

@@ -31,7 +31,7 @@ def test_the_first_lines_of_the_guide_make_an_application_with_a_version(live_st
         env=running.environment(live_stack, GANTRY_API_KEY=key),
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
 

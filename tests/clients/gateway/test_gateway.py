@@ -41,7 +41,7 @@ class Both:
             cwd=cwd,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
@@ -108,8 +108,8 @@ def test_openais_client_is_told_the_same_and_each_call_is_recorded(both: Both) -
 def test_openais_client_in_javascript_is_told_the_same(both: Both) -> None:
     place = environments.node("otel-js")
     # Programs have to lie where node looks for packages.
-    (place / "gateway.mjs").write_text((PROGRAMS / "calls.mjs").read_text())
-    command: list[str | Path] = ["node", place / "gateway.mjs"]
+    program = environments.laid(place / "gateway.mjs", (PROGRAMS / "calls.mjs").read_text())
+    command: list[str | Path] = ["node", program]
 
     direct = both.run(command, through=False, cwd=place)
 
@@ -160,7 +160,7 @@ def lmql(endpoint: str, **environment: str) -> dict[str, Any]:
         env={**KEPT, "OPENAI_API_KEY": "sk-none", "PYTHONDONTWRITEBYTECODE": "1", **environment},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
@@ -186,7 +186,7 @@ def test_lmql_scores_and_generates_the_same_by_address_and_by_azures_variables(b
 
 
 def test_a_call_that_was_under_way_when_the_server_was_killed_is_recorded_when_it_is_back(both: Both) -> None:
-    both.provider.server.pause = 0.3
+    both.provider.server.pause = 1.0
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Tell me all."}], "stream": True}
     address = f"{both.stack.url}/gateway/{both.stack.api_key}/v1/chat/completions"
     pid = both.stack.pid_of("generations: web 1")

@@ -18,7 +18,7 @@ from tests.stack import Stack
 
 pytestmark = pytest.mark.slow
 
-PATIENCE: Final = 30
+PATIENCE: Final = 120
 CHAT: Final = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
 PIECE: Final = b'data: {"id": "c", "choices": [{"index": 0, %b}]}\n\n'

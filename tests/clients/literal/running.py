@@ -32,7 +32,7 @@ def run(stack: Stack, command: Sequence[str | Path], *, cwd: Path = PROGRAMS, **
         env=environment,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"

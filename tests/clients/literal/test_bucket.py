@@ -24,10 +24,10 @@ def store() -> Iterator[str]:
     python = environments.python("moto-5.2.5")
     process = subprocess.Popen([python, "-m", "moto.server", "-p", str(port)], stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while True:
             try:
-                assert httpx.put(f"{address}/files").status_code == 200
+                assert httpx.put(f"{address}/files", timeout=60).status_code == 200
                 break
             except httpx.TransportError:
                 assert time.monotonic() < deadline
@@ -35,7 +35,7 @@ def store() -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(120)
 
 
 def test_a_file_goes_into_the_bucket_comes_from_it_and_is_gone_when_deleted(store: str, tmp_path: Path) -> None:

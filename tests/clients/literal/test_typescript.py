@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ pytestmark = [pytest.mark.slow]
 def answer(live_stack: Stack) -> dict[str, Any]:
     """What the program said. It lies in the client's folder, where node looks for packages."""
     place = environments.node("literal-client")
-    shutil.copy(running.PROGRAMS / "everything.mjs", place / "everything.mjs")
+    environments.laid(place / "everything.mjs", (running.PROGRAMS / "everything.mjs").read_text())
     return running.results(live_stack, ["node", "everything.mjs"], cwd=place)
 
 

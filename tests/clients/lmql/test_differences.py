@@ -58,7 +58,7 @@ def theirs(interpreter: Path, endpoint: str) -> dict[str, Any]:
         env=environment | {"OPENAI_API_KEY": "sk-tests", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]

@@ -72,11 +72,11 @@ def ran(
         place = environments.node(environment)
         command: list[Path | str] = [
             environments.node_in(place),
-            _written(place / "run.mjs", (PROGRAMS / "run.mjs").read_text()),
+            environments.laid(place / "run.mjs", (PROGRAMS / "run.mjs").read_text()),
         ]
-        _written(place / "calls.mjs", (PROGRAMS / "calls.mjs").read_text())
+        environments.laid(place / "calls.mjs", (PROGRAMS / "calls.mjs").read_text())
         # Others may run theirs there at the same time.
-        command.append(_written(place / f"program-{os.getpid()}.mjs", code))
+        command.append(environments.laid(place / f"program-{os.getpid()}.mjs", code))
     else:
         python = environments.python(environment)
         started = [python] if launcher is None else [python.with_name(launcher), python]
@@ -87,7 +87,7 @@ def ran(
         env=settings,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     provider.server.close()

@@ -10,6 +10,8 @@ import aiohttp
 import socketio
 
 BASE = os.environ["CHAINLIT_URL"]
+STEPS = 9
+"""What Chainlit keeps of a question and its answer, as app.py does it."""
 
 
 async def main():
@@ -36,6 +38,7 @@ async def main():
                 headers={"Cookie": cookie},
                 socketio_path="/ws/socket.io",
                 transports=["websocket"],
+                wait_timeout=60,  # its own second is too little for a thread that is resumed
                 auth={
                     "sessionId": session,
                     "clientType": "webapp",
@@ -61,9 +64,14 @@ async def main():
             },
         )
         await asyncio.wait_for(answered.wait(), 60)
-        await asyncio.sleep(2)
         last = answers[-1]
         thread, step = last["threadId"], last["id"]
+        # An answer is shown before it is sent, and what is around it is sent once it has ended.
+        for _ in range(300):
+            whole = await (await http.get(f"/project/thread/{thread}")).json()
+            if len(whole.get("steps") or []) >= STEPS and all(s.get("end") for s in whole["steps"]):
+                break
+            await asyncio.sleep(0.2)
         results = {"answer": last["output"]}
         feedback = {"forId": step, "value": 1, "comment": "good", "threadId": thread}
         r = await (await http.put("/feedback", json={"feedback": feedback, "sessionId": session})).json()
@@ -114,10 +122,10 @@ async def main():
         sio = socketio.AsyncClient()
         sio.on("resume_thread", lambda t: resumed.set())
         await connect(thread, str(uuid.uuid4()))
-        await asyncio.wait_for(resumed.wait(), 15)
+        await asyncio.wait_for(resumed.wait(), 60)
         results["resumed"] = True
         await sio.disconnect()
-        await asyncio.sleep(1)
+        await asyncio.sleep(3)
         if len(sys.argv) > 1:
             results["ids"] = [thread]
         else:

@@ -28,6 +28,19 @@ def attempt(name, call):
         told[name] = f"{type(error).__name__}: {error}"
 
 
+def waited(ask, is_there):
+    """What is asked for, once it is there: what is logged is sent by a thread of the client's own."""
+    until = time.monotonic() + 120
+    while not is_there(found := ask()) and time.monotonic() < until:
+        time.sleep(0.1)
+    return found
+
+
+def are_judged(number):
+    """Whether so many events are there, each with its feedback."""
+    return lambda rows: len(rows) == number and "feedback.ok" in rows and rows["feedback.ok"].notna().all()
+
+
 SESSION = uuid.UUID("e5da6899-8341-4620-ba9b-c97d9162aa85")
 completion = gantry.create_application("writer", "Completion")
 chat = gantry.create_application("talker", "Chat")
@@ -108,11 +121,13 @@ plain.log(inputs=[{"q": 2.0}, {"q": 3.0}], outputs=[{"y": 4.0}, {"y": 9.0}], joi
 plain.log(feedbacks=[{"ok": False}, {"ok": True}], join_keys=["b", "c"])
 plain.log(feedbacks=[{"ok": True}], join_keys=["b"])
 completion.log(feedbacks=[{"correct": True}, {"correct": False}], join_keys=["cmpl-1", "s-2"])
-time.sleep(3)
+# Feedback on "b" comes twice: the second is what counts.
+waited(lambda: plain.query().fetch(), lambda rows: are_judged(3)(rows) and "False" not in map(str, rows["feedback.ok"]))
 
 with plain.start_run("nightly", tags={"k": "v"}):
     plain.log(inputs=[{"q": 5.0}], outputs=[{"y": 25.0}], feedbacks=[{"ok": True}], join_keys=["run-1"])
-told["run"] = [(job["run_name"], job["num_events"]) for job in plain.get_run(name="nightly")]
+runs = waited(lambda: plain.get_run(name="nightly"), lambda found: [job["num_events"] for job in found] == [1])
+told["run"] = [(job["run_name"], job["num_events"]) for job in runs]
 told["run_by_tags"] = len(plain.get_run(tags={"k": "v"}))
 
 with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
@@ -121,6 +136,7 @@ with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
     plain.log_file(file.name, inputs=["q"], outputs=["y"], feedbacks=["ok"], join_key="key")
 
 # questions
+waited(lambda: plain.query().fetch(), are_judged(6))
 frame = plain.query()
 rows = frame.fetch()
 told["columns"] = sorted(rows.columns)

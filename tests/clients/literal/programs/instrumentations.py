@@ -75,7 +75,12 @@ async def _litellm(library: Any) -> None:
         api_base=address,
         metadata={"literalai_thread_id": thread_id, "tags": ["logged"]},
     )
-    await asyncio.sleep(2)  # it logs after the answer
+    # It logs after the answer, and not any more once the loop has ended.
+    for _ in range(600):
+        found = await asyncio.to_thread(client.api.get_thread, thread_id)
+        if found is not None and found.steps:
+            break
+        await asyncio.sleep(0.1)
 
 
 def otel() -> None:
@@ -105,7 +110,7 @@ way = sys.argv[1]
 {"mistral": mistral, "langchain": langchain, "llamaindex": llamaindex, "litellm": litellm, "otel": otel}[way]()
 client.flush()
 found = None
-for _ in range(50):
+for _ in range(600):
     found = client.api.get_thread(thread_id)
     if found is not None and found.steps:
         break
