@@ -15,7 +15,9 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, e
 from tests.stack import ROOT, Stack
 
 # A machine that runs other tests beside this one is slow now and then.
-expect.set_options(timeout=20_000)
+PATIENCE: Final = 120_000
+"""Milliseconds."""
+expect.set_options(timeout=PATIENCE)
 
 CHROMIUM: Final = shutil.which("chromium")
 IN_A_BROWSER: Final = [
@@ -98,6 +100,7 @@ class Watched:
 
 def sign_in(context: BrowserContext, stack: Stack, *, runs_scripts: bool = True) -> Watched:
     """A watched page with the owner signed in."""
+    context.set_default_timeout(PATIENCE)
     watched = Watched(context.new_page(), urlsplit(stack.url).netloc)
     page = watched.page
     if runs_scripts:
@@ -134,7 +137,7 @@ def keep(page: Page, name: str) -> None:
 def settled(page: Page) -> None:
     """Wait until what the page fetches by itself is there."""
     page.wait_for_function(
-        """() => !document.querySelector('[aria-busy], .htmx-request')
+        """() => !document.querySelector('[aria-busy], .htmx-request, .htmx-swapping, .htmx-settling')
           && [...document.querySelectorAll('[data-chart], [data-charts]')]
             .every((place) => place.hidden || place.textContent)
           && !document.querySelector('.facets[open] > [hx-get] > a')"""

@@ -94,10 +94,14 @@ def test_a_failing_call_is_found_by_text_user_and_time_and_judged(visitor: Watch
     assert shown(page) == [f"{RUN}-0", f"{RUN}-3", f"{RUN}-6"]
 
     # Opened, and gone through.
+    settled(page)
     press(page, "j")
     press(page, "Enter")
+    # The list says what failed as well: what is walked from here on are generations.
+    page.wait_for_url(f"**/generations/{RUN}-0/**")
     expect(page.get_by_text("No seat left on train 0").first).to_be_visible()
     press(page, "j")
+    page.wait_for_url(f"**/generations/{RUN}-3/**")
     expect(page.get_by_text("No seat left on train 3").first).to_be_visible()
 
     # Tagged, scored, collected.
@@ -156,7 +160,7 @@ def test_an_or_is_built_saved_as_a_view_and_exported(visitor: Watched, tmp_path:
     page.locator(".export-all button").click()
     row = page.locator("table.exports tbody tr").first
     expect(row).to_contain_text(USER)
-    expect(row.get_by_role("link", name="Download")).to_be_visible(timeout=60_000)
+    expect(row.get_by_role("link", name="Download")).to_be_visible()
     with page.expect_download() as download:
         row.get_by_role("link", name="Download").click()
     download.value.save_as(tmp_path / "export.jsonl")
@@ -183,9 +187,11 @@ def test_a_pasted_id_and_a_point_of_a_chart_lead_to_what_they_name(visitor: Watc
     page.goto(f"{recorded.url}/projects/default/generations/?metadata.userId={USER}&from=now-24h")
     over = page.locator(".strip .u-over").first
     expect(over).to_be_visible()
+    settled(page)
+    # What is hovered over is waited for until it rests where it is.
+    over.hover(position={"x": 2, "y": 20})
     box = over.bounding_box()
     assert box is not None
-    page.mouse.move(box["x"] + 2, box["y"] + 20)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 20, steps=4)
     page.mouse.up()

@@ -79,7 +79,7 @@ def test_a_file_of_two_versions_is_logged_compared_and_evaluated(browser: Browse
     expect(page.get_by_label("What moment is")).to_have_value("timestamp")
     expect(page.get_by_role("table", name="The first rows")).to_contain_text(f"Two times 1, in {RUN}?")
     page.get_by_role("button", name="Import").click()
-    expect(page.locator("#job")).to_contain_text("done", timeout=60_000)
+    expect(page.locator("#job")).to_contain_text("done")
     expect(page.locator("#job")).to_contain_text(re.compile(r"Stored\s*16"))
     expect(page.get_by_role("table", name="Rows that were refused")).to_contain_text("moment: 'yesterday' is not")
 
@@ -102,7 +102,7 @@ def test_a_file_of_two_versions_is_logged_compared_and_evaluated(browser: Browse
         page.get_by_label(f"a whole sentence {RUN}").check()
         page.get_by_label("Name", exact=True).fill(f"{PROMPT} {version}")
         page.get_by_role("button", name="Run").click()
-        expect(page.locator("#job")).to_contain_text("done", timeout=60_000)
+        expect(page.locator("#job")).to_contain_text("done")
 
     # The winner, and why.
     page.goto(f"{place}/experiments/")
