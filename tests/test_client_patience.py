@@ -44,7 +44,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def client_of(server: Scripted, **options: Any) -> Generations:
-    return Generations(server.url, "gen_key", **{"timeout": 2.0, **options})
+    return Generations(server.url, "gen_key", **{"timeout": 60.0, **options})
 
 
 # -------------------------------------------------------------------------------------------------------- patience
@@ -126,7 +126,7 @@ def test_recording_neither_waits_nor_fails_while_the_server_is_away(caplog: pyte
         client.create(model="gpt-4", prompt="x")
     took = time.monotonic() - began
 
-    assert took < 1
+    assert took < 4
     assert not client.flush(0.3)
     with caplog.at_level(logging.ERROR):
         client.close(0.2)
@@ -139,7 +139,7 @@ def test_a_batch_that_was_not_answered_is_sent_again_with_the_same_ids(server: S
 
     ids = client.create_many([{"prompt": "a"}, {"prompt": "b"}])
 
-    assert client.flush(5)
+    assert client.flush(60)
     assert server.lines() == ids * 3
     assert len(set(ids)) == 2
 
@@ -150,7 +150,7 @@ def test_a_batch_whose_answer_was_cut_off_is_sent_again(server: Scripted) -> Non
 
     id = client.create(prompt="a")
 
-    assert client.flush(5)
+    assert client.flush(60)
     assert server.lines() == [id, id]
 
 
@@ -163,7 +163,7 @@ def test_a_full_queue_drops_counts_and_says_so_once(server: Scripted, caplog: py
 
     assert client.dropped == 7
     assert len([m for m in caplog.messages if "queue is full" in m]) == 1
-    assert client.flush(5)
+    assert client.flush(60)
     assert len(server.lines()) == 5
 
 
@@ -174,7 +174,7 @@ def test_bytes_are_bounded_too(server: Scripted) -> None:
     client.create_many({"prompt": "x" * 3_000} for _ in range(5))
 
     assert client.dropped == 2
-    assert client.flush(5)
+    assert client.flush(60)
 
 
 def test_a_batch_that_is_too_large_is_halved(server: Scripted) -> None:
@@ -183,7 +183,7 @@ def test_a_batch_that_is_too_large_is_halved(server: Scripted) -> None:
 
     ids = client.create_many({"prompt": str(n)} for n in range(4))
 
-    assert client.flush(5)
+    assert client.flush(60)
     assert server.lines() == [*ids, *ids[:2], *ids[2:]]
 
 
@@ -194,7 +194,7 @@ def test_a_wrong_key_rejects_and_does_not_loop(server: Scripted) -> None:
 
     id = client.create(prompt="x")
 
-    assert client.flush(5)
+    assert client.flush(60)
     assert len(server.requests) == 1
     assert [(r.id, r.reason, r.code) for r in client.rejected] == [(id, "Unknown key.", "not_authenticated")]
 
@@ -204,12 +204,12 @@ def test_an_answer_without_receipts_loses_no_thread(server: Scripted) -> None:
     client = client_of(server)
 
     first = client.create(prompt="x")
-    assert client.flush(5)
+    assert client.flush(60)
     second = client.create(prompt="x")
-    assert client.flush(5)
+    assert client.flush(60)
     third = client.create(prompt="x")
 
-    assert client.flush(5)
+    assert client.flush(60)
     assert [r.id for r in client.rejected] == [first, second]
     assert server.lines()[-1] == third
 
@@ -251,7 +251,7 @@ def test_many_threads_may_record_at_once(server: Scripted) -> None:
     for thread in threads:
         thread.join()
 
-    assert client.flush(5)
+    assert client.flush(60)
     assert sorted(server.lines()) == sorted(ids)
     assert len(set(ids)) == 800
 
@@ -259,20 +259,20 @@ def test_many_threads_may_record_at_once(server: Scripted) -> None:
 def test_a_child_after_a_fork_sends_its_own_and_not_its_parents(server: Scripted) -> None:
     client = client_of(server)
     client.create(id="warm", prompt="x")
-    assert client.flush(5)
+    assert client.flush(60)
     client.create(id="parents", prompt="x")
 
     child = os.fork()
     if child == 0:
         try:
             client.create(id="childs", prompt="x")
-            os._exit(0 if client.flush(5) else 1)
+            os._exit(0 if client.flush(60) else 1)
         finally:
             os._exit(2)
     _, status = os.waitpid(child, 0)
 
     assert os.waitstatus_to_exitcode(status) == 0
-    assert client.flush(5)
+    assert client.flush(60)
     assert sorted(server.lines()) == ["childs", "parents", "warm"]
 
 
@@ -288,7 +288,7 @@ def test_where_no_thread_can_be_started_flushing_sends_by_itself(
         id = client.create(prompt="x")
 
     monkeypatch.setattr(client._outbox, "_start", lambda: None)
-    assert client.flush(5)
+    assert client.flush(60)
     assert server.lines() == [id]
 
 
@@ -309,7 +309,7 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=240,
         check=False,
     )
 

@@ -152,5 +152,5 @@ def test_the_lock_of_a_file_is_let_go_before_others_are_waited_for(api: Caller) 
     with transaction.atomic():
         attachments.delete(row, Attachment.objects.in_project(api.project.pk).exclude(pk=row.pk))
         asking = alongside(lambda: seen.append(attachments.have_gone([key])))
-        asking.join(20)
+        asking.join(120)
         assert seen == [[key]]

@@ -1,6 +1,7 @@
 """What goes wrong with a running copy: a full disk, a lock that is held, a thousand writers of one id."""
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -30,9 +31,19 @@ def wait_for(condition: Callable[[], bool], within: float = 120) -> None:
 
 def fill(ballast: Path, left: int) -> None:
     """Leave so many bytes of the disk that the file is on."""
-    status = os.statvfs(ballast.parent)
     with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(1, status.f_bavail * status.f_frsize - left))
+        while True:
+            status = os.statvfs(ballast.parent)
+            if (more := status.f_bavail * status.f_frsize - left) <= 0:
+                return
+            try:
+                os.posix_fallocate(file.fileno(), 0, more)
+            except OSError as error:
+                # The copy has taken some of it since it was asked how much there is.
+                if error.errno != errno.ENOSPC:
+                    raise
+            else:
+                return
 
 
 @pytest.fixture

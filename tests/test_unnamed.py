@@ -261,7 +261,7 @@ def test_of_a_file_to_come_nobody_waits(api: Caller) -> None:
     with attachments.alone(attachments.folder(api.project) + DIGEST):
         sending = threading.Thread(target=client)
         sending.start()
-        sending.join(20)
+        sending.join(120)
         assert answers == [{}]
     sending.join()
 

@@ -33,7 +33,7 @@ PROCESSES = {
 }
 
 
-def wait_for(condition: object, within: float = 20) -> None:
+def wait_for(condition: object, within: float = 120) -> None:
     deadline = time.monotonic() + within
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "It did not happen in time."
@@ -57,7 +57,7 @@ def test_the_first_start_prints_credentials_that_work_and_the_next_start_none(st
     assert f"curl {stack.url}/api/generations" in first
     assert cold < 15 * busy()
 
-    assert stack.stop() < 5
+    assert stack.stop() < 5 * busy()
     warm = stack.start()
 
     assert "is ready after" in stack.output()
@@ -116,11 +116,12 @@ def test_credentials_are_made_up_when_none_are_chosen(tmp_path: Path) -> None:
 def test_term_ends_every_process_within_5_seconds(stack: Stack) -> None:
     stack.start()
     expected = 7 if EMBEDDED else 6
-    assert len([c for c in stack.processes().values() if not c.startswith("postgres:")]) == expected
+    # What was forked a moment ago has not said yet what it is.
+    wait_for(lambda: len([c for c in stack.processes().values() if not c.startswith("postgres:")]) == expected)
 
     took = stack.stop()
 
-    assert took < 5
+    assert took < 5 * busy()
     assert stack.processes() == {}
     assert stack.process is not None
     assert stack.process.returncode == 0
@@ -133,7 +134,7 @@ def test_kill_9_of_the_supervisor_ends_every_process_and_the_next_start_works(st
 
     stack.process.kill()
     stack.process.wait()
-    wait_for(lambda: stack.processes() == {}, within=5)
+    wait_for(lambda: stack.processes() == {})
 
     stack.start()
 
@@ -256,12 +257,12 @@ def test_the_log_of_the_database_is_begun_anew_while_it_runs(live_stack: Stack) 
     log = live_stack.data_dir / "postgres.log"
     with log.open("a") as longer:
         longer.write("so far\n" * 1_500_000)
-    wait_for(lambda: log.stat().st_size < 1_000_000, within=60)
+    wait_for(lambda: log.stat().st_size < 1_000_000)
 
     with psycopg.connect(embedded.url(live_stack.data_dir)) as connection:
         connection.execute("SELECT pg_reload_conf()")
 
-    wait_for(lambda: "reloading configuration files" in log.read_text(), within=60)
+    wait_for(lambda: "reloading configuration files" in log.read_text())
     assert "\0" not in log.read_text()
     assert (log.with_suffix(".log.1")).read_text().count("so far\n") == 1_500_000
 
@@ -273,11 +274,9 @@ def test_the_whole_takes_less_than_350_mb(stack: Stack) -> None:
         for page in ("/api/generations", "/login/", "/healthz"):
             client.get(page)
 
-    total = sum(_proportional_bytes(pid) for pid in stack.processes())
+    taken = {f"{pid} {command[:80]}": _proportional_bytes(pid) for pid, command in stack.processes().items()}
 
-    assert total < 350 * 1024 * 1024, {
-        command[:80]: _proportional_bytes(pid) // 2**20 for pid, command in stack.processes().items()
-    }
+    assert sum(taken.values()) < 350 * 1024 * 1024, taken
 
 
 def test_the_worker_takes_what_beat_and_web_send(live_stack: Stack) -> None:
@@ -287,7 +286,7 @@ def test_the_worker_takes_what_beat_and_web_send(live_stack: Stack) -> None:
         "from amqp.exceptions import ChannelError\n"
         "sweep.delay()\n"
         "import time\n"
-        "deadline = time.monotonic() + 10\n"
+        "deadline = time.monotonic() + 120\n"
         "with app.connection() as connection:\n"
         "    def left():\n"
         "        try:\n"
@@ -295,9 +294,9 @@ def test_the_worker_takes_what_beat_and_web_send(live_stack: Stack) -> None:
         "        except ChannelError as error:\n"
         "            assert str(error.reply_code) == '404', error  # Redis has no queue in which nothing waits\n"
         "            return 0\n"
-        "    while left() and time.monotonic() < deadline:\n"
+        "    while (number := left()) and time.monotonic() < deadline:\n"
         "        time.sleep(0.05)\n"
-        "    print('left', left())\n"
+        "    print('left', number)\n"
     )
 
     assert "left 0" in live_stack.manage("shell", "--no-imports", "-c", code)
@@ -335,7 +334,7 @@ def test_a_body_above_the_bound_is_refused_with_413(tmp_path: Path, chunked: boo
 
 
 def _send(stack: Stack, rest: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", stack.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=120) as connection:
         head = f"POST /api/generations HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {stack.api_key}\r\n"
         connection.sendall(head.encode() + b"Content-Type: application/json\r\nConnection: close\r\n" + rest)
         answer = b""
@@ -361,6 +360,9 @@ def _send_chunked(stack: Stack, body: bytes, piece: int) -> bytes:
 
 
 def _proportional_bytes(pid: int) -> int:
-    """The memory of a process, with what is shared counted in shares."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    """The memory of a process, with what is shared counted in shares; none of one that has ended meanwhile."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
