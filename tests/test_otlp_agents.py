@@ -300,8 +300,8 @@ def test_what_a_model_thought_is_in_the_output_once_though_google_s_adk_adds_it_
     assert earlier.completion_tokens == 25
 
 
-def test_chunks_of_a_stream_that_stand_before_the_whole_answer_are_no_answers() -> None:
-    """Google's ADK 2.13, with what was said captured."""
+def test_chunks_of_a_stream_are_one_answer_whether_the_whole_stands_behind_them_or_not() -> None:
+    """Google's ADK 2.13, with what was said captured: of LiteLLM's models with the whole, of Gemini without."""
 
     def said(reason: str, *parts: dict[str, Any]) -> dict[str, Any]:
         return {"role": "assistant", "parts": list(parts), "finish_reason": reason}
@@ -313,17 +313,18 @@ def test_chunks_of_a_stream_that_stand_before_the_whole_answer_are_no_answers() 
     begun = {**wanted_, "arguments": None}
     spoken = [said("", text("Li")), said("", text("ma.")), said("stop", text("Lima."))]
     called = [said("", begun), said("", begun), said("stop", wanted_)]
-    apart = [said("", text("Well.")), said("stop", text("Lima."))]
+    apart = [said("", text("Li")), said("stop", text("ma."))]
+    left = [said("", text("Li")), said("", text("ma."))]
+    thought = [said("", {"type": "reasoning", "content": "Hm"}), said("", text("Li")), said("stop", text("ma."))]
 
-    answer, tools, both = (
-        call({**CALL, "gen_ai.output.messages": json.dumps(given)}) for given in (spoken, called, apart)
+    answer, tools, both, torn, mused = (
+        call({**CALL, "gen_ai.output.messages": json.dumps(given)}) for given in (spoken, called, apart, left, thought)
     )
 
-    assert answer.message_completion == ANSWER
+    assert answer.message_completion == both.message_completion == torn.message_completion == ANSWER
+    assert mused.message_completion == {**ANSWER, "reasoning": "Hm"}
     assert tools.message_completion is not None
     assert [one["function"]["arguments"] for one in tools.message_completion["tool_calls"]] == ['{"city":"Lima"}']
-    assert both.message_completion is not None
-    assert [part["text"] for part in both.message_completion["content"]] == ["Well.", "Lima."]
 
 
 def test_tools_of_litellm_are_known_also_where_its_messages_are_those_of_the_conventions() -> None:

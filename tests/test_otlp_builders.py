@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.test_otlp_conventions import call, tell
+from tests.test_otlp_conventions import ANSWER, CALL, call, tell
 
 ASKED: Final = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Which city?"}]
 ANSWERED: Final = {"role": "assistant", "content": "Lima."}
@@ -129,3 +129,20 @@ def test_what_a_run_of_cloudflare_s_agents_is_told_is_its_metadata(start: str) -
 
     assert (told.generation, told.step.type) == (None, "run")
     assert (told.step.thread_id, told.step.user_id, told.step.metadata) == ("chat-1", "ada", {"plan": "pro"})
+
+
+def test_what_dspy_has_of_an_answer_beside_its_text_makes_it_no_less_an_answer() -> None:
+    """DSPy 3.4 beside OpenInference: of OpenAI's newer interface, of what was thought, and of several."""
+    alone = call({**CALL, "output.value": json.dumps([{"text": "Lima."}])})
+    thought = {"text": "Lima.", "reasoning_content": "Hm."}
+    several = call(
+        {
+            **CALL,
+            "llm.invocation_parameters": '{"n": 2}',
+            "output.value": json.dumps([thought, {"text": "Cusco.", "logprobs": None}]),
+        }
+    )
+
+    assert alone.message_completion == ANSWER
+    assert several.message_completion == {**ANSWER, "reasoning": "Hm."}
+    assert [one.content["content"] for one in several.alternatives or ()] == ["Cusco."]

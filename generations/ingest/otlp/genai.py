@@ -63,24 +63,40 @@ def instruct(fields: Fields, instructions: list[Json]) -> None:
 
 
 def _without_chunks(answers: list[Json]) -> list[Json]:
-    """The answers but for the chunks of a stream that come before the whole, which alone has a reason for its end.
+    """The answers, or the one that they are where they are the chunks of a stream: only its last has a reason for its
+    end, and may be all of the others together.
 
-    Google's ADK lists every response of a call, and those of a stream are its chunks and then all of them together:
-    `_build_output_messages` in its telemetry/_experimental_semconv.py.
+    Google's ADK lists every response of a call, and from its version 2.6 on those of a stream are its chunks alone:
+    `_experimental_semconv.py` in its telemetry.
     """
+    if not all(isinstance(one, dict) and one.get("finish_reason") == "" for one in answers[:-1]):
+        return answers
     *chunks, whole = answers
-    if not isinstance(whole, dict) or not whole.get("finish_reason"):
+    if not isinstance(whole, dict):
         return answers
     told = {str(part.get("id")) for part in _said(whole)}
     text = "".join(str(part.get("content")) for part in _said(whole))
-    for chunk in chunks:
-        if not isinstance(chunk, dict) or chunk.get("finish_reason") != "":
-            return answers
-        for part in _said(chunk):
-            is_call = part.get("type") == "tool_call"
-            if str(part.get("id")) not in told if is_call else str(part.get("content")) not in text:
-                return answers
+    for part in (part for chunk in chunks for part in _said(chunk)):
+        is_call = part.get("type") == "tool_call"
+        if str(part.get("id")) not in told if is_call else str(part.get("content")) not in text:
+            return [{**whole, "parts": _run_on([part for one in answers for part in _said(one)])}]
     return [whole]
+
+
+def _run_on(parts: Sequence[Mapping[str, Json]]) -> list[Json]:
+    """The parts of chunks, with words that follow one another as one part."""
+    found: list[dict[str, Json]] = []
+    for part in parts:
+        text, last = part.get("content"), found[-1] if found else {}
+        if part.keys() == _WORDS == last.keys() and part["type"] == last["type"] and isinstance(text, str):
+            found[-1] = {**last, "content": f"{last['content']}{text}"}
+        else:
+            found.append(dict(part))
+    return list(found)
+
+
+_WORDS: Final = frozenset({"type", "content"})
+"""What parts have that are but words or thoughts."""
 
 
 def _said(answer: Mapping[str, Json]) -> list[Mapping[str, Json]]:

@@ -306,6 +306,9 @@ def _given(given: Json, kind: str) -> Fields:
     if _are_choices(given):
         said = [{**one["message"], "finish_reason": one.get("finish_reason")} for one in given]
         return answered(said, kind, len(said) > 1)
+    if _are_texts(given):
+        said = [{"role": "assistant", "content": one["text"], **one} for one in given]
+        return answered(said, kind, len(said) > 1)
     if isinstance(given, dict) and (reason := messages.finish_reason(given.get("finish_reason"))):
         return {"output": given, "finish_reason": reason}
     return {} if given is None else {"output": given}
@@ -332,3 +335,15 @@ def _are_choices(given: Json) -> TypeGuard[list[dict[str, Any]]]:
         and bool(given)
         and all(isinstance(one, dict) and isinstance(one.get("message"), dict) for one in given)
     )
+
+
+def _are_texts(given: Json) -> TypeGuard[list[dict[str, Any]]]:
+    """Whether these are answers as DSPy has them where they are more than a text (clients/base_lm.py, version 3.4)."""
+    return isinstance(given, list) and bool(given) and all(isinstance(one, dict) and _is_text(one) for one in given)
+
+
+def _is_text(one: Mapping[str, Json]) -> bool:
+    return isinstance(one.get("text"), str | None) and "text" in one and one.keys() <= _BESIDE_TEXTS
+
+
+_BESIDE_TEXTS: Final = frozenset({"text", "reasoning_content", "logprobs", "citations", "tool_calls"})
