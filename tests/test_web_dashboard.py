@@ -293,6 +293,26 @@ def test_a_filter_narrows_all_and_is_carried_to_the_list() -> None:
     assert "Generations 1 none before" in web.text(client.get(f"{place(project)}?{WEEK}&environment=staging"))
 
 
+def test_what_the_page_is_broken_down_by_holds_for_all_usual_tiles_and_a_tile_s_own_stays_its_own() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    filled(project)
+
+    asked = web.text(client.get(f"{place(project)}?{WEEK}&by=metadata.plan"))
+    usual = client.get(f"{place(project)}?{WEEK}")
+    table = next(str(link["href"]) for link in web.tags(usual, "a") if link.get("aria-label") == "Table: Cost")
+    back = next(str(link["href"]) for link in web.tags(client.get(table), "a") if "data-back" in link)
+
+    assert "Cost by metadata.plan" in asked
+    assert "Latency p95 by metadata.plan" in asked
+    assert "Cost by model.id" in web.text(usual)
+    assert "Cost by model.id" in web.text(client.get(table))
+    assert parse_qs(urlsplit(back).query) == parse_qs(WEEK)
+    assert "Cost by metadata.plan" not in web.text(client.get(back))
+    client.post(f"{place(project)}tiles/", {"add": "cost", "by": "tags"})
+    assert "Cost by tags" in web.text(client.get(f"{place(project)}?{WEEK}&by=metadata.plan"))
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [

@@ -21,7 +21,7 @@ from generations.access import Grant, Scope, audit
 from generations.filters import BadFilter, Condition
 from generations.metrics import Dimension, Measure, Query, Row
 from generations.models import Generation, Project
-from generations.web import drawing, refused, stale, timeline
+from generations.web import drawing, narrowing, refused, stale, timeline
 from generations.web.drawing import CHARTS, Drawn
 from generations.web.filtering import OPERATORS, options, plain_address, shown_moment
 from generations.web.frame import show
@@ -72,16 +72,18 @@ def dashboard(request: HttpRequest, grant: Grant) -> HttpResponse:
         problem = "There is too much to count in time. Choose a shorter time."
     made.problem = made.problem or problem
     query = made.query.urlencode()
+    is_own, asked_by = "dashboard" in grant.project.settings, made.query.get("by", "")
+    # What the project chose for a tile stands; the usual tiles are all broken down by what is asked of the page.
+    shown = [(name, by if is_own or not asked_by else "") for name, by in kept(grant.project)]
     charts = [
         {
             "n": n,
             "title": CHARTS[name].title,
-            "by": by,
-            "shown_by": by or (made.query.get("by", "") if CHARTS[name].is_divided else ""),
+            "shown_by": drawing.said_by(CHARTS[name], by or asked_by),
             "address": f"{reverse('web:chart', args=[grant.project.slug, name])}?{_with(made.query, by)}",
             "data": f"{reverse('web:chart-data', args=[grant.project.slug, name])}?{_with(made.query, by)}",
         }
-        for n, (name, by) in enumerate(kept(grant.project))
+        for n, (name, by) in enumerate(shown)
     ]
     is_empty = bool(tiles) and not tiles[0].value and not Generation.objects.in_project(grant.project.pk).exists()
     context = {
@@ -90,15 +92,18 @@ def dashboard(request: HttpRequest, grant: Grant) -> HttpResponse:
         "charts": [] if made.problem else charts,
         "is_empty": is_empty,
         "all_charts": CHARTS.values(),
-        "breakdowns": [(path, filters.field("generations", path).sentence) for path in BREAKDOWNS],
-        "by": made.query.get("by", ""),
+        "breakdowns": [
+            (path, filters.field("generations", path).sentence)
+            for path in (*BREAKDOWNS, *narrowing.own(grant, "generations"))
+        ],
+        "by": asked_by,
         "query": query,
         "options": options("generations"),
         "operators": OPERATORS,
         "since": shown_moment(made.query.get("from", "")),
         "until": shown_moment(made.query.get("to", "")),
         "spans": [one for one in made.presets if one.title != "All"],
-        "is_own": "dashboard" in grant.project.settings,
+        "is_own": is_own,
         "as_of": stale.mark(list(kept(grant.project))),
     }
     return show(request, grant, "dashboard/page.html", context, here="dashboard", status=made.status)
@@ -110,6 +115,7 @@ def chart(request: HttpRequest, grant: Grant, name: str) -> HttpResponse:
     """The numbers of one chart as a table, each leading to the generations that it counts."""
     made = _asked(request)
     context: dict[str, Any] = {"listing": made, "title": _chart(name).title, "rows": [], "lines": []}
+    context["shown_by"] = drawing.said_by(_chart(name), made.query.get("by", ""))
     try:
         drawn = _drawn(grant, name, made)
         context |= {
@@ -123,7 +129,10 @@ def chart(request: HttpRequest, grant: Grant, name: str) -> HttpResponse:
         made.problem = str(error)
     except metrics.TooSlow as error:
         made.problem = str(error)
-    context["back"] = f"{reverse('web:dashboard', args=[grant.project.slug])}?{made.query.urlencode()}"
+    query = made.query.copy()
+    for page_by in query.pop("tile", []):
+        query["by"] = page_by
+    context["back"] = f"{reverse('web:dashboard', args=[grant.project.slug])}?{query.urlencode()}"
     return show(request, grant, "dashboard/chart.html", context, here="dashboard", status=made.status)
 
 
@@ -189,9 +198,10 @@ def _drawn(grant: Grant, name: str, made: Listing) -> Drawn:
 
 
 def _with(query: QueryDict, by: str) -> str:
+    """The query of a chart; `tile` keeps what the page is broken down by, where its tile has a breakdown of its own."""
     changed = query.copy()
     if by:
-        changed["by"] = by
+        changed["tile"], changed["by"] = changed.get("by", ""), by
     return changed.urlencode()
 
 

@@ -143,6 +143,13 @@ class Drawn:
     note: str = ""
 
 
+def said_by(chart: Chart, by: str) -> str:
+    """What a chart is broken down by, in words, and which of its measures it shows then; empty where by nothing."""
+    if not by or not chart.is_divided:
+        return ""
+    return f"{chart.main.name} by {by}" if chart.main.function == "percentile" else f"by {by}"
+
+
 def draw(grant: Grant, chart: Chart, condition: Condition | None, line: Timeline, by: str) -> Drawn:
     """The numbers of a chart under a condition, which holds its time; broken down by the field `by`, if any.
 

@@ -28,7 +28,7 @@ from generations.models import Generation, Step, Thread
 from generations.records import Json
 from generations.web.gate import address_in
 
-NOT_FILTERS: Final = ("order", "limit", "after", "before", "q", "view", "by")
+NOT_FILTERS: Final = ("order", "limit", "after", "before", "q", "view", "by", "tile")
 PLACES: Final = ("after", "before")
 LIMITS: Final = (10, 25, 50, 100)
 LIMIT: Final = 50

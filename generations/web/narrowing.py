@@ -31,7 +31,9 @@ TOP: Final = 6
 FACETED: Final = frozenset({*faceting.PATHS, "participants"})
 """The lists that have facets."""
 LOOKED_AT: Final = 500
-"""The users, last seen, whose metadata say what facets there are."""
+"""The newest rows, whose metadata say what facets there are."""
+_NEWEST: Final = {"generations": "started_at", "participants": "last_seen_at"}
+"""The lists whose facets the application's own metadata are, and what tells the newest of their rows."""
 MOST_OWN: Final = 5
 
 _KEY: Final = re.compile(r"[A-Za-z][\w-]{0,39}")
@@ -162,7 +164,10 @@ def facets(request: HttpRequest, grant: Grant, kind: str) -> HttpResponse:
 
 def _found(grant: Grant, kind: str, query: QueryDict) -> list[faceting.Facet]:
     """The facets under the list's filter; that of a field which is narrowed already under what is left without it."""
-    paths = faceting.PATHS.get(kind) or _own(grant, kind)
+    paths = (*faceting.PATHS.get(kind, ()), *(own(grant, kind) if kind in _NEWEST else ()))
+    if "promptVersion.name" in query:
+        # Numbers of versions say something only of one prompt.
+        paths = (*paths, "promptVersion.version")
     if not paths:
         return []
     condition = filters.from_query(kind, query, ignore=NOT_FILTERS)
@@ -182,15 +187,18 @@ def _says_something(facet: faceting.Facet, query: QueryDict) -> bool:
     return is_narrowed or any(value is not None for value, _ in facet.values)
 
 
-def _own(grant: Grant, kind: str) -> tuple[str, ...]:
-    """The facets of users: what the application says of most of them, as their metadata have it; one query."""
-    rows = filters.rows(kind, grant.project.pk).order_by(F("last_seen_at").desc()).values_list("metadata", flat=True)
-    counts = Counter(
-        key
-        for metadata in rows[:LOOKED_AT]
-        for key, value in metadata.items()
-        if _KEY.fullmatch(key) and isinstance(value, str | int | float)
-    )
+def own(grant: Grant, kind: str) -> tuple[str, ...]:
+    """The paths of what the application says of most generations or users, as their metadata have it; one query.
+
+    What is different in nearly each row, such as the number of a request, is left out: nobody narrows by it.
+    """
+    rows = filters.rows(kind, grant.project.pk).order_by(F(_NEWEST[kind]).desc()).values_list("metadata", flat=True)
+    said: dict[str, Counter[str | int | float]] = {}
+    for metadata in rows[:LOOKED_AT]:
+        for key, value in metadata.items():
+            if _KEY.fullmatch(key) and isinstance(value, str | int | float):
+                said.setdefault(key, Counter())[value] += 1
+    counts = {key: values.total() for key, values in said.items() if 2 * len(values) <= max(values.total(), 10)}
     return tuple(f"metadata.{key}" for key, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:MOST_OWN])
 
 

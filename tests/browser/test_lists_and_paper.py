@@ -174,3 +174,35 @@ def test_the_next_page_is_read_from_its_first_row(watched: Watched, filled: Stac
     # Who pages by keyboard stays at what leads on.
     expect(page.get_by_role("link", name="Next")).to_be_focused()
     assert watched.is_clean()
+
+
+def test_a_group_has_one_colour_in_every_chart_whatever_its_rank(watched: Watched, filled: Stack) -> None:
+    own = uuid.uuid4().hex[:8]
+    # Most calls are beta's, most failures alpha's, and nobody knows whose some are.
+    customers = ["beta"] * 5 + ["alpha"] * 3 + ["gamma"] * 4 + [""] * 2
+    documents = [
+        {"name": own, "prompt": "a", "metadata": {"customer": who} if who else {}} | ({"error": "No"} if fails else {})
+        for who in customers
+        for fails in ((True, True) if who == "alpha" else (False, who == "gamma"))
+    ]
+    with filled.client() as client:
+        assert client.post("/api/generations/batch", json=documents).status_code == 200
+    page = watched.page
+    page.goto(f"{filled.url}/projects/default/dashboard/?from=now-1h&name={own}&by=metadata.customer")
+
+    ranked: list[dict[str, str]] = []
+    for title in ("Generations", "Errors"):
+        legend = page.get_by_role("region", name=title, exact=True).locator(".legend")
+        expect(legend.get_by_text("alpha")).to_be_visible()
+        ranked.append(
+            legend.evaluate(
+                "(one) => Object.fromEntries([...one.querySelectorAll('li:has(.legend-mark)')].map((item) => "
+                "[item.querySelector('.truncate').textContent, item.querySelector('.legend-mark').style.background]))"
+            )
+        )
+
+    assert [next(iter(one)) for one in ranked] == ["beta", "alpha"]
+    assert ranked[0] == ranked[1]
+    assert len(set(ranked[0].values())) == 4
+    assert ranked[0]["none"] == "var(--quiet)"
+    assert watched.is_clean()

@@ -50,8 +50,26 @@ async function asked(address) {
 // Steps of an axis that counts: nothing happens half a time.
 const WHOLE = Array.from({ length: 16 }, (_, n) => [1, 2, 5].map((step) => step * 10 ** n)).flat();
 
+// The colours of a chart's lines. Of a breakdown a group has the same one in each chart, whatever its rank there: it
+// follows from its name. Two of one chart that would have the same are told apart in the order of their names.
+function named(lines) {
+  if (!lines.some((line) => line.query)) return lines.map((_, n) => COLOURS[n % COLOURS.length]);
+  const free = [...COLOURS];
+  const chosen = new Map();
+  for (const line of [...lines].sort((a, b) => (a.label < b.label ? -1 : 1))) {
+    if (/__exists=false(&|$)/.test(line.query)) {
+      chosen.set(line, "--quiet");
+      continue;
+    }
+    const wish = [...line.label].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 9973, 7) % COLOURS.length;
+    const at = free.includes(COLOURS[wish]) ? free.indexOf(COLOURS[wish]) : 0;
+    chosen.set(line, free.length ? free.splice(at, 1)[0] : COLOURS[wish]);
+  }
+  return lines.map((line) => chosen.get(line));
+}
+
 function draw(place, said) {
-  const names = said.lines.map((_, n) => (said.isBad ? "--bad" : COLOURS[n % COLOURS.length]));
+  const names = said.isBad ? ["--bad"] : named(said.lines);
   const colours = names.map(colour);
   const show = unit(said);
   const isCount = !["seconds", "money", "score"].includes(said.unit);

@@ -1,0 +1,51 @@
+"""What lists are narrowed by that nobody declared: the application's own metadata, and the versions of one prompt."""
+
+import pytest
+
+from generations import recording
+from generations.models import Project
+from tests import web
+from tests.web import call
+
+pytestmark = pytest.mark.django_db
+
+
+def filled(project: Project) -> None:
+    """Forty calls of two customers, each with a number of its own, of two versions of a prompt."""
+    recording.record(
+        project,
+        [
+            call(
+                n,
+                metadata={"customer": "acme" if n % 4 else "hooli", "requestNumber": f"r-{n}"},
+                prompt_name="router",
+                prompt_version=n % 2,
+            )
+            for n in range(40)
+        ],
+    )
+
+
+def test_what_the_application_says_of_calls_narrows_them() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    filled(project)
+
+    said = web.text(client.get(f"/projects/{project.slug}/lists/generations/facets/"))
+    offered = [option.get("value") for option in web.tags(client.get(f"/projects/{project.slug}/dashboard/"), "option")]
+
+    assert "acme 30" in said
+    assert "hooli 10" in said
+    assert "r-1" not in said
+    assert "metadata.customer" in offered
+    assert "metadata.requestNumber" not in offered
+
+
+def test_the_versions_of_a_prompt_are_told_apart_once_it_is_chosen() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    filled(project)
+    address = f"/projects/{project.slug}/lists/generations/facets/"
+
+    assert "Prompt version" not in web.text(client.get(address))
+    assert "Prompt version 0 20 1 20" in web.text(client.get(address, {"list": "promptVersion.name=router"}))
