@@ -28,15 +28,13 @@ pytest_plugins = ["tests.stack"]
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the server and name it before Django's settings are read, which pytest-django does after this."""
-    folder = Path(tempfile.mkdtemp(prefix="generations-tests-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"generations-tests-{os.environ.get('PYTEST_XDIST_WORKER', '')}-"))
     for name in ("PORT", "HOST", "PUBLIC_URL", "ALLOWED_HOSTS", "BOOTSTRAP_API_KEY", "BOOTSTRAP_PASSWORD"):
         os.environ.pop(name, None)
     config.stash[_FOLDER] = folder
-    # A worker of xdist has read its settings by now, with the folder of the run: what it starts is to find the same.
-    data_dir = os.environ["DATA_DIR"] if "PYTEST_XDIST_WORKER" in os.environ else str(folder / "data")
     os.environ.update(
         DJANGO_SETTINGS_MODULE="observability.settings",
-        DATA_DIR=data_dir,
+        DATA_DIR=str(folder / "data"),
         SECRET_KEY="only-for-tests-0123456789abcdefghijklmnopqrstuvwxyz",
         DEBUG="false",
         LOG_LEVEL="WARNING",
@@ -61,6 +59,16 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # A thread that writes later would not see the transaction of a test.
     settings.INTAKE_SECONDS = 0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Let each worker of xdist read its settings when it has a folder of its own, as this process did.
+
+    It would read them before, and with the folder of the run: its database has projects of the same numbers as
+    another's, and the files of one would be there for the other.
+    """
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
 
 @pytest.fixture(autouse=True)

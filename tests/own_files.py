@@ -1,4 +1,4 @@
-"""A storage of files that is a test's own: another worker's database may have a project of the same number."""
+"""A storage of files that is a test's own: what others have left is not in it."""
 
 from pathlib import Path
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pytest_django.fixtures import Settings
+
 from tests.stack import Stack, free_port, given_to_anybody
 
 FORKS = "import os, sys; os.fork(); print(flush=True); sys.stdin.read()"
@@ -18,6 +20,12 @@ def test_a_port_for_a_copy_is_none_that_whoever_connects_may_be_given() -> None:
 
     assert len(set(ports)) == 50
     assert [port for port in ports if port in given_to_anybody()] == []
+
+
+def test_each_worker_of_a_run_has_a_folder_of_its_own(settings: Settings) -> None:
+    assert str(settings.DATA_DIR) == os.environ["DATA_DIR"]
+    assert f"-{os.environ.get('PYTEST_XDIST_WORKER', '')}-" in settings.DATA_DIR.parent.name
+    assert settings.MEDIA_ROOT.is_relative_to(settings.DATA_DIR)
 
 
 def test_a_process_is_told_from_what_it_forked_a_moment_ago(tmp_path: Path) -> None:
