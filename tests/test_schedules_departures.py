@@ -229,7 +229,10 @@ def test_a_schedule_begins_to_be_incremental_when_what_is_being_deleted_is_gone(
                 removing.erase(grant, "generation", "g00000")
                 deleted.set()
                 while not begun.wait(0.02):
-                    cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+                    cursor.execute(
+                        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+                    )
                     if cursor.fetchone() != (0,):
                         break
                 was_begun.append(begun.is_set())
