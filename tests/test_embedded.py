@@ -100,6 +100,23 @@ def test_a_long_recovery_is_waited_for_as_long_as_it_goes_on(tmp_path: Path) -> 
         server.stop()
 
 
+def test_a_slow_start_is_a_recovery_only_after_it_was_cut_off(
+    server: embedded.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_PATIENCE", 0.0)
+    told: list[str] = []
+
+    server.start(tell=told.append)
+    server.stop()
+    server.start(tell=told.append)
+    assert server.process is not None
+    server.process.kill()
+    server.process.wait()
+    server.start(tell=told.append)
+
+    assert told == [embedded.SLOW, embedded.SLOW, embedded.RECOVERS]
+
+
 def test_a_lock_file_with_the_number_of_another_process_does_not_stop_the_start(server: embedded.Server) -> None:
     server.start()
     server.stop()

@@ -235,6 +235,8 @@ def test_what_only_the_store_knows_is_passed_over() -> None:
         ({"latency": 1}, "latency", "did you mean 'performance.latency'?"),
         ({"rating": 1}, "rating", "did you mean 'feedback.rating'?"),
         ({"temperature": 1}, "temperature", "did you mean 'parameters.temperature'?"),
+        ({"error": {"type": "RateLimit", "message": "Slow"}}, "error", "its type goes into errorType"),
+        ({"error": 429}, "error", "a text"),
         ({"outptu": {}}, "outptu", "did you mean 'output'?"),
         ({"$set": {}}, "$set", "there is no such field"),
         ({"timestamp": "yesterday"}, "timestamp", "expected a time such as 2026-01-31T12:00:00Z"),

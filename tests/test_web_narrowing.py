@@ -49,3 +49,23 @@ def test_the_versions_of_a_prompt_are_told_apart_once_it_is_chosen() -> None:
 
     assert "Prompt version" not in web.text(client.get(address))
     assert "Prompt version 0 20 1 20" in web.text(client.get(address, {"list": "promptVersion.name=router"}))
+
+
+def test_what_a_call_s_metadata_say_leads_to_all_that_say_the_same() -> None:
+    project = web.project()
+    client = web.signed_in(project)
+    filled(project)
+    odd = {"order of": "a&b=c/ü", "long": "x" * 61, "empty": "", "inner": {"a": 1}}
+    recording.record(project, [call(50, metadata=odd), call(51, metadata=odd)])
+
+    of_one = [
+        link for link in web.links(client.get(f"/projects/{project.slug}/generations/call-004/")) if "?meta" in link
+    ]
+    of_odd = [
+        link for link in web.links(client.get(f"/projects/{project.slug}/generations/call-050/")) if "?meta" in link
+    ]
+
+    assert len(of_one) == 2
+    assert len(web.ids(client.get(of_one[0]))) == 10
+    assert len(of_odd) == 1
+    assert web.ids(client.get(of_odd[0])) == ["call-051", "call-050"]

@@ -123,7 +123,7 @@ GENERATION: Final[Mapping[str, Slot]] = {
     "endTimestamp": _times("ended_at"),
     "finishReason": Slot("finish_reason", text),
     "selectedChoice": Slot("selected_choice", whole),
-    "error": Slot("error", text),
+    "error": Slot("error", values.error),
     "errorType": Slot("error_type", text),
     "errorDetail": Slot("error_detail", text),
     "threadId": Slot("thread_id", identifier),

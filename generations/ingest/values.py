@@ -75,6 +75,13 @@ def text(value: Json, path: str) -> str:
     return value
 
 
+def error(value: Json, path: str) -> str:
+    """What an error says. What has a type beside its message, as errors of providers do, is told where that goes."""
+    if isinstance(value, dict):
+        raise InvalidRecord(path, value, "a text: what it says; its type goes into errorType, a trace into errorDetail")
+    return text(value, path)
+
+
 def currency(value: Json, path: str) -> str:
     """A currency: as ISO 4217 writes its code where it is one, so that what is the same is added up."""
     said = text(value, path)

@@ -61,6 +61,8 @@ _ROOM_FOR_LOG: Final = 20
 _FORGETFUL: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
 _PATIENCE: Final = 15.0
 """Seconds of a start after which whoever waits is told why."""
+RECOVERS: Final = "PostgreSQL makes good what was cut off when it last ended. This may take minutes."
+SLOW: Final = "PostgreSQL takes its time to start: this machine is slow or has much else to do."
 _LONGEST_LOG: Final = 10_000_000
 """Bytes."""
 _LONGEST_PATH: Final = 950
@@ -121,6 +123,8 @@ class Server:
                 f"and PostgreSQL takes {_LONGEST_PATH}. Choose a shorter one."
             )
         self.data.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Who shuts down takes this file away.
+        was_cut_off = (self.data / "postmaster.pid").exists()
         self._make_sockets_folder()
         self._give_away(self.data)
         if not self.data.is_dir():
@@ -137,7 +141,7 @@ class Server:
                     raise CannotStart(f"PostgreSQL was not ready after {within:.0f} s. {self._last_lines()}")
                 if not told and time.monotonic() > began + _PATIENCE:
                     told = True
-                    tell("PostgreSQL makes good what was cut off when it last ended. This may take minutes.")
+                    tell(RECOVERS if was_cut_off else SLOW)
                 meanwhile()
                 time.sleep(0.02)
             if self.is_ready():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache, lru_cache
 from html import escape as escaped
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from django import template
 from django.conf import settings
@@ -18,8 +19,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from generations import reading
+from generations import filters, reading
 from generations.models import Generation, Project, Step
+from generations.records import Json
 from generations.trees import Node
 
 register = template.Library()
@@ -30,6 +32,8 @@ _WRONG: Final = '<span class="field-error" role="alert"{}>{}</span>'
 _MODULE: Final = re.compile(r"^(?:\w+\.)+(?=\w+(?::|$))")
 _CONTROL: Final = re.compile(r"<(?:input|select|textarea)(?=[\s>])")
 _SYMBOLS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}
+_ALIKE: Final = 8
+"""So many values of a call's metadata lead to all that have the same."""
 _UNITS: Final = ("KB", "MB", "GB", "TB")
 
 
@@ -286,6 +290,13 @@ def safe_link(address: object) -> str:
     if text.startswith(("https://", "http://")):
         return format_html('<a href="{}" rel="noopener noreferrer nofollow">{}</a>', text, shown)
     return format_html('<span class="code">{}</span>', shown)
+
+
+@register.filter
+def alike(metadata: Mapping[str, Json]) -> list[tuple[str, str, str]]:
+    """Short texts of a call's metadata: their name, the text, and the query of the list of all calls with the same."""
+    short = [(key, text) for key, text in metadata.items() if isinstance(text, str) and 0 < len(text) <= 60]
+    return [(key, text, urlencode({f"metadata.{filters.joined([key])}": text})) for key, text in sorted(short)[:_ALIKE]]
 
 
 @register.filter
