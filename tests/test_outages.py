@@ -13,7 +13,7 @@ import pytest
 from botocore.stub import Stubber
 from celery import Celery
 from django.core.files.storage import default_storage
-from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection, transaction
+from django.db import DatabaseError, DataError, InterfaceError, InternalError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from generations import attachments, operations, outages
@@ -162,6 +162,18 @@ def test_a_worker_that_is_started_again_takes_no_requests_from_a_machine(
     assert told(web="ready", worker="restarting", postgresql="ready") == (503, 200)
     assert told(web="starting", worker="ready", postgresql="ready") == (503, 503)
     assert told(web="ready", worker="ready", postgresql="starting") == (503, 503)
+
+
+@pytest.mark.parametrize("door", [door for door in DOORS if door.startswith("Literal")])
+def test_a_value_that_the_database_refuses_is_told_in_the_form_of_literals_clients(api: Caller, door: str) -> None:
+    error = DataError("as Django says it")
+    error.__cause__ = psycopg.errors.NumericValueOutOfRange("out of range\nLINE 1: SELECT")
+
+    with connection.execute_wrapper(failing(error)):
+        answer = DOORS[door](api)
+
+    assert answer.status == 400
+    assert answer.json["errors"] == [{"message": "The database refuses a value of this: out of range"}]
 
 
 @pytest.mark.parametrize("door", DOORS)

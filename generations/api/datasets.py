@@ -144,7 +144,7 @@ def add_items(request: HttpRequest, id: str) -> HttpResponse:
     if len(sources) != 1 or ("items" in asked and "metadata" in asked):
         raise BadDataset("items", sorted(asked), "one of items, generationIds and stepIds; metadata with the last two")
     if "items" in asked:
-        new = [_new(item, n) for n, item in enumerate(_list("items", asked["items"]))]
+        new = [_new(item, f"items[{n}]") for n, item in enumerate(_list("items", asked["items"]))]
         made = datasets.add_items(grant, id, new, once=once)
     else:
         name = sources.pop()
@@ -156,6 +156,39 @@ def add_items(request: HttpRequest, id: str) -> HttpResponse:
         add = datasets.add_generations if name == "generationIds" else datasets.add_steps
         made = add(grant, id, ids, asked.get("metadata"), once=once)
     return answer({"data": [item_document(row) for row in made]}, status=201)
+
+
+@router.patch(
+    "/{id}/items/{item}",
+    **operation(
+        "Change an item of a dataset",
+        tag=TAG,
+        scope=Scope.WRITE,
+        sent=ref("DatasetItemSent"),
+        example={"expectedOutput": "Four."},
+        ok={200: ref("DatasetItem")},
+    ),
+)
+def change_item(request: HttpRequest, id: str, item: str) -> HttpResponse:
+    """Another in its place, as a new version: what is absent stays, what is null is emptied. It has an `id` of its own;
+    past versions keep the old one, which is changed no further: 404.
+    """
+    grant = grant_of(request)
+    said, old = _values(receive.mapping(request), "item"), _item_in(grant, id, item)
+    kept = {name: getattr(old, name) for name in _ITEM.values()}
+    return answer(item_document(datasets.replace_item(grant, str(old.pk), NewItem(**kept | said))))
+
+
+@router.delete(
+    "/{id}/items/{item}",
+    **operation("Take an item out of a dataset", tag=TAG, scope=Scope.WRITE, ok={204: None}),
+)
+def remove_item(request: HttpRequest, id: str, item: str) -> HttpResponse:
+    """As a new version; past ones keep it. 404 for one that the latest version does not have."""
+    grant = grant_of(request)
+    if not datasets.remove_items(grant, id, [str(_item_in(grant, id, item).pk)]):
+        raise datasets.NoSuchDataset("dataset item", item)
+    return HttpResponse(status=204)
 
 
 def document(row: Dataset) -> Json:
@@ -205,12 +238,25 @@ def _list(name: str, value: Json) -> list[Json]:
     return value
 
 
-def _new(item: Json, place: int) -> NewItem:
-    path = f"items[{place}]"
+def _item_in(grant: Grant, dataset_id: str, item_id: str) -> DatasetItem:
+    dataset, found = _dataset(grant, dataset_id), datasets.item(grant, item_id)
+    if found is None or found.dataset_id != dataset.pk:
+        raise datasets.NoSuchDataset("dataset item", item_id)
+    return found
+
+
+def _new(item: Json, path: str) -> NewItem:
+    return NewItem(**{"input": None, **_values(item, path)})
+
+
+def _values(item: Json, path: str) -> dict[str, Any]:
+    """What is said of an item; no text for a null `split`, which is how none is kept."""
     if not isinstance(item, dict):
         raise BadDataset(path, item, "an object")
     values = {_ITEM[name]: value for name, value in receive.named(item, tuple(_ITEM), f"{path}.").items()}
     for name in ("generationId", "stepId", "split"):
-        if not isinstance(item.get(name, ""), str if name == "split" else str | None):
+        if not isinstance(item.get(name, ""), str | None):
             raise BadDataset(f"{path}.{name}", item[name], "a text")
-    return NewItem(**{"input": None, **values})
+    if "metadata" in item and not isinstance(item["metadata"], dict | None):
+        raise BadDataset(f"{path}.metadata", item["metadata"], "an object")
+    return values | ({"split": ""} if "split" in values and values["split"] is None else {})

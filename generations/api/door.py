@@ -22,6 +22,7 @@ from generations.api import (
     evaluators,
     experiments,
     exports,
+    fills,
     imports,
     models,
     noting,
@@ -149,6 +150,7 @@ def _door() -> Door:
     door.add_router("/scores", scores.router)
     door.add_router("/tags", scores.tags)
     door.add_router("/datasets", datasets.router)
+    door.add_router("/datasets", fills.router)
     door.add_router("/experiments", experiments.router)
     door.add_router("/evaluators", evaluators.router)
     door.add_router("/evaluations", evaluations.router)

@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.csrf import csrf_exempt
@@ -75,6 +76,11 @@ def _door(view: View) -> View:
             return refused(413, f"The request is larger than {settings.INGEST_MAX_BYTES} bytes.")
         except _Refused as error:
             return refused(error.status, str(error))
+        except DataError as error:
+            # What no check before has found, the database has: its sentence is better than none.
+            return refused(
+                400, f"The database refuses a value of this: {str(error.__cause__ or error).splitlines()[0]}"
+            )
         except recording.Busy as error:
             return _later(str(error))
         except outages.ERRORS as error:

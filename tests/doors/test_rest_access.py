@@ -58,7 +58,7 @@ def named(route: Route) -> str:
 
 
 def test_the_walk_finds_the_routes() -> None:
-    assert len(ROUTES) == 80
+    assert len(ROUTES) == 85
     assert Route("POST", "/api/generations/batch", Scope.INGEST) in ROUTES
     assert Route("DELETE", "/api/generations/{anyid:id}", Scope.WRITE) in ROUTES
     assert Route("POST", "/api/generations/{anyid:id}/feedback", Scope.INGEST) in ROUTES
@@ -151,7 +151,8 @@ def test_ids_of_another_project_are_not_there() -> None:
     theirs.post("/api/generations", {"id": "g", "threadId": "t", "scores": [{"id": "s", "name": "x", "value": 1}]})
     theirs.post("/api/steps/batch", [{"id": "st"}])
     dataset = theirs.post("/api/datasets", {"name": "d"}).json["id"]
-    theirs.post(f"/api/datasets/{dataset}/items", {"items": [{"input": 1}]})
+    (item,) = theirs.post(f"/api/datasets/{dataset}/items", {"items": [{"input": 1}]}).data
+    fill = theirs.post(f"/api/datasets/{dataset}/fill", {}).json["id"]
     export = theirs.post("/api/generations/export", {}).json["id"]
     before = rows()
 
@@ -168,6 +169,11 @@ def test_ids_of_another_project_are_not_there() -> None:
         ("GET", f"/api/datasets/{dataset}", None),
         ("GET", f"/api/datasets/{dataset}/items", None),
         ("POST", f"/api/datasets/{dataset}/items", {"items": [{"input": 2}]}),
+        ("PATCH", f"/api/datasets/{dataset}/items/{item['id']}", {"input": 2}),
+        ("DELETE", f"/api/datasets/{dataset}/items/{item['id']}", None),
+        ("POST", f"/api/datasets/{dataset}/fill", {}),
+        ("GET", f"/api/datasets/{dataset}/fills/{fill}", None),
+        ("POST", f"/api/datasets/{dataset}/fills/{fill}/cancel", None),
         ("GET", f"/api/exports/{export}", None),
         ("GET", f"/api/exports/{export}/download", None),
         ("POST", f"/api/exports/{export}/cancel", None),
