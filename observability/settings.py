@@ -9,11 +9,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from generations.management import embedded, places
-from observability import environment
+from observability import environment, zones
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environment.read()
+zones.choose_newer()
 
 
 def _secret_key() -> str:
