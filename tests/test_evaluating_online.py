@@ -100,6 +100,30 @@ def test_what_another_worker_holds_is_left_to_it_until_it_is_gone() -> None:
     assert evaluating.look() == 1
 
 
+@pytest.mark.parametrize("ahead", [dt.timedelta(hours=1), dt.timedelta(days=1)])
+def test_what_comes_in_once_a_clock_was_set_back_is_scored(
+    ahead: dt.timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grant = made.granted()
+    row = begun(grant, made.evaluator(grant, "regex", pattern="."))
+    right = timezone.now()
+    with monkeypatch.context() as patch:
+        patch.setattr(timezone, "now", lambda: right + ahead)
+        recording.record(grant.project, [call(1)])
+        assert evaluating.look() == 1
+    # It was killed at the next one, and another worker comes once the clock is right.
+    Evaluator.objects.filter(pk=row.pk).update(held_until=right + ahead + online.HELD)
+
+    recording.record(grant.project, [call(2)])
+    assert evaluating.look() == 1
+    recording.record(grant.project, [call(3)])
+    assert evaluating.look() == 1
+
+    assert scored(grant) == ["call-001", "call-002", "call-003"]
+    row.refresh_from_db()
+    assert row.scored_until is not None and row.scored_until < timezone.now()
+
+
 def test_who_may_no_longer_write_scores_nothing_and_the_evaluator_says_so() -> None:
     grant = made.granted()
     row = begun(grant, made.evaluator(grant, "regex", pattern="."))

@@ -23,6 +23,8 @@ OVERLAP: Final = dt.timedelta(seconds=60)
 """What was written so long before the watermark is looked at again: a transaction may commit late."""
 HELD: Final = dt.timedelta(minutes=10)
 """How long a worker has an evaluator to itself without a sign of life: longer than a batch of calls takes."""
+_TOO_FAR: Final = 2
+"""How many times HELD it may be held for at most: what is held for longer was taken before the clock was set back."""
 AT_ONCE: Final = 200
 
 
@@ -58,7 +60,7 @@ def is_among(share: float, id: str) -> bool:
 
 
 def _held(row: Evaluator) -> bool:
-    free = Q(held_until=None) | Q(held_until__lt=Now())
+    free = Q(held_until=None) | Q(held_until__lt=Now()) | Q(held_until__gt=Now() + _TOO_FAR * HELD)
     return bool(Evaluator.objects.filter(free, pk=row.pk, share__gt=0).update(held_until=Now() + HELD))
 
 
@@ -72,6 +74,12 @@ def _caught_up(row: Evaluator, end: dt.datetime) -> int:
     except (access.NotAllowed, access.NotAuthenticated, access.NoSuchProject):
         return _ended(row, "Who made this evaluator may not run it any more; make it again.")
     used, now = Used.of(row), timezone.now()
+    if row.scored_until > now + OVERLAP:
+        # The clock was ahead and has been set back: what is written until then would be before the watermark for ever.
+        # What has scores already is known by them.
+        if not Evaluator.objects.filter(pk=row.pk, scored_until=row.scored_until).update(scored_until=now):
+            return 0
+        row.scored_until = now
     try:
         condition = filters.from_document("generations", row.filter)
         matching: Any = filters.narrow("generations", project.pk, condition)
