@@ -165,7 +165,7 @@ def draw(grant: Grant, chart: Chart, condition: Condition | None, line: Timeline
     asked = Query(condition=condition, bucket=line.bucket, measures=_counted(chart.measures), limit=metrics.MAX_LIMIT)
     found = _aggregated(grant, chart, asked).rows
     rows, currency = _of_one_currency(chart, found)
-    by_time: dict[Any, Row] = {row.key["time"]: row for row in rows}
+    by_time: dict[Any, Row] = {line.start_of(row.key["time"]): row for row in rows}
     drawn = Drawn(
         chart, line, sorted({*line.starts(), *by_time}), currency=currency, note=_left_out(chart, found, currency)
     )
@@ -198,7 +198,7 @@ def _divided(grant: Grant, chart: Chart, condition: Condition | None, line: Time
     by_group: dict[Any, dict[Any, Row]] = {group: {} for group in groups}
     for row in rows:
         if row.key[_GROUP] in by_group:
-            by_group[row.key[_GROUP]][row.key["time"]] = row
+            by_group[row.key[_GROUP]][line.start_of(row.key["time"])] = row
     times = {time for of_group in by_group.values() for time in of_group}
     drawn = Drawn(chart, line, sorted({*line.starts(), *times}), currency=currency)
     for group in groups:
@@ -328,7 +328,7 @@ def _scores(grant: Grant, chart: Chart, line: Timeline) -> Drawn:
     by_name: dict[str, dict[Any, Row]] = defaultdict(dict)
     for row in metrics.aggregate(grant.project, asked, timeout=TIMEOUT).rows:
         if row.values[chart.main.name] is not None:
-            by_name[str(row.key[_GROUP])][row.key["time"]] = row
+            by_name[str(row.key[_GROUP])][line.start_of(row.key["time"])] = row
     names = sorted(by_name, key=lambda name: (-sum(row.count for row in by_name[name].values()), name))
     times = {time for found in by_name.values() for time in found}
     drawn = Drawn(chart, line, sorted({*line.starts(), *times}))

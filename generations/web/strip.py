@@ -59,9 +59,9 @@ def _charts(grant: Grant, kind: str, query: Any) -> dict[str, Any]:
     measures = (_COUNT, *_TIMED) if kind in ("generations", "steps") else (_COUNT,)
     asked = Query(kind, condition, bucket=line.bucket, measures=measures, limit=metrics.MAX_LIMIT)
     found: dict[Any, Row] = {
-        row.key["time"]: row for row in metrics.aggregate(grant.project, asked, timeout=TIMEOUT).rows
+        line.start_of(row.key["time"]): row for row in metrics.aggregate(grant.project, asked, timeout=TIMEOUT).rows
     }
-    # Those of the database too, which knows a day without a midnight by another hour.
+    # Those of calls to come too.
     starts = sorted({*line.starts(), *found})
     said: dict[str, Any] = {
         "unit": line.unit,
@@ -89,10 +89,11 @@ def _belonging(
     Nothing when they are too many to be added up soon: what the list itself counts is drawn all the same.
     """
     try:
-        found = belonging.over_time(kind, grant.project, condition, line.bucket, timeout=SOON)
+        told = belonging.over_time(kind, grant.project, condition, line.bucket, timeout=SOON)
     except metrics.TooSlow:
         return {}
     none = Belongings()
+    found = {line.start_of(key): one for key, one in told.items()}
     return {
         "calls": [found.get(start, none).count for start in starts],
         "errors": [found.get(start, none).failed for start in starts],
@@ -112,7 +113,7 @@ def _costs(grant: Grant, condition: Condition | None, line: Timeline) -> _Costs:
     for row in metrics.aggregate(grant.project, asked, timeout=TIMEOUT).rows:
         value = row.values["cost"]
         if isinstance(value, Decimal):
-            costs[row.key["time"]][row.key["currency"]] = value
+            costs[line.start_of(row.key["time"])][row.key["currency"]] = value
     return costs
 
 

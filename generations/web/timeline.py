@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -21,6 +23,9 @@ _HOUR: Final = dt.timedelta(hours=1)
 _DAY: Final = dt.timedelta(days=1)
 _LONGEST: Final = (("minute", 2 * _HOUR), ("hour", 4 * _DAY), ("day", 150 * _DAY), ("week", 800 * _DAY))
 """Up to which stretch of time a chart has a point for each of these units; beyond, for each month."""
+_BY_THE_CLOCK: Final = ("minute", "hour")
+_APART: Final = 3 * _HOUR
+"""By how much the first moments of a day may differ that two laws, or two readings of one, know."""
 _FURTHEST: Final = 36_500 * _DAY
 """What is longer before the end than this is left out."""
 
@@ -41,12 +46,18 @@ class Timeline:
 
     def starts(self) -> list[dt.datetime]:
         """The first moments of its units, in UTC, in order."""
-        found = []
-        at = _floor(self.start.astimezone(self.zone), self.unit)
-        while at.astimezone(dt.UTC) < self.end:
-            found.append(at.astimezone(dt.UTC))
-            at = _next(at, self.unit, self.zone)
-        return found
+        return list(_starts(self))
+
+    def start_of(self, key: Any) -> dt.datetime:
+        """The first moment of the unit that the database knows by `key`, the `time` of a row.
+
+        Where clocks show a midnight twice, it begins the day with the second; and it may know other laws. The point is
+        at the calendar's first moment all the same, or there would be one more with nothing in it.
+        """
+        starts = _starts(self)
+        at = bisect.bisect(starts, key)
+        near = min(starts[max(at - 1, 0) : at + 1], key=lambda start: abs(start - key), default=key)
+        return near if self.unit not in _BY_THE_CLOCK and abs(near - key) <= _APART else key
 
     def after(self, start: dt.datetime) -> dt.datetime:
         """When the unit that begins at `start` ends, in UTC."""
@@ -75,6 +86,16 @@ def over(grant: Grant, start: dt.datetime, end: dt.datetime, unit: str = "") -> 
     return Timeline(start, end, unit, zone)
 
 
+@lru_cache(maxsize=64)
+def _starts(line: Timeline) -> tuple[dt.datetime, ...]:
+    found = []
+    at = _floor(line.start.astimezone(line.zone), line.unit)
+    while at.astimezone(dt.UTC) < line.end:
+        found.append(at.astimezone(dt.UTC))
+        at = _next(at, line.unit, line.zone)
+    return tuple(found)
+
+
 def _floor(local: dt.datetime, unit: str) -> dt.datetime:
     if unit == "minute":
         return local.replace(second=0, microsecond=0)
@@ -88,13 +109,13 @@ def _floor(local: dt.datetime, unit: str) -> dt.datetime:
 
 
 def _next(local: dt.datetime, unit: str, zone: ZoneInfo) -> dt.datetime:
-    if unit in ("minute", "hour"):
+    if unit in _BY_THE_CLOCK:
         # In UTC: the hour that a clock repeats is two.
         step = _HOUR if unit == "hour" else dt.timedelta(minutes=1)
         return (local.astimezone(dt.UTC) + step).astimezone(zone)
-    if unit == "month":
-        return (local.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
-    return local + dt.timedelta(days=7 if unit == "week" else 1)
+    # A day without a midnight begins at one, and the day after at midnight again.
+    ahead = {"day": 1, "week": 7, "month": 32}[unit]
+    return _floor((local.replace(day=1) if unit == "month" else local) + ahead * _DAY, unit)
 
 
 def series(starts: Sequence[dt.datetime], rows: Mapping[Any, Row], name: str, empty: float | None) -> list[Any]:
