@@ -36,7 +36,7 @@ class Slow(WholeFiles):
     def delete(self, name: str) -> None:
         if name.endswith(DIGEST):
             self.asked.set()
-            assert self.may.wait(60)
+            assert self.may.wait(240)
         super().delete(name)
 
 
@@ -78,12 +78,12 @@ def remover(project: Project, step: str) -> threading.Thread:
     ids = [row.public_id for row in rows(project, generation_id=step)]
     assert len(ids) == 1
     thread = alongside(lambda: removing.remove(project, "attachment", ids))
-    assert Slow.asked.wait(60)
+    assert Slow.asked.wait(240)
     return thread
 
 
 def wait_for(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -114,8 +114,8 @@ def test_a_file_is_there_for_a_row_that_came_while_the_last_one_was_removed(api:
     sending = alongside(send)
     wait_for(lambda: len(rows(api.project)) == 2)
     Slow.may.set()
-    removing_.join(60)
-    sending.join(60)
+    removing_.join(240)
+    sending.join(240)
 
     assert answers == [200]
     assert default_storage.exists(attachments.folder(api.project) + DIGEST)
@@ -134,8 +134,8 @@ def test_who_asks_for_a_file_while_its_last_row_is_removed_is_told_to_upload_it(
     asking.join(0.5)
     assert said == []
     Slow.may.set()
-    removing_.join(60)
-    asking.join(60)
+    removing_.join(240)
+    asking.join(240)
 
     assert said
     assert said[0]

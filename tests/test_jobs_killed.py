@@ -98,7 +98,7 @@ def worked(work: str, number: int) -> bool:
     )
     assert done.returncode in (0, -9), done.stderr
     # Its server process holds what it had locked until it finds out.
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while _others_at_work():
         assert time.monotonic() < deadline, "The session of a killed process is still there."
         time.sleep(0.02)

@@ -152,7 +152,7 @@ def test_who_waits_for_a_server_that_stands_still_is_told_so_and_it_goes_on_with
         asking = threading.Thread(target=ask)
         asking.start()
         assert watch.look() == 1
-        asking.join(30)
+        asking.join(240)
         made.putconn(one)
         assert len(heard) == 1
         assert watch.look() == 0
@@ -207,14 +207,14 @@ def test_a_claim_on_a_database_that_stands_still_is_refused_and_keeps_no_other_w
         # It is looked after as those of the pool are, and another connection is made, which does not go this way.
         watch = silence.Watch(made, silent=0, patience=1)
         assert eventually(lambda: watch.look() > 0)
-        asking.join(30)
+        asking.join(240)
         assert len(got) == 1
         got[0].release()
         way.moves.set()
 
 
 def eventually(is_so: Callable[[], bool]) -> bool:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 240
     while time.monotonic() < until:
         if is_so():
             return True

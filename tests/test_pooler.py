@@ -81,7 +81,7 @@ def pooled() -> Iterator[Callable[..., dict[str, str]]]:
         other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
         log = (folder / "log").open("wb")
         started.append(subprocess.Popen([*other, program, str(file)], stdout=log, stderr=log))
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()

@@ -241,7 +241,7 @@ def test_a_schedule_begins_to_be_incremental_when_what_is_being_deleted_is_gone(
 
     thread = threading.Thread(target=delete)
     thread.start()
-    assert deleted.wait(30)
+    assert deleted.wait(240)
     said = {"incremental": True}
     made = schedules.create(grant, {**SAID, **said}) if schedule is None else schedules.change(grant, schedule.pk, said)
     begun.set()

@@ -22,7 +22,7 @@ from generations.management import balancing
 from tests.stack import ROOT
 
 pytestmark = pytest.mark.slow
-WITHIN = 60.0
+WITHIN = 240.0
 
 
 def wait_for(condition: Callable[[], object]) -> None:

@@ -32,7 +32,7 @@ class Work:
         with self.changed:
             self.inside.append(name)
             self.changed.notify_all()
-        self.doors[name].wait(30)
+        self.doors[name].wait(240)
         status = int(environ.get("test.status", "200"))
         start_response(f"{status} as told", [])
         return HttpResponse(b"done", status=status)
@@ -40,7 +40,7 @@ class Work:
     def until(self, number: int) -> None:
         """Wait until so many have come in, in all."""
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.inside) >= number, 30), self.inside
+            assert self.changed.wait_for(lambda: len(self.inside) >= number, 240), self.inside
 
 
 class Senders:
@@ -70,7 +70,7 @@ class Senders:
 
     def waiting(self, number: int) -> None:
         """Wait until so many wait for their turn."""
-        for _ in range(3000):
+        for _ in range(24_000):
             with self.shared._guard:
                 if sum(map(len, self.shared._lines.values())) >= number:
                     return
@@ -82,7 +82,7 @@ class Senders:
         for door in self.work.doors.values():
             door.set()
         for thread in self.threads:
-            thread.join(30)
+            thread.join(240)
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ class Slow:
 
     def read(self, size: int) -> bytes:
         self.asked.set()
-        self.comes.wait(30)
+        self.comes.wait(240)
         found, self.rest = self.rest[:size], self.rest[size:]
         return found
 
@@ -142,7 +142,7 @@ def test_while_the_body_of_one_who_has_a_turn_is_waited_for_others_work(
     for n, body in enumerate(slow):
         more: dict[str, Any] = {"wsgi.input": body, "CONTENT_LENGTH": "1"}
         senders.send(f"slow {n}", None, "/v1/traces", **more)
-        assert body.asked.wait(30)
+        assert body.asked.wait(240)
 
     senders.send("quick", None)
     senders.work.until(1)
@@ -166,7 +166,7 @@ def test_beside_another_a_project_has_a_part_and_the_other_comes_in_at_once(
     senders.waiting(ROOM // 2)
 
     senders.send("one too many", known[0])
-    senders.threads[-1].join(30)
+    senders.threads[-1].join(240)
     senders.send("other 1", known[1])
     senders.work.until(4)
 
@@ -202,7 +202,7 @@ def test_four_that_send_little_never_wait_behind_one_that_fills_its_line(senders
     senders.work.until(3)
     senders.waiting(ROOM // 2)
     senders.work.doors["other first"].set()
-    senders.threads[0].join(30)
+    senders.threads[0].join(240)
 
     for turn in range(25):
         # Not one of the one's requests ends meanwhile.
@@ -213,7 +213,7 @@ def test_four_that_send_little_never_wait_behind_one_that_fills_its_line(senders
         assert set(senders.work.inside[-len(others) :]) == set(names)
         for name, thread in zip(names, senders.threads[-len(others) :], strict=True):
             senders.work.doors[name].set()
-            thread.join(30)
+            thread.join(240)
 
     assert [name.split()[0] for name in senders.work.inside].count("many") == AT_ONCE // sharing.PART
 
@@ -229,7 +229,7 @@ def test_who_waits_too_long_is_told_to_come_again(
     senders.work.until(3)
 
     senders.send("late", known[0])
-    senders.threads[-1].join(30)
+    senders.threads[-1].join(240)
 
     assert senders.answers["late"][0] == "503 Service Unavailable"
     assert "late" not in senders.work.inside
@@ -252,7 +252,7 @@ def test_while_nobody_is_served_those_who_waited_are_told_at_once(
     one_away_and_three_waiting(senders, known[0])
     monkeypatch.setattr(sharing, "PATIENCE", 0.0)
     senders.work.doors["away"].set()
-    for _ in range(3000):
+    for _ in range(24_000):
         if len(senders.answers) == 4:
             break
         threading.Event().wait(0.01)
@@ -330,7 +330,7 @@ class Writing(Work):
 
     def _write(self, names: Sequence[str], _: object) -> Sequence[None]:
         self.written.append(list(names))
-        self.doors[names[0]].wait(30)
+        self.doors[names[0]].wait(240)
         return [None] * len(names)
 
 

@@ -44,12 +44,12 @@ def writing(project: Project, names: Collection[str]) -> Iterator[Callable[[Call
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(locking.beside(project.pk, names))
             taken.set()
-            free.wait(60)
+            free.wait(240)
         connections.close_all()
 
     threads = [threading.Thread(target=hold)]
     threads[0].start()
-    taken.wait(60)
+    taken.wait(240)
 
     def waits(act: Callable[[], Any]) -> bool:
         done = threading.Event()

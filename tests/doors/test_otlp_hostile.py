@@ -273,7 +273,7 @@ def test_requests_that_come_while_another_writes_share_a_transaction_and_each_ha
         with transaction.atomic(), connection.cursor() as cursor:
             locking.lock(cursor, api.project.pk)
             held.set()
-            free.wait(30)
+            free.wait(240)
         connections.close_all()
 
     def one(n: int) -> None:
@@ -284,13 +284,13 @@ def test_requests_that_come_while_another_writes_share_a_transaction_and_each_ha
 
     holder = threading.Thread(target=hold)
     holder.start()
-    held.wait(30)
+    held.wait(240)
     # Six, the holder and this thread: fewer than the pool has connections, even while one is being given back.
     threads = [threading.Thread(target=one, args=(n,)) for n in range(1, 7)]
     for thread in threads:
         thread.start()
     place = (str(connection.settings_dict["NAME"]), "spans", api.project.pk)
-    for _ in range(3000):
+    for _ in range(24_000):
         line = grouping._lines.get(place)
         if line is not None and len(line.waiting) == 5:
             break

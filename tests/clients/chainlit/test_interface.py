@@ -97,6 +97,14 @@ def votes(stack: Stack, thread: str) -> list[tuple[Any, ...]]:
     return [(score["name"], score["type"], score["value"], score.get("comment")) for score in given]
 
 
+def voted(stack: Stack, thread: str, *wanted: tuple[Any, ...]) -> None:
+    """Wait until these are the votes in a thread: Chainlit may show one before it is kept."""
+    deadline = time.monotonic() + 120
+    while (found := votes(stack, thread)) != list(wanted):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+
+
 def drawn(page: Page, name: str) -> list[Any]:
     """Where an image is from, and how wide and high the browser has drawn it."""
     image = page.get_by_alt_text(name).first
@@ -150,20 +158,17 @@ def test_a_vote_and_its_comment_are_kept_changed_and_taken_back(chat: Page, live
     chat.get_by_role("dialog").locator("textarea").fill("Well said")
     chat.locator("#submit-feedback").click()
     expect(answer.locator(".positive-feedback-on")).to_be_visible()
-    up = votes(live_stack, thread)
+    voted(live_stack, thread, ("user-feedback", "HUMAN", 1, "Well said"))
 
     answer.locator(".negative-feedback-off").click()
     chat.locator("#submit-feedback").click()
     expect(answer.locator(".negative-feedback-on")).to_be_visible()
-    down = votes(live_stack, thread)
+    # Nothing was typed with the change: null leaves what was said.
+    voted(live_stack, thread, ("user-feedback", "HUMAN", 0, "Well said"))
 
     answer.locator(".negative-feedback-on").click()
     expect(answer.locator(".negative-feedback-off")).to_be_visible()
-
-    assert up == [("user-feedback", "HUMAN", 1, "Well said")]
-    # Nothing was typed with the change: null leaves what was said.
-    assert down == [("user-feedback", "HUMAN", 0, "Well said")]
-    assert votes(live_stack, thread) == []
+    voted(live_stack, thread)
 
 
 def test_the_debug_link_leads_to_the_answer_on_our_page_of_the_thread(
