@@ -8,6 +8,7 @@ from django.test import Client
 
 from generations import access, recording
 from generations.models import Project
+from generations.prompts import differing
 from generations.records import GenerationRecord
 from tests import web
 from tests.web import NOON, call, page, shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
@@ -136,3 +137,16 @@ def test_what_is_of_no_prompt_name_or_model_is_compared_when_an_id_is_given(clie
 
     assert "Nothing went well" in web.text(compared(client, project, "call-002"))
     assert "The other: call-001" in web.text(compared(client, project, "call-002", "?with=call-001"))
+
+
+def test_lines_that_are_the_same_are_counted_in_words_for_one_and_for_several() -> None:
+    told = [
+        [text for kind, text in differing.part("Sent", before, after).lines if kind == "gap"]
+        for before, after in (
+            (["a", "b", "c", "d", "old"], ["a", "b", "c", "d", "new"]),
+            (["old", *"abcde"], ["new", *"abcde"]),
+            (list("abcdefg"), list("abcdefg")),
+        )
+    ]
+
+    assert told == [["1 line, the same"], ["2 lines, the same"], ["1 more line, the same"]]

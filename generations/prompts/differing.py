@@ -65,18 +65,23 @@ def json_lines(value: Json) -> list[str]:
     return text_lines(reading.indented(value, in_order=True)) if value else []
 
 
+def _gap(count: int, more: str = "") -> str:
+    """What stands in the place of so many lines that are the same."""
+    return f"{count}{more} {'line' if count == 1 else 'lines'}, the same"
+
+
 def _compared(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, str]]:
     matcher = SequenceMatcher(None, old, new, autojunk=len(old) > 500)
     groups = list(matcher.get_grouped_opcodes(AROUND))
     if not groups:
         yield from (("same", line) for line in old[: 2 * AROUND])
         if len(old) > 2 * AROUND:
-            yield "gap", f"{len(old) - 2 * AROUND} more lines, the same"
+            yield "gap", _gap(len(old) - 2 * AROUND, " more")
         return
     last = 0
     for group in groups:
         if group[0][1] > last:
-            yield "gap", f"{group[0][1] - last} lines, the same"
+            yield "gap", _gap(group[0][1] - last)
         for tag, old_from, old_to, new_from, new_to in group:
             if tag == "equal":
                 yield from (("same", line) for line in old[old_from:old_to])
@@ -85,7 +90,7 @@ def _compared(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, str
             yield from (("new", line) for line in new[new_from:new_to])
         last = group[-1][2]
     if len(old) > last:
-        yield "gap", f"{len(old) - last} lines, the same"
+        yield "gap", _gap(len(old) - last)
 
 
 def _messages(version: PromptVersion) -> list[str]:
