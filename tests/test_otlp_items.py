@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from generations.ingest.otlp import messages
-from tests.test_otlp_conventions import call
+from tests.test_otlp_conventions import CALL, call
 
 CALLS = [
     {"type": "function_call", "id": f"fc_{n}", "call_id": f"call_{n}", "name": "get_weather", "arguments": arguments}
@@ -144,3 +144,23 @@ def test_a_whole_answer_alone_in_a_list_is_the_answer_with_all_that_it_counts(id
     assert record.message_completion == {"role": "assistant", "content": "Sunny."}
     assert (record.prompt_tokens, record.cached_tokens) == (10, 8)
     assert record.response_id == ("resp_1" if id == "resp_1" else "chatcmpl-1")
+
+
+def test_answers_without_a_reason_for_their_end_are_not_taken_for_chunks_of_one() -> None:
+    """Where several were asked for, or what was said is in no parts, nothing says that they run on."""
+    first, second = ({"role": "assistant", "content": words} for words in ("Lima.", "Cusco."))
+    plain = json.dumps([{**first, "finish_reason": ""}, {**second, "finish_reason": "stop"}])
+    asked = json.dumps(
+        [
+            {"role": "assistant", "parts": [{"type": "text", "content": said["content"]}], "finish_reason": why}
+            for said, why in ((first, ""), (second, "stop"))
+        ]
+    )
+
+    kept = call({**CALL, "gen_ai.output.messages": plain})
+    several = call({**CALL, "gen_ai.output.messages": asked, "gen_ai.request.choice.count": 2})
+
+    assert kept.message_completion is not None
+    assert "Lima." in str(kept.message_completion)
+    assert "Cusco." in str(kept.message_completion)
+    assert (several.message_completion, [one.content for one in several.alternatives or ()]) == (first, [second])

@@ -37,7 +37,7 @@ def read(attributes: Mapping[str, Json], kind: str, choices: int | None) -> Fiel
         given = [given]
     fields = asked_fields(asked, kind)
     listed = [one for one in given if not _is_hollow(one)] if isinstance(given, list) else []
-    if len(listed) > 1:
+    if len(listed) > 1 >= (choices or 1):
         listed = _without_chunks(listed)
     own = listed
     if len(listed) > 1:
@@ -69,10 +69,10 @@ def _without_chunks(answers: list[Json]) -> list[Json]:
     Google's ADK lists every response of a call, and from its version 2.6 on those of a stream are its chunks alone:
     `_experimental_semconv.py` in its telemetry.
     """
-    if not all(isinstance(one, dict) and one.get("finish_reason") == "" for one in answers[:-1]):
-        return answers
     *chunks, whole = answers
-    if not isinstance(whole, dict):
+    if not all(isinstance(one, dict) and one.get("finish_reason") == "" for one in chunks):
+        return answers
+    if not all(isinstance(one, dict) and isinstance(one.get("parts"), list) for one in answers):
         return answers
     told = {str(part.get("id")) for part in _said(whole)}
     text = "".join(str(part.get("content")) for part in _said(whole))
