@@ -97,7 +97,7 @@ def _settings() -> Iterator[Finding]:
             f"It listens on {settings.HOST} and people reach it at {settings.PUBLIC_URL}, without encryption.",
             "Put a proxy with TLS before it, and set PUBLIC_URL=https://...",
         )
-    yield Finding("settings", "well", f"Python {version}, reached at {settings.PUBLIC_URL}")
+    yield Finding("settings", "well", f"Python {version}, reached at {operations.address() or settings.PUBLIC_URL}")
 
 
 def _folder() -> Iterator[Finding]:

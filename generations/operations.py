@@ -149,8 +149,18 @@ def parts(supervisor: int | None = None) -> dict[str, str]:
 
     Empty where `manage.py up` does not run, or is not the process `supervisor`.
     """
+    found: dict[str, str] = _supervised(supervisor).get("parts", {})
+    return found
+
+
+def address() -> str:
+    """Where people reach what runs with this folder now; empty where `manage.py up` does not run, or has no web."""
+    return str(_supervised().get("address", ""))
+
+
+def _supervised(supervisor: int | None = None) -> dict[str, Any]:
     try:
-        told = json.loads(settings.STATE_FILE.read_text())
+        told: dict[str, Any] = json.loads(settings.STATE_FILE.read_text())
         if supervisor not in (None, told["supervisor"]):
             return {}
         os.kill(told["supervisor"], 0)
@@ -159,8 +169,7 @@ def parts(supervisor: int | None = None) -> dict[str, str]:
     except PermissionError:
         # It is another user's, and so it is there.
         pass
-    found: dict[str, str] = told["parts"]
-    return found
+    return told
 
 
 def queues() -> list[Queue]:

@@ -45,6 +45,24 @@ def test_an_installation_that_is_well_is_said_to_be(capsys: pytest.CaptureFixtur
     }
 
 
+def test_where_a_running_copy_is_reached_is_what_it_says_and_not_what_this_command_was_started_with(
+    settings: Any, tmp_path: Path
+) -> None:
+    settings.STATE_FILE, settings.PUBLIC_URL = tmp_path / "state.json", "http://127.0.0.1:8000"
+    told = {"supervisor": os.getpid(), "address": "http://127.0.0.1:8123/", "parts": {}}
+
+    def said() -> str:
+        return next(one.said for one in doctor.examine(buckets=False) if "reached at" in one.said)
+
+    assert said().endswith("reached at http://127.0.0.1:8000")
+    settings.STATE_FILE.write_text(json.dumps(told))
+    assert said().endswith("reached at http://127.0.0.1:8123/")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    settings.STATE_FILE.write_text(json.dumps({**told, "supervisor": gone.pid}))
+    assert said().endswith("reached at http://127.0.0.1:8000")
+
+
 def test_what_is_wrong_is_told_with_what_to_do_and_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     waiting(Job.Kind.EXPORT, 12)
     assert of("jobs") == doctor.Finding(

@@ -53,6 +53,7 @@ class Supervisor:
         self.server: ForkServer | None = None
         self.children: list[Child] = []
         self.announced = False
+        self.address = ""
         self._told: dict[str, Any] = {}
         self._untold = ""
 
@@ -72,7 +73,7 @@ class Supervisor:
                     listening.listening(settings["HOST"], settings["PORT"], settings["WEB_PROCESSES"])
                 )
                 address = f"http://{listening.reached_at(settings['HOST'])}:{settings['PORT']}/"
-                address = settings["PUBLIC_URL"] or address
+                address = self.address = settings["PUBLIC_URL"] or address
             self.server = _fork_server(self.only, listeners, settings)
             self.server.begin()  # loads while the database starts
             if self.postgres:
@@ -176,7 +177,11 @@ class Supervisor:
         parts = {child.name: self._state(child) for child in self.children}
         if self.postgres:
             parts["postgresql"] = "ready" if self.postgres.is_ready() else "starting"
-        told = {"supervisor": os.getpid(), "parts": parts if self.announced else parts | {"web": "starting"}}
+        told = {
+            "supervisor": os.getpid(),
+            "address": self.address,
+            "parts": parts if self.announced else parts | {"web": "starting"},
+        }
         if told != self._told:
             self._told = told
             file = places.state(self.data_dir)
