@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.test_otlp_conventions import CALL, call, tell
@@ -37,3 +38,18 @@ def test_tanstack_s_span_around_calls_is_none_though_it_names_their_model() -> N
 
     assert tell({**whole, "tanstack.ai.iterations": 2}).generation is None
     assert call(whole).prompt_tokens == 105
+
+
+def test_tanstack_names_an_interface_behind_the_provider() -> None:
+    """Version 0.58 with its adapter for OpenAI, 0.23."""
+    assert call({"gen_ai.request.model": "x", "gen_ai.system": "openai-chat"}).provider == "openai"
+
+
+# -------------------------------------------------------------------------------------------------------------- Genkit
+def test_an_answer_by_a_schema_is_its_json() -> None:
+    """Genkit 1.42, which has a part for it that is no text."""
+    said = {"message": {"role": "model", "content": [{"data": {"city": "Lima"}}]}, "finishReason": "stop"}
+
+    record = call({"genkit:metadata:subtype": "model", "genkit:name": "x", "genkit:output": json.dumps(said)})
+
+    assert record.message_completion == {"role": "assistant", "content": '{"city":"Lima"}'}

@@ -287,7 +287,9 @@ def _read_provider(value: Json) -> str | None:
         return None
     # Vercel's are `openai.chat`; conventions name `azure.ai.openai`, `aws.bedrock` and `gcp.vertex_ai`.
     head, _, tail = text.partition(".")
-    return head if tail in ("chat", "responses", "completion", "embedding", "messages", "generative-ai") else text
+    # TanStack AI's are `openai-chat`, of the older interface.
+    interfaces = ("chat", "responses", "completion", "embedding", "messages", "generative-ai")
+    return head if tail in interfaces else text.removesuffix("-chat")
 
 
 _named_provider: Final = lru_cache(maxsize=256)(_read_provider)

@@ -55,7 +55,12 @@ def is_typed(value: Json) -> bool:
 
 def is_part(value: Json) -> bool:
     """Whether a value is a part of a message: it names its type, or is one by the member that it has."""
-    return isinstance(value, dict) and ("type" in value or not _KINDS.isdisjoint(value))
+    return isinstance(value, dict) and ("type" in value or not _KINDS.isdisjoint(value) or _is_object(value))
+
+
+def _is_object(part: Mapping[str, Json]) -> bool:
+    """Whether a part is an answer by a schema, as Genkit has it."""
+    return part.keys() == {"data"} and isinstance(part["data"], dict)
 
 
 def typed(part: Json) -> Json:
@@ -64,6 +69,8 @@ def typed(part: Json) -> Json:
         return {**part, "type": "tool_call"}  # Langtrace's; the definition of a tool has the same type
     if isinstance(part, dict) and part.get("type") in ("file", "image"):
         return _pictured(part) or part
+    if isinstance(part, dict) and _is_object(part):
+        return {"type": "text", "text": orjson.dumps(part["data"]).decode()}
     if not isinstance(part, dict) or "type" in part or _KINDS.isdisjoint(part):
         return _thought(part) if isinstance(part, dict) and part.get("type") == "text" else part
     if isinstance(text := part.get("text"), str):

@@ -302,6 +302,27 @@ LIBRARIES: Final = (
         about={"threadId": "chat-1", "sessionId": "chat-1", "userId": "ada", "tags": None},
     ),
     Library(
+        "openai-agents-js",
+        "JavaScript: OpenAI's Agents",
+        "otel-js",
+        [
+            (
+                "run",
+                "Agent workflow",
+                [("run", "Agent workflow", [("run", "geographer", [("run", "turn", [("llm", "response", [])])])])],
+            )
+        ],
+        untold={
+            "*": {
+                "model": "=answeringModel",
+                "answeringModel": None,
+                "temperature": 1,
+                "topP": 1,
+                "finishReason": "stop",
+            }
+        },
+    ),
+    Library(
         "langfuse-js",
         "JavaScript: Langfuse's SDK",
         "otel-js",
