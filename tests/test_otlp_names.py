@@ -14,7 +14,7 @@ import pytest
 from generations.ingest import media
 from generations.ingest.otlp import calls, decode, definitions, dialects, kinds, messages, names, spans, spelt
 from generations.ingest.otlp.shapes import Span
-from tests.test_otlp_conventions import call
+from tests.test_otlp_conventions import call, tell
 
 DATA: Final = Path(__file__).parent / "data" / "otlp"
 REMEMBERED: Final = (
@@ -223,3 +223,79 @@ def test_a_reason_that_is_not_known_is_none_as_a_text_and_in_a_list(said: Any) -
     record = call({"gen_ai.operation.name": "chat", "gen_ai.response.finish_reasons": said})
 
     assert record.finish_reason is None
+
+
+# -------------------------------------------------------------------------------- attributes that are maps of others
+ASKED: Final[list[Any]] = [{"role": "user", "parts": [{"type": "text", "content": "Capital of Peru?"}]}]
+ANSWERED: Final[list[Any]] = [{"role": "assistant", "parts": [{"type": "text", "content": "Lima."}]}]
+MODEL: Final[dict[str, Any]] = {"gen_ai.request.model": "gpt-4o", "gen_ai.provider.name": "openai"}
+COUNTED: Final[dict[str, Any]] = {"input_tokens": 9, "output_tokens": 4, "cache_read": {"input_tokens": 2}}
+SAID: Final[dict[str, Any]] = {
+    "operation": {"name": "chat"},
+    "request": {"model": "gpt-4o"},
+    "usage": COUNTED,
+    "input": {"messages": ASKED},
+    "output": {"messages": ANSWERED},
+}
+CALLED: Final[dict[str, Any]] = {"tool_call": {"id": "c1", "function": {"name": "find", "arguments": {"of": "Peru"}}}}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"gen_ai": SAID},
+        {**MODEL, "gen_ai.operation.name": "chat", "gen_ai.usage": COUNTED, "gen_ai.input": {"messages": ASKED}},
+        {
+            **MODEL,
+            "gen_ai.operation.name": "chat",
+            "gen_ai.input.messages": ASKED,
+            "gen_ai.usage": '{"prompt_tokens": 9, "completion_tokens": 4, "input_cached_tokens": 2}',
+        },
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "gpt-4o",
+            "llm.token_count": {"prompt": 9, "completion": 4, "prompt_details.cache_read": 2},
+            "llm.input_messages": [{"message": {"role": "user", "content": "Capital of Peru?"}}],
+        },
+    ],
+    ids=["all", "usage", "usage as JSON", "OpenInference"],
+)
+def test_attributes_may_be_maps_and_lists_of_others(said: dict[str, Any]) -> None:
+    found = call(said)
+
+    assert (found.prompt_tokens, found.completion_tokens, found.cached_tokens) == (9, 4, 2)
+    assert found.messages == [{"role": "user", "content": "Capital of Peru?"}]
+
+
+def test_what_a_tool_is_given_stays_whole_in_a_list_of_messages() -> None:
+    said = {"openinference.span.kind": "LLM", "llm.model_name": "gpt-4o"}
+    found = call({**said, "llm.output_messages": [{"message": {"role": "assistant", "tool_calls": [CALLED]}}]})
+
+    (wanted,) = (found.message_completion or {})["tool_calls"]
+    assert wanted["function"] == {"name": "find", "arguments": '{"of":"Peru"}'}
+
+
+def test_what_was_said_in_a_map_is_not_kept_a_second_time() -> None:
+    assert "Lima." not in str(tell({"gen_ai": SAID}).step.attributes)
+
+
+def test_a_map_with_names_longer_than_any_is_left_as_it_came() -> None:
+    said = {"llm.input_messages": [{"x" * 100_000: list(range(5))}]}
+
+    assert names.spread(said, ["llm.input_messages"]) == said
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        *(("classify", "chat"), ("transcription", "chat"), ("embed_texts", "embedding"), ("rerank_texts", "rerank")),
+        *((name, None) for name in ("execute_task", "plan", "create_memory", "my_agent", "invoke_workflow")),
+    ],
+)
+def test_an_operation_of_a_name_of_its_own_is_a_call_where_a_model_was_told_something(
+    operation: str, kind: str | None
+) -> None:
+    found = tell({**MODEL, "gen_ai.operation.name": operation, "gen_ai.input.messages": ASKED}).generation
+
+    assert (found and found.type) == kind
+    assert tell({**MODEL, "gen_ai.operation.name": operation}).generation is None

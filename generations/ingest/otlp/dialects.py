@@ -124,7 +124,7 @@ NOT_PARAMETERS: Final = frozenset(
 )
 
 USAGE_OBJECTS: Final[Names] = (
-    *(f"{_LF}usage_details", "gen_ai.usage.raw", "judgment.usage.metadata"),
+    *(f"{_LF}usage_details", "gen_ai.usage.raw", "gen_ai.usage", "judgment.usage.metadata"),
     # Vercel's SDK up to version 5 repeats what Anthropic and Gemini count, of which not all is within.
     "ai.response.providerMetadata>anthropic>usage",
     *(f"ai.response.providerMetadata>{name}>usageMetadata" for name in ("google", "vertex")),
@@ -340,6 +340,17 @@ def _is_secret(name: str) -> bool:
 
 
 _SECRETS: Final = re.compile("api_?key|authorization|secret|password|access_token|headers", re.IGNORECASE)
+MAPS: Final = frozenset(
+    {
+        *("gen_ai", "llm", "llm.token_count"),
+        *(f"gen_ai.{name}" for name in ("usage", "request", "response", "operation", "provider", "conversation")),
+        *(f"gen_ai.usage.{name}" for name in ("cache_read", "cache_write", "cache_creation", "reasoning")),
+        *("gen_ai.input", "gen_ai.output", "ai.usage", "llm.input_messages", "llm.output_messages", "llm.tools"),
+    }
+)
+"""Attributes that may be maps of others, by the rest of their names: OTLP lets a value be a map."""
+SPELT: Final[Names] = ("llm.input_messages", "llm.output_messages", "llm.tools")
+"""Those of MAPS that are lists, in which all is spelt out."""
 BEGINNINGS: Final[Names] = (
     *("gen_ai.prompt.", "gen_ai.completion.", "gen_ai.prompt.0.", "gen_ai.completion.0.", "gen_ai.prompt.variable."),
     *("gen_ai.agent.", "gen_ai.input.messages.", "gen_ai.output.messages.", "llm.", "embedding.", "ai."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
@@ -44,7 +45,7 @@ def call_type(attributes: Mapping[str, Json], about: About) -> str | None:
         if said == "completion" and "litellm.call_id" in attributes:
             return "chat"  # by its function's name
         if kind is None and name == _OPERATION and _is_named_otherwise(attributes, about, said):
-            kind = "embedding" if "embed" in said.lower() else "chat"
+            kind = next((kind for sign, kind in _TYPES.items() if sign in said.lower()), "chat")
         if kind is None and said not in dialects.NO_CALLS.get(name, (said,)):
             continue
         if kind == "completion" and str(attributes.get("gen_ai.prompt.0.content")).startswith('[{"type"'):
@@ -74,11 +75,28 @@ _OF_CALLS: Final = frozenset({"gen_ai.request.model", "gen_ai.response.model", "
 _OF_OTHERS: Final = frozenset({"gen_ai.tool.name", "gen_ai.workflow.name"})
 
 
+_TYPES: Final = {"embed": "embedding", "rerank": "rerank", "image": "image"}
+"""Types of calls by what is in the name of their operation."""
+_NO_CALL: Final = re.compile("agent|workflow|task|tool|memor|plan|retriev|search|chain|step|graph|flow|session|guard")
+"""What is in the names of operations that are work around calls, or none of a model: conventions let everyone add to
+them, and frameworks repeat the model and the messages of the calls below."""
+
+
 def _is_named_otherwise(attributes: Mapping[str, Json], about: About, said: str) -> bool:
-    """Whether a call has an operation of a name of its own, as NeMo's guardrails have: it is what asked one model, was
-    answered by one and had that counted, and is no agent, tool or workflow."""
+    """Whether a call has an operation of a name of its own, and is no agent, tool or workflow: what asked one model,
+    was answered by one and had that counted, as by NeMo's guardrails, or what told a provider's model something."""
     is_known = said.lower() in dialects.STEP_TYPES or "gen_ai.agent." in about.starts
-    return not is_known and attributes.keys() >= _OF_CALLS and _OF_OTHERS.isdisjoint(attributes)
+    if is_known or not _OF_OTHERS.isdisjoint(attributes):
+        return False
+    if attributes.keys() >= _OF_CALLS:
+        return True
+    is_asked = "gen_ai.request.model" in attributes and not _PROVIDERS.isdisjoint(attributes)
+    is_told = not _MESSAGES.isdisjoint((*attributes, *about.starts))
+    return is_asked and is_told and _NO_CALL.search(said.lower()) is None
+
+
+_PROVIDERS: Final = frozenset({"gen_ai.provider.name", "gen_ai.system"})
+_MESSAGES: Final = frozenset(f"gen_ai.{side}.messages{end}" for side in ("input", "output") for end in ("", "."))
 
 
 def _is_text_completion(a: Mapping[str, Json]) -> bool:

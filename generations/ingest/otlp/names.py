@@ -16,6 +16,7 @@ from generations.ingest.otlp.dialects import (
     CONTENT,
     COSTS,
     LISTS,
+    MAPS,
     METADATA,
     METADATA_OBJECTS,
     NOT_METADATA,
@@ -26,6 +27,7 @@ from generations.ingest.otlp.dialects import (
     PARAMETER_OBJECTS,
     PARAMETERS,
     RENAMED,
+    SPELT,
     USAGE_OBJECTS,
     is_secret,
     member,
@@ -99,6 +101,8 @@ class About:
     """Those that came back, likewise."""
     tools: tuple[str, ...] | None
     """The attributes of OpenInference with the definition of a tool each, where there is nothing else of tools."""
+    maps: tuple[str, ...]
+    """Those that may be maps of others."""
     pairs: tuple[tuple[str, str], ...]
     """Those of raw.PAIRS of which one is there."""
 
@@ -170,10 +174,37 @@ def _read(names: tuple[str, ...]) -> About:
         asked=spelt.outlines(lists["llm.input_messages."]),
         given=spelt.outlines(lists["llm.output_messages."]),
         tools=_definitions(lists["llm.tools."]),
+        maps=tuple(name for name in names if name in MAPS),
         pairs=tuple(pair for pair in raw.PAIRS if not there.isdisjoint(pair)),
     )
 
 
+def spread(attributes: dict[str, Json], maps: Collection[str]) -> dict[str, Json]:
+    """These attributes with what is in those that are maps or lists of others, by their whole names, in their place.
+
+    As they are where that would be too many, or names too long: these are as long as all that they stand in.
+    """
+    found: dict[str, Json] = {}
+    waiting: list[tuple[str, Json]] = [(name, attributes[name]) for name in maps]
+    for name, value in waiting:  # grows
+        inside = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else {}
+        for rest, one in inside.items():
+            if len(found) > _MOST_SPREAD or len(name) > _LONGEST_NAME or len(str(rest)) > _LONGEST_NAME:
+                return attributes
+            inner = f"{name}.{rest}"
+            is_deeper = inner in MAPS or (name.startswith(SPELT) and rest not in _WHOLE)
+            if is_deeper and isinstance(one, dict | list):
+                waiting.append((inner, one))
+            if not is_deeper or inner in USAGE_OBJECTS or not isinstance(one, dict | list):
+                found.setdefault(inner, one)
+    gone = {n for n in maps if n not in USAGE_OBJECTS and isinstance(attributes[n], dict | list)} if found else ()
+    return {**found, **{n: v for n, v in attributes.items() if n not in gone}} if found else attributes
+
+
+_MOST_SPREAD: Final = 10_000
+_LONGEST_NAME: Final = 200
+_WHOLE: Final = frozenset({"arguments", "json_schema", "vector"})
+"""Names in messages of what is one value, whatever is in it."""
 _MOST_CHARACTERS: Final = 8_000
 _MOST_SETTINGS: Final = 20
 

@@ -50,6 +50,8 @@ def told(span: Span) -> Told:
     if (span.events or events.IN_AN_ATTRIBUTE in a) and (a := events.with_events(span)) is not span.attributes:
         span = replace(span, attributes=a)
     about = names.about(a)
+    if about.maps and (spread := names.spread(a, about.maps)) is not a:
+        span, a, about = replace(span, attributes=spread), spread, names.about(spread)
     kind, work = kinds.types(a, about)
     if kind is not None and not is_plain and (_only_opens_a_stream(span, about) or _only_prepares(span)):
         kind, work = None, kinds.work_type(a, about)
