@@ -367,7 +367,7 @@ def test_what_was_said_is_read_behind_the_sorting(kind: str, payload: str) -> No
     project = access.create_project("Long texts")
     recording.record(project, [RICH, StepRecord(id="step", started_at=NOW, input="asked")])
     ((uid, started_at, id),) = keys(project, kind)
-    many = {"uids": [uid] * 2_000, "ids": [id] * 2_000}
+    many = {"uids": [uid] * 2_000, "ids": [id] * 2_000, "moments": [started_at] * 2_000}
     params = {"project": project.pk, **many, "first": started_at, "shown": started_at, "last": started_at}
     query = statements.documents(kind).removeprefix("COPY (").rpartition(") TO STDOUT")[0]
 
@@ -380,6 +380,31 @@ def test_what_was_said_is_read_behind_the_sorting(kind: str, payload: str) -> No
     assert any(payload in node.get("Relation Name", "") for node in nodes)
     assert {node["Node Type"] for node in nodes}.isdisjoint({"Memoize", "Materialize"})
     assert not any(payload in node.get("Relation Name", "") for node in sorted_)
+
+
+def test_what_hangs_on_rows_is_gone_through_once_for_a_batch_also_in_tables_that_nobody_analysed() -> None:
+    project = access.create_project("Young")
+    calls = [
+        GenerationRecord(
+            id=f"call-{n}",
+            started_at=NOW - dt.timedelta(seconds=n),
+            scores=(ScoreRecord(id=f"score-{n}", name="quality", value=0.5, generation_id=f"call-{n}"),),
+        )
+        for n in range(1_000)
+    ]
+    recording.record(project, calls)
+    batch = keys(project, "generations")
+    found = {"uids": [key[0] for key in batch], "ids": [key[2] for key in batch], "moments": [key[1] for key in batch]}
+    params = {"project": project.pk, **found, "first": batch[-1][1], "shown": batch[-1][1], "last": NOW}
+    query = statements.documents("generations").removeprefix("COPY (").rpartition(") TO STDOUT")[0]
+
+    with snapshots.held() as snapshot, snapshot.copying(), connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", params)
+        ((((explained),),),) = cursor.fetchall()
+
+    loops = [node["Actual Loops"] for node in below(explained["Plan"]) if node["Node Type"] in ("Aggregate", "Unique")]
+    assert len(loops) == 4
+    assert max(loops) == 1
 
 
 def below(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

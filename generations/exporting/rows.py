@@ -155,6 +155,7 @@ def _copied(kind: str, sql: str, project: Project, batch: Sequence[Key]) -> Iter
         "project": project.pk,
         "uids": _array(key[0].hex for key in batch),
         "ids": _array(key[2] for key in batch) if len(batch[0]) > 2 else "{}",
+        "moments": _array(moment.isoformat() for moment in moments),
         "first": first,
         "shown": first if shown is None else max(first, shown),
         "last": max(moments),

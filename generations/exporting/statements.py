@@ -61,8 +61,8 @@ class Joined:
 class Shape:
     """How the rows of one list become documents and tables."""
 
-    source: Sequence[Joined]
-    """The keys with their places, and the rows."""
+    rows: Joined
+    """The rows, each found by its key `k`."""
     values: Mapping[str, str]
     """JSON by path of a document, in the document's order."""
     cells: Mapping[str, str]
@@ -70,7 +70,7 @@ class Shape:
     always: Collection[str]
     """Groups of paths that every document has, empty when nothing of them is known."""
     joins: Mapping[str, Joined] = field(default_factory=dict)
-    """What hangs on the rows, by the name of the path that shows it."""
+    """What hangs on the rows by their keys `k`, by the name of the path that shows it."""
     texts: str = ""
     """What was said in the rows `s`, and texts that several values are made of."""
     long: Mapping[str, str] = field(default_factory=dict)
@@ -84,12 +84,22 @@ class Shape:
 
 
 # -------------------------------------------------------------------------------------------------------------- shapes
-def _rows(facts: type[Model], *, is_parted: bool = True) -> list[Joined]:
-    """The rows with these keys. Only partitions that the batch lies in are looked at."""
-    keys = Joined("FROM unnest(%(uids)s::uuid[]) WITH ORDINALITY AS k (uid, place)", "k", ["place"])
+_KEYS: Final = (
+    "FROM unnest(%(uids)s::uuid[], %(ids)s::text[], %(moments)s::timestamptz[])"
+    " WITH ORDINALITY AS k (uid, id, moment, place)"
+)
+
+
+def _rows(facts: type[Model], *, is_parted: bool = True) -> Joined:
+    """The rows with these keys, looked up one by one. Only partitions that the batch lies in are looked at.
+
+    Of rows that came since a table was last analysed the planner expects one: joined in any other way, it may go
+    through all that hangs on a batch for each of them.
+    """
     on = "r.project_id = %(project)s AND r.uid = k.uid"
-    on += " AND r.started_at BETWEEN %(first)s AND %(last)s" if is_parted else ""
-    return [keys, Joined(f" JOIN {facts._meta.db_table} r ON {on}", "r", _columns_of(facts))]
+    on += " AND r.started_at = k.moment AND r.started_at BETWEEN %(first)s AND %(last)s" if is_parted else ""
+    table = facts._meta.db_table
+    return Joined(f" CROSS JOIN LATERAL (SELECT * FROM {table} r WHERE {on} OFFSET 0) r", "r", _columns_of(facts))  # noqa: S608
 
 
 def _said(payload: type[Model]) -> str:
@@ -176,7 +186,7 @@ def _hanging(table: str, on: str, alias: str, slots: Mapping[str, Slot]) -> Join
         f" LEFT JOIN (SELECT c.{on} AS id,"  # noqa: S608
         f" '[' || string_agg({one}, ',' ORDER BY c.created_at, c.uid) || ']' AS list"
         f" FROM {table} c WHERE c.project_id = %(project)s AND c.{on} = {_IDS} GROUP BY 1) {alias}"
-        f" ON {alias}.id = r.public_id"
+        f" ON {alias}.id = k.id"
     )
     return Joined(sql, alias, ["list"])
 
@@ -186,14 +196,14 @@ _ALTERNATIVES: Final = Joined(
     f" '[' || string_agg({flat_object('c', ALTERNATIVE)}, ',' ORDER BY c.index) || ']'"
     f" AS list FROM alternative c WHERE c.project_id = %(project)s AND c.generation_uid = {_UIDS}"
     " AND c.started_at BETWEEN %(shown)s AND %(last)s GROUP BY 1) alternatives"
-    " ON alternatives.generation_uid = r.uid",
+    " ON alternatives.generation_uid = k.uid",
     "alternatives",
     ["list"],
 )
 _FEEDBACK: Final = Joined(
     " LEFT JOIN (SELECT DISTINCT ON (c.generation_id) c.* FROM feedback c WHERE c.project_id = %(project)s"  # noqa: S608
     f" AND c.generation_id = {_IDS} AND c.is_latest ORDER BY c.generation_id, c.created_at DESC) f"
-    " ON f.generation_id = r.public_id",
+    " ON f.generation_id = k.id",
     "f",
     _columns_of(Feedback),
 )
@@ -221,7 +231,7 @@ def _generations() -> Shape:
     cells |= {f"feedback.{name}": value.cell for name, value in feedback.items()}
     names = ", ".join(f"'{name}'" for name in SAME)
     return Shape(
-        source=_rows(Generation),
+        rows=_rows(Generation),
         values={path: json[path] for path in dict.fromkeys((*first, *GENERATION, *STAMPED))},
         cells={column.path: cells[column.path] for column in COLUMNS["generations"]},
         always=ALWAYS,
@@ -259,7 +269,7 @@ def _steps() -> Shape:
     cells = {path: value.cell for path, value in found.items()}
     cells |= {f"metadata.{name}": value.cell for name, value in own.items()} | {"metadata": metadata}
     return Shape(
-        source=_rows(Step),
+        rows=_rows(Step),
         values={path: json[path] for path in (*STEP, *STAMPED)},
         cells={column.path: cells[column.path] for column in COLUMNS["steps"]},
         always=("performance",),
@@ -283,7 +293,7 @@ def _raw(values: Mapping[str, str], own: Mapping[str, Value]) -> str:
 def _scores() -> Shape:
     found = {name: of_slot("r", slot, empty=True) for name, slot in SCORE.items()}
     return Shape(
-        source=_rows(Score, is_parted=False),
+        rows=_rows(Score, is_parted=False),
         values={name: value.json for name, value in found.items()},
         cells={name: value.cell for name, value in found.items()},
         always=(),
@@ -298,8 +308,8 @@ SHAPES: Final[Mapping[str, Shape]] = {"generations": _generations(), "steps": _s
 def documents(kind: str, wanted: Iterable[Column] | None = None, *, stamped: bool = False) -> str:
     """COPY of two columns: whether the row is open, and its document, without what none of `wanted` shows.
 
-    Takes project, uids, ids, first, last, and shown: from when on what was said is told. `stamped` documents say when
-    the row was stored and changed.
+    Takes project, uids, ids, moments, first, last, and shown: from when on what was said is told. `stamped` documents
+    say when the row was stored and changed.
     """
     shape = SHAPES[kind]
     paths = _needed(shape, wanted, stamped)
@@ -383,11 +393,14 @@ def _group_of_long(shape: Shape, name: str, paths: Sequence[str]) -> list[str]:
 
 
 def _copied(shape: Shape, paths: Collection[str], values: Sequence[str], options: str) -> str:
-    joined = [*shape.source, *(join for path, join in shape.joins.items() if path in paths)]
-    stored = ", ".join(
-        f'{each.alias}."{column}" AS {each.alias}_{column}' for each in joined for column in each.columns
-    )
-    rows = f"SELECT {stored} {''.join(each.sql for each in joined)} ORDER BY k.place OFFSET 0"
+    hung = [join for path, join in shape.joins.items() if path in paths]
+    # Put together before the rows are looked for: how many keys there are is known to the planner.
+    found = "".join(f', {each.alias}."{column}" AS {each.alias}_{column}' for each in hung for column in each.columns)
+    keys = f"FROM (SELECT k.uid, k.moment, k.place{found} {_KEYS}{''.join(each.sql for each in hung)} OFFSET 0) k"
+    stored = [f'r."{column}" AS r_{column}' for column in shape.rows.columns]
+    stored += [f"k.{each.alias}_{column}" for each in hung for column in each.columns]
+    rows = f"SELECT k.place AS k_place, {', '.join(stored)} {keys}{shape.rows.sql} ORDER BY k.place OFFSET 0"
+    joined = [Joined("", "k", ["place"]), shape.rows, *hung]
     # What is short is put in order, and what was said is read behind that, and all made text one by one: whoever writes
     # it works at the same time, and no long text is sorted. The planner takes the names away.
     names = "".join(f" CROSS JOIN LATERAL (SELECT {_named_again(each)}) {each.alias}" for each in joined)
