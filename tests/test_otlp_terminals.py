@@ -243,7 +243,7 @@ def test_a_request_asks_as_often_for_the_words_of_many_threads_as_for_those_of_o
 
     queries("chat-0")  # the first of a process reads what is remembered
 
-    assert queries("chat-1") == queries(*(f"chat-{n}" for n in range(2, 10)))
+    assert queries("chat-1") == queries(*(f"chat-{n}" for n in range(2, 22)))
     assert {call["messages"][0]["content"] for call in told(api)} == {"The capital?"}
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import OuterRef, Subquery
 
 from generations import attachments, bundles, prepared, recording
-from generations.api import otlp_halves, otlp_joining, otlp_roots, otlp_stored
+from generations.api import otlp_joining, otlp_roots, otlp_stored
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
 from generations.ingest.otlp import couples, lending, logs, terminals
@@ -57,8 +58,9 @@ def _write(
         with connection.cursor() as cursor:
             cursor.execute(recording.alone(project.pk))
         ids = {one.id for one in spoken} | {score.generation_id for score in scores if score.generation_id}
-        calls = _Calls(project, ids.union(turn.id for turn in apart.made))
-        records = [*otlp_halves.joined(project, apart), *apart.made, *_answered(project, calls, apart.made)]
+        turns = [words for words in apart.words if words.attributes]
+        calls = _Calls(project, ids.union(turn.id for turn in turns))
+        records: list[Record] = [*apart.words, *_asked(project, apart.calls), *_answered(project, calls, turns)]
         for one in spoken:
             records += _told(calls, one)
         scored, refused = _scored(project, scores, calls)
@@ -66,6 +68,36 @@ def _write(
             records = _without_files(project, records, kept)
         receipts = recording.record(project, [*records, *scored, *feedback.voted(scored)])
     return refused + [r.reason or "refused" for r in receipts if r.state == "rejected"]
+
+
+def _asked(project: Project, calls: Sequence[GenerationRecord]) -> list[GenerationRecord]:
+    """The calls of agents in a terminal, in their order, with the words that came before them in another request.
+
+    Words are those of the first call after them in their thread; after one that failed, of the next as well.
+    """
+    lacking: dict[str, GenerationRecord] = {}
+    for call in reversed(calls):
+        if call.thread_id and call.ended_at:
+            lacking[call.thread_id] = call
+    lacking = {thread: call for thread, call in lacking.items() if call.messages is None}
+    if not lacking:
+        return list(calls)
+    own = Generation.objects.in_project(project.pk)
+    later = own.filter(thread_id=OuterRef("thread_id"), error=None, started_at__gte=OuterRef("started_at"))
+    next_call = Subquery(later.order_by("started_at").values("started_at")[:1])
+    steps = Step.objects.in_project(project.pk).filter(thread_id__in=lacking, name__in=terminals.ASKED)
+    latest = steps.order_by("thread_id", "-started_at", "-uid").distinct("thread_id").values("uid")
+    # Asked of these steps alone, and not of all words of their threads.
+    said = {step.uid: step for step in steps.filter(uid__in=latest).annotate(next_call=next_call)}
+    words = StepPayload.objects.in_project(project.pk).filter(uid__in=said).values_list("uid", "input")
+    found = {}
+    for uid, text in words:
+        step = said[uid]
+        call = lacking[str(step.thread_id)]
+        is_first = step.next_call is None or (call.ended_at is not None and step.next_call >= call.ended_at)
+        if isinstance(text, str) and is_first:
+            found[call.id] = revised(call, messages=terminals.question(str(step.name), text))
+    return [found.get(call.id, call) for call in calls]
 
 
 def _answered(project: Project, calls: _Calls, turns: Sequence[StepRecord]) -> list[GenerationRecord]:
@@ -118,12 +150,7 @@ def _kept(project: Project, spoken: Sequence[Spoken], apart: Heard) -> _Kept:
         new = logs.parts(one.events, {})
         media.taken_out(StepRecord(id=one.id, attributes=new), found)
         media.taken_out(GenerationRecord(id=one.id, **logs.fields(new)), found)
-    told: list[GenerationRecord | StepRecord] = [
-        *apart.words,
-        *apart.made,
-        *(one.step for one in apart.answers),
-        *apart.calls,
-    ]
+    told: list[GenerationRecord | StepRecord] = [*apart.words, *apart.calls]
     for record in told:
         media.taken_out(record, found)
     return _Kept(set(found), attachments.keep(project, found.values()))

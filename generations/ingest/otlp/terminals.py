@@ -1,9 +1,8 @@
-"""Log events by which agents in a terminal (Claude Code, Codex, Gemini CLI, Qwen Code) tell of their calls.
+"""Log events by which agents in a terminal (Claude Code, Codex, Gemini CLI) tell of their calls, as generations.
 
 https://code.claude.com/docs/en/monitoring-usage, https://developers.openai.com/codex/config-advanced and
 https://geminicli.com/docs/cli/telemetry describe them. No span tells of these calls: an event has the counts, others
-what was asked and answered. They belong together by an id that both have, and by their order where there is none.
-`api.otlp_halves` joins what came in several requests.
+what was asked and answered, and they belong together by the conversation and by their order.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from generations import vendors
 from generations.cleaning import MAX_TEXT
-from generations.ingest.otlp import calls, content, definitions, messages, names, raw, spans, streamed, usage, values
+from generations.ingest.otlp import calls, content, definitions, dialects, messages, names, raw, spans, usage, values
 from generations.ingest.otlp.counts import COUNTS
 from generations.ingest.otlp.events import DETAILS
 from generations.ingest.otlp.fields import RESOURCE
@@ -32,8 +31,6 @@ _CALLS: Final = frozenset(
         "codex.sse_event",
         "gemini_cli.api_response",
         "gemini_cli.api_error",
-        "qwen-code.api_response",
-        "qwen-code.api_error",
     }
 )
 """Events of a call that has ended. Of Codex's, those that have counts."""
@@ -41,27 +38,20 @@ _ASKED: Final = {
     "claude_code.user_prompt": "prompt",
     "codex.user_prompt": "prompt",
     "gemini_cli.api_request": "request_text",
-    "qwen-code.api_request": "request_text",
 }
 """Events of words that come before their call, and the attribute that has them."""
 _PLACED: Final = "gemini_cli.api_request"
 """The one of them that stands in the span of its call, where Gemini CLI sends spans; its answer's event does not."""
 ASKED: Final = frozenset(_ASKED)
 """Names of the steps that words are for which no call has come."""
-REQUESTS: Final = frozenset(name for name, said in _ASKED.items() if said == "request_text")
-"""Those of them that are all that one call was sent."""
 _ANSWER: Final = "claude_code.assistant_response"
-_ANSWERED: Final[Mapping[str, str]] = {_ANSWER: "response", "claude_code.api_response_body": "body"}
+_ANSWERED: Final = {_ANSWER: "response", "claude_code.api_response_body": "body"}
 """Events of words that come after their call; of the second, which has the provider's whole answer, last."""
-ANSWERED: Final = tuple(_ANSWERED)
-"""Their names, in this order."""
 _TURNS: Final = "answer."
 """Beginning of the attributes of a turn's step that keep what was answered, by the id that the call's span has too."""
 _BEGUN: Final = frozenset({"codex.api_request", "codex.websocket_request"})
 """Events whose time and duration say when the call began that ends with the next one of its conversation; with an
 error, they are of a call that failed."""
-STARTED_APART: Final = "codex.sse_event"
-"""The event of a call that does not say when that began."""
 _MODELS: Final = ("/responses", "/chat/completions")
 """Beginnings of endpoints at which Codex asks models, and not for something else."""
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -75,54 +65,33 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "user_id": ("user.id", "user.email", "user.account_id"),
     "error": ("error", "error.message", "error_message"),
     "error_type": ("error.type", "error_type", "status_code", "http.response.status_code"),
-    "response_id": ("gen_ai.response.id", "request_id", "response_id"),
-    "turn": ("prompt.id", "prompt_id"),
+    "response_id": ("gen_ai.response.id", "request_id"),
 }
 _HIDDEN: Final = frozenset({"<REDACTED>", "[REDACTED]", ""})
 _WORDS: Final = frozenset({"prompt", "response", "response_text", "request_text"})
 """Attributes that are content, and are not kept beside it."""
-_MAIN: Final = ("repl_main_thread", "sdk")
-"""Beginnings of what Claude Code says of calls that a person's words were for. Others are for a title, of an agent that
-the answer called, and the like."""
 _WHEN: Final = "event.timestamp"
 """The attribute in which Gemini CLI's two events of one call are alike."""
 
 
-class Answer(NamedTuple):
-    """An answer whose call came in another request: what it says of that, and a step that keeps it until then."""
-
-    thread_id: str
-    response_id: str
-    said: dict[str, Any]
-    step: StepRecord
-
-
 class Heard(NamedTuple):
-    """What events told of: calls, those that failed among them; words whose call has not come yet, as steps of their
-    threads; answers whose call has not; answers within a span as what that made; starts, in nanoseconds by thread, of
-    calls that have not ended."""
+    """The calls that were told of; and words as steps of their threads: those of which the call has not come yet, and
+    answers within a span as what that made."""
 
     calls: list[GenerationRecord]
     words: list[StepRecord]
-    answers: list[Answer]
-    made: list[StepRecord]
-    begun: dict[str, int]
 
 
 def heard(told: Iterable[LogEvent]) -> Heard:
     """What these events tell. An event within a span tells of what that span tells, Codex's aside."""
     found: list[dict[str, Any]] = []
     last: dict[str, dict[str, Any]] = {}
-    by_id: dict[tuple[str, str | None], dict[str, Any]] = {}
-    asked: dict[tuple[str, str], tuple[list[Json], StepRecord | None]] = {}
+    asked: dict[str, tuple[list[Json], StepRecord | None]] = {}
     begun: dict[str, int] = {}
     made: dict[str, StepRecord] = {}
     placed: dict[str, LogEvent] = {}
-    left: list[StepRecord | None] = []
-    alone: list[Answer] = []
     for name, event in sorted(_named(told), key=lambda one: (one[1].time, _place(one[1]))):
         thread = _text(event.attributes, "thread_id") or ""
-        turn = thread, turn_of(event.attributes)
         is_begun = name in _BEGUN
         if is_begun and "error.message" not in event.attributes:
             begun[thread] = event.time - _nanoseconds(event.attributes)
@@ -135,81 +104,26 @@ def heard(told: Iterable[LogEvent]) -> Heard:
                 placed[thread] = event
             said = event.attributes.get(_ASKED[name])
             if isinstance(said, str) and said not in _HIDDEN:
-                left.append(asked.pop(turn, (None, None))[1])
-                asked[turn] = question(name, said), _words(name, said, event)
+                asked[thread] = question(name, said), _words(name, said, event)
         elif name in _ANSWERED:
             if event.trace_id and event.span_id:
                 _make(made, name, event)
-            elif (call := _answered(by_id, last.get(thread), event)) is not None:
-                call.update(_answer(name, event))
-            elif (one := _alone(name, event)) is not None:
-                alone.append(one)
+            elif thread in last:
+                last[thread].update(_answer(name, event))
         else:
             call = _call(name, event, None if is_begun else begun.pop(thread, None))
-            if turn in asked and takes_words(event.attributes):
-                call["messages"] = asked[turn][0]
+            if thread in asked:
+                call["messages"] = asked[thread][0]
                 if call["error"] is None:  # another attempt may follow
-                    del asked[turn]
+                    del asked[thread]
             if (place := placed.pop(thread, None)) is not None:
                 call |= {"trace_id": place.trace_id, "step_id": f"{place.trace_id}-{place.span_id}"}
-            last[thread] = by_id[thread, call["response_id"]] = call
+            last[thread] = call
             found.append(call)
     return Heard(
         [GenerationRecord(**{k: v for k, v in call.items() if v is not None}) for call in found],
-        [words for words in (*left, *(words for _, words in asked.values())) if words is not None],
-        alone,
-        list(made.values()),
-        {thread: start for thread, start in begun.items() if thread},
+        [*made.values(), *(words for _, words in asked.values() if words is not None)],
     )
-
-
-def turn_of(attributes: Mapping[str, Json]) -> str:
-    """What words and the calls that they were for have in common; empty where an agent does not say it."""
-    return _text(attributes, "turn") or ""
-
-
-def takes_words(attributes: Mapping[str, Json]) -> bool:
-    """Whether the words that came before a call of these attributes were for it, and not for another beside it."""
-    source = attributes.get("query_source")
-    return not isinstance(source, str) or (source.startswith(_MAIN) and not attributes.get("agent_id"))
-
-
-def _answered(
-    by_id: Mapping[tuple[str, str | None], dict[str, Any]], last: dict[str, Any] | None, event: LogEvent
-) -> dict[str, Any] | None:
-    """The call of an answer among those of the same request, by its id; by its place where one of them has none."""
-    thread, response = _text(event.attributes, "thread_id") or "", _text(event.attributes, "response_id")
-    if response is None or (last is not None and last["response_id"] is None):
-        return last
-    return by_id.get((thread, response))
-
-
-def _alone(name: str, event: LogEvent) -> Answer | None:
-    thread, response = _text(event.attributes, "thread_id"), _text(event.attributes, "response_id")
-    said = _answer(name, event)
-    if thread is None or response is None or not said.get("message_completion"):
-        return None
-    moment = values.moment(event.time)
-    step = StepRecord(
-        id=answer_id(name, thread, response),
-        type="undefined",
-        name=name,
-        thread_id=thread,
-        user_id=_text(event.attributes, "user_id"),
-        started_at=moment,
-        ended_at=moment,
-        environment=_resource(event, "environment"),
-        release=_resource(event, "release"),
-        output=said["message_completion"],
-        attributes={"finish_reason": said.get("finish_reason")},
-    )
-    return Answer(thread, response, said, step)
-
-
-def answer_id(name: str, thread: str, response: str) -> str:
-    """The id of the step that keeps an answer until its call comes."""
-    said = f"{name}\0{thread}\0{response}".encode("utf-8", "replace")
-    return f"{name.partition('.')[0]}-answer-{hashlib.blake2b(said, digest_size=16).hexdigest()}"
 
 
 def question(name: str, said: str) -> list[Json]:
@@ -234,7 +148,6 @@ def _words(name: str, said: str, event: LogEvent) -> StepRecord | None:
         environment=_resource(event, "environment"),
         release=_resource(event, "release"),
         input=said,
-        attributes={"turn": turn_of(event.attributes)},
     )
 
 
@@ -306,7 +219,7 @@ def _is_of_a_call(name: str, a: Mapping[str, Json]) -> bool:
 
 def _call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
     a = event.attributes
-    if start is None and not name.startswith(STARTED_APART):
+    if start is None:
         start = event.time - _nanoseconds(a)
     model = values.identifier(a.get("model"))
     counts = {n: c for n in COUNTS if n in _NAMES and (c := _number(a, _NAMES[n])) is not None}
@@ -325,7 +238,7 @@ def _call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
         "thread_id": thread,
         "session_id": thread,
         "user_id": _text(a, "user_id"),
-        "started_at": None if start is None else values.moment(start),
+        "started_at": values.moment(start),
         "ended_at": values.moment(event.time),
         "time_to_first_token": None if waited is None else waited / 1000,
         "finish_reason": reason,
@@ -333,7 +246,7 @@ def _call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
         "error": (_text(a, "error") or "error") if has_failed else None,
         "error_type": _text(a, "error_type") if has_failed else None,
         "response_id": _text(a, "response_id"),
-        "message_completion": streamed.answer(a.get("response_text")),
+        "message_completion": _streamed(messages.loaded(a.get("response_text"))),
         "environment": _resource(event, "environment"),
         "release": _resource(event, "release"),
         "trace_id": event.trace_id,
@@ -341,6 +254,29 @@ def _call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
         # Claude Code counts what was cached beside the input.
         **usage.gross(counts, ("cached_tokens",) if agent == "claude_code" else ()),
     }
+
+
+def _streamed(chunks: Json) -> dict[str, Json] | None:
+    """The answer whose chunks Gemini CLI lists as the provider sent them."""
+    listed = chunks if isinstance(chunks, list) else [chunks]
+    parts: list[Json] = []
+    for part in (part for chunk in listed for part in _parts(chunk)):
+        before, here = _only_text(parts[-1]) if parts else None, _only_text(part)
+        if before is not None and here is not None:
+            parts[-1] = {"text": before + here}
+        else:
+            parts.append(part)
+    return messages.message({"role": "assistant", "parts": parts})[0] if parts else None
+
+
+def _only_text(part: Json) -> str | None:
+    text = part.get("text") if isinstance(part, dict) and len(part) == 1 else None
+    return text if isinstance(text, str) else None
+
+
+def _parts(chunk: Json) -> list[Json]:
+    found = dialects.member(chunk, "candidates>0>content>parts") if isinstance(chunk, dict) else None
+    return found if isinstance(found, list) else []
 
 
 def _detailed(event: LogEvent, call: Mapping[str, Any]) -> dict[str, Any]:
