@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from django.db import connection, transaction
 
-from generations import attachments, prepared, recording, trusting
-from generations.api import otlp_common, otlp_coupling, otlp_media, otlp_moving, otlp_roots, otlp_stored, otlp_turns
+from generations import attachments, bundles, prepared, recording, trusting
+from generations.api import otlp_common, otlp_media, otlp_moving, otlp_roots, otlp_stored, otlp_turns
+from generations.identities import uid
 from generations.ingest import feedback, media
 from generations.ingest.media import Media
-from generations.ingest.otlp import couples, lending
+from generations.ingest.otlp import clients, couples, lending
 from generations.ingest.otlp.names import about, kinds_said
 from generations.ingest.otlp.spans import Told
-from generations.models import Project, Step
+from generations.models import Generation, Project, Step, StepPayload
 from generations.records import FeedbackRecord, GenerationRecord, Json, Record, ScoreRecord, StepRecord, revised
 
 FEW: Final = 20
@@ -134,21 +135,18 @@ def _join(
             told = otlp_turns.answered(project, told)
         if not project.keep_generic_spans:
             told = _without_generic(project, told)
-        calls, there, noted = otlp_coupling.calls(project, told, stored, answers)
+        calls, there = _calls(project, told, stored, set(answers))
         settled = couples.settle(calls)
-        back = noted - settled.into.keys()
         plain = {one.step.id for one in told if one.generation is None}
         demoted = [id for id in there if id in settled.into or id in plain]
         here, before = {one.step.id for one in told}, {row["public_id"] for row in stored}
         waited = [*otlp_roots.scored(project, told, stored, waiting), *otlp_roots.answered(project, told, waiting)]
-        if not is_alone and (left or waited or demoted or back or not (here | before).issuperset({*answers, *there})):
+        if not is_alone and (left or waited or demoted or not (here | before).issuperset({*answers, *there})):
             raise _Entangled
         notes = {id: {lending.NOTE: note} for id, note in settled.notes.items()}
         records: list[Record] = [_with(one.step, notes.pop(one.step.id, None)) for one in told]
         records += [StepRecord(id=id, attributes=note) for id, note in notes.items()]
         records += settled.records
-        if back:
-            records = otlp_coupling.back(project, back, records)
         records += [r for r in late if r.id not in settled.into or isinstance(r, StepRecord)]
         if demoted:
             records += otlp_moving.moved(project, demoted, settled.into)
@@ -160,7 +158,7 @@ def _join(
         if demoted or any(one.has_files for one in told):
             records = with_attachments(project, records)
         # What log events made before its span came may stand at another time, and notes say none.
-        near = not there and not notes and not back and here.isdisjoint(before)
+        near = not there and not notes and here.isdisjoint(before)
         threads = [one.thread for one in told if one.thread is not None]
         ends = not threads and not left and len(connection.atomic_blocks) == 1
         how: dict[str, Any] = {"locks": False, "shared": not is_alone, "near": near, "ends": ends}
@@ -214,6 +212,83 @@ def _without_generic(project: Project, told: Sequence[Told]) -> list[Told]:
             kept.add(place.step.id)
             place = by_id.get(place.step.parent_id or "")
     return [one for one in told if one.step.id in kept]
+
+
+# ------------------------------------------------------------------------------------------------- calls told twice
+def _calls(
+    project: Project, told: Sequence[Told], stored: Sequence[dict[str, Any]], answers: set[str]
+) -> tuple[list[couples.Call], Collection[str]]:
+    """The calls of the request with the stored ones that one of them may be the same as, and the ids of the latter.
+
+    Among these ids are those of generations that log events made before their span came.
+    """
+    rows = {row["public_id"]: row for row in stored}
+    places = {id: couples.Place(row["parent_id"], row["type"]) for id, row in rows.items()}
+    known = {id for id, place in places.items() if couples.is_call(place)}
+    new = {one.step.id: one for one in told}
+    places |= {id: couples.made_place(one.step.parent_id, one.step.type or "") for id, one in new.items()}
+    own: dict[str, GenerationRecord] = {}
+    for one in told:
+        if (said := one.generation) is not None:
+            own[one.step.id] = lending.filled(said, own[one.step.id]) if one.step.id in own else said
+    near: set[str] = set()
+    if known:
+        over = {id: couples.call_above(id, places)[0] for id in own}
+        arrived = (couples.made_call(said, over[id], new[id].span.scope) for id, said in own.items())
+        times = {id: (rows[id]["started_at"], rows[id]["ended_at"]) for id in known}
+        beside = clients.beside(arrived, times)
+        near = (couples.around(new.keys() | answers | beside, places) | new.keys() | beside) & known
+    there = _generations(project, near.union(answers))
+    came = otlp_stored.fetched(project, [said for said in own.values() if couples.waits(said)])
+    rows |= came
+    notes = _notes(project, (near - there.keys()) | (came.keys() - new.keys()))
+    there |= _generations(project, {note["into"] for _, note in notes.values() if note.get("into")} - there.keys())
+    known = own.keys() | (there.keys() - new.keys()) | notes.keys()
+    calls = []
+    for id in known:
+        above = couples.call_above(id, places, known)[0] if id in places else None
+        if id in own:
+            record, before = own[id], there.get(id)
+            if before is not None:
+                record = lending.filled(record, lending.by_itself(before))
+            elif id in notes:
+                record = lending.filled(record, lending.noted(id, notes[id][1]))
+            call = couples.made_call(record, above, new[id].span.scope, before)
+            calls.append(replace(call, is_fetched=True) if new[id].is_fetched else call)
+        elif id in there:
+            scope = str((there[id].attributes or {}).get("scope") or "")
+            # One of another trace stays what it is: what it has of others there is not known here.
+            record = lending.by_itself(there[id]) if id in near else there[id]
+            calls.append(couples.Call(record, above, scope, there[id], is_new=False))
+        else:
+            scope, note = notes[id]
+            more = {name: rows[id][name] for name in ("started_at", "ended_at", *otlp_stored.SHARED)}
+            record = lending.noted(id, note, **{n: v for n, v in more.items() if v})
+            gone = couples.Call(record, above, scope, is_new=False, is_gone=True, into=note.get("into"))
+            calls.append(replace(gone, is_fetched=True) if lending.FETCHED in note else gone)
+    return calls, there.keys()
+
+
+def _generations(project: Project, ids: Collection[str]) -> dict[str, GenerationRecord]:
+    """The stored generations among these, whole, by id."""
+    if not ids:
+        return {}
+    rows = list(Generation.objects.in_project(project.pk).by_ids(project.pk, "generation", ids))
+    whole = bundles.of_generations(project, rows, scores=False, feedback=False, attachments=False)
+    return {bundle.record.id: bundle.record for bundle in whole}
+
+
+def _notes(project: Project, ids: Collection[str]) -> dict[str, tuple[str, dict[str, Json]]]:
+    """Of these spans of calls that other spans tell of, the instrumentation and what is noted of them, by id."""
+    if not ids:
+        return {}
+    uids = {uid(project.pk, "step", id): id for id in ids}
+    rows = StepPayload.objects.in_project(project.pk).filter(uid__in=uids).values_list("uid", "attributes")
+    return {
+        uids[key]: (str(said.get("scope") or ""), note)
+        for key, said in rows
+        if said and isinstance(note := said.get(lending.NOTE), dict)
+    }
 
 
 def _with(step: StepRecord, more: dict[str, Json] | None) -> StepRecord:

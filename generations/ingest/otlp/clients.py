@@ -36,6 +36,11 @@ def settled(by_id: Mapping[str, Call]) -> frozenset[str]:
     return frozenset(found)
 
 
+def is_taken(call: Call, by_id: Mapping[str, Call]) -> bool:
+    """Whether a client's call was found to be another's: it stays none, also where a truer one comes above it."""
+    return call.is_gone and call.scope.startswith(OF_CLIENTS) and call.into in by_id
+
+
 def counts_more(client: GenerationRecord, other: GenerationRecord) -> bool:
     """Whether a client's counts are truer: others leave out what was cached, or all of a stream, or add up what its
     chunks say of the whole (OpenLLMetry's of Anthropic: `_process_response_item` in its streaming.py, version 0.62)."""
@@ -56,7 +61,8 @@ def groups(calls: Iterable[Call]) -> list[list[Call]]:
         (own if call.scope.startswith(OF_CLIENTS) else others).append(call)
     found = []
     words = {call.record.id: lending.words(call.record) for call in (*own, *others)} if own and others else {}
-    for call in sorted(own, key=_times) if others else ():
+    # Those that were found to be told of first: what else came since takes their calls from none of them.
+    for call in sorted(own, key=lambda one: (not one.is_gone, _times(one))) if others else ():
         if made := [other for other in others if _is_made_for(call, other, words)]:
             # The one that ends first: the longer one may be around another of the client's.
             other = min(made, key=lambda one: (str(one.record.ended_at), one.record.id))
@@ -112,14 +118,6 @@ def beside(new: Iterable[Call], stored: Mapping[str, tuple[Any, Any]]) -> set[st
             found |= more
             spans += [(*stored[id], is_apart) for id in more]
     return found
-
-
-def overlapping(time: tuple[Any, Any], stored: Mapping[str, tuple[Any, Any]]) -> set[str]:
-    """Of stored calls, with when they began and ended, those at the same time as another."""
-    start, end = time
-    if start is None or end is None:
-        return set()
-    return {id for id, (a, b) in stored.items() if a is not None and b is not None and a <= end and start <= b}
 
 
 _SOLD: Final = (*CLIENTS.values(), "claude", "stral")  # their models are others' as well: Bedrock's, Vertex AI's

@@ -18,7 +18,6 @@ from generations.ingest.otlp.lending import (
     COUNTED,
     FETCHED,
     FIELDS,
-    KEPT,
     LENT,
     SENT,
     SHARED,
@@ -153,8 +152,8 @@ def settle(calls: Sequence[Call]) -> Settled:
                 into.update(dict.fromkeys(lenders[best], best))
             by_id |= _lent(by_id, lenders)
     for id, call in by_id.items():
-        if call.is_gone and id not in into and call.into is not None and call.into not in by_id:
-            into[id] = call.into  # which was deleted since
+        if call.is_gone and id not in into:
+            into[id] = call.into  # which is not among these
     if fetched := [call for call in calls if call.is_fetched]:
         brought = {call.record.id: _asked(call, (c for id, c in by_id.items() if id not in into)) for call in fetched}
         lenders = defaultdict(list)
@@ -166,17 +165,12 @@ def settle(calls: Sequence[Call]) -> Settled:
     ends = {id: _end(id, into) for id in into}
     records = [_written(call, by_id[call.record.id]) for call in calls if call.record.id not in into]
     notes = {
-        call.record.id: {**note(_said(call)), **_told_of(call, ends[call.record.id])}
+        call.record.id: {**note(call.record), **_told_of(call, ends[call.record.id])}
         for call in calls
         if call.record.id in into
         if call.is_new or not call.is_gone or (ends[call.record.id] != call.into and not call.is_fetched)
     }
     return Settled([record for record in records if record is not None], ends, notes)
-
-
-def _said(call: Call) -> GenerationRecord:
-    """What the span of a call says itself, also of one that was stored as it stood in another trace."""
-    return lending.by_itself(call.record) if call.record is call.stored else call.record
 
 
 def _told_of(call: Call, winner: str | None) -> dict[str, Json]:
@@ -221,7 +215,8 @@ def _by_place(by_id: Mapping[str, Call]) -> tuple[dict[str, str | None], dict[st
     order = [id for id in by_id if id not in above]
     for id in order:  # grows: each call before those below it; spans that are each other's parents are never met
         order += below[id]
-    weights = {id: _weight(by_id[id].record) for id in order}
+    taken = {id for id in above if clients.is_taken(by_id[id], by_id)}
+    weights = {id: -1 if id in taken else _weight(by_id[id].record) for id in order}
     highest: dict[str, int] = {}
     for id in order:
         highest[id] = max(highest[above[id]], weights[above[id]]) if id in above else -1
@@ -337,13 +332,9 @@ def _written(call: Call, settled: Call) -> GenerationRecord | None:
         lent = [name for name in FIELDS if name in lent or (name in before and getattr(whole, name) is not None)]
     gone = {name for name in before if getattr(whole, name) is None and getattr(call.stored, name) is not None}
     about: dict[str, Any] = {}
-    kept = {n for n in settled.kept if getattr(whole, n) != getattr(call.record, n) is not None}
-    kept = kept.union(TOKENS) if not kept.isdisjoint(TOKENS) else kept
-    if lent or before or kept:
+    if lent or before:
         rest = {name: value for name, value in (whole.attributes or {}).items() if name not in (LENT, COUNTED)}
         about["attributes"] = {**rest, LENT: lent} if lent else rest
-        if kept:
-            about["attributes"][KEPT] = [name for name in FIELDS if name in kept]
         if not set(TOKENS).isdisjoint(lent) and (counted := lending.counted(call.record)):
             about["attributes"][COUNTED] = counted
         gone |= {"attributes", *({"metadata"} & before)}  # replaced, and not merged with what they were

@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
-from decimal import Decimal
 from typing import Any, Final
 
-from generations import pricing, reading
+from generations import reading
 from generations.records import Alternative, GenerationRecord, Json, revised
 
 NOTE: Final = "call"
@@ -22,8 +21,6 @@ LENT: Final = "lent"
 """Attribute of a generation: the fields that it has of others."""
 COUNTED: Final = "counted"
 """Attribute of a generation that has others' tokens: those that its own span counted."""
-KEPT: Final = "kept"
-"""Attribute of a generation: the fields that it has of a span of another trace, though its own span says them too."""
 TOKENS: Final = (
     *("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens"),
     *("reasoning_tokens", "input_audio_tokens", "output_audio_tokens"),
@@ -43,8 +40,6 @@ _SINGLE: Final = (
     *("prompt_name", "prompt_version", "metadata", "parameters", "tools", "variables", "logprobs"),
 )
 FIELDS: Final = (*_SINGLE, *SHARED, *(name for group in _GROUPS for name in group))
-
-_NOTED: Final = (*(name for name in FIELDS if name not in SHARED), "type")
 
 
 def filled(record: GenerationRecord, other: GenerationRecord, besides: Collection[str] = ()) -> GenerationRecord:
@@ -82,15 +77,6 @@ def by_itself(stored: GenerationRecord) -> GenerationRecord:
     return revised(stored, **{**found, **dict.fromkeys(lent_to(stored)), **_counted(stored)})
 
 
-def again(record: GenerationRecord, stored: GenerationRecord) -> GenerationRecord:
-    """What a span says that comes again, with what its stored generation has that it does not say, or that is kept."""
-    said = (stored.attributes or {}).get(KEPT)
-    if isinstance(said, list) and (kept := [name for name in FIELDS if name in said]):
-        changes: dict[str, Any] = {name: getattr(stored, name) for name in kept}
-        record = revised(record, **changes, attributes={**(record.attributes or {}), KEPT: kept})
-    return filled(record, by_itself(stored))
-
-
 def _counted(stored: GenerationRecord) -> dict[str, int]:
     """The tokens that a generation's own span counted, where it has others'."""
     said = (stored.attributes or {}).get(COUNTED)
@@ -123,11 +109,7 @@ def lent_to(stored: GenerationRecord | None) -> set[str]:
 
 def note(record: GenerationRecord) -> dict[str, Json]:
     """What is kept of a call that others tell of; its times, and what it shares with its trace, are its step's."""
-    found = {n: value for n in _NOTED if (value := getattr(record, n)) not in (None, {})}
-    if record.cost is not None and not pricing.is_reckoned(record):
-        found["cost"] = format(record.cost.normalize(), "f")
-    if record.output_type == "json" and not isinstance(record.output, dict | list):
-        found["output_type"] = "json"
+    found = {n: value for n in FIELDS if n not in SHARED and (value := getattr(record, n)) not in (None, {})}
     if _is_derived(record):
         del found["total_tokens"]
     if record.alternatives is not None:
@@ -137,9 +119,7 @@ def note(record: GenerationRecord) -> dict[str, Json]:
 
 def noted(id: str, note: Mapping[str, Json], **more: Any) -> GenerationRecord:
     """A call as it was noted, with what its step has of it."""
-    said: dict[str, Any] = {name: note[name] for name in (*FIELDS, "type", "output_type") if name in note}
-    if isinstance(cost := note.get("cost"), str):
-        said["cost"] = Decimal(cost)
+    said = {name: note[name] for name in FIELDS if name in note}
     if others := said.get("alternatives"):
         said["alternatives"] = tuple(Alternative(**one) for one in others)
     return GenerationRecord(id=id, **said, **more)
