@@ -164,3 +164,15 @@ def test_answers_without_a_reason_for_their_end_are_not_taken_for_chunks_of_one(
     assert "Lima." in str(kept.message_completion)
     assert "Cusco." in str(kept.message_completion)
     assert (several.message_completion, [one.content for one in several.alternatives or ()]) == (first, [second])
+
+
+def test_data_that_is_nested_too_deep_is_left_as_it_is() -> None:
+    """Genkit's answers by a schema are such parts; what cannot be stored is refused by the writer, and alone."""
+    deep: dict[str, Any] = {}
+    for _ in range(300):
+        deep = {"a": deep}
+
+    kept = call({**CALL, "gen_ai.input.messages": json.dumps([{"role": "user", "parts": [{"data": deep}]}])})
+
+    assert kept.messages is not None
+    assert "'a': {'a'" in str(kept.messages)

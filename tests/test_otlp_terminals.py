@@ -191,6 +191,31 @@ def test_gemini_cli_tells_of_a_call_in_three_events_of_which_those_in_a_span_mak
     assert (row.parameters, row.trace_id, row.step_id) == ({"temperature": 1}, TRACE, f"{TRACE}-{'1' * 16}")
 
 
+def test_qwen_code_tells_of_a_call_as_gemini_cli_does_with_its_answer_as_a_text(api: Caller) -> None:
+    about = {"session.id": "chat-1", "model": "qwen3-coder-plus", "prompt_id": "p1"}
+    request = json.dumps([{"role": "user", "parts": [{"text": "The capital of Peru?"}]}])
+    counts = {"input_token_count": 50, "output_token_count": 2, "total_token_count": 52}
+    answered = {**about, "event.name": "qwen-code.api_response", "duration_ms": 1900, **counts}
+    log(
+        api,
+        {**about, "at": 1, "event.name": "qwen-code.api_request", "request_text": request},
+        {**answered, "at": 3, "response_id": "chatcmpl-1", "response_text": "[1, 2]"},
+    )
+
+    (call,) = told(api)
+    assert (call["messages"], call["message_completion"]) == (WORDS, {"role": "assistant", "content": "[1, 2]"})
+    assert (call["model_id"], call["response_id"], call["thread_id"]) == ("qwen3-coder-plus", "chatcmpl-1", "chat-1")
+    assert (call["prompt_tokens"], call["completion_tokens"], call["latency"]) == (50, 2, pytest.approx(1.9))
+
+
+def test_when_a_call_of_codex_began_is_unknown_where_no_event_says_so(api: Caller) -> None:
+    log(api, {**COUNTED, "at": 2})
+
+    (call,) = told(api)
+    assert "latency" not in call
+    assert call["prompt_tokens"] == 50
+
+
 def test_a_call_that_failed_is_one_too_and_words_that_were_hidden_are_none(api: Caller) -> None:
     said = {"session.id": "chat-1", "prompt.id": "p"}
     failed = {**said, "event.name": "claude_code.api_error", "model": "claude-haiku-4-5", "status_code": "529"}

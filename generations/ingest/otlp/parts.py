@@ -70,7 +70,10 @@ def typed(part: Json) -> Json:
     if isinstance(part, dict) and part.get("type") in ("file", "image"):
         return _pictured(part) or part
     if isinstance(part, dict) and _is_object(part):
-        return {"type": "text", "text": orjson.dumps(part["data"]).decode()}
+        try:
+            return {"type": "text", "text": orjson.dumps(part["data"]).decode()}
+        except orjson.JSONEncodeError:  # nested too deep: refused where it is stored, and it alone
+            return part
     if not isinstance(part, dict) or "type" in part or _KINDS.isdisjoint(part):
         return _thought(part) if isinstance(part, dict) and part.get("type") == "text" else part
     if isinstance(text := part.get("text"), str):

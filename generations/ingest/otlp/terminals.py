@@ -1,4 +1,4 @@
-"""Log events by which agents in a terminal (Claude Code, Codex, Gemini CLI) tell of their calls, as generations.
+"""Log events by which agents in a terminal (Claude Code, Codex, Gemini CLI, Qwen Code) tell of their calls.
 
 https://code.claude.com/docs/en/monitoring-usage, https://developers.openai.com/codex/config-advanced and
 https://geminicli.com/docs/cli/telemetry describe them. No span tells of these calls: an event has the counts, others
@@ -31,6 +31,8 @@ _CALLS: Final = frozenset(
         "codex.sse_event",
         "gemini_cli.api_response",
         "gemini_cli.api_error",
+        "qwen-code.api_response",
+        "qwen-code.api_error",
     }
 )
 """Events of a call that has ended. Of Codex's, those that have counts."""
@@ -38,6 +40,7 @@ _ASKED: Final = {
     "claude_code.user_prompt": "prompt",
     "codex.user_prompt": "prompt",
     "gemini_cli.api_request": "request_text",
+    "qwen-code.api_request": "request_text",
 }
 """Events of words that come before their call, and the attribute that has them."""
 _PLACED: Final = "gemini_cli.api_request"
@@ -52,6 +55,8 @@ _TURNS: Final = "answer."
 _BEGUN: Final = frozenset({"codex.api_request", "codex.websocket_request"})
 """Events whose time and duration say when the call began that ends with the next one of its conversation; with an
 error, they are of a call that failed."""
+_STARTED_APART: Final = "codex.sse_event"
+"""The event of a call that does not say when that began; where no event before it does, that is unknown."""
 _MODELS: Final = ("/responses", "/chat/completions")
 """Beginnings of endpoints at which Codex asks models, and not for something else."""
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -65,7 +70,7 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "user_id": ("user.id", "user.email", "user.account_id"),
     "error": ("error", "error.message", "error_message"),
     "error_type": ("error.type", "error_type", "status_code", "http.response.status_code"),
-    "response_id": ("gen_ai.response.id", "request_id"),
+    "response_id": ("gen_ai.response.id", "request_id", "response_id"),
 }
 _HIDDEN: Final = frozenset({"<REDACTED>", "[REDACTED]", ""})
 _WORDS: Final = frozenset({"prompt", "response", "response_text", "request_text"})
@@ -219,7 +224,7 @@ def _is_of_a_call(name: str, a: Mapping[str, Json]) -> bool:
 
 def _call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
     a = event.attributes
-    if start is None:
+    if start is None and not name.startswith(_STARTED_APART):
         start = event.time - _nanoseconds(a)
     model = values.identifier(a.get("model"))
     counts = {n: c for n in COUNTS if n in _NAMES and (c := _number(a, _NAMES[n])) is not None}
@@ -238,7 +243,7 @@ def _call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
         "thread_id": thread,
         "session_id": thread,
         "user_id": _text(a, "user_id"),
-        "started_at": values.moment(start),
+        "started_at": None if start is None else values.moment(start),
         "ended_at": values.moment(event.time),
         "time_to_first_token": None if waited is None else waited / 1000,
         "finish_reason": reason,
@@ -246,7 +251,7 @@ def _call(name: str, event: LogEvent, start: int | None) -> dict[str, Any]:
         "error": (_text(a, "error") or "error") if has_failed else None,
         "error_type": _text(a, "error_type") if has_failed else None,
         "response_id": _text(a, "response_id"),
-        "message_completion": _streamed(messages.loaded(a.get("response_text"))),
+        "message_completion": _streamed(messages.loaded(a.get("response_text"))) or _spoken(agent, a),
         "environment": _resource(event, "environment"),
         "release": _resource(event, "release"),
         "trace_id": event.trace_id,
@@ -267,6 +272,13 @@ def _streamed(chunks: Json) -> dict[str, Json] | None:
         else:
             parts.append(part)
     return messages.message({"role": "assistant", "parts": parts})[0] if parts else None
+
+
+def _spoken(agent: str, attributes: Mapping[str, Json]) -> dict[str, Json] | None:
+    """The answer as the text that Qwen Code tells, whatever it says."""
+    said = attributes.get("response_text")
+    is_told = agent == "qwen-code" and isinstance(said, str) and said not in _HIDDEN
+    return {"role": "assistant", "content": said} if is_told else None
 
 
 def _only_text(part: Json) -> str | None:
