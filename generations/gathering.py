@@ -12,7 +12,7 @@ from generations import datasets, filters, jobs, reviewing
 from generations.access import Grant, Scope
 from generations.exporting import rows
 from generations.filters import BadFilter
-from generations.models import DatasetItem, Generation, Job, Project, Step
+from generations.models import Dataset, DatasetItem, Generation, Job, Project, Step
 from generations.records import Json
 
 KINDS: Final = ("generations", "steps")
@@ -24,16 +24,19 @@ _ROWS: Final[dict[str, tuple[Any, str]]] = {
 }
 
 
-def into_dataset(grant: Grant, dataset_id: str, *, kind: str, document: Json, order: str | None = None) -> Job:
+def into_dataset(
+    grant: Grant, dataset_id: str, *, kind: str, document: Json, order: str | None = None, id: uuid.UUID | None = None
+) -> Job:
     """A job that adds an item for each generation or step that matches, but for those that the dataset has already.
 
-    `document` is a filter in its document form. Needs `write`. Raises BadFilter, NoSuchDataset.
+    `document` is a filter in its document form, `id` the job's. Needs `write`. Raises BadFilter, NoSuchDataset.
     """
     grant.need(Scope.WRITE)
     dataset = datasets.find(grant, dataset_id)
     if dataset is None:
         raise datasets.NoSuchDataset("dataset", dataset_id)
-    return _started(grant, {"do": "dataset", "dataset": str(dataset.pk), "name": dataset.name}, kind, document, order)
+    where: dict[str, Json] = {"do": "dataset", "dataset": str(dataset.pk), "name": dataset.name}
+    return _started(grant, where, kind, document, order, id)
 
 
 def into_queue(grant: Grant, queue_id: str, *, kind: str, document: Json, order: str | None = None) -> Job:
@@ -53,13 +56,16 @@ def run(job_id: uuid.UUID | str) -> bool:
     return jobs.work(job_id, _gather)
 
 
-def _started(grant: Grant, where: dict[str, Json], kind: str, document: Json, order: str | None) -> Job:
+def _started(
+    grant: Grant, where: dict[str, Json], kind: str, document: Json, order: str | None, id: uuid.UUID | None = None
+) -> Job:
     if kind not in KINDS:
         raise BadFilter("kind", kind, f"one of {', '.join(KINDS)}")
     # Building the statement finds what reading the document alone cannot.
     rows.ordering(kind, order, grant.project.pk)
     rows.SOURCES[kind].narrow(grant.project.pk, filters.from_document(kind, document or {}))
-    return jobs.create(grant, Job.Kind.BULK, {**where, "kind": kind, "filter": document or {}, "order": order})
+    asked: dict[str, Json] = {**where, "kind": kind, "filter": document or {}, "order": order}
+    return jobs.create(grant, Job.Kind.BULK, asked, id=id)
 
 
 def _gather(lease: jobs.Lease) -> None:
@@ -114,6 +120,8 @@ def _dataset(lease: jobs.Lease) -> _Put:
 
     def put(ids: list[str]) -> tuple[int, int | None]:
         nonlocal version
+        # Of two jobs that fill it at once, the second sees what the first has added.
+        Dataset.objects.select_for_update().filter(pk=asked["dataset"]).first()
         there = DatasetItem.objects.filter(dataset=asked["dataset"], removed_in=None, **{f"{column}__in": ids})
         known = set(there.values_list(column, flat=True))
         new = [id for id in ids if id not in known]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -136,3 +138,34 @@ def test_a_dataset_gets_what_matches_in_the_order_that_is_asked_for(grant: Grant
 
     first = DatasetItem.objects.filter(dataset=dataset).order_by("created_at", "id")[:2]
     assert [item.generation_id for item in first] == ["call-001", "call-003"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_that_fill_a_dataset_at_once_add_nothing_twice(grant: Grant, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = datasets.create(grant, name="Odd ones")
+    filled = [
+        gathering.into_dataset(grant, str(dataset.pk), kind="generations", document={"tags": "odd"}) for _ in range(2)
+    ]
+    added = datasets.add_generations
+    both = threading.Barrier(2, timeout=3)
+
+    def late(*given: Any, **named: Any) -> Any:
+        with suppress(threading.BrokenBarrierError):  # one of them waits for the other to end
+            both.wait()
+        return added(*given, **named)
+
+    def fill(job: Job) -> None:
+        try:
+            gathering.run(job.pk)
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(datasets, "add_generations", late)
+    threads = [threading.Thread(target=fill, args=(job,)) for job in filled]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    ids = list(DatasetItem.objects.filter(dataset=dataset).values_list("generation_id", flat=True))
+    assert len(ids) == len(set(ids)) == 60

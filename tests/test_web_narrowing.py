@@ -41,6 +41,19 @@ def test_what_the_application_says_of_calls_narrows_them() -> None:
     assert "metadata.requestNumber" not in offered
 
 
+def test_long_metadata_are_not_read_to_say_what_there_is() -> None:
+    """Of five hundred rows they would be up to five hundred MB, at each look at a page."""
+    project = web.project()
+    client = web.signed_in(project)
+    long = {f"key{n}": f"v{n % 7}-{'x' * 20}" for n in range(2_000)}
+    recording.record(project, [call(n, metadata={"plan": "pro", **long}) for n in range(30)])
+    address = f"/projects/{project.slug}/lists/generations/facets/"
+
+    assert "pro 30" not in web.text(client.get(address))
+    recording.record(project, [call(n, metadata={"plan": "pro"}) for n in range(30, 60)])
+    assert "pro 60" in web.text(client.get(address))
+
+
 def test_the_versions_of_a_prompt_are_told_apart_once_it_is_chosen() -> None:
     project = web.project()
     client = web.signed_in(project)
@@ -55,7 +68,7 @@ def test_what_a_call_s_metadata_say_leads_to_all_that_say_the_same() -> None:
     project = web.project()
     client = web.signed_in(project)
     filled(project)
-    odd = {"order of": "a&b=c/ü", "long": "x" * 61, "empty": "", "inner": {"a": 1}}
+    odd = {"order of": "a&b=c/ü", "long": "x" * 61, "empty": "", "inner": {"a": 1}, "plan__ne": "free", "tags": "odd"}
     recording.record(project, [call(50, metadata=odd), call(51, metadata=odd)])
 
     of_one = [

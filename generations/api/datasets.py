@@ -164,17 +164,19 @@ def add_items(request: HttpRequest, id: str) -> HttpResponse:
         "Change an item of a dataset",
         tag=TAG,
         scope=Scope.WRITE,
-        sent=ref("DatasetItemSent"),
+        sent=ref("DatasetItemChanged"),
         example={"expectedOutput": "Four."},
         ok={200: ref("DatasetItem")},
     ),
 )
 def change_item(request: HttpRequest, id: str, item: str) -> HttpResponse:
     """Another in its place, as a new version: what is absent stays, what is null is emptied. It has an `id` of its own;
-    past versions keep the old one, which is changed no further: 404.
+    past versions keep the old one, which is changed no further: 404. Where nothing is said it stays as it is.
     """
     grant = grant_of(request)
     said, old = _values(receive.mapping(request), "item"), _item_in(grant, id, item)
+    if not said:
+        return answer(item_document(old))
     kept = {name: getattr(old, name) for name in _ITEM.values()}
     return answer(item_document(datasets.replace_item(grant, str(old.pk), NewItem(**kept | said))))
 

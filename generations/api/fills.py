@@ -10,12 +10,12 @@ from ninja import Router
 
 from generations import datasets, gathering, jobs, tasks
 from generations.access import Grant, Scope
-from generations.api import receive, watching
+from generations.api import receive, repeats, watching
 from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import Schema, closed, or_null
 from generations.api.errors import not_found
-from generations.api.operations import PROJECT, operation
+from generations.api.operations import AGAIN, PROJECT, operation
 from generations.filters import BadFilter
 from generations.models import Job
 from generations.records import Json
@@ -54,6 +54,7 @@ _FILL: Final = closed(
         ),
         example={"filters": {"feedback.rating": {"gte": 4}}},
         ok={202: _FILL},
+        headers=[AGAIN],
     ),
 )
 def fill(request: HttpRequest, id: str) -> HttpResponse:
@@ -69,9 +70,11 @@ def fill(request: HttpRequest, id: str) -> HttpResponse:
         raise BadFilter("filters", filters, 'an object of conditions, such as {"model.id": "gpt-4"}')
     if not isinstance(order, str | None):
         raise BadFilter("order", order, "a path, '-' in front for the largest first")
-    with transaction.atomic():
-        job = gathering.into_dataset(grant, id, kind=kind, document=filters, order=order)
-        tasks.send(job)
+    job, again = repeats.job_of(request, grant, Job.Kind.BULK)
+    if job is None:
+        with transaction.atomic():
+            job = gathering.into_dataset(grant, id, kind=kind, document=filters, order=order, id=again)
+            tasks.send(job)
     at = f"/api/datasets/{job.parameters['dataset']}/fills/{job.pk}"
     return answer(_document(job), status=202, headers={"Location": at})
 

@@ -175,6 +175,7 @@ def _collected() -> dict[str, Schema]:
         ),
         "DatasetItem": item,
         "DatasetItemSent": sent,
+        "DatasetItemChanged": closed((), **{**sent["properties"], "split": _MAYBE}),
     }  # fmt: skip
 
 

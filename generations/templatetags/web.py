@@ -294,8 +294,16 @@ def safe_link(address: object) -> str:
 
 @register.filter
 def alike(metadata: Mapping[str, Json]) -> list[tuple[str, str, str]]:
-    """Short texts of a call's metadata: their name, the text, and the query of the list of all calls with the same."""
-    short = [(key, text) for key, text in metadata.items() if isinstance(text, str) and 0 < len(text) <= 60]
+    """Short texts of a call's metadata: their name, the text, and the query of the list of all calls with the same.
+
+    Not those whose names ask for something else there: fields of the product, and names with a way to compare.
+    """
+    short = [
+        (key, text)
+        for key, text in metadata.items()
+        if isinstance(text, str) and 0 < len(text) <= 60 and len(key) <= 40 and "__" not in key
+        if filters.field("generations", f"metadata.{filters.joined([key])}").column is None
+    ]
     return [(key, text, urlencode({f"metadata.{filters.joined([key])}": text})) for key, text in sorted(short)[:_ALIKE]]
 
 

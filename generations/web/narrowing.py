@@ -9,7 +9,8 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import orjson
-from django.db.models import F
+from django.db.models import Case, F, Func, IntegerField, When
+from django.db.models.lookups import GreaterThan
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -35,6 +36,8 @@ LOOKED_AT: Final = 500
 _NEWEST: Final = {"generations": "started_at", "participants": "last_seen_at"}
 """The lists whose facets the application's own metadata are, and what tells the newest of their rows."""
 MOST_OWN: Final = 5
+_SHORT: Final = 4_096
+"""Bytes of a row's metadata as they are stored; no more are read for facets."""
 
 _KEY: Final = re.compile(r"[A-Za-z][\w-]{0,39}")
 
@@ -192,12 +195,17 @@ def own(grant: Grant, kind: str) -> tuple[str, ...]:
 
     What is different in nearly each row, such as the number of a request, is left out: nobody narrows by it.
     """
-    rows = filters.rows(kind, grant.project.pk).order_by(F(_NEWEST[kind]).desc()).values_list("metadata", flat=True)
+    # What is long is not read: of 500 rows it would be up to 500 MB, at each look at the page.
+    size = Func(F("metadata"), function="pg_column_size", output_field=IntegerField())
+    short = Case(When(GreaterThan(size, _SHORT), then=None), default=F("metadata"))
+    rows = filters.rows(kind, grant.project.pk).order_by(F(_NEWEST[kind]).desc()).values_list(short, flat=True)
     said: dict[str, Counter[str | int | float]] = {}
     for metadata in rows[:LOOKED_AT]:
-        for key, value in metadata.items():
+        for key, value in (metadata or {}).items():
             if _KEY.fullmatch(key) and isinstance(value, str | int | float):
                 said.setdefault(key, Counter())[value] += 1
+    # What has a column, such as `userId`, is another field.
+    said = {key: one for key, one in said.items() if filters.field(kind, f"metadata.{key}").column is None}
     counts = {key: values.total() for key, values in said.items() if 2 * len(values) <= max(values.total(), 10)}
     return tuple(f"metadata.{key}" for key, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:MOST_OWN])
 

@@ -42,6 +42,27 @@ def test_all_that_match_are_added_once_in_their_order(api: Caller, dataset: str)
     assert api.get(f"{dataset}/fills/{again['id']}").json["result"] == {"matched": 3, "added": 1}
 
 
+def test_one_that_asks_again_with_its_key_begins_it_once(api: Caller, dataset: str) -> None:
+    key = {"Idempotency-Key": "questions-of-may"}
+
+    first, again, other = (
+        api.send("POST", f"{dataset}/fill", {}, headers=said).json["id"]
+        for said in (key, key, {"Idempotency-Key": "questions-of-june"})
+    )
+
+    assert first == again != other
+    assert Job.objects.filter(project=api.project).count() == 2
+
+
+def test_a_change_of_nothing_is_none(api: Caller, dataset: str) -> None:
+    (item,) = api.post(f"{dataset}/items", [{"input": 1}]).data
+    before = api.get(dataset).json["version"]
+
+    answer = api.send("PATCH", f"{dataset}/items/{item['id']}", {})
+
+    assert (answer.status, answer.json, api.get(dataset).json["version"]) == (200, item, before)
+
+
 @pytest.mark.parametrize(
     ("sent", "field"),
     [

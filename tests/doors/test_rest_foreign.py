@@ -49,7 +49,18 @@ def theirs(api: Caller) -> dict[str, str]:
     upload: Any = api.client.post("/api/imports", file, headers={"x-api-key": str(api.token)})
     ids = {"generations": "g", "participants": "u", "threads": "t", "steps": "s", "scores": "sc", "prompts": "p"}
     ids["imports"] = upload.json()["id"]
+    dataset = f"/api/datasets/{made['datasets'].json['id']}"
+    made["{job}"] = api.post(f"{dataset}/fill", {})
+    ids["{item}"] = api.post(f"{dataset}/items", [{"input": "?"}]).data[0]["id"]
     return ids | {kind: answer.json["id"] for kind, answer in made.items()}
+
+
+def address(path: str, ids: dict[str, str]) -> str:
+    """The address of what has these ids."""
+    for name in ("{job}", "{item}"):
+        path = path.replace(name, ids[name])
+    id = ids[path.split("/")[2]]
+    return path.replace("{id}", id).replace("{name}", id)
 
 
 def test_no_address_leads_to_what_is_another_projects() -> None:
@@ -59,8 +70,7 @@ def test_no_address_leads_to_what_is_another_projects() -> None:
     found = []
 
     for method, path, body in addresses():
-        id = ids[path.split("/")[2]]
-        answer = ours.send(method, path.replace("{id}", id).replace("{name}", id), body)
+        answer = ours.send(method, address(path, ids), body)
         if (answer.status, answer.error["code"]) != (404, "not_found"):
             found.append((method, path, answer.status))
 
@@ -78,10 +88,7 @@ def test_every_one_of_them_leads_there_for_its_own_project() -> None:
     reads = [path for method, path, _ in addresses() if method == "GET"]
     lost = []
     for path in reads:
-        id = ids[path.split("/")[2]]
-        answer: Any = other.client.get(
-            path.replace("{id}", id).replace("{name}", id) + "?version=0" * ("compare" in path)
-        )
+        answer: Any = other.client.get(address(path, ids) + "?version=0" * ("compare" in path))
         # An export or import that nobody worked on yet has no file, and says so.
         if answer.status_code != 200 and not path.endswith(("/manifest", "/download", "/refused")):
             lost.append((path, answer.status_code))
