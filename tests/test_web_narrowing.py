@@ -46,11 +46,11 @@ def test_long_metadata_are_not_read_to_say_what_there_is() -> None:
     project = web.project()
     client = web.signed_in(project)
     long = {f"key{n}": f"v{n % 7}-{'x' * 20}" for n in range(2_000)}
-    recording.record(project, [call(n, metadata={"plan": "pro", **long}) for n in range(30)])
+    recording.record(project, [call(n, metadata={"account": "pro", **long}) for n in range(30)])
     address = f"/projects/{project.slug}/lists/generations/facets/"
 
     assert "pro 30" not in web.text(client.get(address))
-    recording.record(project, [call(n, metadata={"plan": "pro"}) for n in range(30, 60)])
+    recording.record(project, [call(n, metadata={"account": "pro"}) for n in range(30, 60)])
     assert "pro 60" in web.text(client.get(address))
 
 
