@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
@@ -85,6 +86,57 @@ def make_dataset(request: HttpRequest) -> HttpResponse:
 def get_dataset(request: HttpRequest, id: str) -> HttpResponse:
     """Without its items."""
     return answer(document(_dataset(grant_of(request), id)))
+
+
+@router.patch(
+    "/{id}",
+    **operation(
+        "Change a dataset",
+        tag=TAG,
+        scope=Scope.WRITE,
+        sent=closed(
+            (),
+            name={"type": "string", "minLength": 1, "maxLength": datasets.MAX_NAME},
+            description={"type": ["string", "null"]},
+            metadata={"type": ["object", "null"], "description": "All of it: it is not merged with what is there."},
+            archived={"type": "boolean", "description": "Put away it is still read and filled; false brings it back."},
+        ),
+        example={"description": "Those that went wrong in April"},
+        ok={200: ref("Dataset")},
+    ),
+)
+def change_dataset(request: HttpRequest, id: str) -> HttpResponse:
+    """Its name, description and metadata, or puts it away: what is absent stays, what is null is emptied. Its items and
+    its version stay as they are, and its type is for ever.
+    """
+    grant = grant_of(request)
+    asked = receive.named(receive.mapping(request), ("name", "description", "metadata", "archived"))
+    if not isinstance(asked.get("name", ""), str):
+        raise BadDataset("name", asked["name"], "a text")
+    if not isinstance(asked.get("description"), str | None):
+        raise BadDataset("description", asked["description"], "a text, or null for none")
+    if not isinstance(asked.get("metadata"), dict | None):
+        raise BadDataset("metadata", asked["metadata"], "an object, or null for none")
+    if not isinstance(asked.get("archived", False), bool):
+        raise BadDataset("archived", asked["archived"], "true or false")
+    said: dict[str, Any] = {
+        name: asked[name] or none for name, none in (("description", ""), ("metadata", {})) if name in asked
+    }
+    with transaction.atomic():
+        changed = datasets.update(grant, id, name=asked.get("name"), **said)
+        if "archived" in asked:
+            changed = datasets.archive(grant, id, is_archived=asked["archived"])
+    return answer(document(changed))
+
+
+@router.delete(
+    "/{id}",
+    **operation("Delete a dataset", tag=TAG, scope=Scope.WRITE, ok={204: None}),
+)
+def delete_dataset(request: HttpRequest, id: str) -> HttpResponse:
+    """With all its items and versions; there is no way back. Experiments on it stay."""
+    datasets.delete(grant_of(request), id)
+    return HttpResponse(status=204)
 
 
 @router.get(
@@ -175,10 +227,7 @@ def change_item(request: HttpRequest, id: str, item: str) -> HttpResponse:
     """
     grant = grant_of(request)
     said, old = _values(receive.mapping(request), "item"), _item_in(grant, id, item)
-    if not said:
-        return answer(item_document(old))
-    kept = {name: getattr(old, name) for name in _ITEM.values()}
-    return answer(item_document(datasets.replace_item(grant, str(old.pk), NewItem(**kept | said))))
+    return answer(item_document(datasets.change_item(grant, str(old.pk), said)))
 
 
 @router.delete(

@@ -22,10 +22,10 @@ from generations.ingest import rest
 from generations.ingest.rest_fields import Slot
 from generations.ingest.values import UnknownField
 from generations.models import Feedback, Generation, Score
-from generations.records import GenerationRecord, InvalidRecord, Json, Record, ScoreRecord, StepRecord
+from generations.records import GenerationRecord, InvalidRecord, Json, Record, ScoreRecord, StepRecord, ThreadRecord
 from generations.retention import removing
 
-R = TypeVar("R", GenerationRecord, StepRecord)
+R = TypeVar("R", GenerationRecord, StepRecord, ThreadRecord)
 
 router = Router()
 TAG: Final = "Generations"

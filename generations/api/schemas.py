@@ -7,7 +7,16 @@ from typing import Final
 from generations.api import erasures
 from generations.api.describing import OBJECT, TIME, Schema, closed, generation, of_table, ref, sentences_of
 from generations.api.watching import STANDING
-from generations.ingest.rest_fields import ALTERNATIVE, ATTACHMENT, FEEDBACK, OWN_STEP_METADATA, SCORE, STEP
+from generations.ingest.rest_fields import (
+    ALTERNATIVE,
+    ATTACHMENT,
+    FEEDBACK,
+    OWN_STEP_METADATA,
+    PARTICIPANT,
+    SCORE,
+    STEP,
+    THREAD,
+)
 from generations.models import ExportSchedule
 from generations.retention import COUNTED
 
@@ -91,6 +100,7 @@ def _answers() -> dict[str, Schema]:
 
 def _recorded() -> dict[str, Schema]:
     said = sentences_of("steps")
+    shown = ("id", "metadata", "createdAt")
     made = {
         "Generation": generation(sent=False),
         "GenerationSent": generation(sent=True),
@@ -108,27 +118,13 @@ def _recorded() -> dict[str, Schema]:
         "FeedbackSent": of_table(FEEDBACK, sent=True),
         "Attachment": of_table(ATTACHMENT, sent=False, required=("id",)),
         "AttachmentSent": of_table(ATTACHMENT, sent=True),
-        "Thread": closed(
-            ("id", "tags", "metadata", "timestamp", "lastActivityAt", "createdAt"),
-            id=_TEXT,
-            name=_TEXT,
-            userId=_TEXT,
-            environment=_TEXT,
-            tags=_TEXTS,
-            metadata=OBJECT,
-            timestamp=TIME,
-            lastActivityAt=TIME,
-            createdAt=TIME,
-        ),
-        "Participant": closed(
-            ("id", "identifier", "metadata", "createdAt", "lastSeenAt"),
-            id=_TEXT,
-            identifier=_TEXT,
-            metadata=OBJECT,
-            createdAt=TIME,
-            lastSeenAt=TIME,
-        ),
+        "Thread": of_table(THREAD, sent=False, required=(*shown, "tags", "timestamp", "lastActivityAt")),
+        "ThreadSent": of_table(THREAD, sent=True),
+        "Participant": of_table(PARTICIPANT, sent=False, required=(*shown, "identifier", "lastSeenAt")),
+        "ParticipantSent": of_table(PARTICIPANT, sent=True),
     }
+    for name in ("Thread", "Participant"):
+        made[name]["properties"]["createdAt"] = TIME
     for name in ("Score", "Feedback"):
         made[name]["properties"]["generationId"] = _TEXT
     return made

@@ -10,11 +10,12 @@ from ninja import Router
 from generations import bundles, records
 from generations.access import Scope
 from generations.api import lists, receive, repeats
+from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import page_of, ref
 from generations.api.errors import not_found
 from generations.api.generations import score_stored
-from generations.api.operations import AGAIN, of_list, operation
+from generations.api.operations import AGAIN, PROJECT, of_list, operation
 from generations.ingest import rest
 from generations.ingest.values import iso
 from generations.models import Score, Tag
@@ -52,6 +53,18 @@ def give_score(request: HttpRequest) -> HttpResponse:
     known already, the score of that id is changed.
     """
     return score_stored(grant_of(request), rest.score(repeats.named(request, receive.one(request))))
+
+
+@router.get(
+    "/{anyid:id}",
+    **operation("Get a score", tag=SCORES, scope=Scope.READ, ok={200: ref("Score")}, query=[PROJECT]),
+)
+def get_score(request: HttpRequest, id: str) -> HttpResponse:
+    """The score of this id; what it judges is named in it."""
+    row = Score.objects.by_ids(grant_of(request).project.pk, "score", [id]).first()
+    if row is None:
+        raise not_found("score", id)
+    return answer(_document(row))
 
 
 @router.put(

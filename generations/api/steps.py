@@ -1,25 +1,27 @@
-"""Steps, threads and participants: recorded in batches, listed, looked up."""
+"""Steps, threads and participants: recorded, listed, looked up, deleted."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from generations import bundles, paging
 from generations.access import Grant, Scope
-from generations.api import lists
+from generations.api import lists, receive
 from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import OBJECT, page_of, ref
 from generations.api.errors import not_found
-from generations.api.generations import received
+from generations.api.generations import of_key, received, stored
 from generations.api.operations import AGAIN, LIMIT, PROJECT, of_list, operation
 from generations.filters import Leaf
 from generations.ingest import rest
 from generations.models import Participant, Thread
-from generations.records import Json
+from generations.records import InvalidRecord, Json, ParticipantRecord, ThreadRecord
+from generations.retention import removing
 
 steps = Router()
 threads = Router()
@@ -27,6 +29,7 @@ participants = Router()
 
 STEPS: Final = "Steps"
 THREADS: Final = "Threads"
+R = TypeVar("R", ThreadRecord, ParticipantRecord)
 INSIDE: Final = 50
 """Steps and generations that a thread is shown with when no limit is named."""
 
@@ -86,6 +89,14 @@ def get_step(request: HttpRequest, id: str) -> HttpResponse:
     return answer(lists.step(found))
 
 
+@steps.delete("/{anyid:id}", **operation("Delete a step", tag=STEPS, scope=Scope.WRITE, ok={204: None}))
+def delete_step(request: HttpRequest, id: str) -> HttpResponse:
+    """With the generations that hang on it, its scores and files. Steps below it stay. There is no way back; a legal
+    hold refuses it.
+    """
+    return _deleted(request, "step", id)
+
+
 # ------------------------------------------------------------------------------------------------------------- threads
 @threads.get(
     "",
@@ -115,6 +126,35 @@ def get_thread(request: HttpRequest, id: str) -> HttpResponse:
     for kind, show in (("steps", lists.steps()), ("generations", lists.generations())):
         shown[kind] = _inside(grant, kind, show, id, limit)
     return answer(shown)
+
+
+@threads.put(
+    "/{anyid:id}",
+    **operation(
+        "Put a thread",
+        tag=THREADS,
+        scope=Scope.INGEST,
+        sent=ref("ThreadSent"),
+        example={"name": "Refund of order 1042", "userId": "user-456", "tags": ["refund"]},
+        ok={200: ref("Thread"), 201: ref("Thread")},
+    ),
+)
+def put_thread(request: HttpRequest, id: str) -> HttpResponse:
+    """Names a thread, which need not be known yet: steps and generations make theirs by naming it in `threadId`. What
+    is absent stays, what is null is emptied.
+    """
+    grant = grant_of(request)
+    receipt = stored(grant, of_key(grant, _named(request, rest.thread, id)), rest.THREAD)
+    row = Thread.objects.by_ids(grant.project.pk, "thread", [str(receipt.id)])[0]
+    return answer(bundles.thread_document(row), status=201 if receipt.state == "stored" else 200)
+
+
+@threads.delete("/{anyid:id}", **operation("Delete a thread", tag=THREADS, scope=Scope.WRITE, ok={204: None}))
+def delete_thread(request: HttpRequest, id: str) -> HttpResponse:
+    """With all steps and generations in it, a hundred at a time; interrupted, it is to be asked for again. There is no
+    way back; a legal hold refuses it.
+    """
+    return _deleted(request, "thread", id)
 
 
 def _inside(grant: Grant, kind: str, show: lists.Show, thread_id: str, limit: int) -> Json:
@@ -153,3 +193,40 @@ def get_participant(request: HttpRequest, id: str) -> HttpResponse:
     if row is None:
         raise not_found("participant", id)
     return answer(bundles.participant_document(row))
+
+
+@participants.put(
+    "/{anyid:id}",
+    **operation(
+        "Put a participant",
+        tag="Participants",
+        scope=Scope.INGEST,
+        sent=ref("ParticipantSent"),
+        example={"identifier": "ann@example.com", "metadata": {"plan": "pro"}},
+        ok={200: ref("Participant"), 201: ref("Participant")},
+    ),
+)
+def put_participant(request: HttpRequest, id: str) -> HttpResponse:
+    """Describes an end user, who need not be known yet: whoever names the id in `userId` makes them. What is absent
+    stays, what is null is emptied.
+    """
+    grant = grant_of(request)
+    receipt = stored(grant, _named(request, rest.participant, id), rest.PARTICIPANT)
+    row = Participant.objects.by_ids(grant.project.pk, "participant", [str(receipt.id)])[0]
+    return answer(bundles.participant_document(row), status=201 if receipt.state == "stored" else 200)
+
+
+# ----------------------------------------------------------------------------------------------------------- the parts
+def _named(request: HttpRequest, read: Callable[[Json], R], id: str) -> R:
+    """What was sent, of the id of its address."""
+    document = receive.mapping(request)
+    record = read({**document, "id": id if document.get("id") is None else document["id"]})
+    if record.id != id:
+        raise InvalidRecord("id", record.id, f"{id!r}, as in the address, or nothing")
+    return record
+
+
+def _deleted(request: HttpRequest, kind: str, id: str) -> HttpResponse:
+    if not removing.erase(grant_of(request), kind, id):
+        raise not_found(kind, id)
+    return HttpResponse(status=204)

@@ -16,7 +16,12 @@ from tests.exports import folder
 __all__ = ["folder"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("folder")]
 
-MAKING = {("POST", "/api/prompts/{name}/versions"), ("PUT", "/api/scores/{id}")}
+MAKING = {
+    ("POST", "/api/prompts/{name}/versions"),
+    ("PUT", "/api/scores/{id}"),
+    ("PUT", "/api/threads/{id}"),
+    ("PUT", "/api/participants/{id}"),
+}
 """What a name of theirs makes for us, as any other name would."""
 
 
