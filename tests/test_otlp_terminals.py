@@ -338,7 +338,8 @@ def test_answers_in_a_turn_are_those_of_its_calls_by_the_id_of_the_request(api: 
     turn = span(0x1111111111111111, attributes={"span.type": "interaction", "user_prompt": "The capital of Peru?"})
     about = {"span.type": "llm_request", "model": "claude-haiku-4-5", "output_tokens": "5"}
     calls = [
-        span(n, parent=0x1111111111111111, attributes={**about, "gen_ai.response.id": f"req_{n}"}) for n in (2, 3, 4)
+        span(n, parent=0x1111111111111111, attributes={**about, "gen_ai.response.id": f"req_{n}"} | said)
+        for n, said in ((2, {"response.model_output": "Let me see."}), (3, {}), (4, {}))
     ]
     whole = json.dumps({"id": "msg_1", "type": "message", "role": "assistant", "content": WHOLE})
     said = {"session.id": "chat-1", "span": True}

@@ -27,10 +27,10 @@ def answered(project: Project, told: Sequence[Told]) -> Sequence[Told]:
 
 
 def _turn(one: Told) -> str | None:
-    """The step of the turn that a call without an answer is of."""
+    """The step of the turn that a call is of whose answer is told there; what the span says of it may be less."""
     if one.generation is None or not one.span.scope.startswith(quirks.ANSWERS_APART):
         return None
-    return one.step.parent_id if one.generation.message_completion is None else None
+    return one.step.parent_id
 
 
 def _with_answer(one: Told, answers: Mapping[str, dict[str, Json]]) -> Told:

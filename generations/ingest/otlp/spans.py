@@ -9,7 +9,19 @@ from typing import Any, Final
 
 from generations import making
 from generations.cleaning import MAX_TEXT
-from generations.ingest.otlp import calls, content, dialects, evaluations, events, kinds, lending, names, quirks, values
+from generations.ingest.otlp import (
+    calls,
+    claude_code,
+    content,
+    dialects,
+    evaluations,
+    events,
+    kinds,
+    lending,
+    names,
+    quirks,
+    values,
+)
 from generations.ingest.otlp.fields import RESOURCE
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.names import About, Places
@@ -45,7 +57,7 @@ def told(span: Span) -> Told:
     """What a span tells. Never refuses: what is not understood is kept among the attributes."""
     is_plain = quirks.is_plain(span.scope)
     if not is_plain:
-        span = quirks.without_none(_as_long_as_it_says(span))
+        span = claude_code.by_conventions(quirks.without_none(_as_long_as_it_says(span)))
     a = span.attributes
     if (span.events or events.IN_AN_ATTRIBUTE in a) and (a := events.with_events(span)) is not span.attributes:
         span = replace(span, attributes=a)
