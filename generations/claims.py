@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 import psycopg
 from django.db import OperationalError, connection
 
-from generations import prepared
+from generations import outages, prepared
 
 _SPACE: Final = b"generations.claims/"
 _PATIENCE: Final = 2.0
@@ -85,6 +85,8 @@ def _taken(number: int) -> bool:
         _session.close()
         _session = None
     if _session is None:
+        if outages.is_silent():
+            raise OperationalError("The database answers nobody at the moment.")
         with connection.wrap_database_errors:
             _session = psycopg.connect(**connection.get_connection_params(), autocommit=True)
     with connection.wrap_database_errors, _looked_after(_session):

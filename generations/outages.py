@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -99,6 +100,28 @@ def note_full() -> None:
 def is_full() -> bool:
     """Whether the database refused this process something for a full disk a moment ago."""
     return _full_at is not None and time.monotonic() - _full_at < _FULL_FOR
+
+
+_is_silent = False
+_when_silent: list[Callable[[], None]] = []
+
+
+def note_silent(is_so: bool) -> None:
+    """The database answers nobody, or it does again. Called of each change."""
+    global _is_silent
+    _is_silent = is_so
+    for told in _when_silent:
+        told()
+
+
+def is_silent() -> bool:
+    """Whether the database is known to answer nobody: whoever asks it now is refused at once."""
+    return _is_silent
+
+
+def when_silent(told: Callable[[], None]) -> None:
+    """Have something called whenever that has changed, from another thread."""
+    _when_silent.append(told)
 
 
 def of(error: BaseException) -> Outage | None:

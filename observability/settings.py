@@ -143,8 +143,8 @@ DATABASES["default"]["OPTIONS"]["pool"] = {
     "max_size": env.DATABASE_POOL_SIZE,
     # An embedded server's idle connection holds some 8 MB: give them back soon.
     "max_idle": 15,
-    # Whoever gets none by then is told to come again (503), rather than kept.
-    "timeout": 2,
+    # Whoever gets none by then is told to come again (503), rather than kept: within 2 s, with all that goes with it.
+    "timeout": 1.5,
     # Nor is a server that is back waited for: after this long the next request tries it anew. psycopg's pool would wait
     # twice as long after each attempt that failed, for up to two minutes.
     "reconnect_timeout": 2,

@@ -19,7 +19,7 @@ from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolTimeout
 
-from generations import claims
+from generations import claims, outages
 from generations.prepared import Execute, Prepare
 from observability.postgresql import base, silence
 from observability.postgresql.base import Pool, check
@@ -134,58 +134,117 @@ def behind(way: Standstill, size: int) -> Iterator[Pool]:
         yield made
 
 
+def at_once(pool: Pool, ended_after: float = 0) -> silence.Watch:
+    """A watch that asks as soon as somebody waits, and gives up as soon as told."""
+    return silence.Watch(pool, quiet=0, refused_after=0, ended_after=ended_after)
+
+
+@contextmanager
+def waiting(one: psycopg.Connection) -> Iterator[list[str]]:
+    """Somebody who asks something over a connection; what he hears instead of an answer."""
+    heard: list[str] = []
+
+    def ask() -> None:
+        try:
+            one.execute("SELECT pg_sleep(1)")
+        except psycopg.OperationalError as error:
+            heard.append(str(error))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert eventually(lambda: one.pgconn.transaction_status == TransactionStatus.ACTIVE)
+    yield heard
+    asking.join(240)
+
+
 def test_who_waits_for_a_server_that_stands_still_is_told_so_and_it_goes_on_with_it() -> None:
     way = Standstill()
-    heard: list[str] = []
     with behind(way, 2) as made:
-        watch = silence.Watch(made, silent=0, patience=2)
+        watch = at_once(made)
         one = made.getconn()
-        assert watch.look() == 0  # it waits for nothing yet
+        assert watch.look() == 0
+        assert not watch._questions  # nobody waits yet
         way.moves.clear()
-
-        def ask() -> None:
-            try:
-                one.execute("SELECT 1")
-            except psycopg.OperationalError as error:
-                heard.append(str(error))
-
-        asking = threading.Thread(target=ask)
-        asking.start()
-        assert watch.look() == 1
-        asking.join(240)
+        with waiting(one) as heard:
+            assert eventually(lambda: watch.look() == 1)
+            assert outages.is_silent()
         made.putconn(one)
         assert len(heard) == 1
-        assert watch.look() == 0
+        # Whoever comes now waits for nothing.
+        with pytest.raises(psycopg.OperationalError, match="answers nobody"):
+            made.getconn()
+        watch.look()
+        assert made.is_silent
         way.moves.set()
 
-        with made.connection(timeout=30) as found:
+        assert eventually(lambda: not watch.look() and not made.is_silent)
+        assert not outages.is_silent()
+        with made.connection(timeout=240) as found:
             assert found.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_where_nobody_new_is_let_in_in_time_those_that_are_answered_stay() -> None:
+def test_who_comes_is_refused_before_those_that_wait_are_ended_and_these_may_be_answered_yet() -> None:
     way = Standstill()
     with behind(way, 2) as made:
-        watch = silence.Watch(made, silent=0, patience=2)
+        watch = at_once(made, ended_after=3600)
         one = made.getconn()
-        watch.look()
+        way.moves.clear()
+        with waiting(one) as heard:
+            assert eventually(lambda: not watch.look() and made.is_silent)
+            way.moves.set()
+        assert eventually(lambda: not watch.look() and not made.is_silent)
+        assert heard == []
+        made.putconn(one)
+
+
+def test_where_nobody_new_is_let_in_those_that_are_answered_stay() -> None:
+    way = Standstill()
+    with behind(way, 2) as made:
+        watch = at_once(made, ended_after=3600)
+        one = made.getconn()
         way.lets_in.clear()
-
         # Another one has nothing to do, and is answered.
-        assert watch.look() == 0
-
+        with waiting(one) as heard:
+            assert watch.look() == 0
+            (asked,) = watch._questions
+            asked.join(240)
+            assert asked.has_sign
+            assert watch.look() == 0
+            assert not made.is_silent
+        assert heard == []
         # None is without work, but somebody is answered while the server is asked for one more.
         two = made.getconn()
-
-        def answered() -> None:
+        with waiting(one) as heard:
+            watch.look()
+            (asked,) = watch._questions
+            assert asked.one is None
             made.putconn(two)
-            made.getconn()
-
-        meanwhile = threading.Timer(0.5, answered)
-        meanwhile.start()
-        assert watch.look() == 0
-        meanwhile.join()
-        assert one.execute("SELECT 1").fetchone() == (1,)
+            two = made.getconn()
+            watch.look()
+            assert not made.is_silent
+            assert not watch._questions
+        assert heard == []
+        made.putconn(one)
+        made.putconn(two)
         way.lets_in.set()
+
+
+def test_time_in_which_nobody_looked_is_not_silence(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that was stopped has not been waiting for its database."""
+    watch = silence.Watch(pool)
+    one = pool.getconn()
+    with waiting(one):
+        for _ in range(3):
+            watch._looked -= 3600
+            watch.look()
+        assert watch._waited <= 3 * 2 * silence.LOOKS_EVERY
+        assert not pool.is_silent
+    pool.putconn(one)
+
+
+def test_all_that_is_waited_for_together_is_less_than_two_seconds() -> None:
+    assert 2 * silence.LOOKS_EVERY + silence.QUIET + silence.ENDED_AFTER < 2
+    assert settings.DATABASES["default"]["OPTIONS"]["pool"]["timeout"] < 2
 
 
 def test_a_claim_on_a_database_that_stands_still_is_refused_and_keeps_no_other_waiting(
@@ -198,19 +257,30 @@ def test_a_claim_on_a_database_that_stands_still_is_refused_and_keeps_no_other_w
         monkeypatch.setattr(claims, "_session", made.getconn())
         got: list[claims.Claim] = []
         way.moves.clear()
-        asking = threading.Thread(target=lambda: got.append(claims.claim("one")))
+        refused: list[OperationalError] = []
+
+        def ask() -> None:
+            try:
+                got.append(claims.claim("one"))
+            except OperationalError as error:
+                refused.append(error)
+
+        asking = threading.Thread(target=ask)
         asking.start()
         assert eventually(claims._lock.locked)
         with pytest.raises(OperationalError, match="has not answered"):
             claims.claim("another")
 
-        # It is looked after as those of the pool are, and another connection is made, which does not go this way.
-        watch = silence.Watch(made, silent=0, patience=1)
+        # It is looked after as those of the pool are, and no other connection is waited for.
+        watch = at_once(made)
         assert eventually(lambda: watch.look() > 0)
         asking.join(240)
+        assert len(refused) == 1
+        way.moves.set()
+        assert eventually(lambda: not watch.look() and not made.is_silent)
+        ask()
         assert len(got) == 1
         got[0].release()
-        way.moves.set()
 
 
 def eventually(is_so: Callable[[], bool]) -> bool:
@@ -223,11 +293,17 @@ def eventually(is_so: Callable[[], bool]) -> bool:
 
 
 def test_who_waits_long_for_a_server_that_answers_others_goes_on_waiting(pool: Pool) -> None:
-    watch = silence.Watch(pool, silent=0)
+    watch = at_once(pool)
     one = pool.getconn()
-
-    assert watch.look() == 0
-    assert one.execute("SELECT 1").fetchone() == (1,)
+    with waiting(one) as heard:
+        for _ in range(3):
+            assert watch.look() == 0
+            (asked,) = watch._questions
+            asked.join(240)
+            assert watch.look() == 0
+            assert not watch._questions
+            assert not pool.is_silent
+    assert heard == []
     pool.putconn(one)
 
 

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from django.http import HttpResponse
 
+from generations import outages
 from generations.api import sharing
 from generations.api.sharing import NOBODY, FairShare
 from generations.recording import grouping
@@ -101,6 +102,21 @@ def known(db: None) -> Iterator[list[Caller]]:
     for one in made:
         assert one.get("/api/generations").status == 200
     yield made
+
+
+def test_while_the_database_answers_nobody_nobody_waits_for_a_turn(senders: Senders, known: list[Caller]) -> None:
+    """Each is refused in the form of its door, where the turns are held by those that wait for an answer."""
+    for n in range(AT_ONCE + 3):
+        senders.send(f"many {n}", known[0])
+    senders.work.until(AT_ONCE)
+    senders.waiting(3)
+    try:
+        outages.note_silent(True)
+        senders.work.until(AT_ONCE + 3)
+        senders.send("one more", known[0])
+        senders.work.until(AT_ONCE + 4)
+    finally:
+        outages.note_silent(False)
 
 
 def test_alone_a_project_has_everything_and_the_rest_waits_its_turn(senders: Senders, known: list[Caller]) -> None:

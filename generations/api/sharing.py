@@ -3,8 +3,8 @@
 Requests come to a process in one line, whoever sends them, and each takes a thread as soon as there is one. There are
 more threads than requests that are worked on: the others wait here, in a line for each project, and the project that
 has the least in hand is next. While a body is waited for, its turn is lent to others: who sends a byte a second works
-on nothing, and would keep everybody else from it. Nothing here looks at the database; that it serves nobody is seen by
-what was answered.
+on nothing, and would keep everybody else from it. Nothing here asks the database; that it serves nobody is seen by
+what was answered, and that it stands still is told.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from django.http import HttpResponse
 
-from generations import access
+from generations import access, outages
 from generations.api.prometheus import door_of
 from generations.recording import grouping
 
@@ -106,6 +106,7 @@ class FairShare:
         self._seen: dict[int, float] = {}
         self._served = time.monotonic()
         """When somebody was last answered otherwise than by an outage."""
+        outages.when_silent(self._let_go)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if door_of(environ.get("PATH_INFO", "")) in UNSHARED:
@@ -207,7 +208,14 @@ class FairShare:
     def _is_alone(self, project: int) -> bool:
         return project == NOBODY or len(self._seen) == 1
 
+    def _let_go(self) -> None:
+        """While the database answers nobody there is nothing to wait for: each is refused in the form of its door."""
+        with self._guard:
+            self._call_next()
+
     def _may_go(self, project: int) -> bool:
+        if outages.is_silent():
+            return True
         most = self.at_once if self._is_alone(project) else max(1, self.at_once // PART)
         return self._in_hand[project] < most and self._in_hand.total() < self.at_once
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
+import psycopg
 from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
 from django.db.utils import DatabaseErrorWrapper
@@ -32,7 +33,8 @@ from generations.prepared import Execute, Prepare
 class Pool(ConnectionPool[Any]):
     """A pool that is a stack. What it overrides is psycopg_pool's own: tests/test_pool.py tells when that goes.
 
-    `out` are the connections that somebody has, `returned` says how often one came back.
+    `out` are the connections that somebody has, `returned` says how often one came back that is still good. While
+    it `is_silent` it gives out none: the server answers nobody (`silence`).
 
     One to a server that takes no changes is given out for a few seconds only. After a fail-over the name leads to
     another server before long, and who kept his connection would be refused by the old one until it is shut down.
@@ -41,10 +43,13 @@ class Pool(ConnectionPool[Any]):
     def __init__(self, *given: Any, **named: Any) -> None:
         self.out: set[Any] = set()
         self.returned = 0
+        self.is_silent = False
         super().__init__(*given, **named)
 
     def getconn(self, timeout: float | None = None) -> Any:
         """A connection, which is to be given back with `putconn`."""
+        if self.is_silent:
+            raise psycopg.OperationalError("The database answers nobody at the moment.")
         found = super().getconn(timeout)
         self.out.add(found)
         return found
@@ -52,9 +57,22 @@ class Pool(ConnectionPool[Any]):
     def putconn(self, conn: Any) -> None:
         """Give it back."""
         self.out.discard(conn)
-        self.returned += 1
+        self.returned += not conn.closed
         if time.monotonic() - conn._created_at > READ_ONLY_FOR and takes_no_changes(conn):
             conn._expire_at = 0.0
+        super().putconn(conn)
+
+    def at_rest(self) -> Any:
+        """A connection that nobody has, if there is one; it is nobody's still, and goes back with `take_back`."""
+        if not self._pool:
+            return None
+        try:
+            return super().getconn(timeout=0.05)
+        except psycopg.OperationalError:
+            return None
+
+    def take_back(self, conn: Any) -> None:
+        """Put one with the others that nobody has, or what is left of it."""
         super().putconn(conn)
 
     def _get_ready_connection(self, timeout: float | None) -> Any:
