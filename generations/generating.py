@@ -142,7 +142,7 @@ def asked(document: Mapping[str, Json]) -> Asked:
         raise InvalidRecord("tools", document["tools"], "a list of tools")
     if not isinstance(document.get("stream"), bool | None):
         raise InvalidRecord("stream", document["stream"], "true or false")
-    given = _checked_prompt(messages if messages is not None else prompt)
+    given = _checked_prompt("prompt", prompt) if messages is None else _checked_prompt("messages", messages)
     context = _context(document, given)
     return Asked(
         model=_model_name(document),
@@ -160,7 +160,7 @@ def asked_to_score(document: Mapping[str, Json]) -> Asked:
     values = document.get("values")
     if not isinstance(values, list | str) or (isinstance(values, list) and len(values) > MOST_VALUES):
         raise InvalidRecord("values", values, f"a list of 1 to {MOST_VALUES} texts")
-    prompt = _checked_prompt(document.get("prompt"))
+    prompt = _checked_prompt("prompt", document.get("prompt"))
     if not isinstance(prompt, str):
         raise InvalidRecord("prompt", prompt, "a text")
     options = {name: document[name] for name in ("separator", "straddle") if document.get(name) is not None}
@@ -269,7 +269,9 @@ def _found(grant: Grant, name: str, sink: Sink | None) -> llm.LLM:
     row = row or next((row for row in rows if row.provider == prefix), None)
     if row is None:
         have = ", ".join([*BUILT_IN, *(f"{row.name}/MODEL" for row in rows)])
-        raise llm.UnknownModel(f"There is no model {name[:200]!r} in this project; it has {have}.")
+        unknown = llm.UnknownModel(f"There is no model {name[:200]!r} in this project; it has {have}.")
+        unknown.name, unknown.known = name[:200], f"one of {have}"
+        raise unknown
     return _called(_opened(row), rest, sink=sink)
 
 
@@ -348,14 +350,14 @@ def _model_name(document: Mapping[str, Json]) -> str:
     return name.strip()
 
 
-def _checked_prompt(given: Json) -> str | list[dict[str, Json]]:
+def _checked_prompt(name: str, given: Json) -> str | list[dict[str, Json]]:
     if isinstance(given, str):
         if len(given) > MOST_TEXT:
-            raise InvalidRecord("prompt", given, f"a text of at most {MOST_TEXT} characters")
+            raise InvalidRecord(name, given, f"a text of at most {MOST_TEXT} characters")
         return given
     if isinstance(given, list) and given and all(isinstance(m, dict) and isinstance(m.get("role"), str) for m in given):
         return given
-    raise InvalidRecord("messages" if isinstance(given, list) else "prompt", given, "a text, or messages with roles")
+    raise InvalidRecord(name, given, "a text, or messages with roles")
 
 
 def _mapping(document: Mapping[str, Json], name: str) -> dict[str, Json]:

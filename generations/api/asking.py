@@ -86,17 +86,23 @@ def query_generations(request: HttpRequest) -> HttpResponse:
     if "filter" in asked and "filters" in asked:
         raise BadFilter("filters", asked["filters"], "either filter or filters")
     fields = _fields(asked.get("fields"))
-    return lists.page(
-        grant_of(request).project,
-        "generations",
-        filters.from_document("generations", asked.get("filter", asked.get("filters"))),
-        lists.generations(fields),
-        order=_order(asked),
-        after=_text("after", asked.get("after")),
-        before=_text("before", asked.get("before")),
-        limit=_limit(asked.get("limit")),
-        count=_flag("count", asked.get("count")),
-    )
+    condition = filters.from_document("generations", asked.get("filter", asked.get("filters")))
+    try:
+        return lists.page(
+            grant_of(request).project,
+            "generations",
+            condition,
+            lists.generations(fields),
+            order=_order(asked),
+            after=_text("after", asked.get("after")),
+            before=_text("before", asked.get("before")),
+            limit=_limit(asked.get("limit")),
+            count=_flag("count", asked.get("count")),
+        )
+    except BadFilter as error:
+        if error.field == "order" and "order" not in asked:
+            raise BadFilter("sort", asked["sort"], error.expected) from None
+        raise
 
 
 _AGGREGATED: Final = {

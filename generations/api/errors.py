@@ -93,6 +93,10 @@ def _of_sentence(status: int, code: str, **headers: str) -> Callable[[Exception]
     return lambda error: Refused(status, code, str(error), headers=named)
 
 
+def _of_missing(error: Any) -> Refused:
+    return Refused(404, "not_found", str(error), getattr(error, "field", None), getattr(error, "value", None))
+
+
 def _of_file(error: NotReady) -> Refused:
     return Refused(410, "gone", str(error)) if error.is_gone else Refused(409, "not_ready", str(error))
 
@@ -127,6 +131,8 @@ def _of_model(error: llm.LLMError) -> Refused:
         field = generating.documented(error.field)
         message = field + str(error).removeprefix(error.field)
         return Refused(422, error.kind, message, field, error.value, error.expected, headers=known)
+    if isinstance(error, llm.UnknownModel) and error.name is not None:
+        return Refused(422, error.kind, str(error), "model", error.name, error.known, headers=known)
     return Refused(502 if isinstance(error, others) else 422, error.kind, str(error), headers=known)
 
 
@@ -145,9 +151,9 @@ REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
     NotAuthenticated: _of_sentence(401, "not_authenticated", WWW_Authenticate='Bearer realm="generations"'),
     NotAllowed: _of_sentence(403, "not_allowed"),
     NoSuchProject: _of_sentence(404, "not_found"),
-    NoSuchDataset: _of_sentence(404, "not_found"),
+    NoSuchDataset: _of_missing,
     NoSuchEvaluator: _of_sentence(404, "not_found"),
-    NoSuchExperiment: _of_sentence(404, "not_found"),
+    NoSuchExperiment: _of_missing,
     NoSuchPrompt: _of_sentence(404, "not_found"),
     NoSuchParticipant: _of_sentence(404, "not_found"),
     holds.Held: _of_sentence(409, "held"),

@@ -185,7 +185,8 @@ def _length(request: HttpRequest) -> int:
 
 def _too_large(limit: int, how: str) -> Refused:
     sentence = f"The body is larger than {limit} bytes{how}. Send it in smaller parts."
-    return Refused(413, "too_large", sentence, headers={"Connection": "close"})
+    close = {"Connection": "close"}
+    return Refused(413, "too_large", sentence, "body", expected=f"at most {limit} bytes", headers=close)
 
 
 def _typed(request: HttpRequest, allowed: tuple[str, ...], *, may_lack: bool = False) -> str:

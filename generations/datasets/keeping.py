@@ -33,8 +33,8 @@ class BadDataset(ValueError):
 class NoSuchDataset(LookupError):
     """The project has no dataset, or no row to make an item from, of this id."""
 
-    def __init__(self, kind: str, id: str) -> None:
-        self.field = "id"
+    def __init__(self, kind: str, id: str, field: str = "id") -> None:
+        self.field = field
         self.value = id[:80]
         by_name = "" if kind != "dataset" or key_of(id) else " Name it by its id: a list narrowed by its name has that."
         super().__init__(f"There is no {kind} '{id[:80]}' in this project.{by_name}")

@@ -104,7 +104,7 @@ def _rows(model: Any, grant: Grant, kind: str, wanted: Sequence[str]) -> list[An
     rows = {row.public_id: row for row in model.objects.by_ids(grant.project.pk, kind, wanted)}
     missing = next((i for i in wanted if i not in rows), None)
     if missing is not None:
-        raise NoSuchDataset(kind, missing)
+        raise NoSuchDataset(kind, missing, f"{kind}Ids")
     return [rows[i] for i in wanted]
 
 

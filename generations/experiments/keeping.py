@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,12 @@ class NewResult:
 
 
 class NoSuchExperiment(LookupError):
-    """The project has no experiment, dataset or item of this id."""
+    """The project has no experiment, dataset or item of this id, which `field` named."""
+
+    def __init__(self, kind: str, id: str, field: str = "id") -> None:
+        self.field = field
+        self.value = id[:80]
+        super().__init__(f"There is no {kind} '{id[:80]}' in this project.")
 
 
 def create(
@@ -60,9 +65,9 @@ def create(
         raise InvalidRecord("name", name, f"a text of 1 to {MAX_NAME} characters")
     dataset = None
     if dataset_id is not None:
-        dataset = Dataset.objects.filter(project=grant.project, pk=_key("dataset", dataset_id)).first()
+        dataset = Dataset.objects.filter(project=grant.project, pk=_key("dataset", dataset_id, "datasetId")).first()
         if dataset is None:
-            raise NoSuchExperiment(f"There is no dataset '{dataset_id[:80]}' in this project.")
+            raise NoSuchExperiment("dataset", dataset_id, "datasetId")
     with transaction.atomic():
         made = Experiment(
             project=grant.project,
@@ -96,7 +101,7 @@ def delete(grant: Grant, experiment_id: str) -> Experiment:
     with transaction.atomic():
         found = find(grant, experiment_id)
         if found is None:
-            raise NoSuchExperiment(f"There is no experiment '{experiment_id[:80]}' in this project.")
+            raise NoSuchExperiment("experiment", experiment_id)
         key = found.pk
         audit(grant, "experiment.delete", "experiment", str(key), {"name": found.name})
         found.delete()
@@ -122,12 +127,19 @@ def add_items(
         raise InvalidRecord("items", len(results), f"at most {MAX_ITEMS} results at once")
     experiment = Experiment.objects.filter(project=grant.project, pk=_key("experiment", experiment_id)).first()
     if experiment is None:
-        raise NoSuchExperiment(f"There is no experiment '{experiment_id[:80]}' in this project.")
+        raise NoSuchExperiment("experiment", experiment_id)
     ids = [] if once is None else [uuid.uuid5(once, str(n)) for n in range(len(results))]
     if there := experiment.items.in_bulk(ids):
         # Some may have been erased since.
         return [there[id] for id in ids if id in there]
-    tried = _dataset_items(grant, {one.dataset_item_id for one in results if one.dataset_item_id is not None})
+    tried = _dataset_items(
+        grant,
+        {
+            one.dataset_item_id: f"items[{n}].datasetItemId"
+            for n, one in reversed([*enumerate(results)])
+            if one.dataset_item_id is not None
+        },
+    )
     rows = [_row(experiment, n, one, tried.get(one.dataset_item_id or "")) for n, one in enumerate(results)]
     for id, row in zip(ids, rows, strict=False):
         row.pk = id
@@ -142,12 +154,13 @@ def add_items(
     return rows
 
 
-def _dataset_items(grant: Grant, ids: Collection[str]) -> dict[str, DatasetItem]:
-    keys = {id: _key("dataset item", id) for id in ids}
+def _dataset_items(grant: Grant, ids: Mapping[str, str]) -> dict[str, DatasetItem]:
+    """The items of these ids, each with the field that names it."""
+    keys = {id: _key("dataset item", id, field) for id, field in ids.items()}
     there = DatasetItem.objects.filter(dataset__project=grant.project).in_bulk(keys.values()) if keys else {}
     missing = next((id for id, key in keys.items() if key not in there), None)
     if missing is not None:
-        raise NoSuchExperiment(f"There is no dataset item '{missing[:80]}' in this project.")
+        raise NoSuchExperiment("dataset item", missing, ids[missing])
     return {id: there[key] for id, key in keys.items()}
 
 
@@ -183,7 +196,7 @@ def _scores(place: int, said: NewResult, row: ExperimentItem) -> Iterator[tuple[
         yield path, records.revised(rest.score(about, path=path), id=given.get("id") or identities.new_id())
 
 
-def _key(kind: str, id: str) -> uuid.UUID:
+def _key(kind: str, id: str, field: str = "id") -> uuid.UUID:
     if not is_uuid(id):
-        raise NoSuchExperiment(f"There is no {kind} '{id[:80]}' in this project.")
+        raise NoSuchExperiment(kind, id, field)
     return uuid.UUID(id)

@@ -8,7 +8,6 @@ from typing import Any, Final
 from generations.ingest.rest_documents import document as document_of
 from generations.ingest.rest_fields import FEEDBACK, OWN_METADATA
 from generations.ingest.rest_reading import generation_fields
-from generations.ingest.values import UnknownField
 from generations.records import GenerationRecord, InvalidRecord, Json
 
 MERGED: Final = {
@@ -88,8 +87,10 @@ def _change(document: Json, stored: dict[str, Json] | None) -> _Change:
     if not operators:
         return _gathered(document, stored, is_set=False)
     for name in document:
+        if name.startswith("$") and name != "$set":
+            raise InvalidRecord(name, document[name], "$set, or the fields that change")
         if name != "$set":
-            raise UnknownField(name, document[name], ["$set"])
+            raise InvalidRecord(name, document[name], "it within $set, or no $set")
     if not isinstance(document["$set"], dict):
         raise InvalidRecord("$set", document["$set"], "an object")
     return _gathered(document["$set"], stored, is_set=True)

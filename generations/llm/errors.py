@@ -6,8 +6,9 @@ import re
 from typing import ClassVar, Final
 
 _NAMED: Final = re.compile(
-    r"(?P<field>[\w.\[\]]{1,80}): (?:(?P<value>.{1,400}?) is not valid; )?expected (?P<expected>.+)", re.DOTALL
+    r"(?P<field>[\w.\[\]]{1,80}): (?:(?P<value>.+?) is not valid; )?expected (?P<expected>.+)", re.DOTALL
 )
+_LONGEST: Final = 100
 
 
 class LLMError(Exception):
@@ -39,10 +40,14 @@ class InvalidCall(LLMError, ValueError):
     kind = "invalid_call"
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
         said = _NAMED.fullmatch(message)
         self.field = said["field"] if said else None
         self.value = said["value"] if said else None
+        if self.value is not None and len(self.value) > _LONGEST:
+            # What was given may be a whole document: its beginning is enough to know it again.
+            short = f"{self.value[:_LONGEST]}…"
+            message, self.value = message.replace(self.value, short, 1), short
+        super().__init__(message)
         self.expected = said["expected"] if said else None
 
 
@@ -50,6 +55,10 @@ class UnknownModel(LLMError):
     """There is no model of this name, here or at the provider."""
 
     kind = "unknown_model"
+
+    name: str | None = None
+    known: str | None = None
+    """What was asked for and what there is, where that is known here."""
 
 
 class NotConfigured(LLMError):

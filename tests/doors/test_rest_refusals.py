@@ -88,3 +88,51 @@ def test_graphql_tells_it_by_the_path_of_its_input(mutation: str, field: str) ->
     assert answer.errors[0]["extensions"]["field"] == field
     assert answer.errors[0]["message"].startswith(f"{field}: ")
     assert answer.errors[0]["extensions"].keys() >= {"value", "expected"}
+
+
+LONG = "x" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "status", "field", "expected"),
+    [
+        ("POST", "/api/generate", {"model": "nope", "prompt": "a"}, 422, "model", "one of ngram:, random"),
+        ("POST", "/api/generate", {"model": "ngram:", "prompt": "a", "n": LONG}, 422, "n", "a whole number"),
+        ("POST", "/api/generate", {"model": "ngram:", "prompt": "a", "maxTokens": LONG}, 422, "maxTokens", "a whole"),
+        ("POST", "/api/generate", {"model": "ngram:", "prompt": [1]}, 422, "prompt", "a text"),
+        ("POST", "/api/generate", {"model": "ngram:", "messages": 5}, 422, "messages", "messages with roles"),
+        ("POST", "/api/score", {"model": "ngram:", "prompt": "a", "values": "b", "straddle": LONG}, 422,
+         "straddle", "one of"),
+        ("POST", "/api/generations/query", {"sort": "wrong"}, 400, "sort", "a field of generations"),
+        ("POST", "/api/generations/query", {"order": "wrong"}, 400, "order", "a field of generations"),
+        ("POST", "/api/generations/query", {"filter": {"id": "x" * (1 << 20)}}, 413, "body", "at most 1048576 bytes"),
+        ("PATCH", "/api/generations/g", {"$set": {"name": "a"}, "model": {"id": "b"}}, 422, "model", "within $set"),
+        ("PATCH", "/api/generations/g", {"$unset": {"name": 1}}, 422, "$unset", "$set, or the fields"),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_short_and_names_field_and_what_would_be_right(
+    api: Caller, method: str, path: str, sent: Any, status: int, field: str, expected: str
+) -> None:
+    api.post("/api/generations", {"id": "g"})
+
+    answer = api.send(method, path, sent)
+
+    assert (answer.status, answer.error["field"]) == (status, field), answer.content[:500]
+    assert expected in answer.error["expected"]
+    assert len(answer.content) < 1_000
+
+
+def test_what_a_body_names_and_is_not_there_is_told_by_its_field(api: Caller) -> None:
+    dataset = f"/api/datasets/{api.post('/api/datasets', {'name': 'd'}).json['id']}"
+    experiment = f"/api/experiments/{api.post('/api/experiments', {'name': 'e'}).json['id']}"
+    of_none = [{"input": 1}, {"input": 2, "datasetItemId": "none"}]
+
+    for path, sent, field in (
+        ("/api/experiments", {"name": "f", "datasetId": "none"}, "datasetId"),
+        ("/api/experiments", {"name": "f", "items": of_none}, "items[1].datasetItemId"),
+        (f"{experiment}/items", {"items": of_none}, "items[1].datasetItemId"),
+        (f"{dataset}/items", {"generationIds": ["none"]}, "generationIds"),
+        (f"{dataset}/items", {"stepIds": ["none"]}, "stepIds"),
+    ):
+        answer = api.post(path, sent)
+        assert (answer.status, answer.error["field"], answer.error["value"]) == (404, field, "none"), answer.content
