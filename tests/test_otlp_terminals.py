@@ -302,6 +302,56 @@ def test_claude_code_s_whole_answer_says_which_tools_were_called_and_why_it_ende
     assert (tool["id"], tool["function"]["name"]) == ("toolu_1", "Bash")
 
 
+@pytest.mark.parametrize("order", ["logs first", "span first", "one by one"])
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_words_of_qwen_code_within_a_span_are_those_of_its_call(api: Caller, order: str, is_whole: bool) -> None:
+    """As version 0.24 tells them; the span has content too with `includeSensitiveSpanAttributes`."""
+    about = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "qwen3-coder-plus",
+        "gen_ai.usage.input_tokens": "9",
+    }
+    about |= {"gen_ai.usage.output_tokens": "5", "thoughts_token_count": "4", "gen_ai.conversation.id": "chat-1"}
+    if is_whole:
+        tool = {"type": "tool_call", "id": "call_1", "name": "Bash", "arguments": {"command": "ls"}}
+        given = [{"type": "text", "content": "Let me see."}, tool]
+        asked = [{"role": "system", "parts": [{"type": "text", "content": "Be brief."}]}]
+        asked.append({"role": "user", "parts": [{"type": "text", "content": "The capital of Peru?"}]})
+        about |= {"gen_ai.input.messages": json.dumps(asked)}
+        about |= {"gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": given}])}
+    call = span(0x1111111111111111, attributes=about)
+    request = json.dumps([{"role": "user", "parts": [{"text": "The capital of Peru?"}]}])
+    said = {"session.id": "chat-1", "model": "qwen3-coder-plus", "span": True}
+    events: list[dict[str, Any]] = [
+        {**said, "at": 1, "event.name": "qwen-code.api_request", "request_text": request},
+        {
+            **said,
+            "at": 2,
+            "event.name": "qwen-code.api_response",
+            "response_text": "Let me see.",
+            "input_token_count": 9,
+        },
+    ]
+    sent: dict[str, list[Any]] = {
+        "logs first": [events, call, events],
+        "span first": [call, events, events],
+        "one by one": [events[1:], call, events[:1]],
+    }
+    for part in sent[order]:
+        if isinstance(part, list):
+            log(api, *(dict(event) for event in part), scope="qwen-code")
+        else:
+            assert post(api, part).status == 200
+
+    (found,) = told(api)
+    assert (found["model_id"], found["prompt_tokens"], found["reasoning_tokens"]) == ("qwen3-coder-plus", 9, 4)
+    assert found["messages"][-1] == {"role": "user", "content": "The capital of Peru?"}
+    assert len(found["messages"]) == 1 + is_whole
+    assert found["message_completion"]["content"] == "Let me see."
+    assert ("tool_calls" in found["message_completion"]) == is_whole
+    assert Step.objects.in_project(api.project.pk).count() == 1
+
+
 def test_an_event_within_a_span_tells_of_what_that_span_tells(api: Caller) -> None:
     request = {"session.id": "chat-1", "event.name": "claude_code.api_request", "model": "m", "input_tokens": 1}
     log(api, {**request, "at": 1, "span": True})

@@ -259,7 +259,13 @@ def _longer(there: GenerationRecord, fields: dict[str, Any]) -> GenerationRecord
     if len(fields.get("alternatives") or ()) < len(there.alternatives or ()):
         for name in ("message_completion", "alternatives", "finish_reason"):
             fields.pop(name, None)
+    if _called(there.message_completion) and not _called(fields.get("message_completion")):
+        fields.pop("message_completion", None)  # a text alone, of an answer that called tools as well
     return revised(there, **fields)
+
+
+def _called(answer: Json) -> bool:
+    return isinstance(answer, dict) and bool(answer.get("tool_calls"))
 
 
 def _scored(project: Project, scores: Sequence[ScoreRecord], calls: _Calls) -> tuple[list[ScoreRecord], list[str]]:

@@ -140,7 +140,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             *(f"{BRAINTRUST}completion_reasoning_tokens", f"{_GK}thoughtsTokens", f"{_ADK}thoughts_token_count"),
             *(f"{_ADK_JS}thoughtsTokenCount", f"{_MIR}reasoning_tokens"),
             f"{_GR}completion_tokens_details>reasoning_tokens",
-            "langwatch.metrics>reasoning_tokens",
+            *("langwatch.metrics>reasoning_tokens", "thoughts_token_count"),  # the last is Qwen Code's
             *haystack("usage>completion_tokens_details>reasoning_tokens"),
             *(f"{_LL}completion_tokens_details>reasoning_tokens", f"{_TRU}num_reasoning_tokens"),
             *(f"{_ML}{kind}_tokens_details>reasoning_tokens" for kind in ("completion", "output")),

@@ -18,6 +18,7 @@ from generations.ingest.otlp import (
     names,
     quirks,
     spans,
+    terminals,
     values,
 )
 from generations.ingest.otlp.events import DETAILS
@@ -51,7 +52,7 @@ class Spoken:
 def spoken(heard: Iterable[LogEvent]) -> list[Spoken]:
     """The events that tell of messages, by their span. Events of other kinds tell nothing."""
     found: dict[tuple[str, str], Spoken] = {}
-    for event in heard:
+    for event in map(terminals.within, heard):
         if not (event.trace_id and event.span_id and event.name in _SPOKEN):
             continue
         if not event.scope.startswith(quirks.TOLD_APART):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -75,6 +76,12 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 _HIDDEN: Final = frozenset({"<REDACTED>", "[REDACTED]", ""})
 _WORDS: Final = frozenset({"prompt", "response", "response_text", "request_text"})
 """Attributes that are content, and are not kept beside it."""
+_WITHIN: Final = {
+    "qwen-code.api_request": ("request_text", "gen_ai.input.messages"),
+    "qwen-code.api_response": ("response_text", "gen_ai.output.messages"),
+}
+"""Qwen Code's events that stand in the span of their call where it sends spans (from version 0.24 on): the attribute of
+each that is content, and the conventions' name for that."""
 _WHEN: Final = "event.timestamp"
 """The attribute in which Gemini CLI's two events of one call are alike."""
 
@@ -129,6 +136,19 @@ def heard(told: Iterable[LogEvent]) -> Heard:
         [GenerationRecord(**{k: v for k, v in call.items() if v is not None}) for call in found],
         [*made.values(), *(words for _, words in asked.values() if words is not None)],
     )
+
+
+def within(event: LogEvent) -> LogEvent:
+    """An event of words that stands in the span of its call, as the conventions would have it; any other as it is."""
+    name = event.attributes.get("event.name", event.name)
+    if event.span_id is None or not isinstance(name, str) or name not in _WITHIN:
+        return event
+    said, same = _WITHIN[name]
+    words = event.attributes.get(said)
+    if not isinstance(words, str) or words in _HIDDEN:
+        return event
+    told: list[Json] = question(name, words) if name in ASKED else [{"role": "assistant", "content": words}]
+    return replace(event, name=DETAILS, body=None, attributes={same: told})
 
 
 def question(name: str, said: str) -> list[Json]:
@@ -207,7 +227,9 @@ def _named(told: Iterable[LogEvent]) -> Iterable[tuple[str, LogEvent]]:
         for said in (event.name, event.attributes.get("event.name"), event.body):
             if not isinstance(said, str) or said not in _READ:
                 continue
-            is_told = event.span_id is not None and said in _CALLS and not said.startswith("codex.")
+            is_told = event.span_id is not None and (
+                (said in _CALLS and not said.startswith("codex.")) or said in _WITHIN
+            )
             if not is_told and _is_of_a_call(said, event.attributes):
                 yield said, event
             break
