@@ -39,6 +39,12 @@ def into_dataset(
     return _started(grant, where, kind, document, order, id)
 
 
+def filling(grant: Grant, job_id: str) -> Job | None:
+    """The project's job of this id, if it is one that fills a dataset. Needs `read`."""
+    job = jobs.find(grant, job_id, Job.Kind.BULK)
+    return None if job is None or job.parameters.get("do") != "dataset" else job
+
+
 def into_queue(grant: Grant, queue_id: str, *, kind: str, document: Json, order: str | None = None) -> Job:
     """A job that puts each generation or step that matches into a review queue, but for those that it has already.
 

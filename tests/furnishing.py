@@ -6,7 +6,18 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
-from generations import access, datasets, evaluating, experiments, exporting, prompts, retention, reviewing, tasks
+from generations import (
+    access,
+    datasets,
+    evaluating,
+    experiments,
+    exporting,
+    gathering,
+    prompts,
+    retention,
+    reviewing,
+    tasks,
+)
 from generations.access import Grant, Scope
 from generations.datasets import NewItem
 from generations.exporting import schedules
@@ -64,13 +75,15 @@ def furnished(word: str) -> Room:
     tasks.run_job(str(evaluation.pk))
     export = exporting.start(grant, fields=["id"], condition_document={"metadata.of": word})
     tasks.run_job(str(export.pk))
+    fill = gathering.into_dataset(grant, str(dataset.pk), kind="steps", document={"metadata.of": word}, order="name")
+    tasks.run_job(str(fill.pk))
     schedule = schedules.create(grant, {"name": f"plan {word}", "destination": f"to-{word}"})
     key, _ = access.create_key(grant, name=f"key {word}", scopes=[Scope.READ], environment=word.lower())
     room.ids |= {
         "dataset": str(dataset.pk), "item": str(item.pk), "version": str(version.public_id),
         "evaluator": str(evaluator.pk), "judge": str(judge.pk), "evaluation": str(evaluation.pk),
         "export": str(export.pk), "erasure": str(erasure.pk), "schedule": str(schedule.pk), "key": str(key.pk),
-        "prompt": str(version.prompt_uid),
+        "prompt": str(version.prompt_uid), "fill": str(fill.pk),
     }  # fmt: skip
     return room
 

@@ -8,7 +8,7 @@ import pytest
 from django.apps import apps
 from django.db.models import Model
 
-from generations import datasets, evaluating, experiments, exporting, prompts, retention
+from generations import datasets, evaluating, experiments, exporting, gathering, prompts, retention
 from generations.access import Scope
 from generations.exporting import schedules
 from generations.graphql.guards import Guard
@@ -35,6 +35,13 @@ MUTATIONS: dict[str, tuple[Scope, str]] = {
     "archiveDataset": (Scope.WRITE, 'archiveDataset(id: "$DATASET") { id }'),
     "addDatasetItems": (Scope.WRITE, 'addDatasetItems(datasetId: "$DATASET", generationIds: ["g"]) { items { id } }'),
     "removeDatasetItems": (Scope.WRITE, 'removeDatasetItems(datasetId: "$DATASET", itemIds: ["$ITEM"]) { removed }'),
+    "updateDatasetItem": (Scope.WRITE, 'updateDatasetItem(id: "$ITEM", set: {split: "test"}) { id }'),
+    "fillDataset": (Scope.WRITE, 'fillDataset(datasetId: "$DATASET", input: {generations: {}}) { id }'),
+    "cancelDatasetFill": (Scope.READ, 'cancelDatasetFill(id: "$FILL") { id }'),
+    "putThread": (Scope.WRITE, 'putThread(id: "new", input: {name: "new"}) { id }'),
+    "putParticipant": (Scope.WRITE, 'putParticipant(id: "w", input: {identifier: "new"}) { id }'),
+    "deleteStep": (Scope.WRITE, 'deleteStep(id: "st") { id }'),
+    "deleteThread": (Scope.WRITE, 'deleteThread(id: "th") { id }'),
     "createExperiment": (Scope.WRITE, 'createExperiment(name: "new", items: [{input: 1}]) { id }'),
     "addExperimentItems": (
         Scope.WRITE,
@@ -121,7 +128,7 @@ def door() -> Door:
         GenerationRecord(
             id="g", user_id="u", completion="Yes", tags=("t",), scores=(ScoreRecord(id="s", name="n", value=1),)
         ),
-        StepRecord(id="st"),
+        StepRecord(id="st", thread_id="th"),
     )
     for scope in Scope:
         made.key(scope)
@@ -142,12 +149,13 @@ def call(door: Door, request: pytest.FixtureRequest) -> str:
     experiment = experiments.create(door.grant, name="Run")
     store(door, StepRecord(id="of another", user_id="v"))
     erasure = retention.erase(door.grant, "v")
+    fill = gathering.into_dataset(door.grant, str(dataset.pk), kind="generations", document={})
     prompts.publish(door.grant, "$PROMPT", template="Hello")
     text = MUTATIONS[request.getfixturevalue("name")][1]
     rows: dict[str, Model] = {
         "$DATASET": dataset, "$ITEM": item, "$EXPORT": job, "$KEY": key, "$SCHEDULE": schedule,
         "$EVALUATOR": evaluator, "$JUDGE": judge, "$EVALUATION": evaluation,
-        "$EXPERIMENT": experiment, "$ERASURE": erasure,
+        "$EXPERIMENT": experiment, "$ERASURE": erasure, "$FILL": fill,
     }  # fmt: skip
     for word, row in rows.items():
         text = text.replace(word, str(row.pk))
@@ -186,7 +194,9 @@ def test_a_mutation_without_its_scope_or_a_key_changes_nothing(door: Door, name:
 
 
 NAMING_A_ROW = [
-    name for name, (_, text) in MUTATIONS.items() if any(w in text for w in ('"g"', '"s"', '"t"', '"u"', "$"))
+    name
+    for name, (_, text) in MUTATIONS.items()
+    if any(w in text for w in ('"g"', '"s"', '"t"', '"u"', '"st"', '"th"', "$"))
 ]
 
 
@@ -215,7 +225,7 @@ def test_a_mutation_with_its_scope_changes_something(
 
     answer = door.ask(call, token=door.key(MUTATIONS[name][0]))
 
-    if name in ("cancelExport", "cancelEvaluation", "cancelErasure"):
+    if name in ("cancelExport", "cancelEvaluation", "cancelErasure", "cancelDatasetFill"):
         # Whoever only reads may cancel what they started themselves.
         assert answer.codes == ["FORBIDDEN"]
         answer = door.ask(call, token=door.key(Scope.ADMIN if name == "cancelErasure" else Scope.WRITE))

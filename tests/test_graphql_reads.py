@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db.models import Model
 
-from generations import evaluating, exporting, prompts, retention
+from generations import evaluating, exporting, gathering, prompts, retention
 from generations.access import Scope
 from generations.exporting import schedules
 from generations.models import Dataset, Prompt
@@ -51,6 +51,7 @@ QUERIES: dict[str, tuple[str, Any]] = {
     "erasure": ('erasure(id: "$ERASURE") { id }', None),
     "erasurePreview": ('erasurePreview(participantId: "ann") { exact }', "NOT_FOUND"),
     "dataset": ('dataset(id: "$DATASET") { id }', None),
+    "datasetFill": ('datasetFill(id: "$FILL") { datasetId kind }', None),
     "experiment": ('experiment(id: "$EXPERIMENT") { id }', None),
     "prompt": ('prompt(id: "$PROMPT") { id }', None),
     "promptVersion": ('promptVersion(name: "answer") { id }', None),
@@ -89,6 +90,7 @@ def call(here: Door, request: pytest.FixtureRequest) -> str:
         "$DATASET": Dataset.objects.get(),
         "$PROMPT": Prompt.objects.get(),
         "$QUEUE": queue(here, "g"),
+        "$FILL": gathering.into_dataset(here.grant, str(Dataset.objects.get().pk), kind="steps", document={}),
         "$EXPORT": exporting.start(here.grant),
         "$ERASURE": retention.erase(here.grant, "ann"),
         "$EVALUATOR": evaluator,

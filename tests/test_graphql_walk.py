@@ -43,6 +43,7 @@ def arguments(room: Room) -> dict[str, str]:
         "Query.export": f'id: "{ids["export"]}"',
         "Query.tag": f'name: "{word}"',
         "Query.dataset": f'name: "Set {word}"',
+        "Query.datasetFill": f'id: "{ids["fill"]}"',
         "Query.prompt": f'id: "{ids["prompt"]}"',
         "Query.promptVersion": f'name: "prompt {word}", label: "l"',
         "Query.experiment": f'id: "{ids["experiment"]}"',

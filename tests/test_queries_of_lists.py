@@ -106,7 +106,16 @@ def statements(ask: Callable[[str], object], what: str) -> int:
 def test_a_list_of_graphql_takes_as_many_statements_for_one_row_as_for_many(rooms: tuple[Door, Door]) -> None:
     schema = introspected(rooms[0])
     arguments = {f"Query.{name}": f'id: "{id}"' for name, id in ONE_ROW.items()}
-    missing = ("export", "erasure", "experiment", "reviewQueue", "evaluator", "evaluation", "evaluationEstimate")
+    missing = (
+        "export",
+        "erasure",
+        "datasetFill",
+        "experiment",
+        "reviewQueue",
+        "evaluator",
+        "evaluation",
+        "evaluationEstimate",
+    )
     arguments |= {f"Query.{name}": 'id: "none"' for name in missing}
     arguments |= {
         "Query.erasurePreview": 'participantId: "p0"',

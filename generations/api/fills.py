@@ -101,8 +101,8 @@ def cancel_fill(request: HttpRequest, id: str, job: str) -> HttpResponse:
 
 
 def _found(grant: Grant, dataset_id: str, id: str) -> Job:
-    dataset, job = datasets.find(grant, dataset_id), jobs.find(grant, id, Job.Kind.BULK)
-    if dataset is None or job is None or job.parameters.get("dataset") != str(dataset.pk):
+    dataset, job = datasets.find(grant, dataset_id), gathering.filling(grant, id)
+    if dataset is None or job is None or job.parameters["dataset"] != str(dataset.pk):
         raise not_found("fill", id)
     return job
 

@@ -133,7 +133,7 @@ def get_thread(request: HttpRequest, id: str) -> HttpResponse:
     **operation(
         "Put a thread",
         tag=THREADS,
-        scope=Scope.INGEST,
+        scope=Scope.WRITE,
         sent=ref("ThreadSent"),
         example={"name": "Refund of order 1042", "userId": "user-456", "tags": ["refund"]},
         ok={200: ref("Thread"), 201: ref("Thread")},
@@ -200,7 +200,7 @@ def get_participant(request: HttpRequest, id: str) -> HttpResponse:
     **operation(
         "Put a participant",
         tag="Participants",
-        scope=Scope.INGEST,
+        scope=Scope.WRITE,
         sent=ref("ParticipantSent"),
         example={"identifier": "ann@example.com", "metadata": {"plan": "pro"}},
         ok={200: ref("Participant"), 201: ref("Participant")},

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import strawberry
 
-from generations import datasets, experiments, filters, models, prompts, reviewing
+from generations import datasets, experiments, filters, gathering, models, prompts, reviewing
 from generations.access import Scope
 from generations.cleaning import clean_string
 from generations.graphql import inputs
@@ -29,6 +29,7 @@ from generations.graphql.inputs import (
 from generations.graphql.nodes import Batch
 from generations.graphql.types.collections import Dataset, Tag
 from generations.graphql.types.experiments import Experiment
+from generations.graphql.types.fills import DatasetFill
 from generations.graphql.types.prompts import Prompt, PromptVersion
 from generations.graphql.types.reviewing import ReviewQueue
 
@@ -173,6 +174,13 @@ class CollectionQueries:
         grant = info.context.grant
         row = _by_id_or_name(id, name, lambda id: datasets.find(grant, id), lambda name: datasets.named(grant, name))
         return None if row is None else Dataset(row=row, batch=Batch(grant, [row]))
+
+    @guarded(Scope.READ, "A dataset being filled, or filled; null when the project has no such job of this id.")
+    def dataset_fill(self, info: Info, id: Id) -> DatasetFill | None:
+        """A job by its id, also one that was begun at a page."""
+        grant = info.context.grant
+        row = gathering.filling(grant, id)
+        return None if row is None else DatasetFill(row=row, batch=Batch(grant, [row]))
 
     @guarded(Scope.READ, "One experiment; null when the project has none of this id.")
     def experiment(self, info: Info, id: Id) -> Experiment | None:

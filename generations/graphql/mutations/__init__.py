@@ -13,12 +13,14 @@ from generations.graphql.mutations.erasures import ErasureMutations
 from generations.graphql.mutations.evaluations import EvaluationMutations
 from generations.graphql.mutations.experiments import ExperimentMutations
 from generations.graphql.mutations.exports import ExportMutations
+from generations.graphql.mutations.fills import FillMutations
 from generations.graphql.mutations.generations import GenerationMutations
 from generations.graphql.mutations.judgements import JudgementMutations
 from generations.graphql.mutations.keys import KeyMutations
 from generations.graphql.mutations.models import ModelMutations
 from generations.graphql.mutations.prompts import PromptMutations
 from generations.graphql.mutations.schedules import ScheduleMutations
+from generations.graphql.mutations.subjects import SubjectMutations
 from generations.graphql.mutations.tags import TagMutations
 
 
@@ -28,9 +30,11 @@ from generations.graphql.mutations.tags import TagMutations
 )
 class Mutation(
     GenerationMutations,
+    SubjectMutations,
     JudgementMutations,
     TagMutations,
     DatasetMutations,
+    FillMutations,
     ErasureMutations,
     EvaluationMutations,
     ExperimentMutations,

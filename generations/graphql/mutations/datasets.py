@@ -13,6 +13,7 @@ from generations.access import Grant, Scope
 from generations.datasets import NewItem
 from generations.graphql.connections import BadArgument
 from generations.graphql.guards import Info, guarded
+from generations.graphql.mutations.documents import may
 from generations.graphql.mutations.generations import Deletion, Id
 from generations.graphql.nodes import Batch
 from generations.graphql.types.collections import Dataset, DatasetItem
@@ -37,6 +38,19 @@ class DatasetItemInput:
     generation_id: strawberry.ID | None = strawberry.field(default=None, description="The generation it is from.")
     step_id: strawberry.ID | None = strawberry.field(default=None, description="The step it is from.")
     split: str | None = strawberry.field(default=None, description="Train, test or another part.")
+
+
+@strawberry.input(description="What changes of an item; what is left out stays, null empties.")
+class DatasetItemChange:
+    """A change of an item."""
+
+    input: JSON | None = may("What is given; not null.")
+    expected_output: JSON | None = may("What ought to come back.")
+    metadata: JSON | None = may("Anything else that belongs to it: an object, whole.")
+    intermediary_steps: JSON | None = may("What happened in between: a list.")
+    generation_id: strawberry.ID | None = may("The generation it is from.")
+    step_id: strawberry.ID | None = may("The step it is from.")
+    split: str | None = may("Train, test or another part.")
 
 
 @strawberry.type(description="A dataset after items were added.")
@@ -150,6 +164,27 @@ class DatasetMutations:
             made = datasets.add_items(grant, dataset_id, [_item(n, item) for n, item in enumerate(items or ())])
         batch = Batch(grant, made)
         return ItemsAdded(dataset=_found(grant, dataset_id), items=[DatasetItem(row=row, batch=batch) for row in made])
+
+    @guarded(
+        Scope.WRITE,
+        "Put another item in the place of one, as a new version: it has the same key and an id of its own, and past"
+        " versions keep the old one. Where nothing is said to change it stays as it is.",
+    )
+    def update_dataset_item(
+        self,
+        info: Info,
+        id: Id,
+        set: Annotated[DatasetItemChange, strawberry.argument(description="What changes.")],
+    ) -> DatasetItem | None:
+        """An item, replaced."""
+        grant = info.context.grant
+        said = {name: value for name, value in vars(set).items() if value is not strawberry.UNSET}
+        if "metadata" in said:
+            _object("item.metadata", said["metadata"])
+        if said.get("split", "") is None:
+            said["split"] = ""
+        row = datasets.change_item(grant, id, said)
+        return DatasetItem(row=row, batch=Batch(grant, [row]))
 
     @guarded(Scope.WRITE, "Take items out of a dataset, as a new version. Past versions keep them.")
     def remove_dataset_items(
