@@ -1,12 +1,10 @@
-"""One or several processes answer on one socket, and begin and end together."""
+"""One or several processes answer on one socket; who is killed is started again, and the others go on."""
 
 from __future__ import annotations
 
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -19,7 +17,7 @@ import httpx
 import pytest
 
 from generations.management import balancing
-from tests.stack import ROOT
+from generations.management.children import Child, ForkServer
 
 pytestmark = pytest.mark.slow
 WITHIN = 240.0
@@ -40,52 +38,70 @@ def is_there(pid: int) -> bool:
 
 
 @contextmanager
-def served(folder: Path, processes: int) -> Iterator[tuple[subprocess.Popen[bytes], str, list[int]]]:
-    """The first process, where it answers, and the ids of the others, once all have begun."""
+def served(folder: Path, processes: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[list[Child], str]]:
+    """The processes, and where they answer, once all have begun."""
+    monkeypatch.setenv("BEGUN_FOLDER", str(folder))
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        fd = str(listener.fileno())
-        command = [sys.executable, "-m", "generations.management.serving", "tests.answering:application", "--fd", fd]
-        first = subprocess.Popen(
-            [*command, "--threads", "2", "--processes", str(processes)],
-            cwd=ROOT,
-            env={**os.environ, "BEGUN_FOLDER": str(folder)},
-            pass_fds=(listener.fileno(),),
-        )
+        given = {"target": "tests.answering:application", "file_descriptor": listener.fileno()}
+        given |= {"threads": 2, "streams": 0}
+        parts = {f"web {n} of {processes}": given | {"place": n} for n in range(processes)}
+        server = ForkServer(parts, (listener.fileno(),))
+        children = [Child(name, server) for name in parts]
         try:
-            wait_for(lambda: len(list(folder.iterdir())) == processes)
-            pids = {int(file.name) for file in folder.iterdir()}
-            yield first, f"http://127.0.0.1:{listener.getsockname()[1]}/", sorted(pids - {first.pid})
+            for child in children:
+                child.start()
+            wait_for(lambda: [child.keep_running() for child in children] and begun(folder) >= pids(children))
+            yield children, f"http://127.0.0.1:{listener.getsockname()[1]}/"
         finally:
-            first.kill()
-            first.wait()
+            server.stop()
+
+
+def begun(folder: Path) -> set[int | None]:
+    return {int(file.name) for file in folder.iterdir()}
+
+
+def pids(children: list[Child]) -> set[int | None]:
+    return {child.process.pid if child.process and not child.process.poll() else None for child in children}
 
 
 @pytest.mark.parametrize("processes", [1, 3])
-def test_each_process_begins_and_term_ends_all(tmp_path: Path, processes: int) -> None:
-    with served(tmp_path, processes) as (first, url, others):
-        assert len(others) == processes - 1
-        assert all((tmp_path / str(pid)).read_text() == str(first.pid) for pid in others)
-        assert int(httpx.get(url, timeout=WITHIN).text) in (first.pid, *others)
-        first.terminate()
-        assert first.wait(WITHIN) == 0
-        assert not [pid for pid in others if is_there(pid)]
+def test_each_process_begins_and_term_ends_it(tmp_path: Path, processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(tmp_path, processes, monkeypatch) as (children, url):
+        there = pids(children)
+        assert len(there) == processes
+        assert int(httpx.get(url, timeout=WITHIN).text) in there
+        for child in children:
+            assert child.process is not None
+            child.process.terminate()
+        wait_for(lambda: not any(child.is_running() for child in children))
+        assert {child.process and child.process.returncode for child in children} == {0}
 
 
-def test_when_one_of_them_is_killed_all_end_so_that_they_are_started_again(tmp_path: Path) -> None:
-    with served(tmp_path, 3) as (first, _, others):
-        os.kill(others[0], signal.SIGKILL)
-        assert first.wait(WITHIN) == 1
-        assert not [pid for pid in others if is_there(pid)]
+def test_when_one_is_killed_it_alone_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(tmp_path, 3, monkeypatch) as (children, url):
+        before = [child.process and child.process.pid for child in children]
+        assert before[0] is not None
+        os.kill(before[0], signal.SIGKILL)
+        wait_for(lambda: any(child.keep_running() for child in children))
+        wait_for(lambda: begun(tmp_path) >= pids(children))
+        after = [child.process and child.process.pid for child in children]
+        assert after[1:] == before[1:]
+        assert after[0] not in before
+        assert int(httpx.get(url, timeout=WITHIN).text) in after
 
 
-def test_when_the_first_is_killed_the_others_end(tmp_path: Path) -> None:
-    with served(tmp_path, 2) as (first, _, others):
-        first.kill()
-        first.wait()
-        wait_for(lambda: not [pid for pid in others if is_there(pid)])
+def test_a_new_one_has_nothing_in_hand_of_what_the_killed_one_had() -> None:
+    in_hand = balancing.counts(2)
+    in_hand[0] = 7
+
+    balancing.Balanced(lambda environ, start: [], 0, in_hand)
+
+    assert list(in_hand) == [0, 0]
 
 
-def test_callers_that_keep_their_connections_are_shared_out_among_the_processes(tmp_path: Path) -> None:
+def test_callers_that_keep_their_connections_are_shared_out_among_the_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
     is_over = threading.Event()
 
@@ -98,7 +114,7 @@ def test_callers_that_keep_their_connections_are_shared_out_among_the_processes(
         counted = Counter(said[-40:])
         return len(counted) == 2 and min(counted.values()) >= 15
 
-    with served(tmp_path, 2) as (_, url, _):
+    with served(tmp_path, 2, monkeypatch) as (_, url):
         # All of them come to the socket that both processes accept from.
         callers = [threading.Thread(target=call, args=(f"{url}?10",)) for _ in range(4)]
         for caller in callers:

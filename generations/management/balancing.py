@@ -31,6 +31,7 @@ class Balanced:
         self.application = application
         self._place = place
         self._in_hand = in_hand
+        in_hand[place] = 0  # one that was killed here left what it had
         self._others = [n for n in range(len(in_hand)) if n != place]
         self._guard = threading.Lock()
         self._ahead = 0.0

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from generations.management import lifetimes, serving
+from generations.management import balancing, lifetimes, serving
 
 # Started without Celery's command line, which loads 7 MB of its own into each.
 _BOTH: Final = ("celery.app.amqp", "celery.app.events", "celery.app.log", "celery.app.routes", "celery.events")
@@ -45,7 +45,9 @@ def main() -> None:
     parser.add_argument("parts", help="in JSON: by name what is run, as module:name, and with what it is run")
     asked = parser.parse_args()
     lifetimes.entitle("fork server")
-    parts = {name: _loaded(name, **about) for name, about in json.loads(asked.parts).items()}
+    told: dict[str, dict[str, Any]] = json.loads(asked.parts)
+    in_hand = balancing.counts(sum(name not in _CELERY for name in told))
+    parts = {name: _loaded(name, in_hand, **about) for name, about in told.items()}
     if forget := getattr(sys, "_clear_type_cache", None):
         forget()  # of names all over the memory; whoever puts another one in its place writes to the page of the first
     gc.collect()
@@ -56,12 +58,12 @@ def main() -> None:
         parts[name]()
 
 
-def _loaded(name: str, target: str, **arguments: Any) -> Callable[[], None]:
+def _loaded(name: str, in_hand: memoryview, target: str, **arguments: Any) -> Callable[[], None]:
     """Load a part; what is returned runs it, in a process of its own."""
     module, _, attribute = target.partition(":")
     there = getattr(importlib.import_module(module), attribute)
     if name not in _CELERY:
-        return lambda: serving.serve(target, **arguments)
+        return lambda: serving.serve(target, in_hand=in_hand, **arguments)
     for one in _CELERY[name]:
         importlib.import_module(one)
     there.loader.import_default_modules()

@@ -74,12 +74,13 @@ class Supervisor:
                 )
                 address = f"http://{listening.reached_at(settings['HOST'])}:{settings['PORT']}/"
                 address = self.address = settings["PUBLIC_URL"] or address
-            self.server = _fork_server(self.only, listeners, settings)
+            parts = _parts(self.only, listeners, settings)
+            self.server = ForkServer(parts, tuple(one.fileno() for one in listeners))
             self.server.begin()  # loads while the database starts
             if self.postgres:
                 self.postgres.start(tell=_say)
             self._prepare(settings)
-            self.children = [Child(name, self.server, marks_ready=name != "web") for name in self.only]
+            self.children = [Child(name, self.server, marks_ready=_part(name) != "web") for name in parts]
             for child in self.children:
                 child.start()
             self._watch(listeners, began, address)
@@ -172,9 +173,12 @@ class Supervisor:
     def _tell(self) -> bool:
         """Write how each part is to the file that /healthz reads. Returns whether all are ready.
 
-        The web process is not told to be so before it has answered a first time.
+        Web is not told to be so before it has answered a first time, nor while one of its processes is not there.
         """
-        parts = {child.name: self._state(child) for child in self.children}
+        parts: dict[str, str] = {}
+        for child in self.children:
+            part, state = _part(child.name), self._state(child)
+            parts[part] = state if parts.get(part, "ready") == "ready" else parts[part]
         if self.postgres:
             parts["postgresql"] = "ready" if self.postgres.is_ready() else "starting"
         told = {
@@ -269,21 +273,28 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _fork_server(only: tuple[str, ...], listeners: list[socket.socket], settings: dict[str, Any]) -> ForkServer:
-    fds = tuple(one.fileno() for one in listeners)
-    web = {
-        "target": "observability.wsgi:application",
-        "file_descriptors": fds,
-        "processes": settings["WEB_PROCESSES"],
-        "threads": settings["WEB_THREADS"],
-        "streams": settings["GATEWAY_STREAMS"],
-    }
-    parts = {
-        "web": web,
-        "worker": {"target": "observability.celery:app"},
-        "beat": {"target": "observability.celery:scheduler"},
-    }
-    return ForkServer({name: parts[name] for name in only}, fds)
+def _parts(
+    only: tuple[str, ...], listeners: list[socket.socket], settings: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """What is run, by name: each process of web is a part of its own."""
+    number = settings["WEB_PROCESSES"]
+    parts: dict[str, dict[str, Any]] = {}
+    if "web" in only:
+        for place in range(number):
+            parts[f"web {place + 1} of {number}"] = {
+                "target": "observability.wsgi:application",
+                "file_descriptor": listeners[place % len(listeners)].fileno(),
+                "threads": settings["WEB_THREADS"],
+                "streams": settings["GATEWAY_STREAMS"],
+                "place": place,
+            }
+    celery = {"worker": "app", "beat": "scheduler"}
+    return parts | {one: {"target": f"observability.celery:{celery[one]}"} for one in only if one in celery}
+
+
+def _part(name: str) -> str:
+    """The part that a process of that name belongs to."""
+    return name.partition(" ")[0]
 
 
 def _spawn_preparation() -> "subprocess.Popen[str]":
