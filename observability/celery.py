@@ -3,8 +3,11 @@
 import ctypes
 import os
 import warnings
+from typing import Any, Final
 
+import kombu
 from celery import Celery, signals
+from celery.app.amqp import AMQP
 
 from generations.management import folder_queue, lifetimes, places
 
@@ -14,12 +17,28 @@ os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 # Root in a container is usual, and nothing but JSON is taken from the queue.
 warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
 
-app = Celery("generations")
+_AGAIN_AFTER: Final = {"interval_start": 1, "interval_step": 0, "interval_max": 1}
+"""Seconds. Celery would wait two longer after each attempt, up to thirty, and has no setting for it: jobs would wait
+for as long after a broker that is back, and beat after that."""
+
+
+class _Connection(kombu.Connection):
+    def ensure_connection(self, *given: Any, **named: Any) -> Any:
+        return super().ensure_connection(*given, **{**_AGAIN_AFTER, **named})
+
+
+class Amqp(AMQP):
+    """Celery's, with connections that come again soon."""
+
+    Connection = _Connection
+
+
+app = Celery("generations", amqp=Amqp)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 # Beat sends names at times: it needs the settings, and neither Django nor the tasks, which are 30 MB.
-scheduler = Celery("generations", fixups=[], set_as_current=False)
+scheduler = Celery("generations", amqp=Amqp, fixups=[], set_as_current=False)
 scheduler.config_from_object("observability.settings", namespace="CELERY")
 
 
