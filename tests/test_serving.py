@@ -79,12 +79,12 @@ def test_each_process_begins_and_term_ends_it(tmp_path: Path, processes: int, mo
 
 def test_when_one_is_killed_it_alone_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with served(tmp_path, 3, monkeypatch) as (children, url):
-        before = [child.process and child.process.pid for child in children]
+        before = [child.process.pid if child.process else None for child in children]
         assert before[0] is not None
         os.kill(before[0], signal.SIGKILL)
         wait_for(lambda: any(child.keep_running() for child in children))
         wait_for(lambda: begun(tmp_path) >= pids(children))
-        after = [child.process and child.process.pid for child in children]
+        after = [child.process.pid if child.process else None for child in children]
         assert after[1:] == before[1:]
         assert after[0] not in before
         assert int(httpx.get(url, timeout=WITHIN).text) in after
