@@ -287,7 +287,7 @@ def _notes(project: Project, ids: Collection[str]) -> dict[str, tuple[str, dict[
     return {
         uids[key]: (str(said.get("scope") or ""), note)
         for key, said in rows
-        if said and isinstance(note := said.get(lending.NOTE), dict)
+        if said and (note := lending.read_note(said)) is not None
     }
 
 

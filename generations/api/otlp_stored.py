@@ -105,4 +105,6 @@ def fetched(project: Project, calls: Sequence[GenerationRecord]) -> dict[str, di
     answers = {call.response_id for call in calls}
     payloads = StepPayload.objects.in_project(project.pk).filter(uid__in=rows, attributes__call__fetched=True)
     kept = payloads.values_list("uid", "attributes__call__response_id") if rows else ()
-    return {rows[uid]["public_id"]: rows[uid] for uid, response in kept if response in answers}
+    # A step may have an attribute of that name of its own, with anything in it.
+    found = {uid for uid, response in kept if isinstance(response, str) and response in answers}
+    return {rows[uid]["public_id"]: rows[uid] for uid in found}

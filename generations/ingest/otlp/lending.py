@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from generations import reading
+from generations.cleaning import MAX_INT
 from generations.records import Alternative, GenerationRecord, Json, revised
 
 NOTE: Final = "call"
@@ -115,6 +116,37 @@ def note(record: GenerationRecord) -> dict[str, Json]:
     if record.alternatives is not None:
         found["alternatives"] = [asdict(one) for one in record.alternatives]
     return found
+
+
+def read_note(attributes: Mapping[str, Json]) -> dict[str, Json] | None:
+    """The note among the attributes of a step; None where there is none, or where that is an attribute of its own."""
+    said = attributes.get(NOTE)
+    if not isinstance(said, dict) or not ("into" in said or said.get(FETCHED) is True):
+        return None
+    if not isinstance(said.get("into"), str | None):
+        return None
+    return said if all(_is_noted(name, said[name]) for name in FIELDS if name in said) else None
+
+
+def _is_noted(name: str, value: Json) -> bool:
+    """Whether a value may be that of a field of a call."""
+    if name in (*TOKENS, "prompt_version"):
+        return type(value) is int and 0 <= value <= MAX_INT
+    if name == "alternatives":
+        return isinstance(value, list) and all(
+            isinstance(one, dict) and type(one.get("index")) is int and one.keys() <= _OF_ALTERNATIVES for one in value
+        )
+    return isinstance(value, _KINDS.get(name, str))
+
+
+_OF_ALTERNATIVES: Final = frozenset(Alternative.__dataclass_fields__)
+_KINDS: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(("metadata", "parameters", "variables", "message_completion"), dict),
+    **dict.fromkeys(("messages", "tools", "tags"), list),
+    **dict.fromkeys(("input", "output", "logprobs"), object),
+    "time_to_first_token": int | float,
+}
+"""What the fields of a note are that are no texts."""
 
 
 def noted(id: str, note: Mapping[str, Json], **more: Any) -> GenerationRecord:

@@ -1,0 +1,56 @@
+"""Calls that several spans tell of: none is lost, whatever came first and whatever else is stored of their trace."""
+
+from __future__ import annotations
+
+import pytest
+
+from generations import recording
+from generations.models import Step
+from generations.records import Json, StepRecord
+from tests.doors.rest import Caller, caller
+from tests.doors.test_otlp import BARE, CHAT, TRACE, calls, post, span
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def api() -> Caller:
+    return caller("ingest")
+
+
+# ------------------------------------------------------------------------------------ attributes that look like a note
+OWN: dict[str, Json] = {
+    "a text": "call me",
+    "a list": [1],
+    "another's": {"number": "555-0100"},
+    "into a map": {"into": {"id": 5}},
+    "into a number": {"into": 5},
+    "alternatives that are none": {"into": None, "alternatives": [{"other": 1}]},
+    "alternatives without a place": {"into": None, "alternatives": [{"content": "Hi"}]},
+    "tokens that are words": {"into": None, "prompt_tokens": "many"},
+    "tokens without end": {"into": None, "prompt_tokens": 10**40},
+    "messages that are none": {"into": None, "messages": {"role": "user"}},
+    "messages that are numbers": {"into": None, "messages": [5, None, {"content": 5}]},
+    "a model that is a map": {"into": None, "model_id": {"name": "gpt-4o"}},
+    "fetched for a map": {"fetched": True, "response_id": {"id": "resp_1"}},
+    "fetched for a list": {"fetched": True, "response_id": ["resp_1"]},
+}
+
+
+@pytest.mark.parametrize("given", OWN.values(), ids=OWN)
+def test_an_attribute_of_a_step_that_is_named_as_a_note_keeps_no_call_from_being_stored(
+    api: Caller, given: Json
+) -> None:
+    id = f"{TRACE}-{2:016x}"
+    post(api, span(8, attributes={"app": "x"}))
+    step = Step.objects.in_project(api.project.pk).get()
+    own = StepRecord(id=id, type="llm", parent_id=step.public_id, trace_id=TRACE, attributes={"call": given})
+    (receipt,) = recording.record(api.project, [own])
+    assert receipt.state != "rejected"
+
+    waiting = {**{k: v for k, v in BARE.items() if "usage" not in k}, "gen_ai.response.id": "resp_1"}
+    for number, said in ((1, CHAT), (3, waiting)):
+        assert post(api, span(number, parent=8, attributes=said)).json == {}
+    assert post(api, span(4, parent=2, attributes=CHAT)).json == {}
+
+    assert [call.span_id for call in calls(api)] == [f"{number:016x}" for number in (1, 3, 4)]
