@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from generations import recording
@@ -9,6 +11,8 @@ from generations.models import Step
 from generations.records import Json, StepRecord
 from tests.doors.rest import Caller, caller
 from tests.doors.test_otlp import BARE, CHAT, TRACE, calls, post, span
+from tests.test_otlp_clients import ANSWER, ANTHROPIC, MODEL, OTHER, at, send
+from tests.test_otlp_joining import payload
 
 pytestmark = pytest.mark.django_db
 
@@ -54,3 +58,49 @@ def test_an_attribute_of_a_step_that_is_named_as_a_note_keeps_no_call_from_being
     assert post(api, span(4, parent=2, attributes=CHAT)).json == {}
 
     assert [call.span_id for call in calls(api)] == [f"{number:016x}" for number in (1, 3, 4)]
+
+
+# ------------------------------------------------------------------------------------------------- told as one by turns
+ONE = {"gen_ai.response.id": "msg_1"}
+COUNTED = {"gen_ai.usage.input_tokens": "67", "gen_ai.usage.output_tokens": "20"}
+HTTP = {"http.request.method": "POST"}
+GATEWAY = "gateway"
+CIRCLES = {
+    "a client's beside a gateway's, and a wrapper without a model": [
+        at(1, 0, 300, OTHER, {"gen_ai.operation.name": "chat", "gen_ai.output.messages": ANSWER}),
+        at(2, 10, 290, GATEWAY, {**MODEL, **COUNTED}, parent=1),
+        at(3, 20, 280, ANTHROPIC, {**MODEL, **ONE, **COUNTED}),
+    ],
+    "two of one answer": [
+        at(3, 0, 300, GATEWAY, {**MODEL, **ONE, **COUNTED}),
+        at(2, 5, 290, "http", HTTP, parent=3),
+        at(1, 10, 280, OTHER, {**MODEL, **ONE, **COUNTED}, parent=2),
+    ],
+    "a client's below a gateway's": [
+        at(3, 0, 300, GATEWAY, {**MODEL, **COUNTED}),
+        at(2, 5, 290, "http", HTTP, parent=3),
+        at(1, 10, 280, ANTHROPIC, {**MODEL, **ONE, **COUNTED}, parent=2),
+    ],
+    "a client's above a gateway's": [
+        at(3, 0, 300, ANTHROPIC, {**MODEL, **ONE, **COUNTED}),
+        at(2, 5, 290, "http", HTTP, parent=3),
+        at(1, 10, 280, GATEWAY, {**MODEL, **ONE, **COUNTED}, parent=2),
+    ],
+}
+
+
+@pytest.mark.parametrize("split", [(1, 1, 1), (1, 2), (2, 1), (3,)])
+@pytest.mark.parametrize("shape", CIRCLES)
+def test_a_call_of_which_each_span_gave_way_to_another_is_still_there(shape: str, split: tuple[int, ...]) -> None:
+    """Which of its spans it is may depend on what came first; what was said of it does not."""
+    words = set()
+    for order in itertools.permutations(CIRCLES[shape]):
+        api = caller("ingest")
+        waiting = list(order)
+        for size in split:
+            send(api, *waiting[:size])
+            del waiting[:size]
+        (call,) = calls(api)
+        assert (call.response_id, call.prompt_tokens, call.completion_tokens) == ("msg_1", 67, 20)
+        words.add(str(payload(api).message_completion))
+    assert len(words) == 1

@@ -151,9 +151,7 @@ def settle(calls: Sequence[Call]) -> Settled:
                 lenders[best] = [call.record.id for call in group if call.record.id != best]
                 into.update(dict.fromkeys(lenders[best], best))
             by_id |= _lent(by_id, lenders)
-    for id, call in by_id.items():
-        if call.is_gone and id not in into:
-            into[id] = call.into  # which is not among these
+    by_id |= _lent(by_id, _held(by_id, into))
     if fetched := [call for call in calls if call.is_fetched]:
         brought = {call.record.id: _asked(call, (c for id, c in by_id.items() if id not in into)) for call in fetched}
         lenders = defaultdict(list)
@@ -194,6 +192,32 @@ def _end(id: str, into: Mapping[str, str | None]) -> str | None:
         seen.add(winner)
         winner = into[winner]
     return winner
+
+
+def _held(by_id: Mapping[str, Call], into: dict[str, str | None]) -> dict[str, list[str]]:
+    """Add to `into` those that were told of before and that nothing takes now: each stays where it was. Returns which
+    complete which call.
+
+    What took one in before may have given way to that one in turn, by what came since. Then none would be left: the
+    first of them that is a call stays one.
+    """
+    waiting = [id for id, call in by_id.items() if call.is_gone and id not in into]
+    into.update((id, by_id[id].into) for id in waiting)
+    lenders: dict[str, list[str]] = defaultdict(list)
+    for id in waiting:
+        line = {id: None}
+        place = into[id]
+        while place is not None and place in into and place not in line:
+            line[place] = None
+            place = into[place]
+        if place in line:
+            if (left := next((one for one in line if not by_id[one].is_gone), None)) is None:
+                continue
+            del into[left]
+            place = left
+        if place is not None and place in by_id and not by_id[place].is_gone:
+            lenders[place].append(id)
+    return lenders
 
 
 def _by_place(by_id: Mapping[str, Call]) -> tuple[dict[str, str | None], dict[str, list[str]]]:
