@@ -1,5 +1,6 @@
 """What is said of a generation, and made from it, stays where spans that come later show that the call is another."""
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -15,10 +16,11 @@ from generations.models import (
     ReviewItem,
     ReviewQueue,
     Score,
+    Step,
 )
-from generations.records import AttachmentRecord, FeedbackRecord, ScoreRecord
+from generations.records import AttachmentRecord, FeedbackRecord, GenerationRecord, ScoreRecord
 from tests.doors.rest import Caller, caller
-from tests.doors.test_otlp import BARE, CHAT, calls, post, span
+from tests.doors.test_otlp import BARE, CHAT, START, calls, post, span
 
 pytestmark = pytest.mark.django_db
 
@@ -117,3 +119,25 @@ def test_what_is_reviewed_as_both_is_reviewed_once_and_other_projects_stay_as_th
     assert [call.public_id for call in calls(api)] == [second]
     assert [one.subject_id for one in ReviewItem.objects.filter(queue=queue)] == [second]
     assert [one.subject_id for one in ReviewItem.objects.filter(queue=theirs)] == [first.public_id]
+
+
+def test_a_call_that_a_program_recorded_beside_its_span_leaves_a_step_that_says_what_it_was(api: Caller) -> None:
+    answer = {"gen_ai.response.id": "chatcmpl-1"}
+    began, ended = (dt.datetime.fromtimestamp(START / 1e9 + seconds, dt.UTC) for seconds in (0.25, 0.75))
+    recorded = GenerationRecord(
+        id="by-hand",
+        model_id="gpt-4o-mini",
+        response_id="chatcmpl-1",
+        thread_id="chat-1",
+        started_at=began,
+        ended_at=ended,
+        attributes={"scope": "by hand"},
+    )
+    recording.record(api.project, [recorded])
+    assert post(api, span(1, attributes={**CHAT, **answer})).status == 200
+
+    (call,) = calls(api)
+    assert call.public_id != "by-hand"
+    step = Step.objects.in_project(api.project.pk).get(public_id="by-hand")
+    assert (step.type, step.name, step.thread_id) == ("llm", "gpt-4o-mini", "chat-1")
+    assert (step.started_at, step.ended_at) == (began, ended)

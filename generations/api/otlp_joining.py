@@ -145,7 +145,8 @@ def _join(
             raise _Entangled
         notes = {id: {lending.NOTE: note} for id, note in settled.notes.items()}
         records: list[Record] = [_with(one.step, notes.pop(one.step.id, None)) for one in told]
-        records += [StepRecord(id=id, attributes=note) for id, note in notes.items()]
+        told_apart = {call.record.id: call.stored for call in calls if call.stored is not None}
+        records += [_noted(id, note, told_apart.get(id)) for id, note in notes.items()]
         records += settled.records
         records += [r for r in late if r.id not in settled.into or isinstance(r, StepRecord)]
         if demoted:
@@ -293,6 +294,26 @@ def _notes(project: Project, ids: Collection[str]) -> dict[str, tuple[str, dict[
 
 def _with(step: StepRecord, more: dict[str, Json] | None) -> StepRecord:
     return step if more is None else revised(step, attributes={**(step.attributes or {}), **more})
+
+
+def _noted(id: str, note: dict[str, Json], stored: GenerationRecord | None) -> StepRecord:
+    """What is noted of a call that is none. One that no span told of has no step yet, and gets one that says when and
+    what it was: the gateway's, and others that programs record beside their spans."""
+    if stored is None or stored.trace_id or stored.step_id == id:
+        return StepRecord(id=id, attributes=note)
+    return StepRecord(
+        id=id,
+        type="llm",
+        name=stored.name or stored.model_id,
+        parent_id=stored.step_id,
+        thread_id=stored.thread_id,
+        user_id=stored.user_id,
+        started_at=stored.started_at,
+        ended_at=stored.ended_at,
+        environment=stored.environment,
+        release=stored.release,
+        attributes=note,
+    )
 
 
 def _on_the_call(score: ScoreRecord, into: Mapping[str, str | None]) -> ScoreRecord:
