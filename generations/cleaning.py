@@ -259,6 +259,7 @@ def _clean_alternatives(alternatives: Sequence[Alternative]) -> tuple[Alternativ
             content=clean_json("alternatives.content", a.content, MAX_PAYLOAD),
             logprobs=clean_json("alternatives.logprobs", a.logprobs, MAX_PAYLOAD),
             score=None if a.score is None else float(_clean_number("score", a.score)),
+            finish_reason=a.finish_reason and clean_string(a.finish_reason),
             tokens=None if a.tokens is None else int(_clean_field("alternatives.tokens", a.tokens, EARLIEST)),
         )
         for a in alternatives

@@ -183,3 +183,19 @@ def test_steps_and_threads_are_deleted_with_what_is_in_them(door: Door) -> None:
     assert delete("Thread", "t") == []
     assert sorted(Generation.objects.in_project(door.project.pk).values_list("public_id", flat=True)) == ["other"]
     assert sorted(Step.objects.in_project(door.project.pk).values_list("public_id", flat=True)) == ["below"]
+
+
+def test_a_refusal_is_short_however_long_the_value_is_and_names_the_id(door: Door, dataset: str) -> None:
+    long = "x" * 100_000
+
+    for call, field in (
+        (f'createTag(name: "n", colour: "{long}") {{ name }}', "colour"),
+        (f'updateDataset(id: "{dataset}", metadata: "{long}") {{ id }}', "metadata"),
+        (f'addDatasetItems(datasetId: "{dataset}", items: [{{input: 1, metadata: "{long}"}}]) {{ items {{ id }} }}',
+         "items[0].metadata"),
+        ('updateEvaluator(id: "none", name: "x") { id }', "id"),
+    ):  # fmt: skip
+        answer = door.ask(f"mutation {{ {call} }}")
+        told = answer.errors[0]["extensions"]
+        assert (told["field"], bool(told["value"])) == (field, True), told
+        assert len(answer.response.content) < 1_000

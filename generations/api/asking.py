@@ -23,6 +23,7 @@ router = Router()
 TAG: Final = "Generations"
 ASKED: Final = ("filter", "filters", "sort", "order", "fields", "limit", "after", "before", "count")
 
+_ONE: Final = {"type": "integer", "enum": [1]}
 _QUESTION: Final = {
     "type": "object",
     "properties": sent(
@@ -34,7 +35,7 @@ _QUESTION: Final = {
                     "type": "object",
                     "minProperties": 1,
                     "maxProperties": 1,
-                    "additionalProperties": {"enum": [1, -1]},
+                    "additionalProperties": {"type": "integer", "enum": [1, -1]},
                 },
                 {"type": ["string", "null"]},
             ],
@@ -43,7 +44,7 @@ _QUESTION: Final = {
             "description": "A list of paths to show, or MongoDB's projection; all of the document when absent.",
             "anyOf": [
                 {"type": ["array", "null"], "items": {"type": "string"}},
-                {"type": "object", "additionalProperties": {"enum": [1, True]}},
+                {"type": "object", "additionalProperties": {"anyOf": [_ONE, {"type": "boolean", "const": True}]}},
             ],
         },
         limit={"type": "integer", "minimum": 1, "maximum": 1000, "default": 50},
@@ -110,7 +111,7 @@ _AGGREGATED: Final = {
     "required": ["data", "source", "approximate"],
     "properties": {
         "data": {"type": "array", "items": OBJECT},
-        "source": {"enum": ["rows", "rollup", "both"], "description": "What answered."},
+        "source": {"type": "string", "enum": ["rows", "rollup", "both"], "description": "What answered."},
         "approximate": {"type": "number", "description": "The largest relative error of percentiles; 0 is exact."},
     },
 }

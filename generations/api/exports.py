@@ -123,10 +123,20 @@ def export_list(request: HttpRequest) -> HttpResponse:
 
 @router.get(
     "",
-    **operation("List exports", tag=TAG, scope=Scope.READ, ok={200: page_of(ref("Export"))}, query=of_list("jobs")),
+    **operation(
+        "List exports",
+        tag=TAG,
+        scope=Scope.READ,
+        ok={200: page_of(ref("Export"))},
+        query=of_list("jobs", leave_out=("kind",)),
+    ),
 )
 def list_exports(request: HttpRequest) -> HttpResponse:
-    """The newest first."""
+    """The newest first: `state=done&parameters.kind=generations`."""
+    for name, value in request.GET.items():
+        if name.partition("__")[0] == "kind" and value != Job.Kind.EXPORT:
+            # The jobs have a kind, too, and it is the same of all.
+            raise BadFilter(name, value, "parameters.kind, which is the list that was exported")
     only = Leaf("kind", (), "eq", Job.Kind.EXPORT.value)
     return lists.answered(request, grant_of(request), "jobs", _documents, also=only)
 

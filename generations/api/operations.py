@@ -100,7 +100,7 @@ def operation(
     }
 
 
-def of_list(kind: str, *, fields: bool = False) -> list[Parameter]:
+def of_list(kind: str, *, fields: bool = False, leave_out: Collection[str] = ()) -> list[Parameter]:
     """The query parameters of a list: a filter for each field of the catalogue, the window in time, and the page."""
     about = filters.catalogue(kind)
     dynamic = ", ".join(f"`{field.path}.<name>`" for field in about.fields if field.dynamic)
@@ -113,7 +113,7 @@ def of_list(kind: str, *, fields: bool = False) -> list[Parameter]:
             "schema": {"type": "string"},
         }
         for field in about.fields
-        if not field.dynamic
+        if not field.dynamic and field.path not in leave_out
     ]
     found += [
         _text(

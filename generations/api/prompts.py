@@ -32,6 +32,7 @@ TAG: Final = "Prompts"
 MOST_DAYS: Final = 366
 MOST_VERSIONS: Final = 20
 _NUMBER: Final = {"type": "integer", "minimum": 0}
+_MESSAGES: Final = {"type": "array", "items": OBJECT}
 _LABEL: Final = {"type": "string", "minLength": 1, "maxLength": prompts.MAX_LABEL, "not": {"const": prompts.LATEST}}
 _LABELS: Final = {
     "type": "object",
@@ -85,7 +86,7 @@ def list_versions(request: HttpRequest, name: str) -> HttpResponse:
         scope=Scope.WRITE,
         sent={
             **sent(
-                messages={"type": "array", "items": OBJECT},
+                messages=_MESSAGES,
                 template={"type": "string"},
                 settings=OBJECT,
                 tools={"type": "array", "items": {}},
@@ -96,7 +97,7 @@ def list_versions(request: HttpRequest, name: str) -> HttpResponse:
                 labels={"type": "array", "items": _LABEL},
             ),
             "anyOf": [
-                {"required": ["messages"], "properties": {"messages": {"type": "array", "minItems": 1}}},
+                {"required": ["messages"], "properties": {"messages": {**_MESSAGES, "minItems": 1}}},
                 {"required": ["template"], "properties": {"template": {"type": "string", "minLength": 1}}},
             ],
         },

@@ -25,6 +25,8 @@ class NoSuchEvaluator(LookupError):
     """The project has no evaluator of this id."""
 
     def __init__(self, id: str) -> None:
+        self.field = "id"
+        self.value = id[:80]
         super().__init__(f"There is no evaluator '{id[:80]}' in this project.")
 
 

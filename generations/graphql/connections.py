@@ -25,7 +25,7 @@ class BadArgument(ValueError):
 
     def __init__(self, field: str, value: object, expected: str) -> None:
         self.field = field
-        self.value = value
+        self.value = value if isinstance(value, int | float | None) else shown(value)
         self.expected = expected
         super().__init__(f"{field}: {shown(value)} is not valid; expected {expected}")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from generations.ingest import rest_fields, values
 from generations.models import Score
 from tests.doors.rest import Caller, caller
 
@@ -70,3 +72,43 @@ def test_a_score_of_langfuse_is_stored_beside_one_that_is_none(api: Caller) -> N
     assert (answer.status, len(answer.json["successes"]), len(answer.json["errors"])) == (207, 2, 1)
     assert alone.status == 200
     assert Score.objects.in_project(api.project.pk).count() == 3
+
+
+ODD = f"a\0b{HALF}"
+TABLES = {
+    "": rest_fields.GENERATION,
+    "output.alternatives": rest_fields.ALTERNATIVE,
+    "attachments": rest_fields.ATTACHMENT,
+    "scores": rest_fields.SCORE,
+    "feedback": rest_fields.FEEDBACK,
+}
+
+
+def texts() -> list[str]:
+    """Where a text may stand in a document of a generation."""
+    kinds = (values.text, values.error, values.anything)
+    return [
+        ".".join(filter(None, (group, path)))
+        for group, table in TABLES.items()
+        for path, slot in table.items()
+        if slot.read in kinds and path != "prompt"  # whose place `input.content` takes
+    ]
+
+
+@pytest.mark.parametrize("path", texts())
+def test_no_text_of_a_call_is_the_end_of_it(api: Caller, path: str) -> None:
+    group = next(group for group in reversed(TABLES) if path.startswith(group))
+    leaf = path.removeprefix(f"{group}.")
+    said: Any = {"name": "n", leaf: ODD} if group == "scores" else {leaf: ODD}
+    if group in ("output.alternatives", "attachments", "scores"):
+        said = [said]
+    for name in reversed(group.split(".") if group else ()):
+        said = {name: said}
+    if not group and "." in path:
+        head, _, tail = path.partition(".")
+        said = {head: {tail: ODD}}
+
+    answer = api.post("/api/generations", {"id": "g", **said})
+
+    assert answer.status == 201, answer.content
+    assert "ab�" in json.dumps(api.get("/api/generations/g").json, ensure_ascii=False)

@@ -147,3 +147,15 @@ def test_a_participant_is_found_by_id_as_in_the_list_also_with_a_slash_in_it(api
     assert found.json["id"] == "team/mia b"
     assert [one["id"] for one in theirs] == ["a"]
     assert [api.get(f"/api/participants/{id}").status for id in ("nobody", "%00")] == [404, 404]
+
+
+def test_exports_are_found_by_the_kind_that_they_show(api: Caller) -> None:
+    for kind in ("generations", "steps"):
+        api.post("/api/exports", {"kind": kind})
+
+    assert [row["kind"] for row in api.get("/api/exports?parameters.kind=steps").data] == ["steps"]
+    for asked in ("kind=steps", "kind__in=steps,import"):
+        refused = api.get(f"/api/exports?{asked}")
+        assert (refused.status, refused.error["field"]) == (400, asked.partition("=")[0])
+        assert "parameters.kind" in refused.error["expected"]
+    assert len(api.get("/api/exports?kind=export").data) == 2

@@ -98,6 +98,26 @@ def test_every_parameter_is_described_and_so_is_each_field_that_can_be_asked_for
             assert all(properties[one].get("description") for one in ("id", "timestamp", "type", "threadId")), form
 
 
+def test_every_schema_is_one_that_makers_of_clients_can_read(schema: dict[str, Any]) -> None:
+    """Lists say of what; values that are enumerated are of one type: else whole operations are left out of a client."""
+
+    def schemas(part: Any, at: str) -> list[tuple[str, dict[str, Any]]]:
+        inner = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+        below = [found for name, one in inner if name != "example" for found in schemas(one, f"{at}/{name}")]
+        return below + ([(at, part)] if isinstance(part, dict) else [])
+
+    odd = []
+    for at, one in schemas(schema, ""):
+        types = one.get("type")
+        if "array" in (types if isinstance(types, list) else [types]) and "items" not in one:
+            odd.append(at)
+        listed = one["enum"] if isinstance(one.get("enum"), list) else ()
+        if len({type(value) for value in listed if value is not None}) > 1 or (listed and "type" not in one):
+            odd.append(at)
+
+    assert odd == []
+
+
 def test_the_examples_are_taken_as_they_stand(schema: dict[str, Any]) -> None:
     api = caller("admin")
     schedule = api.post("/api/export-schedules", {"name": "One to change", "destination": "there"}).json["id"]
