@@ -19,6 +19,7 @@ from generations.filters import Condition
 from generations.metrics import Bucket, Row, rolling
 from generations.web.gate import zone_of
 
+_MINUTE: Final = dt.timedelta(minutes=1)
 _HOUR: Final = dt.timedelta(hours=1)
 _DAY: Final = dt.timedelta(days=1)
 _LONGEST: Final = (("minute", 2 * _HOUR), ("hour", 4 * _DAY), ("day", 150 * _DAY), ("week", 800 * _DAY))
@@ -54,10 +55,12 @@ class Timeline:
         Where clocks show a midnight twice, it begins the day with the second; and it may know other laws. The point is
         at the calendar's first moment all the same, or there would be one more with nothing in it.
         """
+        if self.unit in _BY_THE_CLOCK:
+            return _by_the_clock(self).get(key, key)
         starts = _starts(self)
         at = bisect.bisect(starts, key)
         near = min(starts[max(at - 1, 0) : at + 1], key=lambda start: abs(start - key), default=key)
-        return near if self.unit not in _BY_THE_CLOCK and abs(near - key) <= _APART else key
+        return near if abs(near - key) <= _APART else key
 
     def after(self, start: dt.datetime) -> dt.datetime:
         """When the unit that begins at `start` ends, in UTC."""
@@ -96,23 +99,50 @@ def _starts(line: Timeline) -> tuple[dt.datetime, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=64)
+def _by_the_clock(line: Timeline) -> dict[dt.datetime, dt.datetime]:
+    """Where units begin, by what the database calls them: the last full hour of the clock as it is set then, which may
+    be before it was set so."""
+    return {_read_back(start.astimezone(line.zone), line.unit): start for start in _starts(line)}
+
+
+def _read_back(local: dt.datetime, unit: str) -> dt.datetime:
+    """The moment, in UTC, at which a clock that was never set would have shown the unit's first one."""
+    minutes = local.minute if unit == "hour" else 0
+    return local.astimezone(dt.UTC) - dt.timedelta(
+        minutes=minutes, seconds=local.second, microseconds=local.microsecond
+    )
+
+
 def _floor(local: dt.datetime, unit: str) -> dt.datetime:
     if unit == "minute":
         return local.replace(second=0, microsecond=0)
-    hour = local.replace(minute=0, second=0, microsecond=0)
     if unit == "hour":
-        return hour
-    day = hour.replace(hour=0, fold=0)
+        first = _read_back(local, unit).astimezone(local.tzinfo)
+        return first if first.utcoffset() == local.utcoffset() else _set_at(first, local)
+    day = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     if unit == "day":
         return day
     return day - dt.timedelta(days=day.weekday()) if unit == "week" else day.replace(day=1)
 
 
+def _set_at(before: dt.datetime, after: dt.datetime) -> dt.datetime:
+    """The first minute up to `after`, less than two hours behind `before`, at which a clock is set as it is then."""
+    at = before.astimezone(dt.UTC)
+    while (local := at.astimezone(after.tzinfo)).utcoffset() != after.utcoffset():
+        at += _MINUTE
+    return local
+
+
 def _next(local: dt.datetime, unit: str, zone: ZoneInfo) -> dt.datetime:
     if unit in _BY_THE_CLOCK:
-        # In UTC: the hour that a clock repeats is two.
-        step = _HOUR if unit == "hour" else dt.timedelta(minutes=1)
-        return (local.astimezone(dt.UTC) + step).astimezone(zone)
+        # In UTC: the hour that a clock repeats is two. One that is set by half an hour begins one in the middle.
+        step = _HOUR if unit == "hour" else _MINUTE
+        after = (_read_back(local, unit) + step).astimezone(zone)
+        if unit == "minute" or after.utcoffset() == local.utcoffset():
+            return after
+        begun = _set_at(local, after)
+        return after if _read_back(begun, unit) == _read_back(local, unit) else begun
     # A day without a midnight begins at one, and the day after at midnight again.
     ahead = {"day": 1, "week": 7, "month": 32}[unit]
     return _floor((local.replace(day=1) if unit == "month" else local) + ahead * _DAY, unit)
