@@ -112,3 +112,13 @@ def test_an_embedding_is_told_in_words_and_its_numbers_are_had_when_asked_for(cl
     assert "0.125" in web.text(exact)
     [more] = [link for link in web.links(formatted) if link.endswith("/block/?at=%2Foutput")]
     assert "0.125" in web.text(client.get(more))
+
+
+@pytest.mark.django_db
+def test_a_call_that_names_a_version_that_was_not_there_says_so(client: Client, project: Project) -> None:
+    words = "version 99, which was not known here when the call came"
+    recorded(project, prompt_name="greet", prompt_version=99)
+    assert words in web.text(page(client, project))
+
+    recorded(project, prompt_name="greet", prompt_version=99, prompt_version_id="v99")
+    assert words not in web.text(page(client, project))

@@ -6,6 +6,7 @@ import re
 import uuid
 from urllib.parse import quote
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browsing import IN_A_BROWSER, Watched, press, sign_in, violations
@@ -205,4 +206,30 @@ def test_a_group_has_one_colour_in_every_chart_whatever_its_rank(watched: Watche
     assert ranked[0] == ranked[1]
     assert len(set(ranked[0].values())) == 4
     assert ranked[0]["none"] == "var(--quiet)"
+    assert watched.is_clean()
+
+
+COLOURED = """(canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let found = 0;
+  for (let n = 0; n < data.length; n += 4) {
+    if (data[n + 3] > 200 && Math.max(...data.slice(n, n + 3)) - Math.min(...data.slice(n, n + 3)) > 60) found++;
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("time", ["from=now-80h", "from=2026-03-03T10:20:00Z&timestamp__lt=2026-03-03T10:20:30Z"])
+def test_a_value_alone_in_its_time_is_drawn(watched: Watched, filled: Stack, time: str) -> None:
+    own = uuid.uuid4().hex[:8]
+    documents = [{"name": own, "performance": {"latency": 2.5}}]
+    documents.append({**documents[0], "timestamp": "2026-03-03T10:20:00Z"})
+    with filled.client() as client:
+        assert client.post("/api/generations/batch", json=documents).status_code == 200
+    watched.page.goto(f"{filled.url}/projects/default/dashboard/?{time}&name={own}")
+
+    chart = watched.page.get_by_role("region", name="Latency", exact=True)
+
+    expect(chart.locator(".legend")).to_contain_text("p50")
+    assert chart.locator("canvas").evaluate(COLOURED) > 10
     assert watched.is_clean()

@@ -54,10 +54,10 @@ function chart(strip, one, said) {
 function plot(strip, place, figure, total, one, said, unit) {
   const times = said.time.length > 1 ? said.time : [...said.time, said.end];
   const fit = (values) => (said.time.length > 1 ? values : [...values, null]);
-  const series = [{}, mark(one, colour(one.colour), said)];
+  const series = [{}, mark(one, colour(one.colour), said, place)];
   const data = [times, fit(said[one.name])];
   if (one.also) {
-    series.push({ stroke: colour("--quiet"), width: 1, points: { size: 4 }, spanGaps: true });
+    series.push({ stroke: colour("--quiet"), width: 1, points: dots(said[one.also], place, { size: 4 }), spanGaps: true });
     data.push(fit(said[one.also]));
   }
   const plotted = themed(
@@ -84,10 +84,16 @@ function plot(strip, place, figure, total, one, said, unit) {
   }).observe(place);
 }
 
-function mark(one, ink, said) {
-  if (one.kind === "line" || said.time.length > 200) return { stroke: ink, width: 1.5, points: { size: 4 }, spanGaps: true };
+function mark(one, ink, said, place) {
+  if (one.kind === "line" || said.time.length > 200) return { stroke: ink, width: 1.5, points: dots(said[one.name], place, { size: 4 }), spanGaps: true };
   // Each bar stands over the time that it counts.
   return { stroke: ink, fill: ink, width: 0, points: { show: false }, paths: window.uPlot.paths.bars({ size: [0.8, 96], align: 1 }) };
+}
+
+// The points of a line: shown while those that are known have room, however many units have none. One alone has no line.
+export function dots(values, place, options) {
+  const known = values.filter((value) => value != null).length;
+  return { ...options, size: known < 2 ? 8 : options.size, show: () => known < 2 || known * 8 <= place.clientWidth };
 }
 
 function tell(u, figure, total, one, said, unit) {

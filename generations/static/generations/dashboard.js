@@ -1,7 +1,7 @@
 // The charts of the dashboard: bars stacked or beside each other's lines, with a legend; a click on a point opens the
 // list of what it counts, dragging narrows the whole dashboard to that time.
 import { toldBy } from "./failing.js";
-import { colour, money, moment, plain, seconds, themed, under, whole } from "./charts.js";
+import { colour, dots, money, moment, plain, seconds, themed, under, whole } from "./charts.js";
 
 const COLOURS = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6"];
 
@@ -114,7 +114,7 @@ function draw(place, said) {
         ...order.map((n) =>
           isBars
             ? { stroke: colours[n], fill: colours[n], width: 0, paths, points: { show: false } }
-            : { stroke: colours[n], width: 1.75, spanGaps: true, points: { size: 4, fill: colours[n] } },
+            : { stroke: colours[n], width: 1.75, spanGaps: true, points: dots(heights[n], canvas, { size: 4, fill: colours[n] }) },
         ),
       ],
       hooks: {
@@ -187,10 +187,14 @@ function sum(said, n) {
 // The day at its first tick and the hour at the others, as the project's zone has them.
 function days(ticks, said) {
   let last = "";
+  let hour = "";
   return ticks.map((tick) => {
     const day = moment(tick, said.zone, "day");
+    const before = hour;
+    hour = new Date(tick * 1e3).toLocaleTimeString("en-GB", { timeZone: said.zone, hour: "2-digit", minute: "2-digit" });
     if (day !== last) return (last = day);
-    return new Date(tick * 1e3).toLocaleTimeString("en-GB", { timeZone: said.zone, hour: "2-digit", minute: "2-digit" });
+    // Within one minute there are ticks, too, which would all be called the same.
+    return hour === before ? "" : hour;
   });
 }
 
