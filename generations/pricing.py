@@ -124,6 +124,13 @@ def price(
     return None
 
 
+def is_known(model: str, provider: str, moment: dt.datetime, overrides: Sequence[Override] = ()) -> bool:
+    """Whether there is a price for a model then, whatever classes of tokens it is for."""
+    return applicable(overrides, model, provider, moment) is not None or (
+        _public_model(model, provider.lower()) is not None
+    )
+
+
 def _in_its_currency(record: GenerationRecord, found: Price | None) -> Price | None:
     """The price, unless the caller said another currency."""
     is_another = found is not None and record.currency is not None and record.currency != found.currency

@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from django.db import transaction
+from django.utils import timezone
 
-from generations import bundles, filters, jobs, paging, pricing, recording
+from generations import bundles, filters, jobs, metrics, paging, pricing, recording
 from generations.access import Grant, Scope, audit
 from generations.cleaning import clean_string
 from generations.filters import BadFilter
+from generations.metrics import Dimension, Measure, Query
 from generations.models import Job, PriceOverride, Project
 from generations.records import Json
 
 PRICES: Final = ("input_price", "cached_input_price", "cache_write_price", "output_price")
 BATCH: Final = 200
+MODELS: Final = 1_000
+PATIENCE: Final = 1.0
+"""How many models are looked at for those without a price, and for how many seconds."""
 COUNTED: Final = 10_000_000
 _MOST: Final = Decimal(10) ** 9
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """A model and who serves it, its calls since a moment, and how many of them have no cost.
+
+    `has_price`: there is a price today, so that what is missing is tokens, or a reckoning since the price was set.
+    """
+
+    model: str
+    provider: str
+    calls: int
+    without: int
+    has_price: bool
 
 
 class BadPrice(ValueError):
@@ -75,6 +95,33 @@ def remove(grant: Grant, price_id: uuid.UUID) -> bool:
         audit(grant, "price.delete", "price", str(found.pk), {"match": found.match})
         found.delete()
     return True
+
+
+def unpriced(grant: Grant, since: dt.datetime, most: int = 50) -> tuple[list[Unpriced], bool]:
+    """Models whose calls since then have no cost, those with the most first, and whether there may be more.
+
+    One aggregation over what rollups hold, of MODELS models at most. Raises metrics.TooSlow.
+    """
+    asked = Query(
+        condition=filters.from_document("generations", {"timestamp": {"$gte": since}}),
+        dimensions=tuple(Dimension(path, path) for path in ("model.id", "model.provider", "usage.currency")),
+        measures=(Measure("count", "count"), Measure("cost", "sum", "usage.cost")),
+        order=(("count", True),),
+        limit=MODELS,
+    )
+    told = metrics.aggregate(grant.project, asked, timeout=PATIENCE)
+    counts: dict[tuple[str, str], list[int]] = {}
+    for row in told.rows:
+        if row.key["model.id"]:
+            own = counts.setdefault((str(row.key["model.id"]), str(row.key["model.provider"] or "")), [0, 0])
+            own[0] += row.count
+            own[1] += row.unknown["cost"]
+    ranked = sorted((one for one in counts.items() if one[1][1]), key=lambda one: (-one[1][1], one[0]))
+    overrides, now = overrides_of(grant.project), timezone.now()
+    return [
+        Unpriced(model, provider, calls, without, pricing.is_known(model, provider, now, overrides))
+        for (model, provider), (calls, without) in ranked[:most]
+    ], told.more or len(ranked) > most
 
 
 def start(grant: Grant, *, is_dry: bool, document: Json = None) -> Job:

@@ -88,6 +88,39 @@ def test_what_prices_would_change_is_counted_first_and_then_done(project: Projec
     assert again.result["changed"] == 1
 
 
+def test_models_without_a_price_are_listed_with_their_counts_and_a_way_to_give_one(project: Project) -> None:
+    admin, member = web.signed_in(project, Role.ADMIN), web.signed_in(project, Role.MEMBER, "mem")
+    address = "/projects/shop/settings/prices/"
+    tokens: dict[str, Any] = {"prompt_tokens": 5, "completion_tokens": 1, "started_at": timezone.now()}
+    named = {"house & co": ("vllm", 3), "gpt-4o": ("openai", 1), "alone": (None, 1)}
+    recording.record(
+        project,
+        [
+            GenerationRecord(id=f"{model}-{n}", model_id=model, provider=provider, **tokens)
+            for model, (provider, count) in named.items()
+            for n in range(count)
+        ],
+    )
+    recording.record(project, [GenerationRecord(id="early", model_id="gpt-4o", provider="openai")])
+    told = "house & co vllm 3 3 Set a price alone — 1 1 Set a price"
+    before = counted(project, admin, address)
+
+    page = admin.get(address)
+
+    assert told in web.text(page)
+    assert "gpt-4o openai 1 2 It has a price" in web.text(page)
+    [price] = [link for link in web.links(page) if "house" in link and "match=" in link]
+    form = {field.get("name"): field.get("value") for field in web.tags(admin.get(f"{address}{price}"), "input")}
+    assert (form["match"], form["provider"]) == ("house & co", "vllm")
+    lists = [link for link in web.links(page) if "usage.cost__exists" in link]
+    assert sorted(len(web.ids(admin.get(link))) for link in lists) == [1, 1, 3]
+    assert "Set a price" not in web.text(member.get(address))
+
+    recording.record(project, [GenerationRecord(id=f"m{n}", model_id=f"model-{n}", **tokens) for n in range(60)])
+    assert "the 50 models with the most" in web.text(admin.get(address))
+    assert counted(project, admin, address) == before
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [

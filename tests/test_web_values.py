@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from generations import recording
 from generations.models import Project, Step
-from generations.records import StepRecord
+from generations.records import GenerationRecord, StepRecord
 from generations.templatetags import web as shown
 from tests import web
 from tests.web import NOON, page, recorded, shop_client, shop_project  # noqa: F401  the fixtures `client` and `project`
@@ -120,5 +120,5 @@ def test_a_call_that_names_a_version_that_was_not_there_says_so(client: Client, 
     recorded(project, prompt_name="greet", prompt_version=99)
     assert words in web.text(page(client, project))
 
-    recorded(project, prompt_name="greet", prompt_version=99, prompt_version_id="v99")
+    recording.record(project, [GenerationRecord(id="one", prompt_version_id="v99")])
     assert words not in web.text(page(client, project))

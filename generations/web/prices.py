@@ -12,9 +12,10 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from generations import filters, repricing
+from generations import filters, metrics, repricing
 from generations.access import Grant, Scope
 from generations.filters import BadFilter
 from generations.models import Job, PriceOverride
@@ -26,6 +27,9 @@ from generations.web.listing import NOT_FILTERS
 
 MOST: Final = 500
 RUNS: Final = 5
+DAYS: Final = 30
+SHOWN: Final = 50
+"""Models without a price are looked for among the calls of so many days, and so many of them are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +67,15 @@ def price_list(request: HttpRequest, grant: Grant) -> HttpResponse:
                 request, "The price holds for what comes in from now on. Count below what it would change."
             )
             return redirect("web:prices", slug=grant.project.slug)
+    unpriced, has_more = _unpriced(grant)
     runs = Job.objects.filter(project=grant.project, kind=Job.Kind.REPRICE).order_by("-created_at")
     context = {
         "rows": list(PriceOverride.objects.filter(project=grant.project)[:MOST]),
         "runs": [Run(job, _sums(job)) for job in runs[:RUNS]],
+        "unpriced": unpriced,
+        "has_more_unpriced": has_more,
+        "unpriced_days": DAYS,
+        "unpriced_shown": SHOWN,
         "problem": problem,
         "given": request.POST or request.GET,
         "tab": "prices",
@@ -96,6 +105,16 @@ def reprice(request: HttpRequest, grant: Grant) -> HttpResponse:
     except BadFilter as error:
         where = reverse("web:prices", args=[grant.project.slug])
         return refused.lead_back(request, "reprice", f"filter: {error}", where)
+
+
+def _unpriced(grant: Grant) -> tuple[list[repricing.Unpriced] | None, bool]:
+    """The models without a price; None where that takes too long to find out."""
+    # Whole days, so that rollups of days answer it.
+    since = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0) - dt.timedelta(days=DAYS)
+    try:
+        return repricing.unpriced(grant, since, SHOWN)
+    except metrics.TooSlow:
+        return None, False
 
 
 def _sums(job: Job) -> list[tuple[str, str, str]]:

@@ -56,7 +56,8 @@ class Timeline:
         at the calendar's first moment all the same, or there would be one more with nothing in it.
         """
         if self.unit in _BY_THE_CLOCK:
-            return _by_the_clock(self).get(key, key)
+            begun: dt.datetime = _by_the_clock(self).get(key, key)
+            return begun
         starts = _starts(self)
         at = bisect.bisect(starts, key)
         near = min(starts[max(at - 1, 0) : at + 1], key=lambda start: abs(start - key), default=key)
