@@ -12,7 +12,8 @@ from django.db import connection
 from django.db.models import F, Q, Window
 from django.db.models.functions import RowNumber
 
-from generations import identities
+from generations import clocks, identities
+from generations.clocks import Read
 from generations.models import Generation, Project, Step
 from generations.querysets import shown
 
@@ -26,10 +27,6 @@ NEAR: Final = 500
 """How many of the steps that began before are read together, if it is deeper: parents begin shortly before children."""
 LEVELS: Final = 2_000
 NAME: Final = 200
-
-
-Read = tuple[str, str | None, str, str, float, float, float | None, bool]
-"""A step as it is read: id, parent's id, name, type, start and end in seconds since 1970, latency, has it failed."""
 
 
 class Node:
@@ -119,6 +116,7 @@ class Tree:
     They are held as columns in the order of their starts, and only those that are looked at become nodes: of twenty
     thousand a page shows a hundred. `order` has their places in reading order: each before what is below it. `roots`
     has several where parents are missing (`orphans`), or where a trace begins again. `is_cut` when not all were read.
+    `shifts` are by how many seconds steps were moved, whose machine's clock is behind.
     """
 
     ids: Sequence[str]
@@ -129,8 +127,9 @@ class Tree:
     latencies: Sequence[float | None]
     are_failed: Sequence[bool]
 
-    def __init__(self, steps: list[Read], here: str, trace_id: str | None, *, is_cut: bool) -> None:
+    def __init__(self, steps: Sequence[Read], here: str, trace_id: str | None, *, is_cut: bool) -> None:
         self.trace_id, self.is_cut = trace_id, is_cut
+        steps, self.shifts = clocks.on_one(steps) if trace_id else (steps, {})
         columns: Any = zip(*sorted(steps, key=itemgetter(4, 0)), strict=True)
         above: Sequence[str | None]
         self.ids, above, self.names, self.types, self.starts, self.ends, self.latencies, self.are_failed = columns

@@ -101,10 +101,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of a model that was made in the step `of`, beside other work."""
+    """A call of a model that was made in the step `of`, beside other work; it `began` on that one's clock."""
 
     made: Generation
     of: Node
+    began: float
     left: float
     width: float
 
@@ -112,11 +113,6 @@ class Call:
     def level(self) -> int:
         """The level that it is on."""
         return self.of.level + 1
-
-    @property
-    def began(self) -> float:
-        """When it began, in seconds since 1970."""
-        return self.made.started_at.timestamp()
 
     @property
     def indent(self) -> int:
@@ -351,8 +347,8 @@ def _with_calls(grant: Grant, tree: Tree, items: Sequence[Item]) -> list[Item]:
             if is_framed:
                 item.call = call
                 continue
-            began = call.started_at.timestamp()
-            beside.append(Call(call, item.node, *_bar(tree, began, began + (call.latency or 0.0))))
+            began = call.started_at.timestamp() + tree.shifts.get(item.node.id, 0.0)
+            beside.append(Call(call, item.node, began, *_bar(tree, began, began + (call.latency or 0.0))))
         if beside:
             waiting.append((item.node, beside))
     while waiting:
