@@ -97,7 +97,7 @@ def serve(
     url = os.environ["DATABASE_URL"].replace("@/generations?", f"@/{database}?")
     fd = listener.fileno()
     return subprocess.Popen(
-        [sys.executable, "-m", "generations.management.serving", target, "--fd", str(fd), "--threads", "8"],
+        [sys.executable, "-m", "bench.served", target, "--fd", str(fd), "--threads", "8"],
         cwd=ROOT,
         env={**os.environ, "DATABASE_URL": url},
         pass_fds=(fd,),

@@ -180,7 +180,7 @@ def _targets(folder: Path) -> Iterator[list[Target]]:
         "LOG_LEVEL": "WARNING",
     }
     fd = listening.fileno()
-    serving = ["-m", "generations.management.serving", "bench.gantry_bare:application"]
+    serving = ["-m", "bench.served", "bench.gantry_bare:application"]
     with (folder / "log").open("wb") as log:
         up = subprocess.Popen([sys.executable, "manage.py", "up"], cwd=ROOT, env=environment, stdout=log, stderr=log)
         least = subprocess.Popen(

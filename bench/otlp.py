@@ -218,15 +218,7 @@ def _ours(folder: Path) -> Iterator[list[Target]]:
         "LOG_LEVEL": "WARNING",
     }
     fd = bare_socket.fileno()
-    serve = [
-        "-m",
-        "generations.management.serving",
-        "bench.bare:application",
-        "--fd",
-        str(fd),
-        "--threads",
-        str(THREADS),
-    ]
+    serve = ["-m", "bench.served", "bench.bare:application", "--fd", str(fd)]
     log = (folder / "log").open("wb")
     up = subprocess.Popen([sys.executable, "manage.py", "up"], cwd=ROOT, env=environment, stdout=log, stderr=log)
     least = subprocess.Popen(
