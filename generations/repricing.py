@@ -98,7 +98,8 @@ def remove(grant: Grant, price_id: uuid.UUID) -> bool:
 
 
 def unpriced(grant: Grant, since: dt.datetime, most: int = 50) -> tuple[list[Unpriced], bool]:
-    """Models whose calls since then have no cost, those with the most first, and whether there may be more.
+    """Models with calls since then that have no cost: the `most` with the most of them, those without a price first;
+    and whether there may be more.
 
     One aggregation over what rollups hold, of MODELS models at most. Raises metrics.TooSlow.
     """
@@ -118,10 +119,11 @@ def unpriced(grant: Grant, since: dt.datetime, most: int = 50) -> tuple[list[Unp
             own[1] += row.unknown["cost"]
     ranked = sorted((one for one in counts.items() if one[1][1]), key=lambda one: (-one[1][1], one[0]))
     overrides, now = overrides_of(grant.project), timezone.now()
-    return [
+    found = [
         Unpriced(model, provider, calls, without, pricing.is_known(model, provider, now, overrides))
         for (model, provider), (calls, without) in ranked[:most]
-    ], told.more or len(ranked) > most
+    ]
+    return sorted(found, key=lambda one: one.has_price), told.more or len(ranked) > most
 
 
 def start(grant: Grant, *, is_dry: bool, document: Json = None) -> Job:

@@ -102,13 +102,12 @@ def test_models_without_a_price_are_listed_with_their_counts_and_a_way_to_give_o
         ],
     )
     recording.record(project, [GenerationRecord(id="early", model_id="gpt-4o", provider="openai")])
-    told = "house & co vllm 3 3 Set a price alone — 1 1 Set a price"
+    told = "house & co vllm 3 3 Set a price alone — 1 1 Set a price gpt-4o openai 1 2 tokens unknown, or from before"
     before = counted(project, admin, address)
 
     page = admin.get(address)
 
     assert told in web.text(page)
-    assert "gpt-4o openai 1 2 It has a price" in web.text(page)
     [price] = [link for link in web.links(page) if "house" in link and "match=" in link]
     form = {field.get("name"): field.get("value") for field in web.tags(admin.get(f"{address}{price}"), "input")}
     assert (form["match"], form["provider"]) == ("house & co", "vllm")
