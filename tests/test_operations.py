@@ -70,6 +70,7 @@ def test_requests_are_counted_by_door_and_status() -> None:
         ("/api/public/otel/v1/traces", "otlp"),
         ("/api/otlp/v1/traces", "otlp"),
         ("/opentelemetry/v1/traces", "otlp"),
+        ("/api/v2/traces", "otlp"),
         ("/api/otel/v1/traces", "otlp"),
         ("/otel/v1/logs", "otlp"),
         ("/graphql/", "graphql"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.test_otlp_conventions import CALL, call, tell
 
 
@@ -53,3 +55,13 @@ def test_an_answer_by_a_schema_is_its_json() -> None:
     record = call({"genkit:metadata:subtype": "model", "genkit:name": "x", "genkit:output": json.dumps(said)})
 
     assert record.message_completion == {"role": "assistant", "content": '{"city":"Lima"}'}
+
+
+# ------------------------------------------------------------------------------------------------------------ LangSmith
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [("stop, stop", "stop"), ("tool_calls, stop", "tool_calls"), ("cut off, badly", "cut off, badly")],
+)
+def test_the_reasons_of_several_answers_in_one_text_are_the_first_s_for_a_call(said: str, reason: str) -> None:
+    """LangSmith 0.12, of `n: 2`."""
+    assert call({**CALL, "gen_ai.response.finish_reasons": said}).finish_reason == reason

@@ -8,6 +8,7 @@ _BASE = r"^(?:api/public/otel/|api/otel/|api/otlp/|otlp/|otel/|opentelemetry/)?(
 
 urlpatterns = [
     re_path(_BASE + r"v1/traces/?\Z", otlp.traces),
+    re_path(r"^api/v2/traces/?\Z", otlp.traces),  # Respan's
     re_path(_BASE + r"v1/logs/?\Z", otlp.log_records),
     re_path(_BASE + r"v1/metrics/?\Z", otlp.metrics),
 ]

@@ -22,7 +22,7 @@ from generations import counting, operations, search
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 DOORS: Final = (
     *((f"/api/{start}", "literal") for start in ("graphql", "my-project", "export/dataset", "upload")),
-    *((f"/api/{start}", "otlp") for start in ("public/otel", "otel", "otlp")),
+    *((f"/api/{start}", "otlp") for start in ("public/otel", "otel", "otlp", "v2/traces")),
     *((f"/{start}", "otlp") for start in ("otlp", "otel", "opentelemetry")),
     *((f"/v1/{signal}", "otlp") for signal in ("traces", "logs", "metrics")),
     *((start, "gateway") for start in ("/v1", "/gateway", "/openai")),

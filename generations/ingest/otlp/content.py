@@ -8,7 +8,7 @@ from typing import Final
 from generations.cleaning import MAX_ID, MAX_TEXT, clean_string
 from generations.ingest.otlp import definitions, genai, langfuse, messages, raw, sentry, spelt
 from generations.ingest.otlp.answers import ANSWERED, SENT, Fields, answered, asked_fields, reasoned
-from generations.ingest.otlp.dialects import member
+from generations.ingest.otlp.dialects import TOOLS, member
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.names import About
 from generations.reading import compact
@@ -193,7 +193,7 @@ def _traceloop(attributes: Attributes, about: About, kind: str, choices: int | N
         if len(given) > 1:
             given = reasoned(given, attributes.get("gen_ai.response.finish_reasons"))
         fields |= answered(given, kind, len(given) > 1)
-    if functions := _listed(attributes, about, "llm.request.functions.", "gen_ai.request.functions."):
+    if functions := _listed(attributes, about, *TOOLS):
         fields["tools"] = definitions.tools(functions)
     return fields
 

@@ -96,6 +96,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             *haystack("usage>prompt_tokens_details>cached_tokens"),
             *(f"{_LL}prompt_tokens_details>cached_tokens", f"{_ADK}cached_content_token_count"),
             *(f"{_ADK_JS}cachedContentTokenCount", f"{_MIR}cache_read_tokens"),
+            "metadata.usage.cached_prompt_tokens",  # OpenInference's of BeeAI
         ),
     ),
     "cache_write_tokens": by(
@@ -117,7 +118,7 @@ COUNTS: Final[Mapping[str, Names]] = {
             "mlflow.chat.tokenUsage>cache_creation_input_tokens",
             f"{BRAINTRUST}prompt_cache_creation_tokens",
             *("cache_creation_tokens", f"{_JD}cache_creation_input_tokens", f"{_LL}cache_creation_input_tokens"),
-            f"{_MIR}cache_write_tokens",
+            *(f"{_MIR}cache_write_tokens", "metadata.usage.cached_creation_tokens"),
         ),
     ),
     "reasoning_tokens": by(

@@ -42,7 +42,10 @@ def _tool(given: Json) -> Json:
     given = loaded(given)
     if not isinstance(given, dict):
         return given
-    if isinstance(given.get("function"), dict) or given.get("type", "function") != "function":
+    if isinstance(function := given.get("function"), dict):
+        is_text = isinstance(function.get("parameters"), str)  # where all of it is spelt out
+        return {**given, "function": {**function, "parameters": loaded(function["parameters"])}} if is_text else given
+    if given.get("type", "function") != "function":
         return dict(given)
     names = ("parameters", "inputSchema", "input_schema", "parametersJsonSchema", "parameters_json_schema")
     schema = parts.schema(loaded(next((given[n] for n in names if n in given), None)))

@@ -46,6 +46,7 @@ METADATA: Final[Names] = (
 """Beginnings of attributes whose rest is a name in the metadata."""
 NOT_METADATA: Final[Names] = (
     *("literal.", "ls_", "lc_", "LANGSMITH_", "LANGCHAIN_", "usage_metadata", "_type", "is_langchain_root"),
+    "_tracing_sdk_version",  # Respan's
     "gen_ai.",  # which OpenInference's of Strands repeats there
 )
 """Beginnings of names in metadata by which frameworks tell of themselves."""
@@ -55,6 +56,11 @@ METADATA_OBJECTS: Final[Names] = (
     "mirascope.trace.metadata",
 )
 
+TOOLS: Final[Names] = (
+    *("llm.request.functions.", "gen_ai.request.functions."),
+    "gen_ai.request.tools.",  # Coralogix's llm-tracekit 2.9
+)
+"""Beginnings of attributes that spell out a list of definitions of tools, which OpenLLMetry names first."""
 PARAMETERS: Final[Names] = ("gen_ai.request.", "ai.settings.", "gen_ai.openai.request.", "openai.request.")
 PARAMETER_OBJECTS: Final[Names] = (
     "llm.invocation_parameters",
@@ -274,7 +280,7 @@ FIRST_TOKEN_EVENTS: Final = CHUNKS | {"First Token Stream Event", "ai.stream.fir
 CONTENT: Final[Names] = (
     "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.tool.definitions",
     "gen_ai.prompt", "gen_ai.completion", "llm.input_messages.", "llm.output_messages.", "llm.prompts.",
-    "llm.choices.", "llm.tools.", "llm.request.functions.", "gen_ai.request.functions.", "llm.invocation_parameters",
+    "llm.choices.", "llm.tools.", *TOOLS, "llm.invocation_parameters",
     "input.value",
     "output.value", "embedding.embeddings.", "langfuse.observation.input", "langfuse.observation.output", "ai.prompt",
     "ai.response.text", "ai.response.toolCalls", "ai.response.object", "ai.values", "ai.value", "ai.embedding",
@@ -290,7 +296,7 @@ CONTENT: Final[Names] = (
     "mastra.metadata.headers", "mastra.metadata.body", "langwatch.input", "langwatch.output", "langwatch.params",
     "agentops.entity.input", "agentops.entity.output", "judgment.input", "judgment.output",
     "confident.span.input", "confident.span.output", "gen_ai.request.messages", "gen_ai.request.available_tools",
-    "gen_ai.response.text", "gen_ai.response.tool_calls", "gen_ai.embeddings.input",
+    "gen_ai.response.text", "gen_ai.response.tool_calls", "gen_ai.embeddings.",
     "gen_ai.tool.input", "gen_ai.tool.output", "ai.documents",
     "ai.ranking", "spring.ai.tool.call.arguments", "spring.ai.tool.call.result",
     "llm.messages", "llm.generated_message", "llm.completions.", "mirascope.response.messages",
@@ -354,12 +360,12 @@ SPELT: Final[Names] = ("llm.input_messages", "llm.output_messages", "llm.tools")
 BEGINNINGS: Final[Names] = (
     *("gen_ai.prompt.", "gen_ai.completion.", "gen_ai.prompt.0.", "gen_ai.completion.0.", "gen_ai.prompt.variable."),
     *("gen_ai.agent.", "gen_ai.input.messages.", "gen_ai.output.messages.", "llm.", "embedding.", "ai."),
-    *("llm.request.functions.", "gen_ai.request.functions.", "llm.prompts.", "llm.completions."),
+    *(*TOOLS, "llm.prompts.", "llm.completions."),
 )
 """Beginnings of attributes' names that tell a dialect, or a kind of work."""
 LISTS: Final[Names] = (
     *("llm.input_messages.", "llm.output_messages.", "llm.prompts.", "llm.choices.", "llm.tools."),
-    *("llm.request.functions.", "gen_ai.request.functions.", "embedding.embeddings."),
+    *(*TOOLS, "embedding.embeddings."),
     *("gen_ai.prompt.", "gen_ai.completion."),
     *("gen_ai.input.messages.", "gen_ai.output.messages.", "llm.completions."),
 )

@@ -26,8 +26,8 @@ def read(attributes: Mapping[str, Json], kind: str, choices: int | None) -> Fiel
             instruct(whole, instructions)
         said, given = None if is_request else said, None if is_response else given
     asked = messages.conversation([said] if isinstance(said, str) and said else said)
-    if not instructions and attributes.get("gen_ai.prompt.0.role") == "system":
-        # Laminar's, of OpenAI's newer interface.
+    if asked and not instructions and attributes.get("gen_ai.prompt.0.role") == "system":
+        # Laminar's, of OpenAI's newer interface; where nothing else was asked here, all of it stands there.
         instructions = messages.system(attributes.get("gen_ai.prompt.0.content"))
     if instructions and not whole.get("messages") and asked[: len(instructions)] != instructions:  # some say both
         asked = [*instructions, *asked]

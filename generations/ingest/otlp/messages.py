@@ -62,6 +62,7 @@ def finish_reason(value: Json) -> str | None:
 
 
 _LONGEST_REASON: Final = 100
+_REASONS: Final = re.compile(r"\w+(, \w+)+")
 _NO_REASONS: Final = frozenset({"", "unknown", "finish_reason_unspecified", "invalid", "in_progress"})
 """What Vercel's SDK, Gemini, xAI and, before an answer ends, OpenAI say for no reason: none, however it is sent."""
 
@@ -72,6 +73,8 @@ def _reason(value: Json) -> str | None:
         value = next((one for one in value if one != "in_progress"), None)  # as Sentry has it, of streams
     if isinstance(value, str) and value.startswith("FinishReason."):
         value = value[13:].partition(",")[0].lower()  # as Python shows what Semantic Kernel has, of each answer
+    if isinstance(value, str) and ", " in value and _REASONS.fullmatch(value):
+        value = value.partition(", ")[0]  # as LangSmith's in JavaScript joins those of several answers
     if not isinstance(value, str):
         return None
     value = value.removeprefix("REASON_")  # xAI's
@@ -161,6 +164,8 @@ def message(given: Json) -> list[Json]:
     role = str(given.get("role") or "assistant")
     if role == "user" and given.get("tool_call_id"):
         role = "tool"  # as Anthropic's interface has it, and OpenInference with it
+    if role == "tool" and isinstance(parts, list) and (inner := _about_a_part(parts)):
+        given = {**inner, **given}
     made: dict[str, Json] = {"role": role}
     for name in ("name", "tool_call_id", "reasoning", "refusal", "audio", "annotations", "function_call"):
         if given.get(name) not in (None, "", [], {}):
@@ -179,6 +184,13 @@ def message(given: Json) -> list[Json]:
     if results and not calls and (made.get("content") is None or _is_said_twice(role, made["content"], results)):
         return results
     return [made, *results]
+
+
+def _about_a_part(parts: list[Json]) -> Mapping[str, Json]:
+    """What stands beside the only part of a message: the id of a tool's call, in OpenInference's of BeeAI."""
+    (one,) = parts if len(parts) == 1 else (None,)
+    inner = one.get("message") if isinstance(one, dict) and "message_content" in one else None
+    return {"tool_call_id": inner.get("tool_call_id")} if isinstance(inner, dict) else {}
 
 
 def _told_by(parts: list[Json], calls: list[Json]) -> tuple[dict[str, Json], list[Json]]:

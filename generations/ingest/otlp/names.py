@@ -28,6 +28,7 @@ from generations.ingest.otlp.dialects import (
     PARAMETERS,
     RENAMED,
     SPELT,
+    TOOLS,
     USAGE_OBJECTS,
     is_secret,
     member,
@@ -225,8 +226,7 @@ def _dialects(there: frozenset[str], starts: frozenset[str]) -> Iterator[str]:
     # OpenLLMetry's, the last two up to version 0.16 of 2024 and in Go; LiteLLM has the tools alone so, and messages by
     # the conventions.
     older = ("llm.prompts.", "llm.completions.")
-    functions = ("llm.request.functions.", "gen_ai.request.functions.")
-    if not starts.isdisjoint(("gen_ai.prompt.", "gen_ai.completion.", *functions, *older)):
+    if not starts.isdisjoint(("gen_ai.prompt.", "gen_ai.completion.", *TOOLS, *older)):
         yield "traceloop"
     if "ai." in starts:
         yield "vercel"
@@ -279,7 +279,7 @@ def _parameter(name: str) -> str | None:
     if name in PARAMETER_NAMES or name.startswith("ai.settings.context."):
         return PARAMETER_NAMES.get(name)
     start = next((start for start in PARAMETERS if name.startswith(start)), None)
-    if start is None or name in PARAMETER_OBJECTS or name.startswith("gen_ai.request.functions.") or is_secret(name):
+    if start is None or name in PARAMETER_OBJECTS or name.startswith(TOOLS) or is_secret(name):
         return None
     return RENAMED.get(name[len(start) :], name[len(start) :])
 

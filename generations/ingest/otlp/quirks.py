@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from generations.ingest.otlp.shapes import Span
+from generations.ingest.otlp.shapes import ERROR, Span
 from generations.records import Json
 
 MADE_UP: Final[Mapping[str, Mapping[str, Json]]] = {
@@ -110,6 +110,9 @@ SAY_NONE: Final = ("org.springframework",)
 FAIL_BY_EVENTS: Final = ("langsmith",)
 """Scopes whose spans say that all went well, and in an event that it did not: LangSmith's in JavaScript."""
 
+SHOW_FAILURES: Final = ("openinference.instrumentation.beeai",)
+"""Scopes that have what failed in the place of the answer: OpenInference's of BeeAI (_span.py, 0.1.30)."""
+
 _WORDS: Final = frozenset({"Not set", "unknown"})
 """Words that say nothing but in an answer: the first is Ax's, and the other the user of opencode and of Guardrails AI
 where nobody is named."""
@@ -129,7 +132,7 @@ def is_plain(scope: str) -> bool:
 
 _KNOWN: Final = (
     *(*MADE_UP, *STREAMS_APART, *SECONDS_ARE_MILLISECONDS, *COUNTS_BESIDE, *AS_PROVIDERS_COUNT, *THOUGHTS_BESIDE),
-    *(*THOUGHTS_OTHERWISE, *ERRORS_ARE_NONE, *PRIVATE, *SAY_NONE, *FAIL_BY_EVENTS, *SHOW_OBJECTS),
+    *(*THOUGHTS_OTHERWISE, *ERRORS_ARE_NONE, *PRIVATE, *SAY_NONE, *FAIL_BY_EVENTS, *SHOW_OBJECTS, *SHOW_FAILURES),
 )
 
 
@@ -147,7 +150,9 @@ def is_word(value: Json) -> bool:
 
 
 def without_none(span: Span) -> Span:
-    """The span without what its scope only says that there is not."""
+    """The span without what its scope only says that there is not, or has in the place of an answer."""
+    if span.status == ERROR and "output.value" in span.attributes and span.scope.startswith(SHOW_FAILURES):
+        span = replace(span, attributes={n: v for n, v in span.attributes.items() if not n.startswith("output.")})
     if not span.scope.startswith(SAY_NONE) or "none" not in span.attributes.values():
         return span
     return replace(span, attributes={name: value for name, value in span.attributes.items() if value != "none"})
