@@ -104,3 +104,39 @@ def test_a_call_of_which_each_span_gave_way_to_another_is_still_there(shape: str
         assert (call.response_id, call.prompt_tokens, call.completion_tokens) == ("msg_1", 67, 20)
         words.add(str(payload(api).message_completion))
     assert len(words) == 1
+
+
+TWO = {"gen_ai.response.id": "msg_2"}
+WHOLE = {**MODEL, **COUNTED, "gen_ai.output.messages": ANSWER}
+ASKED = {"gen_ai.input.messages": '[{"role": "user", "parts": [{"type": "text", "content": "Capital of Peru?"}]}]'}
+TWICE = {
+    "two of a client beside one of a wrapper and what is in it": [
+        at(1, 0, 300, OTHER, WHOLE),
+        at(2, 11, 295, GATEWAY, {**WHOLE, **ASKED}, parent=1),
+        at(3, 10, 290, ANTHROPIC, {**MODEL, **ONE, **COUNTED}),
+        at(4, 12, 280, ANTHROPIC, {**MODEL, **TWO, **COUNTED}),
+    ],
+    "two of a client beside one": [
+        at(1, 10, 300, OTHER, WHOLE),
+        at(2, 40, 290, ANTHROPIC, {**MODEL, **ONE, **COUNTED}),
+        at(3, 30, 250, ANTHROPIC, {**MODEL, **TWO, **COUNTED}),
+    ],
+    "two that have one answer's id beside one": [
+        at(1, 0, 300, OTHER, {**WHOLE, **ONE}),
+        at(2, 5, 290, GATEWAY, {**MODEL, **ONE, **COUNTED}),
+        at(3, 2, 295, GATEWAY, {**MODEL, **ONE, **COUNTED}),
+    ],
+}
+
+
+@pytest.mark.parametrize("shape", TWICE)
+def test_one_that_was_told_of_keeps_its_place_so_that_another_stays_a_call(shape: str) -> None:
+    spans = TWICE[shape]
+    answers = {answer for answer in ("msg_1", "msg_2") if answer in str(spans)}
+    for order in itertools.permutations(spans):
+        for size in (1, 2):
+            api = caller("ingest")
+            for start in range(0, len(order), size):
+                send(api, *order[start : start + size])
+            found = calls(api)
+            assert (len(found), len({call.response_id for call in found})) == (2, len(answers))

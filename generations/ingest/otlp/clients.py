@@ -50,8 +50,9 @@ def counts_more(client: GenerationRecord, other: GenerationRecord) -> bool:
     return bool(sent and answered) and answered != other.completion_tokens
 
 
-def groups(calls: Iterable[Call]) -> list[list[Call]]:
-    """Calls that clients tell of by themselves, each with the call of an instrumentation that it was made for.
+def groups(calls: Iterable[Call], held: Mapping[str, str | None]) -> list[list[Call]]:
+    """Calls that clients tell of by themselves, each with the call of an instrumentation that it was made for; `held`
+    says which took some of them in before, or what those gave way to.
 
     Those instrumentations keep their span from being the parent, or are told when all is over, and some name no answer.
     """
@@ -63,7 +64,8 @@ def groups(calls: Iterable[Call]) -> list[list[Call]]:
     words = {call.record.id: lending.words(call.record) for call in (*own, *others)} if own and others else {}
     # Those that were found to be told of first: what else came since takes their calls from none of them.
     for call in sorted(own, key=lambda one: (not one.is_gone, _times(one))) if others else ():
-        if made := [other for other in others if _is_made_for(call, other, words)]:
+        made = [other for other in others if _is_made_for(call, other, words)]
+        if made := made or [other for other in others if other.record.id == held.get(call.record.id)]:
             # The one that ends first: the longer one may be around another of the client's.
             other = min(made, key=lambda one: (str(one.record.ended_at), one.record.id))
             others.remove(other)

@@ -143,15 +143,21 @@ def settle(calls: Sequence[Call]) -> Settled:
     if any(call.parent_id in by_id for call in by_id.values()):
         into, lenders = _by_place(by_id)
         by_id |= _lent(by_id, lenders, SHARED)
+    gone = [id for id, call in by_id.items() if call.is_gone]
     for alike, besides in ((_by_response, frozenset()), (clients.groups, clients.settled(by_id))):
-        if groups := alike(call for id, call in by_id.items() if id not in into and id not in besides):
+        held = {id: _told_of_by(id, by_id, into) for id in gone if id not in into}
+        free = (call for id, call in by_id.items() if id not in into and id not in besides)
+        if groups := alike(free, held):
             lenders = {}
             for group in groups:
-                best = max((call.record.id for call in group), key=lambda id: (_weight(by_id[id].record), id))
-                lenders[best] = [call.record.id for call in group if call.record.id != best]
+                ids = {call.record.id for call in group}
+                # What one of these took in already gives way to it, whatever that has of others by now.
+                best = max(ids, key=lambda id: (held.get(id) not in ids, _weight(by_id[id].record), id))
+                lenders[best] = sorted(ids - {best})
                 into.update(dict.fromkeys(lenders[best], best))
             by_id |= _lent(by_id, lenders)
-    by_id |= _lent(by_id, _held(by_id, into))
+    if gone:
+        by_id |= _lent(by_id, _held(by_id, into))
     if fetched := [call for call in calls if call.is_fetched]:
         brought = {call.record.id: _asked(call, (c for id, c in by_id.items() if id not in into)) for call in fetched}
         lenders = defaultdict(list)
@@ -192,6 +198,22 @@ def _end(id: str, into: Mapping[str, str | None]) -> str | None:
         seen.add(winner)
         winner = into[winner]
     return winner
+
+
+def _told_of_by(id: str, by_id: Mapping[str, Call], into: Mapping[str, str | None]) -> str | None:
+    """The call that took one in before, or whatever that gave way to."""
+    place = by_id[id].into
+    seen = {id}
+    while place is not None and place not in seen:
+        seen.add(place)
+        call = by_id.get(place)
+        if place in into:
+            place = into[place]
+        elif call is not None and call.is_gone:
+            place = call.into
+        else:
+            return place
+    return None
 
 
 def _held(by_id: Mapping[str, Call], into: dict[str, str | None]) -> dict[str, list[str]]:
@@ -296,7 +318,7 @@ def _lent(
     return found
 
 
-def _by_response(calls: Iterable[Call]) -> list[list[Call]]:
+def _by_response(calls: Iterable[Call], held: Mapping[str, str | None]) -> list[list[Call]]:
     by_response: dict[str, list[Call]] = defaultdict(list)
     for call in calls:
         if call.record.response_id:
@@ -305,7 +327,8 @@ def _by_response(calls: Iterable[Call]) -> list[list[Call]]:
     for same in by_response.values():
         if len({call.scope for call in same}) == 1 and not same[0].scope.startswith(REPEATED):
             continue
-        rest = sorted(same, key=lambda call: (str(call.record.started_at), call.record.id))
+        # Those that were found to be told of first: what else came since takes their calls from none of them.
+        rest = sorted(same, key=lambda call: (call.record.id not in held, str(call.record.started_at), call.record.id))
         while len(rest) > 1:
             head, *rest = rest
             together: dict[str, Call] = {}
