@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -67,6 +68,17 @@ def test_an_evaluation_by_program_scores_what_was_logged(live_stack: Stack, shel
 
     assert '"items":1,"calls":0' in printed
     assert (job["state"], job["result"]["scored"], job["result"]["unscored"]) == ("done", 1, 0)
+
+
+def test_programs_of_the_page_about_rest_do_what_it_says(live_stack: Stack, shell: Shell, key: str) -> None:
+    (shell.folder / "program.py").write_text("\n".join(fenced("docs/api.md", "python")))
+
+    printed = shell.types(live_stack, f"export GENERATIONS_API_KEY={key}\n{sys.executable} program.py")
+
+    lines = printed.strip().splitlines()
+    assert (lines[0], len(lines)) == ("250", 6), printed
+    assert lines[1].endswith("None 84")
+    assert lines[4:] == ["done {'matched': 250, 'added': 250}", "1"]
 
 
 def test_a_file_comes_in_over_rest(live_stack: Stack, shell: Shell, key: str) -> None:

@@ -361,7 +361,7 @@ def test_a_task_that_an_outage_ends_is_a_line_of_the_log(
     def work() -> None:
         raise error
 
-    Celery(set_as_current=False).task(name="work")(work).apply()
+    Celery(set_as_current=False).task(name="work", shared=False)(work).apply()
 
     [record] = [one for one in caplog.records if one.name == "celery.app.trace" and one.levelno == logging.ERROR]
     told = logging.Formatter().format(record)

@@ -228,7 +228,7 @@ def _compared() -> dict[str, Schema]:
             ("id", "name", "version", "labels", "settings", "tools", "inputs", "inputDefaults", "createdAt"),
             id=_TEXT,
             name=_TEXT,
-            version={"type": "integer"},
+            version={"type": "integer", "description": "From 0."},
             labels=_TEXTS,
             messages={"type": ["array", "null"], "items": {}},
             template=_MAYBE,
