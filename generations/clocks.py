@@ -18,13 +18,14 @@ def on_one(steps: Sequence[Read]) -> tuple[Sequence[Read], Mapping[str, float]]:
 
 
 def _shifts(steps: Sequence[Read]) -> Mapping[str, float]:
-    """By how many seconds steps are to be moved so that none begins before the one above it; empty where none does.
+    """By how many seconds steps are to be moved, so that none ends before the one above it begins. Empty: none does.
 
-    A step that began before is of a machine whose clock is behind: it is moved to where the one above begins, and what
-    is below it as far, if that is within its time. One that began after the end of the one above may well have done so.
+    A step that did is of a machine whose clock is behind: it is moved to where the one above begins, and what is
+    below it as far, if that is within its time. What began before the one above and ended after may be what a program
+    says of work that it told of late; what began after the end of the one above may well have done so.
     """
     known = {one[0]: one[4:6] for one in steps}
-    if not any(one[1] in known and one[4] < known[one[1]][0] for one in steps):
+    if not any(one[1] in known and one[5] < known[one[1]][0] for one in steps):
         return {}
     below: dict[str, list[str]] = defaultdict(list)
     waiting: list[str] = []
@@ -38,15 +39,15 @@ def _shifts(steps: Sequence[Read]) -> Mapping[str, float]:
         own = found.get(id, 0.0)
         first, last = (time + own for time in known[id])
         for child in below[id]:
-            if moved := _moved(known[child][0], first, last, own):
+            if moved := _moved(*known[child], first, last, own):
                 found[child] = moved
         waiting += below[id]
     return found
 
 
-def _moved(began: float, first: float, last: float, above: float) -> float:
-    """How far a step is moved below one of this time that was moved so far itself."""
+def _moved(began: float, ended: float, first: float, last: float, above: float) -> float:
+    """How far a step is moved below one of the time from `first` to `last` that was moved so far itself."""
     for one in (above, 0.0):
         if first <= began + one <= last:
             return one
-    return above if began + above >= first else first - began
+    return first - began if ended + above < first else above

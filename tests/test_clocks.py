@@ -35,7 +35,7 @@ def drawn(project: Project, *steps: StepRecord, here: str = "app") -> dict[str, 
     }
 
 
-@pytest.mark.parametrize("behind", [5.0, 3 * HOUR, 72 * HOUR])
+@pytest.mark.parametrize("behind", [12.0, 3 * HOUR, 72 * HOUR])
 def test_a_machine_whose_clock_is_behind_works_when_it_is_asked_to(project: Project, behind: float) -> None:
     found = drawn(
         project,
@@ -67,6 +67,11 @@ def test_work_behind_an_answer_and_steps_outside_of_traces_stay_where_they_are(p
     late = drawn(project, step("app", None, 0, 1), step("job", "app", 2 * HOUR, 2 * HOUR + 1))
     assert late["job"] == (2 * HOUR, 2 * HOUR + 1)
 
+    early = drawn(
+        project, step("turn", None, 5, 9, trace_id="u"), step("heard", "turn", 1, 6, trace_id="u"), here="turn"
+    )
+    assert early == {"turn": (5, 9), "heard": (1, 6)}
+
     plain = (step("run", None, 5, 6, trace_id=None), step("first", "run", 1, 2, trace_id=None))
     assert drawn(project, *plain, here="run")["first"] == (1, 2)
 
@@ -76,7 +81,7 @@ def test_steps_in_a_ring_and_below_one_that_never_came_are_drawn(project: Projec
         project,
         step("app", None, 5, 6),
         step("lost", "never", 1, 2),
-        step("below", "lost", 0, 1),
+        step("below", "lost", -1, 0),
         step("a", "b", 3, 4),
         step("b", "a", 2, 3),
     )

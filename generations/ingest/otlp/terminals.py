@@ -148,7 +148,7 @@ def within(event: LogEvent) -> LogEvent:
     if not isinstance(words, str) or words in _HIDDEN:
         return event
     told: list[Json] = question(name, words) if name in ASKED else [{"role": "assistant", "content": words}]
-    return replace(event, name=DETAILS, body=None, attributes={same: told})
+    return replace(event, name=DETAILS, body=None, attributes={same: told}) if told else event
 
 
 def question(name: str, said: str) -> list[Json]:
