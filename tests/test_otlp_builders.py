@@ -146,3 +146,33 @@ def test_what_dspy_has_of_an_answer_beside_its_text_makes_it_no_less_an_answer()
     assert alone.message_completion == ANSWER
     assert several.message_completion == {**ANSWER, "reasoning": "Hm."}
     assert [one.content["content"] for one in several.alternatives or ()] == ["Cusco."]
+
+
+# -------------------------------------------------------------------------------------------------------------- MLflow
+HOLLOW: Final = {"choices": [{"finish_reason": "stop", "index": 0, "message": {"content": "", "tool_calls": None}}]}
+
+
+def streamed(whole: dict[str, Any], *pieces: Any, first: int = 0) -> Any:
+    """A call as MLflow 3.18 has it: its whole, and an event for each chunk with one of these deltas, and a last one."""
+    ended = {"choices": [{"index": 0, "delta": {"tool_calls": None}, "finish_reason": "tool_calls"}]}
+    chunks = [*({"choices": [{"index": 0, "delta": {"tool_calls": [one] if one else None}}]} for one in pieces), ended]
+    events = [
+        (f"mlflow.chunk.item.{first + n}", {"mlflow.chunk.value": json.dumps(one)}) for n, one in enumerate(chunks)
+    ]
+    return call({"mlflow.spanType": '"CHAT_MODEL"', "mlflow.spanOutputs": json.dumps(whole)}, *events)
+
+
+def test_calls_of_tools_that_mlflow_has_of_a_stream_in_its_chunks_alone_are_the_answer_s() -> None:
+    named = {"index": 0, "id": "c1", "function": {"name": "get_weather", "arguments": ""}}
+    rest = {"index": 0, "id": None, "function": {"name": None, "arguments": '{"city":"Lima"}'}}
+    said = {"choices": [{"finish_reason": "stop", "index": 0, "message": {"role": "assistant", "content": "Lima."}}]}
+
+    record = streamed(HOLLOW, None, named, rest)
+    assert record.message_completion["content"] is None
+    assert record.message_completion["tool_calls"] == [
+        {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Lima"}'}}
+    ]
+    assert record.finish_reason == "tool_calls"
+    for other in (streamed(HOLLOW, named, rest, first=3), streamed(HOLLOW, None), streamed(HOLLOW, "x")):
+        assert not (other.message_completion or {}).get("tool_calls")
+    assert streamed(said, named, rest).message_completion == {"role": "assistant", "content": "Lima."}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from generations.ingest.otlp import llamaindex, messages, monocle, parts
+from generations.ingest.otlp import llamaindex, messages, mlflow, monocle, parts
 from generations.ingest.otlp.messages import loaded
 from generations.ingest.otlp.shapes import Span
 from generations.records import Json
@@ -53,6 +53,8 @@ def with_events(span: Span) -> dict[str, Json]:
         return {**llamaindex.said(span.events), **a}
     if span.scope == monocle.SCOPE:
         return {**monocle.said(span), **a}
+    if mlflow.GIVEN in a and span.events:
+        a = {**a, mlflow.GIVEN: mlflow.called(a[mlflow.GIVEN], span.events)}
     told = [(event.name, event.attributes) for event in span.events if event.name in TOLD]
     if IN_AN_ATTRIBUTE in a and isinstance(listed := loaded(a[IN_AN_ATTRIBUTE]), list):
         named = [(str(one["event.name"]), one) for one in listed if isinstance(one, dict) and "event.name" in one]
