@@ -18,11 +18,13 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from generations import trusting
+from generations.cleaning import clean_string
 from generations.models import ApiKey, AuditEntry, Membership, Project, User
 from generations.models.accounts import Role
 from generations.records import InvalidRecord
 
 KEY_BYTES: Final = 32
+MAX_ENVIRONMENT: Final = 40
 
 
 class Scope(StrEnum):
@@ -205,22 +207,26 @@ def create_key(
 ) -> tuple[ApiKey, str]:
     """Make a key and return it with its token, which is told only this once. Needs the scope `admin`.
 
-    Raises InvalidRecord for an unknown or missing scope, an empty name, or an expiry that has passed.
+    Raises InvalidRecord for an unknown or missing scope, a name or environment that cannot be, or an expiry that has
+    passed.
     """
     grant.need(Scope.ADMIN)
     wanted = list(dict.fromkeys(scopes))
     unknown = [s for s in wanted if s not in set(Scope)]
     if unknown or not wanted:
         raise InvalidRecord("scopes", unknown or wanted, f"some of {', '.join(Scope)}")
-    if not name.strip() or len(name) > 200:
+    name, environment = clean_string(name).strip(), clean_string(environment).strip()
+    if not 1 <= len(name) <= 200:
         raise InvalidRecord("name", name, "1 to 200 characters")
+    if len(environment) > MAX_ENVIRONMENT:
+        raise InvalidRecord("environment", environment, f"at most {MAX_ENVIRONMENT} characters")
     if expires_at is not None and expires_at <= timezone.now():
         raise InvalidRecord("expiresAt", expires_at.isoformat(), "a moment in the future")
     token = token or new_token()
     with transaction.atomic():
         key = ApiKey.objects.create(
             project=grant.project,
-            name=name.strip(),
+            name=name,
             prefix=token[: min(10, max(2, len(token) // 3))],
             hash=hash_of(token),
             scopes=wanted,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from generations import bulk, datasets, gathering
+from generations import bulk, datasets, gathering, prompts
 from generations.access import Scope
 from generations.models import DatasetItem, Generation, Job, Step
 from generations.records import GenerationRecord, StepRecord
@@ -187,6 +187,7 @@ def test_steps_and_threads_are_deleted_with_what_is_in_them(door: Door) -> None:
 
 def test_a_refusal_is_short_however_long_the_value_is_and_names_the_id(door: Door, dataset: str) -> None:
     long = "x" * 100_000
+    prompts.publish(door.grant, "p", template="Hello")
 
     for call, field in (
         (f'createTag(name: "n", colour: "{long}") {{ name }}', "colour"),
@@ -194,8 +195,14 @@ def test_a_refusal_is_short_however_long_the_value_is_and_names_the_id(door: Doo
         (f'addDatasetItems(datasetId: "{dataset}", items: [{{input: 1, metadata: "{long}"}}]) {{ items {{ id }} }}',
          "items[0].metadata"),
         ('updateEvaluator(id: "none", name: "x") { id }', "id"),
+        ('movePromptLabels(name: "p", labels: [{name: "prod", version: 7}]) { id }', "labels"),
+        (f'createKey(name: "k", environment: "{long}") {{ token }}', "environment"),
+        (f'createKey(name: "{long}") {{ token }}', "name"),
+        ('createKey(name: " \\u0000") { token }', "name"),
     ):  # fmt: skip
         answer = door.ask(f"mutation {{ {call} }}")
         told = answer.errors[0]["extensions"]
         assert (told["field"], bool(told["value"])) == (field, True), told
         assert len(answer.response.content) < 1_000
+    kept = door.read('mutation { createKey(name: "a\\u0000b", environment: "c\\u0000d") { key { name environment } } }')
+    assert kept["createKey"]["key"] == {"name": "ab", "environment": "cd"}

@@ -33,7 +33,12 @@ _NOT_CONTENT: Final = frozenset({"uuid", "templated"})
 
 
 class NoSuchPrompt(LookupError):
-    """The project has no such prompt or version."""
+    """The project has no such prompt or version; `field` named it with `value` where a document did."""
+
+    def __init__(self, message: str, field: str | None = None, value: object = None) -> None:
+        self.field = field
+        self.value = None if value is None else str(value)[:80]
+        super().__init__(message)
 
 
 def named(grant: Grant, name: str) -> Prompt | None:
@@ -209,7 +214,7 @@ def roll_out(grant: Grant, prompt: Prompt, weights: Sequence[Mapping[str, Any]])
     there = set(rows.filter(version__in=[part["version"] for part in clean]).values_list("version", flat=True))
     missing = [part["version"] for part in clean if part["version"] not in there]
     if missing:
-        raise NoSuchPrompt(f"The prompt '{prompt.name}' has no version {missing[0]}.")
+        raise NoSuchPrompt(f"The prompt '{prompt.name}' has no version {missing[0]}.", "rollouts", missing[0])
     with transaction.atomic():
         Prompt.objects.filter(pk=prompt.pk).update(rollout=clean)
         audit(grant, "prompt.rollout", "prompt", str(prompt.pk), {"rollout": clean})

@@ -87,7 +87,7 @@ def move(grant: Grant, prompt: Prompt, wanted: Mapping[str, int | None]) -> dict
         there: dict[int, PromptVersion] = {row.version: row for row in concerned}
         missing = next((number for number in numbers if number not in there or number < 0), None)
         if missing is not None:
-            raise NoSuchPrompt(f"The prompt '{prompt.name}' has no version {missing}.")
+            raise NoSuchPrompt(f"The prompt '{prompt.name}' has no version {missing}.", "labels", missing)
         touched: set[int] = set()
         for label, number in wanted.items():
             before = next((row.version for row in there.values() if label in row.labels), None)

@@ -58,7 +58,7 @@ def named(route: Route) -> str:
 
 
 def test_the_walk_finds_the_routes() -> None:
-    assert len(ROUTES) == 85
+    assert len(ROUTES) == 92
     assert Route("POST", "/api/generations/batch", Scope.INGEST) in ROUTES
     assert Route("DELETE", "/api/generations/{anyid:id}", Scope.WRITE) in ROUTES
     assert Route("POST", "/api/generations/{anyid:id}/feedback", Scope.INGEST) in ROUTES
@@ -253,7 +253,8 @@ def test_a_method_that_is_not_known_is_a_405(method: str, address: str, allowed:
     [
         ("POST", "/api/prompts", "POST is a method of /api/prompts/{name}/versions."),
         ("PATCH", "/api/generations", "PATCH is a method of /api/generations/{id}."),
-        ("PUT", "/api/threads", None),
+        ("PUT", "/api/tags", None),
+        ("PUT", "/api/threads", "PUT is a method of /api/threads/{id}."),
     ],
 )
 def test_who_sends_to_the_wrong_address_is_told_the_right_one(method: str, address: str, elsewhere: str | None) -> None:
