@@ -317,3 +317,11 @@ def test_only_what_is_asked_for_is_shown() -> None:
         "usage": {"cost": 1.0},
         "metadata": {"plan": "pro"},
     }
+
+
+def test_an_error_of_a_step_that_is_no_text_is_told_where_its_parts_go() -> None:
+    with pytest.raises(InvalidRecord) as raised:
+        rest.step({"id": "s", "error": {"message": "No", "code": 5}})
+
+    assert raised.value.field == "error"
+    assert raised.value.expected == "a text: what it says; a trace goes into errorDetail"

@@ -88,6 +88,19 @@ def test_what_prices_would_change_is_counted_first_and_then_done(project: Projec
     assert again.result["changed"] == 1
 
 
+def test_what_is_reckoned_again_is_what_was_asked_for_and_never_more(project: Project) -> None:
+    admin = web.signed_in(project, Role.ADMIN)
+    address = "/projects/shop/settings/prices/reckon/"
+    long = "model.id=x&" + "&".join(f"tags={n}{'t' * 90}" for n in range(100))
+
+    admin.post(address, {"filter": "https://here.example/projects/shop/generations/?model.id=x&order=timestamp"})
+    assert [job.parameters["filter"] for job in Job.objects.all()] == [{"model.id": "x"}]
+    # A filter that is cut, and words of the search page that no filter is made of, would let all through.
+    for asked in (long, "/projects/shop/search/?q=boots", "boots"):
+        assert "filter" in web.text(admin.post(address, {"filter": asked}, follow=True))
+        assert Job.objects.count() == 1
+
+
 def test_models_without_a_price_are_listed_with_their_counts_and_a_way_to_give_one(project: Project) -> None:
     admin, member = web.signed_in(project, Role.ADMIN), web.signed_in(project, Role.MEMBER, "mem")
     address = "/projects/shop/settings/prices/"

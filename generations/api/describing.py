@@ -22,6 +22,7 @@ TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 _KINDS: Final[dict[Any, Schema]] = {
     values.text: {"type": "string"},
     values.error: {"type": "string"},
+    values.step_error: {"type": "string"},
     values.identifier: {"type": "string"},
     values.currency: {"type": "string"},
     values.whole: {"type": "integer", "minimum": 0, "maximum": MAX_INT},

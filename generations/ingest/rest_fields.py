@@ -156,7 +156,7 @@ STEP: Final[Mapping[str, Slot]] = {
     "performance.latency": Slot("latency", positive),
     "scores": Slot("scores", array),
     "endTimestamp": _times("ended_at"),
-    "error": Slot("error", text),
+    "error": Slot("error", values.step_error),
     "errorDetail": Slot("error_detail", text),
     "traceId": Slot("trace_id", identifier),
     "spanId": Slot("span_id", identifier),

@@ -75,6 +75,13 @@ def text(value: Json, path: str) -> str:
     return value
 
 
+def step_error(value: Json, path: str) -> str:
+    """What the error of a step says: steps have no types of errors."""
+    if isinstance(value, dict):
+        raise InvalidRecord(path, value, "a text: what it says; a trace goes into errorDetail")
+    return text(value, path)
+
+
 def error(value: Json, path: str) -> str:
     """What an error says. What has a type beside its message, as errors of providers do, is told where that goes."""
     if isinstance(value, dict):

@@ -9,13 +9,13 @@ from typing import Final
 
 from django.contrib import messages
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from generations import filters, metrics, repricing
+from generations import metrics, repricing
 from generations.access import Grant, Scope
 from generations.filters import BadFilter
 from generations.models import Job, PriceOverride
@@ -23,7 +23,7 @@ from generations.repricing import BadPrice
 from generations.web import jobs, refused
 from generations.web.frame import show
 from generations.web.gate import page, zone_of
-from generations.web.listing import NOT_FILTERS
+from generations.web.listing import document_of
 
 MOST: Final = 500
 RUNS: Final = 5
@@ -96,10 +96,8 @@ def remove(request: HttpRequest, grant: Grant, id: uuid.UUID) -> HttpResponse:
 @require_POST
 def reprice(request: HttpRequest, grant: Grant) -> HttpResponse:
     """Reckon costs again as a job, or with `dry` count what that would change; of what matches `filter` alone."""
-    query = QueryDict(request.POST.get("filter", "").strip().lstrip("?")[:4_000])
     try:
-        condition = filters.from_query("generations", query, ignore=NOT_FILTERS)
-        document = filters.to_document(condition) if condition is not None else {}
+        document = document_of("generations", request.POST.get("filter", ""))
         with transaction.atomic():
             return jobs.lead_to(request, grant, repricing.start(grant, is_dry="dry" in request.POST, document=document))
     except BadFilter as error:
