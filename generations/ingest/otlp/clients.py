@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from generations.ingest.otlp import lending
 from generations.ingest.otlp.quirks import CLIENTS, OF_CLIENTS, STREAMS_APART
+from generations.ingest.otlp.times import Times
 from generations.records import GenerationRecord
 
 if TYPE_CHECKING:
@@ -109,14 +110,11 @@ def beside(new: Iterable[Call], stored: Mapping[str, tuple[Any, Any]]) -> set[st
     those within or around these; of streams that may be told when all is over, those at the same time."""
     spans = [(c.record.started_at, c.record.ended_at, _may_be_apart(c)) for c in new if _may_be_told_twice(c)]
     found: set[str] = set()
-    while spans:
+    times = Times(stored) if spans else None
+    while spans and times is not None:
         start, end, is_apart = spans.pop()
         if start is not None and end is not None:
-            times = ((id, a, b) for id, (a, b) in stored.items() if id not in found and b is not None)
-            if is_apart:
-                more = {id for id, a, b in times if a <= end and start <= b}
-            else:
-                more = {id for id, a, b in times if (a <= start and end <= b) or (start <= a and b <= end)}
+            more = times.overlapping(start, end) if is_apart else times.nested(start, end)
             found |= more
             spans += [(*stored[id], is_apart) for id in more]
     return found
