@@ -20,6 +20,7 @@ _PIECE: Final = 64 * 1024
 _IN_MEMORY: Final = 1024 * 1024
 _RESTS: Final = 4
 """Bodies that nobody read and that are taken in at once, by each process: each keeps a thread until it is here."""
+_TOO_MANY: Final = "Too many bodies are on their way that do not arrive. Send it again in a moment."
 _WAITS: Final = ("-c lock_timeout=2s", "-c statement_timeout=60s")
 
 
@@ -39,6 +40,78 @@ class _Read:
         found: bytes = self.body.readline(size)
         self.bytes += len(found)
         return found
+
+
+class _Waiting:
+    """A body that is counted while it is waited for, of which the first bytes may be here already."""
+
+    def __init__(self, body: Any, count: "Callable[[int], None]") -> None:
+        self.body = body
+        self.count = count
+        self.here = b""
+
+    def begin(self, size: int) -> None:
+        """Wait for so many bytes, or for its end."""
+        self.here = self._waited(self.body.read, size)
+
+    def read(self, size: int = -1) -> bytes:
+        here = self.here if size < 0 else self.here[:size]
+        self.here = self.here[len(here) :]
+        if len(here) == size:
+            return here
+        return here + self._waited(self.body.read, size if size < 0 else size - len(here))
+
+    def readline(self, size: int = -1) -> bytes:
+        here = self.here[: self.here.find(b"\n") + 1] or self.here
+        here = here if size < 0 else here[:size]
+        self.here = self.here[len(here) :]
+        if here.endswith(b"\n") or len(here) == size:
+            return here
+        return here + self._waited(self.body.readline, size if size < 0 else size - len(here))
+
+    def _waited(self, read: "Callable[[int], bytes]", size: int) -> bytes:
+        self.count(1)
+        try:
+            return read(size)
+        finally:
+            self.count(-1)
+
+
+class FewBodies:
+    """Waits for at most so many bodies at once, and has those that come with another one come again.
+
+    Each that is waited for keeps a thread, and a read cannot be given up: of a few hundred senders of a byte a second
+    nobody would be answered any more. What brings no body, as pages and questions, is answered all the same.
+    """
+
+    def __init__(
+        self, application: "WSGIApplication", most: int, refuse: "Callable[[WSGIEnvironment, str], HttpResponse]"
+    ) -> None:
+        self.application = application
+        self.most = most
+        self.refuse = refuse
+        self._waited_for = 0
+        self._guard = threading.Lock()
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ.get("CONTENT_LENGTH", "") in ("", "0") and "HTTP_TRANSFER_ENCODING" not in environ:
+            return self.application(environ, start_response)
+        if self._waited_for >= self.most:
+            refused = self.refuse(environ, _TOO_MANY)
+            length = ("Content-Length", str(len(refused.content)))
+            headers = [*refused.items(), length, ("Connection", "close")]
+            start_response(f"{refused.status_code} {refused.reason_phrase}", headers)
+            return [refused.content]
+        body = environ["wsgi.input"] = _Waiting(environ["wsgi.input"], self._count)
+        said = environ.get("CONTENT_LENGTH", "")
+        if said.isdecimal() and "HTTP_EXPECT" not in environ:
+            # Before anybody waits for his turn, or all that wait would have got past this.
+            body.begin(min(int(said), _PIECE))
+        return self.application(environ, start_response)
+
+    def _count(self, more: int) -> None:
+        with self._guard:
+            self._waited_for += more
 
 
 class WholeBodies:
@@ -129,7 +202,7 @@ class BoundedBodies:
         return [refused.content]
 
 
-def _application() -> BoundedBodies:
+def _application() -> FewBodies:
     from django.conf import settings
 
     django = get_wsgi_application()
@@ -143,7 +216,9 @@ def _application() -> BoundedBodies:
     _ = get_resolver().url_patterns
     pricing.known_models()
     shared = FairShare(presence.Seen(django), settings.WEB_THREADS, serving.ROOM, refusing.busy)
-    return BoundedBodies(WholeBodies(shared), settings.INGEST_MAX_BYTES, refusing.too_large)
+    bounded = BoundedBodies(WholeBodies(shared), settings.INGEST_MAX_BYTES, refusing.too_large)
+    # Half of the threads beyond those that work: the others are for who can be answered at once.
+    return FewBodies(bounded, (serving.ROOM + settings.GATEWAY_STREAMS) // 2, refusing.busy)
 
 
 application = _application()

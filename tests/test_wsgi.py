@@ -14,7 +14,7 @@ import pytest
 from generations import intake
 from generations.models import IngestReject
 from observability import refusing, wsgi
-from observability.wsgi import BoundedBodies, WholeBodies
+from observability.wsgi import BoundedBodies, FewBodies, WholeBodies
 from tests.doors.rest import caller
 
 
@@ -148,7 +148,7 @@ def test_otlp_is_refused_in_its_own_form_and_its_project_is_told(kind: str, how:
         "wsgi.url_scheme": "http",
         "wsgi.input": io.BytesIO(b"x" * 11),
     }
-    whole = wsgi.application
+    whole: Any = wsgi.application.application
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         answered.append((status[:3], dict(headers)["Content-Type"]))
@@ -164,3 +164,59 @@ def test_otlp_is_refused_in_its_own_form_and_its_project_is_told(kind: str, how:
     (told,) = IngestReject.objects.filter(project=api.project)
     assert (told.door, told.reason, told.body, told.body_size) == ("otlp.traces", said, None, 11)
     assert [(one.door, one.refused) for one in intake.sources(api.project)] == [("otlp.traces", 1)]
+
+
+# ---------------------------------------------------------------------------------------------- what does not arrive
+class Slow(io.BytesIO):
+    """A body that does not arrive before it is let."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.may_come = threading.Event()
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert self.may_come.wait(240)
+        return super().read(size)
+
+
+def test_who_brings_a_body_is_told_to_come_again_where_too_many_do_not_arrive() -> None:
+    """Others are answered: each that is waited for keeps a thread, and some are left."""
+    few = FewBodies(lambda environ, start: [environ["wsgi.input"].read()], 2, refusing.busy)
+    told: list[tuple[str, dict[str, str]]] = []
+
+    def ask(body: io.BytesIO, **environ: Any) -> bytes:
+        asked = {"PATH_INFO": "/api/generations", "wsgi.input": body, **environ}
+        return b"".join(few(asked, lambda status, headers, *more: told.append((status, dict(headers)))))  # type: ignore[arg-type]
+
+    slow = [Slow(b"x" * 100_000) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(ask, body, CONTENT_LENGTH="100000") for body in slow]
+        while few._waited_for < 2:
+            time.sleep(0.01)
+        refused = json.loads(ask(io.BytesIO(b"{}"), CONTENT_LENGTH="2"))
+        assert ask(io.BytesIO()) == ask(io.BytesIO(), CONTENT_LENGTH="0") == b""
+        for body in slow:
+            body.may_come.set()
+        assert [one.result(240) for one in waiting] == [b"x" * 100_000] * 2
+
+    ((status, headers),) = told
+    assert status.startswith("503 ")
+    assert (headers["Retry-After"], headers["Connection"]) == ("1", "close")
+    assert "do not arrive" in refused["error"]["message"]
+    assert ask(io.BytesIO(b"{}"), CONTENT_LENGTH="2") == b"{}"
+
+
+@pytest.mark.parametrize("size", [-1, 1, 3, 64 * 1024, 200_000])
+def test_a_body_of_which_the_beginning_is_here_is_read_as_any_other(size: int) -> None:
+    content = b"a\n" + b"bc" * 50_000 + b"\nlast"
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        body = environ["wsgi.input"]
+        lines = [body.readline(), body.readline(size), body.readline()]
+        return [*lines, *iter(lambda: body.read(size), b"")]
+
+    asked = {"wsgi.input": io.BytesIO(content), "CONTENT_LENGTH": str(len(content))}
+    assert b"".join(FewBodies(application, 2, refusing.busy)(asked, lambda *told: None)) == content  # type: ignore[arg-type]
+    line = io.BytesIO(content)
+    asked = {"wsgi.input": io.BytesIO(content), "CONTENT_LENGTH": str(len(content))}
+    assert next(iter(FewBodies(application, 2, refusing.busy)(asked, lambda *told: None))) == line.readline()  # type: ignore[arg-type]
