@@ -108,7 +108,7 @@ MIDDLEWARE = [
     "generations.web.middleware.ServerTiming",
     "generations.web.middleware.TryAgain",
     "generations.web.middleware.RefuseValues",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "generations.web.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
