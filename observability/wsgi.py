@@ -85,7 +85,10 @@ class FewBodies:
     """
 
     def __init__(
-        self, application: "WSGIApplication", most: int, refuse: "Callable[[WSGIEnvironment, str], HttpResponse]"
+        self,
+        application: "BoundedBodies",
+        most: int,
+        refuse: "Callable[[WSGIEnvironment, str], HttpResponse]",
     ) -> None:
         self.application = application
         self.most = most
@@ -104,7 +107,7 @@ class FewBodies:
             return [refused.content]
         body = environ["wsgi.input"] = _Waiting(environ["wsgi.input"], self._count)
         said = environ.get("CONTENT_LENGTH", "")
-        if said.isdecimal() and "HTTP_EXPECT" not in environ:
+        if said.isdecimal() and int(said) <= self.application.limit and "HTTP_EXPECT" not in environ:
             # Before anybody waits for his turn, or all that wait would have got past this.
             body.begin(min(int(said), _PIECE))
         return self.application(environ, start_response)

@@ -179,9 +179,24 @@ class Slow(io.BytesIO):
         return super().read(size)
 
 
+def few_bodies(application: Any) -> FewBodies:
+    """An application that waits for two bodies at once."""
+    return FewBodies(BoundedBodies(application, 1_000_000, refusing.too_large), 2, refusing.busy)
+
+
+def test_a_body_that_is_too_large_is_not_waited_for() -> None:
+    body = Slow(b"")
+    told: list[str] = []
+    asked = {"PATH_INFO": "/api/generations", "wsgi.input": body, "CONTENT_LENGTH": "1000001"}
+
+    list(few_bodies(None)(asked, lambda status, *more: told.append(status)))  # type: ignore[arg-type]
+
+    assert told[0].startswith("413 ")
+
+
 def test_who_brings_a_body_is_told_to_come_again_where_too_many_do_not_arrive() -> None:
     """Others are answered: each that is waited for keeps a thread, and some are left."""
-    few = FewBodies(lambda environ, start: [environ["wsgi.input"].read()], 2, refusing.busy)
+    few = few_bodies(lambda environ, start: [environ["wsgi.input"].read()])
     told: list[tuple[str, dict[str, str]]] = []
 
     def ask(body: io.BytesIO, **environ: Any) -> bytes:
@@ -216,7 +231,7 @@ def test_a_body_of_which_the_beginning_is_here_is_read_as_any_other(size: int) -
         return [*lines, *iter(lambda: body.read(size), b"")]
 
     asked = {"wsgi.input": io.BytesIO(content), "CONTENT_LENGTH": str(len(content))}
-    assert b"".join(FewBodies(application, 2, refusing.busy)(asked, lambda *told: None)) == content  # type: ignore[arg-type]
+    assert b"".join(few_bodies(application)(asked, lambda *told: None)) == content  # type: ignore[arg-type]
     line = io.BytesIO(content)
     asked = {"wsgi.input": io.BytesIO(content), "CONTENT_LENGTH": str(len(content))}
-    assert next(iter(FewBodies(application, 2, refusing.busy)(asked, lambda *told: None))) == line.readline()  # type: ignore[arg-type]
+    assert next(iter(few_bodies(application)(asked, lambda *told: None))) == line.readline()  # type: ignore[arg-type]
