@@ -161,7 +161,8 @@ def test_an_event_that_is_too_large_is_accepted_and_told_to_the_project(settings
         "wsgi.url_scheme": "http",
         "wsgi.input": io.BytesIO(b"x" * 11),
     }
-    whole = BoundedBodies(wsgi.application.application, 10, wsgi.application.refuse)
+    bounded = wsgi.application.application
+    whole = BoundedBodies(bounded.application, 10, bounded.refuse)
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         answered.append(status)
