@@ -115,7 +115,7 @@ def test_an_evaluation_is_reckoned_tried_begun_and_watched(door: Door, monkeypat
         ('createEvaluator(name: "a", kind: "guess") { id }', "BAD_INPUT", "kind"),
         ('createEvaluator(name: "a", kind: "exact", options: []) { id }', "BAD_INPUT", "options"),
         ('updateEvaluator(id: "ID", options: {pattern: "("}) { id }', "BAD_INPUT", "options.pattern"),
-        ('updateEvaluator(id: "nope", name: "b") { id }', "NOT_FOUND", None),
+        ('updateEvaluator(id: "nope", name: "b") { id }', "NOT_FOUND", "id"),
         ('triggerEvaluator(id: "ID", share: 101) { id }', "BAD_INPUT", "share"),
         ('triggerEvaluator(id: "ID", share: 1, filter: {nope: 1}) { id }', "BAD_FILTER", "nope"),
         ("startEvaluation(input: {evaluators: []}) { id }", "BAD_INPUT", "evaluators"),

@@ -91,9 +91,9 @@ def test_an_experiment_is_made_with_results_filled_and_deleted(door: Door) -> No
     ("given", "code", "field"),
     [
         ({"name": " "}, "BAD_INPUT", "name"),
-        ({"name": "x", "dataset": "nope"}, "NOT_FOUND", None),
-        ({"name": "x", "items": [{"input": 1}, {"datasetItemId": "nope"}]}, "NOT_FOUND", None),
-        ({"name": "x", "items": [{"datasetItemId": ""}]}, "NOT_FOUND", None),
+        ({"name": "x", "dataset": "nope"}, "NOT_FOUND", "datasetId"),
+        ({"name": "x", "items": [{"input": 1}, {"datasetItemId": "nope"}]}, "NOT_FOUND", "items[1].datasetItemId"),
+        ({"name": "x", "items": [{"datasetItemId": ""}]}, "NOT_FOUND", "items[0].datasetItemId"),
         ({"name": "x", "items": [{}, {"scores": [{"value": 1}]}]}, "BAD_INPUT", "items[1].scores[0].name"),
         (
             {"name": "x", "items": [{"scores": [{"name": "n", "metadata": 1}]}]},
@@ -153,7 +153,7 @@ def test_a_version_is_made_once_and_its_labels_are_moved(door: Door) -> None:
         (VERSION, {"name": "hi", "input": {"template": "x", "labels": ["latest"]}}, "BAD_INPUT", "labels"),
         (VERSION, {"name": "", "input": {"template": "x"}}, "BAD_INPUT", "name"),
         (MOVE, {"name": "nope", "labels": []}, "NOT_FOUND", "name"),
-        (MOVE, {"name": "hi", "labels": [{"name": "prod", "version": 9}]}, "NOT_FOUND", None),
+        (MOVE, {"name": "hi", "labels": [{"name": "prod", "version": 9}]}, "NOT_FOUND", "labels"),
         (MOVE, {"name": "hi", "labels": [{"name": "", "version": 0}]}, "BAD_INPUT", "labels"),
         (
             MOVE,

@@ -190,7 +190,6 @@ def test_a_value_that_the_database_refuses_is_no_failure_of_the_server() -> None
     asked = client.get("/graphql/?project=%00", headers={"Accept": "text/html"})
     sent = client.post(f"/projects/{project.slug}/settings/keys/", {"name": "My\0 key", "scopes": ["read"]})
 
-    assert (asked.status_code, sent.status_code) == (400, 400)
+    assert (asked.status_code, sent.status_code) == (400, 200)
     assert "cannot contain NUL" in web.text(asked)
-    assert "My key" in sent.content.decode().replace("\0", "")
-    assert not project.keys.exists()
+    assert project.keys.get().name == "My key"

@@ -46,7 +46,7 @@ def main() -> None:
     asked = parser.parse_args()
     lifetimes.entitle("fork server")
     told: dict[str, dict[str, Any]] = json.loads(asked.parts)
-    in_hand = balancing.counts(sum(name not in _CELERY for name in told))
+    in_hand = balancing.counts(max(1, sum(name not in _CELERY for name in told)))  # a machine may have no web
     parts = {name: _loaded(name, in_hand, **about) for name, about in told.items()}
     if forget := getattr(sys, "_clear_type_cache", None):
         forget()  # of names all over the memory; whoever puts another one in its place writes to the page of the first

@@ -222,7 +222,7 @@ COLOURED = """(canvas) => {
 @pytest.mark.parametrize("time", ["from=now-80h", "from=2026-03-03T10:20:00Z&timestamp__lt=2026-03-03T10:20:30Z"])
 def test_a_value_alone_in_its_time_is_drawn(watched: Watched, filled: Stack, time: str) -> None:
     own = uuid.uuid4().hex[:8]
-    documents = [{"name": own, "performance": {"latency": 2.5}}]
+    documents = [{"name": own, "performance": {"latency": 1.5}}]
     documents.append({**documents[0], "timestamp": "2026-03-03T10:20:00Z"})
     with filled.client() as client:
         assert client.post("/api/generations/batch", json=documents).status_code == 200

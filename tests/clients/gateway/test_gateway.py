@@ -191,7 +191,7 @@ def test_a_call_that_was_under_way_when_the_server_was_killed_is_recorded_when_i
     both.provider.server.pause = 1.0
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Tell me all."}], "stream": True}
     address = f"{both.stack.url}/gateway/{both.stack.api_key}/v1/chat/completions"
-    pid = both.stack.pid_of("generations: web 1")
+    pids = [both.stack.pid_of(f"generations: web {number}") for number in (1, 2)]
     try:
         with (
             pytest.raises(httpx.TransportError),
@@ -201,7 +201,8 @@ def test_a_call_that_was_under_way_when_the_server_was_killed_is_recorded_when_i
         ):
             for n, _ in enumerate(answer.iter_raw()):
                 if n == 2:
-                    os.kill(pid, 9)
+                    for pid in pids:
+                        os.kill(pid, 9)
     finally:
         both.provider.server.pause = 0.01
     both.stack.wait_until_ready()
