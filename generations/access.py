@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.password_validation import validate_password
@@ -21,7 +21,9 @@ from generations import trusting
 from generations.cleaning import clean_string
 from generations.models import ApiKey, AuditEntry, Membership, Project, User
 from generations.models.accounts import Role
-from generations.records import InvalidRecord
+from generations.records import GenerationRecord, InvalidRecord, StepRecord, ThreadRecord, revised
+
+R = TypeVar("R", GenerationRecord, StepRecord, ThreadRecord)
 
 KEY_BYTES: Final = 32
 MAX_ENVIRONMENT: Final = 40
@@ -86,6 +88,12 @@ class Grant:
         if self.user is not None:
             return self.user.get_username()
         return f"key {self.key.name}" if self.key is not None else "system"
+
+    def placed(self, record: R) -> R:
+        """`record` in the environment of the key that brought it, unless it names one or none itself."""
+        if self.key is None or not self.key.environment or record.environment is not None:
+            return record
+        return record if "environment" in record.cleared else revised(record, environment=self.key.environment)
 
     def may(self, scope: Scope) -> bool:
         """Whether this grant includes `scope`."""

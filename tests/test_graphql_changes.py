@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from generations import bulk, datasets, gathering, prompts
+from generations import access, bulk, datasets, gathering, prompts
 from generations.access import Scope
 from generations.models import DatasetItem, Generation, Job, Step
 from generations.records import GenerationRecord, StepRecord
@@ -164,6 +164,25 @@ def test_a_thread_and_a_participant_are_described_and_what_is_left_out_stays(doo
     ):
         answer = door.ask(put, {"id": id, "input": said})
         assert (answer.codes, answer.errors[0]["extensions"]["field"]) == (["BAD_INPUT"], field), answer.errors
+
+
+def test_what_is_made_is_in_the_environment_of_the_key_unless_it_says_so(door: Door) -> None:
+    key = access.create_key(
+        access.of_system(door.project), name="k", scopes=[Scope.WRITE, Scope.INGEST], environment="staging"
+    )[1]
+    put = "mutation ($id: ID!, $input: ThreadInput!) { putThread(id: $id, input: $input) { environment } }"
+    create = "mutation ($id: ID!, $input: GenerationInput!) { createGeneration(id: $id, input: $input) { id } }"
+
+    def told(input: dict[str, Any], id: str) -> Any:
+        answer = door.ask(put, {"id": id, "input": input}, token=key)
+        return answer.data["putThread"]["environment"]
+
+    assert [told({}, "t"), told({"environment": "test"}, "u"), told({"name": "n"}, "u")] == ["staging", "test", "test"]
+    assert told({"environment": None}, "v") is None
+    for id, input in (("g", {}), ("h", {"environment": "test"}), ("i", {"environment": None})):
+        assert door.ask(create, {"id": id, "input": input}, token=key).codes == []
+    rows = Generation.objects.in_project(door.project.pk).order_by("public_id")
+    assert list(rows.values_list("environment", flat=True)) == ["staging", "test", None]
 
 
 def test_steps_and_threads_are_deleted_with_what_is_in_them(door: Door) -> None:

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from generations import bundles, intake, recording, records
+from generations import bundles, intake, recording
 from generations.access import Grant, Scope
 from generations.api import lists, noting, receive, repeats
 from generations.api.answers import answer
@@ -86,7 +86,7 @@ def record_generation(request: HttpRequest) -> HttpResponse:
     """
     grant = grant_of(request)
     sent = receive.one(request, several="/api/generations/batch")
-    record = of_key(grant, rest.generation(repeats.named(request, sent)))
+    record = grant.placed(rest.generation(repeats.named(request, sent)))
     receipt = stored(grant, record)
     noting.took(request)
     if (new := receipt.standing) is not None:
@@ -326,22 +326,17 @@ def stored(grant: Grant, record: Record, table: Mapping[str, Slot] | None = None
 def score_stored(grant: Grant, record: ScoreRecord) -> HttpResponse:
     """A score, stored, as the answer."""
     receipt = stored(grant, record, rest.SCORE)
-    row = Score.objects.by_ids(grant.project.pk, "score", [str(receipt.id)])[0]
+    row = Score.objects.by_ids(grant.project.pk, "score", [str(receipt.id)]).first()
+    if row is None:
+        raise not_found("score", str(receipt.id))  # it was deleted since
     return answer(rest.score_document(bundles.score_record(row)), status=201 if receipt.state == "stored" else 200)
-
-
-def of_key(grant: Grant, record: R) -> R:
-    """`record` in the environment of the key that brought it, unless it names one itself."""
-    if grant.key is not None and grant.key.environment and record.environment is None:
-        return records.revised(record, environment=grant.key.environment)
-    return record
 
 
 def _read(item: Json | InvalidRecord, read: Callable[[Json], R], grant: Grant) -> R | InvalidRecord:
     if isinstance(item, InvalidRecord):
         return item
     try:
-        return of_key(grant, read(item))
+        return grant.placed(read(item))
     except InvalidRecord as error:
         return error
 

@@ -88,7 +88,7 @@ def put_score(request: HttpRequest, id: str) -> HttpResponse:
 
 @router.delete(
     "/{anyid:id}",
-    **operation("Delete a score", tag=SCORES, scope=Scope.WRITE, ok={204: None}),
+    **operation("Delete a score", tag=SCORES, scope=Scope.WRITE, ok={204: None}, refuses=(409,)),
 )
 def delete_score(request: HttpRequest, id: str) -> HttpResponse:
     """There is no way back."""

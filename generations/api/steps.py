@@ -15,8 +15,9 @@ from generations.api.answers import answer
 from generations.api.auth import grant_of
 from generations.api.describing import OBJECT, page_of, ref
 from generations.api.errors import not_found
-from generations.api.generations import of_key, received, stored
+from generations.api.generations import received, stored
 from generations.api.operations import AGAIN, LIMIT, PROJECT, of_list, operation
+from generations.cleaning import clean_string
 from generations.filters import Leaf
 from generations.ingest import rest
 from generations.models import Participant, Thread
@@ -89,7 +90,7 @@ def get_step(request: HttpRequest, id: str) -> HttpResponse:
     return answer(lists.step(found))
 
 
-@steps.delete("/{anyid:id}", **operation("Delete a step", tag=STEPS, scope=Scope.WRITE, ok={204: None}))
+@steps.delete("/{anyid:id}", **operation("Delete a step", tag=STEPS, scope=Scope.WRITE, ok={204: None}, refuses=(409,)))
 def delete_step(request: HttpRequest, id: str) -> HttpResponse:
     """With the generations that hang on it, its scores and files. Steps below it stay. There is no way back; a legal
     hold refuses it.
@@ -141,15 +142,23 @@ def get_thread(request: HttpRequest, id: str) -> HttpResponse:
 )
 def put_thread(request: HttpRequest, id: str) -> HttpResponse:
     """Names a thread, which need not be known yet: steps and generations make theirs by naming it in `threadId`. What
-    is absent stays, what is null is emptied.
+    is absent stays, what is null is emptied; of `metadata` each key by itself, and null is its value. A new one is in
+    the environment of the key.
     """
     grant = grant_of(request)
-    receipt = stored(grant, of_key(grant, _named(request, rest.thread, id)), rest.THREAD)
-    row = Thread.objects.by_ids(grant.project.pk, "thread", [str(receipt.id)])[0]
+    record = _named(request, rest.thread, id)
+    if not Thread.objects.by_ids(grant.project.pk, "thread", [id]).exists():
+        record = grant.placed(record)
+    receipt = stored(grant, record, rest.THREAD)
+    row = Thread.objects.by_ids(grant.project.pk, "thread", [id]).first()
+    if row is None:
+        raise not_found("thread", id)  # it was deleted since
     return answer(bundles.thread_document(row), status=201 if receipt.state == "stored" else 200)
 
 
-@threads.delete("/{anyid:id}", **operation("Delete a thread", tag=THREADS, scope=Scope.WRITE, ok={204: None}))
+@threads.delete(
+    "/{anyid:id}", **operation("Delete a thread", tag=THREADS, scope=Scope.WRITE, ok={204: None}, refuses=(409,))
+)
 def delete_thread(request: HttpRequest, id: str) -> HttpResponse:
     """With all steps and generations in it, a hundred at a time; interrupted, it is to be asked for again. There is no
     way back; a legal hold refuses it.
@@ -208,11 +217,13 @@ def get_participant(request: HttpRequest, id: str) -> HttpResponse:
 )
 def put_participant(request: HttpRequest, id: str) -> HttpResponse:
     """Describes an end user, who need not be known yet: whoever names the id in `userId` makes them. What is absent
-    stays, what is null is emptied.
+    stays, what is null is emptied; of `metadata` each key by itself, and null is its value.
     """
     grant = grant_of(request)
     receipt = stored(grant, _named(request, rest.participant, id), rest.PARTICIPANT)
-    row = Participant.objects.by_ids(grant.project.pk, "participant", [str(receipt.id)])[0]
+    row = Participant.objects.by_ids(grant.project.pk, "participant", [id]).first()
+    if row is None:
+        raise not_found("participant", id)  # they were erased since
     return answer(bundles.participant_document(row), status=201 if receipt.state == "stored" else 200)
 
 
@@ -220,6 +231,8 @@ def put_participant(request: HttpRequest, id: str) -> HttpResponse:
 def _named(request: HttpRequest, read: Callable[[Json], R], id: str) -> R:
     """What was sent, of the id of its address."""
     document = receive.mapping(request)
+    if clean_string(id) != id:
+        raise InvalidRecord("id", id, "an address without NUL and halves of characters")
     record = read({**document, "id": id if document.get("id") is None else document["id"]})
     if record.id != id:
         raise InvalidRecord("id", record.id, f"{id!r}, as in the address, or nothing")

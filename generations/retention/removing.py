@@ -12,9 +12,10 @@ from django.db.models import Exists, OuterRef, QuerySet
 from generations import access, at_once, attachments, holds, identities, recording
 from generations.access import Grant
 from generations.at_once import Statement
-from generations.models import Attachment, DatasetItem, Generation, Project, Step
+from generations.models import Attachment, DatasetItem, Generation, Project, Step, Thread
 
 AT_ONCE: Final = 100
+_WITH_OTHERS: Final[dict[str, type[Any]]] = {"step": Step, "thread": Thread}
 
 
 def remove(project: Project, kind: str, ids: Sequence[str]) -> tuple[int, int]:
@@ -59,9 +60,15 @@ def erase(grant: Grant, kind: str, id: str) -> bool:
     project = grant.project
     if "\0" in id:
         return False  # which the database has no place for
-    if kind in ("step", "thread"):
-        holds.refuse(project.pk, kind, [id])  # before anything in it is gone
+    if rows := _WITH_OTHERS.get(kind):
+        with transaction.atomic():
+            holds.refuse(project.pk, kind, [id])  # before anything in it is gone
+            if not rows.objects.by_ids(project.pk, kind, [id]).exists():
+                return False  # what names it, and came before it, stays
+            access.audit(grant, f"{kind}.delete", kind, id)  # now: it may be interrupted
         _remove_within(project, kind, [id])
+        remove(project, kind, [id])
+        return True
     with transaction.atomic():
         gone, _ = remove(project, kind, [id])
         if gone:

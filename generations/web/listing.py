@@ -300,12 +300,13 @@ def document_of(kind: str, text: str) -> dict[str, Json]:
     """
     text = text.strip()
     address, mark, behind = text.partition("?")
-    query = behind if mark and "=" not in address else text
+    query = behind.partition("#")[0] if mark and "=" not in address else text
     if text and "=" not in query:
         raise BadFilter("filter", text, "the filters of a list's address, such as hasError=true")
+    document = sent_along(kind, query)
     if said := QueryDict(query).get("q"):
         raise BadFilter("q", said, "the filters of a list's address; words are looked for by text=...")
-    return sent_along(kind, query)
+    return document
 
 
 def sent_along(kind: str, query: str) -> dict[str, Json]:

@@ -110,6 +110,10 @@ def test_a_thread_is_in_the_environment_of_the_key_unless_it_names_one() -> None
 
     assert api.put("/api/threads/t", {}).json["environment"] == "staging"
     assert api.put("/api/threads/u", {"environment": "test"}).json["environment"] == "test"
+    # Once it is there it stays where it is, and what is null is emptied.
+    assert api.put("/api/threads/u", {"name": "Mine"}).json["environment"] == "test"
+    assert "environment" not in api.put("/api/threads/u", {"environment": None}).json
+    assert "environment" not in api.put("/api/threads/v", {"environment": None}).json
 
 
 def test_a_participant_is_described_before_and_after_they_do_something(api: Caller) -> None:
@@ -154,6 +158,22 @@ def test_a_step_is_deleted_with_its_calls_and_a_thread_with_all_that_is_in_it(ap
     assert list(Generation.objects.in_project(api.project.pk).values_list("public_id", flat=True)) == ["i"]
     assert list(Step.objects.in_project(api.project.pk).values_list("public_id", flat=True)) == ["below"]
     assert list(Thread.objects.in_project(api.project.pk).values_list("public_id", flat=True)) == ["u"]
+
+
+def test_what_names_a_step_that_never_came_is_not_deleted_with_it(api: Caller) -> None:
+    api.post("/api/generations", {"id": "g", "stepId": "s"})
+
+    assert api.delete("/api/steps/s").status == 404
+    assert api.get("/api/generations/g").status == 200
+    assert not AuditEntry.objects.filter(project=api.project, action="step.delete").exists()
+
+
+@pytest.mark.parametrize("room", ["threads", "participants"])
+def test_nothing_is_put_at_an_address_where_it_would_not_be_found(api: Caller, room: str) -> None:
+    answer = api.put(f"/api/{room}/a%00b", {})
+
+    assert (answer.status, answer.error["field"]) == (422, "id")
+    assert api.get(f"/api/{room}").json["data"] == []
 
 
 def test_what_a_legal_hold_keeps_is_not_deleted(api: Caller) -> None:

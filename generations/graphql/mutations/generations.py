@@ -55,7 +55,8 @@ class GenerationMutations:
     ) -> GenerationReceipt | None:
         """Store or merge one generation."""
         record = rest.generation({"id": identities.new_id() if id is None else id, **document(input)})
-        receipt = recording.record(info.context.grant.project, [record])[0]
+        grant = info.context.grant
+        receipt = recording.record(grant.project, [grant.placed(record)])[0]
         if receipt.state == "rejected":
             raise rejected(receipt)
         return GenerationReceipt(id=strawberry.ID(receipt.id or ""), state=receipt.state)

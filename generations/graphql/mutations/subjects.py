@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated
 
 import strawberry
 from strawberry.scalars import JSON
@@ -20,7 +20,6 @@ from generations.graphql.nodes import found
 from generations.graphql.types.events import Participant, Thread
 from generations.ingest import rest
 from generations.ingest.rest_fields import Slot
-from generations.records import Json
 from generations.retention import removing
 
 
@@ -62,7 +61,10 @@ class SubjectMutations:
     ) -> Thread | None:
         """Store or merge one thread."""
         grant = info.context.grant
-        name = _put(grant, id, input, rest.thread, rest.THREAD)
+        record = rest.thread({**document(input), "id": id})
+        if not models.Thread.objects.by_ids(grant.project.pk, "thread", [clean_string(id)]).exists():
+            record = grant.placed(record)
+        name = _put(grant, record, rest.THREAD)
         shown: Thread | None = found(grant, models.Thread, "thread", Thread, name)
         return shown
 
@@ -77,7 +79,7 @@ class SubjectMutations:
     ) -> Participant | None:
         """Store or merge one participant."""
         grant = info.context.grant
-        name = _put(grant, id, input, rest.participant, rest.PARTICIPANT)
+        name = _put(grant, rest.participant({**document(input), "id": id}), rest.PARTICIPANT)
         shown: Participant | None = found(grant, models.Participant, "participant", Participant, name)
         return shown
 
@@ -94,8 +96,8 @@ class SubjectMutations:
         return _deleted(info.context.grant, "thread", id)
 
 
-def _put(grant: Grant, id: str, said: Any, read: Callable[[Json], records.Record], table: Mapping[str, Slot]) -> str:
-    receipt = recording.record(grant.project, [read({**document(said), "id": id})])[0]
+def _put(grant: Grant, record: records.Record, table: Mapping[str, Slot]) -> str:
+    receipt = recording.record(grant.project, [record])[0]
     if receipt.state == "rejected":
         raise rejected(receipt, table)
     return receipt.id or ""
