@@ -148,6 +148,9 @@ def test_long_names_and_numbers_leave_every_column_its_place(watched: Watched, f
     with filled.client() as client:
         assert client.post("/api/generations", json=call).status_code == 201
         assert client.post("/api/steps/batch", json=steps).status_code == 200
+        # Of whom something is known there are facets, and less place.
+        about = client.put(f"/api/participants/{quote(long)}", json={"metadata": {"plan": "pro"}})
+        assert about.status_code in (200, 201)
 
     for room in ("generations", "steps", "threads", "users"):
         page.goto(f"{filled.url}/projects/default/{room}/")
