@@ -59,10 +59,11 @@ $(DEV_STAMP): | .venv/bin/python
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ $(RUN_STAMP)
 
-# Tests of pages need a browser, those of several machines a broker, those of what is printed to be typed curl, and those
-# of clients in JavaScript Node. They are Debian's own; nothing is downloaded.
+# Tests of pages need a browser, those of several machines a broker, those of what is printed to be typed curl, those of
+# what may not stand before the database a pooler, and those of clients in JavaScript Node. They are Debian's own; nothing
+# is downloaded.
 programs:
-	@missing=; for one in chromium redis-server curl; do command -v $$one >/dev/null || missing="$$missing $$one"; done; \
+	@missing=; PATH="$$PATH:/usr/sbin"; for one in chromium redis-server curl pgbouncer; do command -v $$one >/dev/null || missing="$$missing $$one"; done; \
 	command -v node >/dev/null && command -v npm >/dev/null || missing="$$missing nodejs npm"; \
 	missing="$$(echo $$missing)"; \
 	if [ -z "$$missing" ]; then :; \
