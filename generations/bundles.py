@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from generations import identities, records
+from generations.ingest.otlp.lending import NOTE
 from generations.ingest.values import iso
 from generations.models import (
     Alternative,
@@ -24,6 +25,9 @@ from generations.models import (
 )
 
 T = TypeVar("T")
+
+MOST_WAYS: Final = 8
+"""Calls that gave way to one another which are followed to the one that stands."""
 
 
 @dataclass(slots=True)
@@ -145,10 +149,29 @@ def of_steps(
 
 
 def generation(project: Project, id: str, **parts: bool) -> Bundle | None:
-    """The generation that has the caller's `id`, with what belongs to it, `parts` as in `of_generations`; None when
-    there is none."""
-    row = Generation.objects.in_project(project.pk).filter(uid=identities.uid(project.pk, "generation", id)).first()
+    """The generation that has the caller's `id`, or the one that this gave way to, with what belongs to it, `parts` as
+    in `of_generations`; None when there is none."""
+    if (row := _row(project, id)) is None and (id := stands_for(project, id) or "") != "":
+        row = _row(project, id)
     return None if row is None else of_generations(project, [row], **parts)[0]
+
+
+def _row(project: Project, id: str) -> Generation | None:
+    return Generation.objects.in_project(project.pk).filter(uid=identities.uid(project.pk, "generation", id)).first()
+
+
+def stands_for(project: Project, id: str) -> str | None:
+    """The id of the generation that is there for `id`: its own, or that of the one which tells of the same call and
+    that it gave way to. None when there is none. One query where it has its own, and two more for each way."""
+    for _ in range(MOST_WAYS):
+        if Generation.objects.by_ids(project.pk, "generation", [id]).exists():
+            return id
+        step = StepPayload.objects.in_project(project.pk).filter(uid=identities.uid(project.pk, "step", id))
+        into = step.values_list(f"attributes__{NOTE}__into", flat=True).first()
+        if not isinstance(into, str) or not into:
+            return None
+        id = into
+    return None
 
 
 def step(project: Project, id: str) -> StepBundle | None:

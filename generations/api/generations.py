@@ -22,7 +22,16 @@ from generations.ingest import rest
 from generations.ingest.rest_fields import Slot
 from generations.ingest.values import UnknownField
 from generations.models import Feedback, Generation, Score
-from generations.records import GenerationRecord, InvalidRecord, Json, Record, ScoreRecord, StepRecord, ThreadRecord
+from generations.records import (
+    GenerationRecord,
+    InvalidRecord,
+    Json,
+    Record,
+    ScoreRecord,
+    StepRecord,
+    ThreadRecord,
+    revised,
+)
 from generations.retention import removing
 
 R = TypeVar("R", GenerationRecord, StepRecord, ThreadRecord)
@@ -220,7 +229,7 @@ def give_feedback(request: HttpRequest, id: str) -> HttpResponse:
     """
     grant = grant_of(request)
     record = rest.feedback(id, repeats.named(request, receive.one(request)))
-    _known(grant, id)
+    record = revised(record, generation_id=_known(grant, id))
     receipt = stored(grant, recording.said_now(grant.project, record), rest.FEEDBACK)
     row = Feedback.objects.by_ids(grant.project.pk, "feedback", [str(receipt.id)])[0]
     shown = rest.feedback_document(bundles.feedback_record(row))
@@ -244,8 +253,7 @@ def score_generation(request: HttpRequest, id: str) -> HttpResponse:
     """One judgement by a person, a model or code; with an id that is known already, the score of that id is changed."""
     grant = grant_of(request)
     record = rest.score(repeats.named(request, receive.one(request)), generation_id=id)
-    _known(grant, id)
-    return score_stored(grant, record)
+    return score_stored(grant, revised(record, generation_id=_known(grant, id)))
 
 
 @judging.put(
@@ -266,7 +274,7 @@ def tag_generation(request: HttpRequest, id: str) -> HttpResponse:
     asked = receive.named(receive.mapping(request), ("add", "remove"))
     add, remove = (_tags(name, asked.get(name)) for name in ("add", "remove"))
     with transaction.atomic():
-        _known(grant, id)
+        id = _known(grant, id)
         try:
             recording.retag(grant.project, "generation", [id], add=add, remove=remove)
         except InvalidRecord as error:
@@ -348,9 +356,11 @@ def _bundle(grant: Grant, id: str) -> bundles.Bundle:
     return found
 
 
-def _known(grant: Grant, id: str) -> None:
-    if not Generation.objects.by_ids(grant.project.pk, "generation", [id]).exists():
+def _known(grant: Grant, id: str) -> str:
+    """The id by which the generation is stored: another where it gave way to one that tells of the same call."""
+    if (found := bundles.stands_for(grant.project, id)) is None:
         raise not_found("generation", id)
+    return found
 
 
 def _tags(name: str, value: Json) -> Sequence[str]:

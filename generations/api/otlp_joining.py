@@ -64,6 +64,38 @@ def write_spans(
     return [one for outcome in outcomes for one in outcome]
 
 
+def join_recorded(project: Project, made: Sequence[GenerationRecord]) -> None:
+    """Join calls that were recorded by themselves, and are stored, with spans that told of them before.
+
+    One query, and nothing else where no other call was answered with the same id. Raises recording.Busy when too many
+    wait.
+    """
+    answered = [call for call in made if call.response_id and call.started_at and call.ended_at]
+    own = {call.id for call in answered}
+    if answered and not own.issuperset(otlp_stored.around(project, (), answered).answers):
+        prepared.again(lambda: _join_recorded(project, answered))
+
+
+def _join_recorded(project: Project, made: Sequence[GenerationRecord]) -> None:
+    with transaction.atomic():
+        answers = otlp_stored.around(project, (), made, lock=recording.alone(project.pk)).answers
+        of_spans = Generation.objects.by_ids(project.pk, "generation", answers).exclude(trace_id=None)
+        stored = otlp_stored.around(project, set(of_spans.values_list("trace_id", flat=True))).steps
+        calls, there = _calls(project, (), stored, set(answers))
+        settled = couples.settle(calls)
+        demoted = [id for id in there if id in settled.into]
+        told_apart = {call.record.id: call.stored for call in calls if call.stored is not None}
+        records: list[Record] = [
+            _noted(id, {lending.NOTE: note}, told_apart.get(id)) for id, note in settled.notes.items()
+        ]
+        records += settled.records
+        if demoted:
+            records += otlp_moving.moved(project, demoted, settled.into)
+            recording.delete(project, "generation", demoted)
+        if records:
+            recording.record(project, with_attachments(project, records), locks=False)
+
+
 def _readied(project: Project, told: Sequence[Told]) -> tuple[list[Told], recording.Ready]:
     """Spans with what they have in common, and their records made ready.
 

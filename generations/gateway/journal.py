@@ -25,6 +25,7 @@ from django.conf import settings
 from django.db import Error, connections
 
 from generations import identities, intake, recording
+from generations.api import otlp_joining
 from generations.ingest import gateway
 from generations.ingest.gateway import Passed, Tried
 from generations.intake import Refusal
@@ -247,6 +248,11 @@ def _write(project_pk: int, ended: Sequence[_Call]) -> None:
             request = one.passed.request
             intake.keep(project, DOOR, refusals, intake.Body(request, len(request)), one.agent)
         intake.count(project, DOOR, one.agent, 1, len(refusals))
+    try:
+        otlp_joining.join_recorded(project, made)
+    except (recording.Busy, Error) as problem:
+        # They are stored, and would be counted again.
+        log.warning("Calls through the gateway are not joined with their spans: %s", problem)
 
 
 def give_back() -> None:

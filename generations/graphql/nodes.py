@@ -16,6 +16,7 @@ from django.db import models
 from strawberry.types.field import StrawberryField
 from strawberry.types.info import Info
 
+from generations import bundles
 from generations.access import Grant
 
 M = TypeVar("M", bound=models.Model)
@@ -50,8 +51,11 @@ class Batch(Generic[M]):
 
 
 def found(grant: Grant, model: Any, kind: str, show: Any, id: str) -> Any:
-    """The project's row of this id as `show` shows it; None when there is none."""
+    """The project's row of this id as `show` shows it, or the generation that this gave way to; None when there is
+    none."""
     rows = list(model.objects.by_ids(grant.project.pk, kind, [id]))
+    if not rows and kind == "generation" and (standing := bundles.stands_for(grant.project, id)) is not None:
+        rows = list(model.objects.by_ids(grant.project.pk, kind, [standing]))
     return show(row=rows[0], batch=Batch(grant, rows)) if rows else None
 
 

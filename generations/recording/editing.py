@@ -106,8 +106,9 @@ def update(
         there = bundles.generation(grant.project, id)
         if there is None:
             return False
-        change(grant, said(there.record), there.record)
-        access.audit(grant, "generation.update", "generation", id, {"fields": sorted(fields)})
+        stored = there.record  # perhaps another, to which the one of that id gave way
+        change(grant, revised(said(stored), id=stored.id), stored)
+        access.audit(grant, "generation.update", "generation", stored.id or id, {"fields": sorted(fields)})
     return True
 
 
