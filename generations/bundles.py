@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -162,16 +162,34 @@ def _row(project: Project, id: str) -> Generation | None:
 
 def stands_for(project: Project, id: str) -> str | None:
     """The id of the generation that is there for `id`: its own, or that of the one which tells of the same call and
-    that it gave way to. None when there is none. One query where it has its own, and two more for each way."""
+    that it gave way to. None when there is none. One query where it has its own."""
+    if Generation.objects.by_ids(project.pk, "generation", [id]).exists():
+        return id
+    return gave_way(project, [id]).get(id)
+
+
+def gave_way(project: Project, ids: Collection[str]) -> dict[str, str]:
+    """Of these ids of generations those that gave way to others which tell of the same call, and whose ids stand now.
+
+    One query where none did; where some did, one more for each way and one for those that stand.
+    """
+    ends = {id: id for id in ids}
+    asked = set(ids)
     for _ in range(MOST_WAYS):
-        if Generation.objects.by_ids(project.pk, "generation", [id]).exists():
-            return id
-        step = StepPayload.objects.in_project(project.pk).filter(uid=identities.uid(project.pk, "step", id))
-        into = step.values_list(f"attributes__{NOTE}__into", flat=True).first()
-        if not isinstance(into, str) or not into:
-            return None
-        id = into
-    return None
+        if not asked:
+            break
+        by_uid = {identities.uid(project.pk, "step", id): id for id in asked}
+        steps = StepPayload.objects.in_project(project.pk).filter(uid__in=by_uid)
+        rows = steps.values_list("uid", f"attributes__{NOTE}__into")
+        ways = {by_uid[uid]: into for uid, into in rows if isinstance(into, str) and into}
+        ends = {id: ways.get(end, end) for id, end in ends.items()}
+        asked = set(ways.values())
+    moved = {id: end for id, end in ends.items() if end != id}
+    if not moved:
+        return {}
+    wanted = {*moved, *moved.values()}
+    there = set(Generation.objects.by_ids(project.pk, "generation", wanted).values_list("public_id", flat=True))
+    return {id: end for id, end in moved.items() if id not in there and end in there}
 
 
 def step(project: Project, id: str) -> StepBundle | None:

@@ -148,7 +148,8 @@ def _shared(one: Told, held: Said, is_new: bool) -> Told:
             fill(generation, **said)
     else:
         step, generation = revised(step, **said), generation and revised(generation, **said)
-    return made_told(one.span, step, generation, one.scores, one.thread, one.has_files, own, one.is_fetched)
+    said_once = (one.scores, one.thread, one.has_files, own, one.is_fetched, one.has_begun)
+    return made_told(one.span, step, generation, *said_once)
 
 
 def _records(project: Project, late: Mapping[str, dict[str, Any]]) -> list[Record]:

@@ -161,6 +161,8 @@ def _join(
         traces = {one.span.trace_id for one in told}
         fetched = [one.generation for one in told if one.is_fetched and one.generation is not None]
         stored, answers, waiting = otlp_stored.around(project, traces, said, fetched, lock=lock, trusts=trusts)
+        if any(one.has_begun for one in told):
+            told = _without_what_ended(told, stored)
         if stored or not is_one:
             told, late, left = otlp_common.share(project, told, stored)
         if stored:
@@ -245,6 +247,13 @@ def _without_generic(project: Project, told: Sequence[Told]) -> list[Told]:
             kept.add(place.step.id)
             place = by_id.get(place.step.parent_id or "")
     return [one for one in told if one.step.id in kept]
+
+
+def _without_what_ended(told: Sequence[Told], stored: Sequence[Mapping[str, Any]]) -> list[Told]:
+    """The spans without those of which it was told that they have begun after they were told whole."""
+    whole = {one.step.id for one in told if not one.has_begun}
+    whole |= {row["public_id"] for row in stored if row["ended_at"] is not None}
+    return [one for one in told if not (one.has_begun and one.step.id in whole)]
 
 
 # ------------------------------------------------------------------------------------------------- calls told twice

@@ -102,9 +102,14 @@ def _distinct(ids: Sequence[str]) -> list[str]:
 def _rows(model: Any, grant: Grant, kind: str, wanted: Sequence[str]) -> list[Any]:
     """The rows of these ids, in this order. Raises NoSuchDataset for an id that the project has none of."""
     rows = {row.public_id: row for row in model.objects.by_ids(grant.project.pk, kind, wanted)}
-    missing = next((i for i in wanted if i not in rows), None)
-    if missing is not None:
-        raise NoSuchDataset(kind, missing, f"{kind}Ids")
+    if kind == "generation" and (missing := [i for i in wanted if i not in rows]):
+        # Those that gave way to others which tell of the same call are these.
+        ways = bundles.gave_way(grant.project, missing)
+        there = {row.public_id: row for row in model.objects.by_ids(grant.project.pk, kind, set(ways.values()))}
+        rows |= {i: there[end] for i, end in ways.items() if end in there}
+    missed = next((i for i in wanted if i not in rows), None)
+    if missed is not None:
+        raise NoSuchDataset(kind, missed, f"{kind}Ids")
     return [rows[i] for i in wanted]
 
 

@@ -12,7 +12,7 @@ from django.db import DatabaseError, DataError, IntegrityError, connection, tran
 from django.utils import timezone
 from psycopg.errors import ProgramLimitExceeded
 
-from generations import cleaning, identities, making, prepared, records, trusting
+from generations import bundles, cleaning, identities, making, prepared, records, trusting
 from generations.models import Project
 from generations.recording import departing, grouping, keeping, looking, merging, narrowing, readying, storing, tying
 from generations.recording.readying import Ready
@@ -134,7 +134,7 @@ def record(
             places.append(index)
         except InvalidRecord as error:
             receipts[index] = Receipt(index, records.KINDS[type(item)], item.id, "rejected", str(error), error)
-    tidy = tying.tied(project, tidy)
+    tidy = _on_those_that_stand(project, tying.tied(project, tidy))
     if now is not None or not 0 < len(tidy) <= GROUPED or connection.in_atomic_block:
         trusting.sure(trust)
         how: dict[str, Any] = {"locks": locks, "shared": shared, "near": near, "ends": ends}
@@ -281,6 +281,18 @@ def _identified(record: Record) -> Record:
     if isinstance(record, ScoreRecord) and record.id is None:
         return revised(record, id=identities.new_id())
     return record
+
+
+def _on_those_that_stand(project: Project, items: list[Record]) -> list[Record]:
+    """`items`, scores and feedback of a generation that gave way to another as said of that one."""
+    said = [one for one in items if isinstance(one, ScoreRecord | FeedbackRecord) and one.generation_id]
+    if not said:
+        return items
+    standing = bundles.gave_way(project, {str(one.generation_id) for one in said})
+    if not standing:
+        return items
+    moved = {id(one): standing[one.generation_id] for one in said if one.generation_id in standing}
+    return [revised(one, generation_id=moved[id(one)]) if id(one) in moved else one for one in items]
 
 
 def _score_of(score: ScoreRecord, **target: str) -> ScoreRecord:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from generations import access, at_once, attachments, holds, identities, recording
+from generations import access, at_once, attachments, bundles, holds, identities, recording
 from generations.access import Grant
 from generations.at_once import Statement
 from generations.models import Attachment, DatasetItem, Generation, Project, Step, Thread
@@ -53,9 +53,9 @@ def _remove_within(project: Project, kind: str, ids: Sequence[str]) -> None:
 
 def erase(grant: Grant, kind: str, id: str) -> bool:
     """Delete one row with what is in it and the files beside that in somebody's name, which the audit keeps; False when
-    there is none. Interrupted, it is to be done again.
+    there is none. By the id of a generation that gave way, the one that stands for it.
 
-    Raises Held for what a legal hold keeps.
+    Interrupted, it is to be done again. Raises Held for what a legal hold keeps.
     """
     project = grant.project
     if "\0" in id:
@@ -73,6 +73,8 @@ def erase(grant: Grant, kind: str, id: str) -> bool:
         gone, _ = remove(project, kind, [id])
         if gone:
             access.audit(grant, f"{kind}.delete", kind, id)
+    if not gone and kind == "generation" and (standing := bundles.gave_way(project, [id]).get(id)) is not None:
+        return erase(grant, kind, standing)
     return bool(gone)
 
 

@@ -120,6 +120,44 @@ def test_the_call_is_found_and_judged_by_either_id(api: Caller, is_first: bool) 
         assert len(all_recorded(api)) == 1
 
 
+@pytest.mark.parametrize("is_first", [True, False], ids=["span first", "call first"])
+def test_by_either_id_it_is_judged_everywhere_added_to_a_dataset_and_deleted(api: Caller, is_first: bool) -> None:
+    times = through(api)
+    if is_first:
+        told(api, *times)
+    before = {row.generation.public_id for row in all_recorded(api)}
+    if not is_first:
+        told(api, *times)
+    (one,) = all_recorded(api)
+    stands = one.generation.public_id
+    ids = sorted({*before, f"{TRACE}-00f067aa0ba902b7"})
+    person = made_caller("read", "write", project=api.project)
+    dataset = person.post("/api/datasets", {"name": "seen"}).json["id"]
+
+    assert len(ids) == 2
+    for n, id in enumerate(ids):
+        said = {"name": f"s{n}", "type": "CODE", "value": 1, "generationId": id}
+        assert person.post("/api/scores", said).json["generationId"] == stands
+        assert person.put(f"/api/scores/put-{n}", said).json["generationId"] == stands
+        asked = """mutation ($id: ID!, $given: ID!) {
+          createScore(on: {generationId: $id}, input: {name: "asked", value: 1}) { generation { id } }
+          addFeedback(generationId: $given, input: {rating: 2}) { rating }
+        }"""
+        made = person.post("/graphql/", {"query": asked, "variables": {"id": id, "given": id}}).json
+        assert made["data"]["createScore"]["generation"] == {"id": stands}, made
+        added = person.post(f"/api/datasets/{dataset}/items", {"generationIds": [id]})
+        assert added.status in (200, 201), added.json
+
+    assert len(bundles.of_generations(api.project, [one.generation])[0].scores) == 6
+    gone = ids[0] if ids[1] == stands else ids[1]
+    assert person.delete(f"/api/generations/{gone}").status == 204
+    assert all_recorded(api) == []
+    assert person.delete(f"/api/generations/{gone}").status == 404
+    # What names a call that is gone is said of that one.
+    said = {"name": "late", "type": "CODE", "value": 1, "generationId": gone}
+    assert person.post("/api/scores", said).json["generationId"] == gone
+
+
 def test_nobody_finds_a_call_of_another_project_by_an_id_that_gave_way(api: Caller) -> None:
     times = through(api)
     told(api, *times)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import strawberry
 from django.db import transaction
 
-from generations import access, identities, models, recording, records
+from generations import access, bundles, identities, models, recording, records
 from generations.access import Grant, Scope
 from generations.cleaning import clean_string
 from generations.graphql.errors import in_paths, not_found, rejected
@@ -128,7 +128,9 @@ def _there(grant: Grant, target: dict[str, str]) -> None:
     for place, id in target.items():
         if place in _SUBJECTS:
             kind, model = _SUBJECTS[place]
-            is_there = model.objects.by_ids(grant.project.pk, kind, [id]).exists()
+            is_there = model.objects.by_ids(grant.project.pk, kind, [id]).exists() or (
+                kind == "generation" and bundles.stands_for(grant.project, id) is not None
+            )
         else:
             kind = "experiment item"
             is_there = _has_experiment_item(grant, id)

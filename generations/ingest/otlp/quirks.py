@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -123,6 +124,24 @@ _IN_PLACE: Final = ("[Scrubbed due to ", "<openai.Omit ", "<openai.NotGiven ", "
 """Beginnings of what Logfire has for secrets, and Portkey for settings that nobody gave."""
 UNSAID_BEGIN: Final = (*filter(None, _UNSAID), *_IN_PLACE)
 """What all these begin with, but for the empty one."""
+
+
+BEGUN: Final = "logfire.pending_parent_id"
+"""Attribute of spans of no length by which Logfire tells that another has begun, which is named as their parent; its
+value is that one's parent."""
+
+
+def as_begun(span: Span) -> Span:
+    """The span that has begun, without an end, as Logfire tells of it in a span of its own; others as they are."""
+    above = span.attributes[BEGUN]
+    if span.parent_id is None or not isinstance(above, str) or not _SPAN_ID.fullmatch(above):
+        return span
+    attributes = {name: value for name, value in span.attributes.items() if name not in (BEGUN, "logfire.span_type")}
+    parent = above if above.strip("0") and above != span.parent_id else None
+    return replace(span, span_id=span.parent_id, parent_id=parent, end=0, attributes=attributes)
+
+
+_SPAN_ID: Final = re.compile("[0-9a-f]{16}")
 
 
 def is_plain(scope: str) -> bool:

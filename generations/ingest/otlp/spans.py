@@ -48,6 +48,8 @@ class Told:
     """The thread, user and tags that it names itself, where others of its trace lent it theirs."""
     is_fetched: bool = False
     """Whether its generation is what was answered to another call, fetched later."""
+    has_begun: bool = False
+    """Whether the span has only begun, and is told whole when it ends."""
 
 
 made_told: Final = making.quick(Told).made
@@ -56,6 +58,8 @@ made_told: Final = making.quick(Told).made
 def told(span: Span) -> Told:
     """What a span tells. Never refuses: what is not understood is kept among the attributes."""
     is_plain = quirks.is_plain(span.scope)
+    if quirks.BEGUN in span.attributes and (begun := quirks.as_begun(span)) is not span:
+        return _begun(begun)
     if not is_plain:
         span = claude_code.by_conventions(quirks.without_none(_as_long_as_it_says(span)))
     a = span.attributes
@@ -101,7 +105,21 @@ def told(span: Span) -> Told:
     if "thread_name" in held and "thread_id" in whole and (title := values.text(held["thread_name"])):
         thread = ThreadRecord(id=whole["thread_id"], name=title[:MAX_TEXT])
     scores = evaluations.scores(span) if span.events else ()
-    return made_told(span, step, generation, scores, thread, False, None, is_fetched)
+    return made_told(span, step, generation, scores, thread, False, None, is_fetched, False)
+
+
+def _begun(span: Span) -> Told:
+    """What is told of a span that has only begun: its step, and where that stands. Whether it is a call, and what was
+    asked and answered, is told when it ends."""
+    span = quirks.without_none(span)
+    about = names.about(span.attributes)
+    held = _all_shared(span.attributes, about, is_call=False)
+    name = (values.text(held["name"]) if "name" in held else None) or span.name
+    parent = f"{span.trace_id}-{span.parent_id}" if span.parent_id else None
+    fields = _common(span, about, held)
+    attributes = _rest(span, about)
+    step = made_step(id=span.id, name=name[:MAX_TEXT] or None, parent_id=parent, attributes=attributes, **fields)
+    return made_told(span, step, None, (), None, False, None, False, True)
 
 
 def _is_told(span: Span, call: GenerationRecord, is_fetched: bool) -> bool:
