@@ -21,6 +21,7 @@ urlpatterns = [
     path("", include("generations.api.otlp_urls")),
     path("", include("generations.api.langfuse")),
     path("", include("generations.api.langfuse_media")),
+    path("", include("generations.api.logfire")),
     path("", include("generations.gateway.urls")),
     path("", include("generations.api.gantry.urls")),
     path("", include("generations.literal.urls")),

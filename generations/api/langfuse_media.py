@@ -7,10 +7,8 @@ import hashlib
 import time
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.urls import re_path
 from django.views.decorators.csrf import csrf_exempt
@@ -18,6 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 from generations import attachments, intake
 from generations.access import Grant, Scope
 from generations.api import otlp, otlp_media, receive
+from generations.api.addresses import base_of
 from generations.api.errors import Refused
 from generations.api.langfuse import DOOR, agent_of, answered, document, refused
 from generations.api.straight import straight
@@ -88,7 +87,7 @@ def _asked(request: HttpRequest, grant: Grant) -> HttpResponse:
             "span": asked.span_id,
         }
     )
-    return document({"mediaId": asked.media_id, "uploadUrl": f"{_base(request)}{_PATH}/upload/{token}"})
+    return document({"mediaId": asked.media_id, "uploadUrl": f"{base_of(request)}{_PATH}/upload/{token}"})
 
 
 def _read(request: HttpRequest) -> langfuse.Upload:
@@ -154,7 +153,7 @@ def _told(request: HttpRequest, grant: Grant, id: str) -> HttpResponse:
         "contentType": there.file.mime,
         "contentLength": there.file.size,
         "uploadedAt": iso(there.at),
-        "url": _base(request) + attachments.path(key, there.file.mime),
+        "url": base_of(request) + attachments.path(key, there.file.mime),
         "urlExpiry": iso(expiry),
     }
     return document(told)
@@ -164,14 +163,3 @@ def _there(grant: Grant, id: str) -> attachments.Placed:
     if (there := attachments.placed(grant.project, id)) is None:
         raise Refused(404, "not_found", f"There is no file {id!r} in this project.")
     return there
-
-
-def _base(request: HttpRequest) -> str:
-    """Where the server is for who asks: the name that it was just reached by, and the scheme of PUBLIC_URL if that has
-    the same name, because a proxy may have spoken TLS."""
-    public: str = settings.PUBLIC_URL.rstrip("/")
-    try:
-        host = request.get_host()
-    except DisallowedHost:
-        return public
-    return public if urlsplit(public).netloc == host else f"{request.scheme}://{host}"

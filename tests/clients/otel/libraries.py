@@ -200,6 +200,16 @@ LIBRARIES: Final = (
         untold=_merged(_each(STREAMS, **_ASKED_ONLY), {"choices": {"n": None}, "embeddings": {"messages": None}}),
     ),
     Library(
+        "logfire-variables",
+        "With its own variables",
+        "otel-newest",
+        [("run", "answer", [("llm", "Chat Completion with 'gpt-4o-mini'", [])])],
+        about=ON_THE_ROOT | {"threadId": None},
+        cases=("chat", "stream", "responses"),
+        variables={"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_EXPORTER_OTLP_HEADERS": ""},
+        untold=_each(("stream",), **_ASKED_ONLY),
+    ),
+    Library(
         "pydantic-ai",
         "Pydantic AI",
         "otel-newest",
