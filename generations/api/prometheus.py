@@ -22,9 +22,8 @@ from generations import counting, operations, search
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 DOORS: Final = (
     *((f"/api/{start}", "literal") for start in ("graphql", "my-project", "export/dataset", "upload")),
-    *((f"/api/{start}", "otlp") for start in ("public/otel", "otel", "otlp", "v2/traces")),
-    *((f"/{start}", "otlp") for start in ("otlp", "otel", "opentelemetry")),
-    *((f"/v1/{signal}", "otlp") for signal in ("traces", "logs", "metrics")),
+    *((f"/api/{start}", "otlp") for start in ("public/otel", "otel", "otlp", "v2/traces", "trace")),
+    *((f"/{start}", "otlp") for start in ("otlp", "otel", "opentelemetry", "i/v0/ai/otel")),
     *((start, "gateway") for start in ("/v1", "/gateway", "/openai")),
     ("/api/ping", "gantry"),
     ("/api/v1", "gantry"),
@@ -39,6 +38,8 @@ DOORS: Final = (
     ("/metrics", "health"),
 )
 """Which door an address belongs to, the first that fits; everything else is a page."""
+_SIGNALS: Final = tuple(f"/v1/{signal}" for signal in ("traces", "logs", "metrics"))
+"""What addresses end in that exporters of OpenTelemetry know, whatever stands before it."""
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 _requests = Counter(
@@ -60,6 +61,8 @@ def door_of(path: str) -> str:
     """The door that an address belongs to: few names, whatever callers ask for."""
     # One client writes two slashes where its address ends in one.
     path = f"/{path.lstrip('/')}"
+    if path.rstrip("/").endswith(_SIGNALS):
+        return "otlp"
     return next((door for start, door in DOORS if path.startswith(start)), "page")
 
 
