@@ -16,6 +16,5 @@ urlpatterns = [
     re_path(_BEFORE + r"v1/metrics/?\Z", otlp.metrics),
     re_path(r"^api/v2/traces/?\Z", otlp.traces),  # Respan's
     re_path(r"^api/trace/?\Z", otlp.traces),  # Langtrace's
-    re_path(r"^otel/traces/?\Z", otlp.traces),  # Galileo's
     re_path(r"^i/v0/ai/otel/?\Z", otlp.traces),  # PostHog's
 ]

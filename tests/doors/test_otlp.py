@@ -88,7 +88,7 @@ def calls(api: Caller) -> list[Generation]:
         *("/v1/traces", "/v1/traces/", "/otlp/v1/traces", "/otel/v1/traces", "/api/otel/v1/traces"),
         *("/api/public/otel/v1/traces", "/api/otlp/v1/traces", "/opentelemetry/v1/traces", "/v1/traces/v1/traces"),
         *("/api/v2/traces", "/api/v2/traces/"),  # where Respan's SDK sends to
-        *("/api/trace", "/otel/traces", "/i/v0/ai/otel"),  # and Langtrace's, Galileo's and PostHog's
+        *("/api/trace", "/i/v0/ai/otel"),  # and Langtrace's and PostHog's
         *("/api/v1/private/otel/v1/traces", "/tracer/v1/traces", "/v1/logs/otel/v1/traces", "/api/v2/otlp/v1/traces/"),
     ],
 )
