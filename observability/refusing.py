@@ -98,6 +98,14 @@ def no_form(request: HttpRequest, reason: str = "") -> HttpResponse:
     return refusal(request.META, 403, "not_allowed", sentence)
 
 
+def unread(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400 for a request that Django refused before anybody read it: a host that is not ours, too many parameters."""
+    told = errors.suspicious(exception)
+    if door_of(request.path_info) != "page" or (request.content_type or FORMS[0]).lower() not in FORMS:
+        return refusal(request.META, told.status, told.code, told.message)
+    return render(request, "400.html", {"reason": told.message}, status=told.status)
+
+
 def no_page(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404 for an address of pages that is none; a program that asks with a key is told where to."""
     if "x-api-key" in request.headers or request.headers.get("Authorization", "").startswith("Bearer "):

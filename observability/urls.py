@@ -8,6 +8,7 @@ from observability import refusing
 
 admin.autodiscover()
 
+handler400 = "observability.refusing.unread"
 handler404 = "observability.refusing.no_page"
 handler500 = "generations.web.middleware.server_error"
 

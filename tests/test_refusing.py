@@ -177,3 +177,37 @@ def test_every_door_of_programs_has_a_form() -> None:
     programs = {door for _, door in DOORS} - {"admin", "static", "files", "health"}
 
     assert set(refusing._THERE) == programs
+
+
+TOO_MANY = "&".join(f"a{n}=1" for n in range(1_001))
+"""More parameters than are read."""
+
+
+@pytest.mark.django_db
+def test_a_page_says_why_a_request_is_not_read() -> None:
+    client = Client()
+    asked = client.get(f"/login/?{TOO_MANY}")
+    sent = client.post("/login/", TOO_MANY, "application/x-www-form-urlencoded")
+
+    for answer in (asked, sent):
+        assert (answer.status_code, answer["Content-Type"]) == (400, "text/html; charset=utf-8")
+        assert "More than 1,000 parameters were sent" in answer.content.decode()
+
+
+def test_a_name_that_is_not_ours_is_told_to_people_and_programs(settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["ours.example"]
+    page = Client().get("/login/", HTTP_HOST="other.example")
+    program = Client().post("/login/", b"{}", JSON, HTTP_HOST="other.example")
+
+    assert (page.status_code, program.status_code) == (400, 400)
+    assert "adds the name to ALLOWED_HOSTS" in page.content.decode()
+    assert page["Content-Type"].startswith("text/html")
+    assert "adds the name to ALLOWED_HOSTS" in program.json()["error"]["message"]
+
+
+@pytest.mark.django_db
+def test_too_many_parameters_are_refused_in_the_form_of_the_door() -> None:
+    api = caller("read")
+
+    assert api.get(f"/api/generations?{TOO_MANY}").error["code"] == "too_many_parameters"
+    assert "1,000 parameters" in api.get(f"/graphql/?{TOO_MANY}").json["errors"][0]["message"]

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.core.exceptions import SuspiciousOperation
+from django.conf import settings
+from django.core.exceptions import DisallowedHost, SuspiciousOperation, TooManyFieldsSent
 from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from ninja import NinjaAPI
@@ -140,6 +141,17 @@ def _of_http(error: HttpError) -> Refused:
     return Refused(error.status_code, "refused", error.message)
 
 
+def suspicious(error: Exception) -> Refused:
+    """What Django refused of a request before anybody read it."""
+    if isinstance(error, TooManyFieldsSent):
+        most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+        return Refused(400, "too_many_parameters", f"More than {most:,} parameters were sent; that many are read.")
+    if isinstance(error, DisallowedHost):
+        sentence = "This server is not reached by this name: whoever runs it adds the name to ALLOWED_HOSTS."
+        return Refused(400, "unknown_host", sentence)
+    return Refused(400, "bad_request", str(error) or "The request cannot be read.")
+
+
 REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
     Refused: lambda error: error,
     InvalidRecord: _of_value(422, "invalid_record"),
@@ -168,7 +180,7 @@ REFUSALS: Final[Mapping[type[Exception], Callable[[Any], Refused]]] = {
     ValidationError: _of_address,
     HttpError: _of_http,
     UnreadablePostError: lambda _: Refused(400, "unreadable", "The body broke off before its end."),
-    SuspiciousOperation: _of_sentence(400, "bad_request"),
+    SuspiciousOperation: suspicious,
     RecursionError: lambda _: Refused(400, "too_deep", "The request is nested too deep."),
     DataError: _of_data,
     UnicodeEncodeError: lambda _: Refused(400, "bad_value", HALF),
