@@ -59,13 +59,22 @@ class Journal:
     """The file of one call. Trouble with the disk is logged, and never reaches whoever is being answered."""
 
     def __init__(
-        self, project: int, path: str, provider: str | None, about: dict[str, str], agent: str, request: bytes
+        self,
+        project: int,
+        path: str,
+        provider: str | None,
+        about: dict[str, str],
+        agent: str,
+        request: bytes,
+        above: str | None = None,
     ) -> None:
-        self.id = identities.new_id()
+        # In a trace it is a span of that.
+        self.id = identities.new_id() if above is None else f"{above.partition('-')[0]}-{os.urandom(8).hex()}"
         self.path: Path | None = None
         self._file = -1
         self._kept = 0
         told = {"id": self.id, "project": project, "path": path, "provider": provider, "about": about, "agent": agent}
+        told["above"] = above
         place = folder()
         try:
             try:
@@ -242,14 +251,24 @@ def _write(project_pk: int, ended: Sequence[_Call]) -> None:
     if project is None:
         return
     made = [gateway.record(one.passed) for one in ended]
-    for one, record, receipt in zip(ended, made, recording.record(project, made), strict=True):
-        refusals = [Refusal(receipt.reason or "", receipt.field, 0, record.id)] if receipt.state == "rejected" else []
+    alone = [record for one, record in zip(ended, made, strict=True) if one.passed.above is None]
+    traced = [gateway.told(one.passed, record) for one, record in zip(ended, made, strict=True) if one.passed.above]
+    refused: dict[str | None, tuple[str, str | None]] = {
+        record.id: (receipt.reason or "", receipt.field)
+        for record, receipt in zip(alone, recording.record(project, alone), strict=True)
+        if receipt.state == "rejected"
+    }
+    if traced:
+        given = otlp_joining.write_spans(project, traced, has_files=False)
+        refused |= {id: (reason, field) for id, reason, field in given}
+    for one, record in zip(ended, made, strict=True):
+        refusals = [Refusal(*refused[record.id], 0, record.id)] if record.id in refused else []
         if refusals:
             request = one.passed.request
             intake.keep(project, DOOR, refusals, intake.Body(request, len(request)), one.agent)
         intake.count(project, DOOR, one.agent, 1, len(refusals))
     try:
-        otlp_joining.join_recorded(project, made)
+        otlp_joining.join_recorded(project, alone)
     except (recording.Busy, Error) as problem:
         # They are stored, and would be counted again.
         log.warning("Calls through the gateway are not joined with their spans: %s", problem)
@@ -272,6 +291,7 @@ def read(path: Path) -> tuple[int | None, str, Passed | None]:
             told: dict[str, Any] = orjson.loads(content)
             project, agent = told["project"], told["agent"]
             passed = Passed(told["id"], told["path"], told["provider"], moment, b"", told["about"])
+            passed.above = told.get("above")
         elif passed is None:
             break
         elif kind == _REQUEST:

@@ -20,7 +20,7 @@ from generations.access import Grant, NotAllowed, NotAuthenticated, Scope
 from generations.gateway import journal, routes, upstream
 from generations.gateway.journal import Journal
 from generations.gateway.upstream import Answer, Gone, Upstream
-from generations.ingest.gateway import ABOUT, SHAPES, Tried
+from generations.ingest.gateway import ABOUT, SHAPES, Tried, span_above
 from generations.llm.errors import Cancelled, LLMError, TooSlow
 
 KNOWN_FOR: Final = 30.0
@@ -101,7 +101,8 @@ def _forward(request: HttpRequest, path: str, key: str, deployment: str) -> Http
     kept: Journal | None = None
     if asked is not None:
         agent = request.headers.get("User-Agent", "")
-        kept = Journal(grant.project.pk, path, route.upstreams[0].name, about, agent, body)
+        above = span_above(request.headers.get("traceparent", ""))
+        kept = Journal(grant.project.pk, path, route.upstreams[0].name, about, agent, body, above)
     headers = [
         (name, value)
         for name, value in request.headers.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ from typing import Any, Final
 import orjson
 
 from generations.ingest import files
-from generations.records import Alternative, GenerationRecord, InvalidRecord, Json, revised
+from generations.ingest.otlp.shapes import Span
+from generations.ingest.otlp.spans import Told
+from generations.records import Alternative, GenerationRecord, InvalidRecord, Json, StepRecord, revised
 
 SHAPES: Final[Mapping[str, str]] = {
     "chat/completions": "chat",
@@ -35,6 +38,9 @@ ABOUT: Final[Mapping[str, str]] = {
 }
 """Headers by which an application says what its call is about; none of them is sent on."""
 STREAM: Final = "text/event-stream"
+SCOPE: Final = "generations.gateway"
+"""What tells of a call here that belongs to a trace."""
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,43 @@ class Passed:
     error: str | None = None
     error_type: str | None = None
     tried: Sequence[Tried] = ()
+    above: str | None = None
+    """The step that the call was made in, as a `traceparent` header named it; `id` is then a span of that trace."""
+
+
+def span_above(traceparent: str) -> str | None:
+    """The id of the step in which a call was made, by its `traceparent` header; None where that says none.
+
+    https://www.w3.org/TR/trace-context/#traceparent-header
+    """
+    said = _TRACEPARENT.fullmatch(traceparent.strip())
+    return None if said is None or traceparent.lower().startswith("ff") else f"{said[1]}-{said[2]}"
+
+
+def told(passed: Passed, made: GenerationRecord) -> Told:
+    """A call that was made in a trace, as a span of it would be told."""
+    trace, _, own = passed.id.partition("-")
+    shared: dict[str, Any] = {"trace_id": trace, "span_id": own}
+    said = {name: getattr(made, name) for name in ("thread_id", "user_id", "environment", "release", "error")}
+    # By these names a span says them, and who reads the step later finds them.
+    named = {"gen_ai.conversation.id": made.thread_id, "user.id": made.user_id, "tag.tags": made.tags}
+    attributes: dict[str, Json] = {"scope": SCOPE}
+    attributes |= {name: list(value) if isinstance(value, tuple) else value for name, value in named.items() if value}
+    step = StepRecord(
+        id=passed.id,
+        type=made.type if made.type == "embedding" else "llm",
+        name=made.name or made.model_id or passed.path,
+        parent_id=passed.above,
+        started_at=made.started_at,
+        ended_at=made.ended_at,
+        tags=made.tags,
+        attributes=attributes,
+        **shared,
+        **{name: value for name, value in said.items() if value is not None},
+    )
+    span = Span(trace, own, (passed.above or "").partition("-")[2] or None, step.name or "", 0, 0, {}, scope=SCOPE)
+    scope: dict[str, Json] = {**(made.attributes or {}), "scope": SCOPE}
+    return Told(span, step, revised(made, step_id=passed.id, attributes=scope, **shared))
 
 
 def record(passed: Passed) -> GenerationRecord:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from generations import bundles
+from generations.gateway import journal
 from generations.models import Step
 from tests.doors.gateway import all_recorded, api, call, content, provider
 from tests.doors.rest import Caller
@@ -168,3 +169,83 @@ def test_nobody_finds_a_call_of_another_project_by_an_id_that_gave_way(api: Call
         assert bundles.stands_for(api.project, id) is not None
         assert bundles.stands_for(other.project, id) is None
         assert other.get(f"/api/generations/{id}").status == 404
+
+
+# ------------------------------------------------------------------------------------------------ calls within a trace
+EMBED = {"model": "text-embedding-3-small", "input": "Lima"}
+VECTOR = {"object": "list", "model": "text-embedding-3-small", "usage": {"prompt_tokens": 2, "total_tokens": 2}}
+CLIENT, HTTP = "00f067aa0ba902b7", "00f067aa0ba902b8"
+
+
+def traced(began: float, ended: float, number: str, above: str = "", **said: str) -> dict[str, Any]:
+    """A span of the trace: the client's, which tells of a call, or that of its request."""
+    return {
+        "traceId": TRACE,
+        "spanId": number,
+        "parentSpanId": above,
+        "name": "embeddings text-embedding-3-small" if said else "POST",
+        "kind": 3,
+        "startTimeUnixNano": str(int(began * 1e9)),
+        "endTimeUnixNano": str(int(ended * 1e9)),
+        "attributes": [{"key": k.replace("__", "."), "value": {"stringValue": v}} for k, v in said.items()],
+    }
+
+
+@pytest.mark.parametrize("order", [("call", "spans"), ("spans", "call"), ("client", "call", "request")])
+def test_a_call_whose_answer_has_no_id_is_one_with_the_span_that_it_was_made_in(
+    api: Caller, provider: Any, order: tuple[str, ...]
+) -> None:
+    vector = {**VECTOR, "data": [{"object": "embedding", "index": 0, "embedding": [0.1, 0.2]}]}
+    provider.answer = lambda *_: (200, {"Content-Type": "application/json"}, json.dumps(vector).encode())
+    began = time.time()
+    answer = call(api, EMBED, "/v1/embeddings", traceparent=f"00-{TRACE}-{HTTP}-01")
+    content(answer)
+    ended = time.time()
+    said = {"gen_ai__operation__name": "embeddings", "gen_ai__request__model": "text-embedding-3-small"}
+    client = traced(began - 0.001, ended + 0.001, CLIENT, **said, gen_ai__usage__input_tokens="2")
+    request = traced(began, ended, HTTP, CLIENT)
+    parts = {"spans": [client, request], "client": [client], "request": [request]}
+    for one in order:
+        if one == "call":
+            while journal.record_ended():
+                pass
+            continue
+        spans = {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "tests"}, "spans": parts[one]}]}]}
+        assert api.client.post("/v1/traces", json.dumps(spans), content_type="application/json").content == b"{}"
+
+    (made,) = all_recorded(api)
+    assert (made.generation.model_id, made.generation.prompt_tokens) == ("text-embedding-3-small", 2)
+    assert (made.generation.trace_id, made.generation.input_preview) == (TRACE, "Lima")
+    steps = {row.public_id: row.parent_id for row in Step.objects.in_project(api.project.pk)}
+    own = answer["X-Generations-Id"]
+    assert steps == {
+        f"{TRACE}-{CLIENT}": None,
+        f"{TRACE}-{HTTP}": f"{TRACE}-{CLIENT}",
+        own: f"{TRACE}-{HTTP}",
+    }
+    assert bundles.stands_for(api.project, own) == made.generation.public_id
+
+
+def test_a_call_within_a_trace_of_which_nothing_else_is_told_is_a_step_of_it_with_all_that_was_said(
+    api: Caller,
+) -> None:
+    headers = {"x-generations-user": "ann", "x-generations-thread": "talk", "x-generations-tags": "a,b"}
+    answer = call(api, traceparent=f"00-{TRACE}-{HTTP}-00", **headers)
+    content(answer)
+    (one,) = all_recorded(api)
+
+    row, own = one.generation, answer["X-Generations-Id"]
+    assert (row.public_id, row.step_id, row.trace_id) == (own, own, TRACE)
+    assert (row.user_id, row.thread_id, row.tags, row.prompt_tokens) == ("ann", "talk", ["a", "b"], 9)
+    (step,) = Step.objects.in_project(api.project.pk)
+    assert (step.public_id, step.parent_id, step.thread_id, step.type) == (own, f"{TRACE}-{HTTP}", "talk", "llm")
+
+
+@pytest.mark.parametrize(
+    "said", ["", "x", f"00-{'0' * 32}-{HTTP}-01", f"00-{TRACE}-{'0' * 16}-01", f"ff-{TRACE}-{HTTP}-01", f"00-{TRACE}"]
+)
+def test_a_header_that_names_no_span_is_none(api: Caller, said: str) -> None:
+    content(call(api, traceparent=said))
+    (one,) = all_recorded(api)
+
+    assert (one.generation.trace_id, one.generation.step_id) == (None, None)
