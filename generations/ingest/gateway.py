@@ -97,7 +97,7 @@ def told(passed: Passed, made: GenerationRecord) -> Told:
     step = StepRecord(
         id=passed.id,
         type=made.type if made.type == "embedding" else "llm",
-        name=made.name or made.model_id or passed.path,
+        name=made.name or " ".join(filter(None, (made.type, made.model_id))),
         parent_id=passed.above,
         started_at=made.started_at,
         ended_at=made.ended_at,
@@ -108,7 +108,7 @@ def told(passed: Passed, made: GenerationRecord) -> Told:
     )
     span = Span(trace, own, (passed.above or "").partition("-")[2] or None, step.name or "", 0, 0, {}, scope=SCOPE)
     scope: dict[str, Json] = {**(made.attributes or {}), "scope": SCOPE}
-    return Told(span, step, revised(made, step_id=passed.id, attributes=scope, **shared))
+    return Told(span, step, revised(made, name=step.name, step_id=passed.id, attributes=scope, **shared))
 
 
 def record(passed: Passed) -> GenerationRecord:

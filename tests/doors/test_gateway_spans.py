@@ -239,6 +239,7 @@ def test_a_call_within_a_trace_of_which_nothing_else_is_told_is_a_step_of_it_wit
     assert (row.user_id, row.thread_id, row.tags, row.prompt_tokens) == ("ann", "talk", ["a", "b"], 9)
     (step,) = Step.objects.in_project(api.project.pk)
     assert (step.public_id, step.parent_id, step.thread_id, step.type) == (own, f"{TRACE}-{HTTP}", "talk", "llm")
+    assert step.name == row.name == "chat gpt-4o-mini"
 
 
 @pytest.mark.parametrize(
