@@ -97,7 +97,7 @@ format: $(DEV_STAMP)
 
 # uv reads neither pip's settings nor its find-links, so nothing local to a machine gets into the lock.
 LOCK := env -u UV_INDEX -u UV_DEFAULT_INDEX -u UV_FIND_LINKS $(BIN)/uv --no-config pip compile --quiet --generate-hashes \
-	--universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+	--universal --python-version 3.11 --no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 lock: $(DEV_STAMP)
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --extra s3 -c requirements.txt -o requirements-s3.txt

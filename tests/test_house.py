@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib import metadata
 from io import StringIO
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from django.apps import apps
 from django.core.management import call_command
 from django.db import connection
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from generations import filters, partitions
 from generations.models import Generation
@@ -200,10 +203,37 @@ def test_dependencies_have_a_reason_beside_them() -> None:
 def test_the_lock_has_hashes_and_no_address_of_an_index() -> None:
     for name in ("requirements.txt", "requirements-s3.txt", "requirements-dev.txt"):
         lock = (ROOT / name).read_text()
-        pins = re.findall(r"^[A-Za-z0-9_.\-\[\]]+==", lock, re.MULTILINE)
+        pins = re.findall(r"^[A-Za-z0-9_.\-\[\], ]+==", lock, re.MULTILINE)
         assert pins
         assert lock.count("--hash=sha256:") >= len(pins)
         assert not re.search(r"https?://|--index-url|--find-links|file:", lock)
+
+
+def test_what_a_dependency_asks_for_with_extras_is_locked_with_them() -> None:
+    """pip takes `coverage[toml]` for another than `coverage`: unless it is locked by that name, the newest one is
+    fetched, and refused for want of a hash on the day that one comes out."""
+    lock = (ROOT / "requirements-dev.txt").read_text()
+    locked = {
+        canonicalize_name(name): {extra.strip() for extra in extras.split(",") if extra}
+        for name, extras in re.findall(r"^([A-Za-z0-9_.\-]+)(?:\[([^\]]*)\])?==", lock, re.MULTILINE)
+    }
+    asked: list[tuple[str, Requirement]] = []
+    for one in metadata.distributions():
+        own = locked.get(canonicalize_name(one.name))
+        if own is None:
+            continue
+        for line in one.requires or []:
+            wanted = Requirement(line)
+            if any(wanted.marker is None or wanted.marker.evaluate({"extra": extra}) for extra in ("", *own)):
+                asked.append((one.name, wanted))
+
+    with_extras = [(name, wanted) for name, wanted in asked if wanted.extras]
+    assert with_extras
+    assert [
+        f"{name} asks for {wanted}"
+        for name, wanted in with_extras
+        if not wanted.extras <= locked[canonicalize_name(wanted.name)]
+    ] == []
 
 
 def test_a_text_that_is_taken_for_a_number_has_only_so_many_digits() -> None:

@@ -27,7 +27,8 @@ class Gate(AuthBase):
     """Opens the project of the key that a request brings, if it has the scope.
 
     A person's session opens it for GET alone: no page elsewhere can then make a browser change anything.
-    Raises NotAuthenticated, NotAllowed and NoSuchProject, and BadFilter for a name in the query that the route has not.
+    Raises NotAuthenticated, NotAllowed and NoSuchProject, and BadFilter for a name in the query that the route has not,
+    and for a project that is not the key's.
     """
 
     openapi_type: str = "http"
@@ -39,7 +40,7 @@ class Gate(AuthBase):
         self.scope = scope
         self.remembers = remembers
         self.query: Collection[str] | None = None
-        """What a GET may ask beside its address; None where the view looks itself."""
+        """What may be asked beside the address; None where the view looks itself."""
         self.repeated: Collection[str] = ()
         """What of that may come more than once."""
 
@@ -52,7 +53,7 @@ class Gate(AuthBase):
         return grant
 
     def _check_query(self, request: HttpRequest) -> None:
-        if self.query is None or request.method not in SAFE_METHODS:
+        if self.query is None or not request.META.get("QUERY_STRING"):
             return
         for name, value in request.GET.items():
             if name not in self.query:
@@ -71,7 +72,11 @@ class Gate(AuthBase):
                     "You are signed in: name the project as '?project=its-slug', or send an API key."
                 )
             return access.by_user(request.user, project)
-        return by_key(request, token) if self.remembers else access.by_key(token)
+        grant = by_key(request, token) if self.remembers else access.by_key(token)
+        if request.META.get("QUERY_STRING") and request.GET.get("project", grant.project.slug) != grant.project.slug:
+            own = f"'{grant.project.slug}', whose key this is, or nothing"
+            raise BadFilter("project", request.GET["project"], own)
+        return grant
 
 
 def from_memory(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:

@@ -3,7 +3,7 @@
 A name is a path, with `__` and an operator behind it where it is not equality. `from` and `to` narrow the list's time,
 `filter` holds a document. Given twice, an equality means either value (on tags: both), anything else both. Lists are
 parted by commas; double quotes protect a comma. Values have no type here: for a key of a JSON field, `5` is the number
-and the text. An empty value narrows nothing: it is an empty box of a form.
+and the text. An empty value of a name that is known narrows nothing: it is an empty box of a form.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ def read(about: Catalogue, name: str, texts: Sequence[str]) -> list[Condition]:
     """The conditions that one parameter says with all its values; raises BadFilter."""
     given = [text for text in texts if text != ""]
     if not given:
+        if name != DOCUMENT:
+            named(about, name)
         return []
     if name == DOCUMENT:
         said = [from_document(about.kind, _json(text)) for text in given]
