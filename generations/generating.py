@@ -15,7 +15,7 @@ from django.db import connection
 
 from generations import bundles, llm, outages, presence, providers, recording
 from generations.access import Grant, Scope
-from generations.ingest.values import nearest
+from generations.ingest.values import UnknownField
 from generations.llm import recorded, running
 from generations.llm.backends.anthropic import Anthropic
 from generations.llm.backends.openai import OpenAI
@@ -142,7 +142,7 @@ def asked(document: Mapping[str, Json]) -> Asked:
         raise InvalidRecord("tools", document["tools"], "a list of tools")
     if not isinstance(document.get("stream"), bool | None):
         raise InvalidRecord("stream", document["stream"], "true or false")
-    given = _checked_prompt("prompt", prompt) if messages is None else _checked_prompt("messages", messages)
+    given = _checked_prompt("prompt", prompt) if messages is None else _checked_messages(messages)
     context = _context(document, given)
     return Asked(
         model=_model_name(document),
@@ -339,7 +339,7 @@ def _attended() -> Iterator[None]:
 def _known(document: Mapping[str, Json], names: tuple[str, ...]) -> None:
     for name in document:
         if name not in names and name not in _CONTEXT:
-            raise InvalidRecord(str(name), document[name], nearest(str(name), (*names, *_CONTEXT)))
+            raise UnknownField(str(name), document[name], (*names, *_CONTEXT))
 
 
 def _model_name(document: Mapping[str, Json]) -> str:
@@ -358,6 +358,16 @@ def _checked_prompt(name: str, given: Json) -> str | list[dict[str, Json]]:
     if isinstance(given, list) and given and all(isinstance(m, dict) and isinstance(m.get("role"), str) for m in given):
         return given
     raise InvalidRecord(name, given, "a text, or messages with roles")
+
+
+def _checked_messages(given: Json) -> str | list[dict[str, Json]]:
+    if not isinstance(given, list):
+        raise InvalidRecord("messages", given, "a list of messages, each with a role and its content")
+    checked = _checked_prompt("messages", given)
+    for n, message in enumerate(given):
+        if not isinstance(content := message.get("content"), str | list | None):
+            raise InvalidRecord(f"messages[{n}].content", content, "a text, or a list of parts")
+    return checked
 
 
 def _mapping(document: Mapping[str, Json], name: str) -> dict[str, Json]:

@@ -22,6 +22,7 @@ from generations.graphql import view as graphql
 from generations.literal import views as literal
 from generations.web.missing import page_not_found
 from generations.web.typed import typed
+from observability.masking import masked
 
 _THERE: Final[Mapping[str, str]] = {
     "otlp": "Spans are sent to /v1/traces and log records to /v1/logs; both may have /otlp in front.",
@@ -86,8 +87,8 @@ def unknown_address(request: HttpRequest) -> HttpResponse:
     """404 for an address below a door's that is none, with those that are."""
     path = request.path
     meant = _nearest(path)
-    instead = _THERE[door_of(path)] if meant is None else f"Perhaps it is {meant[:200]}."
-    return refusal(request.META, 404, "not_found", f"There is nothing at {path[:200]}. {instead}")
+    instead = _THERE[door_of(path)] if meant is None else f"Perhaps it is {masked(meant[:200])}."
+    return refusal(request.META, 404, "not_found", f"There is nothing at {masked(path[:200])}. {instead}")
 
 
 def no_form(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -214,7 +214,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "plain": {
+            "()": "observability.masking.WithoutKeys",
+            "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        },
     },
     "filters": {"shortly": {"()": "generations.outages.Shortly"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},

@@ -229,6 +229,10 @@ def _form(request: HttpRequest) -> Mapping[str, str]:
         if name not in known or (name in uploads.FILES) != (name in files):
             expected = "a file, with its name" if name in uploads.FILES else nearest(name, known)
             raise Refused(400, "bad_field", f"There is no field '{name[:80]}' of this kind.", name[:80], None, expected)
+        if len(sent := (request.FILES if name in files else request.POST).getlist(name)) > 1:
+            what = "files were" if name in files else "values were"
+            sentence = f"{len(sent)} {what} sent in the field '{name}'."
+            raise Refused(422, "bad_field", sentence, name, None, "one; each file is an import of its own")
     if "file" not in files:
         raise Refused(422, "bad_file", "There is no file. Send it in the field 'file'.", "file", None, "a file")
     for name, allowed in (("as", AS), ("readsJson", ("true", "false"))):
@@ -242,7 +246,7 @@ def _understood(grant: Grant, form: Mapping[str, str], upload: Upload, requests:
     reads_json = form.get("readsJson", "true") == "true"
     if dataset is not None:
         if datasets.find(grant, dataset) is None:
-            raise datasets.NoSuchDataset("dataset", dataset)
+            raise datasets.NoSuchDataset("dataset", dataset, "dataset")
         if requests is not None or said == "calls":
             raise InvalidRecord("as", said or "requests", "table, and no requests: items of a dataset are rows")
         preview = uploads.preview(upload)
@@ -259,18 +263,28 @@ def _understood(grant: Grant, form: Mapping[str, str], upload: Upload, requests:
     roles = guessed or generations.guess(preview.rows, "table") if is_table else {}
     if is_table and requests is not None:
         raise InvalidRecord("requests", requests.name, "no such file: requests belong to the results of a batch")
-    roles |= {name: columns.named(field) if field else "" for name, field in _known(given, preview).items()}
+    roles |= {name: _named(name, field) if field else "" for name, field in _known(given, preview).items()}
     # Tells of requests that are none, too.
     generations.take(preview.rows, roles, requests)
     return Sent(upload, requests, preview, roles, None, reads_json)
 
 
 def _columns(text: str) -> dict[str, str]:
-    """What columns are said to be. Raises Refused and InvalidRecord."""
-    said = receive.parsed(text) if text.strip() else {}
+    """What columns are said to be. Raises InvalidRecord."""
+    try:
+        said: Json = receive.parsed(text) if text.strip() else {}
+    except Refused:
+        said = text
     if not isinstance(said, dict) or not all(one is None or isinstance(one, str) for one in said.values()):
         raise InvalidRecord("columns", said, 'an object of texts, such as {"question": "input.content"}')
     return {name: cast(str, field or "") for name, field in said.items()}
+
+
+def _named(column: str, field: str) -> str:
+    try:
+        return columns.named(field)
+    except InvalidRecord as error:
+        raise InvalidRecord(f"columns.{column}", field, error.expected) from None
 
 
 def _known(given: dict[str, str], preview: uploads.Preview) -> dict[str, str]:

@@ -166,12 +166,13 @@ def each(document: Callable[[Any], Json]) -> Show:
 
 
 # ----------------------------------------------------------------------------------------------------------- parameters
-def whole(name: str, text: str | None, default: int) -> int:
-    """A parameter that is a whole number; BadFilter for another text."""
+def whole(name: str, text: str | None, default: int, least: int = 1) -> int:
+    """A parameter that is a whole number; BadFilter for another text. `least` is the least that it is said to be."""
     if not text:
         return default
     if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise BadFilter(name, text, f"a whole number from 1{f' to {paging.MAX_LIMIT}' if name == 'limit' else ''}")
+        most = paging.MAX_LIMIT if name == "limit" else 10**9 - 1
+        raise BadFilter(name, text, f"a whole number from {least} to {most}")
     return int(text)
 
 

@@ -163,7 +163,7 @@ def compare_versions(request: HttpRequest, name: str) -> HttpResponse:
     """What they led to: means of cost, latency, tokens and scores, shares of errors and thumbs, with intervals."""
     grant = grant_of(request)
     found = _prompt(grant, name)
-    versions = [lists.whole("version", text, 0) for text in dict.fromkeys(request.GET.getlist("version"))]
+    versions = [lists.whole("version", text, 0, least=0) for text in dict.fromkeys(request.GET.getlist("version"))]
     if not 1 <= len(versions) <= MOST_VERSIONS:
         said = ", ".join(map(str, versions))
         raise BadFilter("version", said, f"1 to {MOST_VERSIONS} numbers of versions, each as `version=`")
@@ -201,7 +201,7 @@ def get_prompt(request: HttpRequest, name: str) -> HttpResponse:
     if params.get("label") and params.get("version"):
         raise BadFilter("version", params["version"], "either label or version")
     if number := params.get("version"):
-        row = prompts.of_number(grant, found, lists.whole("version", number, 0) if number != "0" else 0)
+        row = prompts.of_number(grant, found, lists.whole("version", number, 0, least=0))
         what = f"version {number}"
     else:
         label = params.get("label") or prompts.LATEST

@@ -47,8 +47,8 @@ def route(grant: Grant, asked: Mapping[str, Any] | None, wanted: str | None, key
     known = {one.name: one for one in _providers(grant)}
     if not known:
         raise NoRoute(
-            "This project has no provider to send calls to: add one in its settings, or use the address"
-            " /gateway/KEY/v1 and the provider's own key."
+            "This project has no provider to send calls to: add one in its settings, or send the provider's own key in"
+            " the header Authorization, and this server's in the address, /gateway/KEY/v1."
         )
     model = asked.get("model") if asked else None
     head, slash, rest = model.partition("/") if isinstance(model, str) else ("", "", "")

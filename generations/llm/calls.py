@@ -123,7 +123,7 @@ def request_of(
     if not is_count(n) or n > 128:
         raise InvalidCall(f"n: {n!r} is not valid; expected a whole number from 1 to 128")
     if max_tokens is not None and not is_count(max_tokens):
-        raise InvalidCall(f"max_tokens: {max_tokens!r} is not valid; expected a whole number of 1 or more, or None")
+        raise InvalidCall(f"max_tokens: {max_tokens!r} is not valid; expected a whole number of 1 or more, or nothing")
     chosen = {name: value for name, value in settings.items() if value is not None}
     if decoder == "argmax":
         chosen.setdefault("temperature", 0)

@@ -182,7 +182,7 @@ def test_who_started_it_cancels_it(api: Caller) -> None:
         (b"PK\x03\x04", {}, 422, "bad_file", "Unpack it"),
         (CSV, {"colums": "{}"}, 400, "bad_field", "no field 'colums'"),
         (CSV, {"requests": "text"}, 400, "bad_field", "no field 'requests' of this kind"),
-        (CSV, {"columns": "{"}, 400, "malformed_json", "not JSON"),
+        (CSV, {"columns": "{"}, 422, "invalid_record", "an object of texts"),
         (CSV, {"columns": '["when"]'}, 422, "invalid_record", "an object of texts"),
         (CSV, {"columns": '{"when": 1}'}, 422, "invalid_record", "an object of texts"),
         (CSV, {"columns": '{"whom": "metadata.userId"}'}, 422, "invalid_record", "did you mean 'who'?"),
