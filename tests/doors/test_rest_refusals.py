@@ -100,7 +100,7 @@ LONG = "x" * 100_000
         ("POST", "/api/generate", {"model": "ngram:", "prompt": "a", "n": LONG}, 422, "n", "a whole number"),
         ("POST", "/api/generate", {"model": "ngram:", "prompt": "a", "maxTokens": LONG}, 422, "maxTokens", "a whole"),
         ("POST", "/api/generate", {"model": "ngram:", "prompt": [1]}, 422, "prompt", "a text"),
-        ("POST", "/api/generate", {"model": "ngram:", "messages": 5}, 422, "messages", "messages with roles"),
+        ("POST", "/api/generate", {"model": "ngram:", "messages": 5}, 422, "messages", "a list of messages"),
         ("POST", "/api/score", {"model": "ngram:", "prompt": "a", "values": "b", "straddle": LONG}, 422,
          "straddle", "one of"),
         ("POST", "/api/generations/query", {"sort": "wrong"}, 400, "sort", "a field of generations"),
