@@ -91,6 +91,13 @@ def test_what_cannot_fill_begins_nothing(door: Door, dataset: str, given: Any) -
     assert not Job.objects.exists()
 
 
+def test_a_dataset_that_is_none_is_told_of_the_argument_that_names_it(door: Door) -> None:
+    filled = door.ask(FILL, {"dataset": "none", "input": {"generations": {}}})
+    renamed = door.ask('mutation { updateDataset(id: "none", name: "x") { id } }', {})
+
+    assert [answer.errors[0]["extensions"]["field"] for answer in (filled, renamed)] == ["datasetId", "id"]
+
+
 def test_a_fill_is_cancelled_and_other_jobs_are_none(door: Door, dataset: str) -> None:
     made = door.read(FILL, {"dataset": dataset, "input": {"generations": {}}})["fillDataset"]
     tagging = Job.objects.create(project=door.project, kind=Job.Kind.BULK, parameters={"do": "tag", "kind": "steps"})

@@ -103,11 +103,21 @@ def described(error: GraphQLError) -> dict[str, Any]:
         told: dict[str, Any] = {"message": error.message[:MAX_MESSAGE], "extensions": extensions}
     else:
         told = of_exception(cause)
+        if isinstance(cause, NoSuchDataset) and cause.field == "id" and _DATASET in _arguments(error):
+            told["extensions"]["field"] = _DATASET
     if error.locations:
         told["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
     if error.path:
         told["path"] = error.path
     return told
+
+
+_DATASET: Final = "datasetId"
+
+
+def _arguments(error: GraphQLError) -> set[str]:
+    """What the field was given that the error is about."""
+    return {argument.name.value for node in error.nodes or () for argument in getattr(node, "arguments", ())}
 
 
 def _cause(error: GraphQLError) -> Exception | None:
