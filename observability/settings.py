@@ -219,13 +219,20 @@ LOGGING = {
             "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
         },
     },
-    "filters": {"shortly": {"()": "generations.outages.Shortly"}},
+    "filters": {
+        "shortly": {"()": "generations.outages.Shortly"},
+        "in_one_line": {"()": "observability.masking.InOneLine"},
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": env.LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "level": env.LOG_LEVEL, "propagate": True},
         # A 4xx is the caller's affair and is answered; only 5xx are ours.
         "django.request": {"level": "ERROR"},
+        **{
+            f"django.security.{name}": {"filters": ["in_one_line"]}
+            for name in ("DisallowedHost", "TooManyFieldsSent", "TooManyFilesSent", "RequestDataTooBig")
+        },
         # What the supervisor and beat do all day, every few seconds, and each call to a model.
         **{
             name: {"level": "DEBUG" if env.LOG_LEVEL == "DEBUG" else "WARNING"}

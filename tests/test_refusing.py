@@ -194,7 +194,9 @@ def test_a_page_says_why_a_request_is_not_read() -> None:
         assert "More than 1,000 parameters were sent" in answer.content.decode()
 
 
-def test_a_name_that_is_not_ours_is_told_to_people_and_programs(settings: Any) -> None:
+def test_a_name_that_is_not_ours_is_told_to_people_and_programs(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     settings.ALLOWED_HOSTS = ["ours.example"]
     page = Client().get("/login/", HTTP_HOST="other.example")
     program = Client().post("/login/", b"{}", JSON, HTTP_HOST="other.example")
@@ -203,6 +205,8 @@ def test_a_name_that_is_not_ours_is_told_to_people_and_programs(settings: Any) -
     assert "adds the name to ALLOWED_HOSTS" in page.content.decode()
     assert page["Content-Type"].startswith("text/html")
     assert "adds the name to ALLOWED_HOSTS" in program.json()["error"]["message"]
+    logged = [one for one in caplog.records if one.name == "django.security.DisallowedHost"]
+    assert [(one.exc_info, "other.example" in one.getMessage()) for one in logged] == [(None, True)] * 2
 
 
 @pytest.mark.django_db
